@@ -1,0 +1,40 @@
+"""What can go wrong, one class for each thing a caller can do about it.
+
+    RightsizeError
+    ├── ConfigError      an option, marker, ladder file or replay file is wrong: mend it and start again
+    ├── RungError        a rung could not answer: an infrastructure fault, never held against the model
+    ├── TooLongError     the prompt does not fit the rung's context: the rung fails this trial
+    └── FormatError      an answer does not have the form that was asked for: the rung fails this trial
+"""
+
+__all__ = ["ConfigError", "FormatError", "RightsizeError", "RungError", "TooLongError"]
+
+
+class RightsizeError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class ConfigError(RightsizeError):
+    """What the user wrote cannot be used; the text says what was given and what to do."""
+
+
+class RungError(RightsizeError):
+    """A rung could not answer, for a reason that says nothing about its model.
+
+    `reason` is one word for the results file: `missing`, `load`, `memory`, `auth`, `transport`, `timeout`,
+    `rate_limit`, `server`, `bad_reply`, `request`, `crash`. `permanent` means that asking again cannot help, so the
+    rung is not asked again in this session.
+    """
+
+    def __init__(self, message: str, *, reason: str, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.permanent = permanent
+
+
+class TooLongError(RightsizeError):
+    """The prompt and the room for an answer are more tokens than the rung's context holds."""
+
+
+class FormatError(RightsizeError, ValueError):
+    """An answer is not JSON, or not the JSON that the schema asks for."""

@@ -1,0 +1,24 @@
+"""The hooks this plugin calls: the door through which providers come, the built-in ones too."""
+
+from collections.abc import Mapping
+
+import pluggy
+
+from pytest_rightsize.providers import Provider
+
+__all__ = ["pytest_rightsize_providers"]
+
+hookspec = pluggy.HookspecMarker("pytest")
+
+
+@hookspec
+def pytest_rightsize_providers() -> Mapping[str, type[Provider]]:  # type: ignore[empty-body]  # a spec has no body
+    """Name the providers that a ladder file may use.
+
+    In a conftest.py or an installed plugin:
+
+        def pytest_rightsize_providers():
+            return {"my_server": MyProvider}
+
+    Two providers of one name are a usage error.
+    """

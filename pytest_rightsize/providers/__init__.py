@@ -1,0 +1,55 @@
+"""How a rung answers: the Protocol of a provider, and its built-in kinds behind the same hook as anyone's own.
+
+How to add one: write a class with the members of `Provider` in a file of its own, and return it from
+`pytest_rightsize_providers` (see hookspecs.py). The ladder file then names it by `provider = "..."`.
+"""
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from pytest_rightsize.records import Reply, Request, Rung
+
+__all__ = ["Problem", "Provider"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Why a rung cannot answer at all on this machine, and what gets it going.
+
+    `what` is a clause ("models/1b.gguf is not there"), `remedy` an imperative with the command or the key to set.
+    """
+
+    what: str
+    remedy: str
+
+
+class Provider(Protocol):
+    """One rung's way to its model. Making one is cheap: it reads nothing, imports nothing heavy, and calls nobody.
+
+    `options` are the ladder-file keys it understands beyond the common ones, with the types they may have; `required`
+    are those (common ones too) without which it cannot be.
+    """
+
+    options: ClassVar[Mapping[str, type | tuple[type, ...]]]
+    required: ClassVar[tuple[str, ...]]
+
+    def __init__(self, rung: Rung) -> None:
+        """Keep the rung; raise ConfigError if its options contradict each other."""
+
+    @property
+    def leaves_machine(self) -> bool:
+        """Whether a request may travel beyond this machine."""
+
+    def check(self) -> Problem | None:
+        """Say what is missing, as far as that can be known without calling a model: a file, a key."""
+
+    def submit(self, request: Request) -> Future[Reply]:
+        """Ask; the Future ends in a Reply, a RungError or a TooLongError. Callable from any thread, never blocks long.
+
+        The first request may load the model; that time is not part of any reply's seconds.
+        """
+
+    def close(self) -> None:
+        """Free the model's memory or the connections. Idempotent; a later submit opens again."""

@@ -1,0 +1,315 @@
+"""The nouns of the program: frozen, keyword-only, and turned into plain dicts only at a file or process border.
+
+A *task* is what the application asks of a model; a *case* is one input of it; a *trial* is one case on one *rung*
+of the *ladder*, repeated for each *sample*. Tokens are counts, `seconds` are wall seconds, prices are USD per million
+tokens. What was not measured is None, never 0.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+__all__ = [
+    "AnswerRecord",
+    "ChosenSource",
+    "Ladder",
+    "Policy",
+    "Price",
+    "Reply",
+    "Request",
+    "Rung",
+    "Run",
+    "Standing",
+    "TaskSettings",
+    "Tokens",
+    "Trial",
+    "TrialKey",
+    "Verdict",
+]
+
+Outcome = Literal["passed", "failed", "error", "not_run"]
+State = Literal["passes", "fails", "undecided", "not_run"]
+VerdictName = Literal["right-sized", "over-sized", "under-sized", "unsolved", "undecided", "unchosen"]
+Strategy = Literal["climb", "full"]
+Json = Any  # a JSON value; mypy has no useful recursive type for data that users own
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """Token counts of one answer; None where neither the endpoint nor a tokenizer told.
+
+    `cached` is part of `prompt`, `reasoning` is part of `completion`. `source` says whose count it is.
+    """
+
+    prompt: int | None = None
+    cached: int | None = None
+    completion: int | None = None
+    reasoning: int | None = None
+    source: Literal["reported", "counted", "unknown"] = "unknown"
+
+    @property
+    def total(self) -> int | None:
+        """Prompt plus completion, or None if either is unknown."""
+        if self.prompt is None or self.completion is None:
+            return None
+        return self.prompt + self.completion
+
+
+@dataclass(frozen=True, kw_only=True)
+class Price:
+    """USD per million tokens; `cached` is the price of cached prompt tokens and defaults to that of the prompt."""
+
+    prompt: float
+    completion: float
+    cached: float | None = None
+
+    def cost_usd(self, tokens: Tokens) -> float | None:
+        """The cost of one answer, or None where a count it needs is unknown: unknown is never free."""
+        if tokens.prompt is None or tokens.completion is None:
+            return None
+        cached = tokens.cached or 0
+        cached_price = self.prompt if self.cached is None else self.cached
+        fresh = tokens.prompt - cached
+        return (fresh * self.prompt + cached * cached_price + tokens.completion * self.completion) / 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rung:
+    """One model of the ladder and how to reach it; `options` are the keys that only its provider understands.
+
+    `temperature`, `top_p`, `seed` and `max_tokens` are defaults for requests that do not name them. `base_dir` is the
+    folder that relative paths count from: the ladder file's.
+    """
+
+    name: str
+    provider: str
+    model: str | None = None
+    params_b: float | None = None
+    active_b: float | None = None
+    price: Price | None = None
+    max_in_flight: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    max_tokens: int | None = None
+    options: Mapping[str, Json] = field(default_factory=dict)
+    base_dir: str = "."
+
+    def to_dict(self) -> dict[str, Json]:
+        """The rung as the results file shows it: without what is not set, and without this machine's folders."""
+        plain = {key: value for key, value in asdict(self).items() if value is not None and key != "base_dir"}
+        options = plain.pop("options")
+        return plain | options
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChosenSource:
+    """Where the application keeps the name of the model it uses: a key of a file, or an environment variable."""
+
+    file: str | None = None
+    key: str | None = None
+    env: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSettings:
+    """What a marker or a `[tasks.x]` table says of a task; None means it does not say."""
+
+    pass_rate: float | None = None
+    samples: int | None = None
+    chosen: str | ChosenSource | None = None
+    private: bool | None = None
+    max_tokens: int | None = None
+    concurrent: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ladder:
+    """The ladder file as read: every rung by name, the order they stand in, and what is said of tasks."""
+
+    rungs: Mapping[str, Rung]
+    tasks: Mapping[str, TaskSettings] = field(default_factory=dict)
+    default: str | None = None
+    source: str = "the built-in catalogue"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One question to one rung, complete: what is not in here cannot change the answer.
+
+    `messages` are chat messages as in the OpenAI API. `sample` is the index of the repetition: the same request with
+    another sample is another draw. `schema` is a JSON schema the answer must follow, `extra` goes to the endpoint as is.
+    """
+
+    messages: tuple[Mapping[str, Json], ...]
+    sample: int = 0
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    schema: Mapping[str, Json] | None = None
+    tools: tuple[Mapping[str, Json], ...] | None = None
+    extra: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What a provider hands back: the text as the model wrote it, and what the endpoint said about it.
+
+    `seconds` is the time from sending the request that succeeded to its last byte: waiting for retries is left out.
+    `reasoning` is set only where the endpoint gives it apart from the text.
+    """
+
+    text: str
+    seconds: float
+    tokens: Tokens = field(default_factory=Tokens)
+    finish_reason: str | None = None
+    reasoning: str | None = None
+    tool_calls: tuple[Mapping[str, Json], ...] = ()
+    replayed: bool = False
+    energy: Mapping[str, Json] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerRecord:
+    """One answer as the results file keeps it."""
+
+    text: str
+    reasoning: str | None = None
+    tokens: Tokens = field(default_factory=Tokens)
+    seconds: float | None = None
+    energy: Mapping[str, Json] | None = None
+    cost_usd: float | None = None
+    cached: bool = False
+    finish_reason: str | None = None
+    tool_calls: tuple[Mapping[str, Json], ...] = ()
+
+    def to_dict(self) -> dict[str, Json]:
+        """The answer as JSON data."""
+        return asdict(self) | {"tool_calls": list(self.tool_calls)}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Json]) -> "AnswerRecord":
+        """The inverse of `to_dict`; keys that a later version added are left out."""
+        known = {name: plain[name] for name in cls.__dataclass_fields__ if name in plain}
+        return cls(**known | {"tokens": Tokens(**plain["tokens"]), "tool_calls": tuple(plain.get("tool_calls", ()))})
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class TrialKey:
+    """Which trial: one sample of one case of a task on a rung."""
+
+    task: str
+    case: str
+    rung: str
+    sample: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What became of one trial.
+
+    `reason` is one word (`wrong`, `format`, `truncated`, `refusal`, `too_long`, `transport`, `settled`, ...), or None
+    for a passed trial; `detail` is the sentence for people. `seconds` is the whole test's, the answers carry their own.
+    """
+
+    key: TrialKey
+    outcome: Outcome
+    reason: str | None = None
+    detail: str | None = None
+    answers: tuple[AnswerRecord, ...] = ()
+    seconds: float | None = None
+
+    def to_dict(self) -> dict[str, Json]:
+        """The trial as a line of the results file."""
+        return {
+            "kind": "trial",
+            **asdict(self.key),
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "detail": self.detail,
+            "answers": [answer.to_dict() for answer in self.answers],
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Json]) -> "Trial":
+        """The inverse of `to_dict`."""
+        return cls(
+            key=TrialKey(task=plain["task"], case=plain["case"], rung=plain["rung"], sample=plain.get("sample", 0)),
+            outcome=plain["outcome"],
+            reason=plain.get("reason"),
+            detail=plain.get("detail"),
+            answers=tuple(AnswerRecord.from_dict(answer) for answer in plain.get("answers", ())),
+            seconds=plain.get("seconds"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """The bar of one task, settled from marker, ladder file and options.
+
+    `chosen` is the rung the application uses today, `chosen_from` says where that was read, for the reader who has
+    to change it.
+    """
+
+    task: str
+    pass_rate: float = 1.0
+    samples: int = 1
+    chosen: str | None = None
+    chosen_from: str | None = None
+    private: bool = False
+    max_tokens: int | None = None
+    concurrent: bool = True
+
+    def to_dict(self) -> dict[str, Json]:
+        """The policy as plain data, for the way from a worker process."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How a rung stands in a task: `passed` of `trials` trials, and whether that reaches the bar.
+
+    `rate` is the mean over cases of each case's mean, or None if nothing was tried.
+    """
+
+    state: State
+    passed: int = 0
+    trials: int = 0
+    rate: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What is concluded for one task; `smallest` is None where no rung is known to be the smallest that passes."""
+
+    task: str
+    verdict: VerdictName
+    standing: Mapping[str, Standing]
+    smallest: str | None = None
+    chosen: str | None = None
+    chosen_from: str | None = None
+    pass_rate: float = 1.0
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Json]:
+        """The verdict as a line of the results file."""
+        plain = asdict(self)
+        return {"kind": "verdict", **plain, "notes": list(self.notes)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One session: the rungs smallest first, what was planned, what became of it.
+
+    `planned` counts the trials that each (task, rung) should have had.
+    """
+
+    rungs: Sequence[Rung]
+    trials: Sequence[Trial] = ()
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    planned: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    strategy: Strategy = "climb"
+    interrupted: bool = False
