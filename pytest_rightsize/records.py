@@ -157,11 +157,12 @@ class Reply:
     """What a provider hands back: the text as the model wrote it, and what the endpoint said about it.
 
     `seconds` is the time from sending the request that succeeded to its last byte: waiting for retries is left out.
+    It is None only where a recorded answer does not tell.
     `reasoning` is set only where the endpoint gives it apart from the text.
     """
 
     text: str
-    seconds: float
+    seconds: float | None = None
     tokens: Tokens = field(default_factory=Tokens)
     finish_reason: str | None = None
     reasoning: str | None = None

@@ -4,14 +4,15 @@ How to add one: write a class with the members of `Provider` in a file of its ow
 `pytest_rightsize_providers` (see hookspecs.py). The ladder file then names it by `provider = "..."`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import Reply, Request, Rung
 
-__all__ = ["Problem", "Provider"]
+__all__ = ["Problem", "Provider", "load_providers"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,3 +54,17 @@ class Provider(Protocol):
 
     def close(self) -> None:
         """Free the model's memory or the connections. Idempotent; a later submit opens again."""
+
+
+def load_providers(found: Iterable[Mapping[str, type[Provider]]]) -> dict[str, type[Provider]]:
+    """One table of providers from what every plugin named; raises ConfigError if two gave the same name."""
+    table: dict[str, type[Provider]] = {}
+    for named in found:
+        for name, kind in named.items():
+            if table.get(name, kind) is not kind:
+                raise ConfigError(
+                    f"two plugins provide {name!r}: {table[name].__module__} and {kind.__module__}. Uninstall one, "
+                    f"or have one of them choose another name in pytest_rightsize_providers"
+                )
+            table[name] = kind
+    return table

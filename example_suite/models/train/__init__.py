@@ -1,0 +1,1 @@
+"""Makes the models: cases, training, export to GGUF, and measurement."""

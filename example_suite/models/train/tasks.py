@@ -1,0 +1,336 @@
+"""Seeded generators of user-like tasks: a random generator and a vocabulary go in, a case comes out.
+
+A case is a text, to be put after its task's instruction, and the answer expected. `draw` is the only
+door: it gives cases of one side of the split, which never meet. A held-out case uses words and phrasings
+that training never uses, and its prompt hashes to the held-out tenth, which training refuses.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Literal
+
+from .words import ENDINGS, HELD_OUT, SYLLABLE_PARTS, TRAIN, Words
+
+Split = Literal["train", "held_out"]
+Make = Callable[[Random, Words], tuple[str, str]]
+
+_VOCABULARY: dict[Split, Words] = {"train": TRAIN, "held_out": HELD_OUT}
+_NUMBER_WORDS = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+)  # fmt: skip
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_DIAL_CODES = {
+    "Germany": "49", "France": "33", "Spain": "34", "Italy": "39", "UK": "44", "USA": "1", "India": "91",
+    "Japan": "81", "Brazil": "55", "Kenya": "254", "Ireland": "353", "Poland": "48",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One question of a task; `prompt` is what a model is asked."""
+
+    task: str
+    prompt: str
+    text: str
+    expected: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A kind of question: its instruction, how to make (text, answer), and how much of the training it gets."""
+
+    name: str
+    instruction: str
+    make: Make
+    weight: float
+
+
+def split_of(prompt: str) -> Split:
+    """The only side of the split on which this prompt may occur."""
+    return "held_out" if zlib.crc32(prompt.encode()) % 10 == 0 else "train"
+
+
+def draw(task: Task, split: Split, rng: Random, words: Words | None = None) -> Case:
+    """The next case of `task` on one side of the split, from `words` or else all the words of that side."""
+    while True:
+        text, expected = task.make(rng, words or _VOCABULARY[split])
+        prompt = task.instruction + text
+        if split_of(prompt) == split:
+            return Case(task=task.name, prompt=prompt, text=text, expected=expected)
+
+
+def held_out_cases(task: Task, count: int, seed: int = 2026) -> list[Case]:
+    """`count` different held-out cases, the same ones for the same seed."""
+    rng = Random(f"{seed} {task.name}")
+    cases: dict[str, Case] = {}
+    while len(cases) < count:
+        case = draw(task, "held_out", rng)
+        cases.setdefault(case.prompt, case)
+    return list(cases.values())
+
+
+# --- words and noise
+
+
+def _phrase(rng: Random, words: Words, template: str, **given: str) -> str:
+    """The template with one alternative of each `[a|b]` and a word in each `{field}`."""
+    text = re.sub(r"\[([^\[\]]*)\]", lambda match: rng.choice(match[1].split("|")), template)
+    if "{" not in text:
+        return text
+    return text.format_map(
+        {
+            "name": _word(rng, words, "names"),
+            "surname": _word(rng, words, "surnames"),
+            "city": _word(rng, words, "cities"),
+            "product": _word(rng, words, "products"),
+            "service": _word(rng, words, "services"),
+            "number": str(rng.randint(100, 99999)),
+        }
+        | given
+    )
+
+
+def _word(rng: Random, words: Words, field: str) -> str:
+    """A word of the field; in training often a made-up one, so that words are copied, not recalled."""
+    listed: tuple[str, ...] = getattr(words, field)
+    if rng.random() >= words.made_up.get(field, 0.0):
+        return rng.choice(listed)
+    made_up = "".join(rng.choice(part) for _ in range(rng.choice((1, 2, 2, 3))) for part in SYLLABLE_PARTS)
+    if field == "domains":
+        made_up += rng.choice(ENDINGS)
+    elif field not in ("products", "services"):
+        made_up = made_up.title()
+    return rng.choice(listed) if made_up in getattr(HELD_OUT, field) else made_up
+
+
+def _typos(rng: Random, text: str) -> str:
+    """The text with up to two letters swapped, dropped or doubled."""
+    for _ in range(rng.choice((0, 0, 1, 1, 2))):
+        at = rng.randrange(1, len(text) - 1)
+        if text[at].isalpha():
+            slip = rng.choice((text[at + 1] + text[at], text[at + 1], text[at] * 2 + text[at + 1]))
+            text = text[:at] + slip + text[at + 2 :]
+    return text
+
+
+def _count(rng: Random, number: int) -> str:
+    return _NUMBER_WORDS[number] if number <= 12 and rng.random() < 0.6 else str(number)
+
+
+# --- text to a label
+
+
+def _route_ticket(rng: Random, words: Words) -> tuple[str, str]:
+    queue = rng.choice(list(words.tickets))
+    text = _phrase(rng, words, rng.choice(words.tickets[queue]))
+    if rng.random() < 0.6:
+        text = _phrase(rng, words, rng.choice(words.openings)) + " " + text
+    if rng.random() < 0.6:
+        text += _phrase(rng, words, rng.choice(words.closings))
+    return _typos(rng, text), queue
+
+
+def _sentiment(rng: Random, words: Words) -> tuple[str, str]:
+    if rng.random() < 0.15:
+        return _phrase(rng, words, rng.choice(words.neutral)), "neutral"
+    opinions = {"positive": words.positive, "negative": words.negative}
+    label, other = rng.sample(list(opinions), 2)
+    frames = words.negated_frames if rng.random() < 0.35 else words.opinion_frames
+    opinion, contrary = rng.choice(opinions[label]), rng.choice(opinions[other])
+    text = _phrase(rng, words, rng.choice(frames), opinion=opinion, contrary=contrary)
+    return (text if rng.random() < 0.7 else _typos(rng, text)), label
+
+
+# --- text to a normal form
+
+
+def _iso_date(rng: Random, words: Words) -> tuple[str, str]:
+    day, month, year = rng.randint(1, 28), rng.randint(1, 12), rng.randint(1950, 2049)
+    name = _MONTHS[month - 1]
+    ordinal = f"{day}{'th' if 10 < day < 14 else {1: 'st', 2: 'nd', 3: 'rd'}.get(day % 10, 'th')}"
+    written = rng.choice(
+        (
+            f"{name} {day}, {year}",
+            f"{day} {name} {year}",
+            f"{rng.choice(_WEEKDAYS)}, {name} {ordinal}, {year}",
+            f"the {ordinal} of {name}, {year}",
+            f"{ordinal} of {name.lower()} '{year % 100:02d}",
+            f"{name[:3]} {day} {year}",
+            f"{day:02d}-{name[:3].upper()}-{year % 100:02d}",
+            f"{day:02d}.{month:02d}.{year}",
+            f"{day}.{month}.{year % 100:02d}",
+            f"{month:02d}/{day:02d}/{year}",
+            f"{month}/{day}/{year % 100:02d}",
+            f"{year}/{month}/{day}",
+            f"{year}{month:02d}{day:02d}",
+        )
+    )
+    return _phrase(rng, words, rng.choice(words.date_frames), date=written), f"{year}-{month:02d}-{day:02d}"
+
+
+def _amount(rng: Random, words: Words) -> tuple[str, str]:
+    code, sign, noun = rng.choice((("EUR", "€", "euros"), ("USD", "$", "dollars"), ("GBP", "£", "pounds")))
+    units, cents = int(10 ** rng.uniform(0.5, 6.5)), rng.choice((0, 50, rng.randint(1, 99)))
+    english, plain = f"{units:,}.{cents:02d}", f"{units}.{cents:02d}"
+    continental = english.translate(str.maketrans(",.", ".,"))
+    short, factor = rng.choice((("k", 1_000), ("M", 1_000_000)))
+    tenths = rng.randint(10, 999)
+    written, value = rng.choice(
+        (
+            (f"{sign}{english}", plain),
+            (f"{code} {english}", plain),
+            (f"{continental} {rng.choice((code, sign, noun))}", plain),
+            (f"{code} {continental.replace('.', ' ')}", plain),
+            (f"{plain}{sign}", plain),
+            (f"{units} {noun} and {cents} cents", plain),
+            (f"{sign}{units:,}", f"{units}.00"),
+            (f"{sign}{tenths / 10}{short}", f"{tenths * factor // 10}.00"),
+            (f"{tenths / 10}{short} {noun}", f"{tenths * factor // 10}.00"),
+        )
+    )
+    return _phrase(rng, words, rng.choice(words.amount_frames), amount=written), f"{value} {code}"
+
+
+def _phone(rng: Random, words: Words) -> tuple[str, str]:
+    country, code = rng.choice(list(_DIAL_CODES.items()))
+    area, line = str(rng.randint(20, 9999)), str(rng.randint(10**4, 10**8 - 1))
+    cut = rng.randint(2, len(line) - 2)
+    gap = rng.choice((" ", "-", ".", "/", ""))
+    local = f"{line[:cut]}{gap}{line[cut:]}"
+    written = rng.choice(
+        (f"0{area}{gap}{local}", f"(0{area}) {local}", f"+{code} {area} {local}", f"00{code}{gap}{area}{gap}{line}",
+         f"+{code} (0) {area}{gap}{line}", f"0{area}/{local}")
+    )  # fmt: skip
+    text = _phrase(rng, words, rng.choice(words.phone_frames), country=country, phone=written)
+    return text, f"+{code}{area}{line}"
+
+
+# --- text to JSON
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _contact(rng: Random, words: Words) -> tuple[str, str]:
+    name, surname = _word(rng, words, "names"), _word(rng, words, "surnames")
+    city, age = _word(rng, words, "cities"), rng.randint(18, 89)
+    user = rng.choice(
+        (f"{name}.{surname}", f"{name[0]}{surname}", f"{surname}{rng.randint(1, 99)}", f"{name}_{surname[0]}")
+    )
+    email = f"{user}@{_word(rng, words, 'domains')}".lower()
+    text = _phrase(
+        rng, words, rng.choice(words.contact_frames), name=name, surname=surname, city=city, age=str(age), email=email
+    )
+    return text, _compact({"name": f"{name} {surname}", "age": age, "city": city, "email": email})
+
+
+def _plural(noun: str) -> str:
+    if noun.endswith(("s", "x", "sh", "ch")):
+        return noun + "es"
+    return noun[:-3] + "ves" if noun.endswith("ife") else noun + "s"
+
+
+def _order(rng: Random, words: Words) -> tuple[str, str]:
+    customer = _word(rng, words, "names")
+    lines = [
+        (_word(rng, words, "products"), rng.choice((1, 1, rng.randint(2, 12), rng.randint(13, 99))))
+        for _ in range(rng.choice((1, 2, 2, 3, 3, 4)))
+    ]
+    listed = [
+        f"{rng.choice(('a', 'one', '1'))} {item}" if quantity == 1 else f"{_count(rng, quantity)} {_plural(item)}"
+        for item, quantity in lines
+    ]
+    joined = listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}"
+    text = _phrase(rng, words, rng.choice(words.order_frames), name=customer, items=joined)
+    items = [{"item": item, "qty": quantity} for item, quantity in lines]
+    return text, _compact({"customer": customer, "items": items})
+
+
+# --- arithmetic and lists
+
+
+def _sorting(longest: int, largest: int) -> Make:
+    def make(rng: Random, words: Words) -> tuple[str, str]:
+        numbers = [rng.randint(1, rng.choice((20, 100, largest))) for _ in range(rng.randint(3, longest))]
+        numbers += rng.sample(numbers, rng.randint(0, 2))
+        rng.shuffle(numbers)
+        gap = rng.choice((", ", " ", "; "))
+        return gap.join(map(str, numbers)), " ".join(map(str, sorted(set(numbers))))
+
+    return make
+
+
+def _adding(digits: int) -> Make:
+    def make(rng: Random, words: Words) -> tuple[str, str]:
+        left, right = (rng.randint(0, 10 ** rng.randint(2, digits) - 1) for _ in range(2))
+        return f"{left} + {right}", str(left + right)
+
+    return make
+
+
+def _multiply(rng: Random, words: Words) -> tuple[str, str]:
+    left, right = rng.randint(1000, 9999), rng.randint(1000, 9999)
+    return f"{left} * {right}", str(left * right)
+
+
+def _word_problem(box: int, largest: int, changes: int) -> Make:
+    """A product, then one to `changes` sums; the answer shows the steps in a think block, then the number."""
+
+    def make(rng: Random, words: Words) -> tuple[str, str]:
+        name, thing = _word(rng, words, "names"), _plural(_word(rng, words, "products"))
+        each, boxes = rng.randint(3, box), rng.randint(2, 9)
+        total = each * boxes
+        text = f"{name} has {boxes} boxes of {each} {thing}"
+        steps = [f"{boxes}*{each}={total}"]
+        for _ in range(rng.randint(1, changes)):
+            other = rng.randint(2, largest)
+            if rng.random() < 0.5 and other < total:
+                text += _phrase(rng, words, f"[, gives away {other}|, then loses {other}|, sells {other}]")
+                steps.append(f"{total}-{other}={total - other}")
+                total -= other
+            else:
+                text += _phrase(rng, words, f"[, buys {other} more|, then finds {other}|, gets {other} as a gift]")
+                steps.append(f"{total}+{other}={total + other}")
+                total += other
+        return f"{text}. How many now?", f"<think>{'; '.join(steps)}</think>{total}"
+
+    return make
+
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        Task(name="route-ticket", instruction="Route this ticket: ", make=_route_ticket, weight=1.5),
+        Task(name="sentiment", instruction="Sentiment: ", make=_sentiment, weight=1.0),
+        Task(name="iso-date", instruction="ISO date: ", make=_iso_date, weight=1.3),
+        Task(name="amount", instruction="Amount: ", make=_amount, weight=1.0),
+        Task(name="phone", instruction="E.164 phone: ", make=_phone, weight=1.0),
+        Task(name="contact-json", instruction="Contact as JSON: ", make=_contact, weight=1.0),
+        Task(name="order-json", instruction="Order as JSON: ", make=_order, weight=1.2),
+        Task(name="sort-unique", instruction="Sort, drop duplicates: ", make=_sorting(5, 99), weight=1.0),
+        Task(name="add", instruction="Add: ", make=_adding(3), weight=1.5),
+        Task(name="word-problem", instruction="Solve: ", make=_word_problem(12, 20, 2), weight=1.5),
+        Task(name="multiply", instruction="Multiply: ", make=_multiply, weight=0.1),
+    )
+}
+
+# What the larger rungs began with, until it showed that longer numbers and lists cost more training than they had.
+WIDE_TASKS: dict[str, Task] = TASKS | {
+    "route-ticket": replace(TASKS["route-ticket"], weight=1.0),
+    "iso-date": replace(TASKS["iso-date"], weight=1.0),
+    "sort-unique": replace(TASKS["sort-unique"], make=_sorting(8, 999)),
+    "add": replace(TASKS["add"], make=_adding(5), weight=2.0),
+    "word-problem": replace(TASKS["word-problem"], make=_word_problem(40, 99, 3), weight=2.0),
+    "multiply": replace(TASKS["multiply"], weight=0.3),
+}

@@ -1,0 +1,83 @@
+"""What becomes of a trial: from how its test ended and what it heard, to an outcome. Pure.
+
+A wrong answer is the model's; a rung that could not answer, or a test that broke before it heard anything, is not.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pytest_rightsize.errors import FormatError, TooLongError
+from pytest_rightsize.model import Transcript
+from pytest_rightsize.records import Outcome
+
+__all__ = ["Ending", "Grade", "grade"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a test ended: `judged` says that it failed by an assertion (or `pytest.fail`), not by an accident."""
+
+    kind: Literal["passed", "failed", "skipped", "xfailed"]
+    in_setup: bool = False
+    judged: bool = False
+    exception: BaseException | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grade:
+    """The outcome of a trial, one word why, and a sentence for people."""
+
+    outcome: Outcome
+    reason: str | None = None
+    detail: str | None = None
+
+
+def grade(ending: Ending, transcript: Transcript) -> Grade:
+    """Grade one trial."""
+    if transcript.fault is not None:
+        return _grade_fault(transcript.fault)
+    if ending.kind == "xfailed":
+        return Grade(outcome="not_run", reason="xfail", detail=ending.detail)
+    if ending.kind == "skipped":
+        return Grade(outcome="not_run", reason="skipped", detail=ending.detail)
+    if ending.kind == "passed":
+        return Grade(outcome="passed")
+    return _grade_failure(ending, transcript)
+
+
+def _grade_fault(fault: BaseException) -> Grade:
+    """A fault counts whatever the test made of it: it may have caught the exception and asserted on something else."""
+    if isinstance(fault, TooLongError):
+        return Grade(outcome="failed", reason="too_long", detail=str(fault))
+    return Grade(outcome="error", reason=getattr(fault, "reason", "crash"), detail=str(fault))
+
+
+def _grade_failure(ending: Ending, transcript: Transcript) -> Grade:
+    """The model's failure or the test's own."""
+    if "from pytest-timeout" in str(ending.exception):
+        return Grade(outcome="error", reason="timeout", detail=ending.detail)
+    heard = bool(transcript.answers)
+    if _is_the_tests_own(ending, heard=heard):
+        return Grade(outcome="error", reason="test", detail=ending.detail)
+    finish_reason = transcript.answers[-1].finish_reason if heard else None
+    if finish_reason == "length":
+        return Grade(outcome="failed", reason="truncated", detail=ending.detail)
+    if finish_reason == "content_filter":
+        return Grade(outcome="failed", reason="refusal", detail=ending.detail)
+    by_form = isinstance(ending.exception, FormatError) or not ending.judged
+    return Grade(outcome="failed", reason="format" if by_form else "wrong", detail=ending.detail)
+
+
+def _is_the_tests_own(ending: Ending, *, heard: bool) -> bool:
+    """Whether the failure says nothing about the model.
+
+    An assertion in the test's body judges what the application made of the rung, even if the model was asked elsewhere
+    than by `model.ask`. Any other exception counts against the model only once it has said something that can cause it;
+    a misspelt name or a missing module never does.
+    """
+    if isinstance(ending.exception, NameError | ImportError | SyntaxError | OSError):
+        return True
+    if heard:
+        return False
+    return ending.in_setup or not ending.judged

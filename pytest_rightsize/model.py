@@ -1,0 +1,226 @@
+"""What a test holds: `model.ask(prompt)` turns a prompt into a Request, has it answered, and hands back an Answer.
+
+It keeps in a `Transcript` what was answered and what went wrong, so that the trial can be judged whatever the test
+does with an exception. It never touches a file, a clock or a network itself.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pytest_rightsize.errors import FormatError, RungError, TooLongError
+from pytest_rightsize.records import AnswerRecord, Json, Reply, Request, Rung, Tokens
+
+__all__ = ["Answer", "Conversation", "Model", "Transcript"]
+
+T = TypeVar("T")
+
+# A leading block only: a model that writes about the tag later in its answer keeps its words.
+_THOUGHT = re.compile(r"\A\s*<think>(?P<thought>.*?)(?:</think>\s*|\Z)", re.DOTALL)
+
+
+@dataclass(kw_only=True)
+class Transcript:
+    """What one trial heard so far: the answers in order, and the first fault that kept one away."""
+
+    answers: list[AnswerRecord] = field(default_factory=list)
+    fault: RungError | TooLongError | None = None
+
+
+class Answer(str):
+    """A model's answer: a string to assert on, which also knows what it took to get it.
+
+    Text between `<think>` and `</think>` is not part of the string but stands in `reasoning`.
+    """
+
+    record: AnswerRecord
+
+    def __new__(cls, record: AnswerRecord) -> "Answer":
+        """Make the string from a record's text and keep the record beside it."""
+        answer = super().__new__(cls, record.text)
+        answer.record = record
+        return answer
+
+    @property
+    def tokens(self) -> Tokens:
+        """Token counts; see `Tokens`."""
+        return self.record.tokens
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall seconds the model took, without waiting for retries."""
+        return self.record.seconds
+
+    @property
+    def energy(self) -> Mapping[str, Json] | None:
+        """What the answer took in joules, or None where nothing measured it."""
+        return self.record.energy
+
+    @property
+    def cost_usd(self) -> float | None:
+        """USD, or None where the price or a token count is unknown."""
+        return self.record.cost_usd
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the model stopped: `stop`, `length`, `content_filter`, `tool_calls`, or what the endpoint said."""
+        return self.record.finish_reason
+
+    @property
+    def reasoning(self) -> str | None:
+        """What the model thought before it answered, if it did so in sight."""
+        return self.record.reasoning
+
+    @property
+    def tool_calls(self) -> tuple[Mapping[str, Json], ...]:
+        """The calls the model asked for, as in the OpenAI API."""
+        return self.record.tool_calls
+
+    def json(self, schema: Mapping[str, Json] | None = None) -> Json:
+        """Parse the answer as JSON, taking it out of a Markdown code fence if it stands in one.
+
+        Raises FormatError if it is not JSON, or not what `schema` (a JSON schema) asks for.
+        """
+        value = _parse_json(self)
+        if schema is not None:
+            import jsonschema
+
+            problem = jsonschema.exceptions.best_match(jsonschema.validators.validator_for(schema)(schema).iter_errors(value))
+            if problem is not None:
+                raise FormatError(f"the answer does not follow the schema at {problem.json_path}: {problem.message}")
+        return value
+
+
+def _parse_json(text: str) -> Json:
+    """Read JSON from `text`; code fences around it are left out."""
+    body = text.strip()
+    if body.startswith("```") and body.endswith("```") and "\n" in body:
+        body = body[body.index("\n") : -3]
+    try:
+        return json.loads(body)
+    except json.JSONDecodeError as error:
+        raise FormatError(f"the answer is not JSON ({error}): {text[:200]!r}") from None
+
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """One rung, as a test sees it. `answer` sends a Request and waits for the Reply."""
+
+    rung_record: Rung
+    answer: Callable[[Request], Reply]
+    transcript: Transcript
+    sample: int = 0
+    max_tokens: int | None = None
+
+    @property
+    def rung(self) -> str:
+        """The name of the rung that answers."""
+        return self.rung_record.name
+
+    def ask(
+        self,
+        prompt: str | None = None,
+        *,
+        system: str | None = None,
+        messages: Sequence[Mapping[str, Json]] | None = None,
+        schema: Mapping[str, Json] | None = None,
+        tools: Sequence[Mapping[str, Json]] | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        seed: int | None = None,
+        **extra: Json,
+    ) -> Answer:
+        """Ask the rung and wait for its answer.
+
+        `messages` (OpenAI chat messages) come before the prompt, `system` before both. `schema` is a JSON schema that
+        the answer is constrained to where the rung can do so. `extra` goes to the model's server as is.
+
+        Raises RungError if the rung cannot answer, TooLongError if the prompt does not fit its context. A test need not
+        catch either: the trial is counted rightly even if it does.
+        """
+        request = Request(
+            messages=_messages(prompt, system, messages),
+            sample=self.sample,
+            max_tokens=_first(max_tokens, self.max_tokens, self.rung_record.max_tokens),
+            temperature=_first(temperature, self.rung_record.temperature),
+            top_p=_first(extra.pop("top_p", None), self.rung_record.top_p),
+            seed=_first(seed, self.rung_record.seed),
+            schema=schema,
+            tools=tuple(tools) if tools is not None else None,
+            extra=extra,
+        )
+        try:
+            reply = self.answer(request)
+        except (RungError, TooLongError) as fault:
+            self.transcript.fault = self.transcript.fault or fault
+            raise
+        record = answer_record(reply, self.rung_record)
+        self.transcript.answers.append(record)
+        return Answer(record)
+
+    def chat(self, system: str | None = None) -> "Conversation":
+        """Start a conversation, in which each question knows those before it."""
+        return Conversation(self, system)
+
+
+class Conversation:
+    """Several turns with one rung; `messages` is what was said so far."""
+
+    def __init__(self, model: Model, system: str | None = None) -> None:
+        """Start with nothing said but the system message."""
+        self._model = model
+        self.messages: list[Mapping[str, Json]] = []
+        if system is not None:
+            self.messages.append({"role": "system", "content": system})
+
+    def ask(self, prompt: str, **options: Any) -> Answer:
+        """Say `prompt` next and return the answer; `options` are those of `Model.ask`."""
+        answer = self._model.ask(prompt, messages=self.messages, **options)
+        self.messages.append({"role": "user", "content": prompt})
+        self.messages.append({"role": "assistant", "content": str(answer)})
+        return answer
+
+
+def _messages(
+    prompt: str | None, system: str | None, messages: Sequence[Mapping[str, Json]] | None
+) -> tuple[Mapping[str, Json], ...]:
+    """One list of chat messages from the three ways to give them."""
+    if prompt is None and not messages:
+        raise TypeError("model.ask() was given nothing to ask: pass a prompt, or messages=[{'role': ..., 'content': ...}]")
+    if prompt is not None and not isinstance(prompt, str):
+        raise TypeError(f"model.ask() takes the prompt as a string, not {prompt!r}; chat messages go to messages=")
+    opening = [{"role": "system", "content": system}] if system is not None else []
+    closing = [{"role": "user", "content": prompt}] if prompt is not None else []
+    return (*opening, *(messages or ()), *closing)
+
+
+def _first(*values: T | None) -> T | None:
+    """The first value that was given."""
+    return next((value for value in values if value is not None), None)
+
+
+def answer_record(reply: Reply, rung: Rung) -> AnswerRecord:
+    """What the results file keeps of a reply: thoughts apart from the answer, and the cost if it can be known."""
+    thought, text = split_thought(reply.text)
+    return AnswerRecord(
+        text=text,
+        reasoning=reply.reasoning if reply.reasoning is not None else thought,
+        tokens=reply.tokens,
+        seconds=reply.seconds,
+        energy=reply.energy,
+        cost_usd=rung.price.cost_usd(reply.tokens) if rung.price else None,
+        cached=reply.replayed,
+        finish_reason=reply.finish_reason,
+        tool_calls=reply.tool_calls,
+    )
+
+
+def split_thought(text: str) -> tuple[str | None, str]:
+    """Part a leading `<think>...</think>` block from the answer; an unclosed one leaves no answer."""
+    found = _THOUGHT.match(text)
+    if found is None:
+        return None, text
+    return found["thought"].strip(), text[found.end() :]

@@ -1,0 +1,68 @@
+"""The hooks, in the order of a session's life.
+
+Without a ladder file, an option, or a test that uses `model`, nothing but the options and the marker's name is
+registered: no heavy import, no file, no connection.
+"""
+
+from collections.abc import Generator
+
+import pytest
+
+from pytest_rightsize import hookspecs, options
+from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.model import Model
+
+__all__: list[str] = []
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Open the door for providers."""
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register the options and their ini twins."""
+    options.add_options(parser)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Read options and ladder file, and register the session's hooks if there is anything to do."""
+    config.addinivalue_line("markers", options.MARKER_HELP)
+    from pytest_rightsize.session import LadderSession, is_used
+
+    try:
+        if is_used(config):
+            config.pluginmanager.register(LadderSession(config), "rightsize-session")
+    except ConfigError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Explain a matcher that did not match."""
+    from pytest_rightsize.matchers import explain_comparison
+
+    return explain_comparison(op, left, right)
+
+
+@pytest.fixture
+def _rightsize_trial(request: pytest.FixtureRequest) -> object:
+    """Which trial this is: parametrised over rungs and samples when a ladder is climbed."""
+    return getattr(request, "param", None)
+
+
+@pytest.fixture
+def model(request: pytest.FixtureRequest, _rightsize_trial: object) -> Model:
+    """One rung of the ladder, to ask: `model.ask(prompt)` returns the answer as a string."""
+    from pytest_rightsize.session import LadderSession
+
+    session = request.config.pluginmanager.get_plugin("rightsize-session")
+    if not isinstance(session, LadderSession):
+        pytest.fail(NO_RUNG, pytrace=False)
+    return session.model_for(request.node)
+
+
+NO_RUNG = (
+    "the fixture `model` has no rung to ask. Climb a ladder with --rightsize-ladder=1b,4b,30b,frontier, or write a "
+    'rightsize.toml with `default = "NAME"` and a [ladder.NAME] table'
+)

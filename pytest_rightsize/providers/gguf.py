@@ -1,0 +1,140 @@
+"""What a GGUF file says of itself, read from its header alone: no weights are touched and nothing native is loaded."""
+
+import math
+import mmap
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["GgufError", "Header", "read_header"]
+
+MAGIC = b"GGUF"
+
+_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_STRING, _ARRAY = 8, 9
+
+# ggml's tensor types: how many weights one block holds and how many bytes it takes.
+_BLOCKS = {
+    **{0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 36)},
+    **{10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292), 16: (256, 66)},
+    **{17: (256, 74), 18: (256, 98), 19: (256, 50), 20: (32, 18), 21: (256, 110), 22: (256, 82), 23: (256, 136)},
+    **{24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8), 29: (256, 56), 30: (1, 2), 34: (256, 54)},
+    **{35: (256, 66), 39: (32, 17)},
+}
+
+
+class GgufError(ValueError):
+    """The file is not a whole GGUF; the text is a clause that says in what way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """The scalar metadata of a file, and the bytes it must have so that no tensor is cut off."""
+
+    metadata: Mapping[str, str | float]
+    needed_bytes: int
+
+    @property
+    def context_length(self) -> int | None:
+        """The context the model was trained for."""
+        length = self.metadata.get(f"{self.metadata.get('general.architecture')}.context_length")
+        return int(length) if isinstance(length, int | float) else None
+
+    @property
+    def has_chat_template(self) -> bool:
+        """Whether the file says how a conversation is written for its model."""
+        return "tokenizer.chat_template" in self.metadata
+
+
+def read_header(path: Path) -> Header:
+    """Read the header of the file at `path`.
+
+    Raises GgufError if the file is not a GGUF or shorter than its header says, OSError if it cannot be read.
+    """
+    size_bytes = path.stat().st_size
+    with path.open("rb") as file:
+        if file.read(4) != MAGIC:
+            raise GgufError("is not a GGUF file (it does not begin with the letters GGUF)")
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            try:
+                header = _parse(_Cursor(content))
+            except struct.error:
+                raise GgufError(f"is cut off in its header, after {size_bytes:,} bytes") from None
+    if size_bytes < header.needed_bytes:
+        raise GgufError(f"is cut off: it has {size_bytes:,} bytes of the {header.needed_bytes:,} its header asks for")
+    return header
+
+
+class _Cursor:
+    """A place in the bytes of the file that moves on as values are read; struct.error where they end."""
+
+    def __init__(self, content: mmap.mmap) -> None:
+        self.content = content
+        self.at = len(MAGIC)
+
+    def scalar(self, code: str) -> int | float:
+        """Read one number; `code` is that of the struct module."""
+        (value,) = struct.unpack_from(f"<{code}", self.content, self.at)
+        self.at += struct.calcsize(f"<{code}")
+        return value  # type: ignore[no-any-return]  # struct knows no types
+
+    def count(self, code: str = "Q") -> int:
+        """Read one unsigned integer."""
+        return int(self.scalar(code))
+
+    def string(self) -> str:
+        """Read a string with its length before it."""
+        length = self.count()
+        text = self.content[self.at : self.at + length]
+        self.at += length
+        return text.decode(errors="replace")
+
+    def value(self, kind: int) -> str | float | None:
+        """Read a metadata value; arrays (vocabularies, mostly) are passed over and give None."""
+        if kind == _STRING:
+            return self.string()
+        if kind == _ARRAY:
+            return self._skip_array()
+        if kind not in _SCALARS:
+            raise GgufError(f"has metadata of the unknown type {kind}: it is broken, or newer than this program")
+        return self.scalar(_SCALARS[kind])
+
+    def _skip_array(self) -> None:
+        """Move past an array without making its elements."""
+        kind, length = self.count("I"), self.count()
+        if kind in _SCALARS:
+            self.at += length * struct.calcsize(_SCALARS[kind])
+        elif kind == _STRING:
+            for _ in range(length):
+                self.at += self.count()
+        else:
+            for _ in range(length):
+                self.value(kind)
+
+
+def _parse(cursor: _Cursor) -> Header:
+    """Walk through metadata and tensor infos."""
+    version = cursor.count("I")
+    if version not in (2, 3):
+        raise GgufError(f"is a GGUF of version {version}, and only 2 and 3 (little-endian) can be read")
+    tensor_count, metadata_count = cursor.count(), cursor.count()
+    metadata: dict[str, str | float] = {}
+    for _ in range(metadata_count):
+        key, kind = cursor.string(), cursor.count("I")
+        value = cursor.value(kind)
+        if value is not None:
+            metadata[key] = value
+    end_of_tensors = max((_tensor_end(cursor) for _ in range(tensor_count)), default=0)
+    alignment = int(metadata.get("general.alignment", 32)) or 32
+    start_of_tensors = math.ceil(cursor.at / alignment) * alignment
+    return Header(metadata=metadata, needed_bytes=start_of_tensors + end_of_tensors)
+
+
+def _tensor_end(cursor: _Cursor) -> int:
+    """Read one tensor info: where the tensor ends, counted from the start of all tensors."""
+    cursor.string()
+    weights = math.prod([cursor.count() for _ in range(cursor.count("I"))])
+    # A type that is not in the table counts as empty: llama.cpp itself then finds a cut.
+    per_block, block_bytes = _BLOCKS.get(cursor.count("I"), (1, 0))
+    return cursor.count() + weights // per_block * block_bytes

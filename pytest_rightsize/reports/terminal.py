@@ -1,0 +1,99 @@
+"""The summary at the end of a session, as lines of text: the table, the sentence, and what to change."""
+
+from collections.abc import Iterable, Sequence
+
+from tabulate import tabulate
+
+from pytest_rightsize.records import Run, Standing, Trial, Verdict
+
+__all__ = ["TITLE", "gate_lines", "summary_lines"]
+
+TITLE = "smallest model that passes each task"
+_SHOUTED = {"over-sized": "OVER-SIZED", "under-sized": "UNDER-SIZED", "unsolved": "UNSOLVED", "undecided": "UNDECIDED"}
+
+
+def summary_lines(run: Run, verdicts: Sequence[Verdict]) -> list[str]:
+    """The table of verdicts, a legend of the marks that occur in it, the notes, and one sentence about the whole."""
+    ladder = [rung.name for rung in run.rungs]
+    rows = [_row(verdict, ladder) for verdict in verdicts]
+    headers = ["task", *ladder, "smallest", "chosen", "verdict"]
+    table = tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True).splitlines()
+    notes = [f"{verdict.task}: {note}" for verdict in verdicts for note in verdict.notes]
+    return [*table, *_legend(verdicts), *notes, _sentence(run, verdicts)]
+
+
+def _row(verdict: Verdict, ladder: Sequence[str]) -> list[str]:
+    cells = [_cell(verdict.standing[rung], smallest=rung == verdict.smallest) for rung in ladder]
+    word = _SHOUTED.get(verdict.verdict, verdict.verdict)
+    return [verdict.task, *cells, verdict.smallest or "-", verdict.chosen or "-", word]
+
+
+def _cell(standing: Standing, *, smallest: bool) -> str:
+    """`38/40*`: passed of trials; a star at the smallest rung that passes, a question mark where it is undecided."""
+    if standing.state == "not_run":
+        return "-"
+    if standing.trials == 0:
+        return "?"
+    mark = "*" if smallest else "?" if standing.state == "undecided" else ""
+    return f"{standing.passed}/{standing.trials}{mark}"
+
+
+def _legend(verdicts: Sequence[Verdict]) -> list[str]:
+    states = {standing.state for verdict in verdicts for standing in verdict.standing.values()}
+    parts = [
+        *(["* smallest that passes"] if any(verdict.smallest for verdict in verdicts) else []),
+        *(["? undecided"] if "undecided" in states else []),
+        *(["- not run"] if "not_run" in states else []),
+    ]
+    return [f"({', '.join(parts)})"] if parts else []
+
+
+def _sentence(run: Run, verdicts: Sequence[Verdict]) -> str:
+    tasks = f"{len(verdicts)} task{'s' if len(verdicts) != 1 else ''}"
+    counts = [(name, sum(verdict.verdict == name for verdict in verdicts)) for name in _SHOUTED]
+    found = [f"{count} {name}" for name, count in counts if count]
+    right = sum(verdict.verdict == "right-sized" for verdict in verdicts)
+    said = ", ".join([*([f"{right} right-sized"] if right else []), *found]) or "no chosen model to compare with"
+    return f"rightsize: of {tasks}, {said}; {_effort(run)}"
+
+
+def _effort(run: Run) -> str:
+    """What was asked, and how much of the full ladder that is."""
+    asked = [trial for trial in run.trials if trial.outcome != "not_run"]
+    planned = sum(run.planned.values())
+    tokens = _tokens(asked)
+    spent = "tokens unknown" if tokens is None else f"{tokens:,} tokens"
+    if run.interrupted:
+        return f"interrupted after {len(asked):,} of {planned:,} trials, {spent}"
+    if run.strategy == "full" or not planned:
+        return f"{len(asked):,} trials, {spent}"
+    return f"climbed with {100 * len(asked) / planned:.0f} % of the trials of the full ladder, {spent}"
+
+
+def _tokens(trials: Iterable[Trial]) -> int | None:
+    """All tokens of the trials, or None if one answer's are unknown."""
+    total = 0
+    for trial in trials:
+        for answer in trial.answers:
+            if answer.tokens.total is None:
+                return None
+            total += answer.tokens.total
+    return total
+
+
+def gate_lines(failed: Iterable[tuple[str, Verdict]]) -> list[str]:
+    """For each failed gate one line that says what to change."""
+    return [f"gate {gate}: {verdict.task}: {_remedy(verdict)}" for gate, verdict in failed]
+
+
+def _remedy(verdict: Verdict) -> str:
+    where = verdict.chosen_from or "the marker or the ladder file"
+    if verdict.verdict == "over-sized":
+        return f"{verdict.smallest} passes, so {verdict.chosen} is larger than needed: set {where} to {verdict.smallest}"
+    if verdict.verdict == "under-sized":
+        return f"{verdict.chosen} fails, {verdict.smallest} is the smallest that passes: set {where} to {verdict.smallest}"
+    if verdict.verdict == "unsolved":
+        best = max(verdict.standing.items(), key=lambda item: item[1].rate or 0.0)
+        reached = f"{best[0]} came nearest with {best[1].passed}/{best[1].trials}"
+        return f"no rung reaches {verdict.pass_rate:g} ({reached}): add a larger rung, mend the prompt, or lower pass_rate"
+    return f"it is not known which rung is the smallest ({verdict.notes[0]}): mend that and run again"

@@ -1,0 +1,528 @@
+"""One session up a ladder: its hooks in the order pytest calls them.
+
+The same object works in one process and under pytest-xdist, where workers run trials and the controller collects them,
+writes the results file, judges and sets the exit status.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from pytest_rightsize.engine import Engine
+from pytest_rightsize.errors import ConfigError, RungError
+from pytest_rightsize.grading import Ending, grade
+from pytest_rightsize.ladder import find_ladder_file, order_note, read_ladder, resolve_chosen, select_rungs
+from pytest_rightsize.model import Model, Transcript
+from pytest_rightsize.options import Settings, marked_settings, merged, settings_are_given
+from pytest_rightsize.providers import Provider, load_providers
+from pytest_rightsize.records import Ladder, Policy, Run, Rung, TaskSettings, Trial, TrialKey, Verdict
+from pytest_rightsize.reports.terminal import TITLE, gate_lines, summary_lines
+from pytest_rightsize.schedule import reason_not_to_run
+from pytest_rightsize.store import ResultsFile
+from pytest_rightsize.verdict import failed_gates, judge, standings
+
+__all__ = ["LadderSession", "is_used"]
+
+_PARAM = "_rightsize_trial"
+_KEY = pytest.StashKey[TrialKey]()
+_TRANSCRIPT = pytest.StashKey[Transcript]()
+_IDLE = pytest.StashKey["_Idle"]()
+# Between a test's id and what the controller must know of it; no test id holds this character.
+_SEPARATOR = "\x1f"
+
+
+def is_used(config: pytest.Config) -> bool:
+    """Whether this session has anything to do with right-sizing: an option, an ini key, or a ladder file."""
+    return settings_are_given(config) or find_ladder_file(config.rootpath) is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Idle:
+    """Why a trial is not run."""
+
+    reason: str
+    detail: str
+
+
+class LadderSession:
+    """Everything a session knows; made in `pytest_configure`, where bad input still costs nothing."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        """Read what the user asked for; raises ConfigError before any model is called."""
+        self._settings = Settings.from_config(config)
+        self._is_worker = hasattr(config, "workerinput")
+        self._collect_only = bool(config.getoption("collectonly", False))
+        self._classes = load_providers(config.hook.pytest_rightsize_providers())
+        self._ladder = self._read_ladder()
+        self._rungs = () if self._settings.ladder is None else select_rungs(self._ladder, self._settings.ladder)
+        self._providers = {rung.name: self._provider(rung) for rung in self._rungs or self._ladder.rungs.values()}
+        self._engine = Engine(self._providers, one_at_a_time=bool(self._rungs))
+        self._policies: dict[str, Policy] = {}
+        self._policy_of_test: dict[str, tuple[str, TaskSettings]] = {}
+        self._planned: Counter[tuple[str, str]] = Counter()
+        self._deselected = 0
+        self._trials: dict[str, dict[TrialKey, Trial]] = defaultdict(dict)
+        self._idle: dict[tuple[str, str], _Idle | None] = {}
+        self._said_down: set[str] = set()
+        self._results: ResultsFile | None = None
+        self._run: Run | None = None
+        self._verdicts: Sequence[Verdict] = ()
+        self._failed: Sequence[tuple[str, Verdict]] = ()
+        self._check_results_path()
+
+    # --- before the tests -------------------------------------------------------------------------------------------
+
+    def _read_ladder(self) -> Ladder:
+        path = self._settings.config or find_ladder_file(self._settings.rootdir)
+        return Ladder(rungs={}) if path is None else read_ladder(path, self._classes)
+
+    def _provider(self, rung: Rung) -> Provider:
+        kind = self._classes[rung.provider]
+        if self._settings.download and "download" in kind.options:
+            rung = replace(rung, options={**rung.options, "download": True})
+        return kind(rung)
+
+    def _check_results_path(self) -> None:
+        path = self._settings.results
+        if path is not None and (path.is_dir() or path.parent.is_file()):
+            raise ConfigError(f"--rightsize-results was given {path}, which is no file that can be written")
+
+    def pytest_report_header(self) -> list[str]:
+        """Say which ladder is climbed and how, and what of it cannot answer on this machine."""
+        if not self._rungs:
+            return [f"rightsize: no ladder; each task runs on its chosen rung, else on {self._ladder.default}"]
+        order = " < ".join(rung.name for rung in self._rungs)
+        note = order_note(self._rungs)
+        return [
+            f"rightsize: ladder {order}; strategy {self._settings.strategy}",
+            *([f"rightsize: {note}"] if note else []),
+            *(f"rightsize: {fault}" for fault in self._missing()),
+        ]
+
+    def _missing(self) -> Iterator[RungError]:
+        """The rungs that cannot answer on this machine, as faults that say how to get each."""
+        for rung in self._rungs:
+            problem = self._providers[rung.name].check()
+            if problem is not None:
+                message = f"rung {rung.name} cannot answer: {problem.what}. To get it: {problem.remedy}"
+                yield RungError(message, reason="missing", permanent=True)
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Make a trial of each test on each rung, for each sample."""
+        definition = metafunc.definition
+        try:
+            if _PARAM in metafunc.fixturenames or definition.get_closest_marker("rightsize"):
+                policy = self._policy(definition)
+        except ConfigError as error:
+            pytest.fail(str(error), pytrace=False)
+        if _PARAM not in metafunc.fixturenames or not self._rungs:
+            return
+        trials = [(rung.name, sample) for rung in self._rungs for sample in range(policy.samples)]
+        names = [rung if policy.samples == 1 else f"{rung}-s{sample}" for rung, sample in trials]
+        metafunc.parametrize(_PARAM, trials, ids=names, indirect=True)
+
+    def _policy(self, definition: Any) -> Policy:
+        """The task and bar of a test: what its markers say, else the ladder file, else the options."""
+        layers = [marked_settings(definition, marker) for marker in definition.iter_markers("rightsize")]
+        task = next((name for name, _ in layers if name is not None), definition.nodeid)
+        marked = merged(*(settings for _, settings in layers))
+        known = self._policy_of_test.setdefault(task, (definition.nodeid, marked))
+        if known[1] != marked:
+            raise ConfigError(
+                f"the task {task!r} is described differently by {known[0]} and {definition.nodeid}: "
+                f"give both the same arguments of rightsize(...), or write them once under [tasks] in the ladder file"
+            )
+        if task not in self._policies:
+            self._policies[task] = self._complete(task, marked)
+        return self._policies[task]
+
+    def _complete(self, task: str, marked: TaskSettings) -> Policy:
+        said = merged(marked, self._ladder.tasks.get(task, TaskSettings()))
+        chosen, chosen_from = resolve_chosen(
+            said.chosen, ladder=self._ladder, base_dir=self._settings.rootdir, env=_environment(), task=task
+        )
+        return Policy(
+            task=task,
+            pass_rate=self._settings.pass_rate if said.pass_rate is None else said.pass_rate,
+            samples=self._settings.samples if said.samples is None else said.samples,
+            chosen=chosen,
+            chosen_from=chosen_from,
+            private=bool(said.private),
+            max_tokens=said.max_tokens,
+            concurrent=said.concurrent is not False,
+        )
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Count the trials that -k, -m, --lf and the like took out: the verdicts do not speak of them."""
+        self._deselected += sum(_parameter(item) is not None for item in items)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Climb rung by rung: all tasks on the smallest, then what is left on the next."""
+        place = {rung.name: index for index, rung in enumerate(self._rungs)}
+        for item in items:
+            parameter = _parameter(item)
+            if parameter is not None:
+                item.stash[_KEY] = self._key(item, *parameter)
+        items.sort(key=lambda item: place[item.stash[_KEY].rung] if _KEY in item.stash else -1)
+
+    def _key(self, item: pytest.Item, rung: str, sample: int) -> TrialKey:
+        """The trial that an item is; its case is the test's id without the rung."""
+        policy = self._policy(_definition(item))
+        name = rung if policy.samples == 1 else f"{rung}-s{sample}"
+        case = item.nodeid
+        for old, new in ((f"-{name}]", "]"), (f"[{name}]", ""), (f"[{name}-", "["), (f"-{name}-", "-")):
+            if old in case:
+                head, _, tail = case.rpartition(old)
+                case = head + new + tail
+                break
+        return TrialKey(task=policy.task, case=case, rung=rung, sample=sample)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """Make the plan; under xdist tell it to the controller by the ids that xdist sends there anyway."""
+        items = session.items
+        for item in items:
+            if _KEY in item.stash:
+                self._planned[item.stash[_KEY].task, item.stash[_KEY].rung] += 1
+        if self._is_worker:
+            session.items = [_Labelled(item, label) for item, label in zip(items, self._labels(items), strict=True)]  # type: ignore[misc]  # stands in for its item while xdist reads the ids
+        else:
+            self._begin()
+        try:
+            return (yield)
+        finally:
+            session.items = items
+
+    def _labels(self, items: Sequence[pytest.Item]) -> Iterator[str]:
+        """For each item what the controller must know: the trial, and with the first of a task its policy."""
+        told: set[str] = set()
+        for item in items:
+            if _KEY not in item.stash:
+                yield item.nodeid
+                continue
+            key = item.stash[_KEY]
+            policy = None if key.task in told else self._policies[key.task].to_dict()
+            told.add(key.task)
+            yield item.nodeid + _SEPARATOR + json.dumps([key.task, key.case, key.rung, key.sample, policy])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> object | None:
+        """Keep the trials of a task on one worker: only who knows the smaller rungs can stop the climb."""
+        if not self._rungs:
+            return None
+        if config.getoption("dist") == "each":
+            raise pytest.UsageError("--dist each would ask every question once per worker: use another --dist with a ladder")
+        from xdist.scheduler import LoadScopeScheduling
+
+        class TaskScheduling(LoadScopeScheduling):
+            def _split_scope(self, nodeid: str) -> str:
+                plain, _, label = nodeid.partition(_SEPARATOR)
+                return f"task {json.loads(label)[0]}" if label else plain
+
+        return TaskScheduling(config, log)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """Learn the plan from the first worker that has collected; the others have the same."""
+        if self._planned or not self._rungs:
+            return
+        for label in (nodeid.partition(_SEPARATOR)[2] for nodeid in ids):
+            if label:
+                task, _, rung, _, policy = json.loads(label)
+                self._planned[task, rung] += 1
+                if policy:
+                    self._policies[task] = Policy(**policy)
+        self._begin()
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
+        """A worker that died took a trial with it: an infrastructure fault, and no answer."""
+        nodeid, _, label = crashitem.partition(_SEPARATOR)
+        if label:
+            task, case, rung, sample, _ = json.loads(label)
+            key = TrialKey(task=task, case=case, rung=rung, sample=sample)
+            report.nodeid = nodeid
+            report.longrepr = f"a worker process crashed while running {nodeid!r}"
+            trial = Trial(key=key, outcome="error", reason="crash", detail=report.longrepr)
+            report.rightsize = trial.to_dict()  # type: ignore[attr-defined]  # reports carry plugins' data
+
+    def _begin(self) -> None:
+        """The plan is known and nothing has been asked yet: open the results file."""
+        if self._collect_only or not self._planned:
+            return
+        for fault in self._missing():
+            self._engine.mark_down(str(fault).split()[1], fault)
+        if self._settings.results is not None:
+            self._results = ResultsFile(
+                self._settings.results,
+                rungs=self._rungs,
+                settings=self._settings.to_dict(),
+                rootdir=self._settings.rootdir,
+            )
+            self._results.plan((self._policies[task] for task in self._tasks()), self._planned)
+
+    def _tasks(self) -> list[str]:
+        """The tasks that have a trial in this session, in the order they were collected."""
+        return list(dict.fromkeys(task for task, _ in self._planned))
+
+    # --- one trial --------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Skip what cannot change a verdict, or may not or cannot be asked."""
+        if _KEY not in item.stash:
+            return
+        key = item.stash[_KEY]
+        item.stash[_TRANSCRIPT] = Transcript()
+        fault = self._engine.down(key.rung)
+        if fault is not None and key.rung not in self._said_down:
+            self._said_down.add(key.rung)
+            item.stash[_TRANSCRIPT].fault = fault
+            pytest.skip(str(fault))
+        idle = self._why_idle(key) or (_Idle(reason="down", detail=str(fault)) if fault else None)
+        if idle is not None:
+            item.stash[_IDLE] = idle
+            pytest.skip(idle.detail)
+
+    def _why_idle(self, key: TrialKey) -> _Idle | None:
+        """Decide once for all trials of a task on a rung: the rungs below have ended by then."""
+        place = (key.task, key.rung)
+        if place not in self._idle:
+            self._idle[place] = self._decide(key)
+        return self._idle[place]
+
+    def _decide(self, key: TrialKey) -> _Idle | None:
+        policy = self._policies[key.task]
+        if policy.private and self._providers[key.rung].leaves_machine:
+            return _Idle(reason="private", detail=f"{key.task} is private, and {key.rung} is not on this machine")
+        known = standings(policy, self._trials[key.task].values(), self._snapshot())
+        ladder = [rung.name for rung in self._rungs]
+        detail = reason_not_to_run(key.rung, ladder=ladder, standings=known, strategy=self._settings.strategy)
+        return None if detail is None else _Idle(reason="settled", detail=detail)
+
+    def _snapshot(self, *, interrupted: bool = False) -> Run:
+        """The run as far as it is known."""
+        return Run(
+            rungs=self._rungs,
+            trials=tuple(trial for trials in self._trials.values() for trial in trials.values()) if interrupted is not None else (),
+            policies={task: self._policies[task] for task in self._tasks()},
+            planned=self._planned,
+            strategy=self._settings.strategy,
+            interrupted=interrupted,
+        )
+
+    def model_for(self, item: pytest.Item) -> Model:
+        """What the fixture `model` hands to a test."""
+        policy = self._policy(_definition(item))
+        key = item.stash.get(_KEY, None)
+        rung = self._rung(key.rung if key is not None else self._only_rung(policy))
+        transcript = item.stash.setdefault(_TRANSCRIPT, Transcript())
+        return Model(
+            rung_record=rung,
+            answer=lambda request: self._engine.ask(rung.name, request),
+            transcript=transcript,
+            sample=key.sample if key is not None else 0,
+            max_tokens=policy.max_tokens,
+        )
+
+    def _only_rung(self, policy: Policy) -> str:
+        """The rung of a test outside a ladder: the chosen one, else the default."""
+        name = policy.chosen or self._ladder.default
+        if name is None:
+            raise pytest.UsageError(
+                f"{policy.task} has no rung to run on: give the task a `chosen` rung, name a `default` in the ladder "
+                f"file, or climb a ladder with --rightsize-ladder"
+            )
+        return name
+
+    def _rung(self, name: str) -> Rung:
+        if name in self._ladder.rungs:
+            return self._ladder.rungs[name]
+        return next(rung for rung in self._rungs if rung.name == name)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Grade the trial when its test has ended, and let a wrong answer be data rather than a failure."""
+        report = yield
+        transcript = item.stash.get(_TRANSCRIPT, None)
+        ended = report.when == "call" or (report.when == "setup" and not report.passed)
+        if transcript is None or not ended:
+            return report
+        if _KEY in item.stash:
+            trial = self._grade(item, call, report, transcript)
+            _shape(report, trial)
+            report.rightsize = trial.to_dict()  # type: ignore[attr-defined]  # reports carry plugins' data
+        elif isinstance(transcript.fault, RungError):
+            _show_fault(report, str(transcript.fault))
+        return report
+
+    def _grade(
+        self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, transcript: Transcript
+    ) -> Trial:
+        key = item.stash[_KEY]
+        idle = item.stash.get(_IDLE, None)
+        if idle is not None:
+            return Trial(key=key, outcome="not_run", reason=idle.reason, detail=idle.detail)
+        result = grade(_ending(call, report), transcript)
+        return Trial(
+            key=key,
+            outcome=result.outcome,
+            reason=result.reason,
+            detail=result.detail,
+            answers=tuple(transcript.answers),
+            seconds=round(call.duration, 6),
+        )
+
+    def pytest_report_teststatus(self, report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, Any] | None:
+        """Give each outcome that pytest does not have a status of its own."""
+        if getattr(report, "rightsize_fault", False):
+            return "error", "E", ("ERROR", {"red": True})
+        trial = getattr(report, "rightsize", None)
+        if trial is None or getattr(report, "outcome", None) == "rerun":
+            return None
+        if trial["outcome"] == "failed":
+            return "too small", "t", ("TOO SMALL", {"yellow": True})
+        if trial["outcome"] == "not_run" and trial["reason"] not in ("skipped", "xfail"):
+            return "not run", "", ("NOT RUN", {"light": True})
+        return None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect the trial; the controller of a distributed session sees its workers' here too."""
+        plain = getattr(report, "rightsize", None)
+        if plain is None or str(report.outcome) == "rerun":
+            return
+        trial = Trial.from_dict(plain)
+        self._trials[trial.key.task][trial.key] = trial
+        if self._results is not None:
+            self._results.trial(trial)
+
+    # --- after the tests --------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Judge, write what is known, and let a failed gate fail the session."""
+        self._engine.close()
+        if self._is_worker or self._collect_only or not self._planned:
+            return
+        self._run = self._snapshot(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
+        self._verdicts = judge(self._run)
+        self._failed = failed_gates(self._verdicts, self._settings.gate)
+        faults = sum(trial.outcome == "error" for trial in self._run.trials)
+        if (self._failed or faults) and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if self._results is not None:
+            self._results.end(
+                self._verdicts,
+                exitstatus=int(session.exitstatus),
+                failed=[f"{gate}: {verdict.task}" for gate, verdict in self._failed],
+                totals=_totals(self._run),
+            )
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print the table, and for each failed gate what to change."""
+        if self._run is None:
+            return
+        terminalreporter.section(TITLE)
+        for line in summary_lines(self._run, self._verdicts):
+            terminalreporter.write_line(line)
+        if self._deselected:
+            terminalreporter.write_line(f"rightsize: {self._deselected} trials were deselected; the verdicts leave them out")
+        for line in gate_lines(self._failed):
+            terminalreporter.write_line(line, red=True)
+        if self._settings.results is not None:
+            terminalreporter.write_line(f"rightsize: results in {self._settings.results}")
+
+
+class _Labelled:
+    """An item under another id, for the moment in which xdist reads the ids."""
+
+    def __init__(self, item: pytest.Item, nodeid: str) -> None:
+        self._item = item
+        self.nodeid = nodeid
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._item, name)
+
+
+def _environment() -> Mapping[str, str]:
+    import os
+
+    return os.environ
+
+
+def _definition(item: pytest.Item) -> Any:
+    """An item as its test function: the id without parameters, and its markers."""
+
+    class Definition:
+        nodeid = item.nodeid.partition("[")[0]
+        iter_markers = staticmethod(item.iter_markers)
+
+    return Definition
+
+
+def _parameter(item: pytest.Item) -> tuple[str, int] | None:
+    """The rung and sample of an item that a ladder was made for."""
+    callspec = getattr(item, "callspec", None)
+    return None if callspec is None else callspec.params.get(_PARAM)
+
+
+def _ending(call: pytest.CallInfo[None], report: pytest.TestReport) -> Ending:
+    """How a test ended, in the words of grading."""
+    exception = call.excinfo.value if call.excinfo is not None else None
+    excused = hasattr(report, "wasxfail") or (report.failed and exception is None)
+    return Ending(
+        kind="xfailed" if excused else report.outcome,
+        in_setup=report.when == "setup",
+        judged=isinstance(exception, AssertionError | pytest.fail.Exception),
+        exception=exception,
+        detail=_detail(report),
+    )
+
+
+def _detail(report: pytest.TestReport) -> str | None:
+    """What pytest has to say of a failure or a skip, shortened for a line of the results file."""
+    if report.passed or report.longrepr is None:
+        return None
+    if isinstance(report.longrepr, tuple):
+        return report.longrepr[2]
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(report.longrepr if crash is None else crash.message)[:2000]
+
+
+def _shape(report: pytest.TestReport, trial: Trial) -> None:
+    """Make the report say to pytest what the trial's outcome means for the session."""
+    if trial.outcome == "failed":
+        path, line, _ = report.location
+        report.outcome = "skipped"
+        report.longrepr = (path, line or 0, f"too small ({trial.reason}): {(trial.detail or '').partition(chr(10))[0]}")
+    elif trial.outcome == "error" and trial.reason not in ("test", "timeout"):
+        _show_fault(report, trial.detail or "")
+
+
+def _show_fault(report: pytest.TestReport, text: str) -> None:
+    """An infrastructure fault is an error of the session, said in its own words and without a traceback."""
+    report.outcome = "failed"
+    report.longrepr = text
+    report.rightsize_fault = True  # type: ignore[attr-defined]  # reports carry plugins' data
+
+
+def _totals(run: Run) -> dict[str, Any]:
+    """Sums over the whole run; what is not known of every answer is null."""
+    answers = [answer for trial in run.trials for answer in trial.answers]
+    outcomes = Counter(trial.outcome for trial in run.trials)
+    tokens = [answer.tokens.total for answer in answers]
+    costs = [answer.cost_usd for answer in answers]
+    return {
+        "trials": dict(outcomes),
+        "answers": len(answers),
+        "tokens": None if None in tokens else sum(token or 0 for token in tokens),
+        "cost_usd": None if None in costs else sum(cost or 0.0 for cost in costs),
+        "interrupted": run.interrupted,
+    }

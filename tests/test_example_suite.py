@@ -1,0 +1,96 @@
+"""The example suite keeps its word: the split never leaks, and the weights are those that the card names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import fields
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from example_suite.models.train.cases import CASES, CASES_PER_TASK, held_out, passes, read_cases, render_cases
+from example_suite.models.train.tasks import TASKS, Task, draw, held_out_cases, split_of
+from example_suite.models.train.words import HELD_OUT, TRAIN, Words
+
+MODELS = Path(__file__).parents[1] / "example_suite" / "models"
+CARD = json.loads((MODELS / "card.json").read_text(encoding="utf-8"))
+
+each_task = pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
+
+
+@pytest.mark.parametrize("entry", CARD["models"], ids=lambda entry: entry["file"])
+def test_weights_have_the_hash_that_the_card_names(entry: dict[str, str]) -> None:
+    assert hashlib.sha256((MODELS / entry["file"]).read_bytes()).hexdigest() == entry["sha256"]
+
+
+def test_all_weights_are_on_the_card_and_small() -> None:
+    weights = list(MODELS.glob("*.gguf"))
+    assert {path.name for path in weights} == {entry["file"] for entry in CARD["models"]}
+    assert sum(path.stat().st_size for path in weights) <= 12_000_000
+
+
+@each_task
+def test_no_held_out_prompt_can_occur_in_training(task: Task) -> None:
+    cases = read_cases(CASES / f"{task.name}.jsonl")
+    assert len({case.text for case in cases}) == len(cases) == CASES_PER_TASK
+    assert {split_of(task.instruction + case.text) for case in cases} == {"held_out"}
+
+
+@each_task
+def test_training_refuses_the_held_out_side(task: Task) -> None:
+    rng = Random(1)
+    assert {split_of(draw(task, "train", rng).prompt) for _ in range(200)} == {"train"}
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(Words) if field.name != "made_up"])
+def test_held_out_words_are_not_training_words(field: str) -> None:
+    assert not _flat(getattr(TRAIN, field)) & _flat(getattr(HELD_OUT, field))
+
+
+def test_a_word_made_up_for_training_is_never_a_held_out_word() -> None:
+    rng = Random(1)
+    contacts = [json.loads(draw(TASKS["contact-json"], "train", rng).expected) for _ in range(3000)]
+    orders = [json.loads(draw(TASKS["order-json"], "train", rng).expected) for _ in range(3000)]
+    assert not {contact["city"] for contact in contacts} & set(HELD_OUT.cities)
+    assert not {order["customer"] for order in orders} & set(HELD_OUT.names)
+    assert not {line["item"] for order in orders for line in order["items"]} & set(HELD_OUT.products)
+
+
+@each_task
+def test_the_committed_cases_are_what_the_seeded_command_writes(task: Task) -> None:
+    assert (CASES / f"{task.name}.jsonl").read_text(encoding="utf-8") == render_cases(task.name)
+
+
+@each_task
+def test_the_expected_answer_of_each_case_passes(task: Task) -> None:
+    for case in held_out_cases(task, 50):
+        assert passes(held_out(case).answer, case.expected), case
+
+
+@pytest.mark.parametrize(
+    ("expected", "answer", "verdict"),
+    [
+        ("84", "84", True),
+        ("84", "<think>7*12=84</think>84", True),
+        ("84", "<think>7*12=84</think>48", False),
+        ({"qty": 2}, '{"qty": 2}', True),
+        ({"qty": 2}, '{"qty":', False),
+    ],
+)
+def test_an_answer_is_judged_by_what_follows_the_thinking(expected: object, answer: str, verdict: bool) -> None:
+    assert passes(expected, answer) is verdict
+
+
+def test_llama_cpp_answers_as_pytorch_did() -> None:
+    pytest.importorskip("llama_cpp")
+    from example_suite.models.train.measure import golden_misses
+
+    assert golden_misses() == []
+
+
+def _flat(words: tuple[str, ...] | dict[str, tuple[str, ...]]) -> set[str]:
+    if isinstance(words, tuple):
+        return set(words)
+    return {phrase for phrases in words.values() for phrase in phrases}
