@@ -11,7 +11,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
@@ -60,10 +60,10 @@ def split_of(prompt: str) -> Split:
     return "held_out" if zlib.crc32(prompt.encode()) % 10 == 0 else "train"
 
 
-def draw(task: Task, split: Split, rng: Random, words: Words | None = None) -> Case:
-    """The next case of `task` on one side of the split, from `words` or else all the words of that side."""
+def draw(task: Task, split: Split, rng: Random) -> Case:
+    """The next case of `task` on one side of the split."""
     while True:
-        text, expected = task.make(rng, words or _VOCABULARY[split])
+        text, expected = task.make(rng, _VOCABULARY[split])
         prompt = task.instruction + text
         if split_of(prompt) == split:
             return Case(task=task.name, prompt=prompt, text=text, expected=expected)
@@ -323,14 +323,4 @@ TASKS: dict[str, Task] = {
         Task(name="word-problem", instruction="Solve: ", make=_word_problem(12, 20, 2), weight=1.5),
         Task(name="multiply", instruction="Multiply: ", make=_multiply, weight=0.1),
     )
-}
-
-# What the larger rungs began with, until it showed that longer numbers and lists cost more training than they had.
-WIDE_TASKS: dict[str, Task] = TASKS | {
-    "route-ticket": replace(TASKS["route-ticket"], weight=1.0),
-    "iso-date": replace(TASKS["iso-date"], weight=1.0),
-    "sort-unique": replace(TASKS["sort-unique"], make=_sorting(8, 999)),
-    "add": replace(TASKS["add"], make=_adding(5), weight=2.0),
-    "word-problem": replace(TASKS["word-problem"], make=_word_problem(40, 99, 3), weight=2.0),
-    "multiply": replace(TASKS["multiply"], weight=0.3),
 }

@@ -20,8 +20,7 @@ from torch.nn import functional
 
 from . import vocabulary
 from .network import CONTEXT_LENGTH, Network, Shape
-from .tasks import TASKS, WIDE_TASKS, Case, draw
-from .words import LISTED, TRAIN
+from .tasks import TASKS, Case, draw
 
 RUNS = Path(__file__).with_name("runs")
 BATCH_SIZE = 64
@@ -38,27 +37,21 @@ class Recipe:
     steps: int
     muon_rate: float
     adam_rate: float
-    wide_steps: int = 0
-    listed_steps: int = 0
     seed: int = 1
 
 
 RECIPES: dict[str, Recipe] = {
-    "25k": Recipe(shape=Shape(width=32, layers=2, heads=2, hidden=64), steps=4500, muon_rate=0.02, adam_rate=6e-3),
-    "160k": Recipe(shape=Shape(width=64, layers=3, heads=4, hidden=176), steps=3000, muon_rate=0.02, adam_rate=4e-3),
+    "25k": Recipe(shape=Shape(width=32, layers=2, heads=2, hidden=64), steps=6000, muon_rate=0.02, adam_rate=6e-3),
+    "160k": Recipe(shape=Shape(width=64, layers=3, heads=4, hidden=176), steps=4000, muon_rate=0.02, adam_rate=4e-3),
     "0.8m": Recipe(
         shape=Shape(width=128, layers=4, heads=4, hidden=352),
-        steps=2600,
-        wide_steps=1300,
-        listed_steps=1800,
+        steps=3000,
         muon_rate=0.02,
         adam_rate=3e-3,
     ),
     "frontier": Recipe(
         shape=Shape(width=160, layers=5, heads=5, hidden=432),
-        steps=2250,
-        wide_steps=700,
-        listed_steps=900,
+        steps=2400,
         muon_rate=0.02,
         adam_rate=3e-3,
     ),
@@ -102,11 +95,8 @@ def _orthogonal(matrix: Tensor) -> Tensor:
 def batch_cases(recipe: Recipe, step: int) -> list[Case]:
     """The training cases of one step."""
     rng = Random(f"{recipe.seed} {step}")
-    tasks = list((WIDE_TASKS if step < recipe.wide_steps else TASKS).values())
-    words = LISTED if step < recipe.listed_steps else TRAIN
-    return [
-        draw(task, "train", rng, words) for task in rng.choices(tasks, [task.weight for task in tasks], k=BATCH_SIZE)
-    ]
+    tasks = list(TASKS.values())
+    return [draw(task, "train", rng) for task in rng.choices(tasks, [task.weight for task in tasks], k=BATCH_SIZE)]
 
 
 def _micro_batches(cases: list[Case]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

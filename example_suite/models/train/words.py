@@ -7,7 +7,7 @@ one of its alternatives and `{field}` for a word of that field.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -408,6 +408,3 @@ SYLLABLE_PARTS = (
     ("", "", "", *_words("ck d k l ll m n ng p r s st t tt x")),
 )
 ENDINGS = _words(".com .de .org .fr .io .net")
-
-# What the larger rungs began with, until it showed that words from short lists are recalled, not copied.
-LISTED = replace(TRAIN, made_up={"names": 0.5})
