@@ -41,17 +41,17 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "25k": Recipe(shape=Shape(width=32, layers=2, heads=2, hidden=64), steps=6000, muon_rate=0.02, adam_rate=6e-3),
+    "25k": Recipe(shape=Shape(width=32, layers=2, heads=2, hidden=64), steps=4500, muon_rate=0.02, adam_rate=6e-3),
     "160k": Recipe(shape=Shape(width=64, layers=3, heads=4, hidden=176), steps=4000, muon_rate=0.02, adam_rate=4e-3),
     "0.8m": Recipe(
         shape=Shape(width=128, layers=4, heads=4, hidden=352),
-        steps=3000,
+        steps=1900,
         muon_rate=0.02,
         adam_rate=3e-3,
     ),
     "frontier": Recipe(
         shape=Shape(width=160, layers=5, heads=5, hidden=432),
-        steps=2400,
+        steps=1750,
         muon_rate=0.02,
         adam_rate=3e-3,
     ),
