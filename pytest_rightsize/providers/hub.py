@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers import Problem
 
-__all__ = ["Reference", "download", "find", "is_reference", "parse"]
+__all__ = ["Reference", "choose", "download", "find", "is_reference", "parse"]
 
 DEFAULT_QUANT = "Q4_K_M"
 
@@ -42,3 +42,85 @@ def parse(model: str) -> Reference:
             "such as hf:ggml-org/gemma-3-1b-it-GGUF:Q4_K_M"
         )
     return Reference(repo=found["repo"], quant=found["quant"])
+
+
+def find(model: str) -> Path | Problem:
+    """The file of `model` in the local cache, or how to get it. Never goes to the network."""
+    reference = parse(model)
+    try:
+        from huggingface_hub import scan_cache_dir
+        from huggingface_hub.errors import CacheNotFound
+    except ImportError:
+        return Problem(
+            what="huggingface_hub is not installed, which finds hf: models",
+            remedy='run `python -m pip install "pytest-rightsize[local]"`',
+        )
+    try:
+        repos = [repo for repo in scan_cache_dir().repos if repo.repo_id == reference.repo]
+    except CacheNotFound:
+        repos = []
+    revisions = sorted((revision for repo in repos for revision in repo.revisions), key=lambda one: -one.last_modified)
+    for revision in revisions:
+        paths = {str(file.file_path.relative_to(revision.snapshot_path)): file.file_path for file in revision.files}
+        parts = choose(list(paths), reference)
+        if parts and all(part in paths for part in parts):
+            return paths[parts[0]]
+    return Problem(
+        what=f"{model} is not on this machine",
+        remedy=f"add --rightsize-download, or run `hf download {reference.repo} --include "
+        f'"*{reference.quant or DEFAULT_QUANT}*.gguf"`',
+    )
+
+
+def download(model: str) -> Path:
+    """The file of `model`, fetched into the cache if it is not there; RungError if it cannot be had."""
+    found = find(model)
+    if isinstance(found, Path):
+        return found
+    reference = parse(model)
+    from huggingface_hub import HfApi, hf_hub_download
+
+    try:
+        names = HfApi().list_repo_files(reference.repo)
+        parts = choose(names, reference)
+        if not parts:
+            raise _fault(model, f"the repository has no such file; it has {', '.join(_models(names)) or 'no GGUF at all'}")
+        return [Path(hf_hub_download(reference.repo, part)) for part in parts][0]
+    except RungError:
+        raise
+    except Exception as error:  # the hub's client raises errors of several libraries
+        raise _fault(model, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}") from None
+
+
+def _fault(model: str, why: str) -> RungError:
+    return RungError(
+        f"{model} could not be fetched ({why}); check the name, the connection, HF_ENDPOINT, and HF_TOKEN for a gated model",
+        reason="missing",
+        permanent=True,
+    )
+
+
+def _models(names: list[str]) -> list[str]:
+    """The GGUF files of a repository that hold a language model, in order of their names."""
+    return sorted(
+        name
+        for name in names
+        if name.endswith(".gguf") and not PurePosixPath(name).name.lower().startswith(("mmproj", "imatrix"))
+    )
+
+
+def choose(names: list[str], reference: Reference) -> list[str]:
+    """The file of the quantisation asked for, all parts of it in order if it comes in parts; nothing if there is none."""
+    models = _models(names)
+    wanted = reference.quant or DEFAULT_QUANT
+    matching = [name for name in models if re.search(rf"(?i)(?<![a-z0-9]){re.escape(wanted)}(?![a-z0-9_])", name)]
+    if not matching and reference.quant is None and len(models) == 1:
+        matching = models
+    if not matching:
+        return []
+    first = min(matching, key=len)
+    part = _PART.search(first)
+    if part is None:
+        return [first]
+    stem, count = first[: part.start()], int(part["count"])
+    return [f"{stem}-{index:05d}-of-{count:05d}.gguf" for index in range(1, count + 1)]

@@ -1,0 +1,254 @@
+"""What an answer is compared with when equality is too strict: `assert answer == fuzzy("Paris")`.
+
+A matcher takes a text and gives a Match: whether it matches, a score from 0 to 100, and a sentence saying why.
+Pure: the same text always gives the same Match.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Match", "Matcher", "containing", "explain_comparison", "fuzzy", "json_matching", "number", "one_of"]
+
+Json = Any
+
+# 1,234.5 with whole groups of three, or a plain number; a sign counts only where no digit or letter stands before it.
+_NUMBER = re.compile(r"(?<![\w.])[-+\u2212]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|(?<![\w.])[-+]?\.\d+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """How a text fares with a matcher: `score` is 0 to 100, 100 the best."""
+
+    ok: bool
+    score: float
+    explanation: str
+
+
+class Matcher:
+    """Something a text can be compared with by `==`; it remembers the last text for `score` and `explain()`."""
+
+    __hash__ = None  # type: ignore[assignment]  # equal to many texts, so it can be no key
+
+    def __init__(self, words: str) -> None:
+        """`words` is how the matcher is written, for messages."""
+        self._words = words
+        self._last: Match | None = None
+
+    def match(self, text: object) -> Match:
+        """Compare `text`; anything but a string is looked at by subclasses that can, and refused by the others."""
+        raise NotImplementedError
+
+    @property
+    def score(self) -> float | None:
+        """The score of the last comparison, 0 to 100; None before the first."""
+        return None if self._last is None else self._last.score
+
+    def explain(self) -> str | None:
+        """Why the last comparison ended as it did; None before the first."""
+        return None if self._last is None else self._last.explanation
+
+    def __eq__(self, other: object) -> bool:
+        self._last = self.match(other)
+        return self._last.ok
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __repr__(self) -> str:
+        return self._words
+
+
+def explain_comparison(op: str, left: object, right: object) -> list[str] | None:
+    """Lines for a failed `left op right` if one side is a matcher: pytest's assertion rewriting prints them."""
+    matcher, text = (right, left) if isinstance(right, Matcher) else (left, right)
+    if op not in ("==", "!=") or not isinstance(matcher, Matcher):
+        return None
+    found = matcher.match(text)
+    return [f"{_shortened(text)} {op} {matcher!r}", found.explanation, f"score {found.score:.0f} of 100"]
+
+
+def _shortened(value: object, length: int = 200) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= length else f"{shown[: length - 3]}..."
+
+
+def _text(value: object, matcher: Matcher) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{matcher!r} compares text, and was given {_shortened(value, 80)}")
+    return value
+
+
+class _Fuzzy(Matcher):
+    def __init__(self, expected: str, at_least: float) -> None:
+        if not isinstance(expected, str):
+            raise TypeError(f"fuzzy() takes the expected text as a string, not {expected!r}")
+        if not 0 <= at_least <= 100:
+            raise ValueError(f"fuzzy(at_least={at_least!r}): give a number from 0 to 100")
+        super().__init__(f"fuzzy({expected!r}, at_least={at_least:g})")
+        self._expected = expected
+        self._at_least = at_least
+
+    def match(self, text: object) -> Match:
+        from rapidfuzz import fuzz, utils
+
+        given = _text(text, self)
+        score = 100.0 if given == self._expected else fuzz.ratio(given, self._expected, processor=utils.default_process)
+        ok = score >= self._at_least
+        return Match(
+            ok=ok, score=score, explanation=f"similarity {score:.1f} is {'at least' if ok else 'below'} {self._at_least:g}"
+        )
+
+
+class _JsonMatching(Matcher):
+    def __init__(self, schema: Mapping[str, Json]) -> None:
+        import jsonschema
+
+        if not isinstance(schema, Mapping):
+            raise TypeError(f"json_matching() takes a JSON schema as a dict, not {schema!r}")
+        kind = jsonschema.validators.validator_for(schema)
+        try:
+            kind.check_schema(schema)
+        except jsonschema.exceptions.SchemaError as error:
+            raise ValueError(f"json_matching() was given no valid JSON schema: at {error.json_path}: {error.message}") from None
+        super().__init__(f"json_matching({_shortened(dict(schema), 80)})")
+        self._validator = kind(schema)
+
+    def match(self, text: object) -> Match:
+        from jsonschema.exceptions import best_match
+
+        try:
+            value = _json_in(text) if isinstance(text, str) else text
+        except ValueError as error:
+            return Match(ok=False, score=0.0, explanation=f"it is not JSON: {error}")
+        problem = best_match(self._validator.iter_errors(value))
+        if problem is None:
+            return Match(ok=True, score=100.0, explanation="it follows the schema")
+        return Match(ok=False, score=0.0, explanation=f"it does not follow the schema at {problem.json_path}: {problem.message}")
+
+
+def _json_in(text: str) -> Json:
+    """The JSON of a text, out of a Markdown code fence if it is in one."""
+    body = text.strip()
+    if body.startswith("```") and body.endswith("```") and "\n" in body:
+        body = body[body.index("\n") : -3]
+    return json.loads(body)
+
+
+class _Number(Matcher):
+    def __init__(self, value: float, rel: float | None, abs_: float | None) -> None:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise TypeError(f"number() takes a finite number, not {value!r}")
+        for name, tolerance in (("rel", rel), ("abs", abs_)):
+            if tolerance is not None and not 0 <= tolerance < math.inf:
+                raise ValueError(f"number({name}={tolerance!r}): give a tolerance of 0 or more")
+        given = "".join(f", {name}={tolerance:g}" for name, tolerance in (("rel", rel), ("abs", abs_)) if tolerance is not None)
+        super().__init__(f"number({value!r}{given})")
+        self._value = value
+        self._tolerance = max(abs(value) * (rel or 0.0), abs_ or 0.0)
+
+    def match(self, text: object) -> Match:
+        found = _last_number(_text(text, self))
+        if found is None:
+            return Match(ok=False, score=0.0, explanation="there is no number in it")
+        distance = abs(found - self._value)
+        # A hair of room for what binary fractions do to 0.1 + 0.2; none for whole numbers.
+        slack = 0.0 if isinstance(found, int) and isinstance(self._value, int) else 1e-9 * abs(self._value)
+        ok = distance <= self._tolerance + slack
+        near = f"within {self._tolerance:g} of" if ok and self._tolerance else "equal to" if ok else f"{distance:g} away from"
+        return Match(ok=ok, score=100.0 if ok else 0.0, explanation=f"its last number, {found}, is {near} {self._value}")
+
+
+def _last_number(text: str) -> int | float | None:
+    """The last number of a text: an answer comes after its working. Commas between groups of three are left out."""
+    found = _NUMBER.findall(text)
+    if not found:
+        return None
+    plain = found[-1].replace(",", "").replace("\u2212", "-")
+    try:
+        return int(plain)
+    except ValueError:
+        return float(plain)
+
+
+class _OneOf(Matcher):
+    def __init__(self, choices: tuple[str, ...]) -> None:
+        if not choices or not all(isinstance(choice, str) for choice in choices):
+            raise TypeError(f"one_of() takes one or more strings, not {choices!r}")
+        super().__init__(f"one_of({', '.join(map(repr, choices))})")
+        self._choices = choices
+
+    def match(self, text: object) -> Match:
+        from rapidfuzz import fuzz, process
+
+        given = _text(text, self).strip()
+        if given in self._choices:
+            return Match(ok=True, score=100.0, explanation="it is one of the choices")
+        nearest = process.extractOne(given, self._choices, scorer=fuzz.ratio)
+        score = min(nearest[1], 99.0)
+        return Match(ok=False, score=score, explanation=f"it is none of the choices; the nearest is {nearest[0]!r}")
+
+
+class _Containing(Matcher):
+    def __init__(self, parts: tuple[str, ...]) -> None:
+        if not parts or not all(isinstance(part, str) and part for part in parts):
+            raise TypeError(f"containing() takes one or more strings that are not empty, not {parts!r}")
+        super().__init__(f"containing({', '.join(map(repr, parts))})")
+        self._parts = parts
+
+    def match(self, text: object) -> Match:
+        given = _text(text, self).casefold()
+        missing = [part for part in self._parts if part.casefold() not in given]
+        score = 100.0 * (len(self._parts) - len(missing)) / len(self._parts)
+        said = f"it lacks {', '.join(map(repr, missing))}" if missing else "it contains every part"
+        return Match(ok=not missing, score=score, explanation=said)
+
+
+def fuzzy(expected: str, *, at_least: float = 90) -> Matcher:
+    """Equal to texts that are nearly `expected`, whatever their case, punctuation and outer white space.
+
+    The score is rapidfuzz's ratio, 0 to 100.
+
+    >>> "the Eiffel tower." == fuzzy("The Eiffel Tower")
+    True
+    """
+    return _Fuzzy(expected, at_least)
+
+
+def json_matching(schema: Mapping[str, Json]) -> Matcher:
+    """Equal to texts that are JSON following `schema` (a JSON schema), and to JSON values that do.
+
+    >>> '{"qty": 2}' == json_matching({"required": ["qty"]})
+    True
+    """
+    return _JsonMatching(schema)
+
+
+def number(value: float, *, rel: float | None = None, abs: float | None = None) -> Matcher:  # noqa: A002  # as pytest.approx
+    """Equal to texts whose last number is `value`, give or take the larger of `rel` times value and `abs`.
+
+    >>> "That makes 1,234 in all." == number(1234)
+    True
+    """
+    return _Number(value, rel, abs)
+
+
+def one_of(*choices: str) -> Matcher:
+    """Equal to texts that are one of `choices`, white space around them aside.
+
+    >>> "billing" == one_of("billing", "sales")
+    True
+    """
+    return _OneOf(choices)
+
+
+def containing(*parts: str) -> Matcher:
+    """Equal to texts that contain every one of `parts`, in whatever case.
+
+    >>> "Paris is the capital of France" == containing("paris", "capital")
+    True
+    """
+    return _Containing(parts)
