@@ -1,0 +1,194 @@
+"""Recorded answers: a JSON Lines file stands in for a model, and no model is called.
+
+One line is one answer: `{"prompt": ..}` or `{"messages": [..]}` says to what, `sample` (default 0) to which
+repetition; `text`, `tokens`, `seconds`, `energy` and `finish_reason` are what was recorded. A file may be gzipped.
+"""
+
+import gzip
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import ClassVar
+
+import pluggy
+
+from pytest_rightsize.errors import ConfigError, RightsizeError, RungError
+from pytest_rightsize.providers import Problem, Provider
+from pytest_rightsize.records import Json, Reply, Request, Rung, Tokens
+
+__all__ = ["Replay"]
+
+hookimpl = pluggy.HookimplMarker("pytest")
+
+_KEYS = frozenset({"prompt", "messages", "sample", "text", "tokens", "seconds", "energy", "finish_reason"})
+_COUNTS = ("prompt", "cached", "completion", "reasoning")
+
+
+class Replay:
+    """A rung that answers from `file`, read whole at the first question or check."""
+
+    options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {"file": str}
+    required: ClassVar[tuple[str, ...]] = ("file",)
+
+    def __init__(self, rung: Rung) -> None:
+        """Keep the rung; the file is not read yet."""
+        self._name = rung.name
+        self._path = Path(rung.base_dir) / str(rung.options["file"])
+        self._lock = threading.Lock()
+        self._replies: dict[tuple[str, int], Reply] | None = None
+
+    @property
+    def leaves_machine(self) -> bool:
+        """Never: nothing is sent."""
+        return False
+
+    def check(self) -> Problem | None:
+        """Read the file; a line that is wrong is a ConfigError that names it."""
+        try:
+            self._read()
+        except FileNotFoundError:
+            return Problem(what=f"{self._path} is not there", remedy="correct `file` in the ladder file, or record one")
+        except (OSError, EOFError) as error:
+            return Problem(what=f"{self._path} cannot be read ({error})", remedy="get the file again, or make it readable")
+        return None
+
+    def submit(self, request: Request) -> Future[Reply]:
+        """Look the answer up; the Future is done when it comes back."""
+        future: Future[Reply] = Future()
+        try:
+            future.set_result(self._find(request))
+        except RightsizeError as error:
+            future.set_exception(error)
+        except (OSError, EOFError) as error:
+            future.set_exception(RungError(f"rung {self._name!r}: {error}", reason="missing", permanent=True))
+        return future
+
+    def close(self) -> None:
+        """Forget what was read."""
+        with self._lock:
+            self._replies = None
+
+    def _find(self, request: Request) -> Reply:
+        replies, key = self._read(), _key(request.messages)
+        reply = replies.get((key, request.sample))
+        if reply is None:
+            raise RungError(self._missing(replies, key, request.sample), reason="missing")
+        return reply
+
+    def _missing(self, replies: Mapping[tuple[str, int], Reply], key: str, sample: int) -> str:
+        """Say what is nearest to a question that has no recorded answer."""
+        if (key, 0) in replies:
+            recorded = sum(prompt == key for prompt, _ in replies)
+            return f"rung {self._name!r}: {self._path} has {recorded} samples of this prompt, and sample {sample} is asked for"
+        from rapidfuzz import process
+
+        near = process.extractOne(key, {prompt for prompt, _ in replies})
+        words = f"; the nearest recorded one is {_words(near[0])!r}" if near else "; the file is empty"
+        return f"rung {self._name!r}: {self._path} has no answer to {_words(key)!r}{words}"
+
+    def _read(self) -> dict[tuple[str, int], Reply]:
+        with self._lock:
+            if self._replies is None:
+                self._replies = _read_replies(self._path)
+            return self._replies
+
+
+def _words(key: str) -> str:
+    """The last message of a conversation, shortened."""
+    text = str(json.loads(key)[-1].get("content"))
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def _key(messages: Sequence[Mapping[str, Json]]) -> str:
+    return json.dumps([dict(message) for message in messages], sort_keys=True)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+        try:
+            yield from enumerate(file, start=1)
+        except UnicodeDecodeError:
+            raise ConfigError(f"the replay file {path} is not UTF-8 text: record it again") from None
+
+
+def _read_replies(path: Path) -> dict[tuple[str, int], Reply]:
+    """Every recorded answer by its messages and sample; ConfigError names the line that is wrong."""
+    replies: dict[tuple[str, int], Reply] = {}
+    first_seen: dict[tuple[str, int], int] = {}
+    for number, line in _lines(path):
+        if not line.strip():
+            continue
+        try:
+            place, reply = _parse(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise _broken(path, number, f"is not JSON ({error.msg} at column {error.colno})") from None
+        except (ValueError, TypeError) as error:
+            raise _broken(path, number, str(error)) from None
+        if place in replies:
+            raise _broken(path, number, f"repeats line {first_seen[place]}: give another prompt, or another sample")
+        replies[place], first_seen[place] = reply, number
+    return replies
+
+
+def _broken(path: Path, number: int, why: str) -> ConfigError:
+    return ConfigError(f"{path}:{number}: this line of the replay file {why}. Mend or remove it.")
+
+
+def _parse(plain: Json) -> tuple[tuple[str, int], Reply]:
+    """One line: to what it answers, and what; ValueError says in a clause what is wrong with it."""
+    if not isinstance(plain, dict):
+        raise ValueError("is not an object")
+    unknown = sorted(set(plain) - _KEYS)
+    if unknown:
+        raise ValueError(f"has an unknown key {unknown[0]!r}; known are {', '.join(sorted(_KEYS))}")
+    if ("prompt" in plain) == ("messages" in plain):
+        raise ValueError("needs either prompt or messages")
+    messages = plain.get("messages", [{"role": "user", "content": plain.get("prompt")}])
+    if not isinstance(messages, list) or not messages or not all(isinstance(one, dict) for one in messages):
+        raise ValueError("has messages that are not a list of objects")
+    if "prompt" in plain and not isinstance(plain["prompt"], str):
+        raise ValueError("has a prompt that is not a string")
+    sample, text = plain.get("sample", 0), plain.get("text", "")
+    if not isinstance(sample, int) or isinstance(sample, bool) or sample < 0:
+        raise ValueError(f"has sample {sample!r}, which is not a whole number")
+    if not isinstance(text, str):
+        raise ValueError("has a text that is not a string")
+    return (_key(messages), sample), Reply(
+        text=text,
+        seconds=_amount(plain.get("seconds")),
+        tokens=_tokens(plain.get("tokens")),
+        finish_reason=plain.get("finish_reason"),
+        energy=plain.get("energy"),
+        replayed=True,
+    )
+
+
+def _amount(seconds: Json) -> float | None:
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
+        raise ValueError(f"has seconds {seconds!r}, which is no duration")
+    return float(seconds)
+
+
+def _tokens(plain: Json) -> Tokens:
+    if plain is None:
+        return Tokens()
+    if not isinstance(plain, dict):
+        raise ValueError("has tokens that are not an object")
+    for name, count in plain.items():
+        if name == "source":
+            continue
+        if name not in _COUNTS:
+            raise ValueError(f"has unknown tokens {name!r}; known are {', '.join(_COUNTS)}")
+        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
+            raise ValueError(f"has {count!r} {name} tokens, which is no count")
+    return Tokens(**{name: plain.get(name) for name in _COUNTS}, source="reported")
+
+
+@hookimpl
+def pytest_rightsize_providers() -> dict[str, type[Provider]]:
+    """The provider `replay`."""
+    return {"replay": Replay}
