@@ -4,8 +4,6 @@ Without a ladder file, an option, or a test that uses `model`, nothing but the o
 registered: no heavy import, no file, no connection.
 """
 
-from collections.abc import Generator
-
 import pytest
 
 from pytest_rightsize import hookspecs, options
@@ -16,8 +14,12 @@ __all__: list[str] = []
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Open the door for providers."""
+    """Open the door for providers, and let the built-in ones in by it."""
+    from pytest_rightsize.providers import llama_cpp, openai, replay
+
     pluginmanager.add_hookspecs(hookspecs)
+    for provider in (llama_cpp, openai, replay):
+        pluginmanager.register(provider, f"rightsize-{provider.__name__.rpartition('.')[2]}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -100,16 +100,16 @@ class LadderSession:
         return [
             f"rightsize: ladder {order}; strategy {self._settings.strategy}",
             *([f"rightsize: {note}"] if note else []),
-            *(f"rightsize: {fault}" for fault in self._missing()),
+            *(f"rightsize: {fault}" for _, fault in self._missing()),
         ]
 
-    def _missing(self) -> Iterator[RungError]:
+    def _missing(self) -> Iterator[tuple[str, RungError]]:
         """The rungs that cannot answer on this machine, as faults that say how to get each."""
         for rung in self._rungs:
             problem = self._providers[rung.name].check()
             if problem is not None:
                 message = f"rung {rung.name} cannot answer: {problem.what}. To get it: {problem.remedy}"
-                yield RungError(message, reason="missing", permanent=True)
+                yield rung.name, RungError(message, reason="missing", permanent=True)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make a trial of each test on each rung, for each sample."""
@@ -255,8 +255,8 @@ class LadderSession:
         """The plan is known and nothing has been asked yet: open the results file."""
         if self._collect_only or not self._planned:
             return
-        for fault in self._missing():
-            self._engine.mark_down(str(fault).split()[1], fault)
+        for rung, fault in self._missing():
+            self._engine.mark_down(rung, fault)
         if self._settings.results is not None:
             self._results = ResultsFile(
                 self._settings.results,
@@ -309,7 +309,7 @@ class LadderSession:
         """The run as far as it is known."""
         return Run(
             rungs=self._rungs,
-            trials=tuple(trial for trials in self._trials.values() for trial in trials.values()) if interrupted is not None else (),
+            trials=tuple(trial for trials in self._trials.values() for trial in trials.values()),
             policies={task: self._policies[task] for task in self._tasks()},
             planned=self._planned,
             strategy=self._settings.strategy,
