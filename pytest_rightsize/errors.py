@@ -1,10 +1,10 @@
 """What can go wrong, one class for each thing a caller can do about it.
 
-    RightsizeError
-    ├── ConfigError      an option, marker, ladder file or replay file is wrong: mend it and start again
-    ├── RungError        a rung could not answer: an infrastructure fault, never held against the model
-    ├── TooLongError     the prompt does not fit the rung's context: the rung fails this trial
-    └── FormatError      an answer does not have the form that was asked for: the rung fails this trial
+RightsizeError
+├── ConfigError      an option, marker, ladder file or replay file is wrong: mend it and start again
+├── RungError        a rung could not answer: an infrastructure fault, never held against the model
+├── TooLongError     the prompt does not fit the rung's context: the rung fails this trial
+└── FormatError      an answer does not have the form that was asked for: the rung fails this trial
 """
 
 __all__ = ["ConfigError", "FormatError", "RightsizeError", "RungError", "TooLongError"]

@@ -79,7 +79,9 @@ def _read_toml(path: Path) -> dict[str, Json]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"the ladder file {path} is not there: correct --rightsize-config, or write the file") from None
+        raise ConfigError(
+            f"the ladder file {path} is not there: correct --rightsize-config, or write the file"
+        ) from None
     except OSError as error:
         raise ConfigError(f"the ladder file {path} cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
@@ -95,7 +97,13 @@ def parse_ladder(
     _check_keys(plain, _TOP, where=where)
     tables, tasks = _table(plain, "ladder", where), _table(plain, "tasks", where)
     rungs = {
-        name: _rung(name, _table(tables, name, f"{where} [ladder]"), providers, where=f"{where} [ladder.{name}]", base_dir=base_dir)
+        name: _rung(
+            name,
+            _table(tables, name, f"{where} [ladder]"),
+            providers,
+            where=f"{where} [ladder.{name}]",
+            base_dir=base_dir,
+        )
         for name in tables
     }
     default = plain.get("default")
@@ -103,9 +111,7 @@ def parse_ladder(
         raise ConfigError(_unknown(f"{where}: default", str(default), "rung", [*rungs, *CATALOGUE]))
     return Ladder(
         rungs=rungs,
-        tasks={
-            name: _task(_table(tasks, name, f"{where} [tasks]"), where=f"{where} [tasks.{name}]") for name in tasks
-        },
+        tasks={name: _task(_table(tasks, name, f"{where} [tasks]"), where=f"{where} [tasks.{name}]") for name in tasks},
         default=default,
         source=where,
     )
@@ -152,7 +158,13 @@ def _rung(
 def _refuse_secrets(plain: Mapping[str, Json], kind: type[Provider], *, where: str) -> None:
     """A key in a file ends in a repository; its value is not repeated, as the error ends in a log."""
     for key in plain:
-        if key not in kind.options and key.lower().replace("-", "_") in ("api_key", "key", "token", "secret", "password"):
+        if key not in kind.options and key.lower().replace("-", "_") in (
+            "api_key",
+            "key",
+            "token",
+            "secret",
+            "password",
+        ):
             raise ConfigError(f"{where}: {key} would hold a literal key, which is refused: put the key into a variable "
                               f'and name it, as in api_key_env = "OPENAI_API_KEY"')  # fmt: skip
     named = plain.get("api_key_env")
@@ -161,14 +173,18 @@ def _refuse_secrets(plain: Mapping[str, Json], kind: type[Provider], *, where: s
                           f'the key itself, take it out and write api_key_env = "OPENAI_API_KEY"')  # fmt: skip
     # sk-... is an identifier nowhere, but keys of some vendors are; a name of a variable is upper case by custom.
     if isinstance(named, str) and len(named) > 30 and not named.isupper():
-        raise ConfigError(f"{where}: api_key_env looks like a literal key, which is refused: give the name of a variable")
+        raise ConfigError(
+            f"{where}: api_key_env looks like a literal key, which is refused: give the name of a variable"
+        )
 
 
 def _price(plain: Mapping[str, Json], *, where: str) -> Price:
     _check_keys(plain, [field.name for field in fields(Price)], where=where)
     for key in ("prompt", "completion"):
         if key not in plain:
-            raise ConfigError(f"{where} has no {key}: give USD per million tokens, as in {{ prompt = 1.25, completion = 10.0 }}")
+            raise ConfigError(
+                f"{where} has no {key}: give USD per million tokens, as in {{ prompt = 1.25, completion = 10.0 }}"
+            )
     for key, value in plain.items():
         _check_type(value, _NUMBER, where=f"{where}.{key}")
         if value < 0:
@@ -224,7 +240,9 @@ def _unknown(where: str, given: str, noun: str, known: Iterable[str]) -> str:
 def select_rungs(ladder: Ladder, names: Sequence[str]) -> tuple[Rung, ...]:
     """The rungs of `--rightsize-ladder` in its order; a name the file lacks is looked up in the catalogue."""
     if not names:
-        raise ConfigError("--rightsize-ladder was given nothing: name rungs, smallest first, such as 1b,4b,30b,frontier")
+        raise ConfigError(
+            "--rightsize-ladder was given nothing: name rungs, smallest first, such as 1b,4b,30b,frontier"
+        )
     known = {**CATALOGUE, **ladder.rungs}
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -266,7 +284,9 @@ def _look_up(source: ChosenSource, base_dir: Path, env: Mapping[str, str], task:
     if source.env is not None:
         value = env.get(source.env)
         if not value:
-            raise ConfigError(f"chosen of task {task!r}: the variable {source.env} is not set: set it as the application does")
+            raise ConfigError(
+                f"chosen of task {task!r}: the variable {source.env} is not set: set it as the application does"
+            )
         return value, f"the variable {source.env}"
     path = base_dir / str(source.file)
     value = _read_settings(path, task)

@@ -16,7 +16,9 @@ __all__ = ["Match", "Matcher", "containing", "explain_comparison", "fuzzy", "jso
 Json = Any
 
 # 1,234.5 with whole groups of three, or a plain number; a sign counts only where no digit or letter stands before it.
-_NUMBER = re.compile(r"(?<![\w.])[-+\u2212]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|(?<![\w.])[-+]?\.\d+")
+_NUMBER = re.compile(
+    r"(?<![\w.])[-+\u2212]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|(?<![\w.])[-+]?\.\d+"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +103,9 @@ class _Fuzzy(Matcher):
         score = fuzz.ratio(*(cleaned if all(cleaned) else (given, self._expected)))
         ok = score >= self._at_least
         return Match(
-            ok=ok, score=score, explanation=f"similarity {score:.1f} is {'at least' if ok else 'below'} {self._at_least:g}"
+            ok=ok,
+            score=score,
+            explanation=f"similarity {score:.1f} is {'at least' if ok else 'below'} {self._at_least:g}",
         )
 
 
@@ -115,7 +119,9 @@ class _JsonMatching(Matcher):
         try:
             kind.check_schema(schema)
         except jsonschema.exceptions.SchemaError as error:
-            raise ValueError(f"json_matching() was given no valid JSON schema: at {error.json_path}: {error.message}") from None
+            raise ValueError(
+                f"json_matching() was given no valid JSON schema: at {error.json_path}: {error.message}"
+            ) from None
         super().__init__(f"json_matching({_shortened(dict(schema), 80)})")
         self._validator = kind(schema)
 
@@ -129,7 +135,9 @@ class _JsonMatching(Matcher):
         problem = best_match(self._validator.iter_errors(value))
         if problem is None:
             return Match(ok=True, score=100.0, explanation="it follows the schema")
-        return Match(ok=False, score=0.0, explanation=f"it does not follow the schema at {problem.json_path}: {problem.message}")
+        return Match(
+            ok=False, score=0.0, explanation=f"it does not follow the schema at {problem.json_path}: {problem.message}"
+        )
 
 
 def _json_in(text: str) -> Json:
@@ -147,7 +155,9 @@ class _Number(Matcher):
         for name, tolerance in (("rel", rel), ("abs", abs_)):
             if tolerance is not None and not 0 <= tolerance < math.inf:
                 raise ValueError(f"number({name}={tolerance!r}): give a tolerance of 0 or more")
-        given = "".join(f", {name}={tolerance:g}" for name, tolerance in (("rel", rel), ("abs", abs_)) if tolerance is not None)
+        given = "".join(
+            f", {name}={tolerance:g}" for name, tolerance in (("rel", rel), ("abs", abs_)) if tolerance is not None
+        )
         super().__init__(f"number({value!r}{given})")
         self._value = value
         self._tolerance = max(abs(value) * (rel or 0.0), abs_ or 0.0)
@@ -160,8 +170,16 @@ class _Number(Matcher):
         # A hair of room for what binary fractions do to 0.1 + 0.2; none for whole numbers.
         slack = 0.0 if isinstance(found, int) and isinstance(self._value, int) else 1e-9 * abs(self._value)
         ok = distance <= self._tolerance + slack
-        near = f"within {self._tolerance:g} of" if ok and self._tolerance else "equal to" if ok else f"{distance:g} away from"
-        return Match(ok=ok, score=100.0 if ok else 0.0, explanation=f"its last number, {found}, is {near} {self._value}")
+        near = (
+            f"within {self._tolerance:g} of"
+            if ok and self._tolerance
+            else "equal to"
+            if ok
+            else f"{distance:g} away from"
+        )
+        return Match(
+            ok=ok, score=100.0 if ok else 0.0, explanation=f"its last number, {found}, is {near} {self._value}"
+        )
 
 
 def _last_number(text: str) -> int | float | None:

@@ -87,7 +87,9 @@ class Answer(str):
         if schema is not None:
             import jsonschema
 
-            problem = jsonschema.exceptions.best_match(jsonschema.validators.validator_for(schema)(schema).iter_errors(value))
+            problem = jsonschema.exceptions.best_match(
+                jsonschema.validators.validator_for(schema)(schema).iter_errors(value)
+            )
             if problem is not None:
                 raise FormatError(f"the answer does not follow the schema at {problem.json_path}: {problem.message}")
         return value
@@ -102,7 +104,6 @@ def _parse_json(text: str) -> Json:
         return json.loads(body)
     except json.JSONDecodeError as error:
         raise FormatError(f"the answer is not JSON ({error}): {text[:200]!r}") from None
-
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +190,9 @@ def _messages(
 ) -> tuple[Mapping[str, Json], ...]:
     """One list of chat messages from the three ways to give them."""
     if prompt is None and not messages:
-        raise TypeError("model.ask() was given nothing to ask: pass a prompt, or messages=[{'role': ..., 'content': ...}]")
+        raise TypeError(
+            "model.ask() was given nothing to ask: pass a prompt, or messages=[{'role': ..., 'content': ...}]"
+        )
     if prompt is not None and not isinstance(prompt, str):
         raise TypeError(f"model.ask() takes the prompt as a string, not {prompt!r}; chat messages go to messages=")
     opening = [{"role": "system", "content": system}] if system is not None else []

@@ -24,8 +24,14 @@ MARKER_HELP = (
 
 _OPTIONS: Mapping[str, tuple[str, str]] = {
     "ladder": ("RUNGS", "rung names, smallest first, such as 1b,4b,30b,frontier; turns the ladder on"),
-    "config": ("FILE", "the ladder file (default: rightsize.toml at the rootdir, else [tool.rightsize] in pyproject.toml)"),
-    "strategy": ("NAME", "climb (default): a task stops at the first rung that passes; full: every task runs on every rung"),
+    "config": (
+        "FILE",
+        "the ladder file (default: rightsize.toml at the rootdir, else [tool.rightsize] in pyproject.toml)",
+    ),
+    "strategy": (
+        "NAME",
+        "climb (default): a task stops at the first rung that passes; full: every task runs on every rung",
+    ),
     "samples": ("N", "trials of each case on each rung, for tasks that do not say (default 1)"),
     "pass-rate": ("R", "the bar for tasks that do not say, from 0 to 1 (default 1.0)"),
     "results": ("FILE", "write every trial and verdict to FILE as JSON Lines, while the session runs"),
@@ -152,7 +158,9 @@ def marked_settings(node: pytest.Item | pytest.Function, marker: pytest.Mark) ->
     where = f"the marker rightsize of {node.nodeid}"
     known = ["task", *(field.name for field in fields(TaskSettings))]
     if marker.args:
-        raise ConfigError(f"{where} was given {marker.args[0]!r} without a name: write rightsize(task={marker.args[0]!r})")
+        raise ConfigError(
+            f"{where} was given {marker.args[0]!r} without a name: write rightsize(task={marker.args[0]!r})"
+        )
     for name in marker.kwargs:
         if name not in known:
             raise ConfigError(_unknown(where, name, known))
@@ -166,7 +174,9 @@ def marked_settings(node: pytest.Item | pytest.Function, marker: pytest.Mark) ->
 
 def _chosen_source(where: str, given: Mapping[str, str]) -> ChosenSource:
     if set(given) not in ({"file", "key"}, {"env"}):
-        raise ConfigError(f"{where} was given chosen={dict(given)!r}: give {{'file': ..., 'key': ...}} or {{'env': ...}}")
+        raise ConfigError(
+            f"{where} was given chosen={dict(given)!r}: give {{'file': ..., 'key': ...}} or {{'env': ...}}"
+        )
     return ChosenSource(**given)
 
 

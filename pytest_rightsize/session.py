@@ -216,7 +216,9 @@ class LadderSession:
         if not self._rungs:
             return None
         if config.getoption("dist") == "each":
-            raise pytest.UsageError("--dist each would ask every question once per worker: use another --dist with a ladder")
+            raise pytest.UsageError(
+                "--dist each would ask every question once per worker: use another --dist with a ladder"
+            )
         from xdist.scheduler import LoadScopeScheduling
 
         class TaskScheduling(LoadScopeScheduling):
@@ -433,7 +435,9 @@ class LadderSession:
         for line in summary_lines(self._run, self._verdicts):
             terminalreporter.write_line(line)
         if self._deselected:
-            terminalreporter.write_line(f"rightsize: {self._deselected} trials were deselected; the verdicts leave them out")
+            terminalreporter.write_line(
+                f"rightsize: {self._deselected} trials were deselected; the verdicts leave them out"
+            )
         for line in gate_lines(self._failed):
             terminalreporter.write_line(line, red=True)
         if self._settings.results is not None:

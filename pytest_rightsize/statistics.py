@@ -21,7 +21,9 @@ def stand(cases: Mapping[str, Sequence[bool]], *, pass_rate: float, planned: int
     rate = _mean_of_means(cases)
     counted = {"passed": passed, "trials": trials, "rate": float(rate) if rate is not None else None}
     if faults:
-        return Standing(state="undecided", reason=f"{faults} of {max(planned, trials + faults)} trials had no answer", **counted)
+        return Standing(
+            state="undecided", reason=f"{faults} of {max(planned, trials + faults)} trials had no answer", **counted
+        )
     if trials < planned:
         return Standing(state="undecided", reason=f"only {trials} of {planned} trials ran", **counted)
     # The bar as it was written: 0.9 as a float is a hair above nine tenths, and 9 of 10 must reach it.

@@ -32,14 +32,18 @@ class ResultsFile:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: IO[str] = path.open("w", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
-            raise ConfigError(f"--rightsize-results cannot write {path}: {error.strerror}. Give another file.") from None
+            raise ConfigError(
+                f"--rightsize-results cannot write {path}: {error.strerror}. Give another file."
+            ) from None
         self._write(_run_line(rungs, settings, rootdir))
 
     def trial(self, trial: Trial) -> None:
         """Add one trial."""
         self._write(trial.to_dict())
 
-    def end(self, verdicts: Iterable[Verdict], *, exitstatus: int, failed: Iterable[str], totals: Mapping[str, Json]) -> None:
+    def end(
+        self, verdicts: Iterable[Verdict], *, exitstatus: int, failed: Iterable[str], totals: Mapping[str, Json]
+    ) -> None:
         """Add the verdicts and the last line, and close the file."""
         for verdict in verdicts:
             self._write(verdict.to_dict())
@@ -105,11 +109,13 @@ def read_run(path: Path) -> Run:
     for number, line in _lines(path):
         kind = line.get("kind")
         if number == 1 and kind != "run":
-            raise ConfigError(f"{path}:1 is not the first line of a results file: it has no \"kind\": \"run\"")
+            raise ConfigError(f'{path}:1 is not the first line of a results file: it has no "kind": "run"')
         try:
             if kind == "run":
                 if line["schema"] != SCHEMA:
-                    raise ConfigError(f"{path} has schema {line['schema']}; this version reads {SCHEMA}: update pytest-rightsize")
+                    raise ConfigError(
+                        f"{path} has schema {line['schema']}; this version reads {SCHEMA}: update pytest-rightsize"
+                    )
                 rungs = [_rung(plain) for plain in line["ladder"]]
                 strategy = line["settings"].get("strategy", "climb")
             elif kind == "plan":
@@ -160,5 +166,3 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
             if not isinstance(line, dict):
                 raise ConfigError(f"{path}:{number} is not a JSON object")
             yield number, line
-
-

@@ -26,7 +26,9 @@ def make_run(
     return Run(
         rungs=[Rung(name=rung, provider="replay") for rung in rungs],
         trials=trials,
-        policies={task: Policy(task=task, pass_rate=pass_rate, chosen=chosen, chosen_from="the marker") for task in outcomes},
+        policies={
+            task: Policy(task=task, pass_rate=pass_rate, chosen=chosen, chosen_from="the marker") for task in outcomes
+        },
         planned={
             (task, rung): planned if planned is not None else len(marks)
             for task, by_rung in outcomes.items()

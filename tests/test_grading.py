@@ -44,7 +44,9 @@ def test_grade(ending: Ending, answers: list[AnswerRecord], outcome: str, reason
     assert (result.outcome, result.reason) == (outcome, reason)
 
 
-@pytest.mark.parametrize("ending", [Ending(kind="passed"), failed(AssertionError(), judged=True), Ending(kind="skipped")])
+@pytest.mark.parametrize(
+    "ending", [Ending(kind="passed"), failed(AssertionError(), judged=True), Ending(kind="skipped")]
+)
 def test_a_fault_is_an_error_whatever_the_test_made_of_it(ending: Ending) -> None:
     """A test that catches the exception and passes, or asserts on nothing, has still not heard the model."""
     result = grade(ending, Transcript(fault=RungError("refused", reason="transport")))

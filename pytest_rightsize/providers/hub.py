@@ -84,7 +84,9 @@ def download(model: str) -> Path:
         names = HfApi().list_repo_files(reference.repo)
         parts = choose(names, reference)
         if not parts:
-            raise _fault(model, f"the repository has no such file; it has {', '.join(_models(names)) or 'no GGUF at all'}")
+            raise _fault(
+                model, f"the repository has no such file; it has {', '.join(_models(names)) or 'no GGUF at all'}"
+            )
         return [Path(hf_hub_download(reference.repo, part)) for part in parts][0]
     except RungError:
         raise

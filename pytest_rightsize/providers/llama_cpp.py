@@ -283,7 +283,9 @@ def _load_native(path: Path, rung: Rung, stop: threading.Event) -> Any:
     except Exception as error:
         words = _last_words() or f": {error}"
         memory = isinstance(error, MemoryError) or _NO_MEMORY.search(words) is not None
-        remedy = "a smaller n_ctx, n_gpu_layers or quantisation needs less" if memory else "get it again or name another"
+        remedy = (
+            "a smaller n_ctx, n_gpu_layers or quantisation needs less" if memory else "get it again or name another"
+        )
         raise RungError(
             f"rung {rung.name!r}: llama.cpp could not load {path}{words}; {remedy}",
             reason="memory" if memory else "load",

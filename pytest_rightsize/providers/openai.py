@@ -80,7 +80,9 @@ class OpenAI:
         for option, what in (("base_url_env", "the endpoint's URL"), ("api_key_env", "its key")):
             variable = self._rung.options.get(option)
             if variable and not os.environ.get(variable):
-                return Problem(what=f"the variable {variable} with {what} is not set", remedy=f"run `export {variable}=...`")
+                return Problem(
+                    what=f"the variable {variable} with {what} is not set", remedy=f"run `export {variable}=...`"
+                )
         if self._needs_default_key and not os.environ.get(_DEFAULT_KEY):
             return Problem(
                 what=f"the variable {_DEFAULT_KEY} with its key is not set",
@@ -224,8 +226,12 @@ class OpenAI:
             remedy = f"set {variable} to a key that it takes" if variable else "name the key's variable in api_key_env"
             return self._fault(f"refused the key ({said}): {remedy}", "auth", permanent=True)
         if status == 404:
-            return self._fault(f"knows no model {self._rung.model!r}, or is no such endpoint ({said})", "missing", permanent=True)
-        reason = "rate_limit" if status == 429 else "server" if status >= 500 else "timeout" if status == 408 else "request"
+            return self._fault(
+                f"knows no model {self._rung.model!r}, or is no such endpoint ({said})", "missing", permanent=True
+            )
+        reason = (
+            "rate_limit" if status == 429 else "server" if status >= 500 else "timeout" if status == 408 else "request"
+        )
         return self._fault(f"answered {status} ({said})", reason)
 
     def _fault(self, what: str, reason: str, *, permanent: bool = False) -> RungError:

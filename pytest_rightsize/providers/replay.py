@@ -51,7 +51,9 @@ class Replay:
         except FileNotFoundError:
             return Problem(what=f"{self._path} is not there", remedy="correct `file` in the ladder file, or record one")
         except (OSError, EOFError) as error:
-            return Problem(what=f"{self._path} cannot be read ({error})", remedy="get the file again, or make it readable")
+            return Problem(
+                what=f"{self._path} cannot be read ({error})", remedy="get the file again, or make it readable"
+            )
         return None
 
     def submit(self, request: Request) -> Future[Reply]:

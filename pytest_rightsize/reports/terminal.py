@@ -89,11 +89,17 @@ def gate_lines(failed: Iterable[tuple[str, Verdict]]) -> list[str]:
 def _remedy(verdict: Verdict) -> str:
     where = verdict.chosen_from or "the marker or the ladder file"
     if verdict.verdict == "over-sized":
-        return f"{verdict.smallest} passes, so {verdict.chosen} is larger than needed: set {where} to {verdict.smallest}"
+        return (
+            f"{verdict.smallest} passes, so {verdict.chosen} is larger than needed: set {where} to {verdict.smallest}"
+        )
     if verdict.verdict == "under-sized":
-        return f"{verdict.chosen} fails, {verdict.smallest} is the smallest that passes: set {where} to {verdict.smallest}"
+        return (
+            f"{verdict.chosen} fails, {verdict.smallest} is the smallest that passes: set {where} to {verdict.smallest}"
+        )
     if verdict.verdict == "unsolved":
         best = max(verdict.standing.items(), key=lambda item: item[1].rate or 0.0)
         reached = f"{best[0]} came nearest with {best[1].passed}/{best[1].trials}"
-        return f"no rung reaches {verdict.pass_rate:g} ({reached}): add a larger rung, mend the prompt, or lower pass_rate"
+        return (
+            f"no rung reaches {verdict.pass_rate:g} ({reached}): add a larger rung, mend the prompt, or lower pass_rate"
+        )
     return f"it is not known which rung is the smallest ({verdict.notes[0]}): mend that and run again"
