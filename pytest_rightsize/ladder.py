@@ -9,6 +9,7 @@ import json
 import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 
 from pytest_rightsize.catalogue import CATALOGUE
@@ -169,8 +170,8 @@ def _refuse_secrets(plain: Mapping[str, Json], kind: type[Provider], *, where: s
                               f'and name it, as in api_key_env = "OPENAI_API_KEY"')  # fmt: skip
     named = plain.get("api_key_env")
     if isinstance(named, str) and not named.isidentifier():
-        raise ConfigError(f"{where}: api_key_env must be the name of an environment variable, and this is none; if it is "
-                          f'the key itself, take it out and write api_key_env = "OPENAI_API_KEY"')  # fmt: skip
+        raise ConfigError(f"{where}: api_key_env must be the name of an environment variable, and this is none; if "
+                          f'it is the key itself, take it out and write api_key_env = "OPENAI_API_KEY"')  # fmt: skip
     # sk-... is an identifier nowhere, but keys of some vendors are; a name of a variable is upper case by custom.
     if isinstance(named, str) and len(named) > 30 and not named.isupper():
         raise ConfigError(
@@ -255,7 +256,7 @@ def select_rungs(ladder: Ladder, names: Sequence[str]) -> tuple[Rung, ...]:
 
 def order_note(rungs: Sequence[Rung]) -> str | None:
     """A sentence for the reader if the rungs' own sizes contradict their order; the order given is what counts."""
-    for smaller, larger in zip(rungs, rungs[1:], strict=False):
+    for smaller, larger in pairwise(rungs):
         if smaller.params_b is not None and larger.params_b is not None and smaller.params_b > larger.params_b:
             return (
                 f"note: {smaller.name} ({smaller.params_b:g} B parameters) stands before {larger.name} "

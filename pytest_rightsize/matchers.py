@@ -78,6 +78,14 @@ def _shortened(value: object, length: int = 200) -> str:
     return shown if len(shown) <= length else f"{shown[: length - 3]}..."
 
 
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _are_texts(values: tuple[object, ...]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
 def _text(value: object, matcher: Matcher) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{matcher!r} compares text, and was given {_shortened(value, 80)}")
@@ -117,19 +125,19 @@ class _JsonMatching(Matcher):
             raise TypeError(f"json_matching() takes a JSON schema as a dict, not {schema!r}")
         kind = jsonschema.validators.validator_for(schema)
         try:
-            kind.check_schema(schema)
+            kind.check_schema(dict(schema))
         except jsonschema.exceptions.SchemaError as error:
             raise ValueError(
                 f"json_matching() was given no valid JSON schema: at {error.json_path}: {error.message}"
             ) from None
         super().__init__(f"json_matching({_shortened(dict(schema), 80)})")
-        self._validator = kind(schema)
+        self._validator = kind(dict(schema))
 
     def match(self, text: object) -> Match:
         from jsonschema.exceptions import best_match
 
         try:
-            value = _json_in(text) if isinstance(text, str) else text
+            value: Json = _json_in(text) if isinstance(text, str) else text
         except ValueError as error:
             return Match(ok=False, score=0.0, explanation=f"it is not JSON: {error}")
         problem = best_match(self._validator.iter_errors(value))
@@ -150,7 +158,7 @@ def _json_in(text: str) -> Json:
 
 class _Number(Matcher):
     def __init__(self, value: float, rel: float | None, abs_: float | None) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not _is_finite(value):
             raise TypeError(f"number() takes a finite number, not {value!r}")
         for name, tolerance in (("rel", rel), ("abs", abs_)):
             if tolerance is not None and not 0 <= tolerance < math.inf:
@@ -196,7 +204,7 @@ def _last_number(text: str) -> int | float | None:
 
 class _OneOf(Matcher):
     def __init__(self, choices: tuple[str, ...]) -> None:
-        if not choices or not all(isinstance(choice, str) for choice in choices):
+        if not choices or not _are_texts(choices):
             raise TypeError(f"one_of() takes one or more strings, not {choices!r}")
         super().__init__(f"one_of({', '.join(map(repr, choices))})")
         self._choices = choices
@@ -214,7 +222,7 @@ class _OneOf(Matcher):
 
 class _Containing(Matcher):
     def __init__(self, parts: tuple[str, ...]) -> None:
-        if not parts or not all(isinstance(part, str) and part for part in parts):
+        if not all(parts) or not parts or not _are_texts(parts):
             raise TypeError(f"containing() takes one or more strings that are not empty, not {parts!r}")
         super().__init__(f"containing({', '.join(map(repr, parts))})")
         self._parts = parts

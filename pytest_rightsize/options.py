@@ -58,14 +58,12 @@ class Settings:
     def from_config(cls, config: pytest.Config) -> "Settings":
         """Read them all, once; raises ConfigError with the option's name and what it was given."""
         given = {name: _given(config, name) for name in _OPTIONS}
-        ladder, strategy = given["ladder"], given["strategy"] or "climb"
-        if strategy not in get_args(Strategy):
-            raise ConfigError(_unknown("--rightsize-strategy", strategy, get_args(Strategy)))
+        ladder = given["ladder"]
         return cls(
             rootdir=config.rootpath,
             ladder=None if ladder is None else tuple(name.strip() for name in ladder.split(",") if name.strip()),
             config=_path(given["config"], config),
-            strategy=strategy,
+            strategy=_strategy(given["strategy"]),
             samples=_samples(given["samples"]),
             pass_rate=_pass_rate(given["pass-rate"]),
             results=_path(given["results"], config),
@@ -111,6 +109,14 @@ def _given(config: pytest.Config, name: str) -> str | None:
 def _path(text: str | None, config: pytest.Config) -> Path | None:
     """A path as the user meant it: relative to the folder pytest was started in."""
     return None if text is None else config.invocation_params.dir / text
+
+
+def _strategy(text: str | None) -> Strategy:
+    known: tuple[Strategy, ...] = get_args(Strategy)
+    for strategy in known:
+        if strategy == (text or "climb"):
+            return strategy
+    raise ConfigError(_unknown("--rightsize-strategy", str(text), known))
 
 
 def _samples(text: str | None) -> int:

@@ -17,8 +17,8 @@ __all__ = [
     "Price",
     "Reply",
     "Request",
-    "Rung",
     "Run",
+    "Rung",
     "Standing",
     "TaskSettings",
     "Tokens",
@@ -99,7 +99,7 @@ class Rung:
         """The rung as the results file shows it: without what is not set, and without this machine's folders."""
         plain = {key: value for key, value in asdict(self).items() if value is not None and key != "base_dir"}
         options = plain.pop("options")
-        return plain | options
+        return {**plain, **options}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +138,8 @@ class Request:
     """One question to one rung, complete: what is not in here cannot change the answer.
 
     `messages` are chat messages as in the OpenAI API. `sample` is the index of the repetition: the same request with
-    another sample is another draw. `schema` is a JSON schema the answer must follow, `extra` goes to the endpoint as is.
+    another sample is another draw. `schema` is a JSON schema the answer must follow, `extra` goes to
+    the endpoint as is.
     """
 
     messages: tuple[Mapping[str, Json], ...]

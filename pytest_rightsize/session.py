@@ -221,7 +221,7 @@ class LadderSession:
             )
         from xdist.scheduler import LoadScopeScheduling
 
-        class TaskScheduling(LoadScopeScheduling):
+        class TaskScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
             def _split_scope(self, nodeid: str) -> str:
                 plain, _, label = nodeid.partition(_SEPARATOR)
                 return f"task {json.loads(label)[0]}" if label else plain

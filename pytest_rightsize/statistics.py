@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 
 from pytest_rightsize.records import Standing
 
@@ -19,16 +20,14 @@ def stand(cases: Mapping[str, Sequence[bool]], *, pass_rate: float, planned: int
     if trials == 0 and faults == 0:
         return Standing(state="not_run")
     rate = _mean_of_means(cases)
-    counted = {"passed": passed, "trials": trials, "rate": float(rate) if rate is not None else None}
+    counted = partial(Standing, passed=passed, trials=trials, rate=float(rate) if rate is not None else None)
     if faults:
-        return Standing(
-            state="undecided", reason=f"{faults} of {max(planned, trials + faults)} trials had no answer", **counted
-        )
+        return counted(state="undecided", reason=f"{faults} of {max(planned, trials + faults)} trials had no answer")
     if trials < planned:
-        return Standing(state="undecided", reason=f"only {trials} of {planned} trials ran", **counted)
+        return counted(state="undecided", reason=f"only {trials} of {planned} trials ran")
     # The bar as it was written: 0.9 as a float is a hair above nine tenths, and 9 of 10 must reach it.
     reached = rate is not None and rate >= Fraction(str(pass_rate))
-    return Standing(state="passes" if reached else "fails", **counted)
+    return counted(state="passes" if reached else "fails")
 
 
 def _mean_of_means(cases: Mapping[str, Sequence[bool]]) -> Fraction | None:

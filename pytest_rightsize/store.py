@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.records import Json, Policy, Rung, Run, Trial, Verdict
+from pytest_rightsize.records import Json, Policy, Run, Rung, Trial, Verdict
 
 __all__ = ["ResultsFile", "read_run"]
 
@@ -67,7 +67,7 @@ def _run_line(rungs: Sequence[Rung], settings: Mapping[str, Json], rootdir: Path
         "kind": "run",
         "schema": SCHEMA,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version(), **dict(_versions())},
         "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
         "commit": _commit(rootdir),
         "ladder": [rung.to_dict() for rung in rungs],

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from pytest_rightsize.records import Policy, Rung, Run, Standing, Trial, Verdict, VerdictName
+from pytest_rightsize.records import Policy, Run, Rung, Standing, Trial, Verdict, VerdictName
 from pytest_rightsize.statistics import stand
 
 __all__ = ["GATES", "failed_gates", "judge", "standings"]
@@ -69,7 +69,7 @@ def _judge_task(policy: Policy, trials: Sequence[Trial], run: Run) -> Verdict:
 
 
 def _smallest(ladder: Sequence[str], standing: Mapping[str, Standing]) -> tuple[str | None, str | None]:
-    """The lowest rung that passes, or the lowest one of which it is not known (the obstacle); at most one of the two."""
+    """The lowest rung that passes, or the lowest of which it is not known (the obstacle); at most one of the two."""
     for rung in ladder:
         state = standing[rung]
         if state.state == "passes":

@@ -48,7 +48,7 @@ def test_climb_and_full_name_the_same_smallest(data: st.DataObject) -> None:
     table = {rung: data.draw(marks) for rung in LADDER}
     climbed: dict[str, str] = {}
     for rung in LADDER:
-        run = make_run({"t": {**{name: "-" * cases for name in LADDER}, **climbed}})
+        run = make_run({"t": {**dict.fromkeys(LADDER, "-" * cases), **climbed}})
         known = standings(run.policies["t"], [t for t in run.trials if t.outcome != "not_run"], run)
         stop = reason_not_to_run(rung, ladder=LADDER, standings=known, strategy="climb")
         climbed[rung] = "-" * cases if stop else table[rung]

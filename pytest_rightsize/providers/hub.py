@@ -87,7 +87,8 @@ def download(model: str) -> Path:
             raise _fault(
                 model, f"the repository has no such file; it has {', '.join(_models(names)) or 'no GGUF at all'}"
             )
-        return [Path(hf_hub_download(reference.repo, part)) for part in parts][0]
+        fetched = [Path(hf_hub_download(reference.repo, part)) for part in parts]
+        return fetched[0]
     except RungError:
         raise
     except Exception as error:  # the hub's client raises errors of several libraries
@@ -96,7 +97,7 @@ def download(model: str) -> Path:
 
 def _fault(model: str, why: str) -> RungError:
     return RungError(
-        f"{model} could not be fetched ({why}); check the name, the connection, HF_ENDPOINT, and HF_TOKEN for a gated model",
+        f"{model} could not be fetched ({why}); check name, connection, HF_ENDPOINT, and HF_TOKEN if it is gated",
         reason="missing",
         permanent=True,
     )
@@ -112,7 +113,7 @@ def _models(names: list[str]) -> list[str]:
 
 
 def choose(names: list[str], reference: Reference) -> list[str]:
-    """The file of the quantisation asked for, all parts of it in order if it comes in parts; nothing if there is none."""
+    """The file of the quantisation asked for, or all its parts in order; nothing if there is none."""
     models = _models(names)
     wanted = reference.quant or DEFAULT_QUANT
     matching = [name for name in models if re.search(rf"(?i)(?<![a-z0-9]){re.escape(wanted)}(?![a-z0-9_])", name)]

@@ -34,8 +34,21 @@ hookimpl = pluggy.HookimplMarker("pytest")
 _MOST_CONTEXT = 8192
 _CLOSING_SECONDS = 10
 _EXTRA = frozenset(
-    "frequency_penalty logit_bias min_p mirostat_eta mirostat_mode mirostat_tau presence_penalty repeat_penalty "
-    "response_format stop tool_choice top_k typical_p".split()
+    [
+        "frequency_penalty",
+        "logit_bias",
+        "min_p",
+        "mirostat_eta",
+        "mirostat_mode",
+        "mirostat_tau",
+        "presence_penalty",
+        "repeat_penalty",
+        "response_format",
+        "stop",
+        "tool_choice",
+        "top_k",
+        "typical_p",
+    ]
 )
 _TOO_LONG = re.compile(r"Requested tokens \((?P<prompt>\d+)\) exceed context window of (?P<context>\d+)")
 _NO_MEMORY = re.compile(r"out of memory|(unable|failed) to allocate|alloc\w* failed|cannot allocate", re.IGNORECASE)
@@ -66,7 +79,7 @@ class LlamaCpp:
         for name in ("n_batch", "n_ctx", "n_threads"):
             if rung.options.get(name, 1) < 1:
                 raise ConfigError(
-                    f"rung {rung.name!r}: {name} = {rung.options[name]} cannot be: give a number from 1 up, or leave it out"
+                    f"rung {rung.name!r}: {name} = {rung.options[name]} cannot be: give 1 or more, or leave it out"
                 )
         self._rung = rung
         self._lock = threading.Lock()
@@ -203,7 +216,7 @@ class _Worker:
                 continue
             try:
                 if self._stop.is_set():
-                    raise _Stopped
+                    raise _StoppedError
                 future.set_result(answer(request))
             except Exception as error:
                 future.set_exception(self._as_fault(error))
@@ -212,7 +225,7 @@ class _Worker:
         """The error a caller may get for whatever happened here."""
         if isinstance(error, RungError | TooLongError):
             return error
-        if isinstance(error, _Stopped):
+        if isinstance(error, _StoppedError):
             return RungError(f"rung {self._name!r}: closed before it had answered", reason="crash")
         if isinstance(error, MemoryError):
             return RungError(f"rung {self._name!r}: out of memory", reason="memory")
@@ -221,7 +234,7 @@ class _Worker:
         )
 
 
-class _Stopped(Exception):
+class _StoppedError(Exception):
     """The model was closed while it wrote an answer."""
 
 
@@ -258,8 +271,8 @@ def _native_log() -> _NativeLog:
 def _leave_streams_alone() -> None:
     """Keep llama-cpp-python from silencing the log its own way.
 
-    It points file descriptors 1 and 2 of the whole process, and sys.stdout, to the null device while a model loads. Done
-    in a thread beside pytest's capturing that loses other code's output. The log callback leaves nothing to silence.
+    It points file descriptors 1 and 2 of the whole process, and sys.stdout, to the null device while a model loads.
+    Done in a thread beside pytest's capturing that loses other code's output. The log callback leaves nothing to silence.
     """
     for name in ("llama_cpp.llama", "llama_cpp._internals"):
         module: Any = importlib.import_module(name)
@@ -309,7 +322,7 @@ def _interruptible(evaluate: Callable[[Any], None], stop: threading.Event) -> Ca
 
     def evaluate_unless_stopped(tokens: Any) -> None:
         if stop.is_set():
-            raise _Stopped
+            raise _StoppedError
         evaluate(tokens)
 
     return evaluate_unless_stopped

@@ -83,11 +83,13 @@ class Replay:
         """Say what is nearest to a question that has no recorded answer."""
         if (key, 0) in replies:
             recorded = sum(prompt == key for prompt, _ in replies)
-            return f"rung {self._name!r}: {self._path} has {recorded} samples of this prompt, and sample {sample} is asked for"
+            return f"rung {self._name!r}: {self._path} has {recorded} samples of this prompt, but no sample {sample}"
         from rapidfuzz import process
 
-        near = process.extractOne(key, {prompt for prompt, _ in replies})
-        words = f"; the nearest recorded one is {_words(near[0])!r}" if near else "; the file is empty"
+        if not replies:
+            return f"rung {self._name!r}: {self._path} has no line, and so no answer to {_words(key)!r}"
+        near = process.extractOne(key, sorted({prompt for prompt, _ in replies}))
+        words = f"; the nearest recorded one is {_words(near[0])!r}"
         return f"rung {self._name!r}: {self._path} has no answer to {_words(key)!r}{words}"
 
     def _read(self) -> dict[tuple[str, int], Reply]:

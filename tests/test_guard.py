@@ -1,0 +1,144 @@
+"""The tree is what CONTRIBUTING.md says it is: who imports whom, what is exported, which words go with which."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pytest_rightsize
+from pytest_rightsize import errors
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "pytest_rightsize"
+FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+
+# Which of our own modules, and which others beyond the standard library, each file may import.
+MAY_IMPORT: dict[str, set[str]] = {
+    "__init__.py": {"errors", "matchers", "model"},
+    "records.py": set(),
+    "errors.py": set(),
+    "catalogue.py": {"records"},
+    "ladder.py": {"catalogue", "records", "errors", "providers", "yaml"},
+    "matchers.py": {"rapidfuzz", "jsonschema"},
+    "statistics.py": {"records"},
+    "schedule.py": {"records"},
+    "verdict.py": {"records", "statistics"},
+    "model.py": {"records", "errors", "jsonschema"},
+    "grading.py": {"records", "errors", "model"},
+    "engine.py": {"records", "errors", "providers"},
+    "store.py": {"records", "errors"},
+    "hookspecs.py": {"providers", "pluggy"},
+    "options.py": {"records", "errors", "verdict", "pytest"},
+    "reports/__init__.py": set(),
+    "reports/terminal.py": {"records", "tabulate"},
+    "providers/__init__.py": {"records", "errors"},
+    "providers/gguf.py": set(),
+    "providers/hub.py": {"errors", "providers", "huggingface_hub"},
+    "providers/llama_cpp.py": {"records", "errors", "providers", "pluggy", "llama_cpp"},
+    "providers/openai.py": {"records", "errors", "providers", "pluggy", "openai"},
+    "providers/replay.py": {"records", "errors", "providers", "pluggy", "rapidfuzz"},
+}
+MAY_IMPORT_ALL = {"plugin.py", "session.py"}
+PURE = ["records.py", "errors.py", "statistics.py", "verdict.py", "schedule.py", "matchers.py", "grading.py"]
+HEAVY = {
+    "llama_cpp",
+    "openai",
+    "scipy",
+    "pynvml",
+    "jinja2",
+    "huggingface_hub",
+    "jsonschema",
+    "rapidfuzz",
+    "yaml",
+    "xdist",
+}
+IMPURE = {"os", "time", "datetime", "random", "socket", "subprocess", "pathlib", "tempfile", "urllib", "io", "secrets"}
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    """Our own modules by their first name below the package, others by their top name; the standard library left out."""
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            names = [f"{module}.{alias.name}" for alias in node.names] if module == "pytest_rightsize" else [module]
+        for name in names:
+            top, _, rest = name.partition(".")
+            if top == "pytest_rightsize":
+                yield rest.partition(".")[0]
+            elif top not in sys.stdlib_module_names:
+                yield top
+
+
+def _tree(file: str) -> ast.Module:
+    return ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_imports_only_what_stands_on_its_left(file: str) -> None:
+    if file not in MAY_IMPORT_ALL:
+        assert set(_imports(_tree(file))) <= MAY_IMPORT[file], f"see the rooms in CONTRIBUTING.md for {file}"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_heavy_libraries_are_imported_where_they_are_needed(file: str) -> None:
+    at_import = ast.Module([node for node in _tree(file).body if isinstance(node, ast.Import | ast.ImportFrom)], [])
+    assert not set(_imports(at_import)) & HEAVY
+
+
+@pytest.mark.parametrize("file", PURE)
+def test_a_pure_file_sees_no_clock_disk_or_network(file: str) -> None:
+    imported = {
+        name.partition(".")[0]
+        for node in ast.walk(_tree(file))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""])
+    }
+    assert not imported & IMPURE
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_file_says_what_it_is_and_what_it_exports(file: str) -> None:
+    tree = _tree(file)
+    assert ast.get_docstring(tree)
+    if not file.startswith("reports/__init__"):
+        assert "__all__" in (PACKAGE / file).read_text(encoding="utf-8")
+    assert not re.search(r"(utils|helpers|common|misc)\.py$", file)
+
+
+def test_exports_are_sorted_and_there() -> None:
+    assert sorted(pytest_rightsize.__all__) == pytest_rightsize.__all__
+    assert all(hasattr(pytest_rightsize, name) for name in pytest_rightsize.__all__)
+
+
+def test_every_error_is_in_the_tree_of_its_docstring() -> None:
+    assert errors.__doc__
+    for name in errors.__all__:
+        assert name in errors.__doc__
+        assert issubclass(getattr(errors, name), errors.RightsizeError)
+
+
+def test_contributing_names_every_file() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for file in FILES:
+        name = file if not file.endswith("/__init__.py") else file.removesuffix("__init__.py")
+        assert f"`{name}`" in text, file
+
+
+def test_the_readme_lists_every_option() -> None:
+    from pytest_rightsize import options
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(f"`--rightsize-{name}" in readme for name in [*options._OPTIONS, "download"])
+
+
+def test_each_dependency_says_why_it_is_there() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for requirement in tomllib.loads(text)["project"]["dependencies"]:
+        assert re.search(rf'"{re.escape(requirement)}",\s+# \w', text), requirement
