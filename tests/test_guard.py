@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 MAY_IMPORT_ALL = {"plugin.py", "session.py"}
 PURE = ["records.py", "errors.py", "statistics.py", "verdict.py", "schedule.py", "matchers.py", "grading.py"]
-HEAVY = {
+HEAVY = {"llama_cpp", "openai", "scipy", "pynvml", "jinja2", "huggingface_hub", "jsonschema", "rapidfuzz", "yaml"}
     "llama_cpp",
     "openai",
     "scipy",

@@ -1,0 +1,47 @@
+"""A small suite on recorded answers, for sessions in pytester."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+SUITE = """
+    import pytest
+
+    @pytest.mark.rightsize(task="upper", pass_rate=0.75, chosen="big")
+    @pytest.mark.parametrize("word", ["a", "b", "c", "d"])
+    def test_upper(model, word):
+        assert model.ask(word) == word.upper()
+"""
+LADDER = """
+    default = "big"
+    [ladder.tiny]
+    provider = "replay"
+    file = "tiny.jsonl"
+    [ladder.small]
+    provider = "replay"
+    file = "small.jsonl"
+    model = "vendor/small-1"
+    [ladder.big]
+    provider = "replay"
+    file = "big.jsonl"
+"""
+
+
+def record(path: Path, answers: dict[str, str]) -> None:
+    """Write a replay file; each answer took three tokens to ask and one to give."""
+    lines = [
+        {"prompt": prompt, "text": text, "tokens": {"prompt": 3, "completion": 1}} for prompt, text in answers.items()
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester) -> pytest.Pytester:
+    """Four cases of one task: `tiny` passes one, `small` three, `big` all."""
+    pytester.makepyfile(test_suite=SUITE)
+    pytester.makefile(".toml", rightsize=LADDER)
+    record(pytester.path / "tiny.jsonl", dict(zip("abcd", "Abcd", strict=True)))
+    record(pytester.path / "small.jsonl", dict(zip("abcd", "ABCd", strict=True)))
+    record(pytester.path / "big.jsonl", dict(zip("abcd", "ABCD", strict=True)))
+    return pytester
