@@ -45,22 +45,11 @@ MAY_IMPORT: dict[str, set[str]] = {
 MAY_IMPORT_ALL = {"plugin.py", "session.py"}
 PURE = ["records.py", "errors.py", "statistics.py", "verdict.py", "schedule.py", "matchers.py", "grading.py"]
 HEAVY = {"llama_cpp", "openai", "scipy", "pynvml", "jinja2", "huggingface_hub", "jsonschema", "rapidfuzz", "yaml"}
-    "llama_cpp",
-    "openai",
-    "scipy",
-    "pynvml",
-    "jinja2",
-    "huggingface_hub",
-    "jsonschema",
-    "rapidfuzz",
-    "yaml",
-    "xdist",
-}
 IMPURE = {"os", "time", "datetime", "random", "socket", "subprocess", "pathlib", "tempfile", "urllib", "io", "secrets"}
 
 
 def _imports(tree: ast.AST) -> Iterator[str]:
-    """Our own modules by their first name below the package, others by their top name; the standard library left out."""
+    """Our own modules by their first name below the package, others by their top name, without the standard library."""
     for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
