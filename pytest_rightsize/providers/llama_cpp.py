@@ -272,8 +272,7 @@ def _leave_streams_alone() -> None:
     """Keep llama-cpp-python from silencing the log its own way.
 
     It points file descriptors 1 and 2 of the whole process, and sys.stdout, to the null device while a model loads.
-
-    Done in a thread beside pytest's capturing that loses other code's output. The log callback leaves nothing to silence.
+    Done in a thread beside pytest's capturing that loses other code's output. Our log callback is enough.
     """
     for name in ("llama_cpp.llama", "llama_cpp._internals"):
         module: Any = importlib.import_module(name)
