@@ -73,6 +73,9 @@ class LadderSession:
         self._verdicts: Sequence[Verdict] = ()
         self._failed: Sequence[tuple[str, Verdict]] = ()
         self._check_results_path()
+        self._missing = {} if self._collect_only else dict(self._find_missing())
+        for rung, fault in self._missing.items():
+            self._engine.mark_down(rung, fault)
 
     # --- before the tests -------------------------------------------------------------------------------------------
 
@@ -100,10 +103,10 @@ class LadderSession:
         return [
             f"rightsize: ladder {order}; strategy {self._settings.strategy}",
             *([f"rightsize: {note}"] if note else []),
-            *(f"rightsize: {fault}" for _, fault in self._missing()),
+            *(f"rightsize: {fault}" for fault in self._missing.values()),
         ]
 
-    def _missing(self) -> Iterator[tuple[str, RungError]]:
+    def _find_missing(self) -> Iterator[tuple[str, RungError]]:
         """The rungs that cannot answer on this machine, as faults that say how to get each."""
         for rung in self._rungs:
             problem = self._providers[rung.name].check()
@@ -222,6 +225,17 @@ class LadderSession:
         from xdist.scheduler import LoadScopeScheduling
 
         class TaskScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+            def remove_node(self, node: Any) -> str | None:
+                """Count the test that killed its worker as run: the next worker would die of it too."""
+                for unit in self.assigned_work[node].values():
+                    for nodeid, is_completed in unit.items():
+                        if not is_completed:
+                            unit[nodeid] = True
+                            super().remove_node(node)
+                            return str(nodeid)
+                super().remove_node(node)
+                return None
+
             def _split_scope(self, nodeid: str) -> str:
                 plain, _, label = nodeid.partition(_SEPARATOR)
                 return f"task {json.loads(label)[0]}" if label else plain
@@ -257,8 +271,6 @@ class LadderSession:
         """The plan is known and nothing has been asked yet: open the results file."""
         if self._collect_only or not self._planned:
             return
-        for rung, fault in self._missing():
-            self._engine.mark_down(rung, fault)
         if self._settings.results is not None:
             self._results = ResultsFile(
                 self._settings.results,

@@ -363,7 +363,7 @@ def test_a_conversation_is_one_trial(suite: pytest.Pytester) -> None:
     then = [*said, {"role": "assistant", "content": "hi"}, {"role": "user", "content": "bye"}]
     lines = [{"messages": said, "text": "hi"}, {"messages": then, "text": "bye bye"}]
     (suite.path / "big.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    suite.runpytest("--rightsize-ladder=big").stdout.fnmatch_lines(["test_suite.py::test_talk    1/1[*] * unchosen"])
+    suite.runpytest("--rightsize-ladder=big").stdout.fnmatch_lines(["test_suite.py::test_talk * 1/1[*] * unchosen"])
 
 
 def test_the_built_in_ladder_says_what_is_missing_before_any_test_runs(
