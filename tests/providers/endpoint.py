@@ -1,0 +1,81 @@
+"""A small OpenAI-compatible endpoint on a loopback port that answers what a test tells it to."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Script = Callable[[dict[str, Any]], "Answering"]
+
+
+@dataclass(kw_only=True)
+class Answering:
+    """One HTTP answer; `body` is sent as JSON unless it is bytes; None closes the connection without a word."""
+
+    status: int = 200
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class Endpoint:
+    """The server's address and what it was sent."""
+
+    url: str
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[str | None] = field(default_factory=list)
+
+
+def completion(text: str | None, **more: Any) -> dict[str, Any]:
+    """A chat completion as OpenAI sends it; `more` goes into the message or, for `usage` and `finish_reason`, beside."""
+    finish_reason = more.pop("finish_reason", "stop")
+    usage = more.pop("usage", {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9})
+    message = {"role": "assistant", "content": text, **more}
+    return {
+        "id": "x",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "m",
+        "choices": [{"index": 0, "message": message, "finish_reason": finish_reason}],
+        "usage": usage,
+    }
+
+
+@contextmanager
+def serve(script: Script) -> Iterator[Endpoint]:
+    """Serve `script`, which turns each request's JSON into what is answered."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            endpoint.requests.append(asked)
+            endpoint.keys.append(self.headers.get("Authorization"))
+            said = script(asked)
+            if said.body is None:
+                self.close_connection = True
+                self.connection.close()
+                return
+            body = said.body if isinstance(said.body, bytes) else json.dumps(said.body).encode()
+            self.send_response(said.status)
+            for name, value in {"Content-Type": "application/json", **said.headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class names it so
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    endpoint = Endpoint(url=f"http://127.0.0.1:{server.server_port}/v1")
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield endpoint
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
