@@ -30,7 +30,7 @@ class Endpoint:
 
 
 def completion(text: str | None, **more: Any) -> dict[str, Any]:
-    """A chat completion as OpenAI sends it; `more` goes into the message or, for `usage` and `finish_reason`, beside."""
+    """A chat completion as OpenAI sends it; `more` goes into the message, or beside it."""
     finish_reason = more.pop("finish_reason", "stop")
     usage = more.pop("usage", {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9})
     message = {"role": "assistant", "content": text, **more}
