@@ -29,7 +29,10 @@ import pytest
 ITEMS = [json.loads(line) for line in (Path(__file__).parent / "items.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-@pytest.mark.parametrize("item", [pytest.param(i, marks=pytest.mark.rightsize(task=i["task"]), id=i["item"]) for i in ITEMS])
+CASES = [pytest.param(i, marks=pytest.mark.rightsize(task=i["task"]), id=i["item"]) for i in ITEMS]
+
+
+@pytest.mark.parametrize("item", CASES)
 def test_item(model, item):
     assert json.loads(model.ask(item["prompt"]))["correct"]
 """
@@ -106,7 +109,9 @@ def _per_item_smallest(run: Run, models: list[str]) -> dict[str, Counter[str]]:
             passed.add(trial.key.rung)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for (task, _), rungs in passing.items():
-        counts[task][next((model for model in models if _rung_name(model) in rungs), "none")] += 1
+        outcomes = [_rung_name(model) in rungs for model in models]
+        counts[task][models[outcomes.index(True)] if any(outcomes) else "none"] += 1
+        counts[task]["non_monotone"] += outcomes != sorted(outcomes)
     return dict(counts)
 
 
