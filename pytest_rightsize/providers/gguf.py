@@ -135,7 +135,8 @@ class _Cursor:
             self.at += length * struct.calcsize(_SCALARS[kind])
         elif kind == _STRING:
             for _ in range(length):
-                self.at += self.count()
+                size = self.count()
+                self.at += size
         else:
             for _ in range(length):
                 self.value(kind)

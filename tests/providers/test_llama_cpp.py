@@ -132,9 +132,9 @@ def test_a_truncated_model_takes_its_rung_out_of_a_session_and_a_long_prompt_onl
         import pytest
 
         @pytest.mark.rightsize(task="date", chosen="whole")
-        @pytest.mark.parametrize("text", ["ISO date: 12 March 2024", "ISO date: " + "x" * 600, "ISO date: 13 March 2024"])
+        @pytest.mark.parametrize("text", ["12 March 2024", "x" * 600, "13 March 2024"])
         def test_date(model, text):
-            assert model.ask(text).startswith("2024-03-1")
+            assert model.ask(f"ISO date: {text}").startswith("2024-03-1")
         """
     )
     result = pytester.runpytest("--rightsize-ladder=whole,cut", "-rs")
