@@ -9,6 +9,7 @@ import pytest
 from pytest_rightsize.errors import ConfigError, RungError, TooLongError
 from pytest_rightsize.providers.llama_cpp import LlamaCpp
 from pytest_rightsize.records import Reply, Request, Rung
+from pytest_rightsize.store import read_run
 
 MODELS = Path(__file__).parents[2] / "example_suite" / "models"
 pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: pip install 'pytest-rightsize[local]'")
@@ -137,8 +138,10 @@ def test_a_truncated_model_takes_its_rung_out_of_a_session_and_a_long_prompt_onl
             assert model.ask(f"ISO date: {text}").startswith("2024-03-1")
         """
     )
-    result = pytester.runpytest("--rightsize-ladder=whole,cut", "-rs")
+    result = pytester.runpytest("--rightsize-ladder=whole,cut", "--rightsize-results=run.jsonl")
     result.stdout.fnmatch_lines(
-        ["rightsize: rung cut cannot answer: *is cut off*To get it: *", "*too_long*", "date * 2/3 * UNDECIDED"]
+        ["rightsize: rung cut cannot answer: *is cut off*To get it: *", "date * 2/3 * UNDECIDED"]
     )
     assert result.ret == pytest.ExitCode.TESTS_FAILED
+    trials = [trial for trial in read_run(pytester.path / "run.jsonl").trials if trial.key.rung == "whole"]
+    assert sorted(str(trial.reason) for trial in trials) == ["None", "None", "too_long"]

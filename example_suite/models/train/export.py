@@ -93,16 +93,25 @@ def _add_tokenizer(writer: gguf.GGUFWriter) -> None:
 def export_all() -> None:
     """Every rung's GGUF file, the model card's entries with their hashes, and the golden answers."""
     torch.set_num_threads(1)
-    entries, golden = [], []
+    entries = []
     for rung in RECIPES:
         network, path = load(rung), MODELS / f"{rung}.gguf"
         write_gguf(rung, network, path)
         run = json.loads((RUNS / f"{rung}.json").read_text())
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         entries.append({"file": path.name, "sha256": sha256, "size_bytes": path.stat().st_size} | run)
+    CARD.write_text(json.dumps({"licence": "MIT", "architecture": "llama", "models": entries}, indent=2) + "\n")
+    write_golden()
+
+
+def write_golden() -> None:
+    """What PyTorch answers to some held-out cases, and how close the closest choice of a character was."""
+    golden = []
+    for rung in RECIPES:
+        network = load(rung)
         for task in TASKS.values():
             for case in read_cases(CASES / f"{task.name}.jsonl")[:GOLDEN_PER_TASK]:
                 prompt = task.instruction + case.text
-                golden.append({"rung": rung, "prompt": prompt, "answer": answer(network, prompt)})
-    CARD.write_text(json.dumps({"licence": "MIT", "architecture": "llama", "models": entries}, indent=2) + "\n")
+                text, margin = answer(network, prompt)
+                golden.append({"rung": rung, "prompt": prompt, "answer": text, "margin": margin})
     GOLDEN.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in golden))

@@ -108,14 +108,17 @@ class Network(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
 
-def answer(network: Network, prompt: str, max_tokens: int = 160) -> str:
-    """The greedy answer, as llama.cpp gives it at temperature 0."""
+def answer(network: Network, prompt: str, max_tokens: int = 160) -> tuple[str, float]:
+    """The greedy answer, as llama.cpp gives it at temperature 0, and by how many logits its closest choice was made."""
+    margin = float("inf")
     ids = vocabulary.encode_prompt(prompt)
     asked = len(ids)
     with torch.no_grad():
         while len(ids) < min(asked + max_tokens, CONTEXT_LENGTH):
-            token = int(network.logits(network(torch.tensor([ids]))[0, -1]).argmax())
+            best = network.logits(network(torch.tensor([ids]))[0, -1]).topk(2)
+            token = int(best.indices[0])
+            margin = min(margin, float(best.values[0] - best.values[1]))
             if token == vocabulary.END:
                 break
             ids.append(token)
-    return vocabulary.decode(ids[asked:])
+    return vocabulary.decode(ids[asked:]), round(margin, 3)
