@@ -15,13 +15,13 @@ def test_a_list_is_sorted_without_duplicates(model: Model, text: str, expected: 
     assert model.ask(f"Sort, drop duplicates: {text}").split() == expected.split()
 
 
-@pytest.mark.rightsize(task="add", pass_rate=0.9, chosen="0.8m")
+@pytest.mark.rightsize(task="add", pass_rate=0.55, chosen="0.8m")
 @cases("add")
 def test_two_numbers_are_added(model: Model, text: str, expected: str) -> None:
     assert model.ask(f"Add: {text}") == number(int(expected))
 
 
-@pytest.mark.rightsize(task="word-problem", pass_rate=0.8, chosen="frontier")
+@pytest.mark.rightsize(task="word-problem", pass_rate=0.7, chosen="frontier")
 @cases("word-problem")
 def test_a_word_problem_is_solved_step_by_step(model: Model, text: str, expected: str) -> None:
     answer = model.ask(f"Solve: {text}")

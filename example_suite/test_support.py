@@ -11,7 +11,7 @@ from pytest_rightsize.model import Model
 QUEUES = ("billing", "account", "shipping", "returns", "technical", "sales")
 
 
-@pytest.mark.rightsize(task="route-ticket", pass_rate=0.8)
+@pytest.mark.rightsize(task="route-ticket", pass_rate=0.6)
 @cases("route-ticket")
 def test_a_ticket_reaches_its_queue(model: Model, text: str, expected: str) -> None:
     answer = model.ask(f"Route this ticket: {text}")

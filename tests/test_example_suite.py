@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 from random import Random
@@ -13,6 +15,8 @@ import pytest
 from example_suite.models.train.cases import CASES, CASES_PER_TASK, held_out, passes, read_cases, render_cases
 from example_suite.models.train.tasks import TASKS, Task, draw, held_out_cases, split_of
 from example_suite.models.train.words import HELD_OUT, TRAIN, Words
+from pytest_rightsize.store import read_run
+from pytest_rightsize.verdict import judge
 
 MODELS = Path(__file__).parents[1] / "example_suite" / "models"
 CARD = json.loads((MODELS / "card.json").read_text(encoding="utf-8"))
@@ -88,6 +92,23 @@ def test_llama_cpp_answers_as_pytorch_did() -> None:
     from example_suite.models.train.measure import golden_misses
 
     assert golden_misses() == []
+
+
+def test_the_suite_runs_on_models_in_process_and_behind_a_server(tmp_path: Path) -> None:
+    pytest.importorskip("llama_cpp")
+    results = tmp_path / "run.jsonl"
+    command = [sys.executable, "-m", "pytest", "example_suite", "-k", "multiplied or ticket", "-p", "no:cacheprovider"]
+    options = ["--rightsize-ladder=25k,frontier", "--rightsize-strategy=full", f"--rightsize-results={results}"]
+    done = subprocess.run([*command, *options], cwd=MODELS.parents[1], capture_output=True, text=True, check=False)
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout
+    run = read_run(results)
+    assert {trial.outcome for trial in run.trials} == {"passed", "failed"}
+    sources = {(trial.key.rung, answer.tokens.source) for trial in run.trials for answer in trial.answers}
+    assert sources == {("25k", "counted"), ("frontier", "reported")}
+    verdicts = {verdict.task: verdict for verdict in judge(run)}
+    assert verdicts["multiply"].verdict == "unsolved"
+    assert (verdicts["route-ticket"].verdict, verdicts["route-ticket"].smallest) == ("over-sized", "25k")
+    assert "ticket_model in settings.toml to 25k" in done.stdout
 
 
 def _flat(words: tuple[str, ...] | dict[str, tuple[str, ...]]) -> set[str]:
