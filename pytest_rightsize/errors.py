@@ -7,7 +7,10 @@ RightsizeError
 └── FormatError      an answer does not have the form that was asked for: the rung fails this trial
 """
 
-__all__ = ["ConfigError", "FormatError", "RightsizeError", "RungError", "TooLongError"]
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["ConfigError", "FormatError", "RightsizeError", "RungError", "TooLongError", "unknown_name"]
 
 
 class RightsizeError(Exception):
@@ -38,3 +41,11 @@ class TooLongError(RightsizeError):
 
 class FormatError(RightsizeError, ValueError):
     """An answer is not JSON, or not the JSON that the schema asks for."""
+
+
+def unknown_name(where: str, given: str, known: Iterable[str], *, noun: str = "name") -> ConfigError:
+    """The error for a name that nobody knows, with the nearest that somebody does; `where` says who was given it."""
+    names = list(dict.fromkeys(known))
+    near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return ConfigError(f"{where}: unknown {noun} {given!r}: {hint}Known: {', '.join(names)}.")

@@ -4,16 +4,15 @@
 Whatever is wrong is a ConfigError that names the file, the key, and the nearest known one.
 """
 
-import difflib
 import json
 import tomllib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 
 from pytest_rightsize.catalogue import CATALOGUE
-from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.records import ChosenSource, Json, Ladder, Price, Rung, TaskSettings
 
@@ -109,7 +108,7 @@ def parse_ladder(
     }
     default = plain.get("default")
     if default is not None and default not in {*rungs, *CATALOGUE}:
-        raise ConfigError(_unknown(f"{where}: default", str(default), "rung", [*rungs, *CATALOGUE]))
+        raise unknown_name(f"{where}: default", str(default), [*rungs, *CATALOGUE], noun="rung")
     return Ladder(
         rungs=rungs,
         tasks={name: _task(_table(tasks, name, f"{where} [tasks]"), where=f"{where} [tasks.{name}]") for name in tasks},
@@ -132,7 +131,7 @@ def _rung(
     if provider is None:
         raise ConfigError(f"{where} has no provider: add provider = one of {', '.join(sorted(providers))}")
     if provider not in providers:
-        raise ConfigError(_unknown(f"{where}: provider", str(provider), "provider", sorted(providers)))
+        raise unknown_name(f"{where}: provider", str(provider), sorted(providers), noun="provider")
     if "," in name or name != name.strip() or not name:
         raise ConfigError(f"{where}: a rung's name cannot be {name!r}: --rightsize-ladder parts names at commas")
     kind = providers[provider]
@@ -220,7 +219,7 @@ def _source(plain: Mapping[str, Json], *, where: str) -> ChosenSource:
 def _check_keys(plain: Mapping[str, Json], known: Collection[str], *, where: str) -> None:
     for key in plain:
         if key not in known:
-            raise ConfigError(_unknown(where, key, "key", list(known)))
+            raise unknown_name(where, key, list(known), noun="key")
 
 
 def _check_type(value: Json, wanted: type | tuple[type, ...], *, where: str) -> None:
@@ -228,14 +227,6 @@ def _check_type(value: Json, wanted: type | tuple[type, ...], *, where: str) -> 
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         words = " or ".join(dict.fromkeys(_WORDS.get(kind, kind.__name__) for kind in kinds))
         raise ConfigError(f"{where} = {value!r} cannot be: give {words}")
-
-
-def _unknown(where: str, given: str, noun: str, known: Iterable[str]) -> str:
-    """The sentence for a name that nobody knows, with the nearest that somebody does."""
-    names = list(dict.fromkeys(known))
-    near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{where}: unknown {noun} {given!r}: {hint}Known: {', '.join(names)}."
 
 
 def select_rungs(ladder: Ladder, names: Sequence[str]) -> tuple[Rung, ...]:
@@ -250,7 +241,7 @@ def select_rungs(ladder: Ladder, names: Sequence[str]) -> tuple[Rung, ...]:
         raise ConfigError(f"--rightsize-ladder names {twice!r} twice: name each rung once, smallest first")
     for name in names:
         if name not in known:
-            raise ConfigError(_unknown("--rightsize-ladder", name, "rung", [*ladder.rungs, *CATALOGUE]))
+            raise unknown_name("--rightsize-ladder", name, [*ladder.rungs, *CATALOGUE], noun="rung")
     return tuple(known[name] for name in names)
 
 
@@ -345,4 +336,4 @@ def _rung_of(value: str, ladder: Ladder, where: str) -> str:
     if users:
         raise ConfigError(f"{where}: {value!r} is the model of {', '.join(users)}: name the rung instead")
     models = [rung.model for rung in ladder.rungs.values() if rung.model]
-    raise ConfigError(_unknown(where, value, "rung or model", [*ladder.rungs, *models, *CATALOGUE]))
+    raise unknown_name(where, value, [*ladder.rungs, *models, *CATALOGUE], noun="rung or model")

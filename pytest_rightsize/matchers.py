@@ -7,11 +7,22 @@ Pure: the same text always gives the same Match.
 import json
 import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Match", "Matcher", "containing", "explain_comparison", "fuzzy", "json_matching", "number", "one_of"]
+__all__ = [
+    "Match",
+    "Matcher",
+    "containing",
+    "explain_comparison",
+    "fuzzy",
+    "json_in",
+    "json_matching",
+    "number",
+    "one_of",
+]
 
 Json = Any
 
@@ -30,7 +41,7 @@ class Match:
     explanation: str
 
 
-class Matcher:
+class Matcher(ABC):
     """Something a text can be compared with by `==`; it remembers the last text for `score` and `explain()`."""
 
     __hash__ = None  # type: ignore[assignment]  # equal to many texts, so it can be no key
@@ -40,9 +51,9 @@ class Matcher:
         self._words = words
         self._last: Match | None = None
 
+    @abstractmethod
     def match(self, text: object) -> Match:
         """Compare `text`; anything but a string is looked at by subclasses that can, and refused by the others."""
-        raise NotImplementedError
 
     @property
     def score(self) -> float | None:
@@ -137,7 +148,7 @@ class _JsonMatching(Matcher):
         from jsonschema.exceptions import best_match
 
         try:
-            value: Json = _json_in(text) if isinstance(text, str) else text
+            value: Json = json_in(text) if isinstance(text, str) else text
         except ValueError as error:
             return Match(ok=False, score=0.0, explanation=f"it is not JSON: {error}")
         problem = best_match(self._validator.iter_errors(value))
@@ -148,8 +159,8 @@ class _JsonMatching(Matcher):
         )
 
 
-def _json_in(text: str) -> Json:
-    """The JSON of a text, out of a Markdown code fence if it is in one."""
+def json_in(text: str) -> Json:
+    """The JSON of a text, out of a Markdown code fence if it is in one; ValueError if it is none."""
     body = text.strip()
     if body.startswith("```") and body.endswith("```") and "\n" in body:
         body = body[body.index("\n") : -3]

@@ -4,13 +4,13 @@ It keeps in a `Transcript` what was answered and what went wrong, so that the tr
 does with an exception. It never touches a file, a clock or a network itself.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pytest_rightsize.errors import FormatError, RungError, TooLongError
+from pytest_rightsize.matchers import json_in
 from pytest_rightsize.records import AnswerRecord, Json, Reply, Request, Rung, Tokens
 
 __all__ = ["Answer", "Conversation", "Model", "Transcript"]
@@ -83,7 +83,10 @@ class Answer(str):
 
         Raises FormatError if it is not JSON, or not what `schema` (a JSON schema) asks for.
         """
-        value = _parse_json(self)
+        try:
+            value = json_in(self)
+        except ValueError as error:
+            raise FormatError(f"the answer is not JSON ({error}): {self[:200]!r}") from None
         if schema is not None:
             import jsonschema
 
@@ -93,17 +96,6 @@ class Answer(str):
             if problem is not None:
                 raise FormatError(f"the answer does not follow the schema at {problem.json_path}: {problem.message}")
         return value
-
-
-def _parse_json(text: str) -> Json:
-    """Read JSON from `text`; code fences around it are left out."""
-    body = text.strip()
-    if body.startswith("```") and body.endswith("```") and "\n" in body:
-        body = body[body.index("\n") : -3]
-    try:
-        return json.loads(body)
-    except json.JSONDecodeError as error:
-        raise FormatError(f"the answer is not JSON ({error}): {text[:200]!r}") from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,15 +3,14 @@
 Every `--rightsize-x` has an ini twin `rightsize_x`; the command line wins. What is wrong is a ConfigError.
 """
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.records import ChosenSource, Json, Strategy, TaskSettings
 from pytest_rightsize.verdict import GATES
 
@@ -116,7 +115,7 @@ def _strategy(text: str | None) -> Strategy:
     for strategy in known:
         if strategy == (text or "climb"):
             return strategy
-    raise ConfigError(_unknown("--rightsize-strategy", str(text), known))
+    raise unknown_name("--rightsize-strategy", str(text), known)
 
 
 def _samples(text: str | None) -> int:
@@ -145,18 +144,10 @@ def _gates(text: str | None) -> tuple[str, ...]:
         return ()
     for name in names:
         if name not in GATES:
-            raise ConfigError(_unknown("--rightsize-gate", name, [*GATES, "none"]))
+            raise unknown_name("--rightsize-gate", name, [*GATES, "none"])
     if not names:
         raise ConfigError(f"--rightsize-gate was given nothing: give some of {', '.join(GATES)}, or none")
     return names
-
-
-def _unknown(where: str, given: str, known: Iterable[str]) -> str:
-    """The sentence for a name that nobody knows."""
-    names = list(known)
-    near = difflib.get_close_matches(given, names, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{where} was given {given!r}: {hint}It knows {', '.join(names)}."
 
 
 def marked_settings(node: pytest.Item | pytest.Function, marker: pytest.Mark) -> tuple[str | None, TaskSettings]:
@@ -169,7 +160,7 @@ def marked_settings(node: pytest.Item | pytest.Function, marker: pytest.Mark) ->
         )
     for name in marker.kwargs:
         if name not in known:
-            raise ConfigError(_unknown(where, name, known))
+            raise unknown_name(where, name, known, noun="argument")
     values = dict(marker.kwargs)
     task = values.pop("task", None)
     if isinstance(values.get("chosen"), Mapping):

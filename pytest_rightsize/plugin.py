@@ -8,6 +8,7 @@ import pytest
 
 from pytest_rightsize import hookspecs, options
 from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.ladder import find_ladder_file
 from pytest_rightsize.model import Model
 
 __all__: list[str] = []
@@ -31,11 +32,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Read options and ladder file, and register the session's hooks if there is anything to do."""
     config.addinivalue_line("markers", options.MARKER_HELP)
-    from pytest_rightsize.session import LadderSession, is_used
+    if not options.settings_are_given(config) and find_ladder_file(config.rootpath) is None:
+        return
+    from pytest_rightsize.session import LadderSession
 
     try:
-        if is_used(config):
-            config.pluginmanager.register(LadderSession(config), "rightsize-session")
+        config.pluginmanager.register(LadderSession(config), "rightsize-session")
     except ConfigError as error:
         raise pytest.UsageError(str(error)) from None
 

@@ -17,7 +17,7 @@ from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.grading import Ending, grade
 from pytest_rightsize.ladder import find_ladder_file, order_note, read_ladder, resolve_chosen, select_rungs
 from pytest_rightsize.model import Model, Transcript
-from pytest_rightsize.options import Settings, marked_settings, merged, settings_are_given
+from pytest_rightsize.options import Settings, marked_settings, merged
 from pytest_rightsize.providers import Provider, load_providers
 from pytest_rightsize.records import Ladder, Policy, Run, Rung, TaskSettings, Trial, TrialKey, Verdict
 from pytest_rightsize.reports.terminal import TITLE, gate_lines, summary_lines
@@ -25,7 +25,7 @@ from pytest_rightsize.schedule import reason_not_to_run
 from pytest_rightsize.store import ResultsFile
 from pytest_rightsize.verdict import failed_gates, judge, standings
 
-__all__ = ["LadderSession", "is_used"]
+__all__ = ["LadderSession"]
 
 _PARAM = "_rightsize_trial"
 _KEY = pytest.StashKey[TrialKey]()
@@ -33,11 +33,6 @@ _TRANSCRIPT = pytest.StashKey[Transcript]()
 _IDLE = pytest.StashKey["_Idle"]()
 # Between a test's id and what the controller must know of it; no test id holds this character.
 _SEPARATOR = "\x1f"
-
-
-def is_used(config: pytest.Config) -> bool:
-    """Whether this session has anything to do with right-sizing: an option, an ini key, or a ladder file."""
-    return settings_are_given(config) or find_ladder_file(config.rootpath) is not None
 
 
 @dataclass(frozen=True, kw_only=True)

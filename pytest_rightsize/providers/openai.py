@@ -64,6 +64,11 @@ class OpenAI:
             raise ConfigError(f"{where}: base_url = {given['base_url']!r} is no URL: write http://host:port/v1")
         if "base_url" in given and urlsplit(given["base_url"]).password:
             raise ConfigError(f"{where}: base_url holds a password, which is refused: name a variable in api_key_env")
+        for name in given.get("headers", {}):
+            if re.search(r"auth|key|token|secret|cookie", name, re.IGNORECASE):
+                raise ConfigError(
+                    f"{where}: the header {name} would hold a literal key, which is refused: use api_key_env"
+                )
         self._rung = rung
         self._lock = threading.Lock()
         self._client: Any = None

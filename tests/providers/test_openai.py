@@ -152,6 +152,7 @@ def test_only_a_loopback_host_is_this_machine(url: str, leaves: bool) -> None:
         ({"base_url_env": "X"}, "both base_url and base_url_env"),
         ({"retries": -1}, "retries must be 0 or more"),
         ({"base_url": "localhost:8000"}, "is no URL"),
+        ({"headers": {"X-Api-Key": "sk-secret"}}, "the header X-Api-Key would hold a literal key"),
         ({"base_url": "http://me:secret@host/v1"}, "holds a password"),
     ],
 )
