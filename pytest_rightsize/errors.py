@@ -47,5 +47,5 @@ def unknown_name(where: str, given: str, known: Iterable[str], *, noun: str = "n
     """The error for a name that nobody knows, with the nearest that somebody does; `where` says who was given it."""
     names = list(dict.fromkeys(known))
     near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return ConfigError(f"{where}: unknown {noun} {given!r}: {hint}Known: {', '.join(names)}.")
+    hint = f": did you mean {near[0]!r}?" if near else "."
+    return ConfigError(f"{where}: unknown {noun} {given!r}{hint} Known: {', '.join(names)}.")

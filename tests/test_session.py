@@ -201,20 +201,19 @@ def test_chosen_is_read_where_the_application_keeps_it(
         ("[ladder.big]", "[ladder.big]\nparams_b = -1", "params_b = -1 cannot be: give a number above 0"),
         ("[ladder.big]", '[ladder.big]\nseed = "x"', "seed = 'x' cannot be: give a whole number"),
         ("[ladder.big]", "[ladder.big]\nprice = { prompt = 1 }", "has no completion: give USD per million tokens"),
-        ("[ladder.tiny]", "[tasks.upper]\nchosen = 'huge'\n[ladder.tiny]", None),
+        ("[ladder.tiny]", "[tasks.upper]\nsamples = 0\n[ladder.tiny]", "samples = 0 cannot be"),
     ],
 )
 def test_a_wrong_ladder_file_is_refused_before_anything_runs(
-    suite: pytest.Pytester, old: str, new: str, words: str | None
+    suite: pytest.Pytester, old: str, new: str, words: str
 ) -> None:
     path = suite.path / "rightsize.toml"
     path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
     result = suite.runpytest(LADDER)
-    if words is not None:
-        assert result.ret == pytest.ExitCode.USAGE_ERROR
-        assert words in str(result.stderr)
-        assert "rightsize.toml" in str(result.stderr)
-        assert "sk-secret" not in str(result.stderr)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert words in str(result.stderr)
+    assert "rightsize.toml" in str(result.stderr)
+    assert "sk-secret" not in str(result.stderr)
 
 
 @pytest.mark.parametrize(
@@ -406,3 +405,59 @@ def test_a_worker_that_dies_leaves_an_error_and_no_verdict(suite: pytest.Pyteste
     crashed = [line for line in lines_of(suite.path / "run.jsonl") if line.get("outcome") == "error"]
     assert [line["reason"] for line in crashed] == ["crash"]
     assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+CONFTEST_PROVIDER = """
+from concurrent.futures import Future
+
+from pytest_rightsize.records import Reply
+
+
+class Shout:
+    options = {"times": int}
+    required = ("times",)
+    leaves_machine = False
+
+    def __init__(self, rung):
+        self.times = rung.options["times"]
+
+    def check(self):
+        return None
+
+    def submit(self, request):
+        future = Future()
+        future.set_result(Reply(text=request.messages[-1]["content"].upper() * self.times))
+        return future
+
+    def close(self):
+        pass
+
+
+def pytest_rightsize_providers():
+    return {"shout": Shout}
+"""
+
+
+def test_a_conftest_brings_its_own_provider(suite: pytest.Pytester) -> None:
+    suite.makeconftest(CONFTEST_PROVIDER)
+    with (suite.path / "rightsize.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[ladder.own]\nprovider = "shout"\ntimes = 1\n[ladder.loud]\nprovider = "shout"\ntimes = 2\n')
+    result = suite.runpytest("--rightsize-ladder=loud,own", "--rightsize-gate=none")
+    result.stdout.fnmatch_lines(["upper   0/4     4/4[*] *", "*tokens unknown"])
+    assert result.ret == pytest.ExitCode.OK
+
+
+def test_the_keys_of_a_provider_of_ones_own_are_checked_too(suite: pytest.Pytester) -> None:
+    suite.makeconftest(CONFTEST_PROVIDER)
+    with (suite.path / "rightsize.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[ladder.own]\nprovider = "shout"\ntines = 1\n')
+    result = suite.runpytest("--rightsize-ladder=own")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "unknown key 'tines': did you mean 'times'?" in str(result.stderr)
+
+
+def test_two_providers_of_one_name_are_refused(suite: pytest.Pytester) -> None:
+    suite.makeconftest(CONFTEST_PROVIDER.replace('"shout": Shout', '"replay": Shout'))
+    result = suite.runpytest(LADDER)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "two plugins provide 'replay'" in str(result.stderr)

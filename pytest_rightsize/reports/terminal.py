@@ -102,4 +102,5 @@ def _remedy(verdict: Verdict) -> str:
         return (
             f"no rung reaches {verdict.pass_rate:g} ({reached}): add a larger rung, mend the prompt, or lower pass_rate"
         )
-    return f"it is not known which rung is the smallest ({verdict.notes[0]}): mend that and run again"
+    unknown = "what the chosen rung would do" if verdict.smallest else "which rung is the smallest"
+    return f"it is not known {unknown} ({verdict.notes[0]}): mend that and run again"

@@ -185,3 +185,35 @@ def test_a_server_that_dies_half_way_leaves_the_task_undecided(dying: pytest.Pyt
     result.stdout.fnmatch_lines(["*cannot be reached*", "upper * 2/2[?] * UNDECIDED"])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert "too small" not in str(result.stdout)
+
+
+def test_a_wrong_key_is_said_in_a_session_and_is_no_wrong_answer(
+    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_KEY", "sk-wrong-0123456789")
+    refused = Answering(status=401, body={"error": {"message": "Incorrect API key provided: sk-wrong-0123456789"}})
+    with serve(lambda _: refused) as endpoint:
+        with (suite.path / "rightsize.toml").open("a", encoding="utf-8") as file:
+            file.write(
+                f'\n[ladder.served]\nprovider = "openai"\nmodel = "m"\nbase_url = "{endpoint.url}"\n'
+                'api_key_env = "TEST_KEY"\n'
+            )
+        result = suite.runpytest("--rightsize-ladder=tiny,served", "--rightsize-results=r")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    text = str(result.stdout) + (suite.path / "r").read_text(encoding="utf-8")
+    assert "sk-wrong" not in text
+    assert endpoint.keys == ["Bearer sk-wrong-0123456789"]
+    result.stdout.fnmatch_lines(["*TEST_KEY*", "upper * UNDECIDED"])
+
+
+def test_a_key_that_is_not_set_is_said_before_any_test_runs(
+    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TEST_KEY", raising=False)
+    with (suite.path / "rightsize.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[ladder.served]\nprovider = "openai"\nmodel = "m"\napi_key_env = "TEST_KEY"\n')
+    result = suite.runpytest("--rightsize-ladder=served")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    lines = result.stdout.lines
+    said = next(number for number, line in enumerate(lines) if "TEST_KEY" in line)
+    assert said < next(number for number, line in enumerate(lines) if line.startswith("collected"))

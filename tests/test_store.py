@@ -1,0 +1,98 @@
+"""The results file: what is written is what is read, also after the writer died at any byte."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.records import Run, Trial
+from pytest_rightsize.store import ResultsFile, read_run
+from pytest_rightsize.verdict import judge
+from tests.runs import make_run
+
+RUN = make_run({"t": {"a": "1100", "b": "11E1"}, "u": {"a": "0000", "b": "----"}}, chosen="b")
+
+
+def write(path: Path, run: Run) -> list[str]:
+    """A whole results file of `run`; its lines."""
+    file = ResultsFile(path, rungs=run.rungs, settings={"strategy": run.strategy}, rootdir=path.parent)
+    file.plan(run.policies.values(), run.planned)
+    for trial in run.trials:
+        file.trial(trial)
+    file.end(judge(run), exitstatus=1, failed=["undecided: t"], totals={"answers": 11})
+    return path.read_text(encoding="utf-8").splitlines(keepends=True)
+
+
+def test_a_run_is_read_back_as_it_was(tmp_path: Path) -> None:
+    write(tmp_path / "run.jsonl", RUN)
+    assert judge(read_run(tmp_path / "run.jsonl")) == judge(RUN)
+    assert list(read_run(tmp_path / "run.jsonl").trials) == list(RUN.trials)
+
+
+def test_every_line_is_json_of_a_known_kind(tmp_path: Path) -> None:
+    kinds = [json.loads(line)["kind"] for line in write(tmp_path / "run.jsonl", RUN)]
+    assert kinds == ["run", "plan", "plan", *["trial"] * len(RUN.trials), "verdict", "verdict", "end"]
+
+
+@given(st.data())
+def test_a_file_cut_off_anywhere_gives_every_whole_trial(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("cut") / "run.jsonl"
+    lines = write(path, RUN)
+    whole = "".join(lines)
+    end = data.draw(st.integers(min_value=len(lines[0]), max_value=len(whole) - 2))
+    path.write_text(whole[:end], encoding="utf-8")
+    run = read_run(path)
+    complete = whole[:end].count("\n") - sum(line.startswith('{"kind": "plan"') for line in lines) - 1
+    assert run.interrupted
+    assert list(run.trials) == list(RUN.trials)[: max(0, complete)]
+    assert all(verdict.verdict != "right-sized" for verdict in judge(run) if verdict.task == "t")
+
+
+@given(text=st.text(st.characters(), max_size=40))
+def test_any_text_of_a_model_survives(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.mktemp("text") / "run.jsonl"
+    plain = {**RUN.trials[0].to_dict(), "detail": text}
+    plain["answers"][0]["text"] = text
+    file = ResultsFile(path, rungs=RUN.rungs, settings={}, rootdir=path.parent)
+    file.trial(Trial.from_dict(plain))
+    (trial,) = read_run(path).trials
+    assert (trial.detail, trial.answers[0].text) == (text, text)
+
+
+def test_a_trial_written_twice_counts_as_its_last_line_says(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    lines = write(path, RUN)
+    passed = next(line for line in lines if '"outcome": "passed"' in line)
+    path.write_text("".join([*lines, passed.replace('"passed"', '"failed"')]), encoding="utf-8")
+    trials = read_run(path).trials
+    assert len(trials) == len(RUN.trials)
+    assert trials[0].outcome == "failed"
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda lines: lines[1:], ':1 is not the first line of a results file: it has no "kind": "run"'),
+        (lambda lines: [lines[0].replace('"schema": 1', '"schema": 9'), *lines[1:]], "has schema 9; this version"),
+        (lambda lines: [lines[0], "{broken\n", *lines[1:]], ":2 is not JSON"),
+        (lambda lines: [lines[0], "3\n", *lines[1:]], ":2 is not a JSON object"),
+        (lambda lines: [lines[0], '{"kind": "trial"}\n'], ":2 is not a line this version understands"),
+    ],
+)
+def test_what_is_no_results_file_is_refused_by_its_line(tmp_path: Path, edit: object, words: str) -> None:
+    path = tmp_path / "run.jsonl"
+    assert callable(edit)
+    path.write_text("".join(edit(write(path, RUN))), encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read_run(path)
+    assert words in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read the results file .*none.jsonl"):
+        read_run(tmp_path / "none.jsonl")
