@@ -1,20 +1,84 @@
 """From a Request to a Reply: opens a rung when it is first asked, closes it when another takes its place.
 
-One request is in flight at a time. A rung that has failed for good is not asked again in this session.
+A test whose reply is not there yet is suspended: `ask` raises `Suspended`, the loop (loop.py) runs other tests, and the
+test starts again when the reply has come; what it heard before is then handed back from its `Ticket`. A rung that has
+failed for good is not asked again in this session.
 """
 
+import asyncio
+import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 
 from pytest_rightsize.errors import RungError
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.records import Reply, Request
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "Suspended", "Ticket"]
 
 # So many requests in a row without an answer, each after its own retries, and the rung counts as down.
 _FAULTS_UNTIL_DOWN = 3
+
+
+class Suspended(BaseException):  # noqa: N818  # no error, and no Exception: a test that catches those must let it pass
+    """The reply is not there yet; the test ends here and starts again when it is."""
+
+
+@dataclass(kw_only=True)
+class _Asked:
+    """A request of a test, the reply it gets, and whether a fault of it was counted."""
+
+    request: Request
+    future: Future[Reply]
+    heard: bool = False
+
+
+@dataclass(kw_only=True)
+class Ticket:
+    """What one test asked so far, over all its starts.
+
+    `runs` has one list of questions for each run that the test needs: a rerun after a failure asks anew. `may_suspend`
+    is False once the test has shown that it cannot be started again with the same effect.
+    """
+
+    may_suspend: bool = False
+    on_doubt: Callable[[str], None] = lambda _: None
+    runs: list[list[_Asked]] = field(default_factory=lambda: [[]])
+    run: int = 0
+    position: int = 0
+    waiting_for: Future[Reply] | None = None
+    in_teardown: bool = False
+    remembered_seconds: float = 0.0
+    thread: int = field(default_factory=threading.get_ident)
+
+    def start(self) -> None:
+        """The test starts from its first line, as a whole."""
+        self.run = -1
+        self.waiting_for = None
+        self.in_teardown = False
+
+    def next_run(self) -> None:
+        """The test's setup begins: its first run, or a rerun after a failure."""
+        self.run += 1
+        self.position = 0
+        self.remembered_seconds = 0.0
+        self.waiting_for = None
+        self.in_teardown = False
+        while len(self.runs) <= self.run:
+            self.runs.append([])
+
+    def take_remembered_seconds(self) -> float:
+        """How long the models took for answers that an earlier start had waited for; asked for once a phase."""
+        seconds, self.remembered_seconds = self.remembered_seconds, 0.0
+        return seconds
+
+    def forget(self) -> None:
+        """Stop what is in flight and drop what was heard."""
+        for asked in (one for run in self.runs for one in run):
+            asked.future.cancel()
+        self.runs = [[]]
 
 
 class Engine:
@@ -28,21 +92,74 @@ class Engine:
         self._faults_in_a_row: Counter[str] = Counter()
         self._down: dict[str, RungError] = {}
 
-    def ask(self, rung: str, request: Request) -> Reply:
-        """Have `rung` answer, and wait for it; raises RungError or TooLongError."""
+    def ask(self, rung: str, request: Request, ticket: Ticket) -> Reply:
+        """The reply of `rung`; raises RungError or TooLongError, or Suspended while it is not there yet."""
+        if ticket.waiting_for is not None:
+            # A `finally:` of a test that is being suspended, or the end of its fixture: nothing is asked on the way
+            # out. pytest finishes the other fixtures after an Exception only.
+            raise RuntimeError("the test is being suspended") if ticket.in_teardown else Suspended
+        asked, remembered = self._asked(rung, request, ticket)
+        ticket.position += 1
+        if not asked.future.done() and self._may_suspend(ticket):
+            ticket.waiting_for = asked.future
+            raise Suspended
+        reply = self._hear(rung, asked)
+        if remembered:
+            ticket.remembered_seconds += reply.seconds or 0.0
+        return reply
+
+    def _asked(self, rung: str, request: Request, ticket: Ticket) -> tuple[_Asked, bool]:
+        """The question at the ticket's position, and whether an earlier start of the test had asked it."""
+        run = ticket.runs[ticket.run]
+        if ticket.position < len(run):
+            asked = run[ticket.position]
+            if asked.request == request:
+                return asked, True
+            self._doubt(ticket, "it asks something else when it starts again (a clock or a random value in its prompt?)")
+            for stale in run[ticket.position :]:
+                stale.future.cancel()
+            del run[ticket.position :]
+        asked = _Asked(request=request, future=self._submit(rung, request))
+        run.append(asked)
+        return asked, False
+
+    @staticmethod
+    def _doubt(ticket: Ticket, why: str) -> None:
+        """The test cannot be suspended any more; said once."""
+        if ticket.may_suspend:
+            ticket.may_suspend = False
+            ticket.on_doubt(why)
+
+    @staticmethod
+    def _may_suspend(ticket: Ticket) -> bool:
+        """Suspending is by an exception, and only where nothing but the test itself stands in its way.
+
+        In another thread it would end that thread only; an event loop would take it for a crash of one of its tasks.
+        """
+        if not ticket.may_suspend or ticket.in_teardown or threading.get_ident() != ticket.thread:
+            return False
+        return asyncio._get_running_loop() is None
+
+    def _submit(self, rung: str, request: Request) -> Future[Reply]:
         if rung in self._down:
             raise self._down[rung]
         self._make_room_for(rung)
-        future: Future[Reply] = self._providers[rung].submit(request)
+        return self._providers[rung].submit(request)
+
+    def _hear(self, rung: str, asked: _Asked) -> Reply:
+        """Wait for the reply; a fault is counted once, however often the test hears of it."""
+        first, asked.heard = not asked.heard, True
         try:
-            reply = future.result()
+            reply = asked.future.result()
         except RungError as fault:
-            self._count_fault(rung, fault)
+            if first:
+                self._count_fault(rung, fault)
             raise
         except BaseException:
-            future.cancel()
+            asked.future.cancel()
             raise
-        self._faults_in_a_row[rung] = 0
+        if first:
+            self._faults_in_a_row[rung] = 0
         return reply
 
     def down(self, rung: str) -> RungError | None:
@@ -59,12 +176,16 @@ class Engine:
             self._providers[rung].close()
         self._open.clear()
 
+    def must_close_for(self, rung: str) -> list[str]:
+        """The open rungs whose place in memory `rung` would take: two local models rarely fit where one fits."""
+        if rung in self._open or not self._one_at_a_time or self._providers[rung].leaves_machine:
+            return []
+        return sorted(name for name in self._open if not self._providers[name].leaves_machine)
+
     def _make_room_for(self, rung: str) -> None:
-        """Close other local models: two of them rarely fit a machine that one fits."""
-        if rung not in self._open and self._one_at_a_time and not self._providers[rung].leaves_machine:
-            for other in [name for name in self._open if not self._providers[name].leaves_machine]:
-                self._providers[other].close()
-                self._open.remove(other)
+        for other in self.must_close_for(rung):
+            self._providers[other].close()
+            self._open.remove(other)
         self._open.add(rung)
 
     def _count_fault(self, rung: str, fault: RungError) -> None:

@@ -35,6 +35,10 @@ class RungError(RightsizeError):
         self.permanent = permanent
 
 
+class RightsizeWarning(UserWarning):
+    """Something that the user should know, and that changes no verdict."""
+
+
 class TooLongError(RightsizeError):
     """The prompt and the room for an answer are more tokens than the rung's context holds."""
 

@@ -33,6 +33,11 @@ _OPTIONS: Mapping[str, tuple[str, str]] = {
     ),
     "samples": ("N", "trials of each case on each rung, for tasks that do not say (default 1)"),
     "pass-rate": ("R", "the bar for tasks that do not say, from 0 to 1 (default 1.0)"),
+    "concurrency": (
+        "N",
+        "requests in flight to a rung, at most; 1 starts every test once (default: the rung's max_in_flight, else 8 for "
+        "an endpoint and what fits for a local model)",
+    ),
     "results": ("FILE", "write every trial and verdict to FILE as JSON Lines, while the session runs"),
     "gate": ("NAMES", f"which verdicts fail the session: some of {','.join(GATES)}, or none (default: all)"),
 }
@@ -49,6 +54,7 @@ class Settings:
     strategy: Strategy = "climb"
     samples: int = 1
     pass_rate: float = 1.0
+    concurrency: int | None = None
     results: Path | None = None
     gate: tuple[str, ...] = tuple(GATES)
     download: bool = False
@@ -63,8 +69,9 @@ class Settings:
             ladder=None if ladder is None else tuple(name.strip() for name in ladder.split(",") if name.strip()),
             config=_path(given["config"], config),
             strategy=_strategy(given["strategy"]),
-            samples=_samples(given["samples"]),
+            samples=_whole_number("samples", given["samples"]) or 1,
             pass_rate=_pass_rate(given["pass-rate"]),
+            concurrency=_whole_number("concurrency", given["concurrency"]),
             results=_path(given["results"], config),
             gate=_gates(given["gate"]),
             download=bool(config.getoption("rightsize_download") or config.getini("rightsize_download")),
@@ -118,11 +125,11 @@ def _strategy(text: str | None) -> Strategy:
     raise unknown_name("--rightsize-strategy", str(text), known)
 
 
-def _samples(text: str | None) -> int:
+def _whole_number(name: str, text: str | None) -> int | None:
     if text is None:
-        return 1
+        return None
     if not text.isdecimal() or int(text) < 1:
-        raise ConfigError(f"--rightsize-samples was given {text!r}: give a whole number, 1 or more")
+        raise ConfigError(f"--rightsize-{name} was given {text!r}: give a whole number, 1 or more")
     return int(text)
 
 

@@ -4,6 +4,7 @@ The same object works in one process and under pytest-xdist, where workers run t
 writes the results file, judges and sets the exit status.
 """
 
+import inspect
 import json
 from collections import Counter, defaultdict
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -12,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from pytest_rightsize.engine import Engine
-from pytest_rightsize.errors import ConfigError, RungError
+from pytest_rightsize.engine import Engine, Ticket
+from pytest_rightsize.errors import ConfigError, RightsizeWarning, RungError
 from pytest_rightsize.grading import Ending, grade
 from pytest_rightsize.ladder import find_ladder_file, order_note, read_ladder, resolve_chosen, select_rungs
+from pytest_rightsize.loop import Loop, SessionSource, Source, WorkerSource
 from pytest_rightsize.model import Model, Transcript
 from pytest_rightsize.options import Settings, marked_settings, merged
 from pytest_rightsize.providers import Provider, load_providers
@@ -30,7 +32,13 @@ __all__ = ["LadderSession"]
 _PARAM = "_rightsize_trial"
 _KEY = pytest.StashKey[TrialKey]()
 _TRANSCRIPT = pytest.StashKey[Transcript]()
+_TICKET = pytest.StashKey[Ticket]()
+_TRIAL = pytest.StashKey[Trial]()
 _IDLE = pytest.StashKey["_Idle"]()
+# Requests in flight to a rung that does not say how many it bears.
+_IN_FLIGHT = 8
+# Options of pytest that show what a test does while it does it: with them a test must start once.
+_WATCHING = ("usepdb", "trace", "setupshow", "setuponly", "setupplan")
 # Between a test's id and what the controller must know of it; no test id holds this character.
 _SEPARATOR = "\x1f"
 
@@ -50,10 +58,12 @@ class LadderSession:
         """Read what the user asked for; raises ConfigError before any model is called."""
         self._settings = Settings.from_config(config)
         self._is_worker = hasattr(config, "workerinput")
+        self._workers = getattr(config, "workerinput", {}).get("workercount", 1)
         self._collect_only = bool(config.getoption("collectonly", False))
         self._classes = load_providers(config.hook.pytest_rightsize_providers())
         self._ladder = self._read_ladder()
         self._rungs = () if self._settings.ladder is None else select_rungs(self._ladder, self._settings.ladder)
+        self._place = {rung.name: place for place, rung in enumerate(self._rungs)}
         self._providers = {rung.name: self._provider(rung) for rung in self._rungs or self._ladder.rungs.values()}
         self._engine = Engine(self._providers, one_at_a_time=bool(self._rungs))
         self._policies: dict[str, Policy] = {}
@@ -161,12 +171,11 @@ class LadderSession:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Climb rung by rung: all tasks on the smallest, then what is left on the next."""
-        place = {rung.name: index for index, rung in enumerate(self._rungs)}
         for item in items:
             parameter = _parameter(item)
             if parameter is not None:
                 item.stash[_KEY] = self._key(item, *parameter)
-        items.sort(key=lambda item: place[item.stash[_KEY].rung] if _KEY in item.stash else -1)
+        items.sort(key=lambda item: self._place[item.stash[_KEY].rung] if _KEY in item.stash else -1)
 
     def _key(self, item: pytest.Item, rung: str, sample: int) -> TrialKey:
         """The trial that an item is; its case is the test's id without the rung."""
@@ -282,8 +291,93 @@ class LadderSession:
     # --- one trial --------------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Run the items with many requests in flight, unless every test is to start once."""
+        config = session.config
+        broken = session.testsfailed and not config.option.continue_on_collection_errors
+        watched = any(config.getoption(option, False) for option in _WATCHING)
+        if self._collect_only or broken or watched or self._settings.concurrency == 1:
+            return None
+        source = self._source(session)
+        if source is None:
+            return None
+        try:
+            Loop(session, trials=self, source=source, room=self._room).run()
+        except (session.Failed, session.Interrupted):
+            # A worker of xdist only stops; the controller hears of the failures and says why.
+            if not self._is_worker:
+                raise
+        return True
+
+    def _source(self, session: pytest.Session) -> Source | None:
+        """Where this process gets its items from; None for the controller of xdist, which runs none."""
+        if self._is_worker:
+            from xdist import remote
+
+            plugins = session.config.pluginmanager.get_plugins()
+            interactor = next((one for one in plugins if isinstance(one, remote.WorkerInteractor)), None)
+            return None if interactor is None else WorkerSource(session, interactor)
+        return None if session.config.pluginmanager.has_plugin("dsession") else SessionSource(session)
+
+    def _room(self, rung: str) -> int:
+        """How many requests may be in flight to a rung from this process."""
+        given = [limit for limit in (self._settings.concurrency, self._rung(rung).max_in_flight) if limit is not None]
+        limit = min(given, default=getattr(self._providers[rung], "in_flight", _IN_FLIGHT))
+        return max(1, limit // self._workers)
+
+    def group(self, item: pytest.Item) -> tuple[str, str] | None:
+        """The task and rung of a test that has the fixture `model`."""
+        if _KEY in item.stash:
+            return item.stash[_KEY].task, item.stash[_KEY].rung
+        if "model" not in getattr(item, "fixturenames", ()) or self._rungs:
+            return None
+        policy = self._policy(_definition(item))
+        name = policy.chosen or self._ladder.default
+        return None if name is None else (policy.task, name)
+
+    def ticket(self, item: pytest.Item) -> Ticket:
+        """The test's questions; it may be suspended unless it or its task cannot bear a second start."""
+        if _TICKET not in item.stash:
+            group = self.group(item)
+            runs_once = group is None or inspect.iscoroutinefunction(getattr(item, "obj", None))
+            item.stash[_TICKET] = Ticket(
+                may_suspend=not runs_once and self._policies[group[0]].concurrent and self._room(group[1]) > 1,
+                on_doubt=lambda why: item.warn(
+                    RightsizeWarning(f"{item.nodeid} is not suspended any more: {why}. See rightsize(concurrent=False)")
+                ),
+            )
+        return item.stash[_TICKET]
+
+    def may_start(self, group: tuple[str, str], waiting: Mapping[tuple[str, str], int]) -> bool:
+        """A trial starts when its task's trials on smaller rungs have ended, and no rung in use loses its memory."""
+        task, rung = group
+        pending = [place for place, count in waiting.items() if count]
+        if self._rungs and any(
+            task == other and self._place[below] < self._place[rung] for other, below in pending
+        ):
+            return False
+        closing = self._engine.must_close_for(rung)
+        return not any(other in closing for _, other in pending)
+
+    def finished(self, item: pytest.Item) -> None:
+        """Take in the trial as soon as its test has ended, also where others must be told of before it."""
+        trial = item.stash.get(_TRIAL, None)
+        if trial is not None:
+            self._keep(trial)
+        item.stash[_TICKET] = Ticket()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        """A fixture that ends waits for its answers."""
+        if _TICKET in item.stash:
+            item.stash[_TICKET].in_teardown = True
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Skip what cannot change a verdict, or may not or cannot be asked."""
+        self.ticket(item).next_run()
+        if _TRANSCRIPT in item.stash:
+            del item.stash[_TRANSCRIPT]
         if _KEY not in item.stash:
             return
         key = item.stash[_KEY]
@@ -331,9 +425,10 @@ class LadderSession:
         key = item.stash.get(_KEY, None)
         rung = self._rung(key.rung if key is not None else self._only_rung(policy))
         transcript = item.stash.setdefault(_TRANSCRIPT, Transcript())
+        ticket = self.ticket(item)
         return Model(
             rung_record=rung,
-            answer=lambda request: self._engine.ask(rung.name, request),
+            answer=lambda request: self._engine.ask(rung.name, request, ticket),
             transcript=transcript,
             sample=key.sample if key is not None else 0,
             max_tokens=policy.max_tokens,
@@ -361,11 +456,14 @@ class LadderSession:
         """Grade the trial when its test has ended, and let a wrong answer be data rather than a failure."""
         report = yield
         transcript = item.stash.get(_TRANSCRIPT, None)
+        if _TICKET in item.stash:
+            report.duration += item.stash[_TICKET].take_remembered_seconds()
         ended = report.when == "call" or (report.when == "setup" and not report.passed)
         if transcript is None or not ended:
             return report
         if _KEY in item.stash:
             trial = self._grade(item, call, report, transcript)
+            item.stash[_TRIAL] = trial
             _shape(report, trial)
             report.rightsize = trial.to_dict()  # type: ignore[attr-defined]  # reports carry plugins' data
         elif isinstance(transcript.fault, RungError):
@@ -386,7 +484,7 @@ class LadderSession:
             reason=result.reason,
             detail=result.detail,
             answers=tuple(transcript.answers),
-            seconds=round(call.duration, 6),
+            seconds=round(report.duration, 6),
         )
 
     def pytest_report_teststatus(self, report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, Any] | None:
@@ -408,6 +506,10 @@ class LadderSession:
         if plain is None or str(report.outcome) == "rerun":
             return
         trial = Trial.from_dict(plain)
+        if trial.key not in self._trials[trial.key.task]:
+            self._keep(trial)
+
+    def _keep(self, trial: Trial) -> None:
         self._trials[trial.key.task][trial.key] = trial
         if self._results is not None:
             self._results.trial(trial)
