@@ -91,6 +91,8 @@ class WorkerSource:
 
     def __init__(self, session: pytest.Session, interactor: Any) -> None:
         """`interactor` is xdist's plugin `WorkerInteractor`."""
+        # A worker runs xdist.remote as a script, so its classes are not those that an import gives.
+        self._shutdown = type(interactor).handle_command.__globals__["Marker"].SHUTDOWN
         self._items = session.items
         self._interactor = interactor
         self._next: int | None = None
@@ -99,13 +101,11 @@ class WorkerSource:
 
     def listen(self, wake: Callable[[], None]) -> None:
         """See `Source`."""
-        from xdist.remote import Marker
-
         def heard(command: Any) -> None:
             self._interactor.handle_command(command)
             wake()
 
-        self._interactor.channel.setcallback(heard, endmarker=Marker.SHUTDOWN)
+        self._interactor.channel.setcallback(heard, endmarker=self._shutdown)
 
     def peek(self) -> pytest.Item | None:
         """See `Source`."""
@@ -191,14 +191,18 @@ class _Relay:
 
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:
         if _is_suspension(call):
-            # Neither passed, which would go on with the call, nor failed, which a plugin would rerun.
-            return pytest.TestReport(item.nodeid, item.location, {}, "skipped", None, call.when)  # type: ignore[arg-type]  # when is no collection here
+            # Neither passed, which would go on with the call, nor failed, which a plugin would rerun; and cheap to show.
+            call = pytest.CallInfo.from_call(_skip, when=call.when)
         report: pytest.TestReport = self._relay.pytest_runtest_makereport(item=item, call=call)
         return report
 
     def pytest_exception_interact(self, node: Node, call: pytest.CallInfo[Any], report: Any) -> None:
         if not _is_suspension(call):
             self._relay.pytest_exception_interact(node=node, call=call, report=report)
+
+
+def _skip() -> None:
+    pytest.skip("suspended")
 
 
 def _is_suspension(call: pytest.CallInfo[Any]) -> bool:
@@ -264,6 +268,7 @@ class Loop:
         self._params: Counter[tuple[str, int]] = Counter()
         # Of those whose reply has not come.
         self._in_flight: Counter[str] = Counter()
+        self._resume_next = False
         source.listen(lambda: self._arrivals.put(_WAKE))
 
     # --- one after the other ----------------------------------------------------------------------------------------
@@ -291,19 +296,15 @@ class Loop:
         return self._relays.setdefault(id(relay), _Relay(relay, self))
 
     def _next(self) -> _Started | None:
-        """What to attempt now: a new item while there is room, else one whose reply has come; None at the end."""
+        """What to attempt now: a new item if there is room, or one whose reply has come; None at the end."""
         while True:
             self._collect_arrivals(block=False)
             item = self._source.peek()
-            if item is not None:
-                started = self._admitted(item)
-                if started is not None:
-                    return started
-            for started in self._ready:
-                if self._fits(started):
-                    self._ready.remove(started)
-                    self._resume(started)
-                    return started
+            # In turns: new items keep the endpoint busy, and what is paid for gets written down soon.
+            self._resume_next = not self._resume_next
+            started = (self._resumed() if self._resume_next else None) or self._admitted(item) or self._resumed()
+            if started is not None:
+                return started
             if item is None and not self._suspended and self._source.ended:
                 return None
             self._collect_arrivals(block=True)
@@ -321,8 +322,20 @@ class Loop:
                 if arrived.group is not None:
                     self._in_flight[arrived.group[1]] -= 1
 
-    def _admitted(self, item: pytest.Item) -> _Started | None:
-        """The next new item, if it may start now."""
+    def _resumed(self) -> _Started | None:
+        """The first item whose reply has come and whose fixtures fit to what is set up."""
+        for started in self._ready:
+            if self._fits(started):
+                self._ready.remove(started)
+                self._suspended.remove(started)
+                self._count(started, -1)
+                return started
+        return None
+
+    def _admitted(self, item: pytest.Item | None) -> _Started | None:
+        """The next new item, if there is one and it may start now."""
+        if item is None:
+            return None
         group = self._trials.group(item)
         if group is not None and self._suspended:
             if self._in_flight[group[1]] >= self._room(group[1]) or not self._trials.may_start(group, self._groups):
@@ -407,10 +420,6 @@ class Loop:
             self._in_flight[started.group[1]] += 1
         assert started.ticket.waiting_for is not None
         started.ticket.waiting_for.add_done_callback(lambda _: self._arrivals.put(started))
-
-    def _resume(self, started: _Started) -> None:
-        self._count(started, -1)
-        self._suspended.remove(started)
 
     def _count(self, started: _Started, change: int) -> None:
         for node in started.chain:

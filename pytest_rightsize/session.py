@@ -72,6 +72,7 @@ class LadderSession:
         self._deselected = 0
         self._trials: dict[str, dict[TrialKey, Trial]] = defaultdict(dict)
         self._idle: dict[tuple[str, str], _Idle | None] = {}
+        self._suspends = False
         self._said_down: set[str] = set()
         self._results: ResultsFile | None = None
         self._run: Run | None = None
@@ -301,6 +302,7 @@ class LadderSession:
         source = self._source(session)
         if source is None:
             return None
+        self._suspends = True
         try:
             Loop(session, trials=self, source=source, room=self._room).run()
         except (session.Failed, session.Interrupted):
@@ -312,10 +314,8 @@ class LadderSession:
     def _source(self, session: pytest.Session) -> Source | None:
         """Where this process gets its items from; None for the controller of xdist, which runs none."""
         if self._is_worker:
-            from xdist import remote
-
             plugins = session.config.pluginmanager.get_plugins()
-            interactor = next((one for one in plugins if isinstance(one, remote.WorkerInteractor)), None)
+            interactor = next((one for one in plugins if type(one).__name__ == "WorkerInteractor"), None)
             return None if interactor is None else WorkerSource(session, interactor)
         return None if session.config.pluginmanager.has_plugin("dsession") else SessionSource(session)
 
@@ -341,7 +341,7 @@ class LadderSession:
             group = self.group(item)
             runs_once = group is None or inspect.iscoroutinefunction(getattr(item, "obj", None))
             item.stash[_TICKET] = Ticket(
-                may_suspend=not runs_once and self._policies[group[0]].concurrent and self._room(group[1]) > 1,
+                may_suspend=self._suspends and not runs_once and self._policies[group[0]].concurrent and self._room(group[1]) > 1,
                 on_doubt=lambda why: item.warn(
                     RightsizeWarning(f"{item.nodeid} is not suspended any more: {why}. See rightsize(concurrent=False)")
                 ),
@@ -457,6 +457,8 @@ class LadderSession:
         report = yield
         transcript = item.stash.get(_TRANSCRIPT, None)
         if _TICKET in item.stash:
+            if item.stash[_TICKET].waiting_for is not None:
+                return report
             report.duration += item.stash[_TICKET].take_remembered_seconds()
         ended = report.when == "call" or (report.when == "setup" and not report.passed)
         if transcript is None or not ended:

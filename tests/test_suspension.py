@@ -82,7 +82,7 @@ together = 4
 [ladder.gate2]
 provider = "gate"
 together = 4
-"""
+""".lstrip()
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_what_is_printed_and_counted_looks_as_if_each_test_ran_once(gated: pytes
         """
     )
     result = gated.runpytest("-v", "--junitxml=junit.xml", "-rA", "--durations=0", "--durations-min=1")
-    assert result.parseoutcomes() == {"passed": 1, "failed": 5}
+    result.assert_outcomes(passed=1, failed=5)
     told = re.findall(r"^test_what\S+\[(\w)\] (PASSED|FAILED)", str(result.stdout), re.MULTILINE)
     assert told == [(word, "PASSED" if word == "c" else "FAILED") for word in "abcdef"]
     text = str(result.stdout)
@@ -380,7 +380,7 @@ def test_the_option_bounds_what_is_in_flight(gated: pytest.Pytester, limit: str,
 
 def test_a_rung_and_a_test_bound_it_too(gated: pytest.Pytester) -> None:
     with (gated.path / "rightsize.toml").open("a", encoding="utf-8") as file:
-        file.write('[ladder.narrow]\nprovider = "gate"\nmax_in_flight = 2\n')
+        file.write('\n[ladder.narrow]\nprovider = "gate"\nmax_in_flight = 2\n')
     gated.makepyfile(
         NOTE
         + """
