@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+import pytest
+
 from pytest_rightsize.errors import RungError
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.records import Reply, Request
@@ -22,8 +24,16 @@ __all__ = ["Engine", "Suspended", "Ticket"]
 _FAULTS_UNTIL_DOWN = 3
 
 
-class Suspended(BaseException):  # noqa: N818  # no error, and no Exception: a test that catches those must let it pass
-    """The reply is not there yet; the test ends here and starts again when it is."""
+class Suspended(pytest.skip.Exception):
+    """The reply is not there yet; the test ends here and starts again when it is.
+
+    No Exception, so that a test which catches those lets it pass; one of pytest's outcomes, so that fixtures are
+    finished as after any other, and no plugin takes it for a failure to rerun, debug or show.
+    """
+
+    def __init__(self) -> None:
+        """Say what is happening, where a plugin shows it all the same."""
+        super().__init__("waits for a reply")
 
 
 @dataclass(kw_only=True)
@@ -95,9 +105,8 @@ class Engine:
     def ask(self, rung: str, request: Request, ticket: Ticket) -> Reply:
         """The reply of `rung`; raises RungError or TooLongError, or Suspended while it is not there yet."""
         if ticket.waiting_for is not None:
-            # A `finally:` of a test that is being suspended, or the end of its fixture: nothing is asked on the way
-            # out. pytest finishes the other fixtures after an Exception only.
-            raise RuntimeError("the test is being suspended") if ticket.in_teardown else Suspended
+            # A `finally:` of a test that is being suspended, or the end of its fixture: nothing is asked on the way out.
+            raise Suspended
         asked, remembered = self._asked(rung, request, ticket)
         ticket.position += 1
         if not asked.future.done() and self._may_suspend(ticket):

@@ -15,7 +15,7 @@ import pytest
 from _pytest.nodes import Node
 from _pytest.runner import SetupState
 
-from pytest_rightsize.engine import Suspended, Ticket
+from pytest_rightsize.engine import Ticket
 
 __all__ = ["Loop", "SessionSource", "Source", "Trials", "WorkerSource"]
 
@@ -166,7 +166,7 @@ class _Chain:
 
 
 class _Relay:
-    """pytest's hooks, with those that tell of a test's progress held back, and a suspension reported to nobody."""
+    """pytest's hooks, with those that tell of a test's progress held back."""
 
     def __init__(self, relay: pluggy.HookRelay, loop: "Loop") -> None:
         self._relay = relay
@@ -188,25 +188,6 @@ class _Relay:
                 hold(lambda: hook.call_historic(kwargs=kwargs))
 
         return Held
-
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:
-        if _is_suspension(call):
-            # Neither passed, which would go on with the call, nor failed, which a plugin would rerun; and cheap to show.
-            call = pytest.CallInfo.from_call(_skip, when=call.when)
-        report: pytest.TestReport = self._relay.pytest_runtest_makereport(item=item, call=call)
-        return report
-
-    def pytest_exception_interact(self, node: Node, call: pytest.CallInfo[Any], report: Any) -> None:
-        if not _is_suspension(call):
-            self._relay.pytest_exception_interact(node=node, call=call, report=report)
-
-
-def _skip() -> None:
-    pytest.skip("suspended")
-
-
-def _is_suspension(call: pytest.CallInfo[Any]) -> bool:
-    return call.excinfo is not None and isinstance(call.excinfo.value, Suspended)
 
 
 class _Started:
