@@ -12,7 +12,7 @@ import re
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -31,6 +31,8 @@ hookimpl = pluggy.HookimplMarker("pytest")
 
 _DEFAULT_KEY = "OPENAI_API_KEY"
 _MAX_IN_FLIGHT = 64
+# A server that does not let go of its connections must not keep a session from ending.
+_CLOSING_S = 10
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|\[?::1\]?|.+\.localhost")
 # How OpenAI, vLLM, llama-server, llama_cpp.server, Ollama and LM Studio say that a prompt does not fit.
 _TOO_LONG = re.compile(
@@ -44,7 +46,8 @@ class OpenAI:
     """An endpoint that speaks the chat completions protocol. `model` is its name for the model.
 
     Without `base_url` (or `base_url_env`, the name of a variable that holds it) it is the vendor's own endpoint.
-    `retries` (default 4) bounds how often one request is sent again, `timeout_s` (default 120) each attempt.
+    `retries` (default 4) bounds how often one request is sent again, `timeout_s` (default 120) each attempt. The rung's
+    `max_in_flight` (default 64) bounds how many are in flight; a 429 halves the number, answers let it grow again.
     """
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {
@@ -115,7 +118,7 @@ class OpenAI:
         if line is not None:
             closing = loop.start(line.close())
             if not loop.in_loop():
-                closing.result()
+                wait([closing], timeout=_CLOSING_S)
 
     @property
     def _base_url(self) -> str | None:

@@ -174,6 +174,28 @@ def test_an_endpoint_that_always_takes_less_than_the_rung_offers_answers_everyth
         rung.close()
 
 
+def test_an_endpoint_that_never_answers_is_a_fault_of_time() -> None:
+    with serve_crowd(Door(2)) as endpoint:
+        rung = provider(endpoint, retries=0, timeout_s=0.2)
+        with pytest.raises(RungError, match=r"did not answer within 0\.2 s") as caught:
+            rung.submit(question("hello")).result(30)
+        rung.close()
+    assert caught.value.reason == "timeout"
+
+
+def test_a_rung_whose_key_is_not_set_says_so_through_the_future(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MY_KEY", raising=False)
+    with serve_crowd(at_once) as endpoint:
+        rung = provider(endpoint, max_in_flight=1, api_key_env="MY_KEY")
+        for _ in range(2):  # the fault gives its place back
+            with pytest.raises(RungError, match="MY_KEY with its key is not set") as caught:
+                rung.submit(question("hello")).result(30)
+            assert caught.value.reason == "missing"
+        monkeypatch.setenv("MY_KEY", "sk-now-set")
+        assert rung.submit(question("hello")).result(30).text == "hello"
+        rung.close()
+
+
 def test_cancelling_stops_the_request_and_frees_its_place() -> None:
     with serve_crowd(Door(2)) as endpoint:
         rung = provider(endpoint, max_in_flight=1)
