@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "verdict.py": {"records", "statistics"},
     "model.py": {"records", "errors", "matchers", "jsonschema"},
     "grading.py": {"records", "errors", "model"},
+    "flight.py": set(),
     "engine.py": {"records", "errors", "providers"},
     "store.py": {"records", "errors"},
     "hookspecs.py": {"providers", "pluggy"},
@@ -39,11 +40,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "providers/gguf.py": set(),
     "providers/hub.py": {"errors", "providers", "huggingface_hub"},
     "providers/llama_cpp.py": {"records", "errors", "providers", "pluggy", "llama_cpp"},
-    "providers/openai.py": {"records", "errors", "providers", "pluggy", "openai"},
+    "providers/loop.py": {"flight"},
+    "providers/openai.py": {"records", "errors", "flight", "providers", "pluggy", "openai"},
     "providers/replay.py": {"records", "errors", "providers", "pluggy", "rapidfuzz"},
 }
 MAY_IMPORT_ALL = {"plugin.py", "session.py"}
-PURE = ["records.py", "errors.py", "statistics.py", "verdict.py", "schedule.py", "matchers.py", "grading.py"]
+PURE = [
+    *("records.py", "errors.py", "statistics.py", "verdict.py", "schedule.py", "matchers.py", "grading.py"),
+    "flight.py",
+]
 HEAVY = {"llama_cpp", "openai", "scipy", "pynvml", "jinja2", "huggingface_hub", "jsonschema", "rapidfuzz", "yaml"}
 IMPURE = {"os", "time", "datetime", "random", "socket", "subprocess", "pathlib", "tempfile", "urllib", "io", "secrets"}
 

@@ -126,6 +126,25 @@ def test_a_prompt_that_does_not_fit_is_too_long_and_no_fault() -> None:
         ask(endpoint.url)
 
 
+def test_an_answer_that_does_not_call_itself_json_is_still_read() -> None:
+    said = Answering(body=completion("hi"), headers={"Content-Type": "text/plain"})
+    with serve(lambda _: said) as endpoint:
+        assert ask(endpoint.url).text == "hi"
+
+
+@pytest.mark.parametrize("body", [[], 7, {"choices": ["x"]}, completion("hi", usage=[1]), completion("", content=[1])])
+def test_json_that_is_no_chat_completion_is_a_bad_reply(body: Any) -> None:
+    with serve(lambda _: Answering(body=body)) as endpoint, pytest.raises(RungError) as caught:
+        ask(endpoint.url)
+    assert caught.value.reason == "bad_reply"
+
+
+def test_tool_calls_come_as_the_endpoint_wrote_them() -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+    with serve(lambda _: Answering(body=completion(None, tool_calls=[{**call, "index": None}]))) as endpoint:
+        assert ask(endpoint.url).tool_calls == (call,)
+
+
 def test_a_refusal_is_told_apart() -> None:
     with serve(lambda _: Answering(body=completion(None, refusal="I will not"))) as endpoint:
         reply = ask(endpoint.url)

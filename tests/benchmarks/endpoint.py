@@ -1,0 +1,122 @@
+"""An OpenAI-compatible endpoint for crowds: one event loop, which counts connections and requests in flight.
+
+As a script it answers after `--latency` seconds, says its port in its first line, and ends with its standard input.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.providers.endpoint import Answering, completion
+
+Handler = Callable[[dict[str, Any]], Awaitable[Answering]]
+
+
+@dataclass(kw_only=True)
+class Crowded:
+    """What an endpoint has seen; `most_in_flight` may be set back to 0 by a test."""
+
+    handler: Handler
+    url: str = ""
+    connections: int = 0
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    in_flight: int = 0
+    most_in_flight: int = 0
+    broken_off: int = 0
+
+    async def start(self) -> asyncio.Server:
+        """Listen on a free loopback port."""
+        server = await asyncio.start_server(self._converse, "127.0.0.1", 0, backlog=1024)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        return server
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+                length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
+                asked = json.loads(await reader.readexactly(length))
+                said = await self._answer(asked, reader)
+                body = json.dumps(said.body).encode()
+                headers = {"Content-Type": "application/json", "Content-Length": len(body), **said.headers}
+                lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+                writer.write(f"HTTP/1.1 {said.status} X\r\n{lines}\r\n".encode() + body)
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+    async def _answer(self, asked: dict[str, Any], reader: asyncio.StreamReader) -> Answering:
+        """The handler's answer, unless the client goes away before it."""
+        self.requests.append(asked)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            # A client sends nothing while it waits, so whatever there is to read is the end of its connection.
+            answer, gone = asyncio.ensure_future(self.handler(asked)), asyncio.ensure_future(reader.read(1))
+            await asyncio.wait([answer, gone], return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                self.broken_off += 1
+                answer.cancel()
+                raise ConnectionResetError
+            gone.cancel()
+            await asyncio.wait([gone])
+            return answer.result()
+        finally:
+            self.in_flight -= 1
+
+
+@contextmanager
+def serve_crowd(handler: Handler) -> Iterator[Crowded]:
+    """Serve `handler`, a coroutine from each request's JSON to what is answered, from a thread."""
+    endpoint = Crowded(handler=handler)
+    started, ended = threading.Event(), asyncio.Event()
+    loop: asyncio.AbstractEventLoop | None = None
+
+    async def live() -> None:
+        nonlocal loop
+        loop = asyncio.get_running_loop()
+        server = await endpoint.start()
+        started.set()
+        await ended.wait()
+        server.close()
+
+    thread = threading.Thread(target=asyncio.run, args=(live(),), daemon=True)
+    thread.start()
+    started.wait()
+    assert loop is not None
+    try:
+        yield endpoint
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join()
+
+
+def echo(asked: dict[str, Any]) -> Answering:
+    """The last message again."""
+    return Answering(body=completion(asked["messages"][-1]["content"]))
+
+
+async def _main(latency_s: float) -> None:
+    async def later(asked: dict[str, Any]) -> Answering:
+        await asyncio.sleep(latency_s)
+        return echo(asked)
+
+    endpoint = Crowded(handler=later)
+    await endpoint.start()
+    sys.stdout.write(f"{endpoint.url}\n")
+    sys.stdout.flush()
+    await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--latency", type=float, default=0.2)
+    asyncio.run(_main(parser.parse_args().latency))
