@@ -91,6 +91,8 @@ class LadderSession:
 
     def _provider(self, rung: Rung) -> Provider:
         kind = self._classes[rung.provider]
+        limits = [limit for limit in (self._settings.concurrency, rung.max_in_flight) if limit is not None]
+        rung = replace(rung, max_in_flight=min(limits, default=None))
         if self._settings.download and "download" in kind.options:
             rung = replace(rung, options={**rung.options, "download": True})
         return kind(rung)
@@ -322,7 +324,7 @@ class LadderSession:
     def _room(self, rung: str) -> int:
         """How many requests may be in flight to a rung from this process."""
         given = [limit for limit in (self._settings.concurrency, self._rung(rung).max_in_flight) if limit is not None]
-        limit = min(given, default=getattr(self._providers[rung], "in_flight", _IN_FLIGHT))
+        limit: int = min(given, default=getattr(self._providers[rung], "in_flight", _IN_FLIGHT))
         return max(1, limit // self._workers)
 
     def group(self, item: pytest.Item) -> tuple[str, str] | None:
