@@ -90,7 +90,7 @@ class LlamaCpp:
                 )
         if rung.options.get("n_parallel", 1) > _MOST_PARALLEL:
             raise ConfigError(
-                f"rung {rung.name!r}: n_parallel = {rung.options['n_parallel']} cannot be: give at most {_MOST_PARALLEL}"
+                f"rung {rung.name!r}: n_parallel = {rung.options['n_parallel']} cannot be: {_MOST_PARALLEL} is the most"
             )
         self._rung = rung
         self._lock = threading.Lock()
