@@ -127,7 +127,9 @@ def _cell_bytes(native: Any) -> int:
     width = llama_cpp.llama_model_n_embd(model) // heads
     kind = native.metadata.get("general.architecture")
     both = sum(int(native.metadata.get(f"{kind}.attention.{part}_length", width)) for part in ("key", "value"))
-    return int(llama_cpp.llama_model_n_layer(model) * llama_cpp.llama_model_n_head_kv(model) * both * 2)
+    # Where layers differ, the first may have no keys at all: then as many as there are heads, to be safe.
+    kept = llama_cpp.llama_model_n_head_kv(model) or heads
+    return int(llama_cpp.llama_model_n_layer(model) * kept * both * 2)
 
 
 def _budget_bytes() -> int:

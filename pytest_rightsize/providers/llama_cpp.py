@@ -189,6 +189,10 @@ class _Job:
     future: Future[Reply] = field(default_factory=Future)
     heard: list["Completion"] = field(default_factory=list)
 
+    def is_cancelled(self) -> bool:
+        """Whether nobody wants the reply any more; whoever waits for the Future among others is told so."""
+        return self.future.cancelled() and not self.future.set_running_or_notify_cancel()
+
 
 class _Worker:
     """A daemon thread that loads one model, answers requests with it as many at a time as it has slots, and frees it.
@@ -223,7 +227,7 @@ class _Worker:
         except Exception as error:
             fault = self._as_fault(error)
             while (job := self._jobs.get()) is not None:
-                self._settle(job, _copy_of(fault) if not self._stop.is_set() else _StoppedError())
+                self._settle(job, _StoppedError() if self._stop.is_set() else _copy_of(fault))
             return
         try:
             self._serve(model)
@@ -235,7 +239,7 @@ class _Worker:
         waiting: deque[_Job] = deque()
         writing: dict[int, _Job] = {}
         while self._fetch(waiting, may_wait=not (waiting or writing)):
-            for ticket in [ticket for ticket, job in writing.items() if job.future.cancelled()]:
+            for ticket in [ticket for ticket, job in writing.items() if job.is_cancelled()]:
                 model.batch.cancel(ticket)
                 del writing[ticket]
             while waiting and model.batch.has_room:
@@ -268,18 +272,20 @@ class _Worker:
             return model.batch.step()
         except Exception as error:
             fault = self._as_fault(error)
+            for ticket in writing:
+                model.batch.cancel(ticket)
             return [(ticket, _copy_of(fault)) for ticket in writing]
 
     def _go_on(self, model: "_LoadedModel", job: "_Job", writing: dict[int, "_Job"]) -> None:
         """Have the next completion of a request written, or settle it if there is none to come."""
-        if job.future.cancelled():
+        if job.is_cancelled():
             return
         try:
             turn = model.next_turn(job.request, job.heard)
             if isinstance(turn, Reply):
                 self._settle(job, turn)
             else:
-                writing[model.batch.start(turn)] = job
+                writing[model.start(turn)] = job
         except Exception as error:
             self._settle(job, error)
 
@@ -461,6 +467,13 @@ class _LoadedModel:
                 reason="request",
             ) from None
         return self._reply(response, heard)
+
+    def start(self, prompt: "Prompt") -> int:
+        """Have the prompt written in a free slot; the ticket that its end is told with."""
+        try:
+            return self.batch.start(prompt)
+        except ValueError as error:
+            raise RungError(f"rung {self._name!r}: {error}{_last_words()}", reason="request") from None
 
     def close(self) -> None:
         """Free the memory."""
