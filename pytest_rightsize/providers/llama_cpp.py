@@ -257,13 +257,11 @@ class _Worker:
     def _fetch(self, waiting: deque["_Job"], *, may_wait: bool) -> bool:
         """Move what was submitted to those who wait; False if it is the end."""
         try:
-            while (job := self._jobs.get(block=may_wait)) is not None and not self._stop.is_set():
+            while (job := self._jobs.get(block=may_wait)) is not None:
                 waiting.append(job)
                 may_wait = False
         except queue.Empty:
-            return True
-        if job is not None:
-            waiting.append(job)
+            return not self._stop.is_set()
         return False
 
     def _step(self, model: "_LoadedModel", writing: Mapping[int, "_Job"]) -> list[tuple[int, "Completion | Exception"]]:
