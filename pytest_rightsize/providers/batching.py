@@ -88,8 +88,10 @@ class Layout:
 def lay_out(context_tokens: int, slots: int | None, cell_bytes: int, budget_bytes: int) -> Layout:
     """Choose slots and cells for sequences of at most `context_tokens` each.
 
-    Own cells make attention cheaper, since no sequence is masked from another's, so they are preferred where the
-    budget allows every slot a full context. Else the slots share what there is, and one full context always fits.
+    Own cells are preferred where the budget allows every slot a full context: where a token's cell lies then depends on
+    no neighbour. Of 1,100 greedy answers of the example models three fell the other way of a near tie with shared cells,
+    none with own ones. They cost up to a fifth more time where prompts differ in length, measured on one core. Else the
+    slots share what there is, and one full context always fits.
     """
     one = _padded(context_tokens)
     affordable = max(one, budget_bytes // max(cell_bytes, 1) // _PAD_CELLS * _PAD_CELLS)
