@@ -89,8 +89,8 @@ def lay_out(context_tokens: int, slots: int | None, cell_bytes: int, budget_byte
     """Choose slots and cells for sequences of at most `context_tokens` each.
 
     Own cells are preferred where the budget allows every slot a full context: where a token's cell lies then depends on
-    no neighbour. Of 1,100 greedy answers of the example models three fell the other way of a near tie with shared cells,
-    none with own ones. They cost up to a fifth more time where prompts differ in length, measured on one core. Else the
+    no neighbour. Of 1,100 greedy answers of the example models three fell the other way of a near tie in shared cells,
+    none in own ones. They cost up to a fifth more time where prompts differ in length, measured on one core. Else the
     slots share what there is, and one full context always fits.
     """
     one = _padded(context_tokens)
