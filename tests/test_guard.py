@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reports/__init__.py": set(),
     "reports/terminal.py": {"records", "tabulate"},
     "providers/__init__.py": {"records", "errors"},
+    "providers/batching.py": {"numpy", "llama_cpp"},
     "providers/gguf.py": set(),
     "providers/hub.py": {"errors", "providers", "huggingface_hub"},
     "providers/llama_cpp.py": {"records", "errors", "providers", "pluggy", "llama_cpp"},

@@ -1,6 +1,6 @@
 """Local models in this process: a GGUF file, loaded by llama-cpp-python on the first request and freed by `close`.
 
-One thread per loaded model answers the requests in the order they come, greedily unless a temperature is given.
+One thread per loaded model answers many requests at once (see batching.py), greedily unless a temperature is given.
 Nothing native is imported before the first request, nothing is printed, and no prompt is ever shortened.
 """
 
@@ -12,13 +12,12 @@ import json
 import queue
 import re
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pluggy
 
@@ -26,12 +25,19 @@ from pytest_rightsize.errors import ConfigError, RightsizeError, RungError, TooL
 from pytest_rightsize.providers import Problem, Provider, gguf, hub
 from pytest_rightsize.records import Json, Reply, Request, Rung, Tokens
 
+if TYPE_CHECKING:
+    from pytest_rightsize.providers.batching import Batch, Completion, Prompt
+
 __all__ = ["LlamaCpp"]
 
 hookimpl = pluggy.HookimplMarker("pytest")
 
 # A trained context of 128 thousand tokens can take more memory than the weights; tests rarely need it.
 _MOST_CONTEXT = 8192
+# What `llama_cpp.Llama` takes when nothing is said.
+_BATCH_TOKENS = 512
+# llama.cpp knows no more sequences in one context.
+_MOST_PARALLEL = 256
 _CLOSING_SECONDS = 10
 _EXTRA = frozenset(
     [
@@ -50,7 +56,6 @@ _EXTRA = frozenset(
         "typical_p",
     ]
 )
-_TOO_LONG = re.compile(r"Requested tokens \((?P<prompt>\d+)\) exceed context window of (?P<context>\d+)")
 _NO_MEMORY = re.compile(r"out of memory|(unable|failed) to allocate|alloc\w* failed|cannot allocate", re.IGNORECASE)
 _COMPLAINT = re.compile(r"error|fail|invalid|unable|cannot|not ", re.IGNORECASE)
 _THOUGHT = re.compile(r"(?:\A|.*?<think>)(?P<thought>.*?)</think>|.*?<think>(?P<open>.*)", re.DOTALL)
@@ -59,7 +64,8 @@ _THOUGHT = re.compile(r"(?:\A|.*?<think>)(?P<thought>.*?)</think>|.*?<think>(?P<
 class LlamaCpp:
     """A GGUF model in this process. `model` is a path, or `hf:org/repo[:QUANT]` for a file of the Hugging Face hub.
 
-    `n_ctx` defaults to the context the model was trained for, at most 8,192 tokens; `n_gpu_layers` to all of them.
+    `n_ctx` defaults to the context the model was trained for, at most 8,192 tokens; `n_gpu_layers` to all of them;
+    `n_parallel`, the requests answered at once, to 16, or fewer where the context of so many takes too much memory.
     Sample k of a request draws with the request's seed plus k, so that samples differ and runs repeat.
     """
 
@@ -70,17 +76,22 @@ class LlamaCpp:
         "n_batch": int,
         "n_ctx": int,
         "n_gpu_layers": int,
+        "n_parallel": int,
         "n_threads": int,
     }
     required: ClassVar[tuple[str, ...]] = ("model",)
 
     def __init__(self, rung: Rung) -> None:
         """Keep the rung; the file is not looked at yet."""
-        for name in ("n_batch", "n_ctx", "n_threads"):
+        for name in ("n_batch", "n_ctx", "n_parallel", "n_threads"):
             if rung.options.get(name, 1) < 1:
                 raise ConfigError(
                     f"rung {rung.name!r}: {name} = {rung.options[name]} cannot be: give 1 or more, or leave it out"
                 )
+        if rung.options.get("n_parallel", 1) > _MOST_PARALLEL:
+            raise ConfigError(
+                f"rung {rung.name!r}: n_parallel = {rung.options['n_parallel']} cannot be: {_MOST_PARALLEL} is the most"
+            )
         self._rung = rung
         self._lock = threading.Lock()
         self._worker: _Worker | None = None
@@ -128,7 +139,7 @@ class LlamaCpp:
         """The file that a reference without `hf:` means."""
         return Path(self._rung.base_dir) / Path(self._model).expanduser()
 
-    def _load(self, stop: threading.Event) -> "_LoadedModel":
+    def _load(self) -> "_LoadedModel":
         """Bring the model into memory; RungError if that cannot be."""
         problem = self.check()
         if problem is not None:
@@ -136,7 +147,8 @@ class LlamaCpp:
                 f"rung {self._rung.name!r}: {problem.what}; {problem.remedy}", reason="missing", permanent=True
             )
         path = hub.download(self._model) if hub.is_reference(self._model) else self._path
-        return _LoadedModel(_load_native(path, self._rung, stop), self._rung.name)
+        native, batch = _load_native(path, self._rung)
+        return _LoadedModel(native, batch, self._rung.name)
 
 
 def _file_problem(path: Path, rung: Rung) -> Problem | None:
@@ -169,25 +181,38 @@ def _nearby(path: Path) -> str:
     return f"correct `model` in the ladder file; that folder has {', '.join(names[:5])}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """A request, whoever waits for its reply, and the completions that were written for it so far."""
+
+    request: Request
+    future: Future[Reply] = field(default_factory=Future)
+    heard: list["Completion"] = field(default_factory=list)
+
+    def is_cancelled(self) -> bool:
+        """Whether nobody wants the reply any more; whoever waits for the Future among others is told so."""
+        return self.future.cancelled() and not self.future.set_running_or_notify_cancel()
+
+
 class _Worker:
-    """A daemon thread that loads one model, answers requests with it in order, and frees it.
+    """A daemon thread that loads one model, answers requests with it as many at a time as it has slots, and frees it.
 
     A daemon and not an executor's thread: Python waits for those at its exit, and a model may write for minutes.
     """
 
-    def __init__(self, load: Callable[[threading.Event], "_LoadedModel"], name: str) -> None:
+    def __init__(self, load: Callable[[], "_LoadedModel"], name: str) -> None:
         self._load = load
         self._name = name
         self._stop = threading.Event()
-        self._jobs: queue.SimpleQueue[tuple[Request, Future[Reply]] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"rightsize {name}", daemon=True)
         self._thread.start()
 
     def submit(self, request: Request) -> Future[Reply]:
         """Put the request at the end of the queue."""
-        future: Future[Reply] = Future()
-        self._jobs.put((request, future))
-        return future
+        job = _Job(request=request)
+        self._jobs.put(job)
+        return job.future
 
     def close(self) -> None:
         """End the thread; whoever still waits gets a RungError."""
@@ -198,28 +223,81 @@ class _Worker:
     def _run(self) -> None:
         """Load, answer, free."""
         try:
-            model = self._load(self._stop)
+            model = self._load()
         except Exception as error:
-            failure = self._as_fault(error)
-            self._serve(lambda _: _raise_again(failure))
-        else:
-            try:
-                self._serve(model.answer)
-            finally:
-                model.close()
+            fault = self._as_fault(error)
+            while (job := self._jobs.get()) is not None:
+                self._settle(job, _StoppedError() if self._stop.is_set() else _copy_of(fault))
+            return
+        try:
+            self._serve(model)
+        finally:
+            model.close()
 
-    def _serve(self, answer: Callable[[Request], Reply]) -> None:
-        """Answer what is queued until the end is queued."""
-        while (job := self._jobs.get()) is not None:
-            request, future = job
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                if self._stop.is_set():
-                    raise _StoppedError
-                future.set_result(answer(request))
-            except Exception as error:
-                future.set_exception(self._as_fault(error))
+    def _serve(self, model: "_LoadedModel") -> None:
+        """Answer what is queued, until the end is queued."""
+        waiting: deque[_Job] = deque()
+        writing: dict[int, _Job] = {}
+        while self._fetch(waiting, may_wait=not (waiting or writing)):
+            for ticket in [ticket for ticket, job in writing.items() if job.is_cancelled()]:
+                model.batch.cancel(ticket)
+                del writing[ticket]
+            while waiting and model.batch.has_room:
+                self._go_on(model, waiting.popleft(), writing)
+            for ticket, end in self._step(model, writing):
+                job = writing.pop(ticket)
+                if isinstance(end, Exception):
+                    self._settle(job, end)
+                else:
+                    job.heard.append(end)
+                    self._go_on(model, job, writing)
+        for job in (*writing.values(), *waiting):
+            self._settle(job, _StoppedError())
+
+    def _fetch(self, waiting: deque["_Job"], *, may_wait: bool) -> bool:
+        """Move what was submitted to those who wait; False if it is the end."""
+        try:
+            while (job := self._jobs.get(block=may_wait)) is not None:
+                waiting.append(job)
+                may_wait = False
+        except queue.Empty:
+            return not self._stop.is_set()
+        return False
+
+    def _step(self, model: "_LoadedModel", writing: Mapping[int, "_Job"]) -> list[tuple[int, "Completion | Exception"]]:
+        """One step of all that write; if llama.cpp fails, it has failed for each of them."""
+        try:
+            return model.batch.step()
+        except Exception as error:
+            fault = self._as_fault(error)
+            for ticket in writing:
+                model.batch.cancel(ticket)
+            return [(ticket, _copy_of(fault)) for ticket in writing]
+
+    def _go_on(self, model: "_LoadedModel", job: "_Job", writing: dict[int, "_Job"]) -> None:
+        """Have the next completion of a request written, or settle it if there is none to come."""
+        if job.is_cancelled():
+            return
+        try:
+            turn = model.next_turn(job.request, job.heard)
+            if isinstance(turn, Reply):
+                self._settle(job, turn)
+            else:
+                writing[model.start(turn)] = job
+        except Exception as error:
+            self._settle(job, error)
+
+    def _settle(self, job: "_Job", end: Reply | Exception) -> None:
+        """Give the caller what became of the request.
+
+        Only now does the Future count as running: until then it can be cancelled.
+        """
+        if not job.future.set_running_or_notify_cancel():
+            return
+        if isinstance(end, Reply):
+            job.future.set_result(end)
+        else:
+            job.future.set_exception(self._as_fault(end))
 
     def _as_fault(self, error: Exception) -> RightsizeError:
         """The error a caller may get for whatever happened here."""
@@ -238,11 +316,11 @@ class _StoppedError(Exception):
     """The model was closed while it wrote an answer."""
 
 
-def _raise_again(fault: RightsizeError) -> Reply:
-    """Raise a new copy of the fault: one raised from several threads would gather all their tracebacks."""
+def _copy_of(fault: RightsizeError) -> RightsizeError:
+    """A new copy: one exception raised from several threads would gather all their tracebacks."""
     if isinstance(fault, RungError):
-        raise RungError(str(fault), reason=fault.reason, permanent=fault.permanent)
-    raise fault
+        return RungError(str(fault), reason=fault.reason, permanent=fault.permanent)
+    return type(fault)(*fault.args)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,13 +364,22 @@ def _last_words() -> str:
     return f": {'; '.join(complaints[-3:])}" if complaints else ""
 
 
-def _load_native(path: Path, rung: Rung, stop: threading.Event) -> Any:
-    """Make the `llama_cpp.Llama`."""
+def _load_native(path: Path, rung: Rung) -> tuple[Any, "Batch"]:
+    """Make the `llama_cpp.Llama` and its slots."""
+    from pytest_rightsize.providers.batching import open_batch
+
     log = _native_log()
     log.lines.clear()
     llama_cpp = importlib.import_module("llama_cpp")
     try:
-        native = llama_cpp.Llama(str(path), verbose=False, **_settings(path, rung))
+        # Its own context is only a stand-in: the smallest there is.
+        native = llama_cpp.Llama(str(path), verbose=False, n_ctx=1, n_batch=1, **_settings(rung))
+        return native, open_batch(
+            native,
+            context_tokens=_context_tokens(path, rung),
+            batch_tokens=rung.options.get("n_batch", _BATCH_TOKENS),
+            slots=rung.options.get("n_parallel"),
+        )
     except Exception as error:
         words = _last_words() or f": {error}"
         memory = isinstance(error, MemoryError) or _NO_MEMORY.search(words) is not None
@@ -304,52 +391,134 @@ def _load_native(path: Path, rung: Rung, stop: threading.Event) -> Any:
             reason="memory" if memory else "load",
             permanent=True,
         ) from None
-    native.eval = _interruptible(native.eval, stop)
-    return native
 
 
-def _settings(path: Path, rung: Rung) -> dict[str, Json]:
-    """The keyword arguments of `llama_cpp.Llama` that the rung asks for."""
-    given = {name: value for name, value in rung.options.items() if name != "download"}
+def _settings(rung: Rung) -> dict[str, Json]:
+    """The keyword arguments of `llama_cpp.Llama` that the rung asks for, but those of its context's size."""
+    ours = {"download", "n_batch", "n_ctx", "n_parallel"}
+    given = {name: value for name, value in rung.options.items() if name not in ours}
     if "n_threads" in given:
         given["n_threads_batch"] = given["n_threads"]
+    return {"n_gpu_layers": -1} | given
+
+
+def _context_tokens(path: Path, rung: Rung) -> int:
+    """How many tokens a prompt and its answer may have together."""
     trained = gguf.read_header(path).context_length or _MOST_CONTEXT
-    return {"n_ctx": min(trained, _MOST_CONTEXT), "n_gpu_layers": -1} | given
+    return int(rung.options.get("n_ctx", min(trained, _MOST_CONTEXT)))
 
 
-def _interruptible(evaluate: Callable[[Any], None], stop: threading.Event) -> Callable[[Any], None]:
-    """Make the step that runs once per token end the answer when the model is being closed."""
+class _AskedError(Exception):
+    """A chat format wants a completion that is not written yet; carries the arguments it asks with."""
 
-    def evaluate_unless_stopped(tokens: Any) -> None:
-        if stop.is_set():
-            raise _StoppedError
-        evaluate(tokens)
+    def __init__(self, arguments: Mapping[str, Json]) -> None:
+        super().__init__()
+        self.arguments = arguments
 
-    return evaluate_unless_stopped
+
+class _Stage:
+    """A `llama_cpp.Llama` to the chat formats, which gives them completions that were written before.
+
+    They call `create_completion`, most once and some several times, as if it returned at once. It cannot: so they are
+    run from their beginning each time another completion is there, and asking for one that is not ends the run.
+    """
+
+    def __init__(self, native: Any, heard: Iterable["Completion"]) -> None:
+        self._native = native
+        self._heard = iter(heard)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._native, name)
+
+    def create_completion(self, **arguments: Json) -> Json:
+        """The next completion, in llama-cpp-python's form."""
+        completion = next(self._heard, None)
+        if completion is None:
+            raise _AskedError(arguments)
+        choice = {"text": completion.text, "index": 0, "logprobs": None, "finish_reason": completion.finish_reason}
+        usage = {"prompt_tokens": completion.prompt_tokens, "completion_tokens": completion.completion_tokens}
+        return {"id": "cmpl", "object": "text_completion", "created": 0, "model": "", "choices": [choice]} | {
+            "usage": usage | {"total_tokens": sum(usage.values())}
+        }
 
 
 class _LoadedModel:
-    """One `llama_cpp.Llama`, used by one thread only."""
+    """One `llama_cpp.Llama` and its slots, used by one thread only."""
 
-    def __init__(self, native: Any, name: str) -> None:
+    def __init__(self, native: Any, batch: "Batch", name: str) -> None:
+        self.batch = batch
         self._native = native
         self._name = name
 
-    def answer(self, request: Request) -> Reply:
-        """Write the answer to one request."""
+    def next_turn(self, request: Request, heard: Sequence["Completion"]) -> "Prompt | Reply":
+        """What is to be written next for the request, or its reply if everything is written."""
         arguments = self._arguments(request)
-        # Reusing a prefix changes the batches and with them the last bits of the logits: no request may feel another.
-        self._native.reset()
-        started = time.perf_counter()
+        stage = _Stage(self._native, heard)
         try:
-            response = self._native.create_chat_completion(**arguments)
+            response = type(self._native).create_chat_completion(stage, **arguments)
+        except _AskedError as asked:
+            return self._prompt(**asked.arguments)
         except ValueError as error:
-            raise self._refusal(error) from None
-        return self._reply(response, time.perf_counter() - started)
+            raise RungError(
+                f"rung {self._name!r}: the model's chat template or llama.cpp refused the request ({error}); "
+                "change the messages, or set chat_format in the ladder file",
+                reason="request",
+            ) from None
+        return self._reply(response, heard)
+
+    def start(self, prompt: "Prompt") -> int:
+        """Have the prompt written in a free slot; the ticket that its end is told with."""
+        try:
+            return self.batch.start(prompt)
+        except ValueError as error:
+            raise RungError(f"rung {self._name!r}: {error}{_last_words()}", reason="request") from None
 
     def close(self) -> None:
         """Free the memory."""
+        self.batch.close()
         self._native.close()
+
+    def _prompt(
+        self,
+        *,
+        prompt: str | list[int],
+        max_tokens: int | None = 16,
+        stop: str | list[str] | None = None,
+        stopping_criteria: Callable[[Any, Any], bool] | None = None,
+        logit_bias: Mapping[str, float] | None = None,
+        **arguments: Json,
+    ) -> "Prompt":
+        """The arguments of a `create_completion`, as the batch takes them."""
+        from pytest_rightsize.providers.batching import Prompt, Sampling
+
+        del stopping_criteria  # the chat formats only say with it that the answer ends at the end token
+        tokens = self._tokens(prompt)
+        room = self.batch.context_tokens - len(tokens)
+        if room <= 0:
+            raise self._too_long(len(tokens))
+        stops = [stop] if isinstance(stop, str) else stop or []
+        known = {each.name for each in fields(Sampling)}
+        given = {name: value for name, value in arguments.items() if name in known and value is not None}
+        bias = {int(token): float(added) for token, added in (logit_bias or {}).items()}
+        return Prompt(
+            tokens=tokens,
+            max_tokens=min(max_tokens, room) if max_tokens is not None and max_tokens > 0 else room,
+            stop=[text.encode() for text in stops],
+            sampling=Sampling(**given, logit_bias=bias),
+        )
+
+    def _tokens(self, prompt: str | list[int]) -> list[int]:
+        if isinstance(prompt, list):
+            return prompt
+        begin = [self._native.token_bos()] if self._native._model.add_bos_token() else []
+        return begin + list(self._native.tokenize(prompt.encode(), add_bos=False, special=True))
+
+    def _too_long(self, prompt_tokens: int) -> TooLongError:
+        return TooLongError(
+            f"rung {self._name!r}: the prompt is {prompt_tokens} tokens and the context holds "
+            f"{self.batch.context_tokens}, the answer included; shorten the prompt or set a larger n_ctx in the ladder "
+            "file"
+        )
 
     def _arguments(self, request: Request) -> dict[str, Json]:
         """The keyword arguments of `create_chat_completion`."""
@@ -392,29 +561,16 @@ class _LoadedModel:
             ) from None
         return llama_cpp.LlamaGrammar.from_string(text, verbose=False)
 
-    def _refusal(self, error: ValueError) -> RightsizeError:
-        """Why a request was refused before a token was made."""
-        found = _TOO_LONG.search(str(error))
-        if found is None:
-            return RungError(
-                f"rung {self._name!r}: the model's chat template or llama.cpp refused the request ({error}); "
-                "change the messages, or set chat_format in the ladder file",
-                reason="request",
-            )
-        return TooLongError(
-            f"rung {self._name!r}: the prompt is {found['prompt']} tokens and the context holds {found['context']}, "
-            "the answer included; shorten the prompt or set a larger n_ctx in the ladder file"
-        )
-
-    def _reply(self, response: Mapping[str, Json], seconds: float) -> Reply:
-        """What llama-cpp-python answered, in our words."""
+    def _reply(self, response: Mapping[str, Json], heard: Sequence["Completion"]) -> Reply:
+        """What the chat format made of the completions, in our words."""
         choice = response["choices"][0]
         text = choice["message"].get("content") or ""
         return Reply(
             text=text,
-            seconds=seconds,
+            seconds=sum(completion.seconds for completion in heard),
             tokens=Tokens(
                 prompt=response["usage"]["prompt_tokens"],
+                cached=heard[-1].cached_tokens,
                 completion=response["usage"]["completion_tokens"],
                 reasoning=self._reasoning_tokens(text),
                 source="counted",

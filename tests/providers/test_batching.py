@@ -1,0 +1,297 @@
+"""Many requests at a time to one model: each is answered as if it were alone."""
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from example_suite.models.train.cases import CASES, read_cases
+from example_suite.models.train.tasks import TASKS
+from pytest_rightsize.errors import ConfigError, RungError, TooLongError
+from pytest_rightsize.providers.llama_cpp import LlamaCpp
+from pytest_rightsize.records import Reply, Request, Rung
+from tests.random_gguf import TINY, Shape, write_model
+
+MODELS = Path(__file__).parents[2] / "example_suite" / "models"
+llama_cpp = pytest.importorskip(
+    "llama_cpp", reason="llama-cpp-python is not installed: pip install 'pytest-rightsize[local]'"
+)
+batching = pytest.importorskip("pytest_rightsize.providers.batching")
+
+# Decoding a token among others moves its logits by as much as 0.02 here: keys, values and activations are rounded to
+# 16 bits, and sums are taken in another order.
+NEAR_TIE_LOGITS = 0.05
+PROMPTS = [task.instruction + case.text for name, task in TASKS.items() for case in read_cases(CASES / f"{name}.jsonl")]
+JSON_SCHEMA = {"type": "object", "properties": {"qty": {"type": "integer"}}, "required": ["qty"]}
+
+
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that writes until it is stopped."""
+    return write_model(tmp_path_factory.mktemp("models") / "endless.gguf", TINY)
+
+
+@pytest.fixture
+def opened() -> Iterator[list[LlamaCpp]]:
+    providers: list[LlamaCpp] = []
+    yield providers
+    for provider in providers:
+        provider.close()
+
+
+def provider(model: Path, opened: list[LlamaCpp], **options: Any) -> LlamaCpp:
+    # One thread: the models are so small that more of them only wait for each other.
+    options = {"n_threads": 1} | options
+    opened.append(LlamaCpp(Rung(name="local", provider="llama_cpp", model=str(model), options=options)))
+    return opened[-1]
+
+
+def question(text: str, **more: Any) -> Request:
+    return Request(messages=({"role": "user", "content": text},), **more)
+
+
+def replies(asked: LlamaCpp, requests: Sequence[Request]) -> list[Reply]:
+    return [future.result() for future in [asked.submit(request) for request in requests]]
+
+
+def alone(model: Path, requests: Sequence[Request], opened: list[LlamaCpp], **options: Any) -> list[Reply]:
+    one = provider(model, opened, n_parallel=1, **options)
+    return [one.submit(request).result() for request in requests]
+
+
+@pytest.mark.parametrize("name", ["25k", "160k", "0.8m"])
+def test_greedy_answers_are_those_of_one_at_a_time(name: str, opened: list[LlamaCpp]) -> None:
+    path = MODELS / f"{name}.gguf"
+    together = replies(provider(path, opened), [question(prompt, max_tokens=160) for prompt in PROMPTS])
+    reference = llama_cpp.Llama(str(path), n_ctx=0, n_threads=1, n_threads_batch=1, verbose=False)
+    for prompt, reply in zip(PROMPTS, together, strict=True):
+        messages = [{"role": "user", "content": prompt}]
+        expected = reference.create_chat_completion(messages=messages, temperature=0, max_tokens=160)
+        choice, usage = expected["choices"][0], expected["usage"]
+        assert reply.tokens.prompt == usage["prompt_tokens"]
+        if reply.text == choice["message"]["content"]:
+            assert (reply.finish_reason, reply.tokens.completion) == (
+                choice["finish_reason"],
+                usage["completion_tokens"],
+            )
+        else:
+            margin = _margin(reference, messages, choice["message"]["content"], reply.text)
+            assert margin < NEAR_TIE_LOGITS, (prompt, choice["message"]["content"], reply.text)
+    reference.close()
+
+
+def _margin(model: Any, messages: Sequence[Mapping[str, str]], expected: str, other: str) -> float:
+    """How far apart the logits of two answers are where they part."""
+    asked: list[list[int]] = []
+
+    class Listener:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(model, name)
+
+        def create_completion(self, **arguments: Any) -> Any:
+            asked.append(arguments["prompt"])
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        llama_cpp.Llama.create_chat_completion(Listener(), messages=messages)
+    end = model.token_eos()
+    ours, theirs = ([*model.tokenize(text.encode(), add_bos=False), end] for text in (other, expected))
+    place = next(place for place, (one, two) in enumerate(zip(ours, theirs, strict=False)) if one != two)
+    model.reset()
+    model.eval([*asked[0], *theirs[:place]])
+    logits = llama_cpp.llama_get_logits_ith(model.ctx, -1)
+    return abs(float(logits[ours[place]] - logits[theirs[place]]))
+
+
+def test_a_draw_depends_on_its_seed_and_not_on_its_neighbours(endless: Path, opened: list[LlamaCpp]) -> None:
+    watched = [question("Say", temperature=1.0, top_p=0.9, seed=7, sample=sample, max_tokens=6) for sample in range(4)]
+    others = [question(f"Other {n}", temperature=2.0, seed=n, max_tokens=3 + n % 9) for n in range(40)]
+    crowd = provider(endless, opened)
+    first = replies(crowd, [*others[:9], *watched, *others[9:]])[9:13]
+    again = replies(crowd, [*watched, *others])[:4]
+    apart = alone(endless, watched, opened)
+    texts = [reply.text for reply in first]
+    assert texts == [reply.text for reply in again] == [reply.text for reply in apart]
+    assert len(set(texts)) == 4
+
+
+def test_each_request_keeps_its_own_limits(opened: list[LlamaCpp]) -> None:
+    crowd = provider(MODELS / "160k.gguf", opened)
+    prompt = "ISO date: 12 March 2024"
+    whole, short, stopped, shaped = replies(
+        crowd,
+        [
+            question(prompt, max_tokens=20),
+            question(prompt, max_tokens=3),
+            question(prompt, max_tokens=20, extra={"stop": "-"}),
+            question("Order as JSON: Ann orders 2 hats.", max_tokens=60, schema=JSON_SCHEMA),
+        ],
+    )
+    assert (short.text, short.finish_reason, short.tokens.completion) == (whole.text[:3], "length", 3)
+    assert (stopped.text, stopped.finish_reason) == (whole.text.partition("-")[0], "stop")
+    assert shaped.text.lstrip().startswith("{")
+    if shaped.finish_reason == "stop":
+        assert isinstance(json.loads(shaped.text)["qty"], int)
+
+
+def test_a_grammar_holds_the_likeliest_token_as_it_holds_a_draw(opened: list[LlamaCpp]) -> None:
+    requests = [
+        question(f"Order as JSON: Ann orders {n} hats.", schema=JSON_SCHEMA, max_tokens=40, temperature=t, top_p=1.0)
+        for n in range(4)
+        for t in (None, 0.7)
+    ]
+    for reply in replies(provider(MODELS / "0.8m.gguf", opened), requests):
+        assert reply.text.lstrip().startswith("{")
+        assert not set(reply.text) - set(' \n\t{}":,-0123456789qty')
+
+
+def test_an_error_ends_only_its_own_request(endless: Path, opened: list[LlamaCpp]) -> None:
+    crowd = provider(endless, opened)
+    bad_grammar = {"type": "object", "properties": {"a": {"$ref": "#/nowhere"}}}
+    futures = [
+        crowd.submit(question("One", max_tokens=30)),
+        crowd.submit(question("word " * 200, max_tokens=30)),
+        crowd.submit(question("Two", max_tokens=30, schema=bad_grammar)),
+        crowd.submit(question("\ud800", max_tokens=30)),
+        crowd.submit(question("Three", max_tokens=30, extra={"response_format": {"type": "json_object"}})),
+        crowd.submit(question("Four", max_tokens=30)),
+    ]
+    with pytest.raises(TooLongError, match=r"the prompt is \d+ tokens and the context holds 512"):
+        futures[1].result()
+    with pytest.raises(RungError, match="no grammar can be made of the schema"):
+        futures[2].result()
+    with pytest.raises(RungError, match="refused the request"):
+        futures[3].result()
+    assert [futures[n].result().tokens.completion for n in (0, 4, 5)] == [30, 30, 30]
+
+
+def test_a_beginning_that_many_share_is_decoded_once(endless: Path, opened: list[LlamaCpp]) -> None:
+    prefix = "You route tickets. Answer with one word. " * 5
+    requests = [question(f"{prefix}{letter}: go", max_tokens=5) for letter in "abcdefghijklmnopqrst"]
+    together = replies(provider(endless, opened), requests)
+    apart = alone(endless, requests, opened)
+    assert [reply.text for reply in together] == [reply.text for reply in apart]
+    fresh = [(reply.tokens.prompt or 0) - (reply.tokens.cached or 0) for reply in together]
+    assert sorted(fresh)[-1] >= len(prefix)
+    assert sorted(fresh)[-2] < 10
+
+
+def test_seconds_are_those_of_the_request_and_not_of_the_queue(endless: Path, opened: list[LlamaCpp]) -> None:
+    queued = provider(endless, opened, n_parallel=1)
+    started = time.perf_counter()
+    answered = replies(queued, [question(f"Question {n}", max_tokens=50) for n in range(8)])
+    elapsed = time.perf_counter() - started
+    assert all(reply.seconds is not None and reply.seconds > 0 for reply in answered)
+    assert sum(reply.seconds or 0 for reply in answered) <= elapsed
+
+
+def test_a_cancelled_request_frees_its_slot(endless: Path, opened: list[LlamaCpp]) -> None:
+    one = provider(endless, opened, n_parallel=1, n_ctx=100_000)
+    hog = one.submit(question("Never end"))
+    queued = one.submit(question("Short", max_tokens=3))
+    assert not queued.done()
+    time.sleep(0.2)
+    assert hog.cancel()
+    assert queued.result(timeout=60).tokens.completion == 3
+
+
+def test_closing_ends_whoever_still_waits(endless: Path, opened: list[LlamaCpp]) -> None:
+    crowd = provider(endless, opened, n_parallel=2, n_ctx=100_000)
+    waiting = [crowd.submit(question("Never end")) for _ in range(5)]
+    time.sleep(0.2)
+    crowd.close()
+    for future in waiting:
+        with pytest.raises(RungError, match="closed before it had answered"):
+            future.result(timeout=60)
+
+
+def test_requests_come_from_any_thread(endless: Path, opened: list[LlamaCpp]) -> None:
+    crowd = provider(endless, opened)
+    futures: list[Future[Reply]] = []
+
+    def submit(name: int) -> None:
+        futures.extend(crowd.submit(question(f"Thread {name} asks {n}", max_tokens=4)) for n in range(5))
+
+    threads = [threading.Thread(target=submit, args=(name,)) for name in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [future.result().tokens.completion for future in futures] == [4] * 40
+
+
+def test_more_than_fits_the_memory_waits_for_room(
+    endless: Path, opened: list[LlamaCpp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = [question(f"{letter} " * 60, max_tokens=150) for letter in "abcdefghij"]
+    roomy = replies(provider(endless, opened), requests)
+    monkeypatch.setattr(batching, "_budget_bytes", lambda: 0)
+    cramped = replies(provider(endless, opened, n_parallel=8), requests)
+    assert [reply.tokens.completion for reply in cramped] == [150] * 10
+    assert [reply.text[:40] for reply in cramped] == [reply.text[:40] for reply in roomy]
+
+
+def test_a_chat_format_may_ask_several_times_for_one_answer(endless: Path, opened: list[LlamaCpp]) -> None:
+    tool = {"name": "buy", "description": "Buys hats.", "parameters": JSON_SCHEMA}
+    request = question("Buy 2 hats", tools=({"type": "function", "function": tool},), max_tokens=40)
+    chosen = Request(
+        messages=request.messages,
+        tools=request.tools,
+        max_tokens=60,
+        extra={"tool_choice": {"type": "function", "function": {"name": "buy"}}},
+    )
+    for crowd in (provider(endless, opened), provider(endless, opened, chat_format="chatml-function-calling")):
+        reply = crowd.submit(chosen).result()
+        assert reply.tool_calls[0]["function"]["name"] == "buy"
+        assert reply.tool_calls[0]["function"]["arguments"].lstrip().startswith("{")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_ladder_of_models_ends_with_the_memory_of_one(tmp_path: Path, opened: list[LlamaCpp]) -> None:
+    shape = Shape(width=256, layers=4, heads=4, hidden=1024, vocabulary=16000)
+    paths = [write_model(tmp_path / f"{seed}.gguf", shape, seed) for seed in range(5)]
+    held = []
+    for path in paths:
+        rung = provider(path, opened, n_parallel=4)
+        rung.submit(question("Hello", max_tokens=4)).result()
+        held.append(_resident_bytes())
+        rung.close()
+    assert held[-1] - held[0] < paths[0].stat().st_size
+
+
+def _resident_bytes() -> int:
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS:"))
+
+
+@pytest.mark.parametrize(
+    ("context", "slots", "cell", "budget", "expected"),
+    [
+        (512, None, 1024, 2**30, (16, 16 * 512, False)),
+        (512, 3, 1024, 2**30, (3, 3 * 512, False)),
+        (300, 2, 1024, 2**30, (2, 1024, False)),
+        (8192, None, 32 * 1024, 2**30, (16, 32768, True)),
+        (8192, None, 128 * 1024, 2**30, (16, 8192, True)),
+        (8192, 4, 128 * 1024, 2**30, (4, 8192, True)),
+        (512, None, 2**20, 0, (2, 512, True)),
+        (256, None, 2**20, 0, (1, 256, True)),
+        (8192, 1, 2**20, 0, (1, 8192, False)),
+    ],
+)
+def test_slots_share_cells_where_a_full_context_for_each_is_too_much(
+    context: int, slots: int | None, cell: int, budget: int, expected: tuple[int, int, bool]
+) -> None:
+    layout = batching.lay_out(context, slots, cell, budget)
+    assert (layout.slots, layout.cells, layout.unified) == expected
+
+
+@pytest.mark.parametrize(("given", "words"), [(0, "give 1 or more"), (257, "256 is the most")])
+def test_a_number_of_slots_that_cannot_be_is_refused(given: int, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        LlamaCpp(Rung(name="local", provider="llama_cpp", model="x.gguf", options={"n_parallel": given}))

@@ -1,0 +1,97 @@
+"""Writes GGUF models of random weights: they answer nonsense, never end by themselves, and cost what real ones cost."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import gguf
+import numpy as np
+from numpy.typing import NDArray
+
+END_TOKEN = 2
+TEMPLATE = "{% for message in messages %}{{ message.content }}{% endfor %}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """The sizes of a Llama; `hidden` is the width of its feed-forward layers."""
+
+    width: int
+    layers: int
+    heads: int
+    hidden: int
+    vocabulary: int
+    context: int = 512
+
+    @property
+    def parameters(self) -> int:
+        """How many weights a model of this shape has."""
+        layer = 4 * self.width**2 + 3 * self.width * self.hidden + 2 * self.width
+        return 2 * self.vocabulary * self.width + self.layers * layer + self.width
+
+
+TINY = Shape(width=64, layers=2, heads=2, hidden=128, vocabulary=512)
+
+
+def write_model(path: Path, shape: Shape, seed: int = 0) -> Path:
+    """Write a model with weights in blocks of 8 bits; the same seed gives the same file."""
+    writer = gguf.GGUFWriter(str(path), "llama")
+    _add_shape(writer, shape)
+    _add_vocabulary(writer, shape)
+    _add_weights(writer, shape, np.random.default_rng(seed))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def _add_shape(writer: gguf.GGUFWriter, shape: Shape) -> None:
+    writer.add_context_length(shape.context)
+    writer.add_embedding_length(shape.width)
+    writer.add_block_count(shape.layers)
+    writer.add_feed_forward_length(shape.hidden)
+    writer.add_head_count(shape.heads)
+    writer.add_head_count_kv(shape.heads)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_freq_base(10000.0)
+    writer.add_rope_dimension_count(shape.width // shape.heads)
+    writer.add_vocab_size(shape.vocabulary)
+
+
+def _add_vocabulary(writer: gguf.GGUFWriter, shape: Shape) -> None:
+    """Every byte is a token; the others are words that no text has."""
+    words = [f"\u00ab{word}\u00bb" for word in range(shape.vocabulary - 259)]
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *words])
+    writer.add_token_scores([0.0] * shape.vocabulary)
+    writer.add_token_types([2, 3, 3, *[6] * 256, *[1] * len(words)])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(END_TOKEN)
+    writer.add_unk_token_id(0)
+    writer.add_add_space_prefix(False)
+    writer.add_chat_template(TEMPLATE)
+
+
+def _add_weights(writer: gguf.GGUFWriter, shape: Shape, rng: np.random.Generator) -> None:
+    def random(rows: int, columns: int) -> NDArray[np.float32]:
+        return rng.standard_normal((rows, columns), dtype=np.float32) * np.float32(0.02)
+
+    def add(name: str, weights: NDArray[np.float32]) -> None:
+        kind = gguf.GGMLQuantizationType.Q8_0
+        writer.add_tensor(name, gguf.quants.quantize(weights, kind), raw_dtype=kind)
+
+    width, hidden = shape.width, shape.hidden
+    # Rows that are never the likeliest: the end of the answer, and bytes, which need not make a character.
+    output = random(shape.vocabulary, width)
+    output[:259] = 0
+    add("token_embd.weight", random(shape.vocabulary, width))
+    add("output.weight", output)
+    writer.add_tensor("output_norm.weight", np.ones(width, np.float32))
+    for layer in range(shape.layers):
+        for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
+            add(f"blk.{layer}.{name}.weight", random(width, width))
+        for name in ("ffn_gate", "ffn_up"):
+            add(f"blk.{layer}.{name}.weight", random(hidden, width))
+        add(f"blk.{layer}.ffn_down.weight", random(width, hidden))
+        for name in ("attn_norm", "ffn_norm"):
+            writer.add_tensor(f"blk.{layer}.{name}.weight", np.ones(width, np.float32))
