@@ -41,7 +41,7 @@ ORDER: dict[str, Any] = {
 }
 
 
-@pytest.mark.rightsize(task="contact-json", pass_rate=0.9, chosen="0.8m")
+@pytest.mark.rightsize(task="contact-json", pass_rate=0.8, chosen="frontier")
 @cases("contact-json")
 def test_a_contact_is_extracted(model: Model, text: str, expected: dict[str, Any]) -> None:
     answer = model.ask(f"Contact as JSON: {text}")
@@ -49,7 +49,7 @@ def test_a_contact_is_extracted(model: Model, text: str, expected: dict[str, Any
     assert answer.json() == expected
 
 
-@pytest.mark.rightsize(task="order-json", pass_rate=0.8, chosen="0.8m")
+@pytest.mark.rightsize(task="order-json", pass_rate=0.5, chosen="frontier")
 @cases("order-json")
 def test_an_order_is_extracted_with_its_lines(model: Model, text: str, expected: dict[str, Any]) -> None:
     order = model.ask(f"Order as JSON: {text}").json(schema=ORDER)

@@ -9,13 +9,13 @@ from pytest_rightsize import number
 from pytest_rightsize.model import Model
 
 
-@pytest.mark.rightsize(task="sort-unique", pass_rate=0.9, chosen="160k")
+@pytest.mark.rightsize(task="sort-unique", pass_rate=0.6, chosen="160k")
 @cases("sort-unique")
 def test_a_list_is_sorted_without_duplicates(model: Model, text: str, expected: str) -> None:
     assert model.ask(f"Sort, drop duplicates: {text}").split() == expected.split()
 
 
-@pytest.mark.rightsize(task="add", pass_rate=0.55, chosen="0.8m")
+@pytest.mark.rightsize(task="add", pass_rate=0.9, chosen="frontier")
 @cases("add")
 def test_two_numbers_are_added(model: Model, text: str, expected: str) -> None:
     assert model.ask(f"Add: {text}") == number(int(expected))

@@ -129,7 +129,7 @@ class LadderSession:
             if _PARAM in metafunc.fixturenames or definition.get_closest_marker("rightsize"):
                 policy = self._policy(definition)
         except ConfigError as error:
-            pytest.fail(str(error), pytrace=False)
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
         if _PARAM not in metafunc.fixturenames or not self._rungs:
             return
         trials = [(rung.name, sample) for rung in self._rungs for sample in range(policy.samples)]

@@ -13,7 +13,7 @@ from random import Random
 import pytest
 
 from example_suite.models.train.cases import CASES, CASES_PER_TASK, held_out, passes, read_cases, render_cases
-from example_suite.models.train.tasks import TASKS, Task, draw, held_out_cases, split_of
+from example_suite.models.train.tasks import TASKS, Split, Task, draw, held_out_cases, split_of
 from example_suite.models.train.words import HELD_OUT, TRAIN, Words
 from pytest_rightsize.store import read_run
 from pytest_rightsize.verdict import judge
@@ -21,6 +21,7 @@ from pytest_rightsize.verdict import judge
 MODELS = Path(__file__).parents[1] / "example_suite" / "models"
 CARD = json.loads((MODELS / "card.json").read_text(encoding="utf-8"))
 
+SIDES: tuple[Split, Split] = ("train", "held_out")
 each_task = pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
 
 
@@ -48,9 +49,18 @@ def test_training_refuses_the_held_out_side(task: Task) -> None:
     assert {split_of(draw(task, "train", rng).prompt) for _ in range(200)} == {"train"}
 
 
-@pytest.mark.parametrize("field", [field.name for field in fields(Words) if field.name != "made_up"])
+@pytest.mark.parametrize("task", [TASKS["route-ticket"], TASKS["sentiment"]], ids=lambda task: task.name)
+def test_no_combination_is_met_on_both_sides(task: Task) -> None:
+    rng = Random(1)
+    met = {side: {draw(task, side, rng).combination for _ in range(1500)} for side in SIDES}
+    assert not met["train"] & met["held_out"]
+    assert len(met["held_out"]) > 20
+    assert None not in met["train"] | met["held_out"]
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(Words) if field.name not in ("made_up", "fillers")])
 def test_held_out_words_are_not_training_words(field: str) -> None:
-    assert not _flat(getattr(TRAIN, field)) & _flat(getattr(HELD_OUT, field))
+    assert not set(getattr(TRAIN, field)) & set(getattr(HELD_OUT, field))
 
 
 def test_a_word_made_up_for_training_is_never_a_held_out_word() -> None:
@@ -94,24 +104,34 @@ def test_llama_cpp_answers_as_pytorch_did() -> None:
     assert golden_misses() == []
 
 
-def test_the_suite_runs_on_models_in_process_and_behind_a_server(tmp_path: Path) -> None:
+def test_the_ladder_separates_on_models_in_process_and_behind_a_server(tmp_path: Path) -> None:
     pytest.importorskip("llama_cpp")
     results = tmp_path / "run.jsonl"
-    command = [sys.executable, "-m", "pytest", "example_suite", "-k", "multiplied or ticket", "-p", "no:cacheprovider"]
-    options = ["--rightsize-ladder=25k,frontier", "--rightsize-strategy=full", f"--rightsize-results={results}"]
+    command = [sys.executable, "-m", "pytest", "example_suite", "-p", "no:cacheprovider"]
+    options = ["--rightsize-ladder=25k,60k,160k,frontier", f"--rightsize-results={results}"]
     done = subprocess.run([*command, *options], cwd=MODELS.parents[1], capture_output=True, text=True, check=False)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout
     run = read_run(results)
-    assert {trial.outcome for trial in run.trials} == {"passed", "failed"}
+    assert {trial.outcome for trial in run.trials} == {"passed", "failed", "not_run"}
     sources = {(trial.key.rung, answer.tokens.source) for trial in run.trials for answer in trial.answers}
-    assert sources == {("25k", "counted"), ("frontier", "reported")}
-    verdicts = {verdict.task: verdict for verdict in judge(run)}
-    assert verdicts["multiply"].verdict == "unsolved"
-    assert (verdicts["route-ticket"].verdict, verdicts["route-ticket"].smallest) == ("over-sized", "25k")
+    assert sources == {("25k", "counted"), ("60k", "counted"), ("160k", "counted"), ("frontier", "reported")}
+    assert {verdict.task: (verdict.smallest, verdict.verdict) for verdict in judge(run)} == {
+        "route-ticket": ("25k", "over-sized"),
+        "sentiment": ("frontier", "under-sized"),
+        "iso-date": ("160k", "right-sized"),
+        "amount": ("60k", "over-sized"),
+        "phone": ("160k", "right-sized"),
+        "contact-json": (None, "unsolved"),
+        "order-json": ("frontier", "right-sized"),
+        "sort-unique": ("160k", "right-sized"),
+        "add": ("160k", "over-sized"),
+        "word-problem": ("frontier", "right-sized"),
+        "multiply": (None, "unsolved"),
+    }
+    assert any(answer.reasoning for trial in run.trials for answer in trial.answers)
     assert "ticket_model in settings.toml to 25k" in done.stdout
 
 
-def _flat(words: tuple[str, ...] | dict[str, tuple[str, ...]]) -> set[str]:
-    if isinstance(words, tuple):
-        return set(words)
-    return {phrase for phrases in words.values() for phrase in phrases}
+def test_a_larger_model_is_not_always_better() -> None:
+    passed = {model["rung"]: model["held_out"] for model in CARD["models"]}
+    assert passed["frontier"]["sort-unique"]["passed"] < passed["160k"]["sort-unique"]["passed"]

@@ -23,7 +23,7 @@ from .network import CONTEXT_LENGTH, Network, Shape
 from .tasks import TASKS, Case, draw
 
 RUNS = Path(__file__).with_name("runs")
-BATCH_SIZE = 64
+BATCH_SIZE = 32
 MICRO_BATCHES = 4
 COOLDOWN = 0.4
 CHECKPOINT_EVERY = 100
@@ -41,19 +41,11 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "25k": Recipe(shape=Shape(width=32, layers=2, heads=2, hidden=64), steps=4500, muon_rate=0.02, adam_rate=6e-3),
-    "160k": Recipe(shape=Shape(width=64, layers=3, heads=4, hidden=176), steps=4000, muon_rate=0.02, adam_rate=4e-3),
-    "0.8m": Recipe(
-        shape=Shape(width=128, layers=4, heads=4, hidden=352),
-        steps=1900,
-        muon_rate=0.02,
-        adam_rate=3e-3,
-    ),
+    "25k": Recipe(shape=Shape(width=32, layers=2, heads=2, hidden=64), steps=12000, muon_rate=0.012, adam_rate=5e-3),
+    "60k": Recipe(shape=Shape(width=48, layers=2, heads=3, hidden=128), steps=10000, muon_rate=0.01, adam_rate=4e-3),
+    "160k": Recipe(shape=Shape(width=64, layers=3, heads=4, hidden=176), steps=10000, muon_rate=0.008, adam_rate=3e-3),
     "frontier": Recipe(
-        shape=Shape(width=160, layers=5, heads=5, hidden=432),
-        steps=1750,
-        muon_rate=0.02,
-        adam_rate=3e-3,
+        shape=Shape(width=128, layers=4, heads=8, hidden=352), steps=8000, muon_rate=0.004, adam_rate=1.5e-3
     ),
 }
 
@@ -102,7 +94,7 @@ def batch_cases(recipe: Recipe, step: int) -> list[Case]:
 def _micro_batches(cases: list[Case]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Ids, targets and weights, a few rows of similar length at a time; only answers are learnt.
 
-    A case weighs the square root of its answer's length, between one vote a case and one vote a token.
+    Every case weighs the same, whatever the length of its answer.
     """
     rows = [
         (vocabulary.encode_prompt(case.prompt), [*vocabulary.encode(case.expected), vocabulary.END]) for case in cases
@@ -118,7 +110,7 @@ def _micro_batches(cases: list[Case]) -> Iterator[tuple[Tensor, Tensor, Tensor]]
             whole, first = prompt + target, len(prompt) - 1
             ids[row, : len(whole) - 1] = torch.tensor(whole[:-1])
             targets[row, first : len(whole) - 1] = torch.tensor(target)
-            weights[row, first : len(whole) - 1] = len(target) ** -0.5
+            weights[row, first : len(whole) - 1] = 1 / len(target)
         yield ids, targets, weights
 
 

@@ -1,8 +1,9 @@
-"""The vocabulary of the tasks, twice: once for training, once for the held-out cases.
+"""The vocabulary of the tasks: open-ended words twice, for training and for held-out cases, the rest once.
 
-Every field of words of `TRAIN` is disjoint from the same field of `HELD_OUT`, so a name, a city, a product, an
-opinion or a phrasing met in a held-out case was never met in training. In a phrase, `[a|b]` stands for
-one of its alternatives and `{field}` for a word of that field.
+Every field of words of `TRAIN` is disjoint from the same field of `HELD_OUT`, so a name, a city, a product or
+a frame met in a held-out case was never met in training. What a word means cannot be guessed by a model that never
+met it, so tickets and opinions are `SHARED`: there the combination is new (see `tasks.py`). In a phrase, `[a|b]`
+stands for one of its alternatives and `{field}` for a word of that field.
 """
 
 from __future__ import annotations
@@ -20,11 +21,6 @@ class Words:
     domains: tuple[str, ...]
     products: tuple[str, ...]
     services: tuple[str, ...]
-    positive: tuple[str, ...]
-    negative: tuple[str, ...]
-    neutral: tuple[str, ...]
-    opinion_frames: tuple[str, ...]
-    negated_frames: tuple[str, ...]
     openings: tuple[str, ...]
     closings: tuple[str, ...]
     date_frames: tuple[str, ...]
@@ -32,9 +28,21 @@ class Words:
     phone_frames: tuple[str, ...]
     contact_frames: tuple[str, ...]
     order_frames: tuple[str, ...]
-    tickets: dict[str, tuple[str, ...]]
+    fillers: tuple[str, ...] = ()
     made_up: dict[str, float] = field(default_factory=dict)
-    """The share of a field's words that is made up from syllables instead; never a word of `HELD_OUT`."""
+    """The share of a field's words, or of all frames, that is made up instead; never a word of `HELD_OUT`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phrases:
+    """What both sides of the split combine, each in combinations that the other never meets."""
+
+    positive: tuple[str, ...]
+    negative: tuple[str, ...]
+    neutral: tuple[str, ...]
+    opinion_frames: tuple[str, ...]
+    negated_frames: tuple[str, ...]
+    tickets: dict[str, tuple[str, ...]]
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -50,7 +58,20 @@ def _lines(text: str) -> tuple[str, ...]:
 
 
 TRAIN = Words(
-    made_up={"names": 0.5, "surnames": 0.5, "cities": 0.5, "domains": 0.5, "products": 0.5, "services": 0.3},
+    fillers=_words(
+        "the our for from with into upon since until before after says said told wrote asked paid signed sent wants "
+        "needs please note date total number sum name mail call office order item list who when which have has been "
+        "was were will would lives based moved due born ends starts again today soon here there all is are at on by"
+    ),
+    made_up={
+        "names": 0.5,
+        "surnames": 0.5,
+        "cities": 0.5,
+        "domains": 0.5,
+        "products": 0.5,
+        "services": 0.3,
+        "frames": 0.4,
+    },
     names=_words(
         "Alice Bob Carla David Erin Farid Grace Hugo Ingrid Jonas Kira Liam Mona Nils Olga Pedro Quinn Rosa "
         "Sven Tara Umar Vera Wim Yara Zoe Ahmed Bianca Cedric Dina Emil Fatima Goran Hanna Ivan Julia Kenji "
@@ -78,43 +99,6 @@ TRAIN = Words(
     services=_words(
         "service app battery screen delivery support keyboard update manual camera website hotel room food staff "
         "price checkout interface speaker driver course"
-    ),
-    positive=_list(
-        """great, excellent, lovely, superb, fast, reliable, helpful, perfect, delightful, friendly,
-        impressive, satisfying, pleasant, amazing, enjoyable, beautiful, wonderful, brilliant,
-        fantastic, a joy, worth it, very good, flawless, exciting, a success, admirable, charming,
-        comfortable, easy, top"""
-    ),
-    negative=_list(
-        """awful, terrible, slow, broken, useless, rude, late, buggy, painful, disappointing, annoying,
-        frustrating, horrible, poor, confusing, unreliable, a waste, very bad, the worst, faulty,
-        worrying, a failure, dreadful, shabby, uncomfortable, hard to use, unpleasant, a mess, boring,
-        ugly"""
-    ),
-    neutral=_lines(
-        """The {service} opens at [8|9|ten].
-        My {service} is [grey|blue|black].
-        I [got|bought] the {service} on [Monday|Friday].
-        The {service} has [two|three|four] parts.
-        The {service} is on the [left|right|table].
-        There is one {service} in [{city}|the box]."""
-    ),
-    opinion_frames=_lines(
-        """The {service} is {opinion}.
-        I [found|find] the {service} {opinion}.
-        [Today|Again] the {service} was {opinion}!
-        Our {service}: {opinion}.
-        {service} {opinion}, as my [friend|boss] said
-        They said {contrary}, but the {service} is {opinion}.
-        I expected it to be {contrary}. It was {opinion}.
-        Not {contrary} at all, the {service} is {opinion}."""
-    ),
-    negated_frames=_lines(
-        """The {service} is not {contrary}.
-        The {service} was never {contrary}.
-        I would not call the {service} {contrary}.
-        Nobody finds this {service} {contrary}.
-        The {service} is anything but {contrary}."""
     ),
     openings=_lines(
         """Hi,
@@ -170,18 +154,134 @@ TRAIN = Words(
     contact_frames=_lines(
         """{name} {surname}, {age}, {city}, {email}
         {name} {surname} from {city} is {age}. Mail: {email}
-        In {city} lives {name} {surname}, aged {age} ({email}).
-        Write to {email}: {name} {surname} ({age}), {city}.
-        {surname}, {name}; {city}; {age} years; {email}
-        My name is {name} {surname}, I am {age}, from {city}. {email}
-        {age}-year-old {name} {surname}, {email}, moved to {city}."""
+        {name} {surname} ({email}), aged {age}, lives in {city}.
+        {name} {surname} ({age}), {city}. Write to {email}
+        {name} {surname}; {city}; {age} years; {email}
+        {name} {surname}, {email}, {age}, moved to {city}.
+        {name} {surname}, born in {city}, turned {age} today. {email}
+        {name} {surname} has the mail {email}, is {age} and works in {city}."""
     ),
     order_frames=_lines(
         """{name} orders {items}.
-        Hi, {name} here, please send {items}.
-        {items} for {name}
-        {name} [wants|needs|buys] {items}.
-        Please ship {items} to {name}."""
+        {name} here, please send {items}.
+        {name}: {items}
+        {name} [wants|needs|buys|takes] {items}.
+        {name} would like {items}, please.
+        {name} [said|wrote]: send me {items}"""
+    ),
+)
+
+HELD_OUT = Words(
+    names=_words(
+        "Aisha Bruno Clara Dmitri Esther Felix Gwen Hassan Ines Joao Katja Leon Mila Nikolai Olivia Pablo Rania "
+        "Simon Tessa Ulrich Valeria Wolfgang Yasmin Zora Andrea Boris Camila Diego Eva Fiona Gabriel Helga Igor "
+        "Jasper Klara Lorenzo Miriam Noel Zoltán Anaïs"
+    ),
+    surnames=_words(
+        "Taylor Wilson Moore Hoffmann Krause Ferrari Marino Dvorak Wojcik Sokolov Yamada Liu Huang Jung Gupta "
+        "Sharma Rahman Oliveira Ribeiro Moreau Fournier Bakker Olsen Lindqvist Laine Byrne Hughes Scott Adams Baker"
+    ),
+    cities=_words(
+        "London Milan Havana Stockholm Lisbon Kiev Mumbai Osaka Tunis Galway Seville Busan Dakar Austin Brno Graz "
+        "Naples Dallas Zurich Bremen Bristol Tampere"
+    ),
+    domains=_words("globex.com planet.org brief.de vista.fr umbra.io"),
+    products=_words(
+        "sofa desk pencil notebook jumper charger laptop monitor backpack flask napkin bowl vase rug curtain "
+        "shovel saw wrench trolley visor cap brush skirt sandal lantern grill toaster teapot scanner binder"
+    ),
+    services=_words("terminal waiter kitchen headset browser laptop webinar parking invoice trip shop plugin"),
+    openings=_lines(
+        """Good evening,
+        Hi folks,
+        To whom it may concern:
+        {name} writing.
+        Sorry to bother you,
+        Help!
+        As a customer in {city},"""
+    ),
+    closings=_lines(
+        """. Cheers, {name}
+        , kindly assist
+        . Ref {number}
+        , any ideas?
+        , since last week
+        . Please reply soon"""
+    ),
+    date_frames=_lines(
+        """Deadline: {date}
+        She signed it on {date}.
+        Delivered {date}
+        Valid until {date}, says {name}"""
+    ),
+    amount_frames=_lines(
+        """Sum {amount}
+        {name} paid {amount}.
+        A {product} for {amount}
+        Balance: {amount}"""
+    ),
+    phone_frames=_lines(
+        """Phone ({country}): {phone}
+        reach {name} in {country} at {phone}
+        {country} office {phone}"""
+    ),
+    contact_frames=_lines(
+        """{name} {surname} ({city}, {age}) - {email}
+        {name} {surname}, age {age}, based in {city}: {email}
+        {name} {surname} of {city}, who is {age}, uses {email}."""
+    ),
+    order_frames=_lines(
+        """{name} asked for {items}.
+        {name} is ordering {items}.
+        {name}, once more: {items}"""
+    ),
+)
+
+SHARED = Phrases(
+    positive=_list(
+        """great, excellent, lovely, superb, fast, reliable, helpful, perfect, delightful, friendly,
+        impressive, satisfying, pleasant, amazing, enjoyable, beautiful, wonderful, brilliant,
+        fantastic, a joy, worth it, very good, flawless, exciting, a success, admirable, charming,
+        comfortable, easy, top, satisfactory, so helpful, quite excellent, more than great"""
+    ),
+    negative=_list(
+        """awful, terrible, slow, broken, useless, rude, late, buggy, painful, disappointing, annoying,
+        frustrating, horrible, poor, confusing, unreliable, a waste, very bad, the worst, faulty,
+        worrying, a failure, dreadful, shabby, uncomfortable, hard to use, unpleasant, a mess, boring,
+        ugly, horribly slow, poorly made, quite useless, dull"""
+    ),
+    neutral=_lines(
+        """The {service} opens at [8|9|ten].
+        My {service} is [grey|blue|black].
+        I [got|bought] the {service} on [Monday|Friday].
+        The {service} has [two|three|four] parts.
+        The {service} is on the [left|right|table].
+        There is one {service} in [{city}|the box].
+        We have had this {service} since [May|June|July].
+        The {service} weighs [two|five|six] kilos.
+        This {service} [is|was] made in {city}."""
+    ),
+    opinion_frames=_lines(
+        """The {service} is {opinion}.
+        I [found|find] the {service} {opinion}.
+        [Today|Again] the {service} was {opinion}!
+        Our {service}: {opinion}.
+        {service} {opinion}, as my [friend|boss] said
+        They said {contrary}, but the {service} is {opinion}.
+        I expected it to be {contrary}. It was {opinion}.
+        Not {contrary} at all, the {service} is {opinion}.
+        To be honest, the {service} was {opinion}.
+        What a {service}: {opinion}!
+        {name} says: {opinion}.
+        The {service} looked {contrary} at first, but it is {opinion}."""
+    ),
+    negated_frames=_lines(
+        """The {service} is not {contrary}.
+        The {service} was never {contrary}.
+        I would not call the {service} {contrary}.
+        Nobody finds this {service} {contrary}.
+        The {service} is anything but {contrary}.
+        In my view this {service} is really not {contrary}."""
     ),
     tickets={
         "billing": _lines(
@@ -255,149 +355,6 @@ TRAIN = Words(
             do you sell [the|a] {product} in [bulk|{city}]
             we [are|think of] [switching|moving] to your [plan|product]
             when is the {product} back in stock"""
-        ),
-    },
-)
-
-HELD_OUT = Words(
-    names=_words(
-        "Aisha Bruno Clara Dmitri Esther Felix Gwen Hassan Ines Joao Katja Leon Mila Nikolai Olivia Pablo Rania "
-        "Simon Tessa Ulrich Valeria Wolfgang Yasmin Zora Andrea Boris Camila Diego Eva Fiona Gabriel Helga Igor "
-        "Jasper Klara Lorenzo Miriam Noel Zoltán Anaïs"
-    ),
-    surnames=_words(
-        "Taylor Wilson Moore Hoffmann Krause Ferrari Marino Dvorak Wojcik Sokolov Yamada Liu Huang Jung Gupta "
-        "Sharma Rahman Oliveira Ribeiro Moreau Fournier Bakker Olsen Lindqvist Laine Byrne Hughes Scott Adams Baker"
-    ),
-    cities=_words(
-        "London Milan Havana Stockholm Lisbon Kiev Mumbai Osaka Tunis Galway Seville Busan Dakar Austin Brno Graz "
-        "Naples Dallas Zurich Bremen Bristol Tampere"
-    ),
-    domains=_words("globex.com planet.org brief.de vista.fr umbra.io"),
-    products=_words(
-        "sofa desk pencil notebook jumper charger laptop monitor backpack flask napkin bowl vase rug curtain "
-        "shovel saw wrench trolley visor cap brush skirt sandal lantern grill toaster teapot scanner binder"
-    ),
-    services=_words("terminal waiter kitchen headset browser laptop webinar parking invoice trip shop plugin"),
-    positive=_list(
-        """impressed, satisfactory, delighted, reliably good, pleasantly fast, amazed, perfectly fine,
-        beautifully made, wonderfully easy, fantastically good, so helpful, really lovely, quite
-        excellent, more than great"""
-    ),
-    negative=_list(
-        """annoyingly bad, disappointed, frustrated, horribly slow, poorly made, confused, terribly late,
-        wasted, awfully rude, painfully slow, really buggy, quite useless, a real mess, dreadfully dull"""
-    ),
-    neutral=_lines(
-        """We have had this {service} since [May|June].
-        The {service} weighs [two|five] kilos.
-        This {service} is made in {city}.
-        My {service} is [green|white]."""
-    ),
-    opinion_frames=_lines(
-        """To be honest, the {service} was {opinion}.
-        What a {service}: {opinion}!
-        {name} says: {opinion}.
-        The {service} looked {contrary} at first, but it is {opinion}.
-        We all found that {service} {opinion}."""
-    ),
-    negated_frames=_lines(
-        """This {service} is really not {contrary}.
-        In my view the {service} is not {contrary}.
-        My {service} was anything but {contrary}."""
-    ),
-    openings=_lines(
-        """Good evening,
-        Hi folks,
-        To whom it may concern:
-        {name} writing.
-        Sorry to bother you,
-        Help!
-        As a customer in {city},"""
-    ),
-    closings=_lines(
-        """. Cheers, {name}
-        , kindly assist
-        . Ref {number}
-        , any ideas?
-        , since last week
-        . Please reply soon"""
-    ),
-    date_frames=_lines(
-        """Deadline: {date}
-        She signed it on {date}.
-        Delivered {date}
-        Valid until {date}, says {name}"""
-    ),
-    amount_frames=_lines(
-        """Sum {amount}
-        {name} paid {amount}.
-        A {product} for {amount}
-        Balance: {amount}"""
-    ),
-    phone_frames=_lines(
-        """Phone ({country}): {phone}
-        reach {name} in {country} at {phone}
-        {country} office {phone}"""
-    ),
-    contact_frames=_lines(
-        """{name} {surname} ({city}, {age}) - {email}
-        Contact: {email}, {name} {surname}, age {age}, based in {city}
-        {name} {surname} of {city}, who is {age}, uses {email}."""
-    ),
-    order_frames=_lines(
-        """Order from {name}: {items}
-        {name} asked for {items}.
-        Could you post {items} to {name}?"""
-    ),
-    tickets={
-        "billing": _lines(
-            """you [billed|charged] my card [twice|two times]
-            I think the amount on my [invoice|bill] is not right
-            please send [the|a] receipt for my last payment
-            my bank says the payment was declined
-            what is this charge on my [bill|invoice]
-            the fee went up, why"""
-        ),
-        "account": _lines(
-            """the password reset [mail|link] never arrives
-            it says my [login|user name] is wrong
-            I lost my password and cannot log in
-            please close my profile and delete my login
-            my account is locked
-            signing in with the code fails"""
-        ),
-        "shipping": _lines(
-            """my order was sent to an old address
-            the parcel never came to {city}
-            is my {product} still in customs
-            the tracking page says delivered but I have no parcel
-            the courier lost my package
-            delivery of the {product} is late"""
-        ),
-        "returns": _lines(
-            """may I exchange the {product}, it is too large
-            please send a label so I can return the {product}
-            the size of my {product} is wrong, can I swap it
-            I would like to give the {product} back
-            I got a {product} in the wrong colour
-            do you take a {product} back after 14 days"""
-        ),
-        "technical": _lines(
-            """an error shows when I upload a file
-            the app hangs when I open the menu
-            the search page stays blank
-            sync stopped working after the update
-            the save button is missing on the screen
-            my phone freezes when I start the app"""
-        ),
-        "sales": _lines(
-            """could we get a quote for 30 licences
-            is there a discount if we buy 200
-            I would like to see a demo of the business plan
-            what would the plan for a school cost
-            can we have a free trial for our team
-            please call me, we want to buy the large plan"""
         ),
     },
 )
