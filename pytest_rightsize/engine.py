@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-import pytest
+from _pytest.outcomes import Skipped
 
 from pytest_rightsize.errors import RungError
 from pytest_rightsize.providers import Provider
@@ -24,7 +24,7 @@ __all__ = ["Engine", "Suspended", "Ticket"]
 _FAULTS_UNTIL_DOWN = 3
 
 
-class Suspended(pytest.skip.Exception):
+class Suspended(Skipped):
     """The reply is not there yet; the test ends here and starts again when it is.
 
     No Exception, so that a test which catches those lets it pass; one of pytest's outcomes, so that fixtures are
@@ -105,7 +105,7 @@ class Engine:
     def ask(self, rung: str, request: Request, ticket: Ticket) -> Reply:
         """The reply of `rung`; raises RungError or TooLongError, or Suspended while it is not there yet."""
         if ticket.waiting_for is not None:
-            # A `finally:` of a test that is being suspended, or the end of its fixture: nothing is asked on the way out.
+            # The `finally:` of a test that is being suspended, or the end of its fixture: nothing is asked on the way.
             raise Suspended
         asked, remembered = self._asked(rung, request, ticket)
         ticket.position += 1
@@ -124,7 +124,7 @@ class Engine:
             asked = run[ticket.position]
             if asked.request == request:
                 return asked, True
-            self._doubt(ticket, "it asks something else when it starts again (a clock or a random value in its prompt?)")
+            self._doubt(ticket, "it asks something else when it starts again (a clock or a random value in it?)")
             for stale in run[ticket.position :]:
                 stale.future.cancel()
             del run[ticket.position :]

@@ -1,8 +1,8 @@
 """Runs the items of a session, several at once: an item that waits for a reply gives way to the next one.
 
-An attempt is a whole `pytest_runtest_protocol`. What it would tell the terminal, junit and the rest is held back; if the
-item was suspended it is dropped, else it is told in the order of the items, as if each had run once. Fixtures
-of function scope are finished after every attempt, wider ones when nobody needs them any more.
+An attempt is a whole `pytest_runtest_protocol`. What it would tell the terminal, junit and the rest is held back; if
+the item was suspended it is dropped, else it is told in the order of the items, as if each had run once. Fixtures of
+function scope are finished after every attempt, wider ones when nobody needs them any more.
 """
 
 from collections import Counter, deque
@@ -81,7 +81,7 @@ class SessionSource:
         """See `Source`."""
         return self._items.popleft()
 
-    def told(self, item: pytest.Item, tell: Callable[[], None]) -> None:
+    def told(self, item: pytest.Item, tell: Callable[[], None]) -> None:  # noqa: ARG002  # the protocol has it
         """See `Source`."""
         tell()
 
@@ -101,6 +101,7 @@ class WorkerSource:
 
     def listen(self, wake: Callable[[], None]) -> None:
         """See `Source`."""
+
         def heard(command: Any) -> None:
             self._interactor.handle_command(command)
             wake()
@@ -227,9 +228,7 @@ def _shared_params(item: pytest.Item) -> Iterator[tuple[str, int]]:
 class Loop:
     """The items of one session on their way from the first attempt to their reports."""
 
-    def __init__(
-        self, session: pytest.Session, *, trials: Trials, source: Source, room: Callable[[str], int]
-    ) -> None:
+    def __init__(self, session: pytest.Session, *, trials: Trials, source: Source, room: Callable[[str], int]) -> None:
         """`room` tells how many requests may be in flight to a rung."""
         self._session = session
         self._trials = trials
@@ -318,15 +317,17 @@ class Loop:
         if item is None:
             return None
         group = self._trials.group(item)
-        if group is not None and self._suspended:
-            if self._in_flight[group[1]] >= self._room(group[1]) or not self._trials.may_start(group, self._groups):
-                return None
+        if group is not None and self._suspended and not self._has_room(group):
+            return None
         started = _Started(item, group, self._trials.ticket(item))
         if not self._fits(started):
             return None
         self._source.pop()
         self._untold.append(started)
         return started
+
+    def _has_room(self, group: Group) -> bool:
+        return self._in_flight[group[1]] < self._room(group[1]) and self._trials.may_start(group, self._groups)
 
     def _fits(self, started: _Started) -> bool:
         """Whether the item can run without tearing down what a suspended or later item still needs."""

@@ -35,8 +35,8 @@ _OPTIONS: Mapping[str, tuple[str, str]] = {
     "pass-rate": ("R", "the bar for tasks that do not say, from 0 to 1 (default 1.0)"),
     "concurrency": (
         "N",
-        "requests in flight to a rung, at most; 1 starts every test once (default: the rung's max_in_flight, else 8 for "
-        "an endpoint and what fits for a local model)",
+        "requests in flight to a rung; 1 starts every test once (default: the rung's max_in_flight, else 8 for "
+        "an endpoint and twice the slots of a local model)",
     ),
     "results": ("FILE", "write every trial and verdict to FILE as JSON Lines, while the session runs"),
     "gate": ("NAMES", f"which verdicts fail the session: some of {','.join(GATES)}, or none (default: all)"),

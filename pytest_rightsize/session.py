@@ -323,9 +323,10 @@ class LadderSession:
 
     def _room(self, rung: str) -> int:
         """How many requests may be in flight to a rung from this process."""
-        given = [limit for limit in (self._settings.concurrency, self._rung(rung).max_in_flight) if limit is not None]
-        limit: int = min(given, default=getattr(self._providers[rung], "in_flight", _IN_FLIGHT))
-        return max(1, limit // self._workers)
+        limits = (self._settings.concurrency, self._rung(rung).max_in_flight)
+        given = [limit for limit in limits if limit is not None]
+        room: int = min(given) if given else getattr(self._providers[rung], "in_flight", _IN_FLIGHT)
+        return max(1, room // self._workers)
 
     def group(self, item: pytest.Item) -> tuple[str, str] | None:
         """The task and rung of a test that has the fixture `model`."""
@@ -340,23 +341,25 @@ class LadderSession:
     def ticket(self, item: pytest.Item) -> Ticket:
         """The test's questions; it may be suspended unless it or its task cannot bear a second start."""
         if _TICKET not in item.stash:
-            group = self.group(item)
-            runs_once = group is None or inspect.iscoroutinefunction(getattr(item, "obj", None))
             item.stash[_TICKET] = Ticket(
-                may_suspend=self._suspends and not runs_once and self._policies[group[0]].concurrent and self._room(group[1]) > 1,
+                may_suspend=self._suspends and self._may_start_again(item),
                 on_doubt=lambda why: item.warn(
                     RightsizeWarning(f"{item.nodeid} is not suspended any more: {why}. See rightsize(concurrent=False)")
                 ),
             )
         return item.stash[_TICKET]
 
+    def _may_start_again(self, item: pytest.Item) -> bool:
+        group = self.group(item)
+        if group is None or inspect.iscoroutinefunction(getattr(item, "obj", None)):
+            return False
+        return self._policies[group[0]].concurrent and self._room(group[1]) > 1
+
     def may_start(self, group: tuple[str, str], waiting: Mapping[tuple[str, str], int]) -> bool:
         """A trial starts when its task's trials on smaller rungs have ended, and no rung in use loses its memory."""
         task, rung = group
         pending = [place for place, count in waiting.items() if count]
-        if self._rungs and any(
-            task == other and self._place[below] < self._place[rung] for other, below in pending
-        ):
+        if self._rungs and any(task == other and self._place[below] < self._place[rung] for other, below in pending):
             return False
         closing = self._engine.must_close_for(rung)
         return not any(other in closing for _, other in pending)

@@ -199,7 +199,9 @@ def test_function_fixtures_end_with_every_start_and_wider_ones_live_on(gated: py
 
 
 def test_modules_with_fixtures_of_their_own_do_not_overlap_and_others_do(gated: pytest.Pytester) -> None:
-    body = NOTE + """
+    body = (
+        NOTE
+        + """
     @pytest.fixture(scope="module", autouse=True)
     def own():
         note(__name__ + " up"); yield; note(__name__ + " down")
@@ -207,9 +209,13 @@ def test_modules_with_fixtures_of_their_own_do_not_overlap_and_others_do(gated: 
     def test_it(model):
         assert model.ask(__name__) == __name__.upper()
     """
+    )
     gated.makepyfile(test_m1=body, test_m2=body)
     gated.makepyfile(
-        **{f"test_n{number}": f"def test_it(model): assert model.ask('n{number}') == 'N{number}'" for number in range(4)}
+        **{
+            f"test_n{number}": f"def test_it(model): assert model.ask('n{number}') == 'N{number}'"
+            for number in range(4)
+        }
     )
     gated.runpytest().assert_outcomes(passed=6)
     assert starts(gated) == ["test_m1 up", "test_m1 down", "test_m2 up", "test_m2 down"]
@@ -362,7 +368,9 @@ def test_what_catches_exceptions_does_not_swallow_the_suspension(gated: pytest.P
     assert asked(gated).count("finally") == 4
 
 
-@pytest.mark.parametrize(("limit", "most_in_flight"), [("--rightsize-concurrency=1", 1), ("--rightsize-concurrency=3", 3)])
+@pytest.mark.parametrize(
+    ("limit", "most_in_flight"), [("--rightsize-concurrency=1", 1), ("--rightsize-concurrency=3", 3)]
+)
 def test_the_option_bounds_what_is_in_flight(gated: pytest.Pytester, limit: str, most_in_flight: int) -> None:
     gated.makepyfile(
         NOTE

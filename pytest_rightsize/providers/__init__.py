@@ -30,7 +30,8 @@ class Provider(Protocol):
     """One rung's way to its model. Making one is cheap: it reads nothing, imports nothing heavy, and calls nobody.
 
     `options` are the ladder-file keys it understands beyond the common ones, with the types they may have; `required`
-    are those (common ones too) without which it cannot be.
+    are those (common ones too) without which it cannot be. An attribute `in_flight` may say how many requests it takes
+    well at once (8 where there is none); `max_in_flight` of the rung and `--rightsize-concurrency` bound it.
     """
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]]

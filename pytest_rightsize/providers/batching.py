@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Batch", "Completion", "Layout", "Prompt", "Sampling", "lay_out", "open_batch"]
+__all__ = ["MOST_SLOTS", "Batch", "Completion", "Layout", "Prompt", "Sampling", "lay_out", "open_batch"]
 
 # The keys and values of all slots together take at most this, or what one full context takes if that is more.
 _KV_BUDGET_BYTES = 2**30
-_MOST_SLOTS = 16
+MOST_SLOTS = 16
 # llama.cpp rounds the cells of a sequence up to a multiple of this.
 _PAD_CELLS = 256
 # A prefix shorter than this is decoded again: copying and waiting for it cost about as much.
@@ -95,10 +95,10 @@ def lay_out(context_tokens: int, slots: int | None, cell_bytes: int, budget_byte
     """
     one = _padded(context_tokens)
     affordable = max(one, budget_bytes // max(cell_bytes, 1) // _PAD_CELLS * _PAD_CELLS)
-    wanted = slots or _MOST_SLOTS
+    wanted = slots or MOST_SLOTS
     if wanted * one <= affordable:
         return Layout(slots=wanted, cells=wanted * one, unified=False)
-    return Layout(slots=slots or min(_MOST_SLOTS, affordable // _PAD_CELLS), cells=affordable, unified=True)
+    return Layout(slots=slots or min(MOST_SLOTS, affordable // _PAD_CELLS), cells=affordable, unified=True)
 
 
 def open_batch(native: Any, *, context_tokens: int, batch_tokens: int, slots: int | None) -> "Batch":

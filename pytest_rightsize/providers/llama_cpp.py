@@ -97,6 +97,13 @@ class LlamaCpp:
         self._worker: _Worker | None = None
 
     @property
+    def in_flight(self) -> int:
+        """Twice the slots, so that a slot that gets free finds a request waiting."""
+        from pytest_rightsize.providers.batching import MOST_SLOTS
+
+        return 2 * int(self._rung.options.get("n_parallel", MOST_SLOTS))
+
+    @property
     def leaves_machine(self) -> bool:
         """Never: the model runs in this process."""
         return False
