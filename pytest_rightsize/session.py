@@ -58,7 +58,7 @@ class LadderSession:
         """Read what the user asked for; raises ConfigError before any model is called."""
         self._settings = Settings.from_config(config)
         self._is_worker = hasattr(config, "workerinput")
-        self._workers = getattr(config, "workerinput", {}).get("workercount", 1)
+        self._workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
         self._collect_only = bool(config.getoption("collectonly", False))
         self._classes = load_providers(config.hook.pytest_rightsize_providers())
         self._ladder = self._read_ladder()
