@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model.py": {"records", "errors", "matchers", "jsonschema"},
     "grading.py": {"records", "errors", "model"},
     "flight.py": set(),
-    "engine.py": {"records", "errors", "providers", "pytest"},
+    "engine.py": {"records", "errors", "providers", "_pytest"},
     "loop.py": {"engine", "pytest", "_pytest", "pluggy"},
     "store.py": {"records", "errors"},
     "hookspecs.py": {"providers", "pluggy"},
