@@ -65,7 +65,7 @@ def alone(model: Path, requests: Sequence[Request], opened: list[LlamaCpp], **op
     return [one.submit(request).result() for request in requests]
 
 
-@pytest.mark.parametrize("name", ["25k", "160k", "0.8m"])
+@pytest.mark.parametrize("name", ["25k", "60k", "160k", "frontier"])
 def test_greedy_answers_are_those_of_one_at_a_time(name: str, opened: list[LlamaCpp]) -> None:
     path = MODELS / f"{name}.gguf"
     together = replies(provider(path, opened), [question(prompt, max_tokens=160) for prompt in PROMPTS])
@@ -146,7 +146,7 @@ def test_a_grammar_holds_the_likeliest_token_as_it_holds_a_draw(opened: list[Lla
         for n in range(4)
         for t in (None, 0.7)
     ]
-    for reply in replies(provider(MODELS / "0.8m.gguf", opened), requests):
+    for reply in replies(provider(MODELS / "frontier.gguf", opened), requests):
         assert reply.text.lstrip().startswith("{")
         assert not set(reply.text) - set(' \n\t{}":,-0123456789qty')
 
