@@ -24,8 +24,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "catalogue.py": {"records"},
     "ladder.py": {"catalogue", "records", "errors", "providers", "yaml"},
     "matchers.py": {"rapidfuzz", "jsonschema"},
-    "statistics.py": {"records"},
-    "schedule.py": {"records"},
+    "statistics/__init__.py": {"statistics"},
+    "statistics/rates.py": {"records", "scipy"},
+    "statistics/pairs.py": {"records", "scipy"},
+    "statistics/ratios.py": {"records", "scipy"},
+    "statistics/planning.py": {"scipy"},
+    "schedule.py": {"records", "statistics"},
+    "comparison.py": {"records", "statistics"},
     "verdict.py": {"records", "statistics"},
     "model.py": {"records", "errors", "matchers", "jsonschema"},
     "grading.py": {"records", "errors", "model"},
@@ -43,7 +48,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "providers/replay.py": {"records", "errors", "providers", "pluggy", "rapidfuzz"},
 }
 MAY_IMPORT_ALL = {"plugin.py", "session.py"}
-PURE = ["records.py", "errors.py", "statistics.py", "verdict.py", "schedule.py", "matchers.py", "grading.py"]
+PURE = [
+    "records.py",
+    "errors.py",
+    *(file for file in FILES if file.startswith("statistics/")),
+    "verdict.py",
+    "schedule.py",
+    "comparison.py",
+    "matchers.py",
+    "grading.py",
+]
 HEAVY = {"llama_cpp", "openai", "scipy", "pynvml", "jinja2", "huggingface_hub", "jsonschema", "rapidfuzz", "yaml"}
 IMPURE = {"os", "time", "datetime", "random", "socket", "subprocess", "pathlib", "tempfile", "urllib", "io", "secrets"}
 
