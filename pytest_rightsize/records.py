@@ -258,7 +258,7 @@ class Policy:
     """The bar of one task, settled from marker, ladder file and options.
 
     `chosen` is the rung the application uses today, `chosen_from` says where that was read, for the reader who has
-    to change it.
+    to change it. `confidence` is how surely the bar must be reached; None asks for the observed rate only.
     """
 
     task: str
@@ -269,6 +269,7 @@ class Policy:
     private: bool = False
     max_tokens: int | None = None
     concurrent: bool = True
+    confidence: float | None = None
 
     def to_dict(self) -> dict[str, Json]:
         """The policy as plain data, for the way from a worker process."""
