@@ -111,7 +111,7 @@ def _curtail(marks: str, pass_rate: float, confidence: float | None) -> str:
 TABLES = (
     st.integers(1, 6)
     .flatmap(lambda cases: st.lists(st.text(alphabet="10", min_size=cases, max_size=cases), min_size=1, max_size=7))
-    .map(lambda marks: {name: text for name, text in zip("abmdefg", marks, strict=False)})
+    .map(lambda marks: dict(zip("abmdefg", marks, strict=False)))
 )
 FAULTY = st.lists(st.sampled_from(["1", "0", "E"]), min_size=1, max_size=7).map(
     lambda marks: dict(zip("abmdefg", marks, strict=False))
@@ -124,7 +124,7 @@ def test_every_strategy_names_the_same_smallest(table: dict[str, str], confidenc
     full, all_rungs, _ = search(table, "full", confidence=confidence)
     assert sorted(all_rungs) == sorted(table)
     for strategy in ("climb", "bisect"):
-        verdict, asked, _ = search(table, strategy, confidence=confidence)  # type: ignore[arg-type]  # a Literal from a tuple
+        verdict, asked, _ = search(table, strategy, confidence=confidence)
         assert (verdict.smallest, verdict.verdict) == (full.smallest, full.verdict)
         assert len(asked) == len(set(asked)) <= len(table)
 

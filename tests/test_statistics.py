@@ -132,6 +132,7 @@ def test_clopper_pearson_as_published(
     ):
         assert interval is not None
         assert (interval.low, interval.high) == six_digits(expected)
+    assert interval is not None
     peer = scipy_stats.binomtest(passed, trials).proportion_ci(0.95)
     assert (interval.low, interval.high) == pytest.approx((peer.low, peer.high), abs=1e-12)
 

@@ -1,7 +1,7 @@
 """Observed coverage of the bounds, as JSON: `python -m tests.benchmarks.bench_coverage [DRAWS]`, 10,000 by default.
 
-`lower` and `upper` are the shares of draws whose one-sided 95 % bound holds the true rate, `wrong_passes` the share that
-claims "passes" at a true rate equal to the bar. With samples, cases differ: their rates are drawn from a beta
+`lower` and `upper` are the shares of draws whose one-sided 95 % bound holds the true rate, `wrong_passes` the share
+that claims "passes" at a true rate equal to the bar. With samples, cases differ: their rates are drawn from a beta
 distribution of that mean and of concentration 2.
 """
 
