@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -145,3 +146,12 @@ def test_each_dependency_says_why_it_is_there() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     for requirement in tomllib.loads(text)["project"]["dependencies"]:
         assert re.search(rf'"{re.escape(requirement)}",\s+# \w', text), requirement
+
+
+def test_a_bar_without_confidence_loads_no_scipy() -> None:
+    program = (
+        "import sys; from pytest_rightsize.statistics import settled, stand; "
+        "stand({'a': [True]}, pass_rate=0.9, planned=1); settled({'a': [True]}, {'b': 1}, pass_rate=0.9); "
+        "assert 'scipy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
