@@ -12,9 +12,15 @@ from typing import Any, Literal
 __all__ = [
     "AnswerRecord",
     "ChosenSource",
+    "Comparison",
+    "Difference",
+    "Interval",
     "Ladder",
+    "NonInferiority",
+    "Paired",
     "Policy",
     "Price",
+    "Ratio",
     "Reply",
     "Request",
     "Run",
@@ -252,7 +258,7 @@ class Policy:
     """The bar of one task, settled from marker, ladder file and options.
 
     `chosen` is the rung the application uses today, `chosen_from` says where that was read, for the reader who has
-    to change it.
+    to change it. `confidence` is how surely the bar must be reached; None asks for the observed rate only.
     """
 
     task: str
@@ -263,6 +269,7 @@ class Policy:
     private: bool = False
     max_tokens: int | None = None
     concurrent: bool = True
+    confidence: float | None = None
 
     def to_dict(self) -> dict[str, Json]:
         """The policy as plain data, for the way from a worker process."""
@@ -273,7 +280,8 @@ class Policy:
 class Standing:
     """How a rung stands in a task: `passed` of `trials` trials, and whether that reaches the bar.
 
-    `rate` is the mean over cases of each case's mean, or None if nothing was tried.
+    `rate` is the mean over cases of each case's mean, or None if nothing was tried. `low` and `high` are its one-sided
+    bounds at the confidence that was asked for, None where none was.
     """
 
     state: State
@@ -281,6 +289,8 @@ class Standing:
     trials: int = 0
     rate: float | None = None
     reason: str | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -315,3 +325,95 @@ class Run:
     planned: Mapping[tuple[str, str], int] = field(default_factory=dict)
     strategy: Strategy = "climb"
     interrupted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """Where a rate may lie: fractions of 1. With `one_sided`, each end by itself is a bound at `confidence`."""
+
+    low: float
+    high: float
+    confidence: float = 0.95
+    one_sided: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A's pass rate minus B's on the same cases, with its 95 % interval and its 90 % one; fractions of 1."""
+
+    value: float
+    low: float
+    high: float
+    low90: float
+    high90: float
+    method: Literal["tango", "paired t"] = "tango"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NonInferiority:
+    """Whether A is shown to be worse than B by less than `margin`; `p` is adjusted where several were asked at once."""
+
+    margin: float
+    holds: bool
+    p: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paired:
+    """Rungs `a` and `b` on the `n` cases that both answered.
+
+    `only_a` counts the cases on which A passed more of its samples than B. `mcnemar_p` is exact and two-sided, None
+    where a case has several samples. `unpaired` counts the cases that only one of the two answered.
+    """
+
+    a: str
+    b: str
+    n: int
+    rate_a: float
+    rate_b: float
+    interval_a: Interval
+    interval_b: Interval
+    only_a: int
+    only_b: int
+    mcnemar_p: float | None
+    difference: Difference
+    non_inferior: NonInferiority
+    only_a_cases: tuple[str, ...] = ()
+    only_b_cases: tuple[str, ...] = ()
+    unpaired: int = 0
+
+    def to_dict(self) -> dict[str, Json]:
+        """The pair as JSON data."""
+        return asdict(self) | {"only_a_cases": list(self.only_a_cases), "only_b_cases": list(self.only_b_cases)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two rungs compared on each task and on all cases together; `answer` says it in a sentence."""
+
+    tasks: Mapping[str, Paired]
+    overall: Paired | None
+    answer: str
+
+    def to_dict(self) -> dict[str, Json]:
+        """The comparison as JSON data."""
+        return {
+            "tasks": {task: paired.to_dict() for task, paired in self.tasks.items()},
+            "overall": self.overall.to_dict() if self.overall else None,
+            "answer": self.answer,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ratio:
+    """A geometric mean ratio of `n` pairs with its interval; the ends are None for a single pair."""
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+
+    @property
+    def tie(self) -> bool:
+        """Whether the interval covers 1, or there is none."""
+        return self.low is None or self.high is None or self.low <= 1 <= self.high

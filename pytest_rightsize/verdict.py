@@ -1,10 +1,11 @@
 """From a run to its verdicts and the gate: pure, so that a results file is judged as the session was."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from pytest_rightsize.records import Policy, Run, Rung, Standing, Trial, Verdict, VerdictName
-from pytest_rightsize.statistics import stand
+from pytest_rightsize.records import Policy, Run, Rung, Standing, State, Trial, Verdict, VerdictName
+from pytest_rightsize.statistics import settled, stand
 
 __all__ = ["GATES", "failed_gates", "judge", "standings"]
 
@@ -43,10 +44,28 @@ def _standing(policy: Policy, trials: Sequence[Trial], planned: int) -> Standing
         if trial.outcome in ("passed", "failed"):
             cases[trial.key.case].append(trial.outcome == "passed")
     excused = sum(trial.reason in ("skipped", "xfail") for trial in idle)
-    standing = stand(cases, pass_rate=policy.pass_rate, planned=planned - excused, faults=len(faults))
+    standing = stand(
+        cases,
+        pass_rate=policy.pass_rate,
+        planned=planned - excused,
+        faults=len(faults),
+        confidence=policy.confidence,
+    )
+    if standing.state == "undecided" and not faults and (state := _curtailed(policy, cases, idle, planned - excused)):
+        return replace(standing, state=state, reason=None)
     if standing.state == "not_run" and idle:
         return Standing(state="not_run", reason=idle[0].reason)
     return standing
+
+
+def _curtailed(
+    policy: Policy, cases: Mapping[str, Sequence[bool]], idle: Iterable[Trial], planned: int
+) -> State | None:
+    """The state of a rung whose trials were stopped because the rest could not change it, or None if they could."""
+    remaining = Counter(trial.key.case for trial in idle if trial.reason == "curtailed")
+    if not remaining or sum(map(len, cases.values())) + remaining.total() < planned:
+        return None
+    return settled(cases, remaining, pass_rate=policy.pass_rate, confidence=policy.confidence)
 
 
 def _judge_task(policy: Policy, trials: Sequence[Trial], run: Run) -> Verdict:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -24,8 +25,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "catalogue.py": {"records"},
     "ladder.py": {"catalogue", "records", "errors", "providers", "yaml"},
     "matchers.py": {"rapidfuzz", "jsonschema"},
-    "statistics.py": {"records"},
-    "schedule.py": {"records"},
+    "statistics/__init__.py": {"statistics"},
+    "statistics/rates.py": {"records", "scipy"},
+    "statistics/pairs.py": {"records", "scipy"},
+    "statistics/ratios.py": {"records", "scipy"},
+    "statistics/planning.py": {"scipy"},
+    "schedule.py": {"records", "statistics"},
+    "comparison.py": {"records", "statistics"},
     "verdict.py": {"records", "statistics"},
     "model.py": {"records", "errors", "matchers", "jsonschema"},
     "grading.py": {"records", "errors", "model"},
@@ -48,7 +54,14 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 MAY_IMPORT_ALL = {"plugin.py", "session.py"}
 PURE = [
-    *("records.py", "errors.py", "statistics.py", "verdict.py", "schedule.py", "matchers.py", "grading.py"),
+    "records.py",
+    "errors.py",
+    *(file for file in FILES if file.startswith("statistics/")),
+    "verdict.py",
+    "schedule.py",
+    "comparison.py",
+    "matchers.py",
+    "grading.py",
     "flight.py",
 ]
 HEAVY = {"llama_cpp", "openai", "scipy", "pynvml", "jinja2", "huggingface_hub", "jsonschema", "rapidfuzz", "yaml"}
@@ -138,3 +151,12 @@ def test_each_dependency_says_why_it_is_there() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     for requirement in tomllib.loads(text)["project"]["dependencies"]:
         assert re.search(rf'"{re.escape(requirement)}",\s+# \w', text), requirement
+
+
+def test_a_bar_without_confidence_loads_no_scipy() -> None:
+    program = (
+        "import sys; from pytest_rightsize.statistics import settled, stand; "
+        "stand({'a': [True]}, pass_rate=0.9, planned=1); settled({'a': [True]}, {'b': 1}, pass_rate=0.9); "
+        "assert 'scipy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

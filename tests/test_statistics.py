@@ -1,10 +1,29 @@
-"""The pass rate of a rung and how it stands."""
+"""The pass rate of a rung and how it stands, two rungs on the same cases, ratios and planning."""
+
+from functools import partial
+from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pytest_rightsize.statistics import stand
+from pytest_rightsize.statistics import (
+    cases_needed,
+    clopper_pearson,
+    difference,
+    effective_trials,
+    geometric_mean_ratio,
+    holm,
+    mcnemar,
+    more_trials,
+    non_inferiority_p,
+    pass_rate_interval,
+    passes_needed,
+    power,
+    settled,
+    stand,
+    tango_interval,
+)
 
 
 def cases(*samples: str) -> dict[str, list[bool]]:
@@ -83,3 +102,212 @@ def test_one_more_pass_never_harms(results: list[list[bool]], bar: float) -> Non
 def enumerate_names(results: list[list[bool]]) -> list[tuple[str, list[bool]]]:
     """Names for cases."""
     return [(f"case{number}", samples) for number, samples in enumerate(results)]
+
+
+six_digits = partial(pytest.approx, rel=5e-6, abs=5e-7)
+
+KORN_GRAUBARD = cases("111", "111", "101", "000", "111", "110", "111", "011", "111", "111")
+
+
+@pytest.mark.parametrize(
+    ("passed", "trials", "one_sided", "two_sided"),
+    [
+        (10, 10, (0.741134, 1), (0.691503, 1)),
+        (20, 20, (0.860892, 1), (0.831567, 1)),
+        (29, 29, (0.901855, 1), (0.880555, 1)),
+        (59, 59, (0.950492, 1), (0.939391, 1)),
+        (27, 30, (0.761402, 0.972184), (0.734712, 0.978883)),
+        (45, 50, (0.801167, 0.959763), (0.781865, 0.966725)),
+        (97, 100, (0.924289, 0.991774), (0.914824, 0.993770)),
+        (0, 10, (0, 0.258866), (0, 0.308497)),
+    ],
+)
+def test_clopper_pearson_as_published(
+    passed: int, trials: int, one_sided: tuple[float, float], two_sided: tuple[float, float]
+) -> None:
+    scipy_stats = pytest.importorskip("scipy.stats")
+    for interval, expected in (
+        (clopper_pearson(passed, trials, one_sided=True), one_sided),
+        (clopper_pearson(passed, trials), two_sided),
+    ):
+        assert interval is not None
+        assert (interval.low, interval.high) == six_digits(expected)
+    assert interval is not None
+    peer = scipy_stats.binomtest(passed, trials).proportion_ci(0.95)
+    assert (interval.low, interval.high) == pytest.approx((peer.low, peer.high), abs=1e-12)
+
+
+def test_korn_graubard_as_published() -> None:
+    assert effective_trials(KORN_GRAUBARD) == six_digits(12.611430)
+    two_sided = pass_rate_interval(KORN_GRAUBARD)
+    one_sided = pass_rate_interval(KORN_GRAUBARD, one_sided=True)
+    assert two_sided is not None
+    assert one_sided is not None
+    assert (two_sided.low, two_sided.high) == six_digits((0.488813, 0.964784))
+    assert one_sided.low == six_digits(0.533389)
+
+
+def test_cases_without_variance_are_worth_one_trial_each() -> None:
+    assert effective_trials(cases("111", "111", "111")) == 3
+    assert effective_trials(cases("10", "10", "01")) == 3
+    assert effective_trials(cases("110")) == 1
+
+
+def test_no_trials_have_no_interval() -> None:
+    assert clopper_pearson(0, 0) is None
+    assert pass_rate_interval({}) is None
+
+
+@pytest.mark.parametrize(("bar", "trials"), [(0.80, 14), (0.90, 29), (0.95, 59), (0.99, 299)])
+def test_the_number_that_proves_a_bar(bar: float, trials: int) -> None:
+    assert more_trials(cases("1"), pass_rate=bar) == trials - 1
+    assert more_trials(cases(*["1"] * trials), pass_rate=bar) == 0
+
+
+@pytest.mark.parametrize("bar", [0.9, 0.95, 1.0])
+def test_no_number_proves_a_bar_that_the_rate_is_not_above(bar: float) -> None:
+    assert more_trials(cases(*["1"] * 9, "0"), pass_rate=bar) is None
+
+
+@pytest.mark.parametrize(
+    ("passes", "fails", "bar", "state", "reason"),
+    [
+        (29, 0, 0.9, "passes", None),
+        (28, 0, 0.9, "undecided", "needs about 1 more trials to show 0.9 at this rate"),
+        (27, 3, 0.95, "undecided", "no number of trials would show 0.95 at this rate"),
+        (27, 3, 0.98, "fails", None),
+        (3, 1, 1.0, "fails", None),
+        (0, 4, 0.0, "passes", None),
+    ],
+)
+def test_three_states_with_a_confidence(passes: int, fails: int, bar: float, state: str, reason: str | None) -> None:
+    given_cases = cases(*["1"] * passes, *["0"] * fails)
+    standing = stand(given_cases, pass_rate=bar, planned=passes + fails, confidence=0.95)
+    assert (standing.state, standing.reason) == (state, reason)
+    assert standing.low is not None
+    assert standing.high is not None
+
+
+@given(passed=st.integers(0, 60), more=st.integers(1, 60), confidence=st.sampled_from([0.8, 0.9, 0.95, 0.99]))
+def test_bounds_rise_with_passes_are_symmetric_and_stay_in_range(passed: int, more: int, confidence: float) -> None:
+    trials = passed + more
+    here = clopper_pearson(passed, trials, confidence=confidence)
+    above = clopper_pearson(passed + 1, trials, confidence=confidence)
+    mirrored = clopper_pearson(more, trials, confidence=confidence)
+    assert here is not None
+    assert above is not None
+    assert mirrored is not None
+    assert 0 <= here.low <= passed / trials <= here.high <= 1
+    assert here.low < above.low
+    assert here.high < above.high
+    assert (mirrored.low, mirrored.high) == pytest.approx((1 - here.high, 1 - here.low), abs=1e-9)
+
+
+@given(st.data())
+def test_what_is_settled_no_outcome_changes(data: st.DataObject) -> None:
+    """Against every outcome of what remains, with equal and unequal samples a case."""
+    sizes = data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=5))
+    so_far = {
+        str(place): data.draw(st.lists(st.booleans(), min_size=0, max_size=size)) for place, size in enumerate(sizes)
+    }
+    remaining = {name: size - len(so_far[name]) for name, size in zip(so_far, sizes, strict=True)}
+    left = sum(remaining.values())
+    assume(left <= 8)
+    bar = data.draw(st.sampled_from([0.1, 0.3, 0.5, 0.8, 0.9, 1.0]))
+    confidence = data.draw(st.sampled_from([None, 0.6, 0.8, 0.95]))
+    early = settled(so_far, remaining, pass_rate=bar, confidence=confidence)
+    states = set()
+    for marks in product([True, False], repeat=left):
+        rest = iter(marks)
+        whole = {name: [*so_far[name], *(next(rest) for _ in range(remaining[name]))] for name in so_far}
+        states.add(stand(whole, pass_rate=bar, planned=sum(sizes), confidence=confidence).state)
+    if early is not None:
+        assert states == {early}
+    elif confidence is None or set(sizes) == {1}:
+        assert len(states) > 1  # here it is found at once
+
+
+@pytest.mark.parametrize(
+    ("only_a", "only_b", "n", "p", "wide", "narrow"),
+    [
+        (37, 233, 800, 6.2495e-36, (-0.281773, -0.208649), (-0.275821, -0.214483)),
+        (41, 111, 800, 1.21622e-08, (-0.117783, -0.058198), (-0.112803, -0.062897)),
+        (44, 81, 1319, 0.00119250, (-0.045088, -0.011615), (-0.042264, -0.014267)),
+        (19, 42, 1319, 0.00444402, (-0.029747, -0.006022), (-0.027641, -0.007876)),
+    ],
+)
+def test_pairs_as_published(
+    only_a: int, only_b: int, n: int, p: float, wide: tuple[float, float], narrow: tuple[float, float]
+) -> None:
+    scipy_stats = pytest.importorskip("scipy.stats")
+    assert mcnemar(only_a, only_b) == six_digits(p, abs=0)
+    for side, alternative in (("two-sided", "two-sided"), ("a worse", "less"), ("a better", "greater")):
+        peer = scipy_stats.binomtest(only_a, only_a + only_b, alternative=alternative).pvalue
+        assert mcnemar(only_a, only_b, alternative=side) == pytest.approx(peer, rel=1e-9)  # type: ignore[arg-type]  # a Literal from a tuple
+    for confidence, expected in ((0.95, wide), (0.9, narrow)):
+        interval = tango_interval(only_a, only_b, n, confidence=confidence)
+        assert (interval.low, interval.high) == pytest.approx(expected, abs=6e-7)
+
+
+@given(only_a=st.integers(0, 30), only_b=st.integers(0, 30), same=st.integers(0, 30), margin=st.floats(0.001, 0.5))
+def test_non_inferiority_is_the_lower_end_of_the_90_percent_interval(
+    only_a: int, only_b: int, same: int, margin: float
+) -> None:
+    assume(only_a + only_b + same > 0)
+    a = cases(*["1"] * only_a, *["0"] * only_b, *["1"] * same)
+    b = cases(*["0"] * only_a, *["1"] * only_b, *["1"] * same)
+    delta = difference(a, b)
+    assume(abs(delta.low90 + margin) > 1e-9)
+    assert (non_inferiority_p(a, b, margin=margin) < 0.05) == (delta.low90 > -margin)
+    mirrored = difference(b, a)
+    assert (mirrored.low, mirrored.high) == pytest.approx((-delta.high, -delta.low), abs=1e-9)
+    assert -1 <= delta.low <= delta.low90 <= delta.value <= delta.high90 <= delta.high <= 1
+
+
+def test_several_samples_are_compared_by_case() -> None:
+    scipy_stats = pytest.importorskip("scipy.stats")
+    other = cases("110", "111", "000", "000", "101", "110", "011", "011", "111", "100")
+    delta = difference(KORN_GRAUBARD, other)
+    means = [[sum(samples) / 3 for samples in side.values()] for side in (KORN_GRAUBARD, other)]
+    peer = scipy_stats.ttest_rel(*means).confidence_interval(0.95)
+    assert delta.method == "paired t"
+    assert (delta.low, delta.high) == pytest.approx((peer.low, peer.high), abs=1e-9)
+
+
+def test_samples_that_never_differ_still_leave_an_interval() -> None:
+    delta = difference(cases("11", "11", "11"), cases("11", "11", "11"))
+    assert delta.method == "tango"
+    assert delta.low90 < -0.3
+
+
+def test_holm() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_geometric_mean_ratio() -> None:
+    ratio = geometric_mean_ratio([(2, 1), (4, 1), (8, 1)])
+    assert ratio is not None
+    assert ratio.value == pytest.approx(4)
+    assert (ratio.low, ratio.high) == pytest.approx((0.7149, 22.3800), abs=1e-4)  # 4 exp(-+ 4.302653 ln 2 / sqrt 3)
+    assert ratio.tie
+    single = geometric_mean_ratio([(2, 1)])
+    assert single is not None
+    assert single.tie
+    assert geometric_mean_ratio([]) is None
+    with pytest.raises(ValueError, match="a ratio needs amounts above 0, got 0 and 1"):
+        geometric_mean_ratio([(0, 1)])
+
+
+def test_planning() -> None:
+    scipy_stats = pytest.importorskip("scipy.stats")
+    assert passes_needed(29, pass_rate=0.9) == 29
+    assert passes_needed(28, pass_rate=0.9) is None
+    needed = passes_needed(100, pass_rate=0.8)
+    assert needed == 87
+    assert power(100, true_rate=0.9, pass_rate=0.8) == pytest.approx(scipy_stats.binom.sf(86, 100, 0.9))
+    enough = cases_needed(true_rate=0.9, pass_rate=0.8)
+    assert enough is not None
+    assert power(enough, true_rate=0.9, pass_rate=0.8) >= 0.8 > power(enough - 1, true_rate=0.9, pass_rate=0.8)
+    assert cases_needed(true_rate=0.8, pass_rate=0.8) is None

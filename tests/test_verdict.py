@@ -103,3 +103,19 @@ def test_smallest_really_passes_and_nothing_below_is_open(data: st.DataObject) -
 def test_gate(gates: list[str], failed: list[str]) -> None:
     verdicts = judge(make_run({"a": {"s": "1111", "l": "----"}, "b": {"s": "0000", "l": "0000"}}, chosen="l"))
     assert [f"{gate}: {verdict.task}" for gate, verdict in failed_gates(verdicts, gates)] == failed
+
+
+def test_a_confidence_leaves_few_cases_undecided_and_says_what_it_needs() -> None:
+    run = make_run({"t": {"s": "1" * 10}}, chosen="s")
+    run = replace(run, policies={"t": replace(run.policies["t"], pass_rate=0.9, confidence=0.95)})
+    (verdict,) = judge(run)
+    assert verdict.verdict == "undecided"
+    assert verdict.notes == ("s: needs about 19 more trials to show 0.9 at this rate",)
+
+
+@pytest.mark.parametrize(("marks", "verdict"), [("00--", "under-sized"), ("11--", "undecided")])
+def test_curtailed_trials_are_judged_only_where_they_change_nothing(marks: str, verdict: str) -> None:
+    run = make_run({"t": {"s": marks, "m": "1111"}}, chosen="s")
+    run = replace(run, trials=[replace(t, reason="curtailed") if t.outcome == "not_run" else t for t in run.trials])
+    (found,) = judge(run)
+    assert found.verdict == verdict
