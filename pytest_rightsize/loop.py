@@ -235,7 +235,7 @@ class Loop:
         self._source = source
         self._room = room
         self._setup = _KeepingSetupState(self)
-        self._relays: dict[int, _Relay] = {}
+        self._common_relay = _Relay(session.config.hook, self)
         self._current: _Started | None = None
         self._last_ended: pytest.Item | None = None
         self._untold: deque[_Started] = deque()
@@ -273,7 +273,8 @@ class Loop:
                 session._setupstate = original
 
     def _relay(self, relay: pluggy.HookRelay) -> _Relay:
-        return self._relays.setdefault(id(relay), _Relay(relay, self))
+        # pytest makes a new one at each call where a conftest.py elsewhere has no say; those must not be kept.
+        return self._common_relay if relay is self._session.config.hook else _Relay(relay, self)
 
     def _next(self) -> _Started | None:
         """What to attempt now: a new item if there is room, or one whose reply has come; None at the end."""

@@ -63,7 +63,10 @@ def model(request: pytest.FixtureRequest, _rightsize_trial: object) -> Model:
     session = request.config.pluginmanager.get_plugin("rightsize-session")
     if not isinstance(session, LadderSession):
         pytest.fail(NO_RUNG, pytrace=False)
-    return session.model_for(request.node)
+    try:
+        return session.model_for(request.node)
+    except ConfigError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 NO_RUNG = (

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pytest_rightsize.catalogue import CATALOGUE
 from pytest_rightsize.engine import Engine, Ticket
 from pytest_rightsize.errors import ConfigError, RightsizeWarning, RungError
 from pytest_rightsize.grading import Ending, grade
@@ -63,8 +64,9 @@ class LadderSession:
         self._classes = load_providers(config.hook.pytest_rightsize_providers())
         self._ladder = self._read_ladder()
         self._rungs = () if self._settings.ladder is None else select_rungs(self._ladder, self._settings.ladder)
+        self._known = {**CATALOGUE, **self._ladder.rungs}
         self._place = {rung.name: place for place, rung in enumerate(self._rungs)}
-        self._providers = {rung.name: self._provider(rung) for rung in self._rungs or self._ladder.rungs.values()}
+        self._providers = {rung.name: self._provider(rung) for rung in self._rungs or self._known.values()}
         self._engine = Engine(self._providers, one_at_a_time=bool(self._rungs))
         self._policies: dict[str, Policy] = {}
         self._policy_of_test: dict[str, tuple[str, TaskSettings]] = {}
@@ -334,9 +336,13 @@ class LadderSession:
             return item.stash[_KEY].task, item.stash[_KEY].rung
         if "model" not in getattr(item, "fixturenames", ()) or self._rungs:
             return None
-        policy = self._policy(_definition(item))
+        try:
+            policy = self._policy(_definition(item))
+        except ConfigError:
+            # The fixture runs into it too, and there it is told as the test's own error.
+            return None
         name = policy.chosen or self._ladder.default
-        return None if name is None else (policy.task, name)
+        return (policy.task, name) if name in self._providers else None
 
     def ticket(self, item: pytest.Item) -> Ticket:
         """The test's questions; it may be suspended unless it or its task cannot bear a second start."""
@@ -443,16 +449,14 @@ class LadderSession:
         """The rung of a test outside a ladder: the chosen one, else the default."""
         name = policy.chosen or self._ladder.default
         if name is None:
-            raise pytest.UsageError(
+            raise ConfigError(
                 f"{policy.task} has no rung to run on: give the task a `chosen` rung, name a `default` in the ladder "
                 f"file, or climb a ladder with --rightsize-ladder"
             )
         return name
 
     def _rung(self, name: str) -> Rung:
-        if name in self._ladder.rungs:
-            return self._ladder.rungs[name]
-        return next(rung for rung in self._rungs if rung.name == name)
+        return self._known[name]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(

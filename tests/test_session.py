@@ -461,3 +461,33 @@ def test_two_providers_of_one_name_are_refused(suite: pytest.Pytester) -> None:
     result = suite.runpytest(LADDER)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "two plugins provide 'replay'" in str(result.stderr)
+
+
+def test_without_a_ladder_each_mistake_is_told_by_its_own_test(
+    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    path = suite.path / "rightsize.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace('default = "big"', ""), encoding="utf-8")
+    suite.makepyfile(
+        test_suite="""
+        import pytest, unittest
+        @pytest.mark.rightsize(chosen="frontier")
+        def test_built_in(model): model.ask("a")
+        def test_nowhere(model): model.ask("a")
+        class TestOld(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def _model(self, model): self.model = model
+            @pytest.mark.rightsize(pas_rate=1)
+            def test_marked(self): self.model.ask("a")
+        @pytest.mark.rightsize(chosen="big")
+        def test_right(model): assert model.ask("a") == "A"
+        """
+    )
+    result = suite.runpytest()
+    assert result.parseoutcomes() == {"passed": 1, "errors": 3}
+    result.stdout.fnmatch_lines_random(
+        ["*OPENAI_API_KEY*", "*test_nowhere has no rung to run on*", "*'pas_rate': did you mean 'pass_rate'?*"]
+    )
+    assert "Traceback" not in str(result.stdout)
+    assert "session.py" not in str(result.stdout)

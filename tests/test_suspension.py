@@ -7,6 +7,7 @@ nothing depends on time.
 import json
 import re
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -653,3 +654,21 @@ def test_a_fault_is_an_error_and_counted_once(gated: pytest.Pytester) -> None:
     )
     result = gated.runpytest("--rightsize-ladder=gate")
     assert result.parseoutcomes() == {"passed": 3, "errors": 2}
+
+
+def test_folders_with_a_conftest_each_are_told_in_order(gated: pytest.Pytester) -> None:
+    test = """
+        import pytest
+        @pytest.mark.parametrize("word", "abc")
+        def test_it(model, word):
+            assert model.ask(word) == word.upper()
+        """
+    for name in ("one", "two"):
+        folder = gated.mkdir(name)
+        (folder / "conftest.py").write_text("def pytest_runtest_logreport(report): assert report\n", encoding="utf-8")
+        (folder / f"test_{name}.py").write_text(dedent(test), encoding="utf-8")
+    result = gated.runpytest("-v")
+    result.assert_outcomes(passed=6)
+    told = re.findall(r"^(\w+)/test_\w+\.py::test_it\[(\w)\] PASSED", str(result.stdout), re.MULTILINE)
+    assert told == [(folder, word) for folder in ("one", "two") for word in "abc"]
+    assert most(gated) >= 4

@@ -49,7 +49,7 @@ class Crowded:
                 lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
                 writer.write(f"HTTP/1.1 {said.status} X\r\n{lines}\r\n".encode() + body)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass
+            pass  # the client has gone away, or the server is being closed
         finally:
             writer.close()
 
