@@ -180,9 +180,10 @@ class Reply:
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerRecord:
-    """One answer as the results file keeps it."""
+    """One answer as the results file keeps it; `messages` are those it answers."""
 
     text: str
+    messages: tuple[Mapping[str, Json], ...] = ()
     reasoning: str | None = None
     tokens: Tokens = field(default_factory=Tokens)
     seconds: float | None = None
@@ -194,13 +195,14 @@ class AnswerRecord:
 
     def to_dict(self) -> dict[str, Json]:
         """The answer as JSON data."""
-        return asdict(self) | {"tool_calls": list(self.tool_calls)}
+        return asdict(self) | {"messages": list(self.messages), "tool_calls": list(self.tool_calls)}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Json]) -> "AnswerRecord":
         """The inverse of `to_dict`; keys that a later version added are left out."""
         known = {name: plain[name] for name in cls.__dataclass_fields__ if name in plain}
-        return cls(**known | {"tokens": Tokens(**plain["tokens"]), "tool_calls": tuple(plain.get("tool_calls", ()))})
+        lists = {name: tuple(plain.get(name, ())) for name in ("messages", "tool_calls")}
+        return cls(**known | lists | {"tokens": Tokens(**plain["tokens"])})
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -258,7 +260,8 @@ class Policy:
     """The bar of one task, settled from marker, ladder file and options.
 
     `chosen` is the rung the application uses today, `chosen_from` says where that was read, for the reader who has
-    to change it. `confidence` is how surely the bar must be reached; None asks for the observed rate only.
+    to change it. `test_at` and `chosen_at` are places as `file:line`, counted from the rootdir; None where the place has
+    no line. `confidence` is how surely the bar must be reached; None asks for the observed rate only.
     """
 
     task: str
@@ -270,6 +273,8 @@ class Policy:
     max_tokens: int | None = None
     concurrent: bool = True
     confidence: float | None = None
+    test_at: str | None = None
+    chosen_at: str | None = None
 
     def to_dict(self) -> dict[str, Json]:
         """The policy as plain data, for the way from a worker process."""
@@ -316,7 +321,8 @@ class Verdict:
 class Run:
     """One session: the rungs smallest first, what was planned, what became of it.
 
-    `planned` counts the trials that each (task, rung) should have had.
+    `planned` counts the trials that each (task, rung) should have had. `about` is what the first line of a results file
+    says beside the ladder: when and on what machine it started, with which versions and settings.
     """
 
     rungs: Sequence[Rung]
@@ -325,6 +331,7 @@ class Run:
     planned: Mapping[tuple[str, str], int] = field(default_factory=dict)
     strategy: Strategy = "climb"
     interrupted: bool = False
+    about: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
