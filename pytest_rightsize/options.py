@@ -157,9 +157,9 @@ def _gates(text: str | None) -> tuple[str, ...]:
     return names
 
 
-def marked_settings(node: pytest.Item | pytest.Function, marker: pytest.Mark) -> tuple[str | None, TaskSettings]:
+def marked_settings(nodeid: str, marker: pytest.Mark) -> tuple[str | None, TaskSettings]:
     """The task name and settings of one `rightsize` marker; raises ConfigError naming the test and the argument."""
-    where = f"the marker rightsize of {node.nodeid}"
+    where = f"the marker rightsize of {nodeid}"
     known = ["task", *(field.name for field in fields(TaskSettings))]
     if marker.args:
         raise ConfigError(

@@ -5,7 +5,6 @@ writes the results file, judges and sets the exit status.
 """
 
 import inspect
-import json
 from collections import Counter, defaultdict
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,15 +13,18 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.catalogue import CATALOGUE
+from pytest_rightsize.distribution import labelled, read_label, task_scheduling
 from pytest_rightsize.engine import Engine, Ticket
 from pytest_rightsize.errors import ConfigError, RightsizeWarning, RungError
-from pytest_rightsize.grading import Ending, grade
-from pytest_rightsize.ladder import find_ladder_file, order_note, read_ladder, resolve_chosen, select_rungs
+from pytest_rightsize.grading import grade
+from pytest_rightsize.ladder import find_ladder_file, order_note, read_ladder, select_rungs
 from pytest_rightsize.loop import Loop, SessionSource, Source, WorkerSource
 from pytest_rightsize.model import Model, Transcript
-from pytest_rightsize.options import Settings, marked_settings, merged
+from pytest_rightsize.options import Settings
+from pytest_rightsize.outcomes import attach, ending, shape, show_fault, status, trial_of
+from pytest_rightsize.policies import Policies, definition_of
 from pytest_rightsize.providers import Provider, load_providers
-from pytest_rightsize.records import Ladder, Policy, Run, Rung, TaskSettings, Trial, TrialKey, Verdict
+from pytest_rightsize.records import Ladder, Policy, Run, Rung, Trial, TrialKey, Verdict
 from pytest_rightsize.reports.terminal import TITLE, gate_lines, summary_lines
 from pytest_rightsize.schedule import reason_not_to_run
 from pytest_rightsize.store import ResultsFile
@@ -40,8 +42,6 @@ _IDLE = pytest.StashKey["_Idle"]()
 _IN_FLIGHT = 8
 # Options of pytest that show what a test does while it does it: with them a test must start once.
 _WATCHING = ("usepdb", "trace", "setupshow", "setuponly", "setupplan")
-# Between a test's id and what the controller must know of it; no test id holds this character.
-_SEPARATOR = "\x1f"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +68,7 @@ class LadderSession:
         self._place = {rung.name: place for place, rung in enumerate(self._rungs)}
         self._providers = {rung.name: self._provider(rung) for rung in self._rungs or self._known.values()}
         self._engine = Engine(self._providers, one_at_a_time=bool(self._rungs))
-        self._policies: dict[str, Policy] = {}
-        self._policy_of_test: dict[str, tuple[str, TaskSettings]] = {}
+        self._policies = Policies(self._settings, self._ladder)
         self._planned: Counter[tuple[str, str]] = Counter()
         self._deselected = 0
         self._trials: dict[str, dict[TrialKey, Trial]] = defaultdict(dict)
@@ -129,7 +128,7 @@ class LadderSession:
         definition = metafunc.definition
         try:
             if _PARAM in metafunc.fixturenames or definition.get_closest_marker("rightsize"):
-                policy = self._policy(definition)
+                policy = self._policies.of(definition)
         except ConfigError as error:
             raise pytest.fail.Exception(str(error), pytrace=False) from None
         if _PARAM not in metafunc.fixturenames or not self._rungs:
@@ -137,37 +136,6 @@ class LadderSession:
         trials = [(rung.name, sample) for rung in self._rungs for sample in range(policy.samples)]
         names = [rung if policy.samples == 1 else f"{rung}-s{sample}" for rung, sample in trials]
         metafunc.parametrize(_PARAM, trials, ids=names, indirect=True)
-
-    def _policy(self, definition: Any) -> Policy:
-        """The task and bar of a test: what its markers say, else the ladder file, else the options."""
-        layers = [marked_settings(definition, marker) for marker in definition.iter_markers("rightsize")]
-        task = next((name for name, _ in layers if name is not None), definition.nodeid)
-        marked = merged(*(settings for _, settings in layers))
-        known = self._policy_of_test.setdefault(task, (definition.nodeid, marked))
-        if known[1] != marked:
-            raise ConfigError(
-                f"the task {task!r} is described differently by {known[0]} and {definition.nodeid}: "
-                f"give both the same arguments of rightsize(...), or write them once under [tasks] in the ladder file"
-            )
-        if task not in self._policies:
-            self._policies[task] = self._complete(task, marked)
-        return self._policies[task]
-
-    def _complete(self, task: str, marked: TaskSettings) -> Policy:
-        said = merged(marked, self._ladder.tasks.get(task, TaskSettings()))
-        chosen, chosen_from = resolve_chosen(
-            said.chosen, ladder=self._ladder, base_dir=self._settings.rootdir, env=_environment(), task=task
-        )
-        return Policy(
-            task=task,
-            pass_rate=self._settings.pass_rate if said.pass_rate is None else said.pass_rate,
-            samples=self._settings.samples if said.samples is None else said.samples,
-            chosen=chosen,
-            chosen_from=chosen_from,
-            private=bool(said.private),
-            max_tokens=said.max_tokens,
-            concurrent=said.concurrent is not False,
-        )
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Count the trials that -k, -m, --lf and the like took out: the verdicts do not speak of them."""
@@ -184,7 +152,7 @@ class LadderSession:
 
     def _key(self, item: pytest.Item, rung: str, sample: int) -> TrialKey:
         """The trial that an item is; its case is the test's id without the rung."""
-        policy = self._policy(_definition(item))
+        policy = self._policies.of(definition_of(item))
         name = rung if policy.samples == 1 else f"{rung}-s{sample}"
         case = item.nodeid
         for old, new in ((f"-{name}]", "]"), (f"[{name}]", ""), (f"[{name}-", "["), (f"-{name}-", "-")):
@@ -202,7 +170,8 @@ class LadderSession:
             if _KEY in item.stash:
                 self._planned[item.stash[_KEY].task, item.stash[_KEY].rung] += 1
         if self._is_worker:
-            session.items = [_Labelled(item, label) for item, label in zip(items, self._labels(items), strict=True)]  # type: ignore[misc]  # stands in for its item while xdist reads the ids
+            keys = [item.stash.get(_KEY, None) for item in items]
+            session.items = [*labelled(items, keys, self._policies)]
         else:
             self._begin()
         try:
@@ -210,71 +179,30 @@ class LadderSession:
         finally:
             session.items = items
 
-    def _labels(self, items: Sequence[pytest.Item]) -> Iterator[str]:
-        """For each item what the controller must know: the trial, and with the first of a task its policy."""
-        told: set[str] = set()
-        for item in items:
-            if _KEY not in item.stash:
-                yield item.nodeid
-                continue
-            key = item.stash[_KEY]
-            policy = None if key.task in told else self._policies[key.task].to_dict()
-            told.add(key.task)
-            yield item.nodeid + _SEPARATOR + json.dumps([key.task, key.case, key.rung, key.sample, policy])
-
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> object | None:
         """Keep the trials of a task on one worker: only who knows the smaller rungs can stop the climb."""
-        if not self._rungs:
-            return None
-        if config.getoption("dist") == "each":
-            raise pytest.UsageError(
-                "--dist each would ask every question once per worker: use another --dist with a ladder"
-            )
-        from xdist.scheduler import LoadScopeScheduling
-
-        class TaskScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-            def remove_node(self, node: Any) -> str | None:
-                """Count the test that killed its worker as run: the next worker would die of it too."""
-                for unit in self.assigned_work[node].values():
-                    for nodeid, is_completed in unit.items():
-                        if not is_completed:
-                            unit[nodeid] = True
-                            super().remove_node(node)
-                            return str(nodeid)
-                super().remove_node(node)
-                return None
-
-            def _split_scope(self, nodeid: str) -> str:
-                plain, _, label = nodeid.partition(_SEPARATOR)
-                return f"task {json.loads(label)[0]}" if label else plain
-
-        return TaskScheduling(config, log)
+        return task_scheduling(config, log) if self._rungs else None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
         """Learn the plan from the first worker that has collected; the others have the same."""
         if self._planned or not self._rungs:
             return
-        for label in (nodeid.partition(_SEPARATOR)[2] for nodeid in ids):
-            if label:
-                task, _, rung, _, policy = json.loads(label)
-                self._planned[task, rung] += 1
-                if policy:
-                    self._policies[task] = Policy(**policy)
+        for label in filter(None, map(read_label, ids)):
+            self._planned[label.key.task, label.key.rung] += 1
+            if label.policy:
+                self._policies.add(label.policy)
         self._begin()
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         """A worker that died took a trial with it: an infrastructure fault, and no answer."""
-        nodeid, _, label = crashitem.partition(_SEPARATOR)
-        if label:
-            task, case, rung, sample, _ = json.loads(label)
-            key = TrialKey(task=task, case=case, rung=rung, sample=sample)
-            report.nodeid = nodeid
-            report.longrepr = f"a worker process crashed while running {nodeid!r}"
-            trial = Trial(key=key, outcome="error", reason="crash", detail=report.longrepr)
-            report.rightsize = trial.to_dict()  # type: ignore[attr-defined]  # reports carry plugins' data
+        label = read_label(crashitem)
+        if label is not None:
+            report.nodeid = label.nodeid
+            report.longrepr = f"a worker process crashed while running {label.nodeid!r}"
+            attach(report, Trial(key=label.key, outcome="error", reason="crash", detail=report.longrepr))
 
     def _begin(self) -> None:
         """The plan is known and nothing has been asked yet: open the results file."""
@@ -337,7 +265,7 @@ class LadderSession:
         if "model" not in getattr(item, "fixturenames", ()) or self._rungs:
             return None
         try:
-            policy = self._policy(_definition(item))
+            policy = self._policies.of(definition_of(item))
         except ConfigError:
             # The fixture runs into it too, and there it is told as the test's own error.
             return None
@@ -432,7 +360,7 @@ class LadderSession:
 
     def model_for(self, item: pytest.Item) -> Model:
         """What the fixture `model` hands to a test."""
-        policy = self._policy(_definition(item))
+        policy = self._policies.of(definition_of(item))
         key = item.stash.get(_KEY, None)
         rung = self._rung(key.rung if key is not None else self._only_rung(policy))
         transcript = item.stash.setdefault(_TRANSCRIPT, Transcript())
@@ -475,10 +403,10 @@ class LadderSession:
         if _KEY in item.stash:
             trial = self._grade(item, call, report, transcript)
             item.stash[_TRIAL] = trial
-            _shape(report, trial)
-            report.rightsize = trial.to_dict()  # type: ignore[attr-defined]  # reports carry plugins' data
+            shape(report, trial)
+            attach(report, trial)
         elif isinstance(transcript.fault, RungError):
-            _show_fault(report, str(transcript.fault))
+            show_fault(report, str(transcript.fault))
         return report
 
     def _grade(
@@ -488,7 +416,7 @@ class LadderSession:
         idle = item.stash.get(_IDLE, None)
         if idle is not None:
             return Trial(key=key, outcome="not_run", reason=idle.reason, detail=idle.detail)
-        result = grade(_ending(call, report), transcript)
+        result = grade(ending(call, report), transcript)
         return Trial(
             key=key,
             outcome=result.outcome,
@@ -500,24 +428,12 @@ class LadderSession:
 
     def pytest_report_teststatus(self, report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, Any] | None:
         """Give each outcome that pytest does not have a status of its own."""
-        if getattr(report, "rightsize_fault", False):
-            return "error", "E", ("ERROR", {"red": True})
-        trial = getattr(report, "rightsize", None)
-        if trial is None or getattr(report, "outcome", None) == "rerun":
-            return None
-        if trial["outcome"] == "failed":
-            return "too small", "t", ("TOO SMALL", {"yellow": True})
-        if trial["outcome"] == "not_run" and trial["reason"] not in ("skipped", "xfail"):
-            return "not run", "", ("NOT RUN", {"light": True})
-        return None
+        return status(report)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the trial; the controller of a distributed session sees its workers' here too."""
-        plain = getattr(report, "rightsize", None)
-        if plain is None or str(report.outcome) == "rerun":
-            return
-        trial = Trial.from_dict(plain)
-        if trial.key not in self._trials[trial.key.task]:
+        trial = trial_of(report)
+        if trial is not None and trial.key not in self._trials[trial.key.task]:
             self._keep(trial)
 
     def _keep(self, trial: Trial) -> None:
@@ -564,77 +480,10 @@ class LadderSession:
             terminalreporter.write_line(f"rightsize: results in {self._settings.results}")
 
 
-class _Labelled:
-    """An item under another id, for the moment in which xdist reads the ids."""
-
-    def __init__(self, item: pytest.Item, nodeid: str) -> None:
-        self._item = item
-        self.nodeid = nodeid
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._item, name)
-
-
-def _environment() -> Mapping[str, str]:
-    import os
-
-    return os.environ
-
-
-def _definition(item: pytest.Item) -> Any:
-    """An item as its test function: the id without parameters, and its markers."""
-
-    class Definition:
-        nodeid = item.nodeid.partition("[")[0]
-        iter_markers = staticmethod(item.iter_markers)
-
-    return Definition
-
-
 def _parameter(item: pytest.Item) -> tuple[str, int] | None:
     """The rung and sample of an item that a ladder was made for."""
     callspec = getattr(item, "callspec", None)
     return None if callspec is None else callspec.params.get(_PARAM)
-
-
-def _ending(call: pytest.CallInfo[None], report: pytest.TestReport) -> Ending:
-    """How a test ended, in the words of grading."""
-    exception = call.excinfo.value if call.excinfo is not None else None
-    excused = hasattr(report, "wasxfail") or (report.failed and exception is None)
-    return Ending(
-        kind="xfailed" if excused else report.outcome,
-        in_setup=report.when == "setup",
-        judged=isinstance(exception, AssertionError | pytest.fail.Exception),
-        exception=exception,
-        detail=_detail(report),
-    )
-
-
-def _detail(report: pytest.TestReport) -> str | None:
-    """What pytest has to say of a failure or a skip, shortened for a line of the results file."""
-    if report.passed or report.longrepr is None:
-        return None
-    if isinstance(report.longrepr, tuple):
-        return report.longrepr[2]
-    crash = getattr(report.longrepr, "reprcrash", None)
-    return str(report.longrepr if crash is None else crash.message)[:2000]
-
-
-def _shape(report: pytest.TestReport, trial: Trial) -> None:
-    """Make the report say to pytest what the trial's outcome means for the session."""
-    if trial.outcome == "failed":
-        path, line, _ = report.location
-        report.outcome = "skipped"
-        report.longrepr = (path, line or 0, f"too small ({trial.reason}): {(trial.detail or '').partition(chr(10))[0]}")
-    elif trial.outcome == "error" and trial.reason not in ("test", "timeout"):
-        _show_fault(report, trial.detail or "")
-
-
-def _show_fault(report: pytest.TestReport, text: str) -> None:
-    """An infrastructure fault is an error of the session, said in its own words and without a traceback."""
-    report.outcome = "failed"
-    report.longrepr = text
-    report.rightsize_fault = True  # type: ignore[attr-defined]  # reports carry plugins' data
 
 
 def _totals(run: Run) -> dict[str, Any]:

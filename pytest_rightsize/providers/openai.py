@@ -22,7 +22,7 @@ import pluggy
 
 from pytest_rightsize.errors import ConfigError, RightsizeError, RungError, TooLongError
 from pytest_rightsize.flight import Flight
-from pytest_rightsize.providers import Problem, Provider, loop
+from pytest_rightsize.providers import Problem, Provider, event_loop
 from pytest_rightsize.records import Json, Reply, Request, Rung, Tokens
 
 __all__ = ["OpenAI"]
@@ -109,15 +109,15 @@ class OpenAI:
         with self._lock:
             if self._line is None:
                 self._line = _Line(self)
-            return loop.start(self._line.answer(request))
+            return event_loop.start(self._line.answer(request))
 
     def close(self) -> None:
         """Close the connections; what is still in flight ends in a RungError."""
         with self._lock:
             line, self._line = self._line, None
         if line is not None:
-            closing = loop.start(line.close())
-            if not loop.in_loop():
+            closing = event_loop.start(line.close())
+            if not event_loop.in_loop():
                 wait([closing], timeout=_CLOSING_S)
 
     @property
@@ -229,7 +229,7 @@ class OpenAI:
 class _Call:
     """What the HTTP client has to know of the request it sends, and tells of it."""
 
-    passage: loop.Passage
+    passage: event_loop.Passage
     seconds: float | None = None
 
 
@@ -243,7 +243,7 @@ class _Line:
     def __init__(self, provider: OpenAI) -> None:
         self._provider = provider
         # The package's pool holds 1,000 connections, and waiting for one would count as the model's time.
-        self._gate = loop.Gate(Flight(min(provider._rung.max_in_flight or _MAX_IN_FLIGHT, 1000)))
+        self._gate = event_loop.Gate(Flight(min(provider._rung.max_in_flight or _MAX_IN_FLIGHT, 1000)))
         self._client: Any = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -253,7 +253,7 @@ class _Line:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        call = _Call(passage=loop.Passage(self._gate))
+        call = _Call(passage=event_loop.Passage(self._gate))
         _CALL.set(call)
         try:
             await call.passage.begin()

@@ -1,0 +1,90 @@
+"""A ladder under pytest-xdist: what the controller learns from the ids of tests, and which worker runs which.
+
+Workers send the controller no more than the ids of what they collected; so each id carries a label with the trial.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+
+from pytest_rightsize.records import Policy, TrialKey
+
+__all__ = ["Label", "labelled", "read_label", "task_scheduling"]
+
+# Between a test's id and its label; no test id holds this character.
+_SEPARATOR = "\x1f"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """A test's id, the trial it is, and with the first test of a task the task's policy."""
+
+    nodeid: str
+    key: TrialKey
+    policy: Policy | None = None
+
+
+class _Labelled:
+    """An item under another id, for the moment in which xdist reads the ids."""
+
+    def __init__(self, item: pytest.Item, nodeid: str) -> None:
+        self._item = item
+        self.nodeid = nodeid
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._item, name)
+
+
+def labelled(
+    items: Sequence[pytest.Item], keys: Sequence[TrialKey | None], policies: Mapping[str, Policy]
+) -> Iterator[pytest.Item]:
+    """The items under ids that carry their labels; `keys` has None for a test that is no trial."""
+    told: set[str] = set()
+    for item, key in zip(items, keys, strict=True):
+        if key is None:
+            yield item
+            continue
+        policy = None if key.task in told else policies[key.task].to_dict()
+        told.add(key.task)
+        label = json.dumps([key.task, key.case, key.rung, key.sample, policy])
+        yield cast(pytest.Item, _Labelled(item, item.nodeid + _SEPARATOR + label))
+
+
+def read_label(nodeid: str) -> Label | None:
+    """What an id says, or None if it carries no label."""
+    plain, _, label = nodeid.partition(_SEPARATOR)
+    if not label:
+        return None
+    task, case, rung, sample, policy = json.loads(label)
+    key = TrialKey(task=task, case=case, rung=rung, sample=sample)
+    return Label(nodeid=plain, key=key, policy=Policy(**policy) if policy else None)
+
+
+def task_scheduling(config: pytest.Config, log: Any) -> object:
+    """Keep the trials of a task on one worker: only who knows the smaller rungs can stop the climb."""
+    if config.getoption("dist") == "each":
+        raise pytest.UsageError(
+            "--dist each would ask every question once per worker: use another --dist with a ladder"
+        )
+    from xdist.scheduler import LoadScopeScheduling
+
+    class TaskScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+        def remove_node(self, node: Any) -> str | None:
+            """Count the test that killed its worker as run: the next worker would die of it too."""
+            for unit in self.assigned_work[node].values():
+                for nodeid, is_completed in unit.items():
+                    if not is_completed:
+                        unit[nodeid] = True
+                        super().remove_node(node)
+                        return str(nodeid)
+            super().remove_node(node)
+            return None
+
+        def _split_scope(self, nodeid: str) -> str:
+            label = read_label(nodeid)
+            return nodeid if label is None else f"task {label.key.task}"
+
+    return TaskScheduling(config, log)
