@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from pytest_rightsize.energy import Energy
+from pytest_rightsize.energy import Energy, Metering
 
 __all__ = [
     "AnswerRecord",
@@ -325,7 +325,7 @@ class Verdict:
 class Run:
     """One session: the rungs smallest first, what was planned, what became of it.
 
-    `planned` counts the trials that each (task, rung) should have had.
+    `planned` counts the trials that each (task, rung) should have had, `meters` is what each rung's meter saw.
     """
 
     rungs: Sequence[Rung]
@@ -334,6 +334,7 @@ class Run:
     planned: Mapping[tuple[str, str], int] = field(default_factory=dict)
     strategy: Strategy = "climb"
     interrupted: bool = False
+    meters: Sequence[Metering] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
