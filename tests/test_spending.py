@@ -23,7 +23,8 @@ def trial(task: str, rung: str, case: int, answer: AnswerRecord | None, outcome:
 
 def answer(energy: Energy | None = None, **more: Any) -> AnswerRecord:
     tokens = Tokens(prompt=10, cached=4, completion=8, reasoning=6, source="reported")
-    return AnswerRecord(text="x", **({"tokens": tokens, "seconds": 0.5, "cost_usd": 0.01, "energy": energy} | more))
+    given: dict[str, Any] = {"tokens": tokens, "seconds": 0.5, "cost_usd": 0.01, "energy": energy}
+    return AnswerRecord(text="x", **(given | more))
 
 
 def spent_on(*answers: AnswerRecord, outcomes: str = "") -> Spent:
