@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from pytest_rightsize.energy import Energy
+from pytest_rightsize.energy import Energy, Metering
 
 __all__ = [
     "AnswerRecord",
@@ -331,8 +331,9 @@ class Verdict:
 class Run:
     """One session: the rungs smallest first, what was planned, what became of it.
 
-    `planned` counts the trials that each (task, rung) should have had. `about` is what the first line of a results file
-    says beside the ladder: when and on what machine it started, with which versions and settings.
+    `planned` counts the trials that each (task, rung) should have had, `meters` is what each rung's meter saw. `about`
+    is what the first line of a results file says beside the ladder: when and on what machine it started, with which
+    versions and settings.
     """
 
     rungs: Sequence[Rung]
@@ -342,6 +343,7 @@ class Run:
     strategy: Strategy = "climb"
     interrupted: bool = False
     about: Mapping[str, Json] = field(default_factory=dict)
+    meters: Sequence[Metering] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
