@@ -199,7 +199,7 @@ class AnswerRecord:
         """The answer as JSON data."""
         energy = None if self.energy is None else self.energy.to_dict()
         lists = {"messages": list(self.messages), "tool_calls": list(self.tool_calls)}
-        return asdict(self) | {"energy": energy} | lists
+        return {**vars(self), "tokens": dict(vars(self.tokens)), "energy": energy, **lists}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Json]) -> "AnswerRecord":
@@ -244,7 +244,7 @@ class Trial:
         """The trial as a line of the results file."""
         return {
             "kind": "trial",
-            **asdict(self.key),
+            **vars(self.key),
             "outcome": self.outcome,
             "reason": self.reason,
             "detail": self.detail,
