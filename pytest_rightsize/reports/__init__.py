@@ -16,7 +16,7 @@ class Report(Protocol):
     """One kind of report; made without arguments."""
 
     def check(self) -> str | None:
-        """What is missing on this machine to write it, in a sentence with the remedy, or None; asked before any test."""
+        """What is missing on this machine to write it, and how to get it; None if nothing is. Asked before any test."""
 
     def render(self, run: Run, verdicts: Sequence[Verdict]) -> str:
         """The whole text of the report's file."""
@@ -31,6 +31,6 @@ def load_reports(given: Iterable[Mapping[str, type[Report]]]) -> dict[str, type[
                 first = known[name]
                 raise ConfigError(
                     f"two reports are called {name!r}: {first.__module__}.{first.__qualname__} and "
-                    f"{report.__module__}.{report.__qualname__}: rename one of them, or disable its plugin with -p no:NAME"
+                    f"{report.__module__}.{report.__qualname__}: rename one, or disable its plugin with -p no:NAME"
                 )
     return known

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pytest_rightsize.conclusions import Conclusion, Saving, conclude
 from pytest_rightsize.records import Interval, Run, Standing, Trial, Verdict, VerdictName
-from pytest_rightsize.reports.amounts import percent
+from pytest_rightsize.reports.amounts import count, joules, percent, seconds, usd
 from pytest_rightsize.spending import Spending, Spent, spend
 from pytest_rightsize.statistics import pass_rate_interval
 
@@ -20,6 +20,7 @@ __all__ = [
     "intervals",
     "per_case",
     "remedy",
+    "saving_words",
     "verdict_counts",
 ]
 
@@ -122,7 +123,7 @@ def _tasks(number: int) -> str:
 
 def _saving(facts: Facts, smaller: Sequence[Verdict]) -> str | None:
     """`that saves 82 % of the energy`, of the first quantity that is known; None where nothing could be compared."""
-    for quantity, words in (("energy", "the energy"), ("cost", "the money"), ("tokens", "the tokens")):
+    for quantity, words in (("energy", "the energy"), ("cost", "the money")):
         pairs = [
             (found, before)
             for verdict in smaller
@@ -133,10 +134,12 @@ def _saving(facts: Facts, smaller: Sequence[Verdict]) -> str | None:
         if not pairs or len({found.kind for found, _ in pairs}) > 1:
             continue
         share = sum(found.per_1000 for found, _ in pairs) / sum(before for _, before in pairs)
-        known = "" if len(pairs) == len(smaller) else f" of the {len(pairs)} that can be compared"
-        verb = "saves" if share >= 0 else "costs"
-        more = "" if share >= 0 else " more of"
-        return f"that {verb} {percent(abs(share))}{more if share < 0 else ' of'} {words}{known}"
+        known = "" if len(pairs) == len(smaller) else f" in the {len(pairs)} that can be compared"
+        return (
+            f"that saves {percent(share)} of {words}{known}"
+            if share >= 0
+            else f"that takes {percent(-share)} more of {words}{known}"
+        )
     return None
 
 
@@ -148,8 +151,6 @@ def _chosen_per_1000(facts: Facts, verdict: Verdict, saving: Saving) -> float | 
     if saving.quantity == "energy":
         energy = spent.energy_per_case
         return None if energy is None or energy.joules is None else 1000 * energy.joules
-    if saving.quantity == "tokens":
-        return None if spent.tokens is None else 1000 * spent.tokens / spent.judged
     per_case = spent.per_case(spent.cost_usd)
     return None if per_case is None else 1000 * per_case
 
@@ -204,6 +205,27 @@ def remedy(verdict: Verdict) -> str:
 def bounds(interval: Interval | None) -> str | None:
     """`83 % to 99 %`."""
     return None if interval is None else f"{percent(interval.low)} to {percent(interval.high)}"
+
+
+def saving_words(saving: Saving) -> str:
+    """`4b instead of frontier saves 39.6 kJ per 1,000 cases (95 % interval 35.1 kJ to 44.2 kJ)`."""
+    verb = "saves" if saving.per_1000 >= 0 else "takes more by"
+    amount = _amount(saving, abs(saving.per_1000))
+    text = f"{saving.instead} instead of {saving.chosen} {verb} {amount} per 1,000 cases"
+    if saving.low is None or saving.high is None:
+        return text
+    if saving.low <= 0 <= saving.high:
+        return f"{saving.instead} and {saving.chosen} take alike in {_NOUNS[saving.quantity]} (the interval covers 0)"
+    low, high = sorted((abs(saving.low), abs(saving.high)))
+    return f"{text} (95 % interval {_amount(saving, low)} to {_amount(saving, high)})"
+
+
+_NOUNS: Mapping[str, str] = {"energy": "energy", "cost": "money", "latency": "time", "tokens": "tokens"}
+
+
+def _amount(saving: Saving, value: float) -> str:
+    write = {"energy": joules, "cost": usd, "latency": seconds, "tokens": count}[saving.quantity]
+    return str(write(value))
 
 
 def per_case(spent: Spent | None) -> dict[str, float | None]:

@@ -53,12 +53,12 @@ class HtmlReport:
         return environment.from_string(_text("report.html.jinja")).render(
             page=page,
             policy=_policy(script, vega, style),
-            icon=Markup(base64.b64encode(_ICON.encode()).decode()),  # noqa: S704  # our own
-            style=Markup(style),  # noqa: S704  # our own file
-            script=Markup(script),  # noqa: S704  # our own files
-            data=Markup(packed({**cases.index, **chart_data(facts)})),  # noqa: S704  # base64
-            vega=Markup(packed(vega)),  # noqa: S704  # base64
-            chunks=[Markup(chunk) for chunk in cases.chunks],  # noqa: S704  # base64
+            icon=Markup(base64.b64encode(_ICON.encode()).decode()),  # our own
+            style=Markup(style),  # our own file
+            script=Markup(script),  # our own files
+            data=Markup(packed({**cases.index, **chart_data(facts)})),  # base64
+            vega=Markup(packed(vega)),  # base64
+            chunks=[Markup(chunk) for chunk in cases.chunks],  # base64
         )
 
 

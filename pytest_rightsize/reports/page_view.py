@@ -8,7 +8,17 @@ from pytest_rightsize.energy import Metering
 from pytest_rightsize.records import Json, Rung, Standing, Verdict
 from pytest_rightsize.reports.amounts import bounded_joules, count, joules, parameters, percent, seconds, usd
 from pytest_rightsize.reports.bodies import CaseIndex
-from pytest_rightsize.reports.facts import Cell, Facts, bounds, effort, headline, per_case, remedy, verdict_counts
+from pytest_rightsize.reports.facts import (
+    Cell,
+    Facts,
+    bounds,
+    effort,
+    headline,
+    per_case,
+    remedy,
+    saving_words,
+    verdict_counts,
+)
 from pytest_rightsize.spending import Spent
 
 __all__ = ["chart_data", "page_view"]
@@ -34,7 +44,7 @@ def page_view(facts: Facts, cases: CaseIndex) -> dict[str, Json]:
         "interrupted": facts.run.interrupted,
         "counts": [{"word": word, "number": number} for word, number in verdict_counts(facts.verdicts)],
         "interval_words": _interval_words(facts),
-        "rungs": [{"name": rung.name, "size": parameters(rung.params_b)} for rung in facts.run.rungs],
+        "rungs": [{"name": rung.name, "size": _size(rung.params_b)} for rung in facts.run.rungs],
         "rows": [_row(facts, verdict) for verdict in facts.verdicts],
         "measures": measures,
         "measure": next((measure["key"] for measure in measures if not measure["why"]), None),
@@ -72,13 +82,18 @@ def chart_data(facts: Facts) -> dict[str, Json]:
 # --- the ladder -------------------------------------------------------------------------------------------------------
 
 
+def _size(billions: float | None) -> str | None:
+    return None if billions is None else f"{parameters(billions)} parameters"
+
+
 def _under(facts: Facts) -> str:
     cases = len({(trial.key.task, trial.key.case) for trial in facts.run.trials})
     rungs = len(facts.run.rungs)
     text = effort(facts.run)
+    energy = _why_unknown(facts, "joules")
     return (
         f"{len(facts.verdicts)} task{'s' * (len(facts.verdicts) != 1)} with {cases:,} cases, on a ladder of {rungs} "
-        f"model{'s' * (rungs != 1)}. {text[0].upper()}{text[1:]}."
+        f"model{'s' * (rungs != 1)}. {text[0].upper()}{text[1:]}.{f' Energy is {energy}' if energy else ''}"
     )
 
 
@@ -109,7 +124,7 @@ def _row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
         "remedy": f"{advice[0].upper()}{advice[1:]}{f' ({place})' if place else ''}." if advice else "",
         "notes": [
             *(note for note in verdict.notes if note not in advice),
-            *(f"Instead: {saving}" for saving in _shown_savings(facts, verdict)),
+            *(f"{saving}." for saving in _shown_savings(facts, verdict)),
             *([conclusion.no_savings] if conclusion.no_savings else []),
         ],
         "cells": [_cell(facts.cells[verdict.task, rung.name], verdict.pass_rate) for rung in facts.run.rungs],
@@ -119,7 +134,7 @@ def _row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
 def _shown_savings(facts: Facts, verdict: Verdict) -> list[str]:
     """The savings of the first quantity that is known, as sentences."""
     savings = facts.conclusions[verdict.task].savings
-    return [str(saving) for saving in savings[:1]]
+    return [saving_words(saving) for saving in savings if saving.quantity != "tokens"][:1]
 
 
 def _cell(cell: Cell, pass_rate: float) -> dict[str, Json]:
@@ -275,7 +290,8 @@ def _fact_groups(facts: Facts) -> Iterator[dict[str, Json]]:
             ("commit", about.get("commit") or "outside git, or not known"),
             (
                 "trials",
-                f"{outcomes['passed']:,} passed, {outcomes['failed']:,} too small, {outcomes['error']:,} errors, {outcomes['not_run']:,} not run",
+                f"{outcomes['passed']:,} passed, {outcomes['failed']:,} too small, {outcomes['error']:,} errors, "
+                f"{outcomes['not_run']:,} not run",
             ),
             ("recorded answers", f"{cached:,} of {facts.spending.total.answers:,}"),
             *((name.replace("_", " "), _plain(value)) for name, value in dict(about.get("settings") or {}).items()),

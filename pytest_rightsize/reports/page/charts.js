@@ -18,7 +18,7 @@ function config() {
   const [ink, muted, line] = ['ink', 'muted', 'line'].map(colour);
   return {
     background: 'transparent', font: 'system-ui, sans-serif', view: { stroke: null },
-    axis: { labelColor: muted, titleColor: muted, titleFontWeight: 'normal', gridColor: line, domainColor: line, tickColor: line, labelFontSize: 11, titleFontSize: 11 },
+    axis: { labelColor: muted, titleColor: muted, titleFontWeight: 'normal', gridColor: line, domainColor: line, tickColor: line, labelFontSize: 11, titleFontSize: 11, tickSize: 3 },
     legend: { labelColor: ink, titleColor: muted, labelFontSize: 12, symbolType: 'square' },
     text: { color: ink, fontSize: 11 },
   };
@@ -73,19 +73,40 @@ function panelPoints(index, task, measure) {
   });
 }
 
+// How near each other two labels may stand, as a part of the panel's height.
+const LABEL_GAP = 0.115;
+
+/** The points with a place for each label: on the side that has room, and not on one another. */
+function spread(points, middle, along) {
+  const right = points.filter((point) => point.price > middle).length * 2 > points.length;
+  const placed = [];
+  for (const point of [...points].sort((a, b) => b.rate - a.rate || a.price - b.price)) {
+    const own = points.some((other) => Math.abs(along(other.price) - along(point.price)) > 0.35) ? point.price > middle : right;
+    const near = placed.filter((other) => other.right === own && Math.abs(along(other.price) - along(point.price)) < 0.4);
+    placed.push({ ...point, right: own, label_at: Math.min(point.rate, 1, ...near.map((other) => other.label_at - LABEL_GAP)) });
+  }
+  // What was pushed below the panel pushes the others up again.
+  for (const point of placed.toReversed()) {
+    const below = placed.filter((other) => other !== point && other.right === point.right && other.label_at <= point.label_at && Math.abs(along(other.price) - along(point.price)) < 0.4 && placed.indexOf(other) > placed.indexOf(point));
+    point.label_at = Math.max(point.label_at, 0, ...below.map((other) => other.label_at + LABEL_GAP));
+  }
+  return placed;
+}
+
 function panelSpec(points, goal, unit, domain) {
   const log = domain[0] > 0 && domain[1] / domain[0] > 4;
-  const x = { field: 'price', type: 'quantitative', title: `${unit} per case${log ? ' (log)' : ''}`, scale: log ? { type: 'log', domain: [domain[0] / 1.3, domain[1] * 1.6], nice: false } : { domain: [0, domain[1] * 1.15] }, axis: { tickCount: 4, grid: false, format: '~s', labelOverlap: true } };
-  const y = { field: 'rate', type: 'quantitative', title: null, scale: { domain: [0, 1] }, axis: { format: '.0%', tickCount: 5 } };
+  const x = { field: 'price', type: 'quantitative', title: `${unit} per case${log ? ' (log)' : ''}`, scale: log ? { type: 'log', domain: [domain[0] / 1.3, domain[1] * 1.6], nice: false } : { domain: [0, domain[1] * 1.15] }, axis: { tickCount: 4, grid: false, format: '~s', labelOverlap: true, tickSize: 3 } };
+  const y = { field: 'rate', type: 'quantitative', title: null, scale: { domain: [0, 1.05], nice: false }, axis: { format: '.0%', values: [0, 0.25, 0.5, 0.75, 1] } };
   const middle = log ? Math.sqrt(domain[0] * domain[1]) : domain[1] / 2;
+  const labels = spread(points, middle, (price) => (log ? Math.log(price / domain[0]) / Math.log(domain[1] / domain[0]) : price / domain[1]));
   const paint = { field: 'state', type: 'nominal', legend: null, scale: { domain: ['passes', 'fails', 'undecided'], range: [colour('passes'), colour('fails'), colour('undecided')] } };
-  const label = (align) => ({
-    data: { values: points.filter((point) => (point.price > middle) === (align === 'right')) },
-    mark: { type: 'text', align, dx: align === 'left' ? 8 : -8, dy: -9 },
-    encoding: { x, y, text: { field: 'label' } },
+  const label = (align, halo) => ({
+    data: { values: labels.filter((point) => point.right === (align === 'right')) },
+    mark: { type: 'text', align, dx: align === 'left' ? 9 : -9, dy: -1, baseline: 'middle', ...(halo ? { stroke: colour('surface'), strokeWidth: 4, strokeJoin: 'round', fill: colour('surface') } : {}) },
+    encoding: { x, y: { ...y, field: 'label_at' }, text: { field: 'label' } },
   });
   return {
-    $schema: 'https://vega.github.io/schema/vega-lite/v6.json', width: 'container', height: 170, padding: { left: 2, right: 6, top: 6, bottom: 2 }, autosize: { type: 'fit', contains: 'padding' },
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json', width: 'container', height: 170, padding: { left: 2, right: 6, top: 6, bottom: 2 }, autosize: { type: 'fit', resize: true, contains: 'padding' },
     data: { values: points },
     layer: [
       { data: { values: [{ rate: goal }] }, mark: { type: 'rule', strokeDash: [5, 4], color: colour('ink'), opacity: 0.6 }, encoding: { y } },
@@ -93,7 +114,7 @@ function panelSpec(points, goal, unit, domain) {
       { mark: { type: 'rule', strokeWidth: 1.6, opacity: 0.75 }, encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' }, color: paint } },
       { mark: { type: 'rule', strokeWidth: 1.6, opacity: 0.75 }, encoding: { x: { ...x, field: 'low_price' }, x2: { field: 'high_price' }, y, color: paint } },
       { mark: { type: 'point', size: 85, strokeWidth: 2, opacity: 1 }, encoding: { x, y, stroke: paint, fill: { condition: { test: "datum.state === 'passes'", value: colour('passes') }, value: colour('surface') }, shape: { field: 'state', type: 'nominal', legend: null, scale: { domain: ['passes', 'fails', 'undecided'], range: ['circle', 'square', 'triangle-up'] } }, tooltip: { field: 'tip' } } },
-      label('left'), label('right'),
+      label('left', true), label('right', true), label('left', false), label('right', false),
     ],
   };
 }
@@ -125,8 +146,8 @@ function pricePanel(index, policy, measure, domain) {
   const missing = all.filter((point) => point.price === null).map((point) => point.rung);
   const idle = index.rungs.filter((rung) => !all.some((point) => point.rung === rung));
   const said = [...(missing.length ? [`price unknown: ${missing.join(', ')}`] : []), ...(idle.length ? [`not run: ${idle.join(', ')}`] : [])].join('; ');
-  const place = el('div', {});
-  const figure = el('figure', { class: 'chart' }, el('figcaption', {}, el('span', {}, shown(policy.task)), el('span', { class: `pill ${policy.verdict}` }, policy.verdict)), place, el('p', { class: 'missing' }, shown(said)));
+  const place = el('div', { class: 'plot' });
+  const figure = el('figure', { class: 'chart' }, el('figcaption', {}, el('span', {}, shown(policy.task)), el('span', { class: `pill ${policy.verdict}` }, policy.verdict)), place, said ? el('p', { class: 'missing' }, shown(said)) : '');
   const unit = index.measures[measure].unit;
   const words = `${policy.task}: ${points.map((point) => `${point.rung} ${rate(point.rate)} at ${short(point.price)} ${unit}`).join(', ')}`;
   if (points.length) whenSeen(figure, () => draw(place, panelSpec(points, points[0].goal, unit, domain), words));
@@ -151,15 +172,15 @@ function tokensChart(index) {
   const place = $('tokens-chart');
   if (!rows.length) { place.replaceChildren(el('p', { class: 'missing' }, 'No tokens are known.')); return; }
   const used = [...new Set(rows.map((row) => row.kind))];
-  const paint = { prompt: 'prompt', reasoning: 'reasoning' };
+  const paint = { prompt: 'prompt', reasoning: 'reasoning', answer: 'answer' };
   const spec = () => ({
-    $schema: 'https://vega.github.io/schema/vega-lite/v6.json', width: 'container', height: { step: 30 }, autosize: { type: 'fit-x', contains: 'padding' },
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json', width: 'container', height: { step: 30 }, autosize: { type: 'fit-x', contains: 'padding' }, padding: { left: 2, right: 10, top: 4, bottom: 2 },
     data: { values: rows },
     mark: { type: 'bar', cornerRadius: 2, stroke: colour('surface'), strokeWidth: 1 },
     encoding: {
       y: { field: 'rung', type: 'nominal', sort: null, title: null, axis: { labelFontSize: 12, labelColor: colour('ink'), domain: false, ticks: false, labelLimit: 220 } },
       x: { field: 'tokens', type: 'quantitative', title: 'tokens per case', axis: { tickCount: 6 } },
-      color: { field: 'kind', type: 'nominal', title: null, sort: used, scale: { domain: used, range: used.map((kind) => colour(paint[kind] ?? 'answer')) }, legend: { orient: 'top' } },
+      color: { field: 'kind', type: 'nominal', title: null, sort: used, scale: { domain: used, range: used.map((kind) => colour(paint[kind] ?? 'mixed')) }, legend: { orient: 'top', labelLimit: 0 } },
       order: { field: 'order' }, tooltip: { field: 'tip' },
     },
   });
