@@ -33,6 +33,9 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
         "an endpoint and twice the slots of a local model)",
     ),
     "results": ("FILE", "write every trial and verdict to FILE as JSON Lines, while the session runs"),
+    "html": ("FILE", "write a page with everything, in one file that needs no network"),
+    "markdown": ("FILE", "write a summary for a pull request; a GitHub job's own summary gets it too"),
+    "report": ("NAME:FILE,..", "write further reports: csv, json, badge, or those of other plugins"),
     "gate": (
         "NAMES",
         "which verdicts fail the session: some of oversized,undersized,unsolved,undecided, or none (default: all)",

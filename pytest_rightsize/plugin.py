@@ -37,11 +37,12 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     from pytest_rightsize.errors import ConfigError
     from pytest_rightsize.providers import llama_cpp, openai, replay
+    from pytest_rightsize.publishing import built_in_reports
     from pytest_rightsize.session import LadderSession
 
-    # The built-in providers come in by the same door as others.
-    for provider in (llama_cpp, openai, replay):
-        config.pluginmanager.register(provider, f"rightsize-{provider.__name__.rpartition('.')[2]}")
+    # The built-in providers and reports come in by the same door as others.
+    for module in (llama_cpp, openai, replay, *built_in_reports()):
+        config.pluginmanager.register(module, f"rightsize-{module.__name__.rpartition('.')[2]}")
 
     try:
         config.pluginmanager.register(LadderSession(config), "rightsize-session")

@@ -23,9 +23,10 @@ from pytest_rightsize.model import Model, Transcript
 from pytest_rightsize.options import find_ladder_file
 from pytest_rightsize.outcomes import attach, ending, shape, show_fault, status, trial_of
 from pytest_rightsize.policies import Policies, definition_of
+from pytest_rightsize.presenting import Presenter
 from pytest_rightsize.providers import Provider, load_providers
-from pytest_rightsize.records import Ladder, Policy, Run, Rung, Trial, TrialKey, Verdict
-from pytest_rightsize.reports.terminal import TITLE, gate_lines, summary_lines
+from pytest_rightsize.records import Ladder, Policy, Run, Rung, Trial, TrialKey
+from pytest_rightsize.reports.junit import trial_properties
 from pytest_rightsize.schedule import reason_not_to_run
 from pytest_rightsize.settings import Settings
 from pytest_rightsize.store import ResultsFile, describe_session
@@ -79,10 +80,8 @@ class LadderSession:
         self._said_down: set[str] = set()
         self._about: Mapping[str, Any] = {}
         self._results: ResultsFile | None = None
-        self._run: Run | None = None
-        self._verdicts: Sequence[Verdict] = ()
-        self._failed: Sequence[tuple[str, Verdict]] = ()
         self._check_results_path()
+        self._presenter = Presenter(config, self._settings)
         self._missing = {} if self._collect_only else dict(self._find_missing())
         for rung, fault in self._missing.items():
             self._engine.mark_down(rung, fault)
@@ -413,6 +412,7 @@ class LadderSession:
         if _KEY in item.stash:
             trial = self._grade(item, call, report, transcript)
             item.stash[_TRIAL] = trial
+            item.user_properties += trial_properties(trial)
             shape(report, trial)
             attach(report, trial)
         elif isinstance(transcript.fault, RungError):
@@ -459,35 +459,25 @@ class LadderSession:
         self._engine.close()
         if self._is_worker or self._collect_only or not self._planned:
             return
-        self._run = self._snapshot(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
-        self._verdicts = judge(self._run)
-        self._failed = failed_gates(self._verdicts, self._settings.gate)
-        faults = sum(trial.outcome == "error" for trial in self._run.trials)
-        if (self._failed or faults) and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        run = self._snapshot(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
+        verdicts = judge(run)
+        failed = failed_gates(verdicts, self._settings.gate)
+        faults = any(trial.outcome == "error" for trial in run.trials)
+        presented = self._presenter.present(run, verdicts, failed)
+        clean = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+        if clean and (failed or faults or not presented):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._results is not None:
             self._results.end(
-                self._verdicts,
+                verdicts,
                 exitstatus=int(session.exitstatus),
-                failed=[f"{gate}: {verdict.task}" for gate, verdict in self._failed],
-                totals=_totals(self._run),
+                failed=[f"{gate}: {verdict.task}" for gate, verdict in failed],
+                totals=_totals(run),
             )
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the table, and for each failed gate what to change."""
-        if self._run is None:
-            return
-        terminalreporter.section(TITLE)
-        for line in summary_lines(self._run, self._verdicts):
-            terminalreporter.write_line(line)
-        if self._deselected:
-            terminalreporter.write_line(
-                f"rightsize: {self._deselected} trials were deselected; the verdicts leave them out"
-            )
-        for line in gate_lines(self._failed):
-            terminalreporter.write_line(line, red=True)
-        if self._settings.results is not None:
-            terminalreporter.write_line(f"rightsize: results in {self._settings.results}")
+        self._presenter.summarise(terminalreporter, self._deselected)
 
 
 def _parameter(item: pytest.Item) -> tuple[str, int] | None:

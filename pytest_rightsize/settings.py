@@ -3,7 +3,7 @@
 What is wrong is a ConfigError that names the option, or the test and the argument.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import get_args
@@ -30,6 +30,7 @@ class Settings:
     pass_rate: float = 1.0
     concurrency: int | None = None
     results: Path | None = None
+    reports: tuple[tuple[str, Path], ...] = ()
     gate: tuple[str, ...] = tuple(GATES)
     download: bool = False
 
@@ -47,6 +48,7 @@ class Settings:
             pass_rate=_pass_rate(said["pass-rate"]),
             concurrency=_whole_number("concurrency", said["concurrency"]),
             results=_path(said["results"], config),
+            reports=tuple(_reports(said, config)),
             gate=_gates(said["gate"]),
             download=bool(config.getoption("rightsize_download") or config.getini("rightsize_download")),
         )
@@ -64,6 +66,18 @@ class Settings:
 def _path(text: str | None, config: pytest.Config) -> Path | None:
     """A path as the user meant it: relative to the folder pytest was started in."""
     return None if text is None else config.invocation_params.dir / text
+
+
+def _reports(said: Mapping[str, str | None], config: pytest.Config) -> Iterator[tuple[str, Path]]:
+    """Name and file of each report that was asked for."""
+    asked = [(name, text) for name in ("html", "markdown") if (text := said[name]) is not None]
+    for one in filter(None, map(str.strip, (said["report"] or "").split(","))):
+        name, colon, file = one.partition(":")
+        if not (name and colon and file):
+            raise ConfigError(f"--rightsize-report was given {one!r}: give NAME:FILE, such as csv:run.csv")
+        asked.append((name, file))
+    for name, text in asked:
+        yield name, config.invocation_params.dir / text
 
 
 def _strategy(text: str | None) -> Strategy:
