@@ -39,7 +39,7 @@ async function follow(moved) {
   if (view.case !== null && given.get('task') === null) view.task = index.tasks[cases.find((one) => one.name === view.case)?.task] ?? null;
   await search(given.get('q') ?? '');
   await list();
-  if (location.hash) (document.querySelector('.case.target') ?? $('cases')).scrollIntoView({ block: 'start' });
+  if (location.hash) (document.querySelector('.case.target') ?? $('cases')).scrollIntoView({ block: 'start', behavior: 'instant' });
 }
 
 /** Change the state, and the address with it. */

@@ -174,7 +174,7 @@ function tokensChart(index) {
   const used = [...new Set(rows.map((row) => row.kind))];
   const paint = { prompt: 'prompt', reasoning: 'reasoning', answer: 'answer' };
   const spec = () => ({
-    $schema: 'https://vega.github.io/schema/vega-lite/v6.json', width: 'container', height: { step: 30 }, autosize: { type: 'fit-x', contains: 'padding' }, padding: { left: 2, right: 10, top: 4, bottom: 2 },
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json', width: 'container', height: 78 + 30 * index.token_means.length, autosize: { type: 'fit', resize: true, contains: 'padding' }, padding: { left: 2, right: 10, top: 4, bottom: 2 },
     data: { values: rows },
     mark: { type: 'bar', cornerRadius: 2, stroke: colour('surface'), strokeWidth: 1 },
     encoding: {
