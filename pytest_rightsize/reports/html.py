@@ -19,6 +19,7 @@ from pytest_rightsize.reports.visible import visible
 
 __all__ = ["HtmlReport", "pytest_rightsize_reports"]
 
+_CHARTS = "vega.js"
 _SCRIPTS = ("data.js", "charts.js", "diff.js", "cases.js", "app.js")
 _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><g fill="#2152c8"><path d="M2 10h3v5H2z"/>'
@@ -31,7 +32,7 @@ class HtmlReport:
 
     def check(self) -> str | None:
         """See `Report`."""
-        if _page("vega.js").is_file():
+        if _page(_CHARTS).is_file():
             return None
         return (
             "the charts' JavaScript is missing from this source tree: it is written when the package is built. "
@@ -48,7 +49,7 @@ class HtmlReport:
         page = page_view(facts, cases)
         style = _text("report.css")
         script = "(() => {\n'use strict';\n" + "\n".join(_text(name) for name in _SCRIPTS) + "\n})();"
-        vega = _text("vega.js") if _page("vega.js").is_file() else ""
+        vega = _text(_CHARTS) if _page(_CHARTS).is_file() else ""
         environment = Environment(autoescape=True, finalize=_finalize, trim_blocks=True, lstrip_blocks=True)
         return environment.from_string(_text("report.html.jinja")).render(
             page=page,
