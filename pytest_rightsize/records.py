@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from pytest_rightsize.energy import Energy
+
 __all__ = [
     "AnswerRecord",
     "ChosenSource",
@@ -175,7 +177,7 @@ class Reply:
     reasoning: str | None = None
     tool_calls: tuple[Mapping[str, Json], ...] = ()
     replayed: bool = False
-    energy: Mapping[str, Json] | None = None
+    energy: Energy | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +189,7 @@ class AnswerRecord:
     reasoning: str | None = None
     tokens: Tokens = field(default_factory=Tokens)
     seconds: float | None = None
-    energy: Mapping[str, Json] | None = None
+    energy: Energy | None = None
     cost_usd: float | None = None
     cached: bool = False
     finish_reason: str | None = None
@@ -195,14 +197,21 @@ class AnswerRecord:
 
     def to_dict(self) -> dict[str, Json]:
         """The answer as JSON data."""
-        return asdict(self) | {"messages": list(self.messages), "tool_calls": list(self.tool_calls)}
+        energy = None if self.energy is None else self.energy.to_dict()
+        lists = {"messages": list(self.messages), "tool_calls": list(self.tool_calls)}
+        return asdict(self) | lists | {"energy": energy}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Json]) -> "AnswerRecord":
         """The inverse of `to_dict`; keys that a later version added are left out."""
         known = {name: plain[name] for name in cls.__dataclass_fields__ if name in plain}
+        energy = plain.get("energy")
         lists = {name: tuple(plain.get(name, ())) for name in ("messages", "tool_calls")}
-        return cls(**known | lists | {"tokens": Tokens(**plain["tokens"])})
+        sets = {
+            "tokens": Tokens(**plain["tokens"]),
+            "energy": None if energy is None else Energy.from_dict(energy),
+        }
+        return cls(**known | lists | sets)
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -260,8 +269,8 @@ class Policy:
     """The bar of one task, settled from marker, ladder file and options.
 
     `chosen` is the rung the application uses today, `chosen_from` says where that was read, for the reader who has
-    to change it. `test_at` and `chosen_at` are places as `file:line`, counted from the rootdir; None where the place has
-    no line. `confidence` is how surely the bar must be reached; None asks for the observed rate only.
+    to change it. `test_at` and `chosen_at` are places as `file:line`, counted from the rootdir; None where the place
+    has no line. `confidence` is how surely the bar must be reached; None asks for the observed rate only.
     """
 
     task: str
