@@ -269,8 +269,8 @@ class Policy:
     """The bar of one task, settled from marker, ladder file and options.
 
     `chosen` is the rung the application uses today, `chosen_from` says where that was read, for the reader who has
-    to change it. `test_at` and `chosen_at` are places as `file:line`, counted from the rootdir; None where the place
-    has no line. `confidence` is how surely the bar must be reached; None asks for the observed rate only.
+    to change it. `test_at` and `chosen_at` are places as `file:line` from the rootdir; None where there is
+    none. `confidence` is how surely the bar must be reached; None asks for the observed rate only.
     """
 
     task: str

@@ -27,7 +27,7 @@ from pytest_rightsize.providers import Provider, load_providers
 from pytest_rightsize.records import Ladder, Policy, Run, Rung, Trial, TrialKey, Verdict
 from pytest_rightsize.reports.terminal import TITLE, gate_lines, summary_lines
 from pytest_rightsize.schedule import reason_not_to_run
-from pytest_rightsize.store import ResultsFile
+from pytest_rightsize.store import ResultsFile, describe_session
 from pytest_rightsize.verdict import failed_gates, judge, standings
 
 __all__ = ["LadderSession"]
@@ -75,6 +75,7 @@ class LadderSession:
         self._idle: dict[tuple[str, str], _Idle | None] = {}
         self._suspends = False
         self._said_down: set[str] = set()
+        self._about: Mapping[str, Any] = {}
         self._results: ResultsFile | None = None
         self._run: Run | None = None
         self._verdicts: Sequence[Verdict] = ()
@@ -208,13 +209,9 @@ class LadderSession:
         """The plan is known and nothing has been asked yet: open the results file."""
         if self._collect_only or not self._planned:
             return
+        self._about = describe_session(self._settings.to_dict(), self._settings.rootdir)
         if self._settings.results is not None:
-            self._results = ResultsFile(
-                self._settings.results,
-                rungs=self._rungs,
-                settings=self._settings.to_dict(),
-                rootdir=self._settings.rootdir,
-            )
+            self._results = ResultsFile(self._settings.results, rungs=self._rungs, about=self._about)
             self._results.plan((self._policies[task] for task in self._tasks()), self._planned)
 
     def _tasks(self) -> list[str]:
@@ -356,6 +353,7 @@ class LadderSession:
             planned=self._planned,
             strategy=self._settings.strategy,
             interrupted=interrupted,
+            about=self._about,
         )
 
     def model_for(self, item: pytest.Item) -> Model:

@@ -67,7 +67,7 @@ def test_samples_repeat_each_case(suite: pytest.Pytester) -> None:
 
 def test_the_results_file_has_every_line_and_judges_the_same(suite: pytest.Pytester) -> None:
     suite.runpytest(LADDER, "--rightsize-results=run.jsonl")
-    lines = lines_of(suite.path / "run.jsonl")
+    lines = [line for line in lines_of(suite.path / "run.jsonl") if line["kind"] != "prompt"]
     assert [line["kind"] for line in lines] == ["run", "plan", *["trial"] * 12, "verdict", "end"]
     assert lines[0]["schema"] == 1
     assert [rung["name"] for rung in lines[0]["ladder"]] == ["tiny", "small", "big"]
@@ -491,3 +491,32 @@ def test_without_a_ladder_each_mistake_is_told_by_its_own_test(
     )
     assert "Traceback" not in str(result.stdout)
     assert "session.py" not in str(result.stdout)
+
+
+def test_the_results_file_says_where_the_test_and_its_chosen_model_stand(suite: pytest.Pytester) -> None:
+    with (suite.path / "rightsize.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[tasks.lower]\nchosen = "small"\n')
+    suite.makepyfile(
+        test_lower="""
+        import pytest
+
+        @pytest.mark.rightsize(task="lower")
+        def test_lower(model):
+            model.ask("a")
+        """
+    )
+    suite.runpytest(LADDER, "--rightsize-results=run.jsonl")
+    policies = read_run(suite.path / "run.jsonl").policies
+    assert (policies["upper"].test_at, policies["upper"].chosen_at) == ("test_suite.py:3", "test_suite.py:3")
+    ladder = (suite.path / "rightsize.toml").read_text(encoding="utf-8").splitlines()
+    line = ladder.index('chosen = "small"') + 1
+    assert (policies["lower"].test_at, policies["lower"].chosen_at) == ("test_lower.py:3", f"rightsize.toml:{line}")
+
+
+def test_the_results_file_keeps_each_prompt_once(suite: pytest.Pytester) -> None:
+    suite.runpytest(LADDER, "--rightsize-results=run.jsonl", "-n2")
+    lines = lines_of(suite.path / "run.jsonl")
+    prompts = [line["messages"] for line in lines if line["kind"] == "prompt"]
+    assert sorted(prompt[0]["content"] for prompt in prompts) == ["a", "b", "c", "d"]
+    trial = next(trial for trial in read_run(suite.path / "run.jsonl").trials if trial.answers)
+    assert trial.answers[0].messages == ({"role": "user", "content": trial.key.case[-2]},)
