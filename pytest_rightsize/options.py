@@ -17,7 +17,7 @@ from pytest_rightsize.verdict import GATES
 __all__ = ["MARKER_HELP", "Settings", "add_options", "marked_settings", "merged", "settings_are_given"]
 
 MARKER_HELP = (
-    "rightsize(task=, pass_rate=, samples=, chosen=, private=, max_tokens=, concurrent=): "
+    "rightsize(task=, pass_rate=, confidence=, samples=, chosen=, private=, max_tokens=, concurrent=): "
     "say which task a test belongs to, its bar, and the model the application uses (see the README of pytest-rightsize)"
 )
 
@@ -29,16 +29,22 @@ _OPTIONS: Mapping[str, tuple[str, str]] = {
     ),
     "strategy": (
         "NAME",
-        "climb (default): a task stops at the first rung that passes; full: every task runs on every rung",
+        "climb (default): a task stops at the first rung that passes; bisect: the same, from the middle of the ladder; "
+        "full: every task runs on every rung",
     ),
     "samples": ("N", "trials of each case on each rung, for tasks that do not say (default 1)"),
     "pass-rate": ("R", "the bar for tasks that do not say, from 0 to 1 (default 1.0)"),
+    "confidence": (
+        "C",
+        "how surely a rung must reach its bar or miss it, from 0.5 to 1 as in 0.95 (default: the observed rate)",
+    ),
     "concurrency": (
         "N",
         "requests in flight to a rung; 1 starts every test once (default: the rung's max_in_flight, else 8 for "
         "an endpoint and twice the slots of a local model)",
     ),
     "results": ("FILE", "write every trial and verdict to FILE as JSON Lines, while the session runs"),
+    "baseline": ("FILE", "an earlier results file, or a rightsize.lock, that no task may be worse than"),
     "gate": ("NAMES", f"which verdicts fail the session: some of {','.join(GATES)}, or none (default: all)"),
 }
 _DOWNLOAD_HELP = "let rungs with an hf: model fetch it if it is not on this machine"
@@ -54,8 +60,10 @@ class Settings:
     strategy: Strategy = "climb"
     samples: int = 1
     pass_rate: float = 1.0
+    confidence: float | None = None
     concurrency: int | None = None
     results: Path | None = None
+    baseline: Path | None = None
     gate: tuple[str, ...] = tuple(GATES)
     download: bool = False
 
@@ -71,8 +79,10 @@ class Settings:
             strategy=_strategy(given["strategy"]),
             samples=_whole_number("samples", given["samples"]) or 1,
             pass_rate=_pass_rate(given["pass-rate"]),
+            confidence=_confidence(given["confidence"]),
             concurrency=_whole_number("concurrency", given["concurrency"]),
             results=_path(given["results"], config),
+            baseline=_path(given["baseline"], config),
             gate=_gates(given["gate"]),
             download=bool(config.getoption("rightsize_download") or config.getini("rightsize_download")),
         )
@@ -83,6 +93,7 @@ class Settings:
             "strategy": self.strategy,
             "samples": self.samples,
             "pass_rate": self.pass_rate,
+            "confidence": self.confidence,
             "gate": list(self.gate),
         }
 
@@ -143,6 +154,16 @@ def _pass_rate(text: str | None) -> float:
     return rate
 
 
+def _confidence(text: str | None) -> float | None:
+    try:
+        confidence = None if text is None else float(text)
+    except ValueError:
+        confidence = 0.0
+    if confidence is not None and not 0.5 < confidence < 1:
+        raise ConfigError(f"--rightsize-confidence was given {text!r}: give a number between 0.5 and 1, such as 0.95")
+    return confidence
+
+
 def _gates(text: str | None) -> tuple[str, ...]:
     if text is None:
         return tuple(GATES)
@@ -160,7 +181,8 @@ def _gates(text: str | None) -> tuple[str, ...]:
 def marked_settings(nodeid: str, marker: pytest.Mark) -> tuple[str | None, TaskSettings]:
     """The task name and settings of one `rightsize` marker; raises ConfigError naming the test and the argument."""
     where = f"the marker rightsize of {nodeid}"
-    known = ["task", *(field.name for field in fields(TaskSettings))]
+    # A waiver excuses a task for some weeks; it stands in the ladder file, where one reads all of them at once.
+    known = ["task", *(field.name for field in fields(TaskSettings) if field.name != "waive")]
     if marker.args:
         raise ConfigError(
             f"{where} was given {marker.args[0]!r} without a name: write rightsize(task={marker.args[0]!r})"
@@ -187,6 +209,7 @@ def _chosen_source(where: str, given: Mapping[str, str]) -> ChosenSource:
 _TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "task": (str, "a name"),
     "pass_rate": ((int, float), "a number from 0 to 1"),
+    "confidence": ((int, float), "a number between 0.5 and 1"),
     "samples": (int, "a whole number, 1 or more"),
     "chosen": ((str, ChosenSource), "a rung's name, a model id, or a dict that says where it is written"),
     "private": (bool, "True or False"),
@@ -201,8 +224,10 @@ def _check_types(where: str, values: Mapping[str, object]) -> None:
         if value is None:
             continue
         mistaken_bool = isinstance(value, bool) and wanted is not bool
-        out_of_range = (name == "pass_rate" and isinstance(value, int | float) and not 0 <= value <= 1) or (
-            name in ("samples", "max_tokens") and isinstance(value, int) and value < 1
+        out_of_range = isinstance(value, int | float) and (
+            (name == "pass_rate" and not 0 <= value <= 1)
+            or (name == "confidence" and not 0.5 < value < 1)
+            or (name in ("samples", "max_tokens") and value < 1)
         )
         if not isinstance(value, wanted) or mistaken_bool or out_of_range or value == "":
             raise ConfigError(f"{where} was given {name}={value!r}: give {words}")

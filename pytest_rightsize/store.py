@@ -146,7 +146,7 @@ def read_run(path: Path) -> Run:
                 about = {key: value for key, value in line.items() if key not in ("kind", "schema", "ladder")}
             elif kind == "plan":
                 counts = line.pop("planned")
-                policies[line["task"]] = Policy(**{k: v for k, v in line.items() if k in Policy.__dataclass_fields__})
+                policies[line["task"]] = Policy.from_dict(line)
                 planned.update({(line["task"], rung): count for rung, count in counts.items()})
             elif kind == "prompt":
                 prompts[line["id"]] = tuple(line["messages"])

@@ -7,16 +7,19 @@ special functions are those of `scipy.special`, imported by the function that ne
 from pytest_rightsize.statistics.pairs import difference, holm, mcnemar, non_inferiority_p, tango_interval
 from pytest_rightsize.statistics.planning import cases_needed, passes_needed, power
 from pytest_rightsize.statistics.rates import (
+    bounds_whatever_comes,
     clopper_pearson,
     effective_trials,
     more_trials,
     pass_rate_interval,
     settled,
+    settled_counts,
     stand,
 )
 from pytest_rightsize.statistics.ratios import geometric_mean_ratio
 
 __all__ = [
+    "bounds_whatever_comes",
     "cases_needed",
     "clopper_pearson",
     "difference",
@@ -30,6 +33,7 @@ __all__ = [
     "passes_needed",
     "power",
     "settled",
+    "settled_counts",
     "stand",
     "tango_interval",
 ]
