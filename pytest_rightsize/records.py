@@ -14,12 +14,10 @@ from pytest_rightsize.energy import Energy
 __all__ = [
     "AnswerRecord",
     "ChosenSource",
-    "Comparison",
     "Difference",
     "Interval",
     "Ladder",
     "NonInferiority",
-    "Paired",
     "Policy",
     "Price",
     "Ratio",
@@ -401,52 +399,6 @@ class NonInferiority:
     margin: float
     holds: bool
     p: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Paired:
-    """Rungs `a` and `b` on the `n` cases that both answered.
-
-    `only_a` counts the cases on which A passed more of its samples than B. `mcnemar_p` is exact and two-sided, None
-    where a case has several samples. `unpaired` counts the cases that only one of the two answered.
-    """
-
-    a: str
-    b: str
-    n: int
-    rate_a: float
-    rate_b: float
-    interval_a: Interval
-    interval_b: Interval
-    only_a: int
-    only_b: int
-    mcnemar_p: float | None
-    difference: Difference
-    non_inferior: NonInferiority
-    only_a_cases: tuple[str, ...] = ()
-    only_b_cases: tuple[str, ...] = ()
-    unpaired: int = 0
-
-    def to_dict(self) -> dict[str, Json]:
-        """The pair as JSON data."""
-        return asdict(self) | {"only_a_cases": list(self.only_a_cases), "only_b_cases": list(self.only_b_cases)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """Two rungs compared on each task and on all cases together; `answer` says it in a sentence."""
-
-    tasks: Mapping[str, Paired]
-    overall: Paired | None
-    answer: str
-
-    def to_dict(self) -> dict[str, Json]:
-        """The comparison as JSON data."""
-        return {
-            "tasks": {task: paired.to_dict() for task, paired in self.tasks.items()},
-            "overall": self.overall.to_dict() if self.overall else None,
-            "answer": self.answer,
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
