@@ -113,7 +113,7 @@ def compare_several(
     margin: float = 0.05,
     names: tuple[str, str] = ("A", "B"),
 ) -> list[Comparison]:
-    """Compare each of `rungs` with one `reference`, as `compare` does; over several rungs the p values are Holm's too."""
+    """Compare each of `rungs` with one `reference`, as `compare` does; Holm's p values are over the rungs too."""
     compared = [_compare(run_a, rung, run_b, reference, margin, names) for rung in rungs]
     of_tasks = holm([paired.non_inferior.p for one in compared for paired in one.tasks.values()])
     of_all = holm([one.overall.non_inferior.p for one in compared if one.overall is not None])
@@ -296,7 +296,10 @@ def _price(paired: Paired) -> str:
     if paired.partial is not None:
         return ""
     name = next((name for name in AMOUNTS if name in paired.economy.ratios), None)
-    return f", at {_percent(paired.economy.ratios[name])} of its {name}" if name else ""
+    if name is None:
+        return ""
+    word = ", at" if paired.non_inferior.holds else "; it takes"
+    return f"{word} {_percent(paired.economy.ratios[name])} of its {name}"
 
 
 def _percent(ratio: Ratio) -> str:
