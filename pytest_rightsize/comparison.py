@@ -70,7 +70,8 @@ class Paired:
 class Comparison:
     """Rungs `a` and `b` on each task and on all cases together; `answer` says it in a sentence.
 
-    `differs` says what else is not the same in the two runs, and which cases were left out for that.
+    `labels` are what to call the two. `differs` says what else is not the same in the two runs, and which cases were
+    left out for that.
     """
 
     a: str
@@ -78,6 +79,7 @@ class Comparison:
     tasks: Mapping[str, Paired]
     overall: Paired | None
     answer: str
+    labels: tuple[str, str]
     differs: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Json]:
@@ -130,11 +132,7 @@ def _compare(run_a: Run, rung_a: str, run_b: Run, rung_b: str, margin: float, na
     overall = _pair(rung_a, rung_b, _flat(tasks_a), _flat(tasks_b), margin) if common else None
     notes = [
         *what_differs(run_a, run_b, names, [rung_a, rung_b]),
-        *(
-            [f"{len(other)} cases ask {rung_a} and {rung_b} something else and are left out: {shortened(other)}"]
-            if other
-            else []
-        ),
+        *([f"{_left_out(len(other), rung_a, rung_b)}: {shortened(other)}"] if other else []),
         *(
             [f"of {unknown} cases the prompts were not recorded: that they ask the same is not known"]
             if unknown
@@ -150,8 +148,15 @@ def _compare(run_a: Run, rung_a: str, run_b: Run, rung_b: str, margin: float, na
         },
         overall=replace(overall, partial=next(iter(partial.values()), None)) if overall else None,
         answer="",
+        labels=(rung_a, rung_b) if rung_a != rung_b else (f"{rung_a} of {names[0]}", f"{rung_b} of {names[1]}"),
         differs=tuple(notes),
     )
+
+
+def _left_out(count: int, rung_a: str, rung_b: str) -> str:
+    many = count != 1
+    asks, are = ("cases ask", "are") if many else ("case asks", "is")
+    return f"{count} {asks} {rung_a} and {rung_b} something else and {are} left out"
 
 
 def _heard(run: Run, rung: str) -> dict[str, dict[str, list[Trial]]]:
@@ -251,13 +256,13 @@ def _changed(case: str, a: Sequence[Trial], b: Sequence[Trial]) -> Changed:
 def _answered(comparison: Comparison, tasks: Iterator[float], overall: Iterator[float]) -> Comparison:
     """The comparison with the next adjusted p values of its tasks and overall, and with its sentence."""
     if comparison.overall is None:
-        return replace(comparison, answer=f"{comparison.a} and {comparison.b} answered no case in common.")
+        return replace(comparison, answer=f"{' and '.join(comparison.labels)} answered no case in common.")
     whole = _with_p(comparison.overall, next(overall))
     return replace(
         comparison,
         tasks={task: _with_p(paired, next(tasks)) for task, paired in comparison.tasks.items()},
         overall=whole,
-        answer=f"{_claim(whole)}{_price(whole)}.",
+        answer=f"{_claim(whole, *comparison.labels)}{_price(whole)}.",
     )
 
 
@@ -267,9 +272,9 @@ def _with_p(paired: Paired, p: float) -> Paired:
     return replace(paired, non_inferior=replace(paired.non_inferior, holds=holds, p=p))
 
 
-def _claim(paired: Paired) -> str:
+def _claim(paired: Paired, a: str, b: str) -> str:
     """What is shown, and what is not: no significant difference is never "as good as"."""
-    a, b, delta = paired.a, paired.b, paired.difference
+    delta = paired.difference
     margin = f"{100 * paired.non_inferior.margin:g} points"
     bound = f"(lower bound {100 * delta.low90:+.1f})"
     if paired.partial is not None:

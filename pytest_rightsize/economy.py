@@ -64,8 +64,10 @@ def _ratio(name: str, a: _Cases, b: _Cases) -> Ratio | str:
 
 def _whose(name: str, a: Sequence[_Amount | None], b: Sequence[_Amount | None]) -> str:
     """Who of the two lacks the amount."""
-    lacking = [rung for rung, amounts in (("A", a), ("B", b)) if all(amount is None for amount in amounts)]
-    return f"not known: {' and '.join(lacking) if lacking else 'no case'} has {'no' if lacking else 'both'} {name}"
+    lacks_a, lacks_b = (all(amount is None for amount in amounts) for amounts in (a, b))
+    if lacks_a == lacks_b:
+        return f"not known: {f'neither has {name}' if lacks_a else f'no case has the {name} of both'}"
+    return f"not known: {'A' if lacks_a else 'B'} has no {name}"
 
 
 def _of_case(trials: Sequence[Trial], amount: Callable[[Sequence[AnswerRecord]], _Amount | None]) -> _Amount | None:
