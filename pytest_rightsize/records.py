@@ -208,9 +208,13 @@ class AnswerRecord:
 
     def to_dict(self) -> dict[str, Json]:
         """The answer as JSON data."""
-        energy = None if self.energy is None else self.energy.to_dict()
-        lists = {"messages": list(self.messages), "tool_calls": list(self.tool_calls)}
-        return asdict(self) | lists | {"energy": energy}
+        return {
+            **vars(self),
+            "messages": list(self.messages),
+            "tokens": dict(vars(self.tokens)),
+            "energy": None if self.energy is None else self.energy.to_dict(),
+            "tool_calls": list(self.tool_calls),
+        }
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Json]) -> "AnswerRecord":
@@ -254,7 +258,7 @@ class Trial:
         """The trial as a line of the results file."""
         return {
             "kind": "trial",
-            **asdict(self.key),
+            **vars(self.key),
             "outcome": self.outcome,
             "reason": self.reason,
             "detail": self.detail,

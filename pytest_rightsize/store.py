@@ -21,7 +21,7 @@ from pytest_rightsize.records import Json, Policy, Price, Run, Rung, Trial, Verd
 __all__ = ["ResultsFile", "describe_session", "read_run"]
 
 SCHEMA = 1
-_PACKAGES = ("pytest-rightsize", "pytest", "pytest-xdist", "openai", "llama-cpp-python", "rapidfuzz", "jsonschema")
+_PACKAGES = ("pytest-rightsize", "pytest", "pytest-xdist", "aiohttp", "llama-cpp-python", "rapidfuzz", "jsonschema")
 
 
 class ResultsFile:

@@ -5,7 +5,13 @@ special functions are those of `scipy.special`, imported by the function that ne
 """
 
 from pytest_rightsize.statistics.pairs import difference, holm, mcnemar, non_inferiority_p, tango_interval
-from pytest_rightsize.statistics.planning import cases_needed, passes_needed, power
+from pytest_rightsize.statistics.planning import (
+    cases_needed,
+    paired_cases_needed,
+    paired_power,
+    passes_needed,
+    power,
+)
 from pytest_rightsize.statistics.rates import (
     bounds_whatever_comes,
     clopper_pearson,
@@ -29,6 +35,8 @@ __all__ = [
     "mcnemar",
     "more_trials",
     "non_inferiority_p",
+    "paired_cases_needed",
+    "paired_power",
     "pass_rate_interval",
     "passes_needed",
     "power",
