@@ -45,7 +45,10 @@ _OPTIONS: Mapping[str, tuple[str, str]] = {
     ),
     "results": ("FILE", "write every trial and verdict to FILE as JSON Lines, while the session runs"),
     "baseline": ("FILE", "an earlier results file, or a rightsize.lock, that no task may be worse than"),
-    "gate": ("NAMES", f"which verdicts fail the session: some of {','.join(GATES)}, or none (default: all)"),
+    "gate": (
+        "NAMES",
+        f"which verdicts fail the session: some of {','.join(GATES)}, or none (default: all that can apply)",
+    ),
 }
 _DOWNLOAD_HELP = "let rungs with an hf: model fetch it if it is not on this machine"
 
@@ -83,7 +86,7 @@ class Settings:
             concurrency=_whole_number("concurrency", given["concurrency"]),
             results=_path(given["results"], config),
             baseline=_path(given["baseline"], config),
-            gate=_gates(given["gate"]),
+            gate=_gates(given["gate"], has_baseline=given["baseline"] is not None),
             download=bool(config.getoption("rightsize_download") or config.getini("rightsize_download")),
         )
 
@@ -164,15 +167,17 @@ def _confidence(text: str | None) -> float | None:
     return confidence
 
 
-def _gates(text: str | None) -> tuple[str, ...]:
+def _gates(text: str | None, *, has_baseline: bool) -> tuple[str, ...]:
     if text is None:
-        return tuple(GATES)
+        return tuple(gate for gate in GATES if gate != "regressed" or has_baseline)
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if names == ("none",):
         return ()
     for name in names:
         if name not in GATES:
             raise unknown_name("--rightsize-gate", name, [*GATES, "none"])
+    if "regressed" in names and not has_baseline:
+        raise ConfigError("--rightsize-gate=regressed needs something to compare with: give --rightsize-baseline=FILE")
     if not names:
         raise ConfigError(f"--rightsize-gate was given nothing: give some of {', '.join(GATES)}, or none")
     return names

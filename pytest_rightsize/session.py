@@ -8,10 +8,12 @@ import inspect
 from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 import pytest
 
+from pytest_rightsize.baseline import read_baseline, tasks_not_run, with_regressions
 from pytest_rightsize.catalogue import CATALOGUE
 from pytest_rightsize.distribution import labelled, read_label, task_scheduling
 from pytest_rightsize.engine import Engine, Ticket
@@ -25,10 +27,10 @@ from pytest_rightsize.outcomes import attach, ending, shape, show_fault, status,
 from pytest_rightsize.policies import Policies, definition_of
 from pytest_rightsize.providers import Provider, load_providers
 from pytest_rightsize.records import Ladder, Policy, Run, Rung, Trial, TrialKey, Verdict
-from pytest_rightsize.reports.terminal import TITLE, gate_lines, summary_lines
+from pytest_rightsize.reports.terminal import TITLE, gate_lines, summary_lines, waiver_lines
 from pytest_rightsize.schedule import Progress, reason_not_to_run, visiting_order
 from pytest_rightsize.store import ResultsFile, describe_session
-from pytest_rightsize.verdict import failed_gates, judge, standings
+from pytest_rightsize.verdict import WaiverState, failed_gates, judge, standings, waiver_states
 
 __all__ = ["LadderSession"]
 
@@ -83,6 +85,8 @@ class LadderSession:
         self._run: Run | None = None
         self._verdicts: Sequence[Verdict] = ()
         self._failed: Sequence[tuple[str, Verdict]] = ()
+        self._waivers: Sequence[WaiverState] = ()
+        self._baseline = read_baseline(self._settings.baseline) if self._settings.baseline else None
         self._check_results_path()
         self._missing = {} if self._collect_only else dict(self._find_missing())
         for rung, fault in self._missing.items():
@@ -477,7 +481,11 @@ class LadderSession:
             return
         self._run = self._snapshot(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
         self._verdicts = judge(self._run)
-        self._failed = failed_gates(self._verdicts, self._settings.gate)
+        if self._baseline is not None:
+            self._verdicts = with_regressions(self._run, self._verdicts, self._baseline)
+        gates, today = self._settings.gate, date.today().isoformat()
+        self._waivers = waiver_states(self._policies, self._verdicts, gates, today=today)
+        self._failed = failed_gates(self._verdicts, gates, self._waivers)
         faults = sum(trial.outcome == "error" for trial in self._run.trials)
         if (self._failed or faults) and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -487,6 +495,7 @@ class LadderSession:
                 exitstatus=int(session.exitstatus),
                 failed=[f"{gate}: {verdict.task}" for gate, verdict in self._failed],
                 totals=_totals(self._run),
+                waived=waiver_lines(self._waivers),
             )
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -500,6 +509,13 @@ class LadderSession:
             terminalreporter.write_line(
                 f"rightsize: {self._deselected} trials were deselected; the verdicts leave them out"
             )
+        left_out = tasks_not_run(self._verdicts, self._baseline) if self._baseline else []
+        if self._baseline and left_out:
+            terminalreporter.write_line(
+                f"rightsize: {self._baseline.name} has {len(left_out)} tasks more: {', '.join(left_out)}"
+            )
+        for line in waiver_lines(self._waivers):
+            terminalreporter.write_line(line, yellow=True)
         for line in gate_lines(self._failed):
             terminalreporter.write_line(line, red=True)
         if self._settings.results is not None:

@@ -78,7 +78,7 @@ def test_the_results_file_has_every_line_and_judges_the_same(suite: pytest.Pytes
     assert lines[2]["answers"][0]["energy"] is None
     assert lines[-2]["smallest"] == "small"
     assert lines[-1]["exitstatus"] == 1
-    assert lines[-1]["gate"] == {"failed": ["oversized: upper"]}
+    assert lines[-1]["gate"] == {"failed": ["oversized: upper"], "waived": []}
     run = read_run(suite.path / "run.jsonl")
     assert [verdict.verdict for verdict in judge(run)] == ["over-sized"]
     assert not run.interrupted

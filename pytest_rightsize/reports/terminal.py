@@ -6,8 +6,9 @@ from tabulate import tabulate
 
 from pytest_rightsize.records import Run, Standing, Trial, Verdict
 from pytest_rightsize.savings import joules_of, saved, tokens_of
+from pytest_rightsize.verdict import WaiverState
 
-__all__ = ["TITLE", "gate_lines", "summary_lines"]
+__all__ = ["TITLE", "gate_lines", "summary_lines", "waiver_lines"]
 
 TITLE = "smallest model that passes each task"
 _SHOUTED = {"over-sized": "OVER-SIZED", "under-sized": "UNDER-SIZED", "unsolved": "UNSOLVED", "undecided": "UNDECIDED"}
@@ -118,6 +119,19 @@ def gate_lines(failed: Iterable[tuple[str, Verdict]]) -> list[str]:
         f"gate {gate}: {verdict.task}: {verdict.regressed if gate == 'regressed' else _remedy(verdict)}"
         for gate, verdict in failed
     ]
+
+
+def waiver_lines(states: Iterable[WaiverState]) -> list[str]:
+    """Every waiver, whether it is used, not needed, or over."""
+    return [_waiver_line(state) for state in states]
+
+
+def _waiver_line(state: WaiverState) -> str:
+    waiver = state.waiver
+    if not state.honoured:
+        return f"waiver over since {waiver.until}: gate {waiver.gate}: {state.task}: {waiver.reason}"
+    unused = "" if state.needed else " (not needed now)"
+    return f"waived until {waiver.until}: gate {waiver.gate}: {state.task}: {waiver.reason}{unused}"
 
 
 def _remedy(verdict: Verdict) -> str:

@@ -23,6 +23,7 @@ from pytest_rightsize.statistics.rates import (
     stand,
 )
 from pytest_rightsize.statistics.ratios import geometric_mean_ratio
+from pytest_rightsize.statistics.unpaired import fisher_fell
 
 __all__ = [
     "bounds_whatever_comes",
@@ -30,6 +31,7 @@ __all__ = [
     "clopper_pearson",
     "difference",
     "effective_trials",
+    "fisher_fell",
     "geometric_mean_ratio",
     "holm",
     "mcnemar",
