@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model.py": {"energy", "records", "errors", "matchers", "jsonschema"},
     "grading.py": {"records", "errors", "model"},
     "flight.py": set(),
-    "policies.py": {"ladder", "options", "records", "errors", "pytest", "places"},
+    "policies.py": {"ladder", "settings", "records", "errors", "pytest", "places"},
     "distribution.py": {"records", "pytest", "xdist"},
     "outcomes.py": {"grading", "records", "pytest"},
     "engine.py": {"records", "errors", "providers", "_pytest"},
@@ -51,7 +51,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "savings.py": {"records"},
     "store.py": {"records", "errors"},
     "hookspecs.py": {"providers", "pluggy"},
-    "options.py": {"records", "errors", "verdict", "pytest"},
+    "options.py": {"pytest"},
+    "settings.py": {"options", "records", "errors", "verdict", "pytest"},
     "reports/__init__.py": set(),
     "reports/comparison.py": {"comparison", "economy", "records", "tabulate"},
     "reports/terminal.py": {"records", "savings", "tabulate", "verdict"},
@@ -163,7 +164,14 @@ def test_the_readme_lists_every_option() -> None:
     from pytest_rightsize import options
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert all(f"`--rightsize-{name}" in readme for name in [*options._OPTIONS, "download"])
+    assert all(f"`--rightsize-{name}" in readme for name in [*options.OPTIONS, "download"])
+
+
+def test_the_help_names_every_gate() -> None:
+    from pytest_rightsize.options import OPTIONS
+    from pytest_rightsize.verdict import GATES
+
+    assert f"some of {','.join(GATES)}," in OPTIONS["gate"][1]
 
 
 def test_each_dependency_says_why_it_is_there() -> None:
