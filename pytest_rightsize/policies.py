@@ -94,12 +94,14 @@ class Policies(Mapping[str, Policy]):
         return Policy(
             task=task,
             pass_rate=self._settings.pass_rate if said.pass_rate is None else said.pass_rate,
+            confidence=self._settings.confidence if said.confidence is None else said.confidence,
             samples=self._settings.samples if said.samples is None else said.samples,
             chosen=chosen,
             chosen_from=chosen_from,
             private=bool(said.private),
             max_tokens=said.max_tokens,
             concurrent=said.concurrent is not False,
+            waivers=said.waive or (),
             test_at=test_at,
             chosen_at=self._chosen_at(said.chosen, task) or (test_at if marked.chosen is not None else None),
         )

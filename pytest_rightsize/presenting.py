@@ -5,6 +5,7 @@ It decides nothing: the run, the verdicts and the failed gates are settled befor
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,18 @@ from pytest_rightsize.reports.junit import suite_properties
 from pytest_rightsize.reports.terminal import TITLE, gate_lines, summary_lines
 from pytest_rightsize.settings import Settings
 
-__all__ = ["Presenter"]
+__all__ = ["Ended", "Presenter"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A session that has ended: the run, what is concluded, which gates failed or were waived, what else to say."""
+
+    run: Run
+    verdicts: Sequence[Verdict]
+    failed: Sequence[tuple[str, Verdict]] = ()
+    waived: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
 
 class Presenter:
@@ -28,18 +40,16 @@ class Presenter:
         self._config = config
         self._settings = settings
         self._publisher = Publisher(settings.reports, config.hook.pytest_rightsize_reports())
-        self._run: Run | None = None
-        self._verdicts: Sequence[Verdict] = ()
-        self._failed: Sequence[tuple[str, Verdict]] = ()
+        self._ended: Ended | None = None
         self._published: list[tuple[bool, str]] = []
 
-    def present(self, run: Run, verdicts: Sequence[Verdict], failed: Sequence[tuple[str, Verdict]]) -> bool:
+    def present(self, ended: Ended) -> bool:
         """Write every report; False where one could not be written."""
-        self._run, self._verdicts, self._failed = run, verdicts, failed
-        self._tell_junit(verdicts)
-        self._published = [*self._publisher.publish(run, verdicts)]
+        self._ended = ended
+        self._tell_junit(ended.verdicts)
+        self._published = [*self._publisher.publish(ended.run, ended.verdicts)]
         try:
-            write_step_summary(run, verdicts)
+            write_step_summary(ended.run, ended.verdicts)
         except OSError as error:
             self._published.append((False, f"the summary of the job was not written: {error}"))
         return all(written for written, _ in self._published)
@@ -52,29 +62,32 @@ class Presenter:
                 for name, value in suite_properties(verdicts):
                     add(name, value)
 
-    def summarise(self, terminalreporter: Any, deselected: int) -> None:
-        """Print the table, and for each failed gate what to change."""
-        if self._run is None:
+    def summarise(self, terminalreporter: Any) -> None:
+        """Print the table, for each failed gate what to change, and where the reports are."""
+        ended = self._ended
+        if ended is None:
             return
         terminalreporter.section(TITLE)
-        for line in summary_lines(self._run, self._verdicts):
+        for line in summary_lines(ended.run, ended.verdicts):
             terminalreporter.write_line(line)
-        if deselected:
-            terminalreporter.write_line(f"rightsize: {deselected} trials were deselected; the verdicts leave them out")
-        for line in gate_lines(self._failed):
+        for line in ended.notes:
+            terminalreporter.write_line(f"rightsize: {line}")
+        for line in ended.waived:
+            terminalreporter.write_line(line, yellow=True)
+        for line in gate_lines(ended.failed):
             terminalreporter.write_line(line, red=True)
         if self._settings.results is not None:
             terminalreporter.write_line(f"rightsize: results in {self._settings.results}")
         for written, line in self._published:
             terminalreporter.write_line(f"rightsize: {line}", red=not written)
-        for line in self._annotations(self._run):
+        for line in self._annotations(ended):
             terminalreporter.write_line(line)
 
-    def _annotations(self, run: Run) -> Iterator[str]:
+    def _annotations(self, ended: Ended) -> Iterator[str]:
         """Commands for GitHub Actions, in a job of it only."""
         if os.environ.get("GITHUB_ACTIONS") != "true":
             return
         workspace, rootdir = Path(os.environ.get("GITHUB_WORKSPACE", ".")), self._settings.rootdir
         inside = rootdir.is_relative_to(workspace)
         prefix = rootdir.relative_to(workspace).as_posix() if inside else ""
-        yield from annotations(run, self._failed, prefix=prefix)
+        yield from annotations(ended.run, ended.failed, prefix=prefix)

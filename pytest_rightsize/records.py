@@ -14,12 +14,10 @@ from pytest_rightsize.energy import Energy, Metering
 __all__ = [
     "AnswerRecord",
     "ChosenSource",
-    "Comparison",
     "Difference",
     "Interval",
     "Ladder",
     "NonInferiority",
-    "Paired",
     "Policy",
     "Price",
     "Ratio",
@@ -33,12 +31,14 @@ __all__ = [
     "Trial",
     "TrialKey",
     "Verdict",
+    "Waiver",
 ]
 
 Outcome = Literal["passed", "failed", "error", "not_run"]
 State = Literal["passes", "fails", "undecided", "not_run"]
 VerdictName = Literal["right-sized", "over-sized", "under-sized", "unsolved", "undecided", "unchosen"]
-Strategy = Literal["climb", "full"]
+Strategy = Literal["climb", "full", "bisect"]
+GateName = Literal["oversized", "undersized", "unsolved", "undecided", "regressed"]
 Json = Any  # a JSON value; mypy has no useful recursive type for data that users own
 
 
@@ -120,15 +120,26 @@ class ChosenSource:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Waiver:
+    """A gate that a task need not pass up to and including the day `until` (`YYYY-MM-DD`), and why."""
+
+    gate: GateName
+    until: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskSettings:
     """What a marker or a `[tasks.x]` table says of a task; None means it does not say."""
 
     pass_rate: float | None = None
+    confidence: float | None = None
     samples: int | None = None
     chosen: str | ChosenSource | None = None
     private: bool | None = None
     max_tokens: int | None = None
     concurrent: bool | None = None
+    waive: tuple[Waiver, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,22 +208,25 @@ class AnswerRecord:
 
     def to_dict(self) -> dict[str, Json]:
         """The answer as JSON data."""
-        energy = None if self.energy is None else self.energy.to_dict()
-        lists = {"messages": list(self.messages), "tool_calls": list(self.tool_calls)}
-        return {**vars(self), "tokens": dict(vars(self.tokens)), "energy": energy, **lists}
+        return {
+            **vars(self),
+            "messages": list(self.messages),
+            "tokens": dict(vars(self.tokens)),
+            "energy": None if self.energy is None else self.energy.to_dict(),
+            "tool_calls": list(self.tool_calls),
+        }
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Json]) -> "AnswerRecord":
         """The inverse of `to_dict`; keys that a later version added are left out."""
         known = {name: plain[name] for name in cls.__dataclass_fields__ if name in plain}
         energy = plain.get("energy")
+        lists = {name: tuple(plain.get(name, ())) for name in ("messages", "tool_calls")}
         sets = {
             "tokens": Tokens(**plain["tokens"]),
             "energy": None if energy is None else Energy.from_dict(energy),
-            "messages": tuple(plain.get("messages", ())),
-            "tool_calls": tuple(plain.get("tool_calls", ())),
         }
-        return cls(**known | sets)
+        return cls(**known | lists | sets)
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -285,10 +299,17 @@ class Policy:
     confidence: float | None = None
     test_at: str | None = None
     chosen_at: str | None = None
+    waivers: tuple[Waiver, ...] = ()
 
     def to_dict(self) -> dict[str, Json]:
-        """The policy as plain data, for the way from a worker process."""
-        return asdict(self)
+        """The policy as plain data, for the results file and for the way from a worker process."""
+        return asdict(self) | {"waivers": [asdict(waiver) for waiver in self.waivers]}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Json]) -> "Policy":
+        """The inverse of `to_dict`; keys that a later version added are left out."""
+        known = {name: plain[name] for name in cls.__dataclass_fields__ if name in plain}
+        return cls(**known | {"waivers": tuple(Waiver(**waiver) for waiver in plain.get("waivers", ()))})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,7 +317,9 @@ class Standing:
     """How a rung stands in a task: `passed` of `trials` trials, and whether that reaches the bar.
 
     `rate` is the mean over cases of each case's mean, or None if nothing was tried. `low` and `high` are its one-sided
-    bounds at the confidence that was asked for, None where none was.
+    bounds at the confidence that was asked for, else at 0.95; None where nothing was tried. `given_up` counts the
+    trials that were left out because they could not change the state; the bounds hold whatever those would have
+    brought.
     """
 
     state: State
@@ -306,11 +329,16 @@ class Standing:
     reason: str | None = None
     low: float | None = None
     high: float | None = None
+    given_up: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What is concluded for one task; `smallest` is None where no rung is known to be the smallest that passes."""
+    """What is concluded for one task; `smallest` is None where no rung is known to be the smallest that passes.
+
+    `regressed` says how it is worse than the baseline, or why that cannot be told; None where it is not, or where
+    there is no baseline.
+    """
 
     task: str
     verdict: VerdictName
@@ -319,6 +347,8 @@ class Verdict:
     chosen: str | None = None
     chosen_from: str | None = None
     pass_rate: float = 1.0
+    confidence: float | None = None
+    regressed: str | None = None
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Json]:
@@ -375,52 +405,6 @@ class NonInferiority:
     margin: float
     holds: bool
     p: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Paired:
-    """Rungs `a` and `b` on the `n` cases that both answered.
-
-    `only_a` counts the cases on which A passed more of its samples than B. `mcnemar_p` is exact and two-sided, None
-    where a case has several samples. `unpaired` counts the cases that only one of the two answered.
-    """
-
-    a: str
-    b: str
-    n: int
-    rate_a: float
-    rate_b: float
-    interval_a: Interval
-    interval_b: Interval
-    only_a: int
-    only_b: int
-    mcnemar_p: float | None
-    difference: Difference
-    non_inferior: NonInferiority
-    only_a_cases: tuple[str, ...] = ()
-    only_b_cases: tuple[str, ...] = ()
-    unpaired: int = 0
-
-    def to_dict(self) -> dict[str, Json]:
-        """The pair as JSON data."""
-        return asdict(self) | {"only_a_cases": list(self.only_a_cases), "only_b_cases": list(self.only_b_cases)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """Two rungs compared on each task and on all cases together; `answer` says it in a sentence."""
-
-    tasks: Mapping[str, Paired]
-    overall: Paired | None
-    answer: str
-
-    def to_dict(self) -> dict[str, Json]:
-        """The comparison as JSON data."""
-        return {
-            "tasks": {task: paired.to_dict() for task, paired in self.tasks.items()},
-            "overall": self.overall.to_dict() if self.overall else None,
-            "answer": self.answer,
-        }
 
 
 @dataclass(frozen=True, kw_only=True)

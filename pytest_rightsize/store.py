@@ -57,12 +57,25 @@ class ResultsFile:
         return key
 
     def end(
-        self, verdicts: Iterable[Verdict], *, exitstatus: int, failed: Iterable[str], totals: Mapping[str, Json]
+        self,
+        verdicts: Iterable[Verdict],
+        *,
+        exitstatus: int,
+        failed: Iterable[str],
+        totals: Mapping[str, Json],
+        waived: Iterable[str] = (),
     ) -> None:
         """Add the verdicts and the last line, and close the file."""
         for verdict in verdicts:
             self._write(verdict.to_dict())
-        self._write({"kind": "end", "exitstatus": exitstatus, "gate": {"failed": list(failed)}, "totals": dict(totals)})
+        self._write(
+            {
+                "kind": "end",
+                "exitstatus": exitstatus,
+                "gate": {"failed": list(failed), "waived": list(waived)},
+                "totals": dict(totals),
+            }
+        )
         self._file.close()
 
     def plan(self, policies: Iterable[Policy], planned: Mapping[tuple[str, str], int]) -> None:
@@ -146,7 +159,7 @@ def read_run(path: Path) -> Run:
                 about = {key: value for key, value in line.items() if key not in ("kind", "schema", "ladder")}
             elif kind == "plan":
                 counts = line.pop("planned")
-                policies[line["task"]] = Policy(**{k: v for k, v in line.items() if k in Policy.__dataclass_fields__})
+                policies[line["task"]] = Policy.from_dict(line)
                 planned.update({(line["task"], rung): count for rung, count in counts.items()})
             elif kind == "prompt":
                 prompts[line["id"]] = tuple(line["messages"])

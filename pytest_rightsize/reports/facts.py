@@ -15,12 +15,14 @@ __all__ = [
     "Facts",
     "bounds",
     "effort",
+    "failure",
     "gather",
     "headline",
     "intervals",
     "per_case",
     "remedy",
     "saving_words",
+    "tokens_spent",
     "verdict_counts",
 ]
 
@@ -159,16 +161,17 @@ def effort(run: Run) -> str:
     """What was asked, and how much of the full ladder that is."""
     asked = [trial for trial in run.trials if trial.outcome != "not_run"]
     planned = sum(run.planned.values())
-    tokens = _tokens(asked)
+    tokens = tokens_spent(asked)
     spent = "tokens unknown" if tokens is None else f"{tokens:,} tokens"
     if run.interrupted:
         return f"interrupted after {len(asked):,} of {planned:,} trials, {spent}"
     if run.strategy == "full" or not planned:
         return f"{len(asked):,} trials, {spent}"
-    return f"climbed with {100 * len(asked) / planned:.0f} % of the trials of the full ladder, {spent}"
+    word = "bisected" if run.strategy == "bisect" else "climbed"
+    return f"{word} with {100 * len(asked) / planned:.0f} % of the trials of the full ladder, {spent}"
 
 
-def _tokens(trials: Iterable[Trial]) -> int | None:
+def tokens_spent(trials: Iterable[Trial]) -> int | None:
     """All tokens of the trials, or None if one answer's are unknown."""
     total = 0
     for trial in trials:
@@ -177,6 +180,11 @@ def _tokens(trials: Iterable[Trial]) -> int | None:
                 return None
             total += answer.tokens.total
     return total
+
+
+def failure(gate: str, verdict: Verdict) -> str:
+    """Why a gate failed and what to change, in a clause."""
+    return verdict.regressed or "" if gate == "regressed" else remedy(verdict)
 
 
 def remedy(verdict: Verdict) -> str:

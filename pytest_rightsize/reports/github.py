@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from posixpath import join, normpath
 
 from pytest_rightsize.records import Run, Verdict
-from pytest_rightsize.reports.facts import remedy
+from pytest_rightsize.reports.facts import failure
 from pytest_rightsize.reports.visible import visible
 
 __all__ = ["annotations"]
@@ -18,7 +18,7 @@ def annotations(run: Run, failed: Iterable[tuple[str, Verdict]], *, prefix: str 
         place = None if policy is None else (policy.chosen_at if changes_choice else None) or policy.test_at
         where = "" if place is None else _where(place, prefix)
         title = f"title={_property(f'rightsize: {gate}')}"
-        yield f"::error {where}{title}::{_data(f'{verdict.task}: {remedy(verdict)}')}"
+        yield f"::error {where}{title}::{_data(f'{verdict.task}: {failure(gate, verdict)}')}"
 
 
 def _where(place: str, prefix: str) -> str:

@@ -78,6 +78,11 @@ def _lists(facts: Facts) -> Iterator[str]:
         for verdict in sorted(facts.verdicts, key=lambda verdict: _URGENCY.index(verdict.verdict))
         if remedy(verdict)
     ]
+    changes += [
+        f"- **{_name(verdict.task)}** regressed: {escaped(verdict.regressed)}"
+        for verdict in facts.verdicts
+        if verdict.regressed
+    ]
     savings = [
         f"- {_name(task)}: {escaped(saving_words(saving))}"
         for task, conclusion in facts.conclusions.items()

@@ -108,7 +108,9 @@ def _interval_words(facts: Facts) -> str:
     plain = "The thin line is the 95 % interval (Clopper-Pearson)" + (
         "." if not asked else " where none was asked for."
     )
-    return " ".join([*parts, *([plain] if usual else [])])
+    early = any(cell.standing.given_up for cell in facts.cells.values())
+    settled = "Where a model was settled early, rate and interval are of the cases that it was asked."
+    return " ".join([*parts, *([plain] if usual else []), *([settled] if early else [])])
 
 
 def _row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
@@ -123,6 +125,7 @@ def _row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
         "verdict": verdict.verdict,
         "remedy": f"{advice[0].upper()}{advice[1:]}{f' ({place})' if place else ''}." if advice else "",
         "notes": [
+            *([f"Regressed: {verdict.regressed}."] if verdict.regressed else []),
             *(note for note in verdict.notes if note not in advice),
             *(f"{saving}." for saving in _shown_savings(facts, verdict)),
             *([conclusion.no_savings] if conclusion.no_savings else []),
@@ -147,6 +150,7 @@ def _cell(cell: Cell, pass_rate: float) -> dict[str, Json]:
         "rate": None if standing.rate is None or not standing.trials else round(100 * standing.rate, 2),
         "percent": percent(standing.rate),
         "ratio": f"{standing.passed}/{standing.trials}",
+        "early": bool(standing.given_up),
         "low": None if interval is None else round(100 * interval.low, 2),
         "high": None if interval is None else round(100 * interval.high, 2),
         "goal": round(100 * pass_rate, 2),
