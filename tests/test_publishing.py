@@ -27,10 +27,8 @@ def test_a_session_writes_every_report_that_was_asked_for(suite: pytest.Pytester
 
 def test_workers_write_no_report_of_their_own(suite: pytest.Pytester) -> None:
     result = suite.runpytest(LADDER, "-n2", "--rightsize-markdown=summary.md")
-    assert re.search(
-        r"\| upper \| ❌ 1/\d \| ✅ \*\*3/\d\*\* \| ⬜ chosen \| over-sized \|",
-        (suite.path / "summary.md").read_text("utf-8"),
-    )
+    summary = (suite.path / "summary.md").read_text("utf-8")
+    assert re.search(r"\| upper \| ❌ 1/\d \| ✅ \*\*3/\d\*\* \| ⬜ chosen \| over-sized \|", summary)
     assert str(result.stdout).count("markdown report in") == 1
 
 
