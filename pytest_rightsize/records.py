@@ -85,8 +85,9 @@ class Price:
 class Rung:
     """One model of the ladder and how to reach it; `options` are the keys that only its provider understands.
 
-    `temperature`, `top_p`, `seed` and `max_tokens` are defaults for requests that do not name them. `base_dir` is the
-    folder that relative paths count from: the ladder file's.
+    `temperature`, `top_p`, `seed` and `max_tokens` are defaults for requests that do not name them. `meter` names how its
+    energy is known (None is `auto`); with `electricity_usd_per_kwh` the joules of a rung without a price cost money.
+    `base_dir` is the folder that relative paths count from: the ladder file's.
     """
 
     name: str
@@ -100,6 +101,8 @@ class Rung:
     top_p: float | None = None
     seed: int | None = None
     max_tokens: int | None = None
+    meter: str | Mapping[str, Json] | None = None
+    electricity_usd_per_kwh: float | None = None
     options: Mapping[str, Json] = field(default_factory=dict)
     base_dir: str = "."
 
