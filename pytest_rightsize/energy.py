@@ -157,7 +157,7 @@ class Energy:
         return mine.bounds[1] < its.bounds[0]
 
     def __str__(self) -> str:
-        """`12.3 J (10.1 to 14.2; measured, gpu.board, gross)`; `< 4.2 J (...)` where the counter could not resolve it."""
+        """`12.3 J (10.1 to 14.2; measured, gpu.board, gross)`, or `< 4.2 J (...)` where it was not resolved."""
         if self.joules is None:
             return f"unknown: {self.reason}"
         if "below_resolution" in self.flags and self.high is not None:
@@ -196,13 +196,11 @@ class Energy:
 
     def to_dict(self) -> dict[str, Any]:
         """The energy as JSON data: `boundary` sorted; `joules` may be null, what else says nothing is left out."""
-        plain = asdict(self) | {
-            "boundary": sorted(self.boundary),
-            "devices": list(self.devices),
-            "flags": list(self.flags),
-        }
-        kept = ("joules", "provenance", "boundary", "basis")
-        return {name: value for name, value in plain.items() if name in kept or value not in _SAYING_NOTHING[name]}
+        plain = {name: value for name, value in vars(self).items() if name in _KEPT or value != _DEFAULTS[name]}
+        for name in ("boundary", "devices", "flags"):
+            if name in plain:
+                plain[name] = sorted(plain[name])
+        return plain
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Energy":
@@ -235,8 +233,9 @@ class Metering:
     """What one rung's meter saw while the rung was open; the parts add up to `total`, all that its devices took.
 
     `load` is what loading the model took, `served` all answers together, `repeated` their repetitions, `lost` requests
-    that got no answer, `idle` what no request was in flight for. Each is None where nothing of it was seen. `busy_s` is the time in which any answer was in flight, `tick_s` the
-    counter's period, `idle_w` the idle power with the model loaded.
+    that got no answer, `idle` what no request was in flight for. Each is None where nothing of it was seen. `busy_s` is
+    the time in which any answer was in flight, `tick_s` the counter's period, `idle_w` the idle power with the model
+    loaded.
     """
 
     rung: str
@@ -268,9 +267,8 @@ class Metering:
         return cls(**known | parts | {"notes": tuple(known.get("notes", ()))})
 
 
-_SAYING_NOTHING: Mapping[str, tuple[Any, ...]] = {
-    field.name: (None, [], field.default) for field in fields(Energy) if field.name not in ("devices", "flags")
-} | {"devices": ([],), "flags": ([],)}
+_KEPT = ("joules", "provenance", "boundary", "basis")
+_DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in fields(Energy)}
 
 
 def unknown_energy(reason: str, *, meter: str | None = None, flags: tuple[str, ...] = ()) -> Energy:

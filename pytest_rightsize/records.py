@@ -85,8 +85,8 @@ class Price:
 class Rung:
     """One model of the ladder and how to reach it; `options` are the keys that only its provider understands.
 
-    `temperature`, `top_p`, `seed` and `max_tokens` are defaults for requests that do not name them. `meter` names how its
-    energy is known (None is `auto`); with `electricity_usd_per_kwh` the joules of a rung without a price cost money.
+    `temperature`, `top_p`, `seed` and `max_tokens` are defaults for requests that do not name them. `meter` names how
+    its energy is known (None is `auto`); with `electricity_usd_per_kwh` the joules of a rung on this machine cost money.
     `base_dir` is the folder that relative paths count from: the ladder file's.
     """
 
@@ -200,7 +200,12 @@ class AnswerRecord:
     def to_dict(self) -> dict[str, Json]:
         """The answer as JSON data."""
         energy = None if self.energy is None else self.energy.to_dict()
-        return asdict(self) | {"energy": energy, "tool_calls": list(self.tool_calls)}
+        return {
+            **vars(self),
+            "tokens": dict(vars(self.tokens)),
+            "energy": energy,
+            "tool_calls": list(self.tool_calls),
+        }
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Json]) -> "AnswerRecord":
@@ -244,7 +249,7 @@ class Trial:
         """The trial as a line of the results file."""
         return {
             "kind": "trial",
-            **asdict(self.key),
+            **vars(self.key),
             "outcome": self.outcome,
             "reason": self.reason,
             "detail": self.detail,

@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine.py": {"records", "errors", "providers", "_pytest"},
     "loop.py": {"engine", "pytest", "_pytest", "pluggy"},
     "store.py": {"records", "errors"},
-    "hookspecs.py": {"providers", "pluggy"},
+    "hookspecs.py": {"meters", "providers", "pluggy"},
     "options.py": {"records", "errors", "verdict", "pytest"},
     "reports/__init__.py": set(),
     "reports/terminal.py": {"records", "tabulate"},
@@ -55,8 +55,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     "providers/hub.py": {"errors", "providers", "huggingface_hub"},
     "providers/llama_cpp.py": {"records", "errors", "providers", "pluggy", "llama_cpp"},
     "providers/event_loop.py": {"flight"},
-    "providers/openai.py": {"records", "errors", "flight", "providers", "pluggy", "openai"},
+    "providers/http.py": {"records", "flight", "providers", "aiohttp"},
+    "providers/openai.py": {"records", "errors", "providers", "pluggy"},
     "providers/replay.py": {"energy", "records", "errors", "providers", "pluggy", "rapidfuzz"},
+    "meters/__init__.py": {"energy", "records", "errors"},
+    "meters/timeline.py": set(),
+    "meters/sharing.py": {"meters"},
+    "meters/repetition.py": {"energy", "meters"},
+    "meters/amounts.py": {"energy", "meters"},
+    "meters/sampler.py": {"meters"},
+    "meters/exclusive.py": set(),
+    "meters/choice.py": {"energy", "records", "errors", "meters"},
+    "meters/metered.py": {"energy", "records", "errors", "meters", "providers"},
+    **{
+        f"meters/{name}.py": {"energy", "records", "errors", "meters", "pluggy"}
+        for name in ("cpu_time", "declared", "nvml", "prometheus", "rapl", "served_model")
+    },
 }
 # The plugin and the commands join what the others do; the commands start from a results file or a ladder.
 MAY_IMPORT_ALL = {"plugin.py", "session.py", "cli.py", *(file for file in FILES if file.startswith("commands/"))}
@@ -65,6 +79,10 @@ PURE = [
     "records.py",
     "errors.py",
     *(file for file in FILES if file.startswith("statistics/")),
+    "meters/timeline.py",
+    "meters/sharing.py",
+    "meters/repetition.py",
+    "meters/amounts.py",
     "verdict.py",
     "spending.py",
     "conclusions.py",
@@ -74,7 +92,7 @@ PURE = [
     "grading.py",
     "flight.py",
 ]
-HEAVY = {"llama_cpp", "openai", "scipy", "pynvml", "jinja2", "huggingface_hub", "jsonschema", "rapidfuzz", "yaml"}
+HEAVY = {"aiohttp", "llama_cpp", "scipy", "pynvml", "jinja2", "huggingface_hub", "jsonschema", "rapidfuzz", "yaml"}
 IMPURE = {"os", "time", "datetime", "random", "socket", "subprocess", "pathlib", "tempfile", "urllib", "io", "secrets"}
 
 

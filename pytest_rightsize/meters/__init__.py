@@ -40,8 +40,8 @@ class Facts:
     """What is true of one counter. Amounts are joules, times seconds.
 
     `factors` bound the truth for a reading taken at its word: (0.95, 1.05) for an instrument good to 5 %; `systematic`
-    is the part of that which is the same in all readings. `exact` counters have no ticks; `lag_s` is how old a value may
-    be when it comes up, `resolution` its least step, `poll_s` how often it is worth reading at most.
+    is the part of that which is the same in all readings. `exact` counters have no ticks; `lag_s` is how old a value
+    may be when it comes up, `resolution` its least step, `poll_s` how often it is worth reading at most.
     """
 
     device: str
@@ -101,8 +101,8 @@ def load_meters(found: Iterable[Mapping[str, type[Meter]]]) -> dict[str, type[Me
         for name, kind in named.items():
             if table.get(name, kind) is not kind:
                 raise ConfigError(
-                    f"two plugins provide the meter {name!r}: {table[name].__module__} and {kind.__module__}. Uninstall "
-                    f"one, or have one of them choose another name in pytest_rightsize_meters"
+                    f"two plugins provide the meter {name!r}: {table[name].__module__} and {kind.__module__}. "
+                    f"Uninstall one, or have one of them choose another name in pytest_rightsize_meters"
                 )
             table[name] = kind
     return table

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_rightsize.energy import Basis
+from pytest_rightsize.errors import unknown_name
 from pytest_rightsize.meters import Meter, MeterProblem, Site
 from pytest_rightsize.records import Json, Rung
 
@@ -41,7 +42,7 @@ def site_of(provider: Any) -> Site | None:
 
 def choose(rung: Rung, site: Site | None, meters: Mapping[str, type[Meter]]) -> Choice:
     """Find the rung's meter; raises ConfigError for options that contradict each other."""
-    given = {"name": rung.meter or "auto"} if isinstance(rung.meter, str | None) else dict(rung.meter)
+    given: dict[str, Json] = dict(rung.meter) if isinstance(rung.meter, Mapping) else {"name": rung.meter or "auto"}
     name, basis, idle_s = given.pop("name"), given.pop("basis", "gross"), given.pop("idle_s", _IDLE_S)
     if site is None:
         return Choice(rung=rung.name, meters={}, why="its answers are recorded")
@@ -96,6 +97,8 @@ def _trying(
     tried: list[tuple[str, MeterProblem]],
 ) -> Iterator[tuple[str, Meter]]:
     for name in names:
+        if name not in meters:
+            raise unknown_name(f"rung {rung.name!r}: meter", name, sorted(meters), noun="meter")
         kind = meters[name]
         meter = kind(rung, {key: value for key, value in options.items() if key in kind.options}, site)
         problem = meter.check()

@@ -1,8 +1,8 @@
 """A rung's provider within a meter's window: requests go through, and each reply comes back with its energy.
 
-An answer is handed on when its share of the joules is settled: when the counter's next tick is there, and those who were
-in flight with it have ended or take longer than is worth waiting for. Meanwhile others go on: the provider always has
-as many requests as it had without a meter.
+An answer is handed on when its share of the joules is settled: when the counter's next tick is there, and those who
+were in flight with it have ended or take longer than is worth waiting for. Meanwhile others go on: the provider always
+has as many requests as it had without a meter.
 """
 
 import itertools
@@ -106,6 +106,8 @@ class Metered:
         """See `Provider`; what was metered since the first request is in `meterings`."""
         with self._lock:
             opened, self._open = self._open, None
+        if opened is not None:
+            opened.stop()
         self.inner.close()
         if opened is not None:
             metering = opened.close()
@@ -131,6 +133,9 @@ class _Open:
     def submit(self, request: Request) -> Future[Reply]:
         """Ask, and see to the energy."""
         raise NotImplementedError
+
+    def stop(self) -> None:
+        """The provider is about to be closed: ask it nothing more."""
 
     def close(self) -> Metering | None:
         """The provider has been closed."""
@@ -250,10 +255,8 @@ class _Counted(_Open):
                 self._ledger.land(ticket, end=now, seconds=reply.seconds, weight=_weight(reply))
                 waiting.reply = reply
                 self._answers += 1
-                if not self._is_idle_known:
-                    self._idle_from = now + _RISE_S
-                else:
-                    self._begin_row(ticket, waiting, reply)
+                self._begin_row(ticket, waiting, reply)
+                self._begin_idle()
         if reply.replayed:
             _resolve(waiting.outer, reply)
         elif waiting.row is not None:
@@ -311,13 +314,13 @@ class _Counted(_Open):
 
     def _end_row(self, row: Row, *, failed: bool) -> None:
         with self._lock:
-            row.failed = failed
-            row.ended = True
+            row.failed, row.ended = failed, True
             if failed and row.block < len(row.block_tickets):
                 self._ledger.lose(row.block_ticket, time.monotonic())
             for ticket, waiting in list(self._rows.items()):
                 if waiting.row is row:
                     del self._rows[ticket]
+            self._begin_idle()
         self._sampler.poke()
         self._admit()
 
@@ -330,6 +333,8 @@ class _Counted(_Open):
             self._learn_idle(now)
             ready = self._take(self._ledger.settle(now, closing=self._closing))
             waiting = self._ledger.waiting
+            if self._exclusive is not None and self._is_idle_known and not self._queue and not self._ledger.in_flight:
+                self._exclusive.release()
         for outer, reply in ready:
             _resolve(outer, reply)
         self._admit()
@@ -360,7 +365,6 @@ class _Counted(_Open):
         return combined([self._of_share(share) for share in row.shares], per_block=row.per_block) or energy
 
     def _of_share(self, share: Share) -> Energy:
-        end = time.monotonic()
         try:
             return energy_of_share(
                 share,
@@ -369,10 +373,15 @@ class _Counted(_Open):
                 several=self._limit > 1,
                 ticks_s=[timeline.tick_s for timeline in self._sampler.timelines],
                 idle_w=self._ledger.idle_w,
-                contended=self._sampler.others_in(end - share.window_s - _PATIENCE_S, end),
+                contended=self._sampler.others_in(share.start, share.start + share.window_s),
             )
         except MixedEnergyError as error:
             return unknown_energy(f"its meters' amounts have no sum ({error})")
+
+    def _begin_idle(self) -> None:
+        """After the first answer, and its repetitions, the rung is left alone to learn its idle power."""
+        if not self._is_idle_known and self._idle_from is None and not self._rows:
+            self._idle_from = time.monotonic() + _RISE_S
 
     def _learn_idle(self, now: float) -> None:
         """Find the idle power when the rung has been left idle for long enough."""
@@ -393,14 +402,17 @@ class _Counted(_Open):
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
-    def close(self) -> Metering | None:
-        """See `_Open`: wait for the last tick, then say what all of it came to."""
+    def stop(self) -> None:
+        """See `_Open`."""
         with self._lock:
             self._closing = True
             queued = [waiting for _, waiting in self._queue]
             self._queue.clear()
         for waiting in queued:
             waiting.outer.cancel()
+
+    def close(self) -> Metering | None:
+        """See `_Open`: wait for the last tick, then say what all of it came to."""
         ticks = [timeline.tick_s or 0.0 for timeline in self._sampler.timelines]
         polls = [fact.poll_s + fact.lag_s for fact in self._facts]
         deadline = time.monotonic() + max(_CLOSING_S, 3 * max(ticks), 3 * max(polls))

@@ -39,7 +39,7 @@ _LONGEST_GAP_S = 1.0
 
 
 class Nvml:
-    """The boards that the rung's backend uses: those of CUDA_VISIBLE_DEVICES, else all; `devices` names them by UUID."""
+    """The boards that the rung's backend uses: those of CUDA_VISIBLE_DEVICES, else all; `devices` names others."""
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {"devices": list}
 
@@ -145,7 +145,7 @@ def _unused_by_llama_cpp(rung: Rung) -> MeterProblem | None:
     if not _llama_cpp_has_cuda():
         return MeterProblem(
             what="the installed llama-cpp-python has no CUDA, so the boards stay idle",
-            remedy="install one that has it: `CMAKE_ARGS=-DGGML_CUDA=on pip install --force-reinstall llama-cpp-python`",
+            remedy="run `CMAKE_ARGS=-DGGML_CUDA=on python -m pip install --force-reinstall llama-cpp-python`",
         )
     return None
 

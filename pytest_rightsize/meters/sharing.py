@@ -27,12 +27,13 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """An answer's part of each device, or why there is none; `window_s` is the time it was in flight.
+    """An answer's part of each device, or why there is none; `window_s` is the time it was in flight, from `start` on.
 
     `shared` says whether others were in flight too, `by_time` whether tokens were unknown, so that the split was even.
     """
 
     ticket: Hashable
+    start: float
     window_s: float
     parts: tuple[Part | Break, ...]
     shared: bool
@@ -305,6 +306,7 @@ class Ledger:
         )
         return Share(
             ticket=flight.ticket,
+            start=start,
             window_s=flight.end - flight.start,
             parts=parts,
             shared=flight.shared,
