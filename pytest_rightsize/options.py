@@ -10,6 +10,7 @@ from typing import get_args
 
 import pytest
 
+from pytest_rightsize.conclusions import OBJECTIVES, Objective
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.records import ChosenSource, Json, Strategy, TaskSettings
 from pytest_rightsize.verdict import GATES
@@ -39,6 +40,15 @@ _OPTIONS: Mapping[str, tuple[str, str]] = {
         "an endpoint and twice the slots of a local model)",
     ),
     "results": ("FILE", "write every trial and verdict to FILE as JSON Lines, while the session runs"),
+    "objective": (
+        "NAME",
+        "what the recommended rung is: size (default) names the smallest that passes; energy, cost or latency the one "
+        "of those that pass that takes least for a passed case",
+    ),
+    "energy-budget": (
+        "SECONDS",
+        "how long a short request to a free local rung may be repeated until its energy can be resolved (default: not)",
+    ),
     "gate": ("NAMES", f"which verdicts fail the session: some of {','.join(GATES)}, or none (default: all)"),
 }
 _DOWNLOAD_HELP = "let rungs with an hf: model fetch it if it is not on this machine"
@@ -57,6 +67,8 @@ class Settings:
     concurrency: int | None = None
     results: Path | None = None
     gate: tuple[str, ...] = tuple(GATES)
+    objective: Objective = "size"
+    energy_budget_s: float = 0.0
     download: bool = False
 
     @classmethod
@@ -74,6 +86,8 @@ class Settings:
             concurrency=_whole_number("concurrency", given["concurrency"]),
             results=_path(given["results"], config),
             gate=_gates(given["gate"]),
+            objective=_objective(given["objective"]),
+            energy_budget_s=_seconds("energy-budget", given["energy-budget"]),
             download=bool(config.getoption("rightsize_download") or config.getini("rightsize_download")),
         )
 
@@ -84,6 +98,7 @@ class Settings:
             "samples": self.samples,
             "pass_rate": self.pass_rate,
             "gate": list(self.gate),
+            "objective": self.objective,
         }
 
 
@@ -123,6 +138,23 @@ def _strategy(text: str | None) -> Strategy:
         if strategy == (text or "climb"):
             return strategy
     raise unknown_name("--rightsize-strategy", str(text), known)
+
+
+def _objective(text: str | None) -> Objective:
+    for objective in OBJECTIVES:
+        if objective == (text or "size"):
+            return objective
+    raise unknown_name("--rightsize-objective", str(text), OBJECTIVES)
+
+
+def _seconds(name: str, text: str | None) -> float:
+    try:
+        seconds = float(text or 0)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise ConfigError(f"--rightsize-{name} was given {text!r}: give seconds, such as 10, or 0")
+    return seconds
 
 
 def _whole_number(name: str, text: str | None) -> int | None:

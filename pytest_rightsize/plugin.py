@@ -15,12 +15,13 @@ __all__: list[str] = []
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Open the door for providers, and let the built-in ones in by it."""
+    """Open the doors for providers and meters, and let the built-in ones in by them."""
+    from pytest_rightsize.meters import cpu_time, declared, nvml, prometheus, rapl, served_model
     from pytest_rightsize.providers import llama_cpp, openai, replay
 
     pluginmanager.add_hookspecs(hookspecs)
-    for provider in (llama_cpp, openai, replay):
-        pluginmanager.register(provider, f"rightsize-{provider.__name__.rpartition('.')[2]}")
+    for one in (llama_cpp, openai, replay, cpu_time, declared, nvml, prometheus, rapl, served_model):
+        pluginmanager.register(one, f"rightsize-{one.__name__.rpartition('.')[2]}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -19,6 +19,7 @@ from pytest_rightsize.errors import ConfigError, RightsizeWarning, RungError
 from pytest_rightsize.grading import grade
 from pytest_rightsize.ladder import find_ladder_file, order_note, read_ladder, select_rungs
 from pytest_rightsize.loop import Loop, SessionSource, Source, WorkerSource
+from pytest_rightsize.metering import Meters
 from pytest_rightsize.model import Model, Transcript
 from pytest_rightsize.options import Settings
 from pytest_rightsize.outcomes import attach, ending, shape, show_fault, status, trial_of
@@ -62,6 +63,9 @@ class LadderSession:
         self._workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
         self._collect_only = bool(config.getoption("collectonly", False))
         self._classes = load_providers(config.hook.pytest_rightsize_providers())
+        self._meters = Meters(
+            config.hook.pytest_rightsize_meters(), budget_s=self._settings.energy_budget_s, workers=self._workers
+        )
         self._ladder = self._read_ladder()
         self._rungs = () if self._settings.ladder is None else select_rungs(self._ladder, self._settings.ladder)
         self._known = {**CATALOGUE, **self._ladder.rungs}
@@ -89,7 +93,7 @@ class LadderSession:
 
     def _read_ladder(self) -> Ladder:
         path = self._settings.config or find_ladder_file(self._settings.rootdir)
-        return Ladder(rungs={}) if path is None else read_ladder(path, self._classes)
+        return Ladder(rungs={}) if path is None else read_ladder(path, self._classes, self._meters.classes)
 
     def _provider(self, rung: Rung) -> Provider:
         kind = self._classes[rung.provider]
@@ -97,7 +101,7 @@ class LadderSession:
         rung = replace(rung, max_in_flight=min(limits, default=None))
         if self._settings.download and "download" in kind.options:
             rung = replace(rung, options={**rung.options, "download": True})
-        return kind(rung)
+        return self._meters.wrap(rung, kind(rung), room=lambda: self._base_room(rung.name))
 
     def _check_results_path(self) -> None:
         path = self._settings.results
@@ -114,7 +118,16 @@ class LadderSession:
             f"rightsize: ladder {order}; strategy {self._settings.strategy}",
             *([f"rightsize: {note}"] if note else []),
             *(f"rightsize: {fault}" for fault in self._missing.values()),
+            *(f"rightsize: {line}" for line in self._meter_lines()),
         ]
+
+    def _meter_lines(self) -> list[str]:
+        """Which meter each rung that can answer has; one that cannot be as it is asked for ends the session here."""
+        try:
+            answering = [rung for rung in self._rungs if rung.name not in self._missing]
+            return [] if self._collect_only else self._meters.header(answering)
+        except ConfigError as error:
+            raise pytest.UsageError(str(error)) from None
 
     def _find_missing(self) -> Iterator[tuple[str, RungError]]:
         """The rungs that cannot answer on this machine, as faults that say how to get each."""
@@ -253,6 +266,11 @@ class LadderSession:
         return None if session.config.pluginmanager.has_plugin("dsession") else SessionSource(session)
 
     def _room(self, rung: str) -> int:
+        """How many requests may wait for a rung from this process: those in flight, and answers for their energy."""
+        room = self._base_room(rung)
+        return room if room == 1 else room + getattr(self._providers[rung], "waiting_room", 0)
+
+    def _base_room(self, rung: str) -> int:
         """How many requests may be in flight to a rung from this process."""
         limits = (self._settings.concurrency, self._rung(rung).max_in_flight)
         given = [limit for limit in limits if limit is not None]

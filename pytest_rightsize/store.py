@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO
 
+from pytest_rightsize.energy import Metering
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import Json, Policy, Run, Rung, Trial, Verdict
 
@@ -40,6 +41,10 @@ class ResultsFile:
     def trial(self, trial: Trial) -> None:
         """Add one trial."""
         self._write(trial.to_dict())
+
+    def metering(self, metering: Metering) -> None:
+        """Add what a rung's meter saw."""
+        self._write(metering.to_dict())
 
     def end(
         self, verdicts: Iterable[Verdict], *, exitstatus: int, failed: Iterable[str], totals: Mapping[str, Json]
@@ -105,6 +110,7 @@ def read_run(path: Path) -> Run:
     trials: dict[Json, Trial] = {}
     policies: dict[str, Policy] = {}
     planned: dict[tuple[str, str], int] = {}
+    meters: list[Metering] = []
     ended = False
     for number, line in _lines(path):
         kind = line.get("kind")
@@ -125,8 +131,10 @@ def read_run(path: Path) -> Run:
             elif kind == "trial":
                 trial = Trial.from_dict(line)
                 trials[trial.key] = trial
+            elif kind == "metering":
+                meters.append(Metering.from_dict(line))
             ended = kind == "end"
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ConfigError(f"{path}:{number} is not a line this version understands: {error!r}") from None
     return Run(
         rungs=tuple(rungs),
@@ -135,6 +143,7 @@ def read_run(path: Path) -> Run:
         planned=planned,
         strategy=strategy,
         interrupted=not ended,
+        meters=tuple(meters),
     )
 
 
@@ -146,6 +155,7 @@ def _rung(plain: Mapping[str, Json]) -> Rung:
         model=plain.get("model"),
         params_b=plain.get("params_b"),
         active_b=plain.get("active_b"),
+        meter=plain.get("meter"),
     )
 
 

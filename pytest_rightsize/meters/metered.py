@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import ClassVar
+from functools import cached_property, partial
+from typing import Any, ClassVar
 
 from pytest_rightsize.energy import Energy, Metering, unknown_energy
 from pytest_rightsize.errors import MixedEnergyError
@@ -53,7 +53,7 @@ class _Waiting:
 
 
 class Metered:
-    """A provider that is `inner` with energies. `room` is how many requests it is given at once."""
+    """A provider that is `inner` with energies. `room` says how many requests it is given at once."""
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {}
     required: ClassVar[tuple[str, ...]] = ()
@@ -61,35 +61,44 @@ class Metered:
     def __init__(
         self,
         inner: Provider,
-        choice: Choice,
+        choose: Callable[[], Choice],
         *,
-        room: int,
+        room: Callable[[], int],
         budget_s: float = 0.0,
         workers: int = 1,
     ) -> None:
-        """Keep them; the counters are opened with the first request.
+        """Keep them; the meter is chosen when it is asked for, and its counters are opened with the first request.
 
         `budget_s` is how long one request may be repeated until it can be resolved, `workers` how many processes of
         this session share the machine.
         """
         self.inner = inner
-        self.choice = choice
+        self._choose = choose
         self.meterings: list[Metering] = []
-        self._room = max(1, room)
+        self._room = room
         self._budget_s = budget_s
         self._workers = workers
         self._lock = threading.RLock()
         self._open: _Open | None = None
+
+    @cached_property
+    def choice(self) -> Choice:
+        """The rung's meter; raises ConfigError for options that contradict each other."""
+        return self._choose()
 
     @property
     def leaves_machine(self) -> bool:
         """See `Provider`."""
         return self.inner.leaves_machine
 
+    def __getattr__(self, name: str) -> Any:
+        """What a provider may have beyond the Protocol."""
+        return getattr(self.inner, name)
+
     @property
     def waiting_room(self) -> int:
         """How many more requests may be submitted than are in flight: answers that wait for their energy."""
-        return _WAITING_ROOM
+        return _WAITING_ROOM if isinstance(self._open, _Counted) else 0
 
     def check(self) -> Problem | None:
         """See `Provider`."""
@@ -147,7 +156,7 @@ class _Plain(_Open):
 
     def __init__(self, owner: Metered, why: str) -> None:
         super().__init__(owner)
-        self._why = why
+        self._unknown = unknown_energy(why)
 
     def submit(self, request: Request) -> Future[Reply]:
         """See `_Open`."""
@@ -162,7 +171,7 @@ class _Plain(_Open):
             return reply
         for meter in self.owner.choice.meters.values():
             return replace(reply, energy=meter.of_answer(reply))
-        return replace(reply, energy=unknown_energy(self._why))
+        return replace(reply, energy=self._unknown)
 
 
 class _Counted(_Open):
@@ -180,7 +189,7 @@ class _Counted(_Open):
         self._sampler.start()
         marginal = owner.choice.basis == "marginal"
         # A row of repetitions needs the device for itself.
-        self._limit = 1 if owner._budget_s else owner._room
+        self._limit = 1 if owner._budget_s else owner._room()
         self._ledger = Ledger(
             self._sampler.timelines, opened=time.monotonic(), patience_s=_PATIENCE_S, marginal=marginal
         )

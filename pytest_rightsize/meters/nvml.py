@@ -8,6 +8,7 @@ import functools
 import importlib
 import os
 import re
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
@@ -106,6 +107,8 @@ class Nvml:
         return [str(index) for index in range(int(nvml.nvmlDeviceGetCount()))]
 
 
+# The driver's own device, and that of a Linux within Windows.
+_DRIVER_FILES = ("/dev/nvidiactl", "/dev/dxg")
 _REMEDIES: Mapping[str, str] = {
     "no_driver": "install NVIDIA's driver, or run where the boards are",
     "no_board": "correct CUDA_VISIBLE_DEVICES, or name `devices` by their UUID",
@@ -117,6 +120,9 @@ def _nvml() -> Any:
     """The module, or what RIGHTSIZE_NVML names in its place."""
     given = os.environ.get("RIGHTSIZE_NVML")
     if not given:
+        if sys.platform == "linux" and not any(map(os.path.exists, _DRIVER_FILES)):
+            # Told without the library, whose import takes longer than all else that a session does at its start.
+            raise CounterError("there is no NVIDIA driver on this machine", flag="no_driver")
         return importlib.import_module("pynvml")
     module, _, factory = given.partition(":")
     try:
