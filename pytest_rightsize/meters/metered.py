@@ -19,7 +19,7 @@ from pytest_rightsize.energy import Energy, Metering, unknown_energy
 from pytest_rightsize.errors import MixedEnergyError
 from pytest_rightsize.meters import Counter, CounterError
 from pytest_rightsize.meters.amounts import energy_of_share, energy_of_total
-from pytest_rightsize.meters.choice import Choice
+from pytest_rightsize.meters.choice import Choice, site_of
 from pytest_rightsize.meters.exclusive import DeviceLock
 from pytest_rightsize.meters.repetition import Row, combined, rows_needed
 from pytest_rightsize.meters.sampler import Sampler
@@ -191,7 +191,11 @@ class _Counted(_Open):
         # A row of repetitions needs the device for itself.
         self._limit = 1 if owner._budget_s else owner._room()
         self._ledger = Ledger(
-            self._sampler.timelines, opened=time.monotonic(), patience_s=_PATIENCE_S, marginal=marginal
+            self._sampler.timelines,
+            opened=time.monotonic(),
+            patience_s=_PATIENCE_S,
+            marginal=marginal,
+            loads=site_of(owner.inner) == "process",
         )
         self._queue: deque[tuple[int, _Waiting]] = deque()
         self._waiting: dict[int, _Waiting] = {}

@@ -60,6 +60,7 @@ class Account:
 @dataclass(kw_only=True)
 class _Flight:
     ticket: Hashable
+    began: float
     start: float
     end: float | None = None
     weight: float | None = None
@@ -78,13 +79,20 @@ class _Flight:
 class Ledger:
     """Who was in flight when. Times are those of the time lines.
 
-    `patience_s` is how long an answer waits for those in flight with it to end; then their tokens are taken to come at
-    the mean rate of those that have ended. `idle_w` is each device's idle power, once it is known; with `marginal` it
-    is nobody's share.
+    With `loads` the time from `opened` to the beginning of the first answer is that of loading the model. `patience_s`
+    is how long an answer waits for those in flight with it to end; then their tokens are taken to come at the mean rate
+    of those that have ended. `idle_w` is each device's idle power, once it is known; with `marginal` it is nobody's
+    share.
     """
 
     def __init__(
-        self, timelines: Sequence[Timeline], *, opened: float, patience_s: float, marginal: bool = False
+        self,
+        timelines: Sequence[Timeline],
+        *,
+        opened: float,
+        patience_s: float,
+        marginal: bool = False,
+        loads: bool = True,
     ) -> None:
         self._timelines = timelines
         self._patience_s = patience_s
@@ -97,7 +105,7 @@ class Ledger:
         self._busy_until = opened
         self._was_guarded = False
         self._weights, self._durations = 0.0, 0.0
-        self.load_end: float | None = None
+        self.load_end: float | None = None if loads else opened
         self.idle_w: list[float | None] = [None for _ in timelines]
         self.idle_error_w = 0.0
         self.accounts = [Account() for _ in timelines]
@@ -123,7 +131,7 @@ class Ledger:
         """A request begins; or, `repeated`, a row of them whose answers nobody waits for."""
         shares: list[float | None] = [0.0 for _ in self._timelines]
         account: Literal["served", "repeated"] = "repeated" if repeated else "served"
-        self._flying[ticket] = _Flight(ticket=ticket, start=moment, shares=shares, account=account)
+        self._flying[ticket] = _Flight(ticket=ticket, began=moment, start=moment, shares=shares, account=account)
 
     def forget(self, ticket: Hashable) -> None:
         """It was none: its answer had been recorded before."""
@@ -134,7 +142,7 @@ class Ledger:
         flight = self._flying.pop(ticket)
         flight.end, flight.weight = end, weight
         if seconds is not None:
-            flight.start = max(flight.start, end - seconds)
+            flight.began = flight.start = max(flight.began, end - seconds)
         self._clamp(flight)
         if weight is not None and end > flight.start:
             self._weights += weight
@@ -161,7 +169,7 @@ class Ledger:
         ended = [flight for flight in self._landed.values() if flight.end is not None and flight.end <= target]
         for flight in ended:
             del self._landed[flight.ticket]
-        oldest = min([self.until, *(flight.start for flight in (*self._landed.values(), *self._flying.values()))])
+        oldest = min([self.until, *(flight.began for flight in (*self._landed.values(), *self._flying.values()))])
         shares = [self._share(flight) for flight in ended if flight.account != "lost"]
         for timeline in self._timelines:
             timeline.forget_before(oldest)
@@ -300,14 +308,15 @@ class Ledger:
 
     def _share(self, flight: _Flight) -> Share:
         assert flight.end is not None  # it has landed
-        start = flight.start if flight.first_piece is None else min(flight.start, flight.first_piece)
+        # One that was in flight while the model seemed to load may have been answered all the while.
+        start = flight.began if flight.first_piece is None else min(flight.began, flight.first_piece)
         parts = tuple(
             self._part(timeline, place, flight, start, flight.end) for place, timeline in enumerate(self._timelines)
         )
         return Share(
             ticket=flight.ticket,
             start=start,
-            window_s=flight.end - flight.start,
+            window_s=flight.end - flight.began,
             parts=parts,
             shared=flight.shared,
             by_time=flight.by_time,
