@@ -1,11 +1,16 @@
 """The hooks this plugin calls: the doors through which providers and meters come, the built-in ones too."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import pluggy
 
-from pytest_rightsize.meters import Meter
-from pytest_rightsize.providers import Provider
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_rightsize.meters import Meter
+    from pytest_rightsize.providers import Provider
 
 __all__ = ["pytest_rightsize_meters", "pytest_rightsize_providers"]
 

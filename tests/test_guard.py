@@ -25,30 +25,40 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors.py": set(),
     "catalogue.py": {"records"},
     "ladder.py": {"catalogue", "records", "errors", "meters", "providers", "yaml"},
+    "places.py": {"records"},
     "matchers.py": {"rapidfuzz", "jsonschema"},
     "statistics/__init__.py": {"statistics"},
     "statistics/rates.py": {"records", "scipy"},
     "statistics/pairs.py": {"records", "scipy"},
     "statistics/ratios.py": {"records", "scipy"},
-    "statistics/planning.py": {"scipy"},
+    "statistics/planning.py": {"statistics", "scipy"},
+    "statistics/unpaired.py": {"scipy"},
     "schedule.py": {"records", "statistics"},
-    "comparison.py": {"records", "statistics"},
+    "comparison.py": {"differences", "economy", "records", "statistics"},
+    "differences.py": {"records"},
+    "lockfile.py": {"places", "records", "errors"},
+    "baseline.py": {"differences", "lockfile", "records", "errors", "statistics", "store", "verdict"},
+    "economy.py": {"energy", "errors", "records", "statistics"},
     "verdict.py": {"records", "statistics"},
     "spending.py": {"energy", "records"},
     "conclusions.py": {"energy", "records", "statistics"},
     "model.py": {"energy", "records", "errors", "matchers", "jsonschema"},
     "grading.py": {"records", "errors", "model"},
     "flight.py": set(),
-    "policies.py": {"ladder", "options", "records", "errors", "pytest"},
+    "policies.py": {"ladder", "settings", "records", "errors", "pytest", "places"},
     "distribution.py": {"records", "pytest", "xdist"},
     "outcomes.py": {"grading", "records", "pytest"},
     "engine.py": {"records", "errors", "providers", "_pytest"},
     "loop.py": {"engine", "pytest", "_pytest", "pluggy"},
+    "savings.py": {"records"},
     "store.py": {"energy", "records", "errors"},
     "hookspecs.py": {"meters", "providers", "pluggy"},
-    "options.py": {"conclusions", "records", "errors", "verdict", "pytest"},
+    "options.py": {"pytest"},
+    "settings.py": {"conclusions", "options", "records", "errors", "verdict", "pytest"},
+    "reports/spending.py": {"conclusions", "energy", "spending", "tabulate"},
     "reports/__init__.py": set(),
-    "reports/terminal.py": {"records", "tabulate"},
+    "reports/comparison.py": {"comparison", "economy", "records", "tabulate"},
+    "reports/terminal.py": {"records", "savings", "tabulate", "verdict"},
     "providers/__init__.py": {"records", "errors"},
     "providers/batching.py": {"numpy", "llama_cpp"},
     "providers/gguf.py": set(),
@@ -89,7 +99,11 @@ PURE = [
     "conclusions.py",
     "schedule.py",
     "comparison.py",
+    "differences.py",
+    "economy.py",
+    "savings.py",
     "matchers.py",
+    "places.py",
     "grading.py",
     "flight.py",
 ]
@@ -173,7 +187,14 @@ def test_the_readme_lists_every_option() -> None:
     from pytest_rightsize import options
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert all(f"`--rightsize-{name}" in readme for name in [*options._OPTIONS, "download"])
+    assert all(f"`--rightsize-{name}" in readme for name in [*options.OPTIONS, "download"])
+
+
+def test_the_help_names_every_gate() -> None:
+    from pytest_rightsize.options import OPTIONS
+    from pytest_rightsize.verdict import GATES
+
+    assert f"some of {','.join(GATES)}," in OPTIONS["gate"][1]
 
 
 def test_each_dependency_says_why_it_is_there() -> None:
