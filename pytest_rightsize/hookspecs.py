@@ -1,4 +1,4 @@
-"""The hooks this plugin calls: the door through which providers and reports come, the built-in ones too."""
+"""The hooks this plugin calls: the doors for providers, meters and reports, the built-in ones too."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pytest_rightsize.meters import Meter
     from pytest_rightsize.providers import Provider
     from pytest_rightsize.reports import Report
 
-__all__ = ["pytest_rightsize_providers", "pytest_rightsize_reports"]
+__all__ = ["pytest_rightsize_meters", "pytest_rightsize_providers", "pytest_rightsize_reports"]
 
 hookspec = pluggy.HookspecMarker("pytest")
 
@@ -27,6 +28,19 @@ def pytest_rightsize_providers() -> Mapping[str, type[Provider]]:  # type: ignor
             return {"my_server": MyProvider}
 
     Two providers of one name are a usage error.
+    """
+
+
+@hookspec
+def pytest_rightsize_meters() -> Mapping[str, type[Meter]]:  # type: ignore[empty-body]  # a spec has no body
+    """Name the meters that a ladder file may use.
+
+    In a conftest.py or an installed plugin:
+
+        def pytest_rightsize_meters():
+            return {"my_power_strip": MyMeter}
+
+    Two meters of one name are a usage error.
     """
 
 

@@ -42,6 +42,15 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     "html": ("FILE", "write a page with everything, in one file that needs no network"),
     "markdown": ("FILE", "write a summary for a pull request; a GitHub job's own summary gets it too"),
     "report": ("NAME:FILE,..", "write further reports: csv, json, badge, or those of other plugins"),
+    "objective": (
+        "NAME",
+        "what the recommended rung is: size (default) names the smallest that passes; energy, cost or latency the one "
+        "of those that pass that takes least for a passed case",
+    ),
+    "energy-budget": (
+        "SECONDS",
+        "how long a short request to a free local rung may be repeated until its energy can be resolved (default: not)",
+    ),
     "gate": (
         "NAMES",
         "which verdicts fail the session: some of oversized,undersized,unsolved,undecided,regressed, or none "

@@ -20,7 +20,7 @@ __all__: list[str] = []
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Open the door for providers."""
+    """Open the doors for providers and meters."""
     pluginmanager.add_hookspecs(hookspecs)
 
 
@@ -36,13 +36,15 @@ def pytest_configure(config: pytest.Config) -> None:
     if not options.settings_are_given(config) and options.find_ladder_file(config.rootpath) is None:
         return
     from pytest_rightsize.errors import ConfigError
+    from pytest_rightsize.meters import cpu_time, declared, nvml, prometheus, rapl, served_model
     from pytest_rightsize.providers import llama_cpp, openai, replay
     from pytest_rightsize.publishing import built_in_reports
     from pytest_rightsize.session import LadderSession
 
-    # The built-in providers and reports come in by the same door as others.
-    for module in (llama_cpp, openai, replay, *built_in_reports()):
-        config.pluginmanager.register(module, f"rightsize-{module.__name__.rpartition('.')[2]}")
+    # The built-in providers, meters and reports come in by the same doors as others.
+    meters = (cpu_time, declared, nvml, prometheus, rapl, served_model)
+    for one in (llama_cpp, openai, replay, *meters, *built_in_reports()):
+        config.pluginmanager.register(one, f"rightsize-{one.__name__.rpartition('.')[2]}")
 
     try:
         config.pluginmanager.register(LadderSession(config), "rightsize-session")

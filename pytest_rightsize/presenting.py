@@ -23,12 +23,13 @@ __all__ = ["Ended", "Presenter"]
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """A session that has ended: the run, what is concluded, which gates failed or were waived, what else to say."""
+    """A session that has ended: the run, what is concluded, which gates failed or were waived, the rest as lines."""
 
     run: Run
     verdicts: Sequence[Verdict]
     failed: Sequence[tuple[str, Verdict]] = ()
     waived: Sequence[str] = ()
+    spent: Sequence[str] = ()
     notes: Sequence[str] = ()
 
 
@@ -69,6 +70,8 @@ class Presenter:
             return
         terminalreporter.section(TITLE)
         for line in summary_lines(ended.run, ended.verdicts):
+            terminalreporter.write_line(line)
+        for line in ended.spent:
             terminalreporter.write_line(line)
         for line in ended.notes:
             terminalreporter.write_line(f"rightsize: {line}")

@@ -15,12 +15,15 @@ import pytest
 
 from pytest_rightsize.baseline import read_baseline, tasks_not_run, with_regressions
 from pytest_rightsize.catalogue import CATALOGUE
+from pytest_rightsize.conclusions import conclude
 from pytest_rightsize.distribution import labelled, read_label, task_scheduling
+from pytest_rightsize.energy import Metering
 from pytest_rightsize.engine import Engine, Ticket
 from pytest_rightsize.errors import ConfigError, RightsizeWarning, RungError
 from pytest_rightsize.grading import grade
 from pytest_rightsize.ladder import order_note, read_ladder, select_rungs
 from pytest_rightsize.loop import Loop, SessionSource, Source, WorkerSource
+from pytest_rightsize.metering import Meters
 from pytest_rightsize.model import Model, Transcript
 from pytest_rightsize.options import find_ladder_file
 from pytest_rightsize.outcomes import attach, ending, shape, show_fault, status, trial_of
@@ -29,9 +32,11 @@ from pytest_rightsize.presenting import Ended, Presenter
 from pytest_rightsize.providers import Provider, load_providers
 from pytest_rightsize.records import Ladder, Policy, Run, Rung, Trial, TrialKey, Verdict
 from pytest_rightsize.reports.junit import trial_properties
+from pytest_rightsize.reports.spending import spending_lines
 from pytest_rightsize.reports.terminal import waiver_lines
 from pytest_rightsize.schedule import Progress, reason_not_to_run, visiting_order
 from pytest_rightsize.settings import Settings
+from pytest_rightsize.spending import spend
 from pytest_rightsize.store import ResultsFile, describe_session
 from pytest_rightsize.verdict import failed_gates, judge, standings, waiver_states
 
@@ -67,6 +72,9 @@ class LadderSession:
         self._workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
         self._collect_only = bool(config.getoption("collectonly", False))
         self._classes = load_providers(config.hook.pytest_rightsize_providers())
+        self._meters = Meters(
+            config.hook.pytest_rightsize_meters(), budget_s=self._settings.energy_budget_s, workers=self._workers
+        )
         self._ladder = self._read_ladder()
         self._rungs = () if self._settings.ladder is None else select_rungs(self._ladder, self._settings.ladder)
         self._known = {**CATALOGUE, **self._ladder.rungs}
@@ -85,6 +93,7 @@ class LadderSession:
         self._said_down: set[str] = set()
         self._about: Mapping[str, Any] = {}
         self._results: ResultsFile | None = None
+        self._metered: list[Metering] = []
         self._baseline = read_baseline(self._settings.baseline) if self._settings.baseline else None
         self._check_results_path()
         self._presenter = Presenter(config, self._settings)
@@ -96,7 +105,7 @@ class LadderSession:
 
     def _read_ladder(self) -> Ladder:
         path = self._settings.config or find_ladder_file(self._settings.rootdir)
-        return Ladder(rungs={}) if path is None else read_ladder(path, self._classes)
+        return Ladder(rungs={}) if path is None else read_ladder(path, self._classes, self._meters.classes)
 
     def _provider(self, rung: Rung) -> Provider:
         kind = self._classes[rung.provider]
@@ -104,7 +113,7 @@ class LadderSession:
         rung = replace(rung, max_in_flight=min(limits, default=None))
         if self._settings.download and "download" in kind.options:
             rung = replace(rung, options={**rung.options, "download": True})
-        return kind(rung)
+        return self._meters.wrap(rung, kind(rung), room=lambda: self._base_room(rung.name))
 
     def _check_results_path(self) -> None:
         path = self._settings.results
@@ -121,7 +130,16 @@ class LadderSession:
             f"rightsize: ladder {order}; strategy {self._settings.strategy}",
             *([f"rightsize: {note}"] if note else []),
             *(f"rightsize: {fault}" for fault in self._missing.values()),
+            *(f"rightsize: {line}" for line in self._meter_lines()),
         ]
+
+    def _meter_lines(self) -> list[str]:
+        """Which meter each rung that can answer has; one that cannot be as it is asked for ends the session here."""
+        try:
+            answering = [rung for rung in self._rungs if rung.name not in self._missing]
+            return [] if self._collect_only else self._meters.header(answering)
+        except ConfigError as error:
+            raise pytest.UsageError(str(error)) from None
 
     def _find_missing(self) -> Iterator[tuple[str, RungError]]:
         """The rungs that cannot answer on this machine, as faults that say how to get each."""
@@ -211,6 +229,12 @@ class LadderSession:
                 self._policies.add(label.policy)
         self._begin()
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Collect what the meters of a worker saw."""
+        seen = getattr(node, "workeroutput", None) or {}
+        self._metered += [Metering.from_dict(plain) for plain in seen.get("rightsize", ())]
+
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         """A worker that died took a trial with it: an infrastructure fault, and no answer."""
@@ -264,6 +288,11 @@ class LadderSession:
         return None if session.config.pluginmanager.has_plugin("dsession") else SessionSource(session)
 
     def _room(self, rung: str) -> int:
+        """How many requests may wait for a rung from this process: those in flight, and answers for their energy."""
+        room = self._base_room(rung)
+        return room if room == 1 else room + getattr(self._providers[rung], "waiting_room", 0)
+
+    def _base_room(self, rung: str) -> int:
         """How many requests may be in flight to a rung from this process."""
         limits = (self._settings.concurrency, self._rung(rung).max_in_flight)
         given = [limit for limit in limits if limit is not None]
@@ -373,6 +402,7 @@ class LadderSession:
             planned=self._planned,
             strategy=self._settings.strategy,
             interrupted=interrupted,
+            meters=tuple(self._metered),
             about=self._about,
         )
 
@@ -478,10 +508,18 @@ class LadderSession:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Judge, write what is known, and let a failed gate fail the session."""
         self._engine.close()
+        self._metered += self._meters.seen()
+        if self._is_worker:
+            session.config.workeroutput["rightsize"] = [seen.to_dict() for seen in self._metered]  # type: ignore[attr-defined]  # a worker of xdist has it
         if self._is_worker or self._collect_only or not self._planned:
             return
         run = self._snapshot(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
         verdicts = judge(run)
+        conclusions = conclude(run, verdicts, objective=self._settings.objective)
+        verdicts = [
+            replace(verdict, recommended=conclusion.recommended)
+            for verdict, conclusion in zip(verdicts, conclusions, strict=True)
+        ]
         if self._baseline is not None:
             verdicts = with_regressions(run, verdicts, self._baseline)
         gates, today = self._settings.gate, date.today().isoformat()
@@ -489,20 +527,31 @@ class LadderSession:
         failed = failed_gates(verdicts, gates, waivers)
         waived = waiver_lines(waivers)
         faults = any(trial.outcome == "error" for trial in run.trials)
-        presented = self._presenter.present(
-            Ended(run=run, verdicts=verdicts, failed=failed, waived=waived, notes=[*self._end_notes(verdicts)])
-        )
+        spending = spend(run)
         clean = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
-        if clean and (failed or faults or not presented):
+        if clean and (failed or faults):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._results is not None:
+            for metering in self._metered:
+                self._results.metering(metering)
             self._results.end(
                 verdicts,
                 exitstatus=int(session.exitstatus),
                 failed=[f"{gate}: {verdict.task}" for gate, verdict in failed],
-                totals=_totals(run),
+                totals=_totals(run)
+                | {"spending": spending.to_dict(), "conclusions": [one.to_dict() for one in conclusions]},
                 waived=waived,
             )
+        ended = Ended(
+            run=run,
+            verdicts=verdicts,
+            failed=failed,
+            waived=waived,
+            spent=spending_lines(spending, conclusions),
+            notes=[*self._end_notes(verdicts)],
+        )
+        if not self._presenter.present(ended) and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the table, and for each failed gate what to change."""

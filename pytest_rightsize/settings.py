@@ -10,6 +10,7 @@ from typing import get_args
 
 import pytest
 
+from pytest_rightsize.conclusions import OBJECTIVES, Objective
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.options import OPTIONS, given
 from pytest_rightsize.records import ChosenSource, Json, Strategy, TaskSettings
@@ -34,6 +35,8 @@ class Settings:
     baseline: Path | None = None
     reports: tuple[tuple[str, Path], ...] = ()
     gate: tuple[str, ...] = tuple(GATES)
+    objective: Objective = "size"
+    energy_budget_s: float = 0.0
     download: bool = False
 
     @classmethod
@@ -54,6 +57,8 @@ class Settings:
             baseline=_path(said["baseline"], config),
             reports=tuple(_reports(said, config)),
             gate=_gates(said["gate"], has_baseline=said["baseline"] is not None),
+            objective=_objective(said["objective"]),
+            energy_budget_s=_seconds("energy-budget", said["energy-budget"]),
             download=bool(config.getoption("rightsize_download") or config.getini("rightsize_download")),
         )
 
@@ -65,6 +70,7 @@ class Settings:
             "pass_rate": self.pass_rate,
             "confidence": self.confidence,
             "gate": list(self.gate),
+            "objective": self.objective,
         }
 
 
@@ -91,6 +97,23 @@ def _strategy(text: str | None) -> Strategy:
         if strategy == (text or "climb"):
             return strategy
     raise unknown_name("--rightsize-strategy", str(text), known)
+
+
+def _objective(text: str | None) -> Objective:
+    for objective in OBJECTIVES:
+        if objective == (text or "size"):
+            return objective
+    raise unknown_name("--rightsize-objective", str(text), OBJECTIVES)
+
+
+def _seconds(name: str, text: str | None) -> float:
+    try:
+        seconds = float(text or 0)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise ConfigError(f"--rightsize-{name} was given {text!r}: give seconds, such as 10, or 0")
+    return seconds
 
 
 def _whole_number(name: str, text: str | None) -> int | None:
