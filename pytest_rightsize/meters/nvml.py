@@ -58,9 +58,10 @@ class Nvml:
 
     def check(self) -> MeterProblem | None:
         """Load NVML and read each board once."""
-        if self._site == "process" and (problem := _unused_by_llama_cpp(self._rung)):
-            return problem
         try:
+            _nvml()
+            if self._site == "process" and (problem := _unused_by_llama_cpp(self._rung)):
+                return problem
             for counter in self.counters():
                 counter.read()
         except CounterError as error:

@@ -154,6 +154,7 @@ def test_without_a_driver_the_library_is_not_even_loaded(monkeypatch: pytest.Mon
 
 def test_a_library_without_cuda_leaves_the_boards_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RIGHTSIZE_NVML", raising=False)
+    monkeypatch.setattr("pytest_rightsize.meters.nvml._DRIVER_FILES", ("/dev/null",))
     monkeypatch.setattr("pytest_rightsize.meters.nvml._llama_cpp_has_cuda", lambda: False)
     problem = meter().check()
     assert problem is not None

@@ -48,7 +48,7 @@ class Exporter:
                 """Be quiet."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=lambda: self._server.serve_forever(0.01), daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_port}/metrics"
 
     def close(self) -> None:
