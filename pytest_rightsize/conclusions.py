@@ -52,9 +52,10 @@ class FalseEconomy:
         """`25k takes 1.84 times the energy of 60k for a passed case (95 % interval 1.31 to 2.58)`."""
         what = {"energy": "the energy", "cost": "the money", "latency": "the time", "tokens": "the tokens"}
         bounds = f"95 % interval {self.ratio.low:.3g} to {self.ratio.high:.3g}"
+        load = "; with others in flight, as they were asked" if self.quantity == "latency" else ""
         return (
             f"false economy: {self.smaller} takes {self.ratio.value:.3g} times {what[self.quantity]} of {self.larger} "
-            f"for a passed case ({bounds})"
+            f"for a passed case ({bounds}{load})"
         )
 
 

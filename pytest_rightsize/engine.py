@@ -101,6 +101,7 @@ class Engine:
         self._open: set[str] = set()
         self._faults_in_a_row: Counter[str] = Counter()
         self._down: dict[str, RungError] = {}
+        self._flying: dict[str, set[Future[Reply]]] = {}
 
     def ask(self, rung: str, request: Request, ticket: Ticket) -> Reply:
         """The reply of `rung`; raises RungError or TooLongError, or Suspended while it is not there yet."""
@@ -153,7 +154,15 @@ class Engine:
         if rung in self._down:
             raise self._down[rung]
         self._make_room_for(rung)
-        return self._providers[rung].submit(request)
+        future = self._providers[rung].submit(request)
+        flying = self._flying.setdefault(rung, set())
+        flying.add(future)
+        future.add_done_callback(flying.discard)
+        return future
+
+    def in_flight(self, rung: str) -> int:
+        """How many requests wait for the rung's reply."""
+        return len(self._flying.get(rung, ()))
 
     def _hear(self, rung: str, asked: _Asked) -> Reply:
         """Wait for the reply; a fault is counted once, however often the test hears of it."""

@@ -35,16 +35,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", options.MARKER_HELP)
     if not options.settings_are_given(config) and options.find_ladder_file(config.rootpath) is None:
         return
+    from pytest_rightsize.builtin import builtin_plugins
     from pytest_rightsize.errors import ConfigError
-    from pytest_rightsize.meters import cpu_time, declared, nvml, prometheus, rapl, served_model
-    from pytest_rightsize.providers import llama_cpp, openai, replay
-    from pytest_rightsize.publishing import built_in_reports
     from pytest_rightsize.session import LadderSession
 
     # The built-in providers, meters and reports come in by the same doors as others.
-    meters = (cpu_time, declared, nvml, prometheus, rapl, served_model)
-    for one in (llama_cpp, openai, replay, *meters, *built_in_reports()):
-        config.pluginmanager.register(one, f"rightsize-{one.__name__.rpartition('.')[2]}")
+    for name, module in builtin_plugins().items():
+        config.pluginmanager.register(module, name)
 
     try:
         config.pluginmanager.register(LadderSession(config), "rightsize-session")

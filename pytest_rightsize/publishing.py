@@ -6,20 +6,12 @@ Names and folders are checked before any model is asked; a report that fails at 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.records import Run, Verdict
 from pytest_rightsize.reports import Report, load_reports
 
-__all__ = ["Publisher", "built_in_reports", "write_report", "write_step_summary"]
-
-
-def built_in_reports() -> Sequence[ModuleType]:
-    """The modules whose hook names the reports of this plugin."""
-    from pytest_rightsize.reports import badge, html, markdown, tables
-
-    return (html, markdown, tables, badge)
+__all__ = ["Publisher", "write_report", "write_step_summary"]
 
 
 class Publisher:

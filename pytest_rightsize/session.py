@@ -22,6 +22,7 @@ from pytest_rightsize.engine import Engine, Ticket
 from pytest_rightsize.errors import ConfigError, RightsizeWarning, RungError
 from pytest_rightsize.grading import grade
 from pytest_rightsize.ladder import order_note, read_ladder, select_rungs
+from pytest_rightsize.live import Live, Tally
 from pytest_rightsize.loop import Loop, SessionSource, Source, WorkerSource
 from pytest_rightsize.metering import Meters
 from pytest_rightsize.model import Model, Transcript
@@ -97,6 +98,9 @@ class LadderSession:
         self._baseline = read_baseline(self._settings.baseline) if self._settings.baseline else None
         self._check_results_path()
         self._presenter = Presenter(config, self._settings)
+        self._tally = Tally([rung.name for rung in self._rungs], self._engine.in_flight)
+        self._live = Live(config, self._tally)
+        config.pluginmanager.register(self._live, "rightsize-live")
         self._missing = {} if self._collect_only else dict(self._find_missing())
         for rung, fault in self._missing.items():
             self._engine.mark_down(rung, fault)
@@ -248,6 +252,8 @@ class LadderSession:
         """The plan is known and nothing has been asked yet: open the results file."""
         if self._collect_only or not self._planned:
             return
+        self._tally.plan(self._planned)
+        self._live.begin()
         self._about = describe_session(self._settings.to_dict(), self._settings.rootdir)
         if self._settings.results is not None:
             self._results = ResultsFile(self._settings.results, rungs=self._rungs, about=self._about)
@@ -495,9 +501,11 @@ class LadderSession:
             self._keep(trial)
 
     def _keep(self, trial: Trial) -> None:
-        progress = self._progress.get((trial.key.task, trial.key.rung))
-        if progress is not None and trial.key not in self._trials[trial.key.task]:
-            progress.add(trial)
+        if trial.key not in self._trials[trial.key.task]:
+            self._tally.add(trial)
+            progress = self._progress.get((trial.key.task, trial.key.rung))
+            if progress is not None:
+                progress.add(trial)
         self._trials[trial.key.task][trial.key] = trial
         if self._results is not None:
             self._results.trial(trial)

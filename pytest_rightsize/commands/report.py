@@ -7,8 +7,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from pytest_rightsize.builtin import builtin_plugins
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.publishing import built_in_reports, write_report
+from pytest_rightsize.publishing import write_report
 from pytest_rightsize.reports import load_reports
 from pytest_rightsize.reports.terminal import TITLE, summary_lines
 from pytest_rightsize.store import read_run
@@ -36,7 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Write what was asked for; raises ConfigError for what cannot be read, made or written."""
     found = read_run(arguments.results)
     verdicts = judge(found)
-    known = load_reports(module.pytest_rightsize_reports() for module in built_in_reports())
+    modules = builtin_plugins().values()
+    known = load_reports(one.pytest_rightsize_reports() for one in modules if hasattr(one, "pytest_rightsize_reports"))
     wanted = [(name, getattr(arguments, name)) for name in _HELP if getattr(arguments, name)]
     if not wanted:
         sys.stdout.write("\n".join([TITLE, *summary_lines(found, verdicts)]) + "\n")

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from pytest_rightsize.energy import Energy, Metering, unknown_energy
 from pytest_rightsize.errors import MixedEnergyError
-from pytest_rightsize.meters import Counter, CounterError
+from pytest_rightsize.meters import Counter, CounterError, Meter
 from pytest_rightsize.meters.amounts import energy_of_share, energy_of_total
 from pytest_rightsize.meters.choice import Choice, site_of
 from pytest_rightsize.meters.exclusive import DeviceLock
@@ -127,9 +127,9 @@ class Metered:
         try:
             counters = [counter for meter in self.choice.meters.values() for counter in meter.counters()]
         except CounterError as error:
-            return _Plain(self, str(error))
+            return _Plain(self, None, str(error))
         if not counters:
-            return _Plain(self, self.choice.why)
+            return _Plain(self, next(iter(self.choice.meters.values()), None), self.choice.why)
         return _Counted(self, counters)
 
 
@@ -154,9 +154,10 @@ class _Open:
 class _Plain(_Open):
     """Without counters: each answer tells by itself, or nobody knows."""
 
-    def __init__(self, owner: Metered, why: str) -> None:
+    def __init__(self, owner: Metered, meter: Meter | None, why: str) -> None:
         super().__init__(owner)
-        self._unknown = unknown_energy(why)
+        self._meter = meter
+        self._unknown = unknown_energy(why or "no meter tells")
 
     def submit(self, request: Request) -> Future[Reply]:
         """See `_Open`."""
@@ -169,9 +170,7 @@ class _Plain(_Open):
     def _with_energy(self, reply: Reply) -> Reply:
         if reply.replayed or reply.energy is not None:
             return reply
-        for meter in self.owner.choice.meters.values():
-            return replace(reply, energy=meter.of_answer(reply))
-        return replace(reply, energy=self._unknown)
+        return replace(reply, energy=self._unknown if self._meter is None else self._meter.of_answer(reply))
 
 
 class _Counted(_Open):
@@ -186,7 +185,6 @@ class _Counted(_Open):
         self._lock = threading.RLock()
         self._facts = [counter.facts for counter in counters]
         self._sampler = Sampler(counters, lock=self._lock, after_round=self._after_round)
-        self._sampler.start()
         marginal = owner.choice.basis == "marginal"
         # A row of repetitions needs the device for itself.
         self._limit = 1 if owner._budget_s else owner._room()
@@ -208,6 +206,8 @@ class _Counted(_Open):
         self._exclusive = DeviceLock([fact.device for fact in self._facts]) if owner._workers > 1 else None
         self._answers = 0
         self._closing = False
+        self._failure: str | None = None
+        self._sampler.start()
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -272,6 +272,8 @@ class _Counted(_Open):
                 self._begin_idle()
         if reply.replayed:
             _resolve(waiting.outer, reply)
+        elif self._failure is not None:
+            self._give_up()
         elif waiting.row is not None:
             self._repeat(waiting.row, waiting)
         self._sampler.poke()
@@ -341,6 +343,27 @@ class _Counted(_Open):
 
     def _after_round(self) -> bool:
         """Settle what can be settled, hand it on, and let others in; whether an answer still waits."""
+        try:
+            return self._settle_round()
+        except Exception as error:
+            # A meter that has a bug costs joules their numbers, and never anybody an answer.
+            self._failure = f"the meter failed ({type(error).__name__}: {error})"
+            self._give_up()
+            self._admit()
+            return False
+
+    def _give_up(self) -> None:
+        """Hand on what has come without an energy."""
+        with self._lock:
+            self._is_idle_known = True
+            ready = [(ticket, one) for ticket, one in self._waiting.items() if one.reply is not None]
+            for ticket, _ in ready:
+                del self._waiting[ticket]
+        for _, one in ready:
+            assert one.reply is not None  # it is ready
+            _resolve(one.outer, replace(one.reply, energy=unknown_energy(self._failure or "", flags=("meter_failed",))))
+
+    def _settle_round(self) -> bool:
         now = time.monotonic()
         with self._lock:
             self._learn_idle(now)

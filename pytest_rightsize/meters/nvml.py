@@ -10,7 +10,8 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -57,9 +58,10 @@ class Nvml:
 
     def check(self) -> MeterProblem | None:
         """Load NVML and read each board once."""
-        if self._site == "process" and (problem := _unused_by_llama_cpp(self._rung)):
-            return problem
         try:
+            _nvml()
+            if self._site == "process" and (problem := _unused_by_llama_cpp(self._rung)):
+                return problem
             for counter in self.counters():
                 counter.read()
         except CounterError as error:
@@ -193,12 +195,7 @@ class _Board:
             resolution=1e-3,
             whole_device=mig,
             flags=("mig",) if mig else (),
-            **self._how(),
         )
-
-    @staticmethod
-    def _how() -> dict[str, Any]:
-        return {}
 
     def read(self) -> float:
         """See `Counter`."""
@@ -242,14 +239,22 @@ class _Board:
 class _PowerBoard(_Board):
     """The power of a board that has no energy counter, integrated by the trapezoid rule."""
 
-    def __init__(self, nvml: Any, handle: Any, uuid: str, site: Site, *, mig: bool) -> None:
+    def __init__(
+        self,
+        nvml: Any,
+        handle: Any,
+        uuid: str,
+        site: Site,
+        *,
+        mig: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._sum = 0.0
         self._before: tuple[float, float] | None = None
+        self._clock = clock
         super().__init__(nvml, handle, uuid, site, mig=mig)
-
-    @staticmethod
-    def _how() -> dict[str, Any]:
-        return {"exact": True, "lag_s": _RISE_S, "poll_s": 0.025, "flags": ("power_integrated",)}
+        flags = (*self.facts.flags, "power_integrated")
+        self.facts = replace(self.facts, exact=True, lag_s=_RISE_S, poll_s=0.025, flags=flags)
 
     def read(self) -> float:
         """See `Counter`."""
@@ -260,7 +265,7 @@ class _PowerBoard(_Board):
             raise
 
     def _joules(self) -> float:
-        moment, watts = time.monotonic(), self._watts()
+        moment, watts = self._clock(), self._watts()
         if self._before is not None:
             gap = moment - self._before[0]
             if gap > _LONGEST_GAP_S:

@@ -6,7 +6,7 @@ another name are left out. RIGHTSIZE_POWERCAP_ROOT names another folder than /sy
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -120,8 +120,9 @@ def _zones(psys: bool) -> list[_Zone]:
 class _Package:
     """A package's counter without its wraps."""
 
-    def __init__(self, zone: _Zone, *, own_process: bool) -> None:
+    def __init__(self, zone: _Zone, *, own_process: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self.zone = zone
+        self._clock = clock
         self.facts = Facts(
             device=f"{zone.interface.removeprefix('intel-')}:{zone.name}",
             boundary="cpu.psys" if zone.name == "psys" else "cpu.package",
@@ -151,7 +152,7 @@ class _Package:
         except (OSError, ValueError) as error:
             self._last_uj = None
             raise CounterError(f"{self.zone.path} cannot be read any more ({error})", flag="counter_lost") from None
-        now = time.monotonic()
+        now = self._clock()
         if self._last_uj is not None:
             self._total_uj += self._step_uj(raw, now - self._last_s)
         self._last_uj, self._last_s = raw, now

@@ -70,6 +70,10 @@ class Sampler:
                 with self._lock:
                     timeline.broke(str(error), error.flag)
                 continue
+            except Exception as error:
+                with self._lock:
+                    timeline.broke(f"the counter failed ({type(error).__name__}: {error})", "counter_failed")
+                continue
             after = time.monotonic()
             with self._lock:
                 if timeline.read(before, after, joules):

@@ -195,6 +195,8 @@ class Timeline:
 
     def _why_not(self, start: float, end: float) -> Break | None:
         first, last = self.least(start), self.most(end)
+        if first is None and self._breaks:
+            return self._breaks[0]
         if first is None:
             return Break(reason="the counter was not read before the answer began", flag="no_reading")
         if self._breaks and first.epoch < len(self._breaks):
