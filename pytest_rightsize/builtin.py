@@ -1,4 +1,4 @@
-"""The modules that come with the package and enter by the same hooks as anyone's own: its providers, meters and reports."""
+"""The package's own providers, meters and reports: modules that enter by the same hooks as anyone's."""
 
 from types import ModuleType
 

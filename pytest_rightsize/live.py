@@ -1,7 +1,7 @@
 """How far a session is, while it runs: two lines below pytest's own on a terminal, a plain line now and then elsewhere.
 
-On a terminal the lines are drawn below the cursor, which goes back to where pytest left it; before pytest writes they are
-wiped. Nothing is shown with `-q -q`, with `-s`, or where something else talks to the terminal meanwhile.
+On a terminal the lines are drawn below the cursor, which goes back to where pytest left it; before pytest writes they
+are wiped. Nothing is shown with `-q -q`, with `-s`, or where something else talks to the terminal meanwhile.
 """
 
 import os
@@ -126,14 +126,15 @@ class Live:
     def __init__(self, config: pytest.Config, tally: Tally) -> None:
         """Nothing is shown before `begin`."""
         self._tally = tally
-        self._reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+        reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+        self._reporter = reporter
         self._lock = threading.RLock()
         self._over = threading.Event()
         self._screen: Screen | None = None
         self._thread: threading.Thread | None = None
         self._said_at = time.monotonic()
-        self._shows = self._reporter is not None and config.get_verbosity() > -2 and not _is_talked_to(config)
-        if self._shows and self._reporter.isatty and os.environ.get("TERM", "dumb") != "dumb":
+        self._shows = reporter is not None and config.get_verbosity() > -2 and not _is_talked_to(config)
+        if self._shows and reporter.isatty and os.environ.get("TERM", "dumb") != "dumb":
             # While a test runs, pytest has something else in the place of this file.
             self._terminal = os.dup(sys.stdout.fileno())
             self._screen = Screen(config.get_terminal_writer(), self._send)

@@ -32,7 +32,7 @@ class RungProgress:
 
 
 def progress_lines(rungs: Mapping[str, RungProgress], current: str | None, *, width: int) -> list[str]:
-    """The ladder with what has ended on each rung, and more of the rung that is being asked; none wider than `width`."""
+    """The ladder with what has ended on each rung, and more of the current one; no line is wider than `width`."""
     ladder = [_share(rung, is_current=name == current) for name, rung in rungs.items()]
     lines = [_fitting(["rightsize:", *ladder], "  ", width)]
     if current is not None:
