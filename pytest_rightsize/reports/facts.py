@@ -135,13 +135,14 @@ def _saving(facts: Facts, smaller: Sequence[Verdict]) -> str | None:
         # Joules that were come by in two ways are not added up, in a headline least of all.
         if not pairs or len({found.kind for found, _ in pairs}) > 1:
             continue
+        # Nor is a difference named that the intervals leave open.
+        lows, highs = [found.low for found, _ in pairs], [found.high for found, _ in pairs]
+        if None in lows or sum(low or 0.0 for low in lows) <= 0 <= sum(high or 0.0 for high in highs):
+            continue
         share = sum(found.per_1000 for found, _ in pairs) / sum(before for _, before in pairs)
-        known = "" if len(pairs) == len(smaller) else f" in the {len(pairs)} that can be compared"
-        return (
-            f"that saves {percent(share)} of {words}{known}"
-            if share >= 0
-            else f"that takes {percent(-share)} more of {words}{known}"
-        )
+        where = "that" if len(pairs) == len(smaller) else f"in {len(pairs)} of them that"
+        verb, part = ("saves", "of") if share >= 0 else ("takes", "more of")
+        return f"{where} {verb} {percent(abs(share))} {part} {words}"
     return None
 
 

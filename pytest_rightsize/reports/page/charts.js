@@ -107,12 +107,12 @@ function panelSpec(points, goal, unit, domain) {
   });
   return {
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json', width: 'container', height: 170, padding: { left: 2, right: 6, top: 6, bottom: 2 }, autosize: { type: 'fit', resize: true, contains: 'padding' },
-    data: { values: points },
+    data: { values: points.map((point) => ({ ...point, low_price: Math.max(point.low_price, domain[0] / 1.3), high_price: Math.min(point.high_price, domain[1] * 1.6) })) },
     layer: [
       { data: { values: [{ rate: goal }] }, mark: { type: 'rule', strokeDash: [5, 4], color: colour('ink'), opacity: 0.6 }, encoding: { y } },
       { data: { values: front(points) }, mark: { type: 'line', color: colour('muted'), strokeWidth: 1.2, opacity: 0.7 }, encoding: { x, y, order: { field: 'price' } } },
-      { mark: { type: 'rule', strokeWidth: 1.6, opacity: 0.75 }, encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' }, color: paint } },
-      { mark: { type: 'rule', strokeWidth: 1.6, opacity: 0.75 }, encoding: { x: { ...x, field: 'low_price' }, x2: { field: 'high_price' }, y, color: paint } },
+      { mark: { type: 'rule', strokeWidth: 1.6, opacity: 0.75, clip: true }, encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' }, color: paint } },
+      { mark: { type: 'rule', strokeWidth: 1.6, opacity: 0.75, clip: true }, encoding: { x: { ...x, field: 'low_price' }, x2: { field: 'high_price' }, y, color: paint } },
       { mark: { type: 'point', size: 85, strokeWidth: 2, opacity: 1 }, encoding: { x, y, stroke: paint, fill: { condition: { test: "datum.state === 'passes'", value: colour('passes') }, value: colour('surface') }, shape: { field: 'state', type: 'nominal', legend: null, scale: { domain: ['passes', 'fails', 'undecided'], range: ['circle', 'square', 'triangle-up'] } }, tooltip: { field: 'tip' } } },
       label('left', true), label('right', true), label('left', false), label('right', false),
     ],
@@ -127,8 +127,7 @@ function pricePanels(index) {
   const render = () => {
     const measure = measured();
     if (!measure) return;
-    const prices = index.points.map((point) => point[measure]).filter((price) => price !== null);
-    const domain = [Math.min(...prices), Math.max(...prices)];
+    const domain = priceDomain(index, measure);
     place.replaceChildren(...tasks.slice(0, most).map((policy) => pricePanel(index, policy, measure, domain)));
     $('more-panels').hidden = tasks.length <= most;
   };
@@ -140,12 +139,24 @@ function pricePanels(index) {
   render();
 }
 
+// How far an interval may widen the panels beyond the prices themselves; what reaches further is cut at their edge.
+const MOST_WIDER = 6;
+
+/** The range that all panels share, so that they can be compared. */
+function priceDomain(index, measure) {
+  const known = index.tasks.flatMap((task) => panelPoints(index, task, measure)).filter((point) => point.price !== null);
+  const [least, most] = [Math.min(...known.map((point) => point.price)), Math.max(...known.map((point) => point.price))];
+  const low = Math.min(...known.map((point) => point.low_price));
+  const high = Math.max(...known.map((point) => point.high_price));
+  return [Math.max(low, least / MOST_WIDER), Math.min(high, most * MOST_WIDER)];
+}
+
 function pricePanel(index, policy, measure, domain) {
   const all = panelPoints(index, policy.task, measure);
   const points = all.filter((point) => point.price !== null);
   const missing = all.filter((point) => point.price === null).map((point) => point.rung);
   const idle = index.rungs.filter((rung) => !all.some((point) => point.rung === rung));
-  const said = [...(missing.length ? [`price unknown: ${missing.join(', ')}`] : []), ...(idle.length ? [`not run: ${idle.join(', ')}`] : [])].join('; ');
+  const said = [...(missing.length ? [`${index.measures[measure].label.toLowerCase()} unknown: ${missing.join(', ')}`] : []), ...(idle.length ? [`not run: ${idle.join(', ')}`] : [])].join('; ');
   const place = el('div', { class: 'plot' });
   const figure = el('figure', { class: 'chart' }, el('figcaption', {}, el('span', {}, shown(policy.task)), el('span', { class: `pill ${policy.verdict}` }, policy.verdict)), place, said ? el('p', { class: 'missing' }, shown(said)) : '');
   const unit = index.measures[measure].unit;
