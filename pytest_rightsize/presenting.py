@@ -11,12 +11,17 @@ from typing import Any
 
 import pytest
 
+from pytest_rightsize.conclusions import Conclusion
 from pytest_rightsize.publishing import Publisher, write_step_summary
 from pytest_rightsize.records import Run, Verdict
+from pytest_rightsize.reports.facts import intervals
 from pytest_rightsize.reports.github import annotations
 from pytest_rightsize.reports.junit import suite_properties
-from pytest_rightsize.reports.terminal import TITLE, gate_lines, summary_lines
+from pytest_rightsize.reports.spending import spending_lines
+from pytest_rightsize.reports.terminal import TITLE, gate_lines, styled, summary_lines, table_lines
+from pytest_rightsize.reports.visible import visible
 from pytest_rightsize.settings import Settings
+from pytest_rightsize.spending import Spending
 
 __all__ = ["Ended", "Presenter"]
 
@@ -27,9 +32,10 @@ class Ended:
 
     run: Run
     verdicts: Sequence[Verdict]
+    spending: Spending
+    conclusions: Sequence[Conclusion]
     failed: Sequence[tuple[str, Verdict]] = ()
     waived: Sequence[str] = ()
-    spent: Sequence[str] = ()
     notes: Sequence[str] = ()
 
 
@@ -68,23 +74,33 @@ class Presenter:
         ended = self._ended
         if ended is None:
             return
+        width = self._config.get_terminal_writer().fullwidth if terminalreporter.isatty else None
         terminalreporter.section(TITLE)
-        for line in summary_lines(ended.run, ended.verdicts):
-            terminalreporter.write_line(line)
-        for line in ended.spent:
-            terminalreporter.write_line(line)
+        for line in table_lines(ended.run, ended.verdicts, width=width):
+            for text, colour in styled(visible(line)):
+                terminalreporter.write(text, **({colour: True} if colour else {}))
+            terminalreporter.write_line("")
+        for line, colours in self._lines(ended, width):
+            terminalreporter.write_line(visible(line), **colours)
+
+    def _lines(self, ended: Ended, width: int | None) -> Iterator[tuple[str, dict[str, bool]]]:
+        """What follows the table, each line with its colour."""
+        shown = intervals(ended.run, ended.verdicts)
+        spent = spending_lines(ended.spending, ended.conclusions, intervals=shown, width=width)
+        for line in (*summary_lines(ended.run, ended.verdicts), *spent):
+            yield line, {}
         for line in ended.notes:
-            terminalreporter.write_line(f"rightsize: {line}")
+            yield f"rightsize: {line}", {}
         for line in ended.waived:
-            terminalreporter.write_line(line, yellow=True)
+            yield line, {"yellow": True}
         for line in gate_lines(ended.failed):
-            terminalreporter.write_line(line, red=True)
+            yield line, {"red": True}
         if self._settings.results is not None:
-            terminalreporter.write_line(f"rightsize: results in {self._settings.results}")
+            yield f"rightsize: results in {self._settings.results}", {}
         for written, line in self._published:
-            terminalreporter.write_line(f"rightsize: {line}", red=not written)
+            yield f"rightsize: {line}", {"red": not written}
         for line in self._annotations(ended):
-            terminalreporter.write_line(line)
+            yield line, {}
 
     def _annotations(self, ended: Ended) -> Iterator[str]:
         """Commands for GitHub Actions, in a job of it only."""

@@ -33,7 +33,6 @@ from pytest_rightsize.presenting import Ended, Presenter
 from pytest_rightsize.providers import Provider, load_providers
 from pytest_rightsize.records import Ladder, Policy, Run, Rung, Trial, TrialKey, Verdict
 from pytest_rightsize.reports.junit import trial_properties
-from pytest_rightsize.reports.spending import spending_lines
 from pytest_rightsize.reports.terminal import waiver_lines
 from pytest_rightsize.schedule import Progress, reason_not_to_run, visiting_order
 from pytest_rightsize.settings import Settings
@@ -555,7 +554,8 @@ class LadderSession:
             verdicts=verdicts,
             failed=failed,
             waived=waived,
-            spent=spending_lines(spending, conclusions),
+            spending=spending,
+            conclusions=conclusions,
             notes=[*self._end_notes(verdicts)],
         )
         if not self._presenter.present(ended) and session.exitstatus == pytest.ExitCode.OK:

@@ -97,3 +97,21 @@ def test_junit_xml_carries_rung_tokens_and_verdicts(suite: pytest.Pytester) -> N
     assert of_first["rightsize.rung"] == "tiny"
     assert of_first["rightsize.tokens"] == "4"
     assert all(len(case.findall("./properties/property[@name='rightsize.rung']")) == 1 for case in cases)
+
+
+def test_the_summary_is_coloured_only_where_colour_is_allowed(
+    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[31mOVER-SIZED\x1b[0m" in str(suite.runpytest(LADDER, "--color=yes").stdout)
+    assert "\x1b" not in str(suite.runpytest(LADDER, "--color=no").stdout)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in str(suite.runpytest(LADDER).stdout)
+
+
+def test_a_task_name_cannot_talk_to_the_terminal(suite: pytest.Pytester) -> None:
+    source = (suite.path / "test_suite.py").read_text("utf-8").replace('task="upper"', 'task="up\\x1b[2Jper"')
+    (suite.path / "test_suite.py").write_text(source, encoding="utf-8")
+    result = suite.runpytest(LADDER)
+    assert "\x1b[2J" not in str(result.stdout)
+    result.stdout.fnmatch_lines(["up[[]U+001B[]][[]2Jper *"])

@@ -11,7 +11,7 @@ from pytest_rightsize.builtin import builtin_plugins
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.publishing import write_report
 from pytest_rightsize.reports import load_reports
-from pytest_rightsize.reports.terminal import TITLE, summary_lines
+from pytest_rightsize.reports.terminal import TITLE, summary_lines, table_lines
 from pytest_rightsize.store import read_run
 from pytest_rightsize.verdict import judge
 
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     known = load_reports(one.pytest_rightsize_reports() for one in modules if hasattr(one, "pytest_rightsize_reports"))
     wanted = [(name, getattr(arguments, name)) for name in _HELP if getattr(arguments, name)]
     if not wanted:
-        sys.stdout.write("\n".join([TITLE, *summary_lines(found, verdicts)]) + "\n")
+        sys.stdout.write("\n".join([TITLE, *table_lines(found, verdicts), *summary_lines(found, verdicts)]) + "\n")
     for name, file in wanted:
         report = known[name]()
         if (problem := report.check()) is not None:

@@ -1,6 +1,11 @@
-"""The summary at the end of a session, as lines of text: the table, the sentence, and what to change."""
+"""The summary at the end of a session, as lines of text: the table, the sentence, and what to change.
 
-from collections.abc import Iterable, Sequence
+It writes no colour; `styled` says which parts of a line of the table deserve one, where the terminal has any.
+"""
+
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 
 from tabulate import tabulate
 
@@ -9,20 +14,61 @@ from pytest_rightsize.reports.facts import effort, failure, tokens_spent
 from pytest_rightsize.savings import joules_of, saved, tokens_of
 from pytest_rightsize.verdict import WaiverState
 
-__all__ = ["TITLE", "gate_lines", "summary_lines", "waiver_lines"]
+__all__ = ["TITLE", "gate_lines", "styled", "summary_lines", "table_lines", "waiver_lines"]
 
 TITLE = "smallest model that passes each task"
 _SHOUTED = {"over-sized": "OVER-SIZED", "under-sized": "UNDER-SIZED", "unsolved": "UNSOLVED", "undecided": "UNDECIDED"}
 
 
-def summary_lines(run: Run, verdicts: Sequence[Verdict]) -> list[str]:
-    """The table of verdicts, a legend of the marks that occur in it, the notes, and one sentence about the whole."""
+# What in a line of the table is worth a colour; the words say the same without it.
+_STYLES = (
+    (re.compile(r"(?<!\S)\d+/\d+~?\*|right-sized$"), "green"),
+    (re.compile("OVER-SIZED$|UNDER-SIZED$|UNSOLVED$"), "red"),
+    (re.compile(r"(?<!\S)(\d+/\d+~?)?\?(?!\S)|UNDECIDED$"), "yellow"),
+)
+
+
+def table_lines(run: Run, verdicts: Sequence[Verdict], *, width: int | None = None) -> list[str]:
+    """The table of verdicts; where it is wider than `width`, each task in lines of its own."""
     ladder = [rung.name for rung in run.rungs]
     rows = [_row(verdict, ladder) for verdict in verdicts]
     headers = ["task", *ladder, "smallest", "chosen", "verdict"]
     table = tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True).splitlines()
+    if width is None or max(map(len, table), default=0) <= width:
+        return table
+    return [line for row in rows for line in _stacked(headers, row, width)]
+
+
+def _stacked(headers: Sequence[str], row: Sequence[str], width: int) -> Iterator[str]:
+    """One task for a narrow terminal: the verdict, then what the table says, in lines that fit."""
+    task, *cells, smallest, chosen, verdict = row
+    yield f"{task}: {verdict}"
+    parts = [f"{rung} {cell}" for rung, cell in zip(headers[1:], cells, strict=False)]
+    parts += [f"smallest {smallest}", f"chosen {chosen}"]
+    # A part is not broken in the middle, however narrow it gets.
+    glued = "  ".join(part.replace(" ", "\0") for part in parts)
+    for line in textwrap.wrap(glued, width, initial_indent="  ", subsequent_indent="  ", break_long_words=False):
+        yield line.replace("\0", " ")
+
+
+def styled(line: str) -> list[tuple[str, str | None]]:
+    """A line of the table in parts, each with its colour or None."""
+    found = sorted(
+        (match.start(), match.end(), style) for pattern, style in _STYLES for match in pattern.finditer(line)
+    )
+    parts: list[tuple[str, str | None]] = []
+    end = 0
+    for start, stop, style in found:
+        if start >= end:
+            parts += [(line[end:start], None), (line[start:stop], style)]
+            end = stop
+    return [part for part in (*parts, (line[end:], None)) if part[0]]
+
+
+def summary_lines(run: Run, verdicts: Sequence[Verdict]) -> list[str]:
+    """A legend of the marks that occur in the table, the notes, and one sentence about the whole."""
     notes = [f"{verdict.task}: {note}" for verdict in verdicts for note in verdict.notes]
-    return [*table, *_legend(verdicts), *notes, _sentence(run, verdicts), *_savings(run)]
+    return [*_legend(verdicts), *notes, _sentence(run, verdicts), *_savings(run)]
 
 
 def _row(verdict: Verdict, ladder: Sequence[str]) -> list[str]:
