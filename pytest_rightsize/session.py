@@ -81,6 +81,11 @@ class LadderSession:
         order = visiting_order([rung.name for rung in self._rungs], self._settings.strategy)
         self._turn = {rung: turn for turn, rung in enumerate(order)}
         self._providers = {rung.name: self._provider(rung) for rung in self._rungs or self._known.values()}
+        self._known |= {
+            name: replace(self._known[name], electricity_usd_per_kwh=None)
+            for name, provider in self._providers.items()
+            if provider.leaves_machine
+        }
         self._engine = Engine(self._providers, one_at_a_time=bool(self._rungs))
         self._policies = Policies(self._settings, self._ladder)
         self._planned: Counter[tuple[str, str]] = Counter()

@@ -41,7 +41,9 @@ class Facts:
 
     `factors` bound the truth for a reading taken at its word: (0.95, 1.05) for an instrument good to 5 %; `systematic`
     is the part of that which is the same in all readings. `exact` counters have no ticks; `lag_s` is how old a value
-    may be when it comes up, `resolution` its least step, `poll_s` how often it is worth reading at most.
+    may be when it comes up, `resolution` its least step. It is read every `poll_s`, or four times a tick if that is
+    seldomer, and every `hurry_s` while an answer waits for a tick. `period_s` is the time between two of its values that
+    can be told apart, where that is known beforehand.
     """
 
     device: str
@@ -54,6 +56,8 @@ class Facts:
     lag_s: float = 0.0
     resolution: float = 0.0
     poll_s: float = 0.005
+    hurry_s: float = 0.005
+    period_s: float | None = None
     whole_device: bool = False
     flags: tuple[str, ...] = ()
 

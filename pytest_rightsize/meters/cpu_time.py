@@ -102,6 +102,7 @@ class _Threads:
             exact=True,
             resolution=0.01 * watts,
             poll_s=0.25,
+            hurry_s=0.25,
             flags=(() if known else ("tdp_unknown",)) + (() if _can_tell_threads() else ("whole_process",)),
         )
 

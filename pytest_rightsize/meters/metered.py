@@ -222,6 +222,10 @@ class _Counted(_Open):
     def _admit(self) -> None:
         """Let those in who may; the provider is called without the lock, as it may answer at once."""
         while True:
+            if self._limit == 1 and self._queue:
+                # Alone in its window, an answer is worth a reading at either end of it. Never with the lock held: the
+                # sampler's thread takes the two the other way round.
+                self._sampler.read()
             with self._lock:
                 if not self._queue or not self._may_admit():
                     return
@@ -236,10 +240,10 @@ class _Counted(_Open):
     def _may_admit(self) -> bool:
         if self._closing or self._rows:
             return False
-        if not self._is_idle_known:
-            return self._idle_from is None and self._ledger.in_flight == 0
         if self._exclusive is not None and not self._exclusive.acquire(busy=self._ledger.in_flight > 0):
             return False
+        if not self._is_idle_known:
+            return self._idle_from is None and self._ledger.in_flight == 0
         return self._ledger.in_flight < self._limit
 
     def _send(self, ticket: int, waiting: _Waiting) -> None:
@@ -254,6 +258,8 @@ class _Counted(_Open):
 
     def _landed(self, ticket: int, waiting: _Waiting, inner: Future[Reply]) -> None:
         """The provider has answered, or not; called in its thread."""
+        if self._limit == 1:
+            self._sampler.read()
         now = time.monotonic()
         if inner.cancelled() or inner.exception() is not None:
             self._lost(ticket)

@@ -254,7 +254,7 @@ class _PowerBoard(_Board):
         self._clock = clock
         super().__init__(nvml, handle, uuid, site, mig=mig)
         flags = (*self.facts.flags, "power_integrated")
-        self.facts = replace(self.facts, exact=True, lag_s=_RISE_S, poll_s=0.025, flags=flags)
+        self.facts = replace(self.facts, exact=True, lag_s=_RISE_S, poll_s=0.025, hurry_s=0.025, flags=flags)
 
     def read(self) -> float:
         """See `Counter`."""

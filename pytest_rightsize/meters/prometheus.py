@@ -134,6 +134,7 @@ class Prometheus:
             lag_s=float(self._options.get("lag_s", 2.0)) + poll_s / 2,
             resolution=1e-3,
             poll_s=poll_s,
+            hurry_s=poll_s,
             whole_device=True,
         )
 

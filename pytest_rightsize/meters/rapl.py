@@ -131,7 +131,10 @@ class _Package:
             systematic=_SYSTEMATIC,
             # Units of 61 or 15.3 microjoules, by the processor.
             resolution=1e-4,
-            poll_s=0.01,
+            # It moves every millisecond, and is read at both ends of each window; between them only a wrap matters.
+            poll_s=0.02,
+            hurry_s=0.002,
+            period_s=0.002,
             whole_device=True,
         )
         self._range_uj = zone.number("max_energy_range_uj")

@@ -16,8 +16,7 @@ __all__ = ["Sampler"]
 # A counter that stands still for so long, or so many periods, says nothing more.
 _STUCK_S, _STUCK_TICKS = 5.0, 20
 _OTHERS_EVERY_S = 1.0
-# No faster than this, whatever waits: a thread that spins takes what it measures.
-_LEAST_WAIT_S = 0.001
+_HURRIED_ROUNDS = 3
 
 
 class Sampler:
@@ -27,14 +26,22 @@ class Sampler:
         """`after_round` returns whether an answer is waiting."""
         self.counters = counters
         self.timelines = [
-            Timeline(exact=one.facts.exact, resolution=one.facts.resolution, lag_s=one.facts.lag_s) for one in counters
+            Timeline(
+                exact=one.facts.exact,
+                resolution=one.facts.resolution,
+                lag_s=one.facts.lag_s,
+                period_s=one.facts.period_s,
+            )
+            for one in counters
         ]
         self.others: list[tuple[float, float, str]] = []
         self._lock = lock
         self._after_round = after_round
         self._moved = [time.monotonic() for _ in counters]
         self._asked_others = time.monotonic()
+        self._reading = threading.Lock()
         self._wake = threading.Event()
+        self._hurried = 0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rightsize meter", daemon=True)
 
@@ -61,7 +68,11 @@ class Sampler:
         return next((who for begin, stop, who in reversed(self.others) if begin < end and stop > start), None)
 
     def read(self) -> None:
-        """Read every counter once."""
+        """Read every counter once, in whatever thread."""
+        with self._reading:
+            self._read()
+
+    def _read(self) -> None:
         for place, (counter, timeline) in enumerate(zip(self.counters, self.timelines, strict=True)):
             before = time.monotonic()
             try:
@@ -102,8 +113,11 @@ class Sampler:
         while not self._stopped.is_set():
             self.read()
             waiting = self._after_round()
-            if self._wake.wait(self._pause(waiting)):
+            self._hurried = max(0, self._hurried - 1)
+            if self._wake.wait(self._pause(waiting or self._hurried > 0)):
                 self._wake.clear()
+                # What has just begun or ended is bounded by the next ticks after it.
+                self._hurried = _HURRIED_ROUNDS
 
     def _pause(self, waiting: bool) -> float:
         """Four times a tick is often enough to see each; as long as no tick is known, as often as is worth it."""
@@ -113,7 +127,5 @@ class Sampler:
             pause = facts.poll_s
             if not facts.exact and timeline.knows_tick and timeline.tick_s is not None:
                 pause = max(pause, min(timeline.tick_s / 4, 1.0))
-            if waiting and facts.poll_s <= 0.025:
-                pause = min(pause, max(facts.poll_s / 5, _LEAST_WAIT_S))
-            pauses.append(pause)
+            pauses.append(min(pause, facts.hurry_s) if waiting else pause)
         return min(pauses, default=1.0)

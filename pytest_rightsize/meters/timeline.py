@@ -54,11 +54,14 @@ class Timeline:
 
     A counter that is `exact` has no ticks: each reading is true of its moment. `resolution` is the least step in
     joules, by which a value may lag behind the truth, `lag_s` the longest time for which a value may be old already
-    when it comes up.
+    when it comes up, `period_s` the counter's period, if it is known and its ticks come too fast to be seen.
     """
 
-    def __init__(self, *, exact: bool = False, resolution: float = 0.0, lag_s: float = 0.0) -> None:
+    def __init__(
+        self, *, exact: bool = False, resolution: float = 0.0, lag_s: float = 0.0, period_s: float | None = None
+    ) -> None:
         self._exact = exact
+        self._period_s = period_s
         self._resolution = resolution
         self._lag_s = lag_s
         self._edges: list[_Edge] = []
@@ -95,14 +98,19 @@ class Timeline:
     @property
     def tick_s(self) -> float | None:
         """The counter's period, as the median gap of the last ticks; None before the first two, 0 if it is exact."""
-        if self._exact:
-            return 0.0
+        if self._exact or self._period_s is not None:
+            return self._period_s or 0.0
         return median(self._gaps[-200:]) if self._gaps else None
 
     @property
     def knows_tick(self) -> bool:
         """Whether enough ticks were seen to be sure of the period."""
-        return self._exact or len(self._gaps) >= _TICKS_FOR_PERIOD or sum(self._gaps) > 10 * _LONGEST_PERIOD_S
+        return (
+            self._exact
+            or self._period_s is not None
+            or len(self._gaps) >= _TICKS_FOR_PERIOD
+            or sum(self._gaps) > 10 * _LONGEST_PERIOD_S
+        )
 
     @property
     def is_broken(self) -> bool:

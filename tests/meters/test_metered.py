@@ -80,7 +80,7 @@ class Ticking:
 
     def __init__(self, provider: Sleeper, *, stuck: bool = False, exact: bool = False) -> None:
         self.facts = Facts(
-            device="sim:0", boundary="gpu.board", meter="sim", exact=exact, resolution=1e-3, poll_s=0.002
+            device="sim:0", boundary="gpu.board", meter="sim", exact=exact, resolution=1e-3, poll_s=0.002, hurry_s=0.001
         )
         self._provider = provider
         self._stuck = stuck
