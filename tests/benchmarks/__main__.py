@@ -19,6 +19,7 @@ BENCHMARKS = {
     "dormant": ["bench_dormant"],
     "local": ["bench_local"],
     "coverage": ["bench_coverage"],
+    "html": ["bench_html"],
 }
 
 
