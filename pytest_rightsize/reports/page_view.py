@@ -285,6 +285,7 @@ def _no_economies(facts: Facts) -> str:
 
 def _fact_groups(facts: Facts) -> Iterator[dict[str, Json]]:
     about = facts.run.about
+    settings = dict(about.get("settings") or {})
     outcomes = Counter(trial.outcome for trial in facts.run.trials)
     cached = sum(answer.cached for trial in facts.run.trials for answer in trial.answers)
     yield {
@@ -298,7 +299,7 @@ def _fact_groups(facts: Facts) -> Iterator[dict[str, Json]]:
                 f"{outcomes['not_run']:,} not run",
             ),
             ("recorded answers", f"{cached:,} of {facts.spending.total.answers:,}"),
-            *((name.replace("_", " "), _plain(value)) for name, value in dict(about.get("settings") or {}).items()),
+            *((name.replace("_", " "), _plain(value) or "none") for name, value in settings.items()),
         ],
     }
     yield {
@@ -348,7 +349,8 @@ def _measured(facts: Facts) -> Iterator[str]:
         for part in spent.energies:
             when = "; spent when it was recorded" if part.replayed else ""
             meter = f"; meter {part.energy.meter}" if part.energy.meter else ""
-            yield f"{rung.name}: {bounded_joules(part.energy)} for {part.answers:,} answers ({part.kind}{meter}{when})"
+            # Shares of one device err against each other; the meter's own line bounds them all together.
+            yield f"{rung.name}: {joules(part.energy.joules)} for {part.answers:,} answers ({part.kind}{meter}{when})"
         if spent.energy_unknown:
             why = "; ".join(spent.reasons) or "no reason was given"
             yield f"{rung.name}: the energy of {spent.energy_unknown:,} of {spent.answers:,} answers is unknown ({why})"
@@ -361,22 +363,19 @@ def _measured(facts: Facts) -> Iterator[str]:
 
 
 def _metering(metering: Metering) -> Iterator[str]:
+    """What a rung's meter saw beside the answers."""
     parts = [
-        *(
-            [f"loading took {joules(metering.load.joules)}"]
-            if metering.load and metering.load.joules is not None
-            else []
-        ),
-        *(
-            [f"idle between answers {joules(metering.idle.joules)}"]
-            if metering.idle and metering.idle.joules is not None
-            else []
-        ),
-        *([f"idle power {metering.idle_w:.3g} W"] if metering.idle_w is not None else []),
-        *([f"counter period {seconds(metering.tick_s)}"] if metering.tick_s is not None else []),
-        *metering.notes,
+        f"{what} {text}"
+        for what, text in (
+            ("all answers together", bounded_joules(metering.served)),
+            ("loading", bounded_joules(metering.load)),
+            ("idle between answers", bounded_joules(metering.idle)),
+            ("counter period", seconds(metering.tick_s)),
+            ("idle power", None if metering.idle_w is None else f"{metering.idle_w:.3g} W"),
+        )
+        if text is not None
     ]
-    yield f"{metering.rung}: meter {metering.meter}{': ' + ', '.join(parts) if parts else ''}"
+    yield f"{metering.rung}: meter {metering.meter}: {'; '.join([*parts, *metering.notes]) or 'saw nothing'}"
 
 
 def _shortened(cases: CaseIndex) -> Sequence[str]:

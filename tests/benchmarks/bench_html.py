@@ -35,12 +35,8 @@ def measure(*, cases: int, rounds: int) -> dict[str, Any]:
         path = Path(folder) / "report.html"
         path.write_text(text, encoding="utf-8")
         opened = _opened(path, cases, rounds)
-    return {
-        "cases": cases,
-        "rungs": len(run.rungs),
-        "size_mb": round(len(text) / 1e6, 2),
-        "made_s": round(made_s, 2),
-    } | {name: round(median(one[name] for one in opened), 3) for name in opened[0]}
+    made = {"cases": cases, "rungs": len(run.rungs), "size_mb": round(len(text) / 1e6, 2), "made_s": round(made_s, 2)}
+    return made | {name: round(median(one[name] for one in opened), 3) for name in opened[0]}
 
 
 def _opened(path: Path, cases: int, rounds: int) -> list[dict[str, float]]:

@@ -112,6 +112,10 @@ def test_links_lead_to_a_task_and_to_a_case(open_page: Open) -> None:
     page = open_page()
     page.locator(".matrix a", has_text="check-policy").click()
     says(page, "#status", "30 of ")
+    assert page.locator("#task option:checked").inner_text() == "check-policy"
+    assert page.locator("#task option").count() == 11
+    page.select_option("#task", "write-sql")
+    says(page, "#list h3", "write-sql")
     case = "tests/test_check-policy.py::test_answer[case 029-queue]"
     page = open_page("#" + urlencode({"task": "check-policy", "case": case}))
     opened = page.locator("article.case.target")

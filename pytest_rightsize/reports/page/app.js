@@ -12,7 +12,8 @@ async function start() {
   index = await unpack($('page-data'));
   texts = new Texts([...document.querySelectorAll('script.bodies')], index.starts);
   cases = readCases(index);
-  $('task').append(el('option', { value: '' }, 'All tasks'), index.tasks.map((task) => el('option', { value: task }, shown(task).map((node) => node.textContent ?? node).join(''))));
+  const name = (task) => shown(task).map((node) => node.textContent ?? node).join('');
+  $('task').append(el('option', { value: '' }, 'All tasks'), ...index.tasks.map((task) => el('option', { value: task }, name(task))));
   for (const [key, label] of FILTERS) {
     const button = el('button', { type: 'button', 'data-show': key }, label, el('b', {}));
     button.addEventListener('click', () => go({ show: key, page: 0 }));
