@@ -16,6 +16,7 @@ from _pytest.outcomes import Skipped
 
 from pytest_rightsize.errors import RungError
 from pytest_rightsize.providers import Provider
+from pytest_rightsize.recording import Recorder
 from pytest_rightsize.records import Reply, Request
 
 __all__ = ["Engine", "Suspended", "Ticket"]
@@ -49,10 +50,13 @@ class _Asked:
 class Ticket:
     """What one test asked so far, over all its starts.
 
-    `runs` has one list of questions for each run that the test needs: a rerun after a failure asks anew. `may_suspend`
-    is False once the test has shown that it cannot be started again with the same effect.
+    `case` is its name on any rung, `test` the one on this. `runs` has one list of questions for each run that the test
+    needs: a rerun after a failure asks anew. `may_suspend` is False once the test has shown that it cannot be started
+    again with the same effect.
     """
 
+    case: str = ""
+    test: str = ""
     may_suspend: bool = False
     on_doubt: Callable[[str], None] = lambda _: None
     runs: list[list[_Asked]] = field(default_factory=lambda: [[]])
@@ -94,9 +98,12 @@ class Ticket:
 class Engine:
     """The rungs of a session. With `one_at_a_time` only one local model is held in memory."""
 
-    def __init__(self, providers: Mapping[str, Provider], *, one_at_a_time: bool) -> None:
-        """Take the providers by rung name; none is opened yet."""
+    def __init__(
+        self, providers: Mapping[str, Provider], *, one_at_a_time: bool, recorder: Recorder | None = None
+    ) -> None:
+        """Take the providers by rung name; none is opened yet. The recorder knows what they said before."""
         self._providers = providers
+        self._recorder = recorder
         self._one_at_a_time = one_at_a_time
         self._open: set[str] = set()
         self._faults_in_a_row: Counter[str] = Counter()
@@ -128,7 +135,7 @@ class Engine:
             for stale in run[ticket.position :]:
                 stale.future.cancel()
             del run[ticket.position :]
-        asked = _Asked(request=request, future=self._submit(rung, request))
+        asked = _Asked(request=request, future=self._submit(rung, request, ticket))
         run.append(asked)
         return asked, False
 
@@ -149,7 +156,20 @@ class Engine:
             return False
         return asyncio._get_running_loop() is None
 
-    def _submit(self, rung: str, request: Request) -> Future[Reply]:
+    def _submit(self, rung: str, request: Request, ticket: Ticket) -> Future[Reply]:
+        """The recorded answer where there is one, else the rung's."""
+        if self._recorder is None:
+            return self._send(rung, request)
+        return self._recorder.submit(
+            rung,
+            self._providers[rung],
+            request,
+            case=ticket.case,
+            test=ticket.test,
+            send=lambda: self._send(rung, request),
+        )
+
+    def _send(self, rung: str, request: Request) -> Future[Reply]:
         if rung in self._down:
             raise self._down[rung]
         self._make_room_for(rung)
@@ -184,6 +204,8 @@ class Engine:
         for rung in sorted(self._open):
             self._providers[rung].close()
         self._open.clear()
+        if self._recorder is not None:
+            self._recorder.close()
 
     def must_close_for(self, rung: str) -> list[str]:
         """The open rungs whose place in memory `rung` would take: two local models rarely fit where one fits."""
@@ -198,6 +220,8 @@ class Engine:
         self._open.add(rung)
 
     def _count_fault(self, rung: str, fault: RungError) -> None:
+        if fault.reason == "unrecorded":
+            return
         self._faults_in_a_row[rung] += 1
         if fault.permanent or self._faults_in_a_row[rung] >= _FAULTS_UNTIL_DOWN:
             self._down[rung] = fault

@@ -210,6 +210,7 @@ def answer_record(reply: Reply, rung: Rung) -> AnswerRecord:
         cached=reply.replayed,
         finish_reason=reply.finish_reason,
         tool_calls=reply.tool_calls,
+        recorded=reply.recorded,
     )
 
 

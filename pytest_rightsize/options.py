@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 
 from pytest_rightsize.errors import ConfigError, unknown_name
-from pytest_rightsize.records import ChosenSource, Json, Strategy, TaskSettings
+from pytest_rightsize.records import CacheMode, ChosenSource, Json, Strategy, TaskSettings
 from pytest_rightsize.verdict import GATES
 
 __all__ = ["MARKER_HELP", "Settings", "add_options", "marked_settings", "merged", "settings_are_given"]
@@ -38,6 +38,12 @@ _OPTIONS: Mapping[str, tuple[str, str]] = {
         "requests in flight to a rung; 1 starts every test once (default: the rung's max_in_flight, else 8 for "
         "an endpoint and twice the slots of a local model)",
     ),
+    "cache": (
+        "MODE",
+        "auto (default): answers are recorded, and not asked for twice; off; replay: recorded answers only, and no "
+        "model is touched; refresh: ask again, and record",
+    ),
+    "cache-dir": ("DIR", "where answers are recorded (default: .rightsize at the rootdir)"),
     "results": ("FILE", "write every trial and verdict to FILE as JSON Lines, while the session runs"),
     "gate": ("NAMES", f"which verdicts fail the session: some of {','.join(GATES)}, or none (default: all)"),
 }
@@ -58,6 +64,9 @@ class Settings:
     results: Path | None = None
     gate: tuple[str, ...] = tuple(GATES)
     download: bool = False
+    cache: CacheMode = "auto"
+    cache_dir: Path = Path(".rightsize")
+    cache_is_given: bool = False
 
     @classmethod
     def from_config(cls, config: pytest.Config) -> "Settings":
@@ -75,6 +84,9 @@ class Settings:
             results=_path(given["results"], config),
             gate=_gates(given["gate"]),
             download=bool(config.getoption("rightsize_download") or config.getini("rightsize_download")),
+            cache=_cache_mode(given["cache"]),
+            cache_dir=_path(given["cache-dir"], config) or config.rootpath / ".rightsize",
+            cache_is_given=any(given[name] is not None for name in ("cache", "cache-dir")),
         )
 
     def to_dict(self) -> dict[str, Json]:
@@ -123,6 +135,14 @@ def _strategy(text: str | None) -> Strategy:
         if strategy == (text or "climb"):
             return strategy
     raise unknown_name("--rightsize-strategy", str(text), known)
+
+
+def _cache_mode(text: str | None) -> CacheMode:
+    known: tuple[CacheMode, ...] = get_args(CacheMode)
+    for mode in known:
+        if mode == (text or "auto"):
+            return mode
+    raise unknown_name("--rightsize-cache", str(text), known)
 
 
 def _whole_number(name: str, text: str | None) -> int | None:

@@ -11,9 +11,11 @@ from typing import Any, Literal
 
 __all__ = [
     "AnswerRecord",
+    "CacheMode",
     "ChosenSource",
     "Comparison",
     "Difference",
+    "Identity",
     "Interval",
     "Ladder",
     "NonInferiority",
@@ -37,6 +39,7 @@ Outcome = Literal["passed", "failed", "error", "not_run"]
 State = Literal["passes", "fails", "undecided", "not_run"]
 VerdictName = Literal["right-sized", "over-sized", "under-sized", "unsolved", "undecided", "unchosen"]
 Strategy = Literal["climb", "full"]
+CacheMode = Literal["auto", "off", "replay", "refresh"]
 Json = Any  # a JSON value; mypy has no useful recursive type for data that users own
 
 
@@ -160,12 +163,26 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What a rung is by its content: JSON data that differs where its answers may differ. Never a key or a header.
+
+    `greedy` says that it gives a request with a temperature of 0, or none, the same answer each time. `is_recording`
+    says that it has no model: its answers are recorded ones already, and are not recorded again.
+    """
+
+    content: Mapping[str, Json]
+    greedy: bool = False
+    is_recording: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reply:
     """What a provider hands back: the text as the model wrote it, and what the endpoint said about it.
 
     `seconds` is the time from sending the request that succeeded to its last byte: waiting for retries is left out.
     It is None only where a recorded answer does not tell.
-    `reasoning` is set only where the endpoint gives it apart from the text.
+    `reasoning` is set only where the endpoint gives it apart from the text. A `replayed` reply was recorded before, at
+    the date `recorded` where that is known.
     """
 
     text: str
@@ -176,11 +193,12 @@ class Reply:
     tool_calls: tuple[Mapping[str, Json], ...] = ()
     replayed: bool = False
     energy: Mapping[str, Json] | None = None
+    recorded: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerRecord:
-    """One answer as the results file keeps it."""
+    """One answer as the results file keeps it; a `cached` one was recorded at the date `recorded`, if that is known."""
 
     text: str
     reasoning: str | None = None
@@ -191,6 +209,7 @@ class AnswerRecord:
     cached: bool = False
     finish_reason: str | None = None
     tool_calls: tuple[Mapping[str, Json], ...] = ()
+    recorded: str | None = None
 
     def to_dict(self) -> dict[str, Json]:
         """The answer as JSON data."""

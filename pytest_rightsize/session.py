@@ -20,10 +20,12 @@ from pytest_rightsize.grading import grade
 from pytest_rightsize.ladder import find_ladder_file, order_note, read_ladder, select_rungs
 from pytest_rightsize.loop import Loop, SessionSource, Source, WorkerSource
 from pytest_rightsize.model import Model, Transcript
+from pytest_rightsize.notices import Notices
 from pytest_rightsize.options import Settings
 from pytest_rightsize.outcomes import attach, ending, shape, show_fault, status, trial_of
 from pytest_rightsize.policies import Policies, definition_of
 from pytest_rightsize.providers import Provider, load_providers
+from pytest_rightsize.recording import Recorder
 from pytest_rightsize.records import Ladder, Policy, Run, Rung, Trial, TrialKey, Verdict
 from pytest_rightsize.reports.terminal import TITLE, gate_lines, summary_lines
 from pytest_rightsize.schedule import reason_not_to_run
@@ -67,7 +69,10 @@ class LadderSession:
         self._known = {**CATALOGUE, **self._ladder.rungs}
         self._place = {rung.name: place for place, rung in enumerate(self._rungs)}
         self._providers = {rung.name: self._provider(rung) for rung in self._rungs or self._known.values()}
-        self._engine = Engine(self._providers, one_at_a_time=bool(self._rungs))
+        self._config = config
+        self._notices = Notices()
+        self._recorder = self._make_recorder()
+        self._engine = Engine(self._providers, one_at_a_time=bool(self._rungs), recorder=self._recorder)
         self._policies = Policies(self._settings, self._ladder)
         self._planned: Counter[tuple[str, str]] = Counter()
         self._deselected = 0
@@ -80,7 +85,9 @@ class LadderSession:
         self._verdicts: Sequence[Verdict] = ()
         self._failed: Sequence[tuple[str, Verdict]] = ()
         self._check_results_path()
-        self._missing = {} if self._collect_only else dict(self._find_missing())
+        # Recorded answers need no model, no key and no server.
+        no_model = self._collect_only or self._settings.cache == "replay"
+        self._missing = {} if no_model else dict(self._find_missing())
         for rung, fault in self._missing.items():
             self._engine.mark_down(rung, fault)
 
@@ -97,6 +104,17 @@ class LadderSession:
         if self._settings.download and "download" in kind.options:
             rung = replace(rung, options={**rung.options, "download": True})
         return kind(rung)
+
+    def _make_recorder(self) -> Recorder | None:
+        """What knows recorded answers; where the user spoke of them, a mistake is told before any model is called."""
+        if self._settings.cache == "off" or self._collect_only:
+            return None
+        recorder = Recorder(
+            self._settings.cache_dir, mode=self._settings.cache, rungs=self._known, on_trouble=self._notices.put
+        )
+        if self._settings.cache_is_given:
+            recorder.open()
+        return recorder
 
     def _check_results_path(self) -> None:
         path = self._settings.results
@@ -169,6 +187,8 @@ class LadderSession:
         for item in items:
             if _KEY in item.stash:
                 self._planned[item.stash[_KEY].task, item.stash[_KEY].rung] += 1
+        if self._recorder is not None:
+            self._recorder.expect(_case(item) for item in items)
         if self._is_worker:
             keys = [item.stash.get(_KEY, None) for item in items]
             session.items = [*labelled(items, keys, self._policies)]
@@ -276,6 +296,8 @@ class LadderSession:
         """The test's questions; it may be suspended unless it or its task cannot bear a second start."""
         if _TICKET not in item.stash:
             item.stash[_TICKET] = Ticket(
+                case=_case(item),
+                test=item.nodeid,
                 may_suspend=self._suspends and self._may_start_again(item),
                 on_doubt=lambda why: item.warn(
                     RightsizeWarning(f"{item.nodeid} is not suspended any more: {why}. See rightsize(concurrent=False)")
@@ -437,6 +459,7 @@ class LadderSession:
             self._keep(trial)
 
     def _keep(self, trial: Trial) -> None:
+        self._notices.tell(self._config)
         self._trials[trial.key.task][trial.key] = trial
         if self._results is not None:
             self._results.trial(trial)
@@ -447,6 +470,7 @@ class LadderSession:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Judge, write what is known, and let a failed gate fail the session."""
         self._engine.close()
+        self._notices.tell(self._config)
         if self._is_worker or self._collect_only or not self._planned:
             return
         self._run = self._snapshot(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
@@ -484,6 +508,11 @@ def _parameter(item: pytest.Item) -> tuple[str, int] | None:
     """The rung and sample of an item that a ladder was made for."""
     callspec = getattr(item, "callspec", None)
     return None if callspec is None else callspec.params.get(_PARAM)
+
+
+def _case(item: pytest.Item) -> str:
+    """An item's name on any rung and for any sample."""
+    return item.stash[_KEY].case if _KEY in item.stash else item.nodeid
 
 
 def _totals(run: Run) -> dict[str, Any]:

@@ -11,25 +11,29 @@ import os
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pluggy
 
 from pytest_rightsize.errors import ConfigError, RightsizeError, RungError, TooLongError
 from pytest_rightsize.flight import Flight
 from pytest_rightsize.providers import Problem, Provider, event_loop
-from pytest_rightsize.records import Json, Reply, Request, Rung, Tokens
+from pytest_rightsize.records import Identity, Json, Reply, Request, Rung, Tokens
 
 __all__ = ["OpenAI"]
 
 hookimpl = pluggy.HookimplMarker("pytest")
 
 _DEFAULT_KEY = "OPENAI_API_KEY"
+_VENDORS_OWN = "https://api.openai.com/v1"
+# How names of headers and parameters that hold a key look.
+_SECRET = re.compile(r"auth|key|token|secret|cookie|sig", re.IGNORECASE)
 _MAX_IN_FLIGHT = 64
 # A server that does not let go of its connections must not keep a session from ending.
 _CLOSING_S = 10
@@ -75,7 +79,7 @@ class OpenAI:
         if "base_url" in given and urlsplit(given["base_url"]).password:
             raise ConfigError(f"{where}: base_url holds a password, which is refused: name a variable in api_key_env")
         for name in given.get("headers", {}):
-            if re.search(r"auth|key|token|secret|cookie", name, re.IGNORECASE):
+            if _SECRET.search(name):
                 raise ConfigError(
                     f"{where}: the header {name} would hold a literal key, which is refused: use api_key_env"
                 )
@@ -86,7 +90,7 @@ class OpenAI:
     @property
     def leaves_machine(self) -> bool:
         """Whether the endpoint's host is another than this one; an unknown host counts as another."""
-        host = urlsplit(self._base_url or "https://api.openai.com").hostname or ""
+        host = urlsplit(self._base_url or _VENDORS_OWN).hostname or ""
         return _LOOPBACK.fullmatch(host) is None
 
     def check(self) -> Problem | None:
@@ -103,6 +107,25 @@ class OpenAI:
                 remedy=f"run `export {_DEFAULT_KEY}=...`, or set base_url to an endpoint of your own",
             )
         return None
+
+    def identity(self, sha256: Callable[[Path], str]) -> Identity:  # noqa: ARG002  # the protocol has it
+        """The endpoint, its name for the model, and what of the ladder file goes into each request."""
+        options, given = self._rung.options, self._base_url
+        if given is None and not self._is_vendors_own:
+            variable = options["base_url_env"]
+            raise RungError(f"rung {self._rung.name!r}: {variable} is not set", reason="missing", permanent=True)
+        url = urlsplit(given or _VENDORS_OWN)
+        return Identity(
+            content={
+                "provider": "openai",
+                # Without what may be a secret in it: a user's name, or a key in the query.
+                "endpoint": f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path.rstrip('/')}",
+                "query": [[name, value] for name, value in parse_qsl(url.query) if not _SECRET.search(name)],
+                "model": self._rung.model,
+                "reasoning_effort": options.get("reasoning_effort"),
+                "extra_body": options.get("extra_body"),
+            }
+        )
 
     def submit(self, request: Request) -> Future[Reply]:
         """Send the request from the event loop thread, as soon as the rung has a place for it."""
@@ -152,7 +175,7 @@ class OpenAI:
         return openai.AsyncOpenAI(
             api_key=self._key,
             # The package would take OPENAI_BASE_URL otherwise, and send a key to a host nobody named here.
-            base_url=self._base_url or "https://api.openai.com/v1",
+            base_url=self._base_url or _VENDORS_OWN,
             max_retries=self._retries,
             timeout=float(self._rung.options.get("timeout_s", 120)),
             default_headers=self._rung.options.get("headers"),
