@@ -259,6 +259,7 @@ class Loop:
         original, session._setupstate = session._setupstate, self._setup
         gethookproxy = session.gethookproxy
         session.gethookproxy = lambda fspath: self._relay(gethookproxy(fspath))  # type: ignore[method-assign,assignment,return-value]  # a relay by its behaviour
+        session.config.pluginmanager.register(self, "rightsize-loop")
         try:
             while (started := self._next()) is not None:
                 self._attempt(started)
@@ -268,6 +269,7 @@ class Loop:
             self._abandon()
             raise
         finally:
+            session.config.pluginmanager.unregister(self)
             session.__dict__.pop("gethookproxy", None)
             if not self._setup.stack:
                 session._setupstate = original
@@ -358,6 +360,13 @@ class Loop:
         started.done = True
         self._last_ended = item
         self._trials.finished(item)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport | None:
+        """Spare the report of an attempt that nobody will be told of."""
+        if self._current is None or self._current.ticket.waiting_for is None or type(item) is not pytest.Function:
+            return None  # of a unittest.TestCase there is more to clear away
+        return pytest.TestReport(item.nodeid, item.location, {}, "skipped", ("", 0, "suspended"), call.when)  # type: ignore[arg-type]  # no collection here
 
     def _following(self, started: _Started, *, first: bool) -> pytest.Item | None:
         """What plugins are told comes next; as far as anyone knows, a first attempt comes before the second."""

@@ -1,11 +1,12 @@
 """Between pytest's reports and trials: how a test ended, and what its trial means to the session that reports it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from pytest_rightsize.grading import Ending
-from pytest_rightsize.records import Trial
+from pytest_rightsize.records import Trial, TrialKey
 
 __all__ = ["attach", "ending", "shape", "show_fault", "status", "trial_of"]
 
@@ -15,10 +16,13 @@ def attach(report: Any, trial: Trial) -> None:
     report.rightsize = trial.to_dict()
 
 
-def trial_of(report: Any) -> Trial | None:
-    """The trial that came with a report; a run that is to be repeated is not the trial yet."""
+def trial_of(report: Any, known: Mapping[str, Mapping[TrialKey, Trial]]) -> Trial | None:
+    """The trial that came with a report, unless it is known; a run that is to be repeated is not the trial yet."""
     plain = getattr(report, "rightsize", None)
-    return None if plain is None or str(report.outcome) == "rerun" else Trial.from_dict(plain)
+    if plain is None or str(report.outcome) == "rerun":
+        return None
+    key = TrialKey(task=plain["task"], case=plain["case"], rung=plain["rung"], sample=plain["sample"])
+    return None if key in known.get(key.task, ()) else Trial.from_dict(plain)
 
 
 def status(report: Any) -> tuple[str, str, Any] | None:

@@ -50,23 +50,15 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 
 @pytest.fixture
-def _rightsize_trial(request: pytest.FixtureRequest) -> object:
+def _rightsize_trial() -> None:
     """Which trial this is: parametrised over rungs and samples when a ladder is climbed."""
-    return getattr(request, "param", None)
 
 
 @pytest.fixture
-def model(request: pytest.FixtureRequest, _rightsize_trial: object) -> Model:
+def model(_rightsize_trial: None) -> Model:
     """One rung of the ladder, to ask: `model.ask(prompt)` returns the answer as a string."""
-    from pytest_rightsize.session import LadderSession
-
-    session = request.config.pluginmanager.get_plugin("rightsize-session")
-    if not isinstance(session, LadderSession):
-        pytest.fail(NO_RUNG, pytrace=False)
-    try:
-        return session.model_for(request.node)
-    except ConfigError as error:
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
+    # A session with rungs brings a fixture of this name, which comes before this one.
+    raise pytest.fail.Exception(NO_RUNG, pytrace=False)
 
 
 NO_RUNG = (

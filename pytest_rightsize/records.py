@@ -213,7 +213,7 @@ class AnswerRecord:
 
     def to_dict(self) -> dict[str, Json]:
         """The answer as JSON data."""
-        return asdict(self) | {"tool_calls": list(self.tool_calls)}
+        return {**vars(self), "tokens": dict(vars(self.tokens)), "tool_calls": list(self.tool_calls)}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Json]) -> "AnswerRecord":
@@ -251,7 +251,7 @@ class Trial:
         """The trial as a line of the results file."""
         return {
             "kind": "trial",
-            **asdict(self.key),
+            **vars(self.key),
             "outcome": self.outcome,
             "reason": self.reason,
             "detail": self.detail,

@@ -79,6 +79,7 @@ class LadderSession:
         self._trials: dict[str, dict[TrialKey, Trial]] = defaultdict(dict)
         self._idle: dict[tuple[str, str], _Idle | None] = {}
         self._suspends = False
+        self._item: pytest.Item | None = None
         self._said_down: set[str] = set()
         self._results: ResultsFile | None = None
         self._run: Run | None = None
@@ -336,6 +337,7 @@ class LadderSession:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Skip what cannot change a verdict, or may not or cannot be asked."""
+        self._item = item
         self.ticket(item).next_run()
         if _TRANSCRIPT in item.stash:
             del item.stash[_TRANSCRIPT]
@@ -380,10 +382,19 @@ class LadderSession:
             interrupted=interrupted,
         )
 
-    def model_for(self, item: pytest.Item) -> Model:
-        """What the fixture `model` hands to a test."""
-        policy = self._policies.of(definition_of(item))
+    @pytest.fixture
+    def model(self, _rightsize_trial: None) -> Model:
+        """One rung of the ladder, to ask: `model.ask(prompt)` returns the answer as a string."""
+        # Without the fixture `request`, which pytest makes anew for each that takes it: a tenth of a test's cost.
+        assert self._item is not None
+        try:
+            return self._model_for(self._item)
+        except ConfigError as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+    def _model_for(self, item: pytest.Item) -> Model:
         key = item.stash.get(_KEY, None)
+        policy = self._policies.of(definition_of(item)) if key is None else self._policies[key.task]
         rung = self._rung(key.rung if key is not None else self._only_rung(policy))
         transcript = item.stash.setdefault(_TRANSCRIPT, Transcript())
         ticket = self.ticket(item)
@@ -454,8 +465,8 @@ class LadderSession:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the trial; the controller of a distributed session sees its workers' here too."""
-        trial = trial_of(report)
-        if trial is not None and trial.key not in self._trials[trial.key.task]:
+        trial = trial_of(report, known=self._trials)
+        if trial is not None:
             self._keep(trial)
 
     def _keep(self, trial: Trial) -> None:

@@ -19,7 +19,7 @@ from pytest_rightsize.records import Json, Policy, Run, Rung, Trial, Verdict
 __all__ = ["ResultsFile", "read_run"]
 
 SCHEMA = 1
-_PACKAGES = ("pytest-rightsize", "pytest", "pytest-xdist", "openai", "llama-cpp-python", "rapidfuzz", "jsonschema")
+_PACKAGES = ("pytest-rightsize", "pytest", "pytest-xdist", "aiohttp", "llama-cpp-python", "rapidfuzz", "jsonschema")
 
 
 class ResultsFile:

@@ -56,7 +56,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "providers/hub.py": {"errors", "providers", "huggingface_hub"},
     "providers/llama_cpp.py": {"records", "errors", "providers", "pluggy", "llama_cpp"},
     "providers/event_loop.py": {"flight"},
-    "providers/openai.py": {"records", "errors", "flight", "providers", "pluggy", "openai"},
+    "providers/http.py": {"records", "flight", "providers", "aiohttp"},
+    "providers/openai.py": {"records", "errors", "providers", "pluggy"},
     "providers/replay.py": {"records", "errors", "providers", "pluggy", "rapidfuzz"},
 }
 # The plugin and the commands join what the others do; the commands start from a results file or a ladder.
@@ -72,7 +73,7 @@ PURE = [
     "grading.py",
     "flight.py",
 ]
-HEAVY = {"llama_cpp", "openai", "scipy", "pynvml", "jinja2", "huggingface_hub", "jsonschema", "rapidfuzz", "yaml"}
+HEAVY = {"aiohttp", "llama_cpp", "scipy", "pynvml", "jinja2", "huggingface_hub", "jsonschema", "rapidfuzz", "yaml"}
 IMPURE = {"os", "time", "datetime", "random", "socket", "subprocess", "pathlib", "tempfile", "urllib", "io", "secrets"}
 
 

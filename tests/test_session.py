@@ -144,7 +144,7 @@ def test_without_anything_the_plugin_does_nothing(pytester: pytest.Pytester) -> 
 
         def test_nothing_heavy_is_imported(request):
             assert not request.config.pluginmanager.has_plugin("rightsize-session")
-            heavy = {"openai", "llama_cpp", "huggingface_hub", "rapidfuzz", "jsonschema", "pynvml"}
+            heavy = {"aiohttp", "llama_cpp", "huggingface_hub", "rapidfuzz", "jsonschema", "pynvml"}
             assert not heavy & set(sys.modules)
         """
     )

@@ -1,39 +1,35 @@
 """Any OpenAI-compatible endpoint: vLLM, llama-server, Ollama, LM Studio, or a vendor's own.
 
-Requests go through the `openai` package, whose retries back off and honour Retry-After, at most `retries` of them. All
-are sent by one event loop thread, over connections that are kept alive, `max_in_flight` of a rung at once.
+Requests are sent by one event loop thread, over connections that are kept alive, `max_in_flight` of a rung at once;
+what may go better at another time is sent again, at most `retries` times.
 A key is read from the environment when the first request is made and never appears in a message.
 """
 
-import asyncio
-import json
 import os
 import re
 import threading
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
-from contextvars import ContextVar
-from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 import pluggy
 
 from pytest_rightsize.errors import ConfigError, RightsizeError, RungError, TooLongError
-from pytest_rightsize.flight import Flight
 from pytest_rightsize.providers import Problem, Provider, event_loop
+from pytest_rightsize.providers.http import Endpoint, HttpError, Line
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung, Tokens
 
 __all__ = ["OpenAI"]
 
 hookimpl = pluggy.HookimplMarker("pytest")
 
+_VENDOR = "https://api.openai.com/v1"
 _DEFAULT_KEY = "OPENAI_API_KEY"
-_VENDORS_OWN = "https://api.openai.com/v1"
 # How names of headers and parameters that hold a key look.
-_SECRET = re.compile(r"auth|key|token|secret|cookie|sig", re.IGNORECASE)
+_SECRET = re.compile(r"auth|key|token|secret|cookie|signature|\bsig\b", re.IGNORECASE)
 _MAX_IN_FLIGHT = 64
 # A server that does not let go of its connections must not keep a session from ending.
 _CLOSING_S = 10
@@ -85,12 +81,12 @@ class OpenAI:
                 )
         self._rung = rung
         self._lock = threading.Lock()
-        self._line: _Line | None = None
+        self._line: Line | None = None
 
     @property
     def leaves_machine(self) -> bool:
         """Whether the endpoint's host is another than this one; an unknown host counts as another."""
-        host = urlsplit(self._base_url or _VENDORS_OWN).hostname or ""
+        host = urlsplit(self._base_url or _VENDOR).hostname or ""
         return _LOOPBACK.fullmatch(host) is None
 
     def check(self) -> Problem | None:
@@ -114,7 +110,7 @@ class OpenAI:
         if given is None and not self._is_vendors_own:
             variable = options["base_url_env"]
             raise RungError(f"rung {self._rung.name!r}: {variable} is not set", reason="missing", permanent=True)
-        url = urlsplit(given or _VENDORS_OWN)
+        url = urlsplit(given or _VENDOR)
         return Identity(
             content={
                 "provider": "openai",
@@ -130,9 +126,13 @@ class OpenAI:
     def submit(self, request: Request) -> Future[Reply]:
         """Send the request from the event loop thread, as soon as the rung has a place for it."""
         with self._lock:
-            if self._line is None:
-                self._line = _Line(self)
-            return event_loop.start(self._line.answer(request))
+            try:
+                line = self._line = self._line or Line(self._endpoint())
+            except RungError as fault:
+                refused: Future[Reply] = Future()
+                refused.set_exception(fault)
+                return refused
+            return event_loop.start(self._answer(request, line))
 
     def close(self) -> None:
         """Close the connections; what is still in flight ends in a RungError."""
@@ -159,32 +159,36 @@ class OpenAI:
 
     @property
     def _key(self) -> str:
-        """The key from the environment; endpoints that ask for none still get a word, as the package insists."""
+        """The key from the environment, or nothing where the endpoint asks for none."""
         variable = self._rung.options.get("api_key_env") or (_DEFAULT_KEY if self._needs_default_key else "")
-        return os.environ.get(variable) or "none"
+        return os.environ.get(variable, "")
 
-    def _connect(self) -> Any:
-        """The package's client; raises RungError if a variable that it needs is not set."""
+    async def _answer(self, request: Request, line: Line) -> Reply:
+        """The reply; raises RungError or TooLongError."""
+        try:
+            return await line.post(self._body(request), _reply)
+        except HttpError as fault:
+            raise self._as_error(fault) from None
+
+    def _endpoint(self) -> Endpoint:
+        """Where to post; raises RungError if a variable that it needs is not set."""
         problem = self.check()
         if problem is not None:
             raise RungError(
                 f"rung {self._rung.name!r}: {problem.what}; {problem.remedy}", reason="missing", permanent=True
             )
-        import openai
-
-        return openai.AsyncOpenAI(
-            api_key=self._key,
-            # The package would take OPENAI_BASE_URL otherwise, and send a key to a host nobody named here.
-            base_url=self._base_url or _VENDORS_OWN,
-            max_retries=self._retries,
-            timeout=float(self._rung.options.get("timeout_s", 120)),
-            default_headers=self._rung.options.get("headers"),
-            http_client=_gated_http_client(),
+        options = self._rung.options
+        return Endpoint(
+            url=f"{(self._base_url or _VENDOR).rstrip('/')}/chat/completions",
+            headers={
+                "User-Agent": f"pytest-rightsize/{version('pytest-rightsize')}",
+                **({"Authorization": f"Bearer {self._key}"} if self._key else {}),
+                **options.get("headers", {}),
+            },
+            timeout_s=float(options.get("timeout_s", 120)),
+            retries=int(options.get("retries", 4)),
+            max_in_flight=self._rung.max_in_flight or _MAX_IN_FLIGHT,
         )
-
-    @property
-    def _retries(self) -> int:
-        return int(self._rung.options.get("retries", 4))
 
     def _body(self, request: Request) -> dict[str, Json]:
         """What is sent; what is None is left to the endpoint."""
@@ -211,19 +215,18 @@ class OpenAI:
         given = {name: value for name, value in known.items() if value is not None}
         return {**given, **options.get("extra_body", {}), **request.extra}
 
-    def _as_fault(self, error: Exception) -> RightsizeError:
-        """Our error for one of the package's, in its own words but without the key."""
-        import openai
-
-        said = self._scrubbed(" ".join(str(error).split()))
-        if isinstance(error, openai.APITimeoutError) and isinstance(_root(error), TimeoutError):
-            return self._fault(f"did not answer within {self._rung.options.get('timeout_s', 120):g} s", "timeout")
-        if isinstance(error, openai.APIConnectionError):
-            cause = self._scrubbed(str(error.__cause__ or error))
-            return self._fault(f"cannot be reached ({cause}): is the server running?", "transport")
-        if not isinstance(error, openai.APIStatusError):
+    def _as_error(self, fault: HttpError) -> RightsizeError:
+        """Our error for a fault, without the key."""
+        said = self._scrubbed(fault.said)
+        if fault.kind == "unreachable":
+            return self._fault(f"cannot be reached ({said}): is the server running?", "transport")
+        if fault.kind == "unreadable":
             return self._fault(f"answered something that is no chat completion ({said})", "bad_reply")
-        status = error.status_code
+        if fault.kind != "status":
+            return self._fault(said, "timeout" if fault.kind == "timeout" else "transport")
+        return self._as_refusal(fault.status, said)
+
+    def _as_refusal(self, status: int, said: str) -> RightsizeError:
         if status in (400, 413, 422, 500) and _TOO_LONG.search(said):
             return TooLongError(f"rung {self._rung.name!r}: the prompt is longer than the context of the model: {said}")
         if status in (401, 403):
@@ -237,130 +240,23 @@ class OpenAI:
         reason = (
             "rate_limit" if status == 429 else "server" if status >= 500 else "timeout" if status == 408 else "request"
         )
-        return self._fault(f"answered {status} ({said})", reason)
+        return self._fault(f"answered {status} ({said})", reason, permanent=300 <= status < 400)
 
     def _fault(self, what: str, reason: str, *, permanent: bool = False) -> RungError:
-        where = self._base_url or "the vendor's endpoint"
+        where = self._base_url or _VENDOR
         return RungError(f"rung {self._rung.name!r}: {where} {what}", reason=reason, permanent=permanent)
 
     def _scrubbed(self, text: str) -> str:
         key = self._key
-        return text.replace(key, "***")[:500] if len(key) > 4 else text[:500]
+        return (text.replace(key, "***") if key else text)[:500]
 
 
-@dataclass(kw_only=True)
-class _Call:
-    """What the HTTP client has to know of the request it sends, and tells of it."""
-
-    passage: event_loop.Passage
-    seconds: float | None = None
-
-
-# The way from a request to the HTTP client that the openai package calls for each of its attempts.
-_CALL: ContextVar[_Call] = ContextVar("_CALL")
-
-
-class _Line:
-    """The open connections of one rung and what is in flight over them; lives in the event loop thread."""
-
-    def __init__(self, provider: OpenAI) -> None:
-        self._provider = provider
-        # The package's pool holds 1,000 connections, and waiting for one would count as the model's time.
-        self._gate = event_loop.Gate(Flight(min(provider._rung.max_in_flight or _MAX_IN_FLIGHT, 1000)))
-        self._client: Any = None
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._closed = False
-
-    async def answer(self, request: Request) -> Reply:
-        """Wait for a place, ask, and wait for the answer; raises RungError or TooLongError."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        call = _Call(passage=event_loop.Passage(self._gate))
-        _CALL.set(call)
-        try:
-            await call.passage.begin()
-            return await self._ask(request, call)
-        except asyncio.CancelledError:
-            if self._closed:
-                raise self._provider._fault("was closed before it answered", "transport") from None
-            raise
-        finally:
-            call.passage.end()
-            self._tasks.discard(task)
-
-    async def close(self) -> None:
-        """End what is in flight and close the connections."""
-        self._closed = True
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if self._client is not None:
-            await self._client.close()
-
-    async def _ask(self, request: Request, call: _Call) -> Reply:
-        """Ask until there is a choice in the answer; the package asks again where there is no answer at all."""
-        provider = self._provider
-        if self._client is None:
-            self._client = provider._connect()
-        import openai
-
-        attempts = 1 + provider._retries
-        try:
-            for attempt in range(attempts):
-                # Without the package's models, which take as long to build as all the rest of a request.
-                said = await self._client.post("/chat/completions", cast_to=object, body=provider._body(request))
-                reply = _reply(said, call.seconds)
-                if reply is not None:
-                    return reply
-                await asyncio.sleep(min(0.5 * 2**attempt, 8.0) if attempt + 1 < attempts else 0)
-        except openai.OpenAIError as error:
-            raise provider._as_fault(error) from None
-        except (ValueError, TypeError, AttributeError, LookupError) as error:
-            raise provider._fault(f"answered something that is no chat completion ({error})", "bad_reply") from None
-        raise provider._fault(f"answered {attempts} times without a choice", "bad_reply")
-
-
-def _gated_http_client() -> Any:
-    """The package's aiohttp client, each of whose attempts passes the gate.
-
-    aiohttp, as it took 0.62 ms of CPU for a request where httpx took 1.11 (1,000 requests, 64 in flight).
-    """
-    import openai
-
-    class Gated(openai.DefaultAioHttpClient):
-        async def send(self, request: Any, **how: Any) -> Any:
-            call = _CALL.get()
-            await call.passage.depart()
-            started = time.perf_counter()
-            status = None
-            try:
-                response = await super().send(request, **how)
-                status = response.status_code
-                return response
-            finally:
-                # Of the attempt that succeeded alone: what a retry or the gate waited is not the model's time.
-                call.seconds = time.perf_counter() - started
-                call.passage.land(answered=status == 200, refused=status == 429)
-
-    return Gated()
-
-
-def _root(error: BaseException) -> BaseException:
-    """What an error was raised from in the end: the aiohttp transport reports a broken connection as a timeout."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
-
-
-def _reply(said: Any, seconds: float | None) -> Reply | None:
-    """The first choice in our words, None if there is none; raises ValueError if this is no chat completion."""
-    completion = json.loads(said) if isinstance(said, str) else said
+def _reply(completion: Json, seconds: float) -> Reply:
+    """The first choice in our words; raises ValueError or the like if this is no chat completion with a choice."""
     choices = completion.get("choices")
     message = choices[0].get("message") if choices else None
     if message is None:
-        return None
+        raise ValueError("it has no choice")
     refusal = message.get("refusal")
     text = message.get("content") or refusal or ""
     if not isinstance(text, str):

@@ -96,14 +96,33 @@ def test_a_busy_endpoint_is_asked_again_and_the_wait_is_not_the_models_time() ->
         (Answering(status=503, body={"error": {"message": "no"}}, headers={"retry-after-ms": "1"}), "server", 3),
         (Answering(status=404, body={"error": {"message": "no such model"}}), "missing", 1),
         (Answering(status=400, body={"error": {"message": "bad temperature"}}), "request", 1),
-        (Answering(body=b"<html>welcome</html>"), "bad_reply", 1),
+        (Answering(status=503, body={"error": "no"}, headers={"x-should-retry": "false"}), "server", 1),
     ],
 )
 def test_what_goes_wrong_is_a_fault_with_its_reason(said: Answering, reason: str, asked: int) -> None:
     with serve(lambda _: said) as endpoint, pytest.raises(RungError, match=r"rung 'far': http://127") as caught:
         ask(endpoint.url)
     assert caught.value.reason == reason
-    assert len(endpoint.requests) >= asked
+    assert len(endpoint.requests) == asked
+
+
+@pytest.mark.parametrize(
+    "spoilt", [Answering(body=b"<html>welcome</html>"), Answering(body=None), Answering(body={"choices": []})]
+)
+def test_an_answer_that_is_none_is_asked_for_again(spoilt: Answering) -> None:
+    answers = iter([spoilt, Answering(body=completion("hi"))])
+    with serve(lambda _: next(answers)) as endpoint:
+        assert ask(endpoint.url).text == "hi"
+    assert len(endpoint.requests) == 2
+
+
+def test_a_prompt_is_not_carried_to_where_a_redirect_points() -> None:
+    with serve(lambda _: Answering(body=completion("hi"))) as elsewhere:
+        said = Answering(status=307, body={}, headers={"Location": f"{elsewhere.url}/chat/completions"})
+        with serve(lambda _: said) as endpoint, pytest.raises(RungError, match="set base_url to it") as caught:
+            ask(endpoint.url)
+    assert caught.value.permanent
+    assert elsewhere.requests == []
 
 
 def test_an_endpoint_that_is_not_there_is_a_fault_of_transport() -> None:
@@ -135,7 +154,7 @@ def test_an_answer_that_does_not_call_itself_json_is_still_read() -> None:
 @pytest.mark.parametrize("body", [[], 7, {"choices": ["x"]}, completion("hi", usage=[1]), completion("", content=[1])])
 def test_json_that_is_no_chat_completion_is_a_bad_reply(body: Any) -> None:
     with serve(lambda _: Answering(body=body)) as endpoint, pytest.raises(RungError) as caught:
-        ask(endpoint.url)
+        ask(endpoint.url, retries=0)
     assert caught.value.reason == "bad_reply"
 
 
