@@ -13,10 +13,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import Identity, Json, Reply, Request, Tokens
 
@@ -127,12 +128,15 @@ def _reply_of(text: str, recorded: str) -> Reply:
     plain = json.loads(text)
     plain["tokens"] = Tokens(**plain["tokens"])
     plain["tool_calls"] = tuple(plain["tool_calls"])
+    if plain["energy"] is not None:
+        plain["energy"] = Energy.from_dict(plain["energy"]).as_replayed()
     return Reply(**plain, replayed=True, recorded=recorded)
 
 
 def plain_reply(reply: Reply) -> dict[str, Json]:
     """A reply as JSON data, without what only tells where it came from."""
-    plain = asdict(reply) | {"tool_calls": list(reply.tool_calls)}
+    energy = None if reply.energy is None else reply.energy.to_dict()
+    plain = {**vars(reply), "tokens": dict(vars(reply.tokens)), "energy": energy, "tool_calls": list(reply.tool_calls)}
     return {name: value for name, value in plain.items() if name not in ("replayed", "recorded")}
 
 

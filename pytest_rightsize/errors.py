@@ -4,13 +4,22 @@ RightsizeError
 ├── ConfigError      an option, marker, ladder file or replay file is wrong: mend it and start again
 ├── RungError        a rung could not answer: an infrastructure fault, never held against the model
 ├── TooLongError     the prompt does not fit the rung's context: the rung fails this trial
+├── MixedEnergyError two amounts of energy have no honest sum or order: keep them apart
 └── FormatError      an answer does not have the form that was asked for: the rung fails this trial
 """
 
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["ConfigError", "FormatError", "RightsizeError", "RungError", "TooLongError", "unknown_name"]
+__all__ = [
+    "ConfigError",
+    "FormatError",
+    "MixedEnergyError",
+    "RightsizeError",
+    "RungError",
+    "TooLongError",
+    "unknown_name",
+]
 
 
 class RightsizeError(Exception):
@@ -41,6 +50,10 @@ class RightsizeWarning(UserWarning):
 
 class TooLongError(RightsizeError):
     """The prompt and the room for an answer are more tokens than the rung's context holds."""
+
+
+class MixedEnergyError(RightsizeError, TypeError):
+    """Two amounts of energy were come by in different ways, or would count a joule twice."""
 
 
 class FormatError(RightsizeError, ValueError):

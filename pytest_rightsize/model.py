@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import FormatError, RungError, TooLongError
 from pytest_rightsize.matchers import json_in
 from pytest_rightsize.records import AnswerRecord, Json, Reply, Request, Rung, Tokens
@@ -54,8 +55,8 @@ class Answer(str):
         return self.record.seconds
 
     @property
-    def energy(self) -> Mapping[str, Json] | None:
-        """What the answer took in joules, or None where nothing measured it."""
+    def energy(self) -> Energy | None:
+        """What the answer took in joules and how that is known, or None where nothing measured it."""
         return self.record.energy
 
     @property

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pytest_rightsize.cache import Recorded, base_of, plain_reply, rung_digest
+from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import Identity, Json, Reply, Tokens
 
@@ -154,12 +155,12 @@ def _reply(plain: Mapping[str, Json]) -> Reply:
     for name in ("finish_reason", "reasoning"):
         if plain.get(name) is not None:
             _typed(plain, name, str)
-    if plain.get("energy") is not None:
-        _typed(plain, "energy", dict)
     if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
         raise ValueError("has tool_calls that are not a list of objects")
-    tokens = _tokens(plain.get("tokens", {}))
-    return Reply(**{**plain, "text": _typed(plain, "text", str), "tokens": tokens, "tool_calls": tuple(calls)})
+    sets = {"tokens": _tokens(plain.get("tokens", {})), "tool_calls": tuple(calls), "energy": None}
+    if plain.get("energy") is not None:
+        sets["energy"] = Energy.from_dict(_typed(plain, "energy", dict))
+    return Reply(**{**plain, "text": _typed(plain, "text", str), **sets})
 
 
 def _tokens(plain: Json) -> Tokens:

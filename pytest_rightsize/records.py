@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from pytest_rightsize.energy import Energy, Metering
+
 __all__ = [
     "AnswerRecord",
     "CacheMode",
@@ -192,7 +194,7 @@ class Reply:
     reasoning: str | None = None
     tool_calls: tuple[Mapping[str, Json], ...] = ()
     replayed: bool = False
-    energy: Mapping[str, Json] | None = None
+    energy: Energy | None = None
     recorded: str | None = None
 
 
@@ -204,7 +206,7 @@ class AnswerRecord:
     reasoning: str | None = None
     tokens: Tokens = field(default_factory=Tokens)
     seconds: float | None = None
-    energy: Mapping[str, Json] | None = None
+    energy: Energy | None = None
     cost_usd: float | None = None
     cached: bool = False
     finish_reason: str | None = None
@@ -213,13 +215,21 @@ class AnswerRecord:
 
     def to_dict(self) -> dict[str, Json]:
         """The answer as JSON data."""
-        return {**vars(self), "tokens": dict(vars(self.tokens)), "tool_calls": list(self.tool_calls)}
+        energy = None if self.energy is None else self.energy.to_dict()
+        tokens = dict(vars(self.tokens))
+        return {**vars(self), "tokens": tokens, "energy": energy, "tool_calls": list(self.tool_calls)}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Json]) -> "AnswerRecord":
         """The inverse of `to_dict`; keys that a later version added are left out."""
         known = {name: plain[name] for name in cls.__dataclass_fields__ if name in plain}
-        return cls(**known | {"tokens": Tokens(**plain["tokens"]), "tool_calls": tuple(plain.get("tool_calls", ()))})
+        energy = plain.get("energy")
+        sets = {
+            "tokens": Tokens(**plain["tokens"]),
+            "energy": None if energy is None else Energy.from_dict(energy),
+            "tool_calls": tuple(plain.get("tool_calls", ())),
+        }
+        return cls(**known | sets)
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -335,7 +345,7 @@ class Verdict:
 class Run:
     """One session: the rungs smallest first, what was planned, what became of it.
 
-    `planned` counts the trials that each (task, rung) should have had.
+    `planned` counts the trials that each (task, rung) should have had, `meters` is what each rung's meter saw.
     """
 
     rungs: Sequence[Rung]
@@ -344,6 +354,7 @@ class Run:
     planned: Mapping[tuple[str, str], int] = field(default_factory=dict)
     strategy: Strategy = "climb"
     interrupted: bool = False
+    meters: Sequence[Metering] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from pytest_rightsize.cache import AnswerCache, Recorded, base_of, key_of, plain_request, rung_digest
+from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.recorded_lines import lines_of, read_lines
 from pytest_rightsize.records import Identity, Reply, Request, Tokens
@@ -52,7 +53,14 @@ REPLIES = st.builds(
     finish_reason=st.none() | TEXT,
     reasoning=st.none() | TEXT,
     tool_calls=st.lists(OBJECT, max_size=2).map(tuple),
-    energy=st.none() | OBJECT,
+    energy=st.none()
+    | st.builds(
+        Energy,
+        joules=st.floats(0, 1e9),
+        provenance=st.sampled_from(["measured", "modelled"]),
+        boundary=st.sets(st.sampled_from(["gpu.board", "cpu.package"])).map(frozenset),
+        flags=st.lists(TEXT, max_size=2).map(tuple),
+    ),
 )
 IDENTITY = Identity(content={"sha256": ["ab"], "engine": "e 1"})
 
@@ -144,7 +152,8 @@ def test_a_reply_comes_back_as_it_was(tmp_path: Path, request: Request, reply: R
     cache.keep_all([one])
     found = cache.find(one.key)
     cache.close()
-    assert found == replace(reply, replayed=True, recorded=one.recorded)
+    energy = None if reply.energy is None else reply.energy.as_replayed()
+    assert found == replace(reply, replayed=True, recorded=one.recorded, energy=energy)
 
 
 def test_answers_are_on_disk_soon_without_a_close(tmp_path: Path) -> None:
@@ -260,7 +269,7 @@ def test_what_can_only_be_read_is_read(tmp_path: Path) -> None:
 
 def test_an_answer_that_is_not_json_keeps_no_other_from_being_recorded(tmp_path: Path) -> None:
     cache = AnswerCache(tmp_path)
-    cache.keep(recorded(ask("a"), Reply(text="x", energy={"joules": float("nan")})))
+    cache.keep(recorded(ask("a"), Reply(text="x", seconds=float("nan"))))
     cache.keep(recorded(ask("b", temperature=0.5), Reply(text="\ud800\0"), asker="\udfff"))
     cache.close()
     cache = AnswerCache(tmp_path)

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import pluggy
 
+from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import ConfigError, RightsizeError, RungError
 from pytest_rightsize.providers import Problem, Provider
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung, Tokens
@@ -168,7 +169,7 @@ def _parse(plain: Json) -> tuple[tuple[str, int], Reply]:
         seconds=_amount(plain.get("seconds")),
         tokens=_tokens(plain.get("tokens")),
         finish_reason=plain.get("finish_reason"),
-        energy=plain.get("energy"),
+        energy=_energy(plain.get("energy")),
         replayed=True,
     )
 
@@ -179,6 +180,18 @@ def _amount(seconds: Json) -> float | None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
         raise ValueError(f"has seconds {seconds!r}, which is no duration")
     return float(seconds)
+
+
+def _energy(plain: Json) -> Energy | None:
+    """What was spent when the answer was recorded."""
+    if plain is None:
+        return None
+    if not isinstance(plain, dict):
+        raise ValueError('has energy that is not an object: write {"joules": .., "provenance": "..", "boundary": [..]}')
+    try:
+        return Energy.from_dict(plain).as_replayed()
+    except ValueError as error:
+        raise ValueError(f"has energy that {error}") from None
 
 
 def _tokens(plain: Json) -> Tokens:

@@ -14,7 +14,7 @@ from pytest_rightsize.statistics.rates import (
     settled,
     stand,
 )
-from pytest_rightsize.statistics.ratios import geometric_mean_ratio
+from pytest_rightsize.statistics.ratios import geometric_mean_ratio, mean_difference, ratio_per_success
 
 __all__ = [
     "cases_needed",
@@ -24,11 +24,13 @@ __all__ = [
     "geometric_mean_ratio",
     "holm",
     "mcnemar",
+    "mean_difference",
     "more_trials",
     "non_inferiority_p",
     "pass_rate_interval",
     "passes_needed",
     "power",
+    "ratio_per_success",
     "settled",
     "stand",
     "tango_interval",
