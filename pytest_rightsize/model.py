@@ -212,6 +212,7 @@ def answer_record(reply: Reply, rung: Rung) -> AnswerRecord:
         finish_reason=reply.finish_reason,
         tool_calls=reply.tool_calls,
         recorded=reply.recorded,
+        retries=reply.retries,
     )
 
 

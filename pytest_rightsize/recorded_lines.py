@@ -146,7 +146,8 @@ def _typed(plain: Mapping[str, Json], name: str, kind: type) -> Json:
 
 
 def _reply(plain: Mapping[str, Json]) -> Reply:
-    unknown = sorted(set(plain) - {field.name for field in fields(Reply)} | {"replayed", "recorded"} & set(plain))
+    known = {field.name for field in fields(Reply)} - {"replayed", "recorded", "retries"}
+    unknown = sorted(set(plain) - known)
     if unknown:
         raise ValueError(f"has a reply with an unknown key {unknown[0]!r}")
     seconds, calls = plain.get("seconds"), plain.get("tool_calls", [])

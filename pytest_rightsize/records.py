@@ -184,7 +184,7 @@ class Reply:
     `seconds` is the time from sending the request that succeeded to its last byte: waiting for retries is left out.
     It is None only where a recorded answer does not tell.
     `reasoning` is set only where the endpoint gives it apart from the text. A `replayed` reply was recorded before, at
-    the date `recorded` where that is known.
+    the date `recorded` where that is known. `retries` counts the attempts that failed before it.
     """
 
     text: str
@@ -196,6 +196,7 @@ class Reply:
     replayed: bool = False
     energy: Energy | None = None
     recorded: str | None = None
+    retries: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,6 +213,7 @@ class AnswerRecord:
     finish_reason: str | None = None
     tool_calls: tuple[Mapping[str, Json], ...] = ()
     recorded: str | None = None
+    retries: int = 0
 
     def to_dict(self) -> dict[str, Json]:
         """The answer as JSON data."""

@@ -235,6 +235,8 @@ class LadderSession:
                 rungs=self._rungs,
                 settings=self._settings.to_dict(),
                 rootdir=self._settings.rootdir,
+                private=any(self._policies[task].private for task in self._tasks()),
+                on_trouble=self._notices.put,
             )
             self._results.plan((self._policies[task] for task in self._tasks()), self._planned)
 
@@ -449,6 +451,11 @@ class LadderSession:
         idle = item.stash.get(_IDLE, None)
         if idle is not None:
             return Trial(key=key, outcome="not_run", reason=idle.reason, detail=idle.detail)
+        if isinstance(transcript.fault, RungError) and self._engine.down(key.rung) is not None:
+            # What was in flight when the rung went down failed with it; one of them says so for all.
+            if key.rung in self._said_down:
+                return Trial(key=key, outcome="not_run", reason="down", detail=str(transcript.fault))
+            self._said_down.add(key.rung)
         result = grade(ending(call, report), transcript)
         return Trial(
             key=key,
@@ -497,6 +504,7 @@ class LadderSession:
                 failed=[f"{gate}: {verdict.task}" for gate, verdict in self._failed],
                 totals=_totals(self._run),
             )
+            self._notices.tell(self._config)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the table, and for each failed gate what to change."""

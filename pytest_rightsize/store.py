@@ -7,12 +7,12 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import IO
 
+from pytest_rightsize.durable import DurableFile
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import Json, Policy, Run, Rung, Trial, Verdict
 
@@ -25,12 +25,23 @@ _PACKAGES = ("pytest-rightsize", "pytest", "pytest-xdist", "aiohttp", "llama-cpp
 class ResultsFile:
     """The one writer of a results file. Every line is on its way to the disk before the next thing happens."""
 
-    def __init__(self, path: Path, *, rungs: Sequence[Rung], settings: Mapping[str, Json], rootdir: Path) -> None:
-        """Open `path` and write its first line; raises ConfigError if it cannot be written."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        rungs: Sequence[Rung],
+        settings: Mapping[str, Json],
+        rootdir: Path,
+        private: bool = False,
+        on_trouble: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Open `path` and write its first line; raises ConfigError if it cannot be opened.
+
+        A `private` file is its owner's only. `on_trouble` hears if the disk is full; no line is lost to that.
+        """
         self.path = path
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[str] = path.open("w", encoding="utf-8", errors="backslashreplace")
+            self._file = DurableFile(path, private=private, on_trouble=on_trouble)
         except OSError as error:
             raise ConfigError(
                 f"--rightsize-results cannot write {path}: {error.strerror}. Give another file."
@@ -59,7 +70,6 @@ class ResultsFile:
     def _write(self, line: Mapping[str, Json]) -> None:
         # json.dumps keeps lone surrogates of a hostile answer as \\ud800 escapes, which UTF-8 could not hold.
         self._file.write(json.dumps(line, ensure_ascii=True, allow_nan=False) + "\n")
-        self._file.flush()
 
 
 def _run_line(rungs: Sequence[Rung], settings: Mapping[str, Json], rootdir: Path) -> dict[str, Json]:

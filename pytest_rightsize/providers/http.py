@@ -28,6 +28,8 @@ T = TypeVar("T")
 # 409 is what some endpoints say of a model that is still loading.
 _TRY_AGAIN = {408, 409, 429, *range(500, 600)}
 _LONGEST_WAIT_S = 60.0
+# No attempt begins so long after the first one, however many are left.
+_GIVE_UP_S = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,8 @@ class Endpoint:
 class HttpError(Exception):
     """No answer: the endpoint could not be reached, was too slow, said a status other than 200, or something else.
 
-    `status` is set for kind `status` only. `said` is the endpoint's own word, or the system's.
+    `status` is set for kind `status` only, `attempts` is how often it was tried. `said` is the endpoint's own word, or
+    the system's.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class HttpError(Exception):
         self.kind = kind
         self.said = said
         self.status = status
+        self.attempts = 1
 
 
 class Line:
@@ -69,8 +73,8 @@ class Line:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
 
-    async def post(self, body: Json, read: Callable[[Json, float], T]) -> T:
-        """What `read` makes of the answer to `body`, given the seconds that the attempt took which got it.
+    async def post(self, body: Json, read: Callable[[Json, float, int], T]) -> T:
+        """What `read` makes of the answer to `body`, the seconds that the attempt took which got it, and the retries.
 
         `read` raises ValueError, TypeError, AttributeError or LookupError for an answer that is none; the request is
         then sent again, as after a fault. Raises HttpError for the last attempt's.
@@ -100,22 +104,24 @@ class Line:
         if self._session is not None:
             await self._session.close()
 
-    async def _persist(self, body: bytes, read: Callable[[Json, float], T], passage: Passage) -> T:
-        """Try until there is an answer, or no more tries."""
-        left = self._endpoint.retries
+    async def _persist(self, body: bytes, read: Callable[[Json, float, int], T], passage: Passage) -> T:
+        """Try until there is an answer, or no more tries, or no more time."""
+        retries = 0
+        begun = time.monotonic()
         while True:
             await passage.depart()
             try:
-                return await self._try(body, read, passage)
+                return await self._try(body, read, passage, retries)
             except _AttemptError as refusal:
-                if not left or not refusal.again:
+                wait = _backoff(retries) if refusal.wait_s is None else refusal.wait_s
+                late = time.monotonic() - begun + wait > _GIVE_UP_S
+                if retries == self._endpoint.retries or late or not refusal.again:
+                    refusal.fault.attempts = retries + 1
                     raise refusal.fault from None
-                wait = refusal.wait_s
-            tried = self._endpoint.retries - left
-            left -= 1
-            await asyncio.sleep(_backoff(tried) if wait is None else wait)
+            retries += 1
+            await asyncio.sleep(wait)
 
-    async def _try(self, body: bytes, read: Callable[[Json, float], T], passage: Passage) -> T:
+    async def _try(self, body: bytes, read: Callable[[Json, float, int], T], passage: Passage, retries: int) -> T:
         """One attempt; raises _AttemptError."""
         import aiohttp
 
@@ -139,7 +145,7 @@ class Line:
             fault = HttpError("status", _said(status, content, response.headers), status)
             raise _AttemptError(fault, again=_again(status, response.headers), wait_s=_wait_s(response.headers))
         try:
-            return read(json.loads(content), seconds)
+            return read(json.loads(content), seconds, retries)
         except (ValueError, TypeError, AttributeError, LookupError) as error:
             raise _AttemptError(HttpError("unreadable", str(error))) from None
 

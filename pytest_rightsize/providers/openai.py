@@ -217,7 +217,7 @@ class OpenAI:
 
     def _as_error(self, fault: HttpError) -> RightsizeError:
         """Our error for a fault, without the key."""
-        said = self._scrubbed(fault.said)
+        said = self._scrubbed(fault.said) + (f"; {fault.attempts} attempts" if fault.attempts > 1 else "")
         if fault.kind == "unreachable":
             return self._fault(f"cannot be reached ({said}): is the server running?", "transport")
         if fault.kind == "unreadable":
@@ -251,7 +251,7 @@ class OpenAI:
         return (text.replace(key, "***") if key else text)[:500]
 
 
-def _reply(completion: Json, seconds: float) -> Reply:
+def _reply(completion: Json, seconds: float, retries: int) -> Reply:
     """The first choice in our words; raises ValueError or the like if this is no chat completion with a choice."""
     choices = completion.get("choices")
     message = choices[0].get("message") if choices else None
@@ -265,6 +265,7 @@ def _reply(completion: Json, seconds: float) -> Reply:
     return Reply(
         text=text,
         seconds=seconds,
+        retries=retries,
         tokens=_tokens(completion.get("usage")),
         finish_reason="content_filter" if refusal else choices[0].get("finish_reason"),
         reasoning=thought if isinstance(thought, str) else None,

@@ -1,5 +1,6 @@
 """The summary at the end of a session, as lines of text: the table, the sentence, and what to change."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
@@ -19,7 +20,7 @@ def summary_lines(run: Run, verdicts: Sequence[Verdict]) -> list[str]:
     headers = ["task", *ladder, "smallest", "chosen", "verdict"]
     table = tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True).splitlines()
     notes = [f"{verdict.task}: {note}" for verdict in verdicts for note in verdict.notes]
-    return [*table, *_legend(verdicts), *notes, _sentence(run, verdicts)]
+    return [*table, *_legend(verdicts), *notes, *_retries(run), _sentence(run, verdicts)]
 
 
 def _row(verdict: Verdict, ladder: Sequence[str]) -> list[str]:
@@ -68,6 +69,18 @@ def _effort(run: Run) -> str:
     if run.strategy == "full" or not planned:
         return f"{len(asked):,} trials, {spent}"
     return f"climbed with {100 * len(asked) / planned:.0f} % of the trials of the full ladder, {spent}"
+
+
+def _retries(run: Run) -> list[str]:
+    """How many requests had to be sent again, for each rung where some had."""
+    again: Counter[str] = Counter()
+    for trial in run.trials:
+        again[trial.key.rung] += sum(answer.retries for answer in trial.answers)
+    return [
+        f"{rung}: {count:,} retries before its answers came; their waiting is in no figure"
+        for rung, count in again.items()
+        if count
+    ]
 
 
 def _tokens(trials: Iterable[Trial]) -> int | None:
