@@ -5,6 +5,7 @@ the item was suspended it is dropped, else it is told in the order of the items,
 function scope are finished after every attempt, wider ones when nobody needs them any more.
 """
 
+import gc
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from queue import Empty, SimpleQueue
@@ -174,10 +175,15 @@ class _Relay:
         self._loop = loop
 
     def __getattr__(self, name: str) -> Any:
+        """Find a hook once; the next time it stands in the instance."""
         hook = getattr(self._relay, name)
         if name in _BUFFERED:
-            return lambda **kwargs: self._loop.hold(lambda: hook(**kwargs))
+            hook = self._held(hook)
+        self.__dict__[name] = hook
         return hook
+
+    def _held(self, hook: pluggy.HookCaller) -> Callable[..., None]:
+        return lambda **kwargs: self._loop.hold(lambda: hook(**kwargs))
 
     @property
     def pytest_warning_recorded(self) -> Any:
@@ -235,7 +241,7 @@ class Loop:
         self._source = source
         self._room = room
         self._setup = _KeepingSetupState(self)
-        self._common_relay = _Relay(session.config.hook, self)
+        self._relays: dict[object, _Relay] = {}
         self._current: _Started | None = None
         self._last_ended: pytest.Item | None = None
         self._untold: deque[_Started] = deque()
@@ -258,8 +264,9 @@ class Loop:
         session = self._session
         original, session._setupstate = session._setupstate, self._setup
         gethookproxy = session.gethookproxy
-        session.gethookproxy = lambda fspath: self._relay(gethookproxy(fspath))  # type: ignore[method-assign,assignment,return-value]  # a relay by its behaviour
+        session.gethookproxy = lambda fspath: self._relays.get(fspath) or self._relay(fspath, gethookproxy(fspath))  # type: ignore[method-assign,assignment,return-value]  # a relay by its behaviour
         session.config.pluginmanager.register(self, "rightsize-loop")
+        gc.freeze()  # what was collected stays to the end: searching it for garbage took 5 % of a long session
         try:
             while (started := self._next()) is not None:
                 self._attempt(started)
@@ -269,14 +276,15 @@ class Loop:
             self._abandon()
             raise
         finally:
+            gc.unfreeze()
             session.config.pluginmanager.unregister(self)
             session.__dict__.pop("gethookproxy", None)
             if not self._setup.stack:
                 session._setupstate = original
 
-    def _relay(self, relay: pluggy.HookRelay) -> _Relay:
-        # pytest makes a new one at each call where a conftest.py elsewhere has no say; those must not be kept.
-        return self._common_relay if relay is self._session.config.hook else _Relay(relay, self)
+    def _relay(self, fspath: object, relay: pluggy.HookRelay) -> _Relay:
+        """The hooks of a folder; which conftest.py have a say there does not change any more."""
+        return self._relays.setdefault(fspath, _Relay(relay, self))
 
     def _next(self) -> _Started | None:
         """What to attempt now: a new item if there is room, or one whose reply has come; None at the end."""
