@@ -23,6 +23,7 @@ __all__ = ["Engine", "Suspended", "Ticket"]
 
 # So many requests in a row without an answer, each after its own retries, and the rung counts as down.
 _FAULTS_UNTIL_DOWN = 3
+_SAYS_NOTHING_OF_THE_RUNG = frozenset({"budget", "offline", "private", "unrecorded"})
 
 
 class Suspended(Skipped):
@@ -50,13 +51,14 @@ class _Asked:
 class Ticket:
     """What one test asked so far, over all its starts.
 
-    `case` is its name on any rung, `test` the one on this. `runs` has one list of questions for each run that the test
-    needs: a rerun after a failure asks anew. `may_suspend` is False once the test has shown that it cannot be started
-    again with the same effect.
+    `case` is its name on any rung, `test` the one on this. What a `private` one asks stays on this machine. `runs` has
+    one list of questions for each run that the test needs: a rerun after a failure asks anew. `may_suspend` is False
+    once the test has shown that it cannot be started again with the same effect.
     """
 
     case: str = ""
     test: str = ""
+    private: bool = False
     may_suspend: bool = False
     on_doubt: Callable[[str], None] = lambda _: None
     runs: list[list[_Asked]] = field(default_factory=lambda: [[]])
@@ -99,10 +101,19 @@ class Engine:
     """The rungs of a session. With `one_at_a_time` only one local model is held in memory."""
 
     def __init__(
-        self, providers: Mapping[str, Provider], *, one_at_a_time: bool, recorder: Recorder | None = None
+        self,
+        providers: Mapping[str, Provider],
+        *,
+        one_at_a_time: bool,
+        recorder: Recorder | None = None,
+        offline: bool = False,
     ) -> None:
-        """Take the providers by rung name; none is opened yet. The recorder knows what they said before."""
+        """Take the providers by rung name; none is opened yet. The recorder knows what they said before.
+
+        With `offline`, no rung that leaves this machine is asked anything.
+        """
         self._providers = providers
+        self._offline = offline
         self._recorder = recorder
         self._one_at_a_time = one_at_a_time
         self._open: set[str] = set()
@@ -159,17 +170,21 @@ class Engine:
     def _submit(self, rung: str, request: Request, ticket: Ticket) -> Future[Reply]:
         """The recorded answer where there is one, else the rung's."""
         if self._recorder is None:
-            return self._send(rung, request)
+            return self._send(rung, request, ticket)
         return self._recorder.submit(
             rung,
             self._providers[rung],
             request,
             case=ticket.case,
             test=ticket.test,
-            send=lambda: self._send(rung, request),
+            send=lambda: self._send(rung, request, ticket),
         )
 
-    def _send(self, rung: str, request: Request) -> Future[Reply]:
+    def _send(self, rung: str, request: Request, ticket: Ticket) -> Future[Reply]:
+        """Ask the rung: everything that may leave this machine passes here."""
+        if (ticket.private or self._offline) and self._providers[rung].leaves_machine:
+            reason, words = ("private", "the task is private") if ticket.private else ("offline", "--rightsize-offline")
+            raise RungError(f"rung {rung!r} is not on this machine, and was not asked: {words}", reason=reason)
         if rung in self._down:
             raise self._down[rung]
         self._make_room_for(rung)
@@ -220,7 +235,7 @@ class Engine:
         self._open.add(rung)
 
     def _count_fault(self, rung: str, fault: RungError) -> None:
-        if fault.reason == "unrecorded":
+        if fault.reason in _SAYS_NOTHING_OF_THE_RUNG:
             return
         self._faults_in_a_row[rung] += 1
         if fault.permanent or self._faults_in_a_row[rung] >= _FAULTS_UNTIL_DOWN:

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.records import CacheMode, ChosenSource, Json, Strategy, TaskSettings
+from pytest_rightsize.redaction import WITHHOLDABLE
 from pytest_rightsize.verdict import GATES
 
 __all__ = ["MARKER_HELP", "Settings", "add_options", "marked_settings", "merged", "settings_are_given"]
@@ -44,9 +45,11 @@ _OPTIONS: Mapping[str, tuple[str, str]] = {
         "model is touched; refresh: ask again, and record",
     ),
     "cache-dir": ("DIR", "where answers are recorded (default: .rightsize at the rootdir)"),
+    "redact": ("WORDS", "prompts, answers or both: records and reports have hashes in their place"),
     "results": ("FILE", "write every trial and verdict to FILE as JSON Lines, while the session runs"),
     "gate": ("NAMES", f"which verdicts fail the session: some of {','.join(GATES)}, or none (default: all)"),
 }
+_OFFLINE_HELP = "refuse every rung that leaves this machine"
 _DOWNLOAD_HELP = "let rungs with an hf: model fetch it if it is not on this machine"
 
 
@@ -67,6 +70,8 @@ class Settings:
     cache: CacheMode = "auto"
     cache_dir: Path = Path(".rightsize")
     cache_is_given: bool = False
+    offline: bool = False
+    redact: tuple[str, ...] = ()
 
     @classmethod
     def from_config(cls, config: pytest.Config) -> "Settings":
@@ -84,6 +89,8 @@ class Settings:
             results=_path(given["results"], config),
             gate=_gates(given["gate"]),
             download=bool(config.getoption("rightsize_download") or config.getini("rightsize_download")),
+            offline=bool(config.getoption("rightsize_offline") or config.getini("rightsize_offline")),
+            redact=_redact(given["redact"]),
             cache=_cache_mode(given["cache"]),
             cache_dir=_path(given["cache-dir"], config) or config.rootpath / ".rightsize",
             cache_is_given=any(given[name] is not None for name in ("cache", "cache-dir")),
@@ -96,6 +103,7 @@ class Settings:
             "samples": self.samples,
             "pass_rate": self.pass_rate,
             "gate": list(self.gate),
+            **({"redact": list(self.redact)} if self.redact else {}),
         }
 
 
@@ -107,6 +115,8 @@ def add_options(parser: pytest.Parser) -> None:
         parser.addini(_dest(name), text, type="string", default="")
     group.addoption("--rightsize-download", action="store_true", default=False, help=_DOWNLOAD_HELP)
     parser.addini("rightsize_download", _DOWNLOAD_HELP, type="bool", default=False)
+    group.addoption("--rightsize-offline", action="store_true", default=False, help=_OFFLINE_HELP)
+    parser.addini("rightsize_offline", _OFFLINE_HELP, type="bool", default=False)
 
 
 def settings_are_given(config: pytest.Config) -> bool:
@@ -143,6 +153,16 @@ def _cache_mode(text: str | None) -> CacheMode:
         if mode == (text or "auto"):
             return mode
     raise unknown_name("--rightsize-cache", str(text), known)
+
+
+def _redact(text: str | None) -> tuple[str, ...]:
+    words = () if text is None else tuple(word.strip() for word in text.split(",") if word.strip())
+    for word in words:
+        if word not in WITHHOLDABLE:
+            raise unknown_name("--rightsize-redact", word, WITHHOLDABLE)
+    if text is not None and not words:
+        raise ConfigError("--rightsize-redact was given nothing: give prompts, answers, or both with a comma")
+    return words
 
 
 def _whole_number(name: str, text: str | None) -> int | None:

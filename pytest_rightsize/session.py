@@ -27,6 +27,7 @@ from pytest_rightsize.policies import Policies, definition_of
 from pytest_rightsize.providers import Provider, load_providers
 from pytest_rightsize.recording import Recorder
 from pytest_rightsize.records import Ladder, Policy, Run, Rung, Trial, TrialKey, Verdict
+from pytest_rightsize.redaction import redacted, redacted_case
 from pytest_rightsize.reports.terminal import TITLE, gate_lines, summary_lines
 from pytest_rightsize.schedule import reason_not_to_run
 from pytest_rightsize.store import ResultsFile
@@ -72,7 +73,9 @@ class LadderSession:
         self._config = config
         self._notices = Notices()
         self._recorder = self._make_recorder()
-        self._engine = Engine(self._providers, one_at_a_time=bool(self._rungs), recorder=self._recorder)
+        self._engine = Engine(
+            self._providers, one_at_a_time=bool(self._rungs), recorder=self._recorder, offline=self._settings.offline
+        )
         self._policies = Policies(self._settings, self._ladder)
         self._planned: Counter[tuple[str, str]] = Counter()
         self._deselected = 0
@@ -86,6 +89,7 @@ class LadderSession:
         self._verdicts: Sequence[Verdict] = ()
         self._failed: Sequence[tuple[str, Verdict]] = ()
         self._check_results_path()
+        self._check_offline()
         # Recorded answers need no model, no key and no server.
         no_model = self._collect_only or self._settings.cache == "replay"
         self._missing = {} if no_model else dict(self._find_missing())
@@ -111,11 +115,29 @@ class LadderSession:
         if self._settings.cache == "off" or self._collect_only:
             return None
         recorder = Recorder(
-            self._settings.cache_dir, mode=self._settings.cache, rungs=self._known, on_trouble=self._notices.put
+            self._settings.cache_dir,
+            mode=self._settings.cache,
+            rungs=self._known,
+            withheld=self._settings.redact,
+            on_trouble=self._notices.put,
         )
         if self._settings.cache_is_given:
             recorder.open()
         return recorder
+
+    def _check_offline(self) -> None:
+        """Nothing on the ladder may leave this machine; recorded answers do not, wherever they were given."""
+        settings = self._settings
+        if not settings.offline or settings.cache == "replay":
+            return
+        if settings.download:
+            raise ConfigError("--rightsize-offline and --rightsize-download contradict each other: leave one out")
+        leaving = [rung.name for rung in self._rungs if self._providers[rung.name].leaves_machine]
+        if leaving:
+            raise ConfigError(
+                f"--rightsize-offline: {', '.join(leaving)} would leave this machine: take them off "
+                f"--rightsize-ladder, or climb on recorded answers with --rightsize-cache=replay"
+            )
 
     def _check_results_path(self) -> None:
         path = self._settings.results
@@ -179,7 +201,7 @@ class LadderSession:
                 head, _, tail = case.rpartition(old)
                 case = head + new + tail
                 break
-        return TrialKey(task=policy.task, case=case, rung=rung, sample=sample)
+        return TrialKey(task=policy.task, case=redacted_case(case, self._settings.redact), rung=rung, sample=sample)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection_finish(self, session: pytest.Session) -> Generator[None, Any, Any]:
@@ -301,12 +323,17 @@ class LadderSession:
             item.stash[_TICKET] = Ticket(
                 case=_case(item),
                 test=item.nodeid,
+                private=self._is_private(item),
                 may_suspend=self._suspends and self._may_start_again(item),
                 on_doubt=lambda why: item.warn(
                     RightsizeWarning(f"{item.nodeid} is not suspended any more: {why}. See rightsize(concurrent=False)")
                 ),
             )
         return item.stash[_TICKET]
+
+    def _is_private(self, item: pytest.Item) -> bool:
+        group = self.group(item)
+        return group is not None and self._policies[group[0]].private
 
     def _may_start_again(self, item: pytest.Item) -> bool:
         group = self.group(item)
@@ -436,7 +463,7 @@ class LadderSession:
         if transcript is None or not ended:
             return report
         if _KEY in item.stash:
-            trial = self._grade(item, call, report, transcript)
+            trial = redacted(self._grade(item, call, report, transcript), self._settings.redact)
             item.stash[_TRIAL] = trial
             shape(report, trial)
             attach(report, trial)

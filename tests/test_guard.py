@@ -48,10 +48,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "notices.py": {"errors", "pytest"},
     "engine.py": {"records", "errors", "providers", "recording", "_pytest"},
     "loop.py": {"engine", "pytest", "_pytest", "pluggy"},
+    "redaction.py": {"records"},
     "durable.py": set(),
     "store.py": {"durable", "records", "errors"},
     "hookspecs.py": {"providers", "pluggy"},
-    "options.py": {"records", "errors", "verdict", "pytest"},
+    "options.py": {"records", "errors", "redaction", "verdict", "pytest"},
     "reports/__init__.py": set(),
     "reports/terminal.py": {"records", "tabulate"},
     "providers/__init__.py": {"records", "errors"},
@@ -60,6 +61,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "providers/hub.py": {"errors", "providers", "huggingface_hub"},
     "providers/llama_cpp.py": {"records", "errors", "providers", "pluggy", "llama_cpp"},
     "providers/event_loop.py": {"flight"},
+    "providers/locality.py": set(),
     "providers/http.py": {"records", "flight", "providers", "aiohttp"},
     "providers/openai.py": {"records", "errors", "providers", "pluggy"},
     "providers/replay.py": {"energy", "records", "errors", "providers", "pluggy", "rapidfuzz"},
@@ -78,6 +80,7 @@ PURE = [
     "comparison.py",
     "matchers.py",
     "grading.py",
+    "redaction.py",
     "flight.py",
 ]
 HEAVY = {"aiohttp", "llama_cpp", "scipy", "pynvml", "jinja2", "huggingface_hub", "jsonschema", "rapidfuzz", "yaml"}
@@ -160,7 +163,7 @@ def test_the_readme_lists_every_option() -> None:
     from pytest_rightsize import options
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert all(f"`--rightsize-{name}" in readme for name in [*options._OPTIONS, "download"])
+    assert all(f"`--rightsize-{name}" in readme for name in [*options._OPTIONS, "download", "offline"])
 
 
 def test_each_dependency_says_why_it_is_there() -> None:

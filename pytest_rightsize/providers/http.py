@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from pytest_rightsize.flight import Flight
 from pytest_rightsize.providers.event_loop import Gate, Passage
+from pytest_rightsize.providers.locality import BeyondError, loopback_socket
 from pytest_rightsize.records import Json
 
 __all__ = ["Endpoint", "HttpError", "Line"]
@@ -34,10 +35,14 @@ _GIVE_UP_S = 300.0
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """Where to post and how: `timeout_s` bounds each attempt, `retries` how many there are beside the first."""
+    """Where to post and how: `timeout_s` bounds each attempt, `retries` how many there are beside the first.
+
+    With `stays`, no connection is made beyond this machine, whatever the name resolves to and whoever is the proxy.
+    """
 
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # a key is among them
+    stays: bool = False
     timeout_s: float = 120.0
     retries: int = 4
     max_in_flight: int = 64
@@ -137,7 +142,8 @@ class Line:
         except TimeoutError:
             raise _AttemptError(HttpError("timeout", f"did not answer within {self._endpoint.timeout_s:g} s")) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise _AttemptError(HttpError("unreachable", str(error) or type(error).__name__)) from None
+            again = not isinstance(getattr(error, "os_error", None), BeyondError)
+            raise _AttemptError(HttpError("unreachable", str(error) or type(error).__name__), again=again) from None
         finally:
             passage.land(answered=status == 200, refused=status == 429)
         seconds = time.perf_counter() - started
@@ -153,14 +159,15 @@ class Line:
         if self._session is None:
             import aiohttp
 
+            stays = self._endpoint.stays
             # The gate bounds what is in flight; a second bound here would count as the model's time.
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
+                connector=aiohttp.TCPConnector(limit=0, socket_factory=loopback_socket if stays else None),
                 headers={"Content-Type": "application/json", **self._endpoint.headers},
                 timeout=aiohttp.ClientTimeout(total=self._endpoint.timeout_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
-            self._proxy = _proxy_for(self._endpoint.url)
+            self._proxy = None if stays else _proxy_for(self._endpoint.url)
         return self._session
 
 
