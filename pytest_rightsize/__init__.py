@@ -6,9 +6,13 @@ The line, left to right; nothing on the left knows what stands on its right:
              -> Trial -> Run -> judge -> Verdict -> gate + reports
 """
 
-from pytest_rightsize.errors import ConfigError, FormatError, RightsizeError, RungError, TooLongError
-from pytest_rightsize.matchers import Match, Matcher, containing, fuzzy, json_matching, number, one_of
-from pytest_rightsize.model import Answer, Conversation, Model
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_rightsize.errors import ConfigError, FormatError, RightsizeError, RungError, TooLongError
+    from pytest_rightsize.matchers import Match, Matcher, containing, fuzzy, json_matching, number, one_of
+    from pytest_rightsize.model import Answer, Conversation, Model
 
 __all__ = [
     "Answer",
@@ -27,3 +31,21 @@ __all__ = [
     "number",
     "one_of",
 ]
+
+# Imported when first asked for: pytest loads this package in every project that has it installed.
+_HOMES = {
+    **dict.fromkeys(["ConfigError", "FormatError", "RightsizeError", "RungError", "TooLongError"], "errors"),
+    **dict.fromkeys(["Answer", "Conversation", "Model"], "model"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Fetch an export from its file."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'matchers')}"), name)
+
+
+def __dir__() -> list[str]:
+    """The exports, for a prompt's completion."""
+    return __all__

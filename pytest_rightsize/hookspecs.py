@@ -1,10 +1,15 @@
 """The hooks this plugin calls: the door through which providers come, the built-in ones too."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import pluggy
 
-from pytest_rightsize.providers import Provider
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_rightsize.providers import Provider
 
 __all__ = ["pytest_rightsize_providers"]
 

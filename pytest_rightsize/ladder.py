@@ -1,6 +1,6 @@
-"""The ladder file: found, read as TOML, checked name by name, and turned into a Ladder.
+"""The ladder file: read as TOML, checked name by name, and turned into a Ladder.
 
-`parse_ladder` is pure; only `find_ladder_file`, `read_ladder` and a `chosen` that stands in a file touch the disk.
+`parse_ladder` is pure; only `read_ladder` and a `chosen` that stands in a file touch the disk.
 Whatever is wrong is a ConfigError that names the file, the key, and the nearest known one.
 """
 
@@ -16,7 +16,7 @@ from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.records import ChosenSource, Json, Ladder, Price, Rung, TaskSettings
 
-__all__ = ["find_ladder_file", "order_note", "parse_ladder", "read_ladder", "resolve_chosen", "select_rungs"]
+__all__ = ["order_note", "parse_ladder", "read_ladder", "resolve_chosen", "select_rungs"]
 
 _TOP = ("default", "ladder", "tasks")
 _NUMBER = (int, float)
@@ -50,20 +50,6 @@ _WORDS: Mapping[type, str] = {
     dict: "a table",
     list: "a list",
 }
-
-
-def find_ladder_file(rootdir: Path) -> Path | None:
-    """`rightsize.toml` at the rootdir, else a pyproject.toml with a [tool.rightsize] table, else None."""
-    own = rootdir / "rightsize.toml"
-    if own.is_file():
-        return own
-    project = rootdir / "pyproject.toml"
-    try:
-        # Most projects have no such table, and a pyproject.toml that is not TOML is not ours to complain of.
-        has_table = "tool.rightsize" in project.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    return project if has_table else None
 
 
 def read_ladder(path: Path, providers: Mapping[str, type[Provider]]) -> Ladder:

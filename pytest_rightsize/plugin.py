@@ -4,23 +4,24 @@ Without a ladder file, an option, or a test that uses `model`, nothing but the o
 registered: no heavy import, no file, no connection.
 """
 
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
 import pytest
 
 from pytest_rightsize import hookspecs, options
-from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.ladder import find_ladder_file
-from pytest_rightsize.model import Model
+
+if TYPE_CHECKING:
+    from pytest_rightsize.model import Model
 
 __all__: list[str] = []
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Open the door for providers, and let the built-in ones in by it."""
-    from pytest_rightsize.providers import llama_cpp, openai, replay
-
+    """Open the door for providers."""
     pluginmanager.add_hookspecs(hookspecs)
-    for provider in (llama_cpp, openai, replay):
-        pluginmanager.register(provider, f"rightsize-{provider.__name__.rpartition('.')[2]}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,9 +33,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Read options and ladder file, and register the session's hooks if there is anything to do."""
     config.addinivalue_line("markers", options.MARKER_HELP)
-    if not options.settings_are_given(config) and find_ladder_file(config.rootpath) is None:
+    if not options.settings_are_given(config) and options.find_ladder_file(config.rootpath) is None:
         return
+    from pytest_rightsize.errors import ConfigError
+    from pytest_rightsize.providers import llama_cpp, openai, replay
     from pytest_rightsize.session import LadderSession
+
+    # The built-in providers come in by the same door as others.
+    for provider in (llama_cpp, openai, replay):
+        config.pluginmanager.register(provider, f"rightsize-{provider.__name__.rpartition('.')[2]}")
 
     try:
         config.pluginmanager.register(LadderSession(config), "rightsize-session")
@@ -44,6 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
     """Explain a matcher that did not match."""
+    if "pytest_rightsize.matchers" not in sys.modules:
+        return None
     from pytest_rightsize.matchers import explain_comparison
 
     return explain_comparison(op, left, right)

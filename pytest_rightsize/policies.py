@@ -8,8 +8,8 @@ import pytest
 
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.ladder import resolve_chosen
-from pytest_rightsize.options import Settings, marked_settings, merged
 from pytest_rightsize.records import Ladder, Policy, TaskSettings
+from pytest_rightsize.settings import Settings, marked_settings, merged
 
 __all__ = ["Definition", "Policies", "definition_of"]
 

@@ -17,11 +17,11 @@ from pytest_rightsize.distribution import labelled, read_label, task_scheduling
 from pytest_rightsize.engine import Engine, Ticket
 from pytest_rightsize.errors import ConfigError, RightsizeWarning, RungError
 from pytest_rightsize.grading import grade
-from pytest_rightsize.ladder import find_ladder_file, order_note, read_ladder, select_rungs
+from pytest_rightsize.ladder import order_note, read_ladder, select_rungs
 from pytest_rightsize.loop import Loop, SessionSource, Source, WorkerSource
 from pytest_rightsize.model import Model, Transcript
 from pytest_rightsize.notices import Notices
-from pytest_rightsize.options import Settings
+from pytest_rightsize.options import find_ladder_file
 from pytest_rightsize.outcomes import attach, ending, shape, show_fault, status, trial_of
 from pytest_rightsize.policies import Policies, definition_of
 from pytest_rightsize.providers import Provider, load_providers
@@ -30,6 +30,7 @@ from pytest_rightsize.records import Ladder, Policy, Run, Rung, Trial, TrialKey,
 from pytest_rightsize.redaction import redacted, redacted_case
 from pytest_rightsize.reports.terminal import TITLE, gate_lines, summary_lines
 from pytest_rightsize.schedule import reason_not_to_run
+from pytest_rightsize.settings import Settings
 from pytest_rightsize.store import ResultsFile
 from pytest_rightsize.verdict import failed_gates, judge, standings
 

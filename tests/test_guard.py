@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model.py": {"energy", "records", "errors", "matchers", "jsonschema"},
     "grading.py": {"records", "errors", "model"},
     "flight.py": set(),
-    "policies.py": {"ladder", "options", "records", "errors", "pytest"},
+    "policies.py": {"ladder", "settings", "records", "errors", "pytest"},
     "distribution.py": {"records", "pytest", "xdist"},
     "outcomes.py": {"grading", "records", "pytest"},
     "cache.py": {"energy", "records", "errors", "recorded_lines"},
@@ -52,7 +52,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "durable.py": set(),
     "store.py": {"durable", "records", "errors"},
     "hookspecs.py": {"providers", "pluggy"},
-    "options.py": {"records", "errors", "redaction", "verdict", "pytest"},
+    "options.py": {"pytest"},
+    "settings.py": {"options", "records", "errors", "redaction", "verdict", "pytest"},
     "reports/__init__.py": set(),
     "reports/terminal.py": {"records", "tabulate"},
     "providers/__init__.py": {"records", "errors"},
@@ -163,7 +164,14 @@ def test_the_readme_lists_every_option() -> None:
     from pytest_rightsize import options
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert all(f"`--rightsize-{name}" in readme for name in [*options._OPTIONS, "download", "offline"])
+    assert all(f"`--rightsize-{name}" in readme for name in [*options.OPTIONS, "download", "offline"])
+
+
+def test_the_help_names_every_gate() -> None:
+    from pytest_rightsize.options import OPTIONS
+    from pytest_rightsize.verdict import GATES
+
+    assert f"some of {','.join(GATES)}," in OPTIONS["gate"][1]
 
 
 def test_each_dependency_says_why_it_is_there() -> None:

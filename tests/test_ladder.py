@@ -8,13 +8,13 @@ import pytest
 from pytest_rightsize.catalogue import CATALOGUE
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.ladder import (
-    find_ladder_file,
     order_note,
     parse_ladder,
     read_ladder,
     resolve_chosen,
     select_rungs,
 )
+from pytest_rightsize.options import find_ladder_file
 from pytest_rightsize.providers.llama_cpp import LlamaCpp
 from pytest_rightsize.providers.openai import OpenAI
 from pytest_rightsize.providers.replay import Replay

@@ -146,6 +146,8 @@ def test_without_anything_the_plugin_does_nothing(pytester: pytest.Pytester) -> 
             assert not request.config.pluginmanager.has_plugin("rightsize-session")
             heavy = {"aiohttp", "llama_cpp", "huggingface_hub", "rapidfuzz", "jsonschema", "pynvml"}
             assert not heavy & set(sys.modules)
+            own = {name for name in sys.modules if name.startswith("pytest_rightsize")}
+            assert own - {"pytest_rightsize"} == {f"pytest_rightsize.{n}" for n in ("hookspecs", "options", "plugin")}
         """
     )
     result = pytester.runpytest_subprocess()

@@ -9,14 +9,14 @@ import asyncio
 import json
 import resource
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from pytest_rightsize.providers.openai import OpenAI
 from pytest_rightsize.records import Request, Rung
+from tests.benchmarks.processes import endpoint
 
 
 def _user_s() -> float:
@@ -66,15 +66,13 @@ def measure(client: Callable[[str, int, int], None], url: str, requests: int, in
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, default=Path("bench-http-client.json"), help="where the numbers go")
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--latency", type=float, default=0.2, help="seconds the endpoint takes")
     parser.add_argument("--in-flight", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
-    command = [sys.executable, "-m", "tests.benchmarks.endpoint", "--latency", str(args.latency)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as endpoint:
-        assert endpoint.stdout is not None
-        url = endpoint.stdout.readline().strip()
+    with endpoint(args.latency) as url:
         clients = {"bare": bare, "provider": provider}
         for client in clients.values():
             client(url, 10, 10)  # imports and first connections are no part of what a request costs
@@ -82,7 +80,6 @@ def main() -> None:
         for _ in range(args.rounds):
             for name, client in clients.items():
                 rounds[name].append(measure(client, url, args.requests, args.in_flight))
-        endpoint.communicate("")
     medians = {
         name: {
             "wall_s": round(statistics.median(wall_s for wall_s, _ in of), 3),
@@ -93,7 +90,9 @@ def main() -> None:
     ratios = {key: round(medians["provider"][key] / medians["bare"][key], 2) for key in medians["bare"]}
     ideal_s = args.latency * -(-args.requests // args.in_flight)
     given = {"requests": args.requests, "latency_s": args.latency, "in_flight": args.in_flight, "rounds": args.rounds}
-    print(json.dumps({**given, "ideal_wall_s": round(ideal_s, 3), **medians, "ratio": ratios}, indent=2))
+    text = json.dumps({**given, "ideal_wall_s": round(ideal_s, 3), **medians, "ratio": ratios}, indent=2) + "\n"
+    args.json.write_text(text, encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,47 @@
+"""All benchmarks, one after the other: `tox run -e bench`, or `python -m tests.benchmarks [--json FOLDER] [NAMES]`.
+
+Each measures ratios in one run and writes them as JSON into the folder (default: .bench). None sets a limit.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+__all__ = ["main"]
+
+BENCHMARKS = {
+    "sessions": ["bench_sessions"],
+    "sessions-10000": ["bench_sessions", "--tests=10000", "--latency=0.02", "--in-flight=256", "--rounds=1"],
+    "http-client": ["bench_http_client"],
+    "suspension": ["bench_suspension"],
+    "dormant": ["bench_dormant"],
+    "local": ["bench_local"],
+}
+
+
+def main() -> int:
+    """Run those that are named, or all; the status is 1 if one could not be measured."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument("--json", type=Path, default=Path(".bench"), metavar="FOLDER", help="where the numbers go")
+    args = parser.parse_args()
+    unknown = [name for name in args.names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"unknown benchmark {unknown[0]!r}; known: {', '.join(BENCHMARKS)}")
+    args.json.mkdir(parents=True, exist_ok=True)
+    failed = [name for name in args.names or BENCHMARKS if not _measured(name, args.json)]
+    for name in failed:
+        print(f"{name} could not be measured", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _measured(name: str, folder: Path) -> bool:
+    module, *options = BENCHMARKS[name]
+    print(f"--- {name}", flush=True)
+    command = [sys.executable, "-m", f"tests.benchmarks.{module}", *options, f"--json={folder / name}.json"]
+    return subprocess.run(command, check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
