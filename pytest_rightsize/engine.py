@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 
 from _pytest.outcomes import Skipped
 
+from pytest_rightsize.budget import Budget
 from pytest_rightsize.errors import RungError
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.recording import Recorder
-from pytest_rightsize.records import Reply, Request
+from pytest_rightsize.records import Reply, Request, Rung
 
 __all__ = ["Engine", "Suspended", "Ticket"]
 
@@ -106,12 +107,16 @@ class Engine:
         *,
         one_at_a_time: bool,
         recorder: Recorder | None = None,
+        budget: Budget | None = None,
+        rungs: Mapping[str, Rung] | None = None,
         offline: bool = False,
     ) -> None:
         """Take the providers by rung name; none is opened yet. The recorder knows what they said before.
 
-        With `offline`, no rung that leaves this machine is asked anything.
+        With `offline`, no rung that leaves this machine is asked anything. A budget needs the `rungs` for their prices.
         """
+        self._budget = budget
+        self._rungs = rungs or {}
         self._providers = providers
         self._offline = offline
         self._recorder = recorder
@@ -187,8 +192,25 @@ class Engine:
             raise RungError(f"rung {rung!r} is not on this machine, and was not asked: {words}", reason=reason)
         if rung in self._down:
             raise self._down[rung]
-        self._make_room_for(rung)
-        return self._providers[rung].submit(request)
+        if self._budget is None:
+            self._make_room_for(rung)
+            return self._providers[rung].submit(request)
+        return self._send_within(self._budget, rung, request)
+
+    def _send_within(self, budget: Budget, rung: str, request: Request) -> Future[Reply]:
+        refusal = budget.take(rung)
+        if refusal is not None:
+            raise RungError(f"rung {rung!r} was not asked: {refusal}", reason="budget")
+        provider = self._providers[rung]
+        try:
+            self._make_room_for(rung)
+            leaves = provider.leaves_machine
+            future = provider.submit(request)
+        except BaseException:
+            budget.give_back(rung)
+            raise
+        future.add_done_callback(lambda ended: budget.settle(self._rungs[rung], ended, leaves_machine=leaves))
+        return future
 
     def _hear(self, rung: str, asked: _Asked) -> Reply:
         """Wait for the reply; a fault is counted once, however often the test hears of it."""

@@ -38,6 +38,11 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
         "model is touched; refresh: ask again, and record",
     ),
     "cache-dir": ("DIR", "where answers are recorded (default: .rightsize at the rootdir)"),
+    "budget": (
+        "LIMITS",
+        "what the session may spend, as in usd:2,joules:50000,tokens:1e6,seconds:600; when it is spent, the rest is "
+        "not run, and undecided",
+    ),
     "redact": ("WORDS", "prompts, answers or both: records and reports have hashes in their place"),
     "results": ("FILE", "write every trial and verdict to FILE as JSON Lines, while the session runs"),
     "gate": (

@@ -5,6 +5,7 @@ writes the results file, judges and sets the exit status.
 """
 
 import inspect
+import time
 from collections import Counter, defaultdict
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pytest_rightsize.budget import Budget
 from pytest_rightsize.catalogue import CATALOGUE
 from pytest_rightsize.distribution import labelled, read_label, task_scheduling
 from pytest_rightsize.engine import Engine, Ticket
@@ -75,7 +77,12 @@ class LadderSession:
         self._notices = Notices()
         self._recorder = self._make_recorder()
         self._engine = Engine(
-            self._providers, one_at_a_time=bool(self._rungs), recorder=self._recorder, offline=self._settings.offline
+            self._providers,
+            one_at_a_time=bool(self._rungs),
+            recorder=self._recorder,
+            budget=self._budget(),
+            rungs=self._known,
+            offline=self._settings.offline,
         )
         self._policies = Policies(self._settings, self._ladder)
         self._planned: Counter[tuple[str, str]] = Counter()
@@ -125,6 +132,22 @@ class LadderSession:
         if self._settings.cache_is_given:
             recorder.open()
         return recorder
+
+    def _budget(self) -> Budget | None:
+        """What this process may spend: workers of xdist have a part each, of everything but the time."""
+        limits = self._settings.budget
+        if not limits or self._settings.cache == "replay":
+            return None
+        unpriced = [
+            rung.name for rung in self._rungs if rung.price is None and self._providers[rung.name].leaves_machine
+        ]
+        if "usd" in limits and unpriced:
+            raise ConfigError(
+                f"--rightsize-budget has usd, and {', '.join(unpriced)} has no price, which is not the same as free: "
+                f"add price = {{ prompt = .., completion = .. }} to it in the ladder file, in USD per million tokens"
+            )
+        parts = {unit: limit if unit == "seconds" else limit / self._workers for unit, limit in limits.items()}
+        return Budget(parts, clock=time.monotonic, on_spent=self._notices.put)
 
     def _check_offline(self) -> None:
         """Nothing on the ladder may leave this machine; recorded answers do not, wherever they were given."""

@@ -4,12 +4,13 @@ What is wrong is a ConfigError that names the option, or the test and the argume
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from pytest_rightsize.budget import UNITS
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.options import OPTIONS, given
 from pytest_rightsize.records import CacheMode, ChosenSource, Json, Strategy, TaskSettings
@@ -38,6 +39,7 @@ class Settings:
     cache_is_given: bool = False
     offline: bool = False
     redact: tuple[str, ...] = ()
+    budget: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_config(cls, config: pytest.Config) -> "Settings":
@@ -56,6 +58,7 @@ class Settings:
             gate=_gates(said["gate"]),
             download=bool(config.getoption("rightsize_download") or config.getini("rightsize_download")),
             offline=bool(config.getoption("rightsize_offline") or config.getini("rightsize_offline")),
+            budget=_budget(said["budget"]),
             redact=_redact(said["redact"]),
             cache=_cache_mode(said["cache"]),
             cache_dir=_path(said["cache-dir"], config) or config.rootpath / ".rightsize",
@@ -69,6 +72,7 @@ class Settings:
             "samples": self.samples,
             "pass_rate": self.pass_rate,
             "gate": list(self.gate),
+            **({"budget": dict(self.budget)} if self.budget else {}),
             **({"redact": list(self.redact)} if self.redact else {}),
         }
 
@@ -92,6 +96,25 @@ def _cache_mode(text: str | None) -> CacheMode:
         if mode == (text or "auto"):
             return mode
     raise unknown_name("--rightsize-cache", str(text), known)
+
+
+def _budget(text: str | None) -> dict[str, float]:
+    limits: dict[str, float] = {}
+    for part in [] if text is None else text.split(","):
+        unit, _, amount = (word.strip() for word in part.partition(":"))
+        if unit not in UNITS:
+            raise unknown_name("--rightsize-budget", unit, UNITS, noun="unit")
+        try:
+            limit = float(amount)
+        except ValueError:
+            limit = 0.0
+        if not 0 < limit < float("inf") or unit in limits:
+            raise ConfigError(
+                f"--rightsize-budget was given {text!r}: give each unit once, and an amount above 0, as in "
+                f"usd:2,joules:50000,tokens:1e6,seconds:600"
+            )
+        limits[unit] = limit
+    return limits
 
 
 def _redact(text: str | None) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ def summary_lines(run: Run, verdicts: Sequence[Verdict]) -> list[str]:
     headers = ["task", *ladder, "smallest", "chosen", "verdict"]
     table = tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True).splitlines()
     notes = [f"{verdict.task}: {note}" for verdict in verdicts for note in verdict.notes]
-    return [*table, *_legend(verdicts), *notes, *_retries(run), _sentence(run, verdicts)]
+    return [*table, *_legend(verdicts), *notes, *_retries(run), *_recorded(run), _sentence(run, verdicts)]
 
 
 def _row(verdict: Verdict, ladder: Sequence[str]) -> list[str]:
@@ -81,6 +81,13 @@ def _retries(run: Run) -> list[str]:
         for rung, count in again.items()
         if count
     ]
+
+
+def _recorded(run: Run) -> list[str]:
+    """How many answers were not asked for."""
+    answers = [answer.cached for trial in run.trials for answer in trial.answers]
+    known = sum(answers)
+    return [f"{known:,} of {len(answers):,} answers were recorded before, and took nothing now"] if known else []
 
 
 def _tokens(trials: Iterable[Trial]) -> int | None:
