@@ -14,6 +14,8 @@ from pytest_rightsize.records import Reply, Rung
 
 __all__ = ["UNITS", "Budget"]
 
+# Ten times 0.9 USD is 9, and a sum of floats is a little more.
+_ROUNDING = 1 + 1e-9
 UNITS = ("usd", "tokens", "joules", "seconds")
 
 
@@ -106,7 +108,7 @@ class Budget:
                 continue
             ahead = self._spent[unit] + self._dearest[rung][unit]
             ahead += sum(count * self._dearest[other].get(unit, 0.0) for other, count in self._in_flight.items())
-            if ahead > limit:
+            if ahead > limit * _ROUNDING:
                 return unit
         return None
 
