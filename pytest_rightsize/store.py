@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import IO
 
 from pytest_rightsize.durable import DurableFile
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import Json, Policy, Run, Rung, Trial, Verdict
+from pytest_rightsize.results_lines import check_line
 
 __all__ = ["ResultsFile", "read_run"]
 
@@ -121,6 +123,7 @@ def read_run(path: Path) -> Run:
         if number == 1 and kind != "run":
             raise ConfigError(f'{path}:1 is not the first line of a results file: it has no "kind": "run"')
         try:
+            check_line(line)
             if kind == "run":
                 if line["schema"] != SCHEMA:
                     raise ConfigError(
@@ -136,7 +139,7 @@ def read_run(path: Path) -> Run:
                 trial = Trial.from_dict(line)
                 trials[trial.key] = trial
             ended = kind == "end"
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
             raise ConfigError(f"{path}:{number} is not a line this version understands: {error!r}") from None
     return Run(
         rungs=tuple(rungs),
@@ -166,13 +169,22 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
     except OSError as error:
         raise ConfigError(f"cannot read the results file {path}: {error.strerror}") from None
     with file:
-        for number, text in enumerate(file, 1):
+        for number, text in _numbered(file, path):
             try:
                 line = json.loads(text)
             except json.JSONDecodeError as error:
                 if not text.endswith("\n"):
                     return
                 raise ConfigError(f"{path}:{number} is not JSON: {error.msg}") from None
+            except (ValueError, RecursionError) as error:
+                raise ConfigError(f"{path}:{number} cannot be read: {error}") from None
             if not isinstance(line, dict):
                 raise ConfigError(f"{path}:{number} is not a JSON object")
             yield number, line
+
+
+def _numbered(file: IO[str], path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        yield from enumerate(file, 1)
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8 text, and so no results file") from None

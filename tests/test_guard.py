@@ -51,7 +51,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "loop.py": {"engine", "pytest", "_pytest", "pluggy"},
     "redaction.py": {"records"},
     "durable.py": set(),
-    "store.py": {"durable", "records", "errors"},
+    "results_lines.py": {"records"},
+    "store.py": {"durable", "results_lines", "records", "errors"},
     "hookspecs.py": {"providers", "pluggy"},
     "options.py": {"pytest"},
     "settings.py": {"budget", "options", "records", "errors", "redaction", "verdict", "pytest"},
@@ -83,6 +84,7 @@ PURE = [
     "matchers.py",
     "grading.py",
     "redaction.py",
+    "results_lines.py",
     "flight.py",
 ]
 HEAVY = {"aiohttp", "llama_cpp", "scipy", "pynvml", "jinja2", "huggingface_hub", "jsonschema", "rapidfuzz", "yaml"}

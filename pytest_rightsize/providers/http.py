@@ -22,10 +22,12 @@ from pytest_rightsize.providers.event_loop import Gate, Passage
 from pytest_rightsize.providers.locality import BeyondError, loopback_socket
 from pytest_rightsize.records import Json
 
-__all__ = ["Endpoint", "HttpError", "Line"]
+__all__ = ["UNREADABLE", "Endpoint", "HttpError", "Line"]
 
 T = TypeVar("T")
 
+# What reading an answer raises that is none; a thousand brackets are a RecursionError.
+UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
 # 409 is what some endpoints say of a model that is still loading.
 _TRY_AGAIN = {408, 409, 429, *range(500, 600)}
 _LONGEST_WAIT_S = 60.0
@@ -81,8 +83,8 @@ class Line:
     async def post(self, body: Json, read: Callable[[Json, float, int], T]) -> T:
         """What `read` makes of the answer to `body`, the seconds that the attempt took which got it, and the retries.
 
-        `read` raises ValueError, TypeError, AttributeError or LookupError for an answer that is none; the request is
-        then sent again, as after a fault. Raises HttpError for the last attempt's.
+        `read` raises one of UNREADABLE for an answer that is none; the request is then sent again, as after a fault.
+        Raises HttpError for the last attempt's.
         """
         task = asyncio.current_task()
         assert task is not None
@@ -152,7 +154,7 @@ class Line:
             raise _AttemptError(fault, again=_again(status, response.headers), wait_s=_wait_s(response.headers))
         try:
             return read(json.loads(content), seconds, retries)
-        except (ValueError, TypeError, AttributeError, LookupError) as error:
+        except UNREADABLE as error:
             raise _AttemptError(HttpError("unreadable", str(error))) from None
 
     def _connected(self) -> Any:

@@ -299,31 +299,38 @@ def _reply(completion: Json, seconds: float, retries: int) -> Reply:
     if not isinstance(text, str):
         raise ValueError(f"the content is no text but {type(text).__name__}")
     thought = message.get("reasoning_content") or message.get("reasoning")
+    finish_reason = choices[0].get("finish_reason")
+    calls = message.get("tool_calls") or ()
+    json.dumps(calls, allow_nan=False)  # 1e999 is JSON, and a float that is none
     return Reply(
         text=text,
         seconds=seconds,
         retries=retries,
         tokens=_tokens(completion.get("usage")),
-        finish_reason="content_filter" if refusal else choices[0].get("finish_reason"),
+        finish_reason="content_filter" if refusal else finish_reason if isinstance(finish_reason, str) else None,
         reasoning=thought if isinstance(thought, str) else None,
-        tool_calls=tuple(
-            {name: value for name, value in call.items() if value is not None}
-            for call in message.get("tool_calls") or ()
-        ),
+        tool_calls=tuple({name: value for name, value in call.items() if value is not None} for call in calls),
     )
 
 
 def _tokens(usage: Mapping[str, Json] | None) -> Tokens:
     """What the endpoint counted; one that reports no prompt tokens at all has not counted."""
-    if not usage or not usage.get("prompt_tokens"):
+    prompt = _count(usage, "prompt_tokens")
+    if not usage or not prompt:
         return Tokens()
     return Tokens(
-        prompt=usage["prompt_tokens"],
-        cached=(usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
-        completion=usage.get("completion_tokens"),
-        reasoning=(usage.get("completion_tokens_details") or {}).get("reasoning_tokens"),
+        prompt=prompt,
+        cached=_count(usage.get("prompt_tokens_details"), "cached_tokens"),
+        completion=_count(usage, "completion_tokens"),
+        reasoning=_count(usage.get("completion_tokens_details"), "reasoning_tokens"),
         source="reported",
     )
+
+
+def _count(counts: Json, name: str) -> int | None:
+    """A count, or None where the endpoint gives none or something else."""
+    count = counts.get(name) if isinstance(counts, dict) else None
+    return count if isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 2**53 else None
 
 
 @hookimpl

@@ -133,7 +133,7 @@ def _read_replies(path: Path) -> dict[tuple[str, int], Reply]:
             place, reply = _parse(json.loads(line))
         except json.JSONDecodeError as error:
             raise _broken(path, number, f"is not JSON ({error.msg} at column {error.colno})") from None
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise _broken(path, number, str(error)) from None
         if place in replies:
             raise _broken(path, number, f"repeats line {first_seen[place]}: give another prompt, or another sample")
