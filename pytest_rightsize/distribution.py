@@ -60,7 +60,7 @@ def read_label(nodeid: str) -> Label | None:
         return None
     task, case, rung, sample, policy = json.loads(label)
     key = TrialKey(task=task, case=case, rung=rung, sample=sample)
-    return Label(nodeid=plain, key=key, policy=Policy(**policy) if policy else None)
+    return Label(nodeid=plain, key=key, policy=Policy.from_dict(policy) if policy else None)
 
 
 def task_scheduling(config: pytest.Config, log: Any) -> object:

@@ -8,13 +8,15 @@ import json
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
+from datetime import date, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 from pytest_rightsize.catalogue import CATALOGUE
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.providers import Provider
-from pytest_rightsize.records import ChosenSource, Json, Ladder, Price, Rung, TaskSettings
+from pytest_rightsize.records import ChosenSource, GateName, Json, Ladder, Price, Rung, TaskSettings, Waiver
 
 __all__ = ["order_note", "parse_ladder", "read_ladder", "resolve_chosen", "select_rungs"]
 
@@ -36,11 +38,13 @@ _COMMON: Mapping[str, type | tuple[type, ...]] = {
 _POSITIVE = ("params_b", "active_b", "max_in_flight", "max_tokens")
 _TASK: Mapping[str, type | tuple[type, ...]] = {
     "pass_rate": _NUMBER,
+    "confidence": _NUMBER,
     "samples": int,
     "chosen": (str, dict),
     "private": bool,
     "max_tokens": int,
     "concurrent": bool,
+    "waive": (dict, list),
 }
 _WORDS: Mapping[type, str] = {
     str: "text in quotes",
@@ -184,13 +188,38 @@ def _task(plain: Mapping[str, Json], *, where: str) -> TaskSettings:
         _check_type(value, _TASK[key], where=f"{where}: {key}")
     if not 0 <= plain.get("pass_rate", 1) <= 1:
         raise ConfigError(f"{where}: pass_rate = {plain['pass_rate']} cannot be: give a number from 0 to 1")
+    if not 0.5 < plain.get("confidence", 0.95) < 1:
+        raise ConfigError(
+            f"{where}: confidence = {plain['confidence']} cannot be: give a number between 0.5 and 1, such as 0.95"
+        )
     for key in ("samples", "max_tokens"):
         if plain.get(key, 1) < 1:
             raise ConfigError(f"{where}: {key} = {plain[key]} cannot be: give a whole number, 1 or more")
     values = dict(plain)
     if isinstance(values.get("chosen"), Mapping):
         values["chosen"] = _source(values["chosen"], where=f"{where}: chosen")
+    if "waive" in values:
+        waivers = values["waive"] if isinstance(values["waive"], list) else [values["waive"]]
+        values["waive"] = tuple(_waiver(one, where=f"{where}: waive") for one in waivers)
     return TaskSettings(**values)
+
+
+def _waiver(plain: Json, *, where: str) -> Waiver:
+    """An exception with an end and a reason: one without either would be a gate that is off and nobody knows why."""
+    example = '{ gate = "oversized", until = 2027-01-31, reason = "..." }'
+    if not isinstance(plain, Mapping):
+        raise ConfigError(f"{where} = {plain!r} cannot be: give {example}, or a list of such")
+    _check_keys(plain, ["gate", "until", "reason"], where=where)
+    for key in ("gate", "until", "reason"):
+        if not plain.get(key):
+            raise ConfigError(f"{where} has no {key}: write {example}")
+    if plain["gate"] not in get_args(GateName):
+        raise unknown_name(where, str(plain["gate"]), get_args(GateName), noun="gate")
+    until = plain["until"]
+    if not isinstance(until, date) or isinstance(until, datetime):
+        raise ConfigError(f"{where}.until = {until!r} cannot be: give a day without quotes, as in until = 2027-01-31")
+    _check_type(plain["reason"], str, where=f"{where}.reason")
+    return Waiver(gate=plain["gate"], until=until.isoformat(), reason=plain["reason"])
 
 
 def _source(plain: Mapping[str, Json], *, where: str) -> ChosenSource:

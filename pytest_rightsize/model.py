@@ -151,7 +151,7 @@ class Model:
         except (RungError, TooLongError) as fault:
             self.transcript.fault = self.transcript.fault or fault
             raise
-        record = answer_record(reply, self.rung_record)
+        record = answer_record(reply, self.rung_record, request.messages)
         self.transcript.answers.append(record)
         return Answer(record)
 
@@ -198,11 +198,12 @@ def _first(*values: T | None) -> T | None:
     return next((value for value in values if value is not None), None)
 
 
-def answer_record(reply: Reply, rung: Rung) -> AnswerRecord:
+def answer_record(reply: Reply, rung: Rung, messages: tuple[Mapping[str, Json], ...] = ()) -> AnswerRecord:
     """What the results file keeps of a reply: thoughts apart from the answer, and the cost if it can be known."""
     thought, text = split_thought(reply.text)
     return AnswerRecord(
         text=text,
+        messages=messages,
         reasoning=reply.reasoning if reply.reasoning is not None else thought,
         tokens=reply.tokens,
         seconds=reply.seconds,

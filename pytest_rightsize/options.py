@@ -11,7 +11,7 @@ import pytest
 __all__ = ["MARKER_HELP", "OPTIONS", "add_options", "find_ladder_file", "given", "settings_are_given"]
 
 MARKER_HELP = (
-    "rightsize(task=, pass_rate=, samples=, chosen=, private=, max_tokens=, concurrent=): "
+    "rightsize(task=, pass_rate=, confidence=, samples=, chosen=, private=, max_tokens=, concurrent=): "
     "say which task a test belongs to, its bar, and the model the application uses (see the README of pytest-rightsize)"
 )
 
@@ -23,10 +23,15 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     ),
     "strategy": (
         "NAME",
-        "climb (default): a task stops at the first rung that passes; full: every task runs on every rung",
+        "climb (default): a task stops at the first rung that passes; bisect: the same, from the middle of the ladder; "
+        "full: every task runs on every rung",
     ),
     "samples": ("N", "trials of each case on each rung, for tasks that do not say (default 1)"),
     "pass-rate": ("R", "the bar for tasks that do not say, from 0 to 1 (default 1.0)"),
+    "confidence": (
+        "C",
+        "how surely a rung must reach its bar or miss it, from 0.5 to 1 as in 0.95 (default: the observed rate)",
+    ),
     "concurrency": (
         "N",
         "requests in flight to a rung; 1 starts every test once (default: the rung's max_in_flight, else 8 for "
@@ -45,9 +50,11 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     ),
     "redact": ("WORDS", "prompts, answers or both: records and reports have hashes in their place"),
     "results": ("FILE", "write every trial and verdict to FILE as JSON Lines, while the session runs"),
+    "baseline": ("FILE", "an earlier results file, or a rightsize.lock, that no task may be worse than"),
     "gate": (
         "NAMES",
-        "which verdicts fail the session: some of oversized,undersized,unsolved,undecided, or none (default: all)",
+        "which verdicts fail the session: some of oversized,undersized,unsolved,undecided,regressed, or none "
+        "(default: all that can apply)",
     ),
 }
 _OFFLINE_HELP = "refuse every rung that leaves this machine"

@@ -15,13 +15,11 @@ __all__ = [
     "AnswerRecord",
     "CacheMode",
     "ChosenSource",
-    "Comparison",
     "Difference",
     "Identity",
     "Interval",
     "Ladder",
     "NonInferiority",
-    "Paired",
     "Policy",
     "Price",
     "Ratio",
@@ -35,13 +33,15 @@ __all__ = [
     "Trial",
     "TrialKey",
     "Verdict",
+    "Waiver",
 ]
 
 Outcome = Literal["passed", "failed", "error", "not_run"]
 State = Literal["passes", "fails", "undecided", "not_run"]
 VerdictName = Literal["right-sized", "over-sized", "under-sized", "unsolved", "undecided", "unchosen"]
-Strategy = Literal["climb", "full"]
+Strategy = Literal["climb", "full", "bisect"]
 CacheMode = Literal["auto", "off", "replay", "refresh"]
+GateName = Literal["oversized", "undersized", "unsolved", "undecided", "regressed"]
 Json = Any  # a JSON value; mypy has no useful recursive type for data that users own
 
 
@@ -123,15 +123,26 @@ class ChosenSource:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Waiver:
+    """A gate that a task need not pass up to and including the day `until` (`YYYY-MM-DD`), and why."""
+
+    gate: GateName
+    until: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskSettings:
     """What a marker or a `[tasks.x]` table says of a task; None means it does not say."""
 
     pass_rate: float | None = None
+    confidence: float | None = None
     samples: int | None = None
     chosen: str | ChosenSource | None = None
     private: bool | None = None
     max_tokens: int | None = None
     concurrent: bool | None = None
+    waive: tuple[Waiver, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,9 +212,13 @@ class Reply:
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerRecord:
-    """One answer as the results file keeps it; a `cached` one was recorded at the date `recorded`, if that is known."""
+    """One answer as the results file keeps it; `messages` are those it answers.
+
+    A `cached` one was recorded before, at the date `recorded` if that is known; `retries` failed before it.
+    """
 
     text: str
+    messages: tuple[Mapping[str, Json], ...] = ()
     reasoning: str | None = None
     tokens: Tokens = field(default_factory=Tokens)
     seconds: float | None = None
@@ -217,21 +232,25 @@ class AnswerRecord:
 
     def to_dict(self) -> dict[str, Json]:
         """The answer as JSON data."""
-        energy = None if self.energy is None else self.energy.to_dict()
-        tokens = dict(vars(self.tokens))
-        return {**vars(self), "tokens": tokens, "energy": energy, "tool_calls": list(self.tool_calls)}
+        return {
+            **vars(self),
+            "messages": list(self.messages),
+            "tokens": dict(vars(self.tokens)),
+            "energy": None if self.energy is None else self.energy.to_dict(),
+            "tool_calls": list(self.tool_calls),
+        }
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Json]) -> "AnswerRecord":
         """The inverse of `to_dict`; keys that a later version added are left out."""
         known = {name: plain[name] for name in cls.__dataclass_fields__ if name in plain}
         energy = plain.get("energy")
+        lists = {name: tuple(plain.get(name, ())) for name in ("messages", "tool_calls")}
         sets = {
             "tokens": Tokens(**plain["tokens"]),
             "energy": None if energy is None else Energy.from_dict(energy),
-            "tool_calls": tuple(plain.get("tool_calls", ())),
         }
-        return cls(**known | sets)
+        return cls(**known | lists | sets)
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -289,7 +308,8 @@ class Policy:
     """The bar of one task, settled from marker, ladder file and options.
 
     `chosen` is the rung the application uses today, `chosen_from` says where that was read, for the reader who has
-    to change it. `confidence` is how surely the bar must be reached; None asks for the observed rate only.
+    to change it. `test_at` and `chosen_at` are places as `file:line` from the rootdir; None where there is
+    none. `confidence` is how surely the bar must be reached; None asks for the observed rate only.
     """
 
     task: str
@@ -301,10 +321,19 @@ class Policy:
     max_tokens: int | None = None
     concurrent: bool = True
     confidence: float | None = None
+    test_at: str | None = None
+    chosen_at: str | None = None
+    waivers: tuple[Waiver, ...] = ()
 
     def to_dict(self) -> dict[str, Json]:
-        """The policy as plain data, for the way from a worker process."""
-        return asdict(self)
+        """The policy as plain data, for the results file and for the way from a worker process."""
+        return asdict(self) | {"waivers": [asdict(waiver) for waiver in self.waivers]}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Json]) -> "Policy":
+        """The inverse of `to_dict`; keys that a later version added are left out."""
+        known = {name: plain[name] for name in cls.__dataclass_fields__ if name in plain}
+        return cls(**known | {"waivers": tuple(Waiver(**waiver) for waiver in plain.get("waivers", ()))})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,7 +341,9 @@ class Standing:
     """How a rung stands in a task: `passed` of `trials` trials, and whether that reaches the bar.
 
     `rate` is the mean over cases of each case's mean, or None if nothing was tried. `low` and `high` are its one-sided
-    bounds at the confidence that was asked for, None where none was.
+    bounds at the confidence that was asked for, else at 0.95; None where nothing was tried. `given_up` counts the
+    trials that were left out because they could not change the state; the bounds hold whatever those would have
+    brought.
     """
 
     state: State
@@ -322,11 +353,16 @@ class Standing:
     reason: str | None = None
     low: float | None = None
     high: float | None = None
+    given_up: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What is concluded for one task; `smallest` is None where no rung is known to be the smallest that passes."""
+    """What is concluded for one task; `smallest` is None where no rung is known to be the smallest that passes.
+
+    `regressed` says how it is worse than the baseline, or why that cannot be told; None where it is not, or where
+    there is no baseline.
+    """
 
     task: str
     verdict: VerdictName
@@ -335,6 +371,8 @@ class Verdict:
     chosen: str | None = None
     chosen_from: str | None = None
     pass_rate: float = 1.0
+    confidence: float | None = None
+    regressed: str | None = None
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Json]:
@@ -347,7 +385,9 @@ class Verdict:
 class Run:
     """One session: the rungs smallest first, what was planned, what became of it.
 
-    `planned` counts the trials that each (task, rung) should have had, `meters` is what each rung's meter saw.
+    `planned` counts the trials that each (task, rung) should have had, `meters` is what each rung's meter saw. `about`
+    is what the first line of a results file says beside the ladder: when and on what machine it started, with which
+    versions and settings.
     """
 
     rungs: Sequence[Rung]
@@ -357,6 +397,7 @@ class Run:
     strategy: Strategy = "climb"
     interrupted: bool = False
     meters: Sequence[Metering] = ()
+    about: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -388,52 +429,6 @@ class NonInferiority:
     margin: float
     holds: bool
     p: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Paired:
-    """Rungs `a` and `b` on the `n` cases that both answered.
-
-    `only_a` counts the cases on which A passed more of its samples than B. `mcnemar_p` is exact and two-sided, None
-    where a case has several samples. `unpaired` counts the cases that only one of the two answered.
-    """
-
-    a: str
-    b: str
-    n: int
-    rate_a: float
-    rate_b: float
-    interval_a: Interval
-    interval_b: Interval
-    only_a: int
-    only_b: int
-    mcnemar_p: float | None
-    difference: Difference
-    non_inferior: NonInferiority
-    only_a_cases: tuple[str, ...] = ()
-    only_b_cases: tuple[str, ...] = ()
-    unpaired: int = 0
-
-    def to_dict(self) -> dict[str, Json]:
-        """The pair as JSON data."""
-        return asdict(self) | {"only_a_cases": list(self.only_a_cases), "only_b_cases": list(self.only_b_cases)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """Two rungs compared on each task and on all cases together; `answer` says it in a sentence."""
-
-    tasks: Mapping[str, Paired]
-    overall: Paired | None
-    answer: str
-
-    def to_dict(self) -> dict[str, Json]:
-        """The comparison as JSON data."""
-        return {
-            "tasks": {task: paired.to_dict() for task, paired in self.tasks.items()},
-            "overall": self.overall.to_dict() if self.overall else None,
-            "answer": self.answer,
-        }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,6 +74,8 @@ _ANSWER = {
     "cached": _flag,
     "finish_reason": _maybe(_text),
     "tool_calls": _some(_table),
+    "messages": _some(_table),
+    "prompt": _maybe(_text),
     "recorded": _maybe(_text),
     "retries": _count,
 }
@@ -98,7 +100,11 @@ _LINES: Mapping[str, Mapping[str, Check]] = {
         "private": _flag,
         "max_tokens": _maybe(_count),
         "concurrent": _flag,
+        "test_at": _maybe(_text),
+        "chosen_at": _maybe(_text),
+        "waivers": _some(_shaped(gate=_text, until=_text, reason=_text)),
     },
+    "prompt": {"id": _text, "messages": _some(_table)},
     "trial": {
         "task": _text,
         "case": _text,

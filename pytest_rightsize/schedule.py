@@ -1,12 +1,31 @@
-"""What to run next, given what is known: from standings to the next rung, or a reason not to run one; pure."""
+"""What to run next, given what is known: the order of rungs, and why a rung or a trial need not run; pure.
 
+A ladder names its rungs smallest first. `climb` visits them in that order, `bisect` from the middle; both leave out
+what cannot change the verdict, in whole rungs and inside a rung. `full` leaves out nothing.
+"""
+
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
-from pytest_rightsize.records import Standing, Strategy
-from pytest_rightsize.statistics import settled
+from pytest_rightsize.records import Standing, Strategy, Trial
+from pytest_rightsize.statistics import settled, settled_counts
 
-__all__ = ["fallback", "next_rung", "reason_not_to_run", "reason_to_stop"]
+__all__ = ["Progress", "falls_back", "reason_not_to_run", "reason_to_stop", "visiting_order"]
+
+
+def visiting_order(ladder: Sequence[str], strategy: Strategy) -> list[str]:
+    """The rungs in the order in which every task comes to them.
+
+    `bisect` starts in the middle, goes on with the smaller half and then with the larger one, each again from its
+    middle. That a rung fails proves nothing of a smaller one, so the smaller half is always needed; the larger half is
+    needed only if nothing in the smaller one passes. When a task comes to a rung above one that passes, all that could
+    show the ladder to be non-monotone has been asked.
+    """
+    if strategy != "bisect" or not ladder:
+        return list(ladder)
+    middle = (len(ladder) - 1) // 2
+    smaller, larger = ladder[:middle], ladder[middle + 1 :]
+    return [ladder[middle], *visiting_order(smaller, strategy), *visiting_order(larger, strategy)]
 
 
 def reason_not_to_run(
@@ -14,11 +33,11 @@ def reason_not_to_run(
 ) -> str | None:
     """Why a task's trials on `rung` cannot change its verdict, or None if they can.
 
-    `ladder` names the rungs smallest first, `standings` holds what is known of the rungs below. `full` runs all.
-    `climb` stops above the first rung that passes, and above one that is undecided: no rung higher up can be called
-    the smallest then.
+    `standings` holds what is known of the other rungs. `full` runs all. `climb` and `bisect` stop above a rung that
+    passes, and above one that is undecided: no rung higher up can be called the smallest then. `bisect` runs all of a
+    task that it has seen to be non-monotone.
     """
-    if strategy == "full":
+    if strategy == "full" or (strategy == "bisect" and falls_back(ladder, standings)):
         return None
     for below in ladder[: ladder.index(rung)]:
         state = standings[below].state if below in standings else "not_run"
@@ -29,44 +48,10 @@ def reason_not_to_run(
     return None
 
 
-def next_rung(
-    ladder: Sequence[str], standings: Mapping[str, Standing], strategy: Strategy | Literal["bisect"]
-) -> str | None:
-    """The rung to ask next, or None when nothing more can change the verdict; `ladder` stands smallest first.
-
-    `bisect` halves the ladder down to a rung that passes above one that fails, then asks every smaller rung that it
-    jumped over: that a larger one fails proves nothing of them. If one of them passes, the ladder is not monotone, and
-    all rungs are asked (see `fallback`). Rungs that may not see a private task are left out.
-    """
-    open_to_it = [rung for rung in ladder if _known(standings, rung).reason != "private"]
-    unasked = [rung for rung in open_to_it if _known(standings, rung).state == "not_run"]
-    if strategy != "bisect":
-        return next(
-            (
-                rung
-                for rung in unasked
-                if reason_not_to_run(rung, ladder=ladder, standings=standings, strategy=strategy) is None
-            ),
-            None,
-        )
-    if fallback(ladder, standings):
-        return unasked[0] if unasked else None
-    states = [_known(standings, rung).state for rung in open_to_it]
-    # An undecided rung bounds the search as one that passes does: no rung above it can be called the smallest.
-    end = next((place for place, state in enumerate(states) if state in ("passes", "undecided")), len(states))
-    start = max((place + 1 for place in range(end) if states[place] == "fails"), default=0)
-    if start < end:
-        return open_to_it[(start + end - 1) // 2]
-    below = [rung for rung in open_to_it[:end] if rung in unasked]
-    return below[-1] if below else None
-
-
-def fallback(ladder: Sequence[str], standings: Mapping[str, Standing]) -> str | None:
-    """Why `bisect` asks all rungs after all: a smaller rung passes where a larger one fails. None while none does."""
-    passing = next((rung for rung in ladder if _known(standings, rung).state == "passes"), None)
-    above = ladder[ladder.index(passing) + 1 :] if passing else ()
-    failing = next((rung for rung in above if _known(standings, rung).state == "fails"), None)
-    return f"non-monotone: {passing} passes, {failing} fails, so bisect fell back to full" if failing else None
+def falls_back(ladder: Sequence[str], standings: Mapping[str, Standing]) -> bool:
+    """Whether a smaller rung passes where a larger one fails: `bisect` does not trust such a ladder."""
+    states = [standings[rung].state if rung in standings else "not_run" for rung in ladder]
+    return "passes" in states and "fails" in states[states.index("passes") :]
 
 
 def reason_to_stop(
@@ -83,8 +68,52 @@ def reason_to_stop(
     """
     left = sum(remaining.values())
     state = settled(cases, remaining, pass_rate=pass_rate, confidence=confidence) if left else None
-    return None if state is None else f"settled: {state} whatever the remaining {left} trials bring"
+    return None if state is None else _settled_words(state, left)
 
 
-def _known(standings: Mapping[str, Standing], rung: str) -> Standing:
-    return standings.get(rung, Standing(state="not_run"))
+class Progress:
+    """The trials of one task on one rung as they end, in any order; it says when the rest need not run."""
+
+    def __init__(self, planned: Mapping[str, int], *, pass_rate: float, confidence: float | None = None) -> None:
+        """`planned` counts the trials of each case."""
+        self._remaining = Counter(planned)
+        self._single = all(count == 1 for count in planned.values())
+        self._pass_rate = pass_rate
+        self._confidence = confidence
+        self._cases: dict[str, list[bool]] = defaultdict(list)
+        self._passed = self._failed = 0
+        self._left = self._remaining.total()
+        self._has_fault = False
+        self._is_new = False
+        self._reason: str | None = None
+
+    def add(self, trial: Trial) -> None:
+        """Take in a trial that has ended; one that its test skipped is no longer planned."""
+        self._remaining[trial.key.case] -= 1
+        self._left -= 1
+        self._has_fault |= trial.outcome == "error"
+        if trial.outcome in ("passed", "failed"):
+            self._cases[trial.key.case].append(trial.outcome == "passed")
+            self._passed += trial.outcome == "passed"
+            self._failed += trial.outcome == "failed"
+            self._is_new = True
+
+    def reason_to_stop(self) -> str | None:
+        """Why no outcome of the trials that have not ended can change the standing, or None if one can."""
+        if self._reason is None and self._is_new and not self._has_fault and self._left > 0:
+            self._is_new = False
+            self._reason = self._find_reason()
+        return self._reason
+
+    def _find_reason(self) -> str | None:
+        rate, confidence = self._pass_rate, self._confidence
+        if not self._single:
+            return reason_to_stop(self._cases, +self._remaining, pass_rate=rate, confidence=confidence)
+        # Two numbers instead of a look at all cases after each trial: a task may have thousands.
+        state = settled_counts(self._passed, self._failed, self._left, pass_rate=rate, confidence=confidence)
+        return None if state is None else _settled_words(state, self._left)
+
+
+def _settled_words(state: str, left: int) -> str:
+    trials = "the remaining trial brings" if left == 1 else f"the remaining {left} trials bring"
+    return f"settled: {state} whatever {trials}"

@@ -7,12 +7,14 @@ writes the results file, judges and sets the exit status.
 import inspect
 import time
 from collections import Counter, defaultdict
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 import pytest
 
+from pytest_rightsize.baseline import read_baseline, tasks_not_run, with_regressions
 from pytest_rightsize.budget import Budget
 from pytest_rightsize.catalogue import CATALOGUE
 from pytest_rightsize.distribution import labelled, read_label, task_scheduling
@@ -30,11 +32,11 @@ from pytest_rightsize.providers import Provider, load_providers
 from pytest_rightsize.recording import Recorder
 from pytest_rightsize.records import Ladder, Policy, Run, Rung, Trial, TrialKey, Verdict
 from pytest_rightsize.redaction import redacted, redacted_case
-from pytest_rightsize.reports.terminal import TITLE, gate_lines, summary_lines
-from pytest_rightsize.schedule import reason_not_to_run
+from pytest_rightsize.reports.terminal import TITLE, gate_lines, summary_lines, waiver_lines
+from pytest_rightsize.schedule import Progress, reason_not_to_run, visiting_order
 from pytest_rightsize.settings import Settings
-from pytest_rightsize.store import ResultsFile
-from pytest_rightsize.verdict import failed_gates, judge, standings
+from pytest_rightsize.store import ResultsFile, describe_session
+from pytest_rightsize.verdict import WaiverState, failed_gates, judge, standings, waiver_states
 
 __all__ = ["LadderSession"]
 
@@ -71,7 +73,8 @@ class LadderSession:
         self._ladder = self._read_ladder()
         self._rungs = () if self._settings.ladder is None else select_rungs(self._ladder, self._settings.ladder)
         self._known = {**CATALOGUE, **self._ladder.rungs}
-        self._place = {rung.name: place for place, rung in enumerate(self._rungs)}
+        order = visiting_order([rung.name for rung in self._rungs], self._settings.strategy)
+        self._turn = {rung: turn for turn, rung in enumerate(order)}
         self._providers = {rung.name: self._provider(rung) for rung in self._rungs or self._known.values()}
         self._config = config
         self._notices = Notices()
@@ -86,16 +89,20 @@ class LadderSession:
         )
         self._policies = Policies(self._settings, self._ladder)
         self._planned: Counter[tuple[str, str]] = Counter()
+        self._progress: dict[tuple[str, str], Progress] = {}
         self._deselected = 0
         self._trials: dict[str, dict[TrialKey, Trial]] = defaultdict(dict)
         self._idle: dict[tuple[str, str], _Idle | None] = {}
         self._suspends = False
         self._item: pytest.Item | None = None
         self._said_down: set[str] = set()
+        self._about: Mapping[str, Any] = {}
         self._results: ResultsFile | None = None
         self._run: Run | None = None
         self._verdicts: Sequence[Verdict] = ()
         self._failed: Sequence[tuple[str, Verdict]] = ()
+        self._waivers: Sequence[WaiverState] = ()
+        self._baseline = read_baseline(self._settings.baseline) if self._settings.baseline else None
         self._check_results_path()
         self._check_offline()
         # Recorded answers need no model, no key and no server.
@@ -213,7 +220,7 @@ class LadderSession:
             parameter = _parameter(item)
             if parameter is not None:
                 item.stash[_KEY] = self._key(item, *parameter)
-        items.sort(key=lambda item: self._place[item.stash[_KEY].rung] if _KEY in item.stash else -1)
+        items.sort(key=lambda item: self._turn[item.stash[_KEY].rung] if _KEY in item.stash else -1)
 
     def _key(self, item: pytest.Item, rung: str, sample: int) -> TrialKey:
         """The trial that an item is; its case is the test's id without the rung."""
@@ -231,9 +238,7 @@ class LadderSession:
     def pytest_collection_finish(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Make the plan; under xdist tell it to the controller by the ids that xdist sends there anyway."""
         items = session.items
-        for item in items:
-            if _KEY in item.stash:
-                self._planned[item.stash[_KEY].task, item.stash[_KEY].rung] += 1
+        self._plan([item.stash[_KEY] for item in items if _KEY in item.stash])
         if self._recorder is not None:
             self._recorder.expect(_case(item) for item in items)
         if self._is_worker:
@@ -245,6 +250,16 @@ class LadderSession:
             return (yield)
         finally:
             session.items = items
+
+    def _plan(self, keys: Iterable[TrialKey]) -> None:
+        """Count the trials of each task on each rung, and of each case."""
+        cases: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        for key in keys:
+            self._planned[key.task, key.rung] += 1
+            cases[key.task, key.rung][key.case] += 1
+        for (task, rung), counts in cases.items():
+            policy = self._policies[task]
+            self._progress[task, rung] = Progress(counts, pass_rate=policy.pass_rate, confidence=policy.confidence)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> object | None:
@@ -275,12 +290,12 @@ class LadderSession:
         """The plan is known and nothing has been asked yet: open the results file."""
         if self._collect_only or not self._planned:
             return
+        self._about = describe_session(self._settings.to_dict(), self._settings.rootdir)
         if self._settings.results is not None:
             self._results = ResultsFile(
                 self._settings.results,
                 rungs=self._rungs,
-                settings=self._settings.to_dict(),
-                rootdir=self._settings.rootdir,
+                about=self._about,
                 private=any(self._policies[task].private for task in self._tasks()),
                 on_trouble=self._notices.put,
             )
@@ -366,10 +381,10 @@ class LadderSession:
         return self._policies[group[0]].concurrent and self._room(group[1]) > 1
 
     def may_start(self, group: tuple[str, str], waiting: Mapping[tuple[str, str], int]) -> bool:
-        """A trial starts when its task's trials on smaller rungs have ended, and no rung in use loses its memory."""
+        """A trial starts when its task's trials on earlier rungs have ended, and no rung in use loses its memory."""
         task, rung = group
         pending = [place for place, count in waiting.items() if count]
-        if self._rungs and any(task == other and self._place[below] < self._place[rung] for other, below in pending):
+        if self._rungs and any(task == other and self._turn[one] < self._turn[rung] for other, one in pending):
             return False
         closing = self._engine.must_close_for(rung)
         return not any(other in closing for _, other in pending)
@@ -403,17 +418,21 @@ class LadderSession:
             self._said_down.add(key.rung)
             item.stash[_TRANSCRIPT].fault = fault
             pytest.skip(str(fault))
-        idle = self._why_idle(key) or (_Idle(reason="down", detail=str(fault)) if fault else None)
+        idle = self._why_idle(item, key) or (_Idle(reason="down", detail=str(fault)) if fault else None)
         if idle is not None:
             item.stash[_IDLE] = idle
             pytest.skip(idle.detail)
 
-    def _why_idle(self, key: TrialKey) -> _Idle | None:
-        """Decide once for all trials of a task on a rung: the rungs below have ended by then."""
+    def _why_idle(self, item: pytest.Item, key: TrialKey) -> _Idle | None:
+        """Decide once for all trials of a task on a rung, whose earlier rungs have ended; then see what is settled."""
         place = (key.task, key.rung)
         if place not in self._idle:
             self._idle[place] = self._decide(key)
-        return self._idle[place]
+        has_asked = any(item.stash[_TICKET].runs)  # its answer is on the way, and paid for
+        if self._idle[place] is not None or self._settings.strategy == "full" or has_asked:
+            return self._idle[place]
+        detail = self._progress[place].reason_to_stop()
+        return None if detail is None else _Idle(reason="settled", detail=detail)
 
     def _decide(self, key: TrialKey) -> _Idle | None:
         policy = self._policies[key.task]
@@ -433,6 +452,7 @@ class LadderSession:
             planned=self._planned,
             strategy=self._settings.strategy,
             interrupted=interrupted,
+            about=self._about,
         )
 
     @pytest.fixture
@@ -529,6 +549,9 @@ class LadderSession:
 
     def _keep(self, trial: Trial) -> None:
         self._notices.tell(self._config)
+        progress = self._progress.get((trial.key.task, trial.key.rung))
+        if progress is not None and trial.key not in self._trials[trial.key.task]:
+            progress.add(trial)
         self._trials[trial.key.task][trial.key] = trial
         if self._results is not None:
             self._results.trial(trial)
@@ -544,7 +567,11 @@ class LadderSession:
             return
         self._run = self._snapshot(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
         self._verdicts = judge(self._run)
-        self._failed = failed_gates(self._verdicts, self._settings.gate)
+        if self._baseline is not None:
+            self._verdicts = with_regressions(self._run, self._verdicts, self._baseline)
+        gates, today = self._settings.gate, date.today().isoformat()
+        self._waivers = waiver_states(self._policies, self._verdicts, gates, today=today)
+        self._failed = failed_gates(self._verdicts, gates, self._waivers)
         faults = sum(trial.outcome == "error" for trial in self._run.trials)
         if (self._failed or faults) and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -554,6 +581,7 @@ class LadderSession:
                 exitstatus=int(session.exitstatus),
                 failed=[f"{gate}: {verdict.task}" for gate, verdict in self._failed],
                 totals=_totals(self._run),
+                waived=waiver_lines(self._waivers),
             )
             self._notices.tell(self._config)
 
@@ -568,6 +596,13 @@ class LadderSession:
             terminalreporter.write_line(
                 f"rightsize: {self._deselected} trials were deselected; the verdicts leave them out"
             )
+        left_out = tasks_not_run(self._verdicts, self._baseline) if self._baseline else []
+        if self._baseline and left_out:
+            terminalreporter.write_line(
+                f"rightsize: {self._baseline.name} has {len(left_out)} tasks more: {', '.join(left_out)}"
+            )
+        for line in waiver_lines(self._waivers):
+            terminalreporter.write_line(line, yellow=True)
         for line in gate_lines(self._failed):
             terminalreporter.write_line(line, red=True)
         if self._settings.results is not None:

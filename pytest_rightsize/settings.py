@@ -30,8 +30,10 @@ class Settings:
     strategy: Strategy = "climb"
     samples: int = 1
     pass_rate: float = 1.0
+    confidence: float | None = None
     concurrency: int | None = None
     results: Path | None = None
+    baseline: Path | None = None
     gate: tuple[str, ...] = tuple(GATES)
     download: bool = False
     cache: CacheMode = "auto"
@@ -53,9 +55,11 @@ class Settings:
             strategy=_strategy(said["strategy"]),
             samples=_whole_number("samples", said["samples"]) or 1,
             pass_rate=_pass_rate(said["pass-rate"]),
+            confidence=_confidence(said["confidence"]),
             concurrency=_whole_number("concurrency", said["concurrency"]),
             results=_path(said["results"], config),
-            gate=_gates(said["gate"]),
+            baseline=_path(said["baseline"], config),
+            gate=_gates(said["gate"], has_baseline=said["baseline"] is not None),
             download=bool(config.getoption("rightsize_download") or config.getini("rightsize_download")),
             offline=bool(config.getoption("rightsize_offline") or config.getini("rightsize_offline")),
             budget=_budget(said["budget"]),
@@ -71,6 +75,7 @@ class Settings:
             "strategy": self.strategy,
             "samples": self.samples,
             "pass_rate": self.pass_rate,
+            "confidence": self.confidence,
             "gate": list(self.gate),
             **({"budget": dict(self.budget)} if self.budget else {}),
             **({"redact": list(self.redact)} if self.redact else {}),
@@ -145,15 +150,27 @@ def _pass_rate(text: str | None) -> float:
     return rate
 
 
-def _gates(text: str | None) -> tuple[str, ...]:
+def _confidence(text: str | None) -> float | None:
+    try:
+        confidence = None if text is None else float(text)
+    except ValueError:
+        confidence = 0.0
+    if confidence is not None and not 0.5 < confidence < 1:
+        raise ConfigError(f"--rightsize-confidence was given {text!r}: give a number between 0.5 and 1, such as 0.95")
+    return confidence
+
+
+def _gates(text: str | None, *, has_baseline: bool) -> tuple[str, ...]:
     if text is None:
-        return tuple(GATES)
+        return tuple(gate for gate in GATES if gate != "regressed" or has_baseline)
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if names == ("none",):
         return ()
     for name in names:
         if name not in GATES:
             raise unknown_name("--rightsize-gate", name, [*GATES, "none"])
+    if "regressed" in names and not has_baseline:
+        raise ConfigError("--rightsize-gate=regressed needs something to compare with: give --rightsize-baseline=FILE")
     if not names:
         raise ConfigError(f"--rightsize-gate was given nothing: give some of {', '.join(GATES)}, or none")
     return names
@@ -162,7 +179,8 @@ def _gates(text: str | None) -> tuple[str, ...]:
 def marked_settings(nodeid: str, marker: pytest.Mark) -> tuple[str | None, TaskSettings]:
     """The task name and settings of one `rightsize` marker; raises ConfigError naming the test and the argument."""
     where = f"the marker rightsize of {nodeid}"
-    known = ["task", *(field.name for field in fields(TaskSettings))]
+    # A waiver excuses a task for some weeks; it stands in the ladder file, where one reads all of them at once.
+    known = ["task", *(field.name for field in fields(TaskSettings) if field.name != "waive")]
     if marker.args:
         raise ConfigError(
             f"{where} was given {marker.args[0]!r} without a name: write rightsize(task={marker.args[0]!r})"
@@ -189,6 +207,7 @@ def _chosen_source(where: str, given: Mapping[str, str]) -> ChosenSource:
 _TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "task": (str, "a name"),
     "pass_rate": ((int, float), "a number from 0 to 1"),
+    "confidence": ((int, float), "a number between 0.5 and 1"),
     "samples": (int, "a whole number, 1 or more"),
     "chosen": ((str, ChosenSource), "a rung's name, a model id, or a dict that says where it is written"),
     "private": (bool, "True or False"),
@@ -203,8 +222,10 @@ def _check_types(where: str, values: Mapping[str, object]) -> None:
         if value is None:
             continue
         mistaken_bool = isinstance(value, bool) and wanted is not bool
-        out_of_range = (name == "pass_rate" and isinstance(value, int | float) and not 0 <= value <= 1) or (
-            name in ("samples", "max_tokens") and isinstance(value, int) and value < 1
+        out_of_range = isinstance(value, int | float) and (
+            (name == "pass_rate" and not 0 <= value <= 1)
+            or (name == "confidence" and not 0.5 < value < 1)
+            or (name in ("samples", "max_tokens") and value < 1)
         )
         if not isinstance(value, wanted) or mistaken_bool or out_of_range or value == "":
             raise ConfigError(f"{where} was given {name}={value!r}: give {words}")

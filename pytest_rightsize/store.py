@@ -1,8 +1,10 @@
 """The results file: a run as JSON Lines, written line by line while it goes, and read back.
 
-Line 1 is the run, then trials as they end, verdicts, and an end; a file without its end was cut off.
+Line 1 is the run, then trials as they end, verdicts, and an end; a file without its end was cut off. What was asked
+stands once, in a line of its own before the first trial that asked it; answers name it by its hash.
 """
 
+import hashlib
 import json
 import os
 import platform
@@ -15,10 +17,10 @@ from typing import IO
 
 from pytest_rightsize.durable import DurableFile
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.records import Json, Policy, Run, Rung, Trial, Verdict
+from pytest_rightsize.records import Json, Policy, Price, Run, Rung, Trial, Verdict
 from pytest_rightsize.results_lines import check_line
 
-__all__ = ["ResultsFile", "read_run"]
+__all__ = ["ResultsFile", "describe_session", "read_run"]
 
 SCHEMA = 1
 _PACKAGES = ("pytest-rightsize", "pytest", "pytest-xdist", "aiohttp", "llama-cpp-python", "rapidfuzz", "jsonschema")
@@ -32,8 +34,7 @@ class ResultsFile:
         path: Path,
         *,
         rungs: Sequence[Rung],
-        settings: Mapping[str, Json],
-        rootdir: Path,
+        about: Mapping[str, Json],
         private: bool = False,
         on_trouble: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -42,25 +43,51 @@ class ResultsFile:
         A `private` file is its owner's only. `on_trouble` hears if the disk is full; no line is lost to that.
         """
         self.path = path
+        self._prompts: set[str] = set()
         try:
             self._file = DurableFile(path, private=private, on_trouble=on_trouble)
         except OSError as error:
             raise ConfigError(
                 f"--rightsize-results cannot write {path}: {error.strerror}. Give another file."
             ) from None
-        self._write(_run_line(rungs, settings, rootdir))
+        self._write({"kind": "run", "schema": SCHEMA, **about, "ladder": [rung.to_dict() for rung in rungs]})
 
     def trial(self, trial: Trial) -> None:
-        """Add one trial."""
-        self._write(trial.to_dict())
+        """Add one trial, after what it asked if that is new."""
+        line = trial.to_dict()
+        for answer in line["answers"]:
+            messages = answer.pop("messages")
+            answer["prompt"] = self._prompt(messages) if messages else None
+        self._write(line)
+
+    def _prompt(self, messages: Sequence[Mapping[str, Json]]) -> str:
+        """The hash of what was asked, which stands in the file from now on."""
+        key = hashlib.sha256(json.dumps(messages, sort_keys=True, ensure_ascii=True).encode()).hexdigest()[:32]
+        if key not in self._prompts:
+            self._prompts.add(key)
+            self._write({"kind": "prompt", "id": key, "messages": messages})
+        return key
 
     def end(
-        self, verdicts: Iterable[Verdict], *, exitstatus: int, failed: Iterable[str], totals: Mapping[str, Json]
+        self,
+        verdicts: Iterable[Verdict],
+        *,
+        exitstatus: int,
+        failed: Iterable[str],
+        totals: Mapping[str, Json],
+        waived: Iterable[str] = (),
     ) -> None:
         """Add the verdicts and the last line, and close the file."""
         for verdict in verdicts:
             self._write(verdict.to_dict())
-        self._write({"kind": "end", "exitstatus": exitstatus, "gate": {"failed": list(failed)}, "totals": dict(totals)})
+        self._write(
+            {
+                "kind": "end",
+                "exitstatus": exitstatus,
+                "gate": {"failed": list(failed), "waived": list(waived)},
+                "totals": dict(totals),
+            }
+        )
         self._file.close()
 
     def plan(self, policies: Iterable[Policy], planned: Mapping[tuple[str, str], int]) -> None:
@@ -74,17 +101,25 @@ class ResultsFile:
         self._file.write(json.dumps(line, ensure_ascii=True, allow_nan=False) + "\n")
 
 
-def _run_line(rungs: Sequence[Rung], settings: Mapping[str, Json], rootdir: Path) -> dict[str, Json]:
+def describe_session(settings: Mapping[str, Json], rootdir: Path) -> dict[str, Json]:
+    """When, where and with what a session runs: what the first line of a results file says beside the ladder."""
     return {
-        "kind": "run",
-        "schema": SCHEMA,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), **dict(_versions())},
-        "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
+        "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
         "commit": _commit(rootdir),
-        "ladder": [rung.to_dict() for rung in rungs],
         "settings": dict(settings),
     }
+
+
+def _processor() -> str:
+    """The processor's own name where Linux tells it, else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
 
 
 def _versions() -> Iterator[tuple[str, str]]:
@@ -117,6 +152,8 @@ def read_run(path: Path) -> Run:
     trials: dict[Json, Trial] = {}
     policies: dict[str, Policy] = {}
     planned: dict[tuple[str, str], int] = {}
+    prompts: dict[str, tuple[Mapping[str, Json], ...]] = {}
+    about: dict[str, Json] = {}
     ended = False
     for number, line in _lines(path):
         kind = line.get("kind")
@@ -131,12 +168,15 @@ def read_run(path: Path) -> Run:
                     )
                 rungs = [_rung(plain) for plain in line["ladder"]]
                 strategy = line["settings"].get("strategy", "climb")
+                about = {key: value for key, value in line.items() if key not in ("kind", "schema", "ladder")}
             elif kind == "plan":
                 counts = line.pop("planned")
-                policies[line["task"]] = Policy(**{k: v for k, v in line.items() if k in Policy.__dataclass_fields__})
+                policies[line["task"]] = Policy.from_dict(line)
                 planned.update({(line["task"], rung): count for rung, count in counts.items()})
+            elif kind == "prompt":
+                prompts[line["id"]] = tuple(line["messages"])
             elif kind == "trial":
-                trial = Trial.from_dict(line)
+                trial = _trial(line, prompts)
                 trials[trial.key] = trial
             ended = kind == "end"
         except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
@@ -148,18 +188,23 @@ def read_run(path: Path) -> Run:
         planned=planned,
         strategy=strategy,
         interrupted=not ended,
+        about=about,
     )
+
+
+def _trial(line: Mapping[str, Json], prompts: Mapping[str, tuple[Mapping[str, Json], ...]]) -> Trial:
+    """A trial with what it asked; a prompt that was withheld stays empty."""
+    for answer in line.get("answers", ()):
+        answer["messages"] = prompts.get(answer.get("prompt") or "", answer.get("messages", ()))
+    return Trial.from_dict(line)
 
 
 def _rung(plain: Mapping[str, Json]) -> Rung:
-    """A rung as far as judging needs it; what its provider needs stays in `options`."""
-    return Rung(
-        name=plain["name"],
-        provider=plain["provider"],
-        model=plain.get("model"),
-        params_b=plain.get("params_b"),
-        active_b=plain.get("active_b"),
-    )
+    """The inverse of `Rung.to_dict`: what only its provider knows is in `options`."""
+    own = {name: value for name, value in plain.items() if name in Rung.__dataclass_fields__}
+    options = {name: value for name, value in plain.items() if name not in own}
+    price = Price(**own.pop("price")) if own.get("price") else None
+    return Rung(**{**own, "price": price, "options": options})
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Json]]]:

@@ -2,20 +2,23 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
-from pytest_rightsize.records import Policy, Run, Rung, Standing, State, Trial, Verdict, VerdictName
-from pytest_rightsize.statistics import settled, stand
+from pytest_rightsize.records import GateName, Policy, Run, Rung, Standing, Trial, Verdict, VerdictName, Waiver
+from pytest_rightsize.statistics import bounds_whatever_comes, settled, stand
 
-__all__ = ["GATES", "failed_gates", "judge", "standings"]
+__all__ = ["GATES", "WaiverState", "failed_gates", "judge", "standings", "waiver_states"]
 
-# Which verdict trips which gate; "right-sized" and "unchosen" trip none.
-GATES: Mapping[str, VerdictName] = {
+# Which word trips which gate; "right-sized" and "unchosen" trip none. "regressed" stands beside a verdict.
+GATES: Mapping[GateName, str] = {
     "oversized": "over-sized",
     "undersized": "under-sized",
     "unsolved": "unsolved",
     "undecided": "undecided",
+    "regressed": "regressed",
 }
+# How sure the bounds are of a task that asks for no confidence.
+_CONFIDENCE = 0.95
 
 
 def judge(run: Run) -> list[Verdict]:
@@ -27,54 +30,80 @@ def judge(run: Run) -> list[Verdict]:
 
 
 def standings(policy: Policy, trials: Iterable[Trial], run: Run) -> dict[str, Standing]:
-    """How every rung of the ladder stands in the task of `policy`."""
-    by_rung: dict[str, list[Trial]] = defaultdict(list)
-    for trial in trials:
-        by_rung[trial.key.rung].append(trial)
-    planned = {rung.name: run.planned.get((policy.task, rung.name), 0) for rung in run.rungs}
-    return {rung.name: _standing(policy, by_rung[rung.name], planned[rung.name]) for rung in run.rungs}
+    """How every rung of the ladder stands in the task of `policy`, without bounds."""
+    heard = _heard(trials)
+    return {
+        rung.name: _standing(policy, heard[rung.name], run.planned.get((policy.task, rung.name), 0))
+        for rung in run.rungs
+    }
 
 
-def _standing(policy: Policy, trials: Sequence[Trial], planned: int) -> Standing:
-    """How one rung stands; trials that the test itself took out (skip, xfail) were never planned."""
-    cases: dict[str, list[bool]] = defaultdict(list)
-    faults = [trial for trial in trials if trial.outcome == "error"]
-    idle = [trial for trial in trials if trial.outcome == "not_run"]
-    for trial in trials:
+@dataclass(kw_only=True)
+class _Heard:
+    """What is known of one rung: the samples of each case, what had no answer, what was not run."""
+
+    cases: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
+    given_up: Counter[str] = field(default_factory=Counter)
+    faults: int = 0
+    excused: int = 0
+    idle_reason: str | None = None
+
+    def add(self, trial: Trial) -> None:
+        """Take in one trial; those that the test itself took out (skip, xfail) were never planned."""
         if trial.outcome in ("passed", "failed"):
-            cases[trial.key.case].append(trial.outcome == "passed")
-    excused = sum(trial.reason in ("skipped", "xfail") for trial in idle)
-    standing = stand(
-        cases,
-        pass_rate=policy.pass_rate,
-        planned=planned - excused,
-        faults=len(faults),
-        confidence=policy.confidence,
-    )
-    if standing.state == "undecided" and not faults and (state := _curtailed(policy, cases, idle, planned - excused)):
-        return replace(standing, state=state, reason=None)
-    if standing.state == "not_run" and idle:
-        return Standing(state="not_run", reason=idle[0].reason)
-    return standing
+            self.cases[trial.key.case].append(trial.outcome == "passed")
+        elif trial.outcome == "error":
+            self.faults += 1
+        else:
+            self.excused += trial.reason in ("skipped", "xfail")
+            self.idle_reason = self.idle_reason or trial.reason or "not said"
+            if trial.reason == "settled":
+                self.given_up[trial.key.case] += 1
 
 
-def _curtailed(
-    policy: Policy, cases: Mapping[str, Sequence[bool]], idle: Iterable[Trial], planned: int
-) -> State | None:
-    """The state of a rung whose trials were stopped because the rest could not change it, or None if they could."""
-    remaining = Counter(trial.key.case for trial in idle if trial.reason == "curtailed")
-    if not remaining or sum(map(len, cases.values())) + remaining.total() < planned:
-        return None
-    return settled(cases, remaining, pass_rate=policy.pass_rate, confidence=policy.confidence)
+def _heard(trials: Iterable[Trial]) -> dict[str, _Heard]:
+    """What is known of each rung."""
+    heard: dict[str, _Heard] = defaultdict(_Heard)
+    for trial in trials:
+        heard[trial.key.rung].add(trial)
+    return heard
+
+
+def _standing(policy: Policy, heard: _Heard, planned: int) -> Standing:
+    """How one rung stands."""
+    planned -= heard.excused
+    rate, confidence = policy.pass_rate, policy.confidence
+    standing = stand(heard.cases, pass_rate=rate, planned=planned, faults=heard.faults, confidence=confidence)
+    if standing.state == "not_run" and heard.idle_reason:
+        return Standing(state="not_run", reason=heard.idle_reason)
+    left = heard.given_up.total()
+    if standing.state != "undecided" or heard.faults or not left or standing.trials + left < planned:
+        return standing
+    # All but the trials that were given up have answers: was it right to give them up?
+    state = settled(heard.cases, heard.given_up, pass_rate=rate, confidence=confidence)
+    if state is None:
+        return standing
+    so_far = stand(heard.cases, pass_rate=rate, planned=standing.trials, confidence=confidence)
+    return replace(standing, state=state, reason=so_far.reason if state == "undecided" else None, given_up=left)
+
+
+def _with_bounds(standing: Standing, heard: _Heard, confidence: float | None) -> Standing:
+    """The standing with bounds that hold whatever the trials that were given up would have brought."""
+    bounds = bounds_whatever_comes(heard.cases, heard.given_up, confidence=confidence or _CONFIDENCE)
+    return standing if bounds is None else replace(standing, low=bounds.low, high=bounds.high)
 
 
 def _judge_task(policy: Policy, trials: Sequence[Trial], run: Run) -> Verdict:
     """The verdict for one task."""
-    standing = standings(policy, trials, run)
+    heard = _heard(trials)
+    standing = {
+        rung: _with_bounds(found, heard[rung], policy.confidence)
+        for rung, found in standings(policy, trials, run).items()
+    }
     ladder = [rung.name for rung in run.rungs]
     smallest, obstacle = _smallest(ladder, standing)
     verdict, why = _verdict(policy, run.rungs, standing, smallest, obstacle)
-    notes = [*([why] if why else []), *_non_monotone(ladder, standing)]
+    notes = [*([why] if why else []), *_non_monotone(ladder, standing, bisected=run.strategy == "bisect")]
     return Verdict(
         task=policy.task,
         verdict=verdict,
@@ -83,6 +112,7 @@ def _judge_task(policy: Policy, trials: Sequence[Trial], run: Run) -> Verdict:
         chosen=policy.chosen,
         chosen_from=policy.chosen_from,
         pass_rate=policy.pass_rate,
+        confidence=policy.confidence,
         notes=tuple(notes),
     )
 
@@ -123,16 +153,55 @@ def _verdict(
     return ("over-sized" if size[policy.chosen] > size[smallest] else "under-sized"), None
 
 
-def _non_monotone(ladder: Sequence[str], standing: Mapping[str, Standing]) -> list[str]:
+def _non_monotone(ladder: Sequence[str], standing: Mapping[str, Standing], *, bisected: bool) -> list[str]:
     """Notes on rungs that fail where a smaller one passes."""
     passing = next((rung for rung in ladder if standing[rung].state == "passes"), None)
     if passing is None:
         return []
-    above = ladder[ladder.index(passing) + 1 :]
-    return [f"non-monotone: {passing} passes, {rung} fails" for rung in above if standing[rung].state == "fails"]
+    failing = [rung for rung in ladder[ladder.index(passing) + 1 :] if standing[rung].state == "fails"]
+    consequence = ", so bisect fell back to full" if bisected else ""
+    return [f"non-monotone: {passing} passes, {rung} fails{consequence}" for rung in failing]
 
 
-def failed_gates(verdicts: Iterable[Verdict], gates: Collection[str]) -> list[tuple[str, Verdict]]:
-    """The gates that failed, each with the verdict that failed it."""
-    wanted = {GATES[gate]: gate for gate in gates}
-    return [(wanted[verdict.verdict], verdict) for verdict in verdicts if verdict.verdict in wanted]
+@dataclass(frozen=True, kw_only=True)
+class WaiverState:
+    """A waiver of a task on one day: whether it is still honoured, and whether its gate would have failed."""
+
+    task: str
+    waiver: Waiver
+    honoured: bool
+    needed: bool
+
+
+def failed_gates(
+    verdicts: Iterable[Verdict], gates: Collection[str], waivers: Iterable[WaiverState] = ()
+) -> list[tuple[str, Verdict]]:
+    """The gates that failed, each with the verdict that failed it; a waiver that is still honoured excuses one."""
+    excused = {(state.task, state.waiver.gate) for state in waivers if state.honoured}
+    return [
+        (gate, verdict)
+        for verdict in verdicts
+        for gate in GATES
+        if gate in gates and _trips(verdict, gate) and (verdict.task, gate) not in excused
+    ]
+
+
+def waiver_states(
+    policies: Mapping[str, Policy], verdicts: Iterable[Verdict], gates: Collection[str], *, today: str
+) -> list[WaiverState]:
+    """Every waiver of the tasks; `today` is a day as `YYYY-MM-DD`, and a waiver is honoured on its last day too."""
+    return [
+        WaiverState(
+            task=verdict.task,
+            waiver=waiver,
+            honoured=today <= waiver.until,
+            needed=waiver.gate in gates and _trips(verdict, waiver.gate),
+        )
+        for verdict in verdicts
+        if verdict.task in policies
+        for waiver in policies[verdict.task].waivers
+    ]
+
+
+def _trips(verdict: Verdict, gate: GateName) -> bool:
+    return verdict.regressed is not None if gate == "regressed" else verdict.verdict == GATES[gate]

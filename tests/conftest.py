@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# Sessions in this process forget what they imported, and numpy cannot be loaded twice: so it is here before them.
+import scipy.special  # noqa: F401  # see above
+
 SUITE = """
     import pytest
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from pytest_rightsize.baseline import read_baseline, with_regressions
 from pytest_rightsize.cache import plain_reply
 from pytest_rightsize.errors import RightsizeError
 from pytest_rightsize.ladder import read_ladder
@@ -21,9 +22,11 @@ from pytest_rightsize.recorded_lines import read_lines
 from pytest_rightsize.records import Rung
 from pytest_rightsize.store import read_run
 from pytest_rightsize.verdict import judge
+from tests.runs import make_run
 
 __all__ = ["TARGETS"]
 
+RUN = make_run({"t": {"a": "1100", "b": "11E1"}, "u": {"a": "0000", "b": "----"}}, chosen="b")
 PROVIDERS = load_providers([{"llama_cpp": LlamaCpp, "openai": OpenAI, "replay": Replay}])
 
 
@@ -49,6 +52,11 @@ def _ladder(path: Path) -> None:
 
 def _results(path: Path) -> None:
     for verdict in judge(read_run(path)):
+        json.dumps(verdict.to_dict())
+
+
+def _baseline(path: Path) -> None:
+    for verdict in with_regressions(RUN, judge(RUN), read_baseline(path)):
         json.dumps(verdict.to_dict())
 
 
@@ -85,6 +93,7 @@ def chat_reply(content: bytes) -> None:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "ladder": _of_a_file(_ladder, "rightsize.toml"),
     "results": _of_a_file(_results, "run.jsonl"),
+    "lock": _of_a_file(_baseline, "rightsize.lock"),
     "replay": _of_a_file(_replay, "answers.jsonl"),
     "recorded": _of_a_file(_recorded, "recorded.jsonl"),
     "gguf": _of_a_file(_gguf, "model.gguf"),

@@ -19,7 +19,7 @@ def test_one_run_pairs_by_case() -> None:
     run = make_run({"t": {"s": "1100E", "l": "10111"}})
     paired = compare(run, "s", run, "l").tasks["t"]
     assert (paired.n, paired.only_a, paired.only_b, paired.unpaired) == (4, 1, 2, 1)
-    assert (paired.only_a_cases, paired.only_b_cases) == (("t-1",), ("t-2", "t-3"))
+    assert [one.case for one in paired.changed] == ["t-1", "t-2", "t-3"]
     assert (paired.rate_a, paired.rate_b) == (0.5, 0.75)
     assert paired.mcnemar_p == 1
     assert paired.difference.value == -0.25
@@ -29,7 +29,7 @@ def test_two_runs_pair_whatever_the_order() -> None:
     before, after = make_run({"t": {"s": "1110"}}), make_run({"t": {"s": "1011"}})
     after = replace(after, trials=list(after.trials)[::-1])
     paired = compare(before, "s", after, "s").tasks["t"]
-    assert (paired.only_a_cases, paired.only_b_cases) == (("t-1",), ("t-3",))
+    assert [(one.case, one.passed_a, one.passed_b) for one in paired.changed] == [("t-1", 1, 0), ("t-3", 0, 1)]
 
 
 def test_the_json_shape() -> None:
@@ -46,7 +46,7 @@ def test_the_json_shape() -> None:
 def test_nothing_in_common_is_said() -> None:
     comparison = compare(make_run({"t": {"s": "11"}}), "s", make_run({"u": {"l": "11"}}), "l")
     assert comparison.overall is None
-    assert comparison.answer == "s and l answered no case in common"
+    assert comparison.answer == "s and l answered no case in common."
 
 
 def test_holm_over_tasks_can_take_a_claim_back() -> None:
@@ -76,17 +76,32 @@ def test_several_samples_have_no_mcnemar() -> None:
     assert paired.mcnemar_p is None
     assert paired.difference.method == "paired t"
     assert paired.difference.value == pytest.approx(-2 / 9)
-    assert paired.only_b_cases == ("0", "2")
+    assert [(one.case, one.passed_a, one.passed_b, one.trials_a) for one in paired.changed] == [
+        ("0", 2, 3, 3),
+        ("2", 0, 1, 3),
+    ]
 
 
 @pytest.mark.parametrize(
     ("a", "b", "words"),
     [
-        ("1" * 40, "0" * 30 + "1" * 10, "a is better than b on 40 common cases (+75.0 points"),
-        ("0" * 30 + "1" * 10, "1" * 40, "a is worse than b on 40 common cases (-75.0 points"),
-        ("1" * 400, "1" * 400, "a is not worse than b by 5 points on 400 common cases (+0.0 points"),
-        ("0" * 8 + "1" * 992, "1" * 1000, "a is worse than b, but by less than 5 points, on 1000 common cases"),
-        ("10", "01", "Nothing is shown on 2 common cases"),
+        ("1" * 40, "0" * 30 + "1" * 10, "a is better than b by 75.0 points [59.7, 85.8], at 100 %"),
+        (
+            "0" * 30 + "1" * 10,
+            "1" * 40,
+            "a is worse than b by 75.0 points [59.7, 85.8]; that it is not by more than 5 ",
+        ),
+        (
+            "1" * 400,
+            "1" * 400,
+            "a is not worse than b by more than 5 points (lower bound -0.7), at 100 % [100, 100] of",
+        ),
+        ("0" * 8 + "1" * 992, "1" * 1000, "a is worse than b, but not by more than 5 points (lower bound -1.4), at "),
+        (
+            "10",
+            "01",
+            "it is not shown that a is not worse than b by more than 5 points (lower bound -75.8); it takes 100 %",
+        ),
     ],
 )
 def test_the_answer(a: str, b: str, words: str) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import struct
 import subprocess
 import sys
@@ -99,6 +100,30 @@ def test_a_file_with_something_odd_in_one_place_is_read_or_refused(
     odd = put(lines[number], place, data.draw(ODD), remove=data.draw(st.booleans()))
     changed = [json.dumps(odd if at == number else line) for at, line in enumerate(lines)]
     TARGETS[target]("\n".join(changed).encode() + b"\n")
+
+
+LOCK = """
+schema = 1
+date = 2026-01-02
+ladder = ["a", "b"]
+[models]
+a = "replay: m"
+[tasks.t]
+smallest = "a"
+chosen = "b"
+standing.a = { state = "passes", passed = 4, n = 4, rate = 1.0, low = 0.5, high = 1.0 }
+standing.b = { state = "fails", passed = 1, n = 4, settled_early = 1 }
+"""
+ODD_TOML = st.sampled_from(["1", "-1", "nan", "inf", "true", '""', '"x"', "[]", "{}", "[{}]", "{ a = 1 }", "9" * 30])
+
+
+@quick
+@given(number=st.integers(1, LOCK.count("=")), odd=ODD_TOML)
+def test_a_lock_with_something_odd_in_one_place_is_read_or_refused(number: int, odd: str) -> None:
+    parts = re.split(r"(?<== )([^,{}\n]+|\{.*\}|\[.*\])", LOCK)
+    values = range(1, len(parts), 2)
+    parts[values[number % len(values)]] = odd
+    TARGETS["lock"]("".join(parts).encode())
 
 
 @quick

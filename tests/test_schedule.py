@@ -1,15 +1,16 @@
-"""What to run next: climbing saves trials and never changes which rung is the smallest."""
+"""What to run next: leaving out rungs and trials never changes which rung is the smallest."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_rightsize.records import Policy, Run, Standing, State, Strategy, Verdict
-from pytest_rightsize.schedule import fallback, next_rung, reason_not_to_run, reason_to_stop
+from pytest_rightsize.records import Policy, Run, Standing, State, Strategy, Trial, TrialKey, Verdict
+from pytest_rightsize.schedule import Progress, falls_back, reason_not_to_run, reason_to_stop, visiting_order
+from pytest_rightsize.statistics import stand
 from pytest_rightsize.verdict import judge, standings
 from tests.runs import make_run
 
@@ -44,67 +45,38 @@ def test_full_runs_everything(rung: str) -> None:
     assert reason_not_to_run(rung, ladder=LADDER, standings=passing, strategy="full") is None
 
 
-@given(st.data())
-def test_climb_and_full_name_the_same_smallest(data: st.DataObject) -> None:
-    """Over any table of outcomes, non-monotone ones and faults too; and climb never asks more."""
-    cases = data.draw(st.integers(1, 5))
-    marks = st.text(alphabet="10E", min_size=cases, max_size=cases)
-    table = {rung: data.draw(marks) for rung in LADDER}
-    climbed: dict[str, str] = {}
-    for rung in LADDER:
-        run = make_run({"t": {**dict.fromkeys(LADDER, "-" * cases), **climbed}})
-        known = standings(run.policies["t"], [t for t in run.trials if t.outcome != "not_run"], run)
-        stop = reason_not_to_run(rung, ladder=LADDER, standings=known, strategy="climb")
-        climbed[rung] = "-" * cases if stop else table[rung]
-    (full,) = judge(make_run({"t": table}, chosen="m"))
-    (climb,) = judge(make_run({"t": climbed}, chosen="m"))
-    assert climb.smallest == full.smallest
-    assert climb.verdict == full.verdict
-
-
 def search(
-    table: Mapping[str, str],
-    strategy: Strategy | Literal["bisect"],
-    *,
-    pass_rate: float = 0.75,
-    confidence: float | None = None,
-    curtail: bool = False,
+    table: Mapping[str, str], strategy: Strategy, *, pass_rate: float = 0.75, confidence: float | None = None
 ) -> tuple[Verdict, list[str], int]:
-    """The verdict, the rungs in the order asked, and how many trials that took; `table` holds each rung's outcomes."""
-    blank = {rung: "-" * len(marks) for rung, marks in table.items()}
-    asked: list[str] = []
-    known: dict[str, str] = {}
-    while True:
-        run = _run({**blank, **known}, pass_rate, confidence)
-        answered = [trial for trial in run.trials if trial.key.rung in asked]
-        so_far = standings(run.policies["t"], answered, run)
-        rung = next_rung(list(table), so_far, strategy)
-        if rung is None:
-            (verdict,) = judge(run)
-            return verdict, asked, sum(mark != "-" for marks in known.values() for mark in marks)
-        asked.append(rung)
-        known[rung] = _curtail(table[rung], pass_rate, confidence) if curtail else table[rung]
+    """What a session does: the verdict, the rungs that were asked, and how many trials were.
+
+    `table` holds each rung's outcomes. Every task comes to each rung once, in the strategy's order.
+    """
+    ladder, known, asked = list(table), {rung: "-" * len(marks) for rung, marks in table.items()}, []
+    for rung in visiting_order(ladder, strategy):
+        run = _run(known, pass_rate, confidence, strategy)
+        standing = standings(run.policies["t"], run.trials, run)
+        if reason_not_to_run(rung, ladder=ladder, standings=standing, strategy=strategy) is None:
+            asked.append(rung)
+            known[rung] = table[rung] if strategy == "full" else _curtailed(table[rung], pass_rate, confidence)
+    (verdict,) = judge(_run(known, pass_rate, confidence, strategy))
+    return verdict, asked, sum(mark != "-" for marks in known.values() for mark in marks)
 
 
-def _run(outcomes: Mapping[str, str], pass_rate: float, confidence: float | None) -> Run:
-    """A run in which what was not asked was curtailed, where the rung was asked at all."""
-    run = make_run({"t": outcomes}, pass_rate=pass_rate, chosen="m")
-    cut = {rung for rung, marks in outcomes.items() if marks.strip("-")}
-    trials = [
-        replace(trial, reason="curtailed") if trial.outcome == "not_run" and trial.key.rung in cut else trial
-        for trial in run.trials
-    ]
+def _run(outcomes: Mapping[str, str], pass_rate: float, confidence: float | None, strategy: Strategy) -> Run:
+    run = make_run({"t": outcomes}, strategy=strategy)
     policy = Policy(task="t", pass_rate=pass_rate, confidence=confidence, chosen="m")
-    return replace(run, trials=trials, policies={"t": policy})
+    return replace(run, policies={"t": policy})
 
 
-def _curtail(marks: str, pass_rate: float, confidence: float | None) -> str:
+def _curtailed(marks: str, pass_rate: float, confidence: float | None) -> str:
     """The outcomes up to the one that settles the rung."""
-    for end in range(1, len(marks)):
-        cases = {str(place): [mark == "1"] for place, mark in enumerate(marks[:end])}
-        rest = {str(place): 1 for place in range(end, len(marks))}
-        if reason_to_stop(cases, rest, pass_rate=pass_rate, confidence=confidence):
-            return marks[:end] + "-" * (len(marks) - end)
+    run = make_run({"t": {"s": marks}})
+    progress = Progress(Counter(t.key.case for t in run.trials), pass_rate=pass_rate, confidence=confidence)
+    for count, trial in enumerate(run.trials, 1):
+        progress.add(trial)
+        if progress.reason_to_stop():
+            return marks[:count] + "-" * (len(marks) - count)
     return marks
 
 
@@ -118,53 +90,95 @@ FAULTY = st.lists(st.sampled_from(["1", "0", "E"]), min_size=1, max_size=7).map(
 )
 
 
-@given(table=TABLES | FAULTY, confidence=st.sampled_from([None, 0.6, 0.8]))
-def test_every_strategy_names_the_same_smallest(table: dict[str, str], confidence: float | None) -> None:
-    """Over any table of outcomes; and none asks more than `full`, or any rung twice."""
-    full, all_rungs, _ = search(table, "full", confidence=confidence)
-    assert sorted(all_rungs) == sorted(table)
-    for strategy in ("climb", "bisect"):
-        verdict, asked, _ = search(table, strategy, confidence=confidence)
-        assert (verdict.smallest, verdict.verdict) == (full.smallest, full.verdict)
-        assert len(asked) == len(set(asked)) <= len(table)
+BARS = st.sampled_from([0.0, 0.5, 0.75, 1.0])
+CONFIDENCES = st.sampled_from([None, 0.6, 0.8])
 
 
-@given(table=TABLES, bar=st.sampled_from([0.0, 0.5, 0.75, 1.0]), confidence=st.sampled_from([None, 0.6, 0.8]))
-def test_curtailment_changes_no_standing(table: dict[str, str], bar: float, confidence: float | None) -> None:
-    full, _, trials = search(table, "full", pass_rate=bar, confidence=confidence)
-    short, _, fewer = search(table, "full", pass_rate=bar, confidence=confidence, curtail=True)
-    assert {rung: s.state for rung, s in short.standing.items()} == {rung: s.state for rung, s in full.standing.items()}
-    assert (short.smallest, short.verdict) == (full.smallest, full.verdict)
-    assert fewer <= trials
+@given(table=TABLES | FAULTY, bar=BARS, confidence=CONFIDENCES)
+def test_every_strategy_names_the_same_smallest_and_none_asks_more_than_full(
+    table: dict[str, str], bar: float, confidence: float | None
+) -> None:
+    """Over any table of outcomes, non-monotone ones and faults too; what is settled gives up its trials at once."""
+    full, all_rungs, every = search(table, "full", pass_rate=bar, confidence=confidence)
+    assert (all_rungs, every) == (list(table), sum(map(len, table.values())))
+    climb, climbed, fewer = search(table, "climb", pass_rate=bar, confidence=confidence)
+    bisect, bisected, some = search(table, "bisect", pass_rate=bar, confidence=confidence)
+    for found in (climb, bisect):
+        assert (found.smallest, found.verdict) == (full.smallest, full.verdict)
+    assert fewer <= some <= every
+    assert set(climbed) <= set(bisected)
+    fell_back = any("bisect fell back to full" in note for note in bisect.notes)
+    assert fell_back == falls_back(list(table), bisect.standing)
+    if fell_back:
+        assert set(bisected) == set(table)
+
+
+@given(table=TABLES, bar=BARS, confidence=CONFIDENCES)
+def test_what_was_asked_stands_as_in_full(table: dict[str, str], bar: float, confidence: float | None) -> None:
+    """Giving up trials changes no state, and the bounds of what was asked hold those of all trials."""
+    full, _, _ = search(table, "full", pass_rate=bar, confidence=confidence)
+    climb, asked, _ = search(table, "climb", pass_rate=bar, confidence=confidence)
+    for rung in asked:
+        short, whole = climb.standing[rung], full.standing[rung]
+        assert short.state == whole.state
+        assert short.trials + short.given_up == whole.trials
+        assert None not in (short.low, short.high, whole.low, whole.high)
+        assert (short.low or 0.0) <= (whole.low or 0.0)
+        assert (short.high or 0.0) >= (whole.high or 0.0)
+
+
+@given(cases=st.lists(st.text(alphabet="10", min_size=3, max_size=3), min_size=1, max_size=5), confidence=CONFIDENCES)
+def test_samples_are_given_up_only_when_nothing_can_change(cases: list[str], confidence: float | None) -> None:
+    """Three samples a case: the state on stopping is that of all trials."""
+    progress = Progress({str(case): 3 for case in range(len(cases))}, pass_rate=0.75, confidence=confidence)
+    heard: dict[str, list[bool]] = {}
+    for sample in range(3):
+        for case, marks in enumerate(cases):
+            heard.setdefault(str(case), []).append(marks[sample] == "1")
+            key = TrialKey(task="t", case=str(case), rung="s", sample=sample)
+            progress.add(Trial(key=key, outcome="passed" if marks[sample] == "1" else "failed"))
+            reason = progress.reason_to_stop()
+            if reason is not None:
+                whole = {str(case): [mark == "1" for mark in marks] for case, marks in enumerate(cases)}
+                state = stand(whole, pass_rate=0.75, planned=3 * len(cases), confidence=confidence).state
+                assert reason.startswith(f"settled: {state} whatever the remaining ")
+                return
+
+
+@pytest.mark.parametrize(
+    ("ladder", "order"), [("", ""), ("a", "a"), ("ab", "ab"), ("abc", "bac"), ("abcd", "bacd"), ("abcdefg", "dbacfeg")]
+)
+def test_bisect_starts_in_the_middle(ladder: str, order: str) -> None:
+    assert visiting_order(ladder, "bisect") == list(order)
+    assert visiting_order(ladder, "climb") == visiting_order(ladder, "full") == list(ladder)
 
 
 @pytest.mark.parametrize(
     ("passing", "asked"),
     [
-        ("0000111", "dbfeca"),
-        ("0001111", "dbca"),
+        ("0000111", "dbacfe"),
+        ("0001111", "dbac"),
         ("1111111", "dba"),
-        ("0000000", "dfgecba"),
-        ("1000111", "dbfecag"),  # a passes below d: the rest is asked as well
+        ("0000000", "dbacfeg"),
+        ("1000111", "dbacfeg"),  # a passes below d, which fails: all are asked
     ],
 )
-def test_bisect_halves_and_then_asks_what_it_jumped_over(passing: str, asked: str) -> None:
-    _, order, _ = search(dict(zip("abcdefg", passing, strict=True)), "bisect")
-    assert len(order) == len(asked)
-    assert order[0] == "d"
-    assert set(order) == set(asked)
+def test_bisect_asks_every_smaller_rung_and_all_of_a_ladder_that_is_not_monotone(passing: str, asked: str) -> None:
+    verdict, order, _ = search(dict(zip("abcdefg", passing, strict=True)), "bisect")
+    assert order == list(asked)
+    assert verdict.smallest == ("abcdefg"[passing.index("1")] if "1" in passing else None)
 
 
 def test_bisect_says_that_it_fell_back() -> None:
-    known = {"s": Standing(state="passes"), "m": Standing(state="fails")}
-    assert fallback(LADDER, known) == "non-monotone: s passes, m fails, so bisect fell back to full"
-    assert next_rung(LADDER, known, "bisect") == "l"
-    assert fallback(LADDER, {"s": Standing(state="fails"), "m": Standing(state="passes")}) is None
+    verdict, _, _ = search({"s": "1", "m": "0", "l": "1"}, "bisect")
+    assert verdict.notes[-1] == "non-monotone: s passes, m fails, so bisect fell back to full"
 
 
-def test_bisect_leaves_out_rungs_that_may_not_see_the_task() -> None:
-    private = {"l": Standing(state="not_run", reason="private")}
-    assert next_rung(LADDER, private, "bisect") == "s"
+def test_a_trial_without_an_answer_gives_nothing_up() -> None:
+    progress = Progress({"a": 1, "b": 1, "c": 1}, pass_rate=0.3)
+    progress.add(Trial(key=TrialKey(task="t", case="a", rung="s"), outcome="error", reason="transport"))
+    progress.add(Trial(key=TrialKey(task="t", case="b", rung="s"), outcome="passed"))
+    assert progress.reason_to_stop() is None
 
 
 def test_a_task_that_is_settled_stops_and_says_so() -> None:

@@ -2,6 +2,7 @@
 
 from functools import partial
 from itertools import product
+from math import factorial
 
 import pytest
 from hypothesis import assume, given
@@ -17,6 +18,8 @@ from pytest_rightsize.statistics import (
     mcnemar,
     more_trials,
     non_inferiority_p,
+    paired_cases_needed,
+    paired_power,
     pass_rate_interval,
     passes_needed,
     power,
@@ -298,6 +301,27 @@ def test_geometric_mean_ratio() -> None:
     assert geometric_mean_ratio([]) is None
     with pytest.raises(ValueError, match="a ratio needs amounts above 0, got 0 and 1"):
         geometric_mean_ratio([(0, 1)])
+
+
+@pytest.mark.parametrize(("cases", "margin", "changed"), [(12, 0.3, 0.2), (15, 0.25, 0.5), (9, 0.6, 0.1)])
+def test_paired_power_is_that_of_all_outcomes(cases: int, margin: float, changed: float) -> None:
+    """Against the sum over every count of cases that only one of the two passes."""
+    found = 0.0
+    for ahead in range(cases + 1):
+        for behind in range(cases + 1 - ahead):
+            same = cases - ahead - behind
+            ways = factorial(cases) / (factorial(ahead) * factorial(behind) * factorial(same))
+            likely = ways * (changed / 2) ** (ahead + behind) * (1 - changed) ** same
+            found += likely * (tango_interval(ahead, behind, cases, confidence=0.9).low > -margin)
+    assert paired_power(cases, margin=margin, changed=changed) == pytest.approx(found, abs=1e-6)
+
+
+def test_paired_planning() -> None:
+    needed = paired_cases_needed(margin=0.05, changed=0.06)
+    assert needed is not None
+    before, at = (paired_power(cases, margin=0.05, changed=0.06) for cases in (needed - 1, needed))
+    assert before < 0.8 <= at
+    assert paired_cases_needed(margin=0.0001, changed=0.5, limit=1000) is None
 
 
 def test_planning() -> None:

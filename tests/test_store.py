@@ -1,6 +1,7 @@
 """The results file: what is written is what is read, also after the writer died at any byte."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.records import Run, Trial
-from pytest_rightsize.store import ResultsFile, read_run
+from pytest_rightsize.records import Price, Run, Rung, Trial
+from pytest_rightsize.store import ResultsFile, describe_session, read_run
 from pytest_rightsize.verdict import judge
 from tests.runs import make_run
 
@@ -18,7 +19,7 @@ RUN = make_run({"t": {"a": "1100", "b": "11E1"}, "u": {"a": "0000", "b": "----"}
 
 def write(path: Path, run: Run) -> list[str]:
     """A whole results file of `run`; its lines."""
-    file = ResultsFile(path, rungs=run.rungs, settings={"strategy": run.strategy}, rootdir=path.parent)
+    file = ResultsFile(path, rungs=run.rungs, about={"settings": {"strategy": run.strategy}})
     file.plan(run.policies.values(), run.planned)
     for trial in run.trials:
         file.trial(trial)
@@ -59,7 +60,7 @@ def test_any_text_of_a_model_survives(tmp_path_factory: pytest.TempPathFactory, 
     path = tmp_path_factory.mktemp("text") / "run.jsonl"
     plain = {**RUN.trials[0].to_dict(), "detail": text}
     plain["answers"][0]["text"] = text
-    file = ResultsFile(path, rungs=RUN.rungs, settings={}, rootdir=path.parent)
+    file = ResultsFile(path, rungs=RUN.rungs, about={"settings": {}})
     file.trial(Trial.from_dict(plain))
     (trial,) = read_run(path).trials
     assert (trial.detail, trial.answers[0].text) == (text, text)
@@ -92,6 +93,27 @@ def test_what_is_no_results_file_is_refused_by_its_line(tmp_path: Path, edit: ob
     with pytest.raises(ConfigError) as caught:
         read_run(path)
     assert words in str(caught.value)
+
+
+def test_what_was_asked_stands_once_in_the_file_and_comes_back_with_every_answer(tmp_path: Path) -> None:
+    asked = ({"role": "user", "content": "2 + 2?"},)
+    trials = [
+        replace(trial, answers=tuple(replace(answer, messages=asked) for answer in trial.answers))
+        for trial in RUN.trials
+    ]
+    lines = write(tmp_path / "run.jsonl", replace(RUN, trials=trials))
+    assert sum("2 + 2?" in line for line in lines) == 1
+    assert list(read_run(tmp_path / "run.jsonl").trials) == trials
+
+
+def test_a_run_knows_where_and_how_it_ran_and_what_a_rung_cost(tmp_path: Path) -> None:
+    rung = Rung(name="big", provider="openai", price=Price(prompt=1.0, completion=2.0), options={"base_url": "x"})
+    about = describe_session({"strategy": "full"}, tmp_path)
+    ResultsFile(tmp_path / "run.jsonl", rungs=[rung], about=about)
+    run = read_run(tmp_path / "run.jsonl")
+    assert run.rungs == (rung,)
+    assert run.about == about
+    assert run.about["machine"]["cores"]
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

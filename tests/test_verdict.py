@@ -116,6 +116,6 @@ def test_a_confidence_leaves_few_cases_undecided_and_says_what_it_needs() -> Non
 @pytest.mark.parametrize(("marks", "verdict"), [("00--", "under-sized"), ("11--", "undecided")])
 def test_curtailed_trials_are_judged_only_where_they_change_nothing(marks: str, verdict: str) -> None:
     run = make_run({"t": {"s": marks, "m": "1111"}}, chosen="s")
-    run = replace(run, trials=[replace(t, reason="curtailed") if t.outcome == "not_run" else t for t in run.trials])
+    run = replace(run, trials=[replace(t, reason="settled") if t.outcome == "not_run" else t for t in run.trials])
     (found,) = judge(run)
     assert found.verdict == verdict

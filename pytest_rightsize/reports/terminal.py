@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from tabulate import tabulate
 
 from pytest_rightsize.records import Run, Standing, Trial, Verdict
+from pytest_rightsize.savings import joules_of, saved, tokens_of
+from pytest_rightsize.verdict import WaiverState
 
-__all__ = ["TITLE", "gate_lines", "summary_lines"]
+__all__ = ["TITLE", "gate_lines", "summary_lines", "waiver_lines"]
 
 TITLE = "smallest model that passes each task"
 _SHOUTED = {"over-sized": "OVER-SIZED", "under-sized": "UNDER-SIZED", "unsolved": "UNSOLVED", "undecided": "UNDECIDED"}
@@ -20,31 +22,44 @@ def summary_lines(run: Run, verdicts: Sequence[Verdict]) -> list[str]:
     headers = ["task", *ladder, "smallest", "chosen", "verdict"]
     table = tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True).splitlines()
     notes = [f"{verdict.task}: {note}" for verdict in verdicts for note in verdict.notes]
-    return [*table, *_legend(verdicts), *notes, *_retries(run), *_recorded(run), _sentence(run, verdicts)]
+    extra = [*notes, *_retries(run), *_recorded(run)]
+    return [*table, *_legend(verdicts), *extra, _sentence(run, verdicts), *_savings(run)]
 
 
 def _row(verdict: Verdict, ladder: Sequence[str]) -> list[str]:
-    cells = [_cell(verdict.standing[rung], smallest=rung == verdict.smallest) for rung in ladder]
+    bounded = verdict.confidence is not None
+    cells = [_cell(verdict.standing[rung], smallest=rung == verdict.smallest, bounded=bounded) for rung in ladder]
     word = _SHOUTED.get(verdict.verdict, verdict.verdict)
     return [verdict.task, *cells, verdict.smallest or "-", verdict.chosen or "-", word]
 
 
-def _cell(standing: Standing, *, smallest: bool) -> str:
-    """`38/40*`: passed of trials; a star at the smallest rung that passes, a question mark where it is undecided."""
+def _cell(standing: Standing, *, smallest: bool, bounded: bool) -> str:
+    """`38/40* [85,99]`: passed of trials, and the bounds of the rate in percent where a confidence was asked for.
+
+    A tilde where the rest was given up, a star at the smallest rung that passes, a question mark where it is undecided.
+    """
     if standing.state == "not_run":
         return "-"
     if standing.trials == 0:
         return "?"
+    early = "~" if standing.given_up else ""
     mark = "*" if smallest else "?" if standing.state == "undecided" else ""
-    return f"{standing.passed}/{standing.trials}{mark}"
+    counts = f"{standing.passed}/{standing.trials}{early}{mark}"
+    if not bounded or standing.low is None or standing.high is None:
+        return counts
+    return f"{counts} [{100 * standing.low:.0f},{100 * standing.high:.0f}]"
 
 
 def _legend(verdicts: Sequence[Verdict]) -> list[str]:
-    states = {standing.state for verdict in verdicts for standing in verdict.standing.values()}
+    shown = [standing for verdict in verdicts for standing in verdict.standing.values()]
+    states = {standing.state for standing in shown}
+    levels = sorted({verdict.confidence for verdict in verdicts if verdict.confidence is not None})
     parts = [
         *(["* smallest that passes"] if any(verdict.smallest for verdict in verdicts) else []),
         *(["? undecided"] if "undecided" in states else []),
+        *(["~ settled early"] if any(standing.given_up for standing in shown) else []),
         *(["- not run"] if "not_run" in states else []),
+        *(f"[,] bounds of the pass rate in %, each sure at {level:g}" for level in levels),
     ]
     return [f"({', '.join(parts)})"] if parts else []
 
@@ -68,7 +83,25 @@ def _effort(run: Run) -> str:
         return f"interrupted after {len(asked):,} of {planned:,} trials, {spent}"
     if run.strategy == "full" or not planned:
         return f"{len(asked):,} trials, {spent}"
-    return f"climbed with {100 * len(asked) / planned:.0f} % of the trials of the full ladder, {spent}"
+    word = "bisected" if run.strategy == "bisect" else "climbed"
+    return f"{word} with {100 * len(asked) / planned:.0f} % of the trials of the full ladder, {spent}"
+
+
+def _savings(run: Run) -> list[str]:
+    """What was saved against the full ladder; what cannot be estimated is said, not left out."""
+    if run.strategy == "full" or run.interrupted:
+        return []
+    tokens, joules = saved(run, tokens_of), saved(run, joules_of)
+    parts = [
+        *(f"{amount:,.0f} tokens" for amount in tokens.amounts.values()),
+        *(f"{amount:,.3g} J ({kind})" for kind, amount in sorted(joules.amounts.items())),
+    ]
+    # Energy that nobody meters is no news; of tokens one expects to hear.
+    unknown = [f"{count:,} trial{'s' * (count != 1)} on {rung}" for rung, count in tokens.unknown.items()]
+    known = [f"saved about {' and '.join(parts)} against the full ladder"] if parts else []
+    missing = [f"what {' and '.join(unknown)} would have taken is not known"] if unknown else []
+    said = [*known, *(missing if known or _tokens(run.trials) is not None else [])]
+    return [f"rightsize: {'; '.join(said)}"] if said else []
 
 
 def _retries(run: Run) -> list[str]:
@@ -103,7 +136,23 @@ def _tokens(trials: Iterable[Trial]) -> int | None:
 
 def gate_lines(failed: Iterable[tuple[str, Verdict]]) -> list[str]:
     """For each failed gate one line that says what to change."""
-    return [f"gate {gate}: {verdict.task}: {_remedy(verdict)}" for gate, verdict in failed]
+    return [
+        f"gate {gate}: {verdict.task}: {verdict.regressed if gate == 'regressed' else _remedy(verdict)}"
+        for gate, verdict in failed
+    ]
+
+
+def waiver_lines(states: Iterable[WaiverState]) -> list[str]:
+    """Every waiver, whether it is used, not needed, or over."""
+    return [_waiver_line(state) for state in states]
+
+
+def _waiver_line(state: WaiverState) -> str:
+    waiver = state.waiver
+    if not state.honoured:
+        return f"waiver over since {waiver.until}: gate {waiver.gate}: {state.task}: {waiver.reason}"
+    unused = "" if state.needed else " (not needed now)"
+    return f"waived until {waiver.until}: gate {waiver.gate}: {state.task}: {waiver.reason}{unused}"
 
 
 def _remedy(verdict: Verdict) -> str:

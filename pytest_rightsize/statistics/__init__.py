@@ -5,33 +5,47 @@ special functions are those of `scipy.special`, imported by the function that ne
 """
 
 from pytest_rightsize.statistics.pairs import difference, holm, mcnemar, non_inferiority_p, tango_interval
-from pytest_rightsize.statistics.planning import cases_needed, passes_needed, power
+from pytest_rightsize.statistics.planning import (
+    cases_needed,
+    paired_cases_needed,
+    paired_power,
+    passes_needed,
+    power,
+)
 from pytest_rightsize.statistics.rates import (
+    bounds_whatever_comes,
     clopper_pearson,
     effective_trials,
     more_trials,
     pass_rate_interval,
     settled,
+    settled_counts,
     stand,
 )
 from pytest_rightsize.statistics.ratios import geometric_mean_ratio, mean_difference, ratio_per_success
+from pytest_rightsize.statistics.unpaired import fisher_fell
 
 __all__ = [
+    "bounds_whatever_comes",
     "cases_needed",
     "clopper_pearson",
     "difference",
     "effective_trials",
+    "fisher_fell",
     "geometric_mean_ratio",
     "holm",
     "mcnemar",
     "mean_difference",
     "more_trials",
     "non_inferiority_p",
+    "paired_cases_needed",
+    "paired_power",
     "pass_rate_interval",
     "passes_needed",
     "power",
     "ratio_per_success",
     "settled",
+    "settled_counts",
     "stand",
     "tango_interval",
 ]

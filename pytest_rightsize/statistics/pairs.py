@@ -11,7 +11,14 @@ from typing import Literal
 
 from pytest_rightsize.records import Difference, Interval
 
-__all__ = ["difference", "holm", "mcnemar", "non_inferiority_p", "tango_interval"]
+__all__ = [
+    "difference",
+    "holm",
+    "mcnemar",
+    "non_inferiority_p",
+    "non_inferiority_p_of_counts",
+    "tango_interval",
+]
 
 
 def mcnemar(
@@ -61,13 +68,20 @@ def non_inferiority_p(a: Mapping[str, Sequence[bool]], b: Mapping[str, Sequence[
 
     Below 0.05 exactly where the lower end of the 90 % interval of `difference` is above -margin.
     """
-    from scipy.special import ndtr, stdtr
+    from scipy.special import stdtr
 
     deltas = _deltas(a, b)
     if _use_t(a, b, deltas):
         error = stdev(deltas) / sqrt(len(deltas))
         return float(stdtr(len(deltas) - 1, -(fmean(deltas) + margin) / error))
-    return float(ndtr(-_tango_score(*_counts(deltas), len(deltas), -margin)))
+    return non_inferiority_p_of_counts(*_counts(deltas), len(deltas), margin=margin)
+
+
+def non_inferiority_p_of_counts(only_a: float, only_b: float, n: int, *, margin: float) -> float:
+    """The same from the counts of cases that only one of the two passed, by Tango's score."""
+    from scipy.special import ndtr
+
+    return float(ndtr(-_tango_score(only_a, only_b, n, -margin)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,17 +1,23 @@
-"""Before a run: how many cases, of one sample each, it takes to show that a rung reaches a bar. Rates are fractions."""
+"""Before a run: how many cases, of one sample each, it takes to show what one wants to show. Rates are fractions.
 
-__all__ = ["cases_needed", "passes_needed", "power"]
+Power is the probability that it is shown, if the true rates are what one supposes.
+"""
+
+from collections.abc import Callable
+
+from pytest_rightsize.statistics.pairs import non_inferiority_p_of_counts
+
+__all__ = ["cases_needed", "paired_cases_needed", "paired_power", "passes_needed", "power"]
+
+# A total of discordant cases less likely than this adds nothing to a power that is shown with two digits.
+_NEGLIGIBLE = 1e-9
 
 
 def passes_needed(cases: int, *, pass_rate: float, confidence: float = 0.95) -> int | None:
     """The fewest passes out of `cases` whose one-sided lower bound reaches the bar, or None if not even all do."""
     if not _proves(cases, cases, pass_rate, confidence):
         return None
-    low, high = -1, cases
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if _proves(middle, cases, pass_rate, confidence) else (middle, high)
-    return high
+    return _first(lambda passed: _proves(passed, cases, pass_rate, confidence), -1, cases)
 
 
 def power(cases: int, *, true_rate: float, pass_rate: float, confidence: float = 0.95) -> float:
@@ -30,11 +36,64 @@ def cases_needed(
     """The fewest cases that give a power of `at_least`; None if `limit` cases do not, as for a rate below the bar."""
     if pass_rate > 0 and true_rate <= pass_rate:
         return None
-    wanted = range(1, limit + 1)
-    return next(
-        (n for n in wanted if power(n, true_rate=true_rate, pass_rate=pass_rate, confidence=confidence) >= at_least),
-        None,
-    )
+
+    def enough(cases: int) -> bool:
+        return power(cases, true_rate=true_rate, pass_rate=pass_rate, confidence=confidence) >= at_least
+
+    return next((cases for cases in range(1, limit + 1) if enough(cases)), None)
+
+
+def paired_power(cases: int, *, margin: float, changed: float, confidence: float = 0.95) -> float:
+    """The probability that a rung which is as good as another is shown to be not worse by `margin`.
+
+    `changed` is the share of cases that only one of the two passes, each as often as the other.
+    """
+    from scipy.special import bdtr, bdtrc
+
+    found = 0.0
+    for total in range(cases + 1):
+        likely = float(bdtr(total, cases, changed)) - (float(bdtr(total - 1, cases, changed)) if total else 0.0)
+        if likely > _NEGLIGIBLE:
+            ahead = _fewest_ahead(total, cases, margin, confidence)
+            shown = 0.0 if ahead is None else float(bdtrc(ahead - 1, total, 0.5)) if ahead else 1.0
+            found += likely * shown
+    return found
+
+
+def paired_cases_needed(
+    *, margin: float, changed: float, confidence: float = 0.95, at_least: float = 0.8, limit: int = 20_000
+) -> int | None:
+    """The fewest cases that give a power of `at_least`, as far as power rises with cases; None beyond `limit`."""
+
+    def enough(cases: int) -> bool:
+        return paired_power(cases, margin=margin, changed=changed, confidence=confidence) >= at_least
+
+    high = next((cases for cases in _doubling(limit) if enough(cases)), None)
+    return None if high is None else _first(enough, high // 2, high)
+
+
+def _doubling(limit: int) -> list[int]:
+    """1, 2, 4 and so on, ending with `limit`."""
+    return [*(2**place for place in range(limit.bit_length()) if 2**place < limit), limit]
+
+
+def _first(enough: Callable[[int], bool], low: int, high: int) -> int:
+    """The first between one that is not enough, or 0, and one that is."""
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def _fewest_ahead(total: int, cases: int, margin: float, confidence: float) -> int | None:
+    """Of `total` cases that only one rung passes, how many A must have to show it is not worse; None: more than all."""
+
+    def shown(ahead: int) -> bool:
+        return non_inferiority_p_of_counts(ahead, total - ahead, cases, margin=margin) < 1 - confidence
+
+    if not shown(total):
+        return None
+    return 0 if shown(0) else _first(shown, 0, total)
 
 
 def _proves(passed: int, cases: int, pass_rate: float, confidence: float) -> bool:

@@ -14,11 +14,13 @@ from math import ceil, lcm
 from pytest_rightsize.records import Interval, Standing, State
 
 __all__ = [
+    "bounds_whatever_comes",
     "clopper_pearson",
     "effective_trials",
     "more_trials",
     "pass_rate_interval",
     "settled",
+    "settled_counts",
     "stand",
 ]
 
@@ -151,6 +153,12 @@ def settled(
     that of `stand` over all trials, so stopping on it needs no correction. With several samples a case and a
     `confidence`, it is sometimes found a few trials late, never wrongly.
     """
+    sizes = {len(cases.get(name, ())) + remaining.get(name, 0) for name in {*cases, *remaining}}
+    if sizes == {1}:
+        passed, trials = sum(map(sum, cases.values())), sum(map(len, cases.values()))
+        return settled_counts(
+            passed, trials - passed, sum(remaining.values()), pass_rate=pass_rate, confidence=confidence
+        )
     # All remaining fail, then all pass: where the two ends differ, nothing is settled.
     worst, best = _completed(cases, remaining, with_pass=False), _completed(cases, remaining, with_pass=True)
     if not worst:
@@ -158,10 +166,44 @@ def settled(
     state = _state(worst, pass_rate, confidence)
     if state != _state(best, pass_rate, confidence):
         return None
-    if confidence is None or all(len(samples) == 1 for samples in worst.values()):
+    if confidence is None:
         return state  # one more pass never lowers the state here, so the ends speak for all between them
     between = _between(_means(worst), _means(best), [len(samples) for samples in worst.values()])
     return state if all(_against(*point, pass_rate, confidence) == state for point in between) else None
+
+
+def settled_counts(
+    passed: int, failed: int, remaining: int, *, pass_rate: float, confidence: float | None = None
+) -> State | None:
+    """The same as `settled` where each case has one trial: `passed`, `failed` and still to come."""
+    trials = passed + failed + remaining
+    if trials == 0:
+        return None
+    # One more pass never lowers the state here, so the two ends speak for all between them.
+    worst, best = (_state_of_counts(ends, trials, pass_rate, confidence) for ends in (passed, passed + remaining))
+    return worst if worst == best else None
+
+
+def bounds_whatever_comes(
+    cases: Mapping[str, Sequence[bool]], remaining: Mapping[str, int], *, confidence: float = 0.95
+) -> Interval | None:
+    """One-sided bounds of the rate over all trials: the low one as if the rest failed, the high one as if it passed.
+
+    None without a trial in `cases`.
+    """
+    if not cases:
+        return None
+    worst, best = _completed(cases, remaining, with_pass=False), _completed(cases, remaining, with_pass=True)
+    ends = [pass_rate_interval(whole, confidence=confidence, one_sided=True) for whole in (worst, best)]
+    found = [interval for interval in ends if interval is not None]
+    low, high = min(interval.low for interval in found), max(interval.high for interval in found)
+    return Interval(low=low, high=high, confidence=confidence, one_sided=True)
+
+
+def _state_of_counts(passed: int, trials: int, pass_rate: float, confidence: float | None) -> State:
+    if confidence is None:
+        return "passes" if Fraction(passed, trials) >= Fraction(str(pass_rate)) else "fails"
+    return _against(passed, trials, pass_rate, confidence)
 
 
 def _means(cases: Mapping[str, Sequence[bool]]) -> list[Fraction]:
@@ -189,6 +231,8 @@ def _effective(cases: int, trials: int, total: Fraction, squares: Fraction) -> f
 
 def _state(cases: Mapping[str, Sequence[bool]], pass_rate: float, confidence: float | None) -> State:
     """How the rate stands, all trials in."""
+    if cases and all(len(samples) == 1 for samples in cases.values()):
+        return _state_of_counts(sum(map(sum, cases.values())), len(cases), pass_rate, confidence)
     rate = _mean_of_means(cases)
     if confidence is None or rate is None:
         # The bar as it was written: 0.9 as a float is a hair above nine tenths, and 9 of 10 must reach it.

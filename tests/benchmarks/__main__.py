@@ -1,6 +1,7 @@
 """All benchmarks, one after the other: `tox run -e bench`, or `python -m tests.benchmarks [--json FOLDER] [NAMES]`.
 
-Each measures ratios in one run and writes them as JSON into the folder (default: .bench). None sets a limit.
+Each measures ratios in one run, `coverage` how often the bounds hold, and writes them as JSON into the folder (default:
+.bench). None sets a limit.
 """
 
 import argparse
@@ -17,6 +18,7 @@ BENCHMARKS = {
     "suspension": ["bench_suspension"],
     "dormant": ["bench_dormant"],
     "local": ["bench_local"],
+    "coverage": ["bench_coverage"],
 }
 
 

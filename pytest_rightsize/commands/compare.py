@@ -1,0 +1,88 @@
+"""Compare rungs on the same cases: whether a smaller one is not worse than a larger one, and what it takes.
+
+The answer is one sentence; below it stand pass rates with intervals, the cases that only one of the two passed, exact
+McNemar, Tango's interval of the difference, and ratios of energy, tokens, seconds and cost. With two files, the last
+rung is that of OTHER and the others are those of RUN.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_rightsize.comparison import compare_several
+from pytest_rightsize.errors import ConfigError, unknown_name
+from pytest_rightsize.records import Run
+from pytest_rightsize.reports.comparison import comparison_lines
+from pytest_rightsize.store import read_run
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `rightsize compare` takes."""
+    parser.add_argument("run_file", metavar="RUN.jsonl", type=Path, help="a results file of --rightsize-results")
+    parser.add_argument("other_file", metavar="OTHER.jsonl", type=Path, nargs="?", help="the file of the last rung")
+    parser.add_argument(
+        "--rungs",
+        required=True,
+        metavar="A,B",
+        help="is A not worse than B? Of several, each is compared with the last; with OTHER.jsonl one is enough",
+    )
+    parser.add_argument(
+        "--margin", type=float, default=0.05, metavar="M", help="how much worse still is not worse (default 0.05)"
+    )
+    parser.add_argument("--by", choices=["task"], help="show the figures of each task")
+    parser.add_argument(
+        "--cases", type=int, default=10, metavar="N", help="cases that changed sides to show (default 10)"
+    )
+    parser.add_argument("--json", action="store_true", help="everything, as one JSON object")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the comparison; raises ConfigError for a file, a rung or a margin that cannot be."""
+    if not 0 < arguments.margin < 1:
+        raise ConfigError(f"--margin was given {arguments.margin:g}: give a fraction of 1, such as 0.05 for 5 points")
+    run_a = read_run(arguments.run_file)
+    run_b = read_run(arguments.other_file) if arguments.other_file else run_a
+    rungs, reference = _rungs(arguments.rungs, two_files=run_b is not run_a)
+    names = _names(arguments.run_file, arguments.other_file or arguments.run_file)
+    for rung in rungs:
+        _check(rung, run_a, names[0])
+    _check(reference, run_b, names[1])
+    comparisons = compare_several(run_a, rungs, run_b, reference, margin=arguments.margin, names=names)
+    if arguments.json:
+        plain = [comparison.to_dict() for comparison in comparisons]
+        _print(json.dumps(plain[0] if len(plain) == 1 else {"comparisons": plain}, indent=1))
+        return 0
+    for place, comparison in enumerate(comparisons):
+        lines = comparison_lines(comparison, by_task=arguments.by == "task", cases=arguments.cases)
+        _print("\n".join([*([""] if place else []), *lines]))
+    return 0
+
+
+def _rungs(text: str, *, two_files: bool) -> tuple[Sequence[str], str]:
+    """The rungs to compare, and the one to compare them with."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if two_files and len(names) == 1:
+        names *= 2
+    if len(names) < 2:
+        raise ConfigError(f"--rungs was given {text!r}: name two rungs, as in --rungs 4b,frontier")
+    if not two_files and len(set(names)) < len(names):
+        raise ConfigError(f"--rungs was given {text!r}: a rung of one run cannot be compared with itself")
+    return names[:-1], names[-1]
+
+
+def _names(one: Path, other: Path) -> tuple[str, str]:
+    """What to call the two files: their names, or their paths where the names are the same."""
+    return (one.name, other.name) if one.name != other.name else (str(one), str(other))
+
+
+def _check(rung: str, run: Run, name: str) -> None:
+    known = [one.name for one in run.rungs]
+    if rung not in known:
+        raise unknown_name(f"--rungs, in {name}", rung, known, noun="rung")
+
+
+def _print(text: str) -> None:
+    print(text)  # noqa: T201  # this is a command

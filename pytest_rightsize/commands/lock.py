@@ -1,0 +1,39 @@
+"""Write what a run showed into rightsize.lock, a small file to review and to compare later runs with.
+
+Give it to --rightsize-baseline: a session then fails where a task needs a larger rung than before, or where its chosen
+rung passes fewer cases than chance allows.
+"""
+
+import argparse
+from pathlib import Path
+
+from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.lockfile import lock_of, render_lock
+from pytest_rightsize.store import read_run
+from pytest_rightsize.verdict import judge
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `rightsize lock` takes."""
+    parser.add_argument("run_file", metavar="RUN.jsonl", type=Path, help="a results file of a whole session")
+    parser.add_argument(
+        "--output", type=Path, default=Path("rightsize.lock"), metavar="FILE", help="default: rightsize.lock"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the lock; raises ConfigError for a run that was cut off, or a file that cannot be written."""
+    results = read_run(arguments.run_file)
+    if results.interrupted:
+        raise ConfigError(f"{arguments.run_file} was cut off: lock the results of a session that ran to its end")
+    lock = lock_of(results, judge(results))
+    try:
+        arguments.output.write_text(render_lock(lock), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot write {arguments.output}: {error.strerror}: give another --output") from None
+    open_tasks = [name for name, task in lock.tasks.items() if task.smallest is None]
+    known = f"; no smallest rung is known of {', '.join(open_tasks)}" if open_tasks else ""
+    print(f"{arguments.output}: {len(lock.tasks)} tasks{known}")  # noqa: T201  # this is a command
+    return 0

@@ -1,0 +1,125 @@
+"""Say how many cases a task needs before one writes them, and how likely so many are to show what they should.
+
+Power is the probability that a rung of the supposed true rate is shown to reach the bar. Several samples of a case do
+not stand in for cases: they tell of the model's luck, not of the task.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from itertools import count
+from math import ceil, log
+
+from tabulate import tabulate
+
+from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.statistics import cases_needed, paired_cases_needed, paired_power, passes_needed, power
+
+__all__ = ["add_arguments", "run"]
+
+_SIZES = (20, 30, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
+# So many of them in a table.
+_SHOWN = 5
+_LIMIT = 20_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `rightsize plan` takes."""
+    parser.add_argument("--bar", type=float, required=True, metavar="R", help="the pass rate to show, as in 0.9")
+    parser.add_argument("--confidence", type=float, default=0.95, metavar="C", help="how surely (default 0.95)")
+    parser.add_argument("--true-rate", type=float, metavar="R", help="what one supposes the rung's true rate to be")
+    parser.add_argument("--margin", type=float, metavar="M", help="plan also to show: not worse by more than M (0.05)")
+    parser.add_argument(
+        "--power", type=float, default=0.8, metavar="P", help="how likely it must be shown (default 0.8)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the plan; raises ConfigError for a number that cannot be."""
+    _check("--bar", arguments.bar, 0 < arguments.bar < 1, "between 0 and 1: no number of cases shows a rate of 1")
+    _check("--confidence", arguments.confidence, 0.5 < arguments.confidence < 1, "between 0.5 and 1, such as 0.95")
+    _check("--power", arguments.power, 0 < arguments.power < 1, "between 0 and 1, such as 0.8")
+    if arguments.true_rate is not None:
+        _check("--true-rate", arguments.true_rate, 0 < arguments.true_rate <= 1, "between 0 and 1, such as 0.97")
+    if arguments.margin is not None:
+        _check("--margin", arguments.margin, 0 < arguments.margin < 1, "between 0 and 1, such as 0.05 for 5 points")
+    lines = [*_bar_lines(arguments), *(_margin_lines(arguments) if arguments.margin is not None else [])]
+    print("\n".join(lines))  # noqa: T201  # this is a command
+    return 0
+
+
+def _check(option: str, given: float, is_right: bool, wanted: str) -> None:
+    if not is_right:
+        raise ConfigError(f"{option} was given {given:g}: give a number {wanted}")
+
+
+def _bar_lines(arguments: argparse.Namespace) -> Iterator[str]:
+    """How many cases it takes to show the bar, and the power at several numbers of them."""
+    bar, confidence, rates = arguments.bar, arguments.confidence, _rates(arguments)
+    least = _least(bar, confidence)
+    yield f"to show a pass rate of {bar:g} at {confidence:g} takes at least {least:,} cases, and then all must pass"
+    needed = {rate: _needed(rate, arguments) for rate in rates}
+    for rate, cases in needed.items():
+        yield f"if the true rate is {rate:.4g}: {_words(cases, arguments.power)}"
+    sizes = sorted({least, *[size for size in _SIZES if size > least][:_SHOWN], *filter(None, needed.values())})
+    rows = [
+        (
+            f"{cases:,}",
+            cases - (passes_needed(cases, pass_rate=bar, confidence=confidence) or 0),
+            *(f"{power(cases, true_rate=rate, pass_rate=bar, confidence=confidence):.2f}" for rate in rates),
+        )
+        for cases in sizes
+    ]
+    yield ""
+    yield from _table(["cases", "may fail", *(f"power at {rate:.4g}" for rate in rates)], rows)
+
+
+def _margin_lines(arguments: argparse.Namespace) -> Iterator[str]:
+    """How many cases it takes to show that a smaller rung is not worse than a larger one by the margin."""
+    margin, confidence = arguments.margin, arguments.confidence
+    rate = _rates(arguments)[-1]
+    changed = 2 * rate * (1 - rate)
+    needed = paired_cases_needed(margin=margin, changed=changed, confidence=confidence, at_least=arguments.power)
+    yield ""
+    yield (
+        f"to show that one rung is not worse than another by more than {100 * margin:g} points, if both are right in "
+        f"{100 * rate:.4g} % of the cases and err independently ({100 * changed:.3g} % change sides): "
+        f"{_words(needed, arguments.power)}"
+    )
+    yield "rungs that err on the same cases need fewer"
+    sizes = sorted({*_SIZES[:_SHOWN], *([needed] if needed else [])})
+    rows = [
+        (f"{cases:,}", f"{paired_power(cases, margin=margin, changed=changed, confidence=confidence):.2f}")
+        for cases in sizes
+    ]
+    yield ""
+    yield from _table(["cases", "power"], rows)
+
+
+def _rates(arguments: argparse.Namespace) -> list[float]:
+    """The true rate that was given, else three between the bar and 1."""
+    if arguments.true_rate is not None:
+        return [arguments.true_rate]
+    return [arguments.bar + share * (1 - arguments.bar) for share in (0.5, 0.75, 0.9)]
+
+
+def _least(bar: float, confidence: float) -> int:
+    """The fewest cases of which all passing shows the bar."""
+    near = ceil(log(1 - confidence) / log(bar))  # exact but for the last digits of two logarithms
+    enough = (cases for cases in count(max(1, near - 1)) if passes_needed(cases, pass_rate=bar, confidence=confidence))
+    return next(enough)
+
+
+def _needed(rate: float, arguments: argparse.Namespace) -> int | None:
+    return cases_needed(
+        true_rate=rate, pass_rate=arguments.bar, confidence=arguments.confidence, at_least=arguments.power, limit=_LIMIT
+    )
+
+
+def _words(cases: int | None, at_least: float) -> str:
+    if cases is None:
+        return f"no number of cases up to {_LIMIT:,} gives a power of {at_least:g}"
+    return f"{cases:,} cases for a power of {at_least:g}"
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    return tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True).splitlines()

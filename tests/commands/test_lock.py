@@ -1,0 +1,158 @@
+"""`rightsize lock`, `--rightsize-baseline` and waivers in whole sessions."""
+
+import json
+import tomllib
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_rightsize.cli import main
+from tests.conftest import record
+
+LADDER = "--rightsize-ladder=tiny,small,big"
+
+
+@pytest.fixture
+def locked(suite: pytest.Pytester) -> pytest.Pytester:
+    """The suite with `small` as the smallest that passes, in run.jsonl and in rightsize.lock."""
+    suite.runpytest(LADDER, "--rightsize-results=run.jsonl")
+    assert main(["lock", "run.jsonl"]) == 0
+    return suite
+
+
+def last_line(path: Path) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(path.read_text(encoding="utf-8").splitlines()[-1])
+    return plain
+
+
+def test_the_lock_is_small_and_holds_what_a_reviewer_asks(locked: pytest.Pytester) -> None:
+    text = (locked.path / "rightsize.lock").read_text(encoding="utf-8")
+    plain = tomllib.loads(text)
+    first = json.loads((locked.path / "run.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert plain["date"] == date.fromisoformat(first["started"][:10])
+    assert plain["models"] == {
+        "tiny": "replay: tiny.jsonl",
+        "small": "replay: vendor/small-1",
+        "big": "replay: big.jsonl",
+    }
+    task = plain["tasks"]["upper"]
+    assert (task["smallest"], task["chosen"]) == ("small", "big")
+    early = {"n": 3, "settled_early": 1}
+    assert task["standing"] == {
+        "tiny": {"state": "fails", "passed": 1, **early, "rate": 0.3333, "low": 0.0127, "high": 0.9024},
+        "small": {"state": "passes", "passed": 3, **early, "rate": 1.0, "low": 0.2486, "high": 1.0},
+    }
+    assert len(text.splitlines()) < 20
+
+
+@pytest.mark.parametrize("baseline", ["run.jsonl", "rightsize.lock"])
+def test_a_task_that_needs_a_larger_rung_fails_the_gate(locked: pytest.Pytester, baseline: str) -> None:
+    assert locked.runpytest(LADDER, f"--rightsize-baseline={baseline}", "--rightsize-gate=regressed").ret == 0
+    record(locked.path / "small.jsonl", dict(zip("abcd", "abcD", strict=True)))
+    options = (
+        LADDER,
+        f"--rightsize-baseline={baseline}",
+        "--rightsize-gate=regressed",
+        "--rightsize-results=new.jsonl",
+    )
+    result = locked.runpytest(*options)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    where = ": if that is to be, write smallest = 'big' in rightsize.lock:13" if baseline == "rightsize.lock" else ""
+    result.stdout.fnmatch_lines(
+        [f"gate regressed: upper: small was the smallest that passes in {baseline}, and now it is big{where}"]
+    )
+    assert last_line(locked.path / "new.jsonl")["gate"]["failed"] == ["regressed: upper"]
+    lines = (locked.path / "rightsize.lock").read_text(encoding="utf-8").splitlines()
+    assert lines[13 - 1] == 'smallest = "small"'
+
+
+def test_the_gate_holds_under_xdist_too(locked: pytest.Pytester) -> None:
+    record(locked.path / "small.jsonl", dict(zip("abcd", "abcD", strict=True)))
+    result = locked.runpytest(LADDER, "-n2", "--rightsize-baseline=run.jsonl", "--rightsize-gate=regressed")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["gate regressed: upper: small was the smallest *"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--rightsize-gate=regressed"], "--rightsize-gate=regressed needs something to compare with"),
+        (["--rightsize-baseline=no.lock"], "--rightsize-baseline cannot read"),
+        (["--rightsize-baseline=rightsize.toml"], "has schema None; this version reads 1"),
+    ],
+)
+def test_a_baseline_that_cannot_be_used_is_said_before_anything_runs(
+    suite: pytest.Pytester, arguments: list[str], message: str
+) -> None:
+    result = suite.runpytest(LADDER, *arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert message in str(result.stderr)
+
+
+def test_a_run_that_was_cut_off_is_not_locked(locked: pytest.Pytester, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (locked.path / "run.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (locked.path / "cut.jsonl").write_text("".join(lines[:-1]), encoding="utf-8")
+    assert main(["lock", "cut.jsonl", "--output", "other.lock"]) == 2
+    assert "cut.jsonl was cut off" in capsys.readouterr().err
+    assert not (locked.path / "other.lock").exists()
+
+
+def waive(suite: pytest.Pytester, until: date, gate: str = "oversized") -> None:
+    with (suite.path / "rightsize.toml").open("a", encoding="utf-8") as file:
+        file.write(
+            f'\n[tasks.upper]\nwaive = {{ gate = "{gate}", until = {until}, reason = "contract ends in May" }}\n'
+        )
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)])
+def test_a_waiver_excuses_its_gate_until_its_day_and_is_shown(suite: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    until = date.today() + timedelta(days=1)
+    waive(suite, until)
+    result = suite.runpytest(LADDER, "--rightsize-results=run.jsonl", *workers)
+    assert result.ret == pytest.ExitCode.OK
+    line = f"waived until {until}: gate oversized: upper: contract ends in May"
+    result.stdout.fnmatch_lines(["upper * OVER-SIZED", line])
+    assert last_line(suite.path / "run.jsonl")["gate"] == {"failed": [], "waived": [line]}
+
+
+def test_a_waiver_that_is_over_is_shown_and_excuses_nothing(suite: pytest.Pytester) -> None:
+    until = date.today() - timedelta(days=1)
+    waive(suite, until)
+    result = suite.runpytest(LADDER)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines([f"waiver over since {until}: gate oversized: upper: *", "gate oversized: upper: *"])
+
+
+def test_a_waiver_that_is_not_needed_is_shown_and_excuses_nothing_else(suite: pytest.Pytester) -> None:
+    waive(suite, date.today() + timedelta(days=1), gate="undecided")
+    result = suite.runpytest(LADDER)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["waived until *: gate undecided: upper: contract ends in May (not needed now)"])
+
+
+@pytest.mark.parametrize(
+    ("waiver", "message"),
+    [
+        (
+            '{ gate = "oversize", until = 2027-01-31, reason = "x" }',
+            "unknown gate 'oversize': did you mean 'oversized'?",
+        ),
+        ('{ gate = "oversized", until = "soon", reason = "x" }', "until = 'soon' cannot be: give a day without quotes"),
+        ('{ gate = "oversized", until = 2027-01-31 }', "waive has no reason: write { gate ="),
+        ('{ gate = "oversized", untl = 2027-01-31, reason = "x" }', "unknown key 'untl': did you mean 'until'?"),
+    ],
+)
+def test_a_waiver_that_cannot_be_is_refused(suite: pytest.Pytester, waiver: str, message: str) -> None:
+    with (suite.path / "rightsize.toml").open("a", encoding="utf-8") as file:
+        file.write(f"\n[tasks.upper]\nwaive = {waiver}\n")
+    result = suite.runpytest(LADDER)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert message in str(result.stderr)
+
+
+def test_a_marker_takes_no_waiver(suite: pytest.Pytester) -> None:
+    source = (suite.path / "test_suite.py").read_text(encoding="utf-8")
+    (suite.path / "test_suite.py").write_text(source.replace("pass_rate=0.75", "waive={}"), encoding="utf-8")
+    assert "unknown argument 'waive'" in str(suite.runpytest(LADDER).stdout)

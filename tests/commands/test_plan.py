@@ -1,0 +1,53 @@
+"""`rightsize plan`: the words and the numbers of STATISTICS.md."""
+
+import pytest
+
+from pytest_rightsize.cli import main
+
+
+def plan(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    assert main(["plan", *arguments]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(("bar", "least"), [("0.8", 14), ("0.9", 29), ("0.95", 59), ("0.99", 299)])
+def test_the_least_number_of_cases_is_the_published_one(
+    capsys: pytest.CaptureFixture[str], bar: str, least: int
+) -> None:
+    lines = plan(capsys, "--bar", bar, "--confidence", "0.95")
+    assert lines[0] == f"to show a pass rate of {bar} at 0.95 takes at least {least} cases, and then all must pass"
+    first = next(line.split() for line in lines if line.startswith(f"{least} "))
+    assert first[1] == "0"
+
+
+def test_the_power_at_several_numbers_of_cases(capsys: pytest.CaptureFixture[str]) -> None:
+    """Power of 50 cases at a true rate of 0.97: one failure is allowed, so 0.97^50 + 50 x 0.03 x 0.97^49."""
+    lines = plan(capsys, "--bar", "0.9", "--true-rate", "0.97")
+    assert lines[1] == "if the true rate is 0.97: 76 cases for a power of 0.8"
+    rows = {line.split()[0]: line.split()[1:] for line in lines[4:]}
+    assert rows["50"] == ["1", f"{0.97**50 + 50 * 0.03 * 0.97**49:.2f}"]
+    assert list(rows) == ["29", "30", "50", "76", "100", "200", "500"]
+
+
+def test_a_margin_is_planned_for_too(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = plan(capsys, "--bar", "0.9", "--true-rate", "0.97", "--margin", "0.05")
+    assert any("not worse than another by more than 5 points" in line and "167 cases for" in line for line in lines)
+
+
+def test_no_number_would_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = plan(capsys, "--bar", "0.9", "--true-rate", "0.9")
+    assert lines[1] == "if the true rate is 0.9: no number of cases up to 20,000 gives a power of 0.8"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--bar", "1"], "--bar was given 1: give a number between 0 and 1: no number of cases shows a rate of 1"),
+        (["--bar", "0.9", "--confidence", "95"], "--confidence was given 95: give a number between 0.5 and 1"),
+        (["--bar", "0.9", "--margin", "5"], "--margin was given 5"),
+        (["--bar", "0.9", "--true-rate", "0"], "--true-rate was given 0"),
+    ],
+)
+def test_bad_input_is_said(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+    assert main(["plan", *arguments]) == 2
+    assert message in capsys.readouterr().err
