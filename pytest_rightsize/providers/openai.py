@@ -315,6 +315,8 @@ def _reply(completion: Json, seconds: float, retries: int) -> Reply:
 
 def _tokens(usage: Mapping[str, Json] | None) -> Tokens:
     """What the endpoint counted; one that reports no prompt tokens at all has not counted."""
+    if usage is not None and not isinstance(usage, dict):
+        raise TypeError(f"the usage is no object but {type(usage).__name__}")
     prompt = _count(usage, "prompt_tokens")
     if not usage or not prompt:
         return Tokens()
