@@ -11,7 +11,6 @@ import os
 import sqlite3
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -36,11 +35,12 @@ __all__ = [
 FILE_NAME = "answers.sqlite3"
 _SCHEMA = 1
 # Answers wait so long for others to be written with; a killed process loses no more than these.
-_BATCH_S = 0.05
+_BATCH_S = 0.25
 # After a write that failed (a full disk), the next try.
 _RETRY_S = 1.0
 _BUSY_S = 30
 _FIELDS = tuple(field.name for field in fields(Request))
+_FIND = "SELECT base, key, asker, reply, recorded FROM answers WHERE base = ? ORDER BY draw, recorded, key"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS rungs (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, content TEXT NOT NULL, greedy INTEGER NOT NULL, UNIQUE (name, content));
@@ -143,7 +143,7 @@ def plain_reply(reply: Reply) -> dict[str, Json]:
 class AnswerCache:
     """The recorded answers in one folder; `overwrite` lets a new answer take the place of a recorded one.
 
-    Answers are written by a thread, at the latest 0.05 s after `keep`. What cannot be written stays in memory, is tried
+    Answers are written by a thread, at the latest 0.25 s after `keep`. What cannot be written stays in memory, is tried
     again, and is saved to a file elsewhere by `close`; `on_trouble` hears of it, from that thread.
     """
 
@@ -165,6 +165,7 @@ class AnswerCache:
         self._on_trouble = on_trouble
         self._lock = threading.Lock()
         self._rung_ids: dict[tuple[str, str], int] = {}
+        self._latest: tuple[str, int, int] | None = None
         self._taken: set[str] = set()
         self._pending: list[Recorded] = []
         self._arrived = threading.Condition()
@@ -207,38 +208,34 @@ class AnswerCache:
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
-    def find(self, key: str) -> Reply | None:
-        """The answer kept under `key`; one that cannot be read any more counts as none."""
+    def find(self, base: str, *, asker: str, draw: int, is_needed: Callable[[str], bool]) -> Reply | None:
+        """The answer that belongs to the asker, else one whose own asker is gone; None if there is neither.
+
+        The latter belongs to this asker from now on. So renaming a test costs nothing, and an answer still counts for
+        one case only; `is_needed` tells of a case whether it may still ask. What cannot be read counts as not there.
+        """
         try:
             with self._lock:
-                found = self._connection.execute("SELECT reply, recorded FROM answers WHERE key = ?", (key,)).fetchone()
+                rows = self._connection.execute(_FIND, (base,)).fetchall()
+                return self._choose(rows, asker, draw, is_needed) if rows else None
         except sqlite3.Error as error:
             self._trouble(f"recorded answers cannot be read from {self.path} ({error})")
-            return None
-        try:
-            return None if found is None else _reply_of(*found)
         except (ValueError, TypeError, KeyError):
-            return None
+            pass
+        return None
 
-    def take_over(self, base: str, *, asker: str, draw: int, is_needed: Callable[[str], bool]) -> Reply | None:
-        """An answer to the same request whose asker is gone, which belongs to this one from now on; None if none is.
-
-        So renaming a test costs nothing, and an answer still counts for one case only.
-        """
-        key = key_of(base, asker=asker, draw=draw)
-        try:
-            with self._lock:
-                query = "SELECT key, asker, reply, recorded FROM answers WHERE base = ? ORDER BY draw, recorded, key"
-                for old, former, reply, date in self._connection.execute(query, (base,)).fetchall():
-                    if (
-                        old not in self._taken
-                        and not is_needed(json.loads(former))
-                        and self._moved(old, key, asker, draw)
-                    ):
-                        self._taken.add(key)
-                        return _reply_of(reply, date)
-        except (sqlite3.Error, ValueError, TypeError, KeyError):
-            return None
+    def _choose(
+        self, rows: Sequence[tuple[str, ...]], asker: str, draw: int, is_needed: Callable[[str], bool]
+    ) -> Reply | None:
+        key = key_of(rows[0][0], asker=asker, draw=draw)
+        for _, known, _, reply, date in rows:
+            if known == key:
+                return _reply_of(reply, date)
+        for _, known, former, reply, date in rows:
+            free = asker and known not in self._taken and not is_needed(json.loads(former))
+            if free and self._moved(known, key, asker, draw):
+                self._taken.add(key)
+                return _reply_of(reply, date)
         return None
 
     def _moved(self, old: str, key: str, asker: str, draw: int) -> bool:
@@ -257,6 +254,8 @@ class AnswerCache:
             return
         with self._arrived:
             self._pending.append(recorded)
+            if len(self._pending) > 1:
+                return  # the thread has been told
             if self._writer is None:
                 self._writer = threading.Thread(target=self._write_always, name="rightsize cache", daemon=True)
                 self._writer.start()
@@ -336,6 +335,8 @@ class AnswerCache:
         return digest
 
     def _rung_id(self, name: str, identity: Identity) -> int:
+        if self._latest is not None and self._latest[:2] == (name, id(identity)):
+            return self._latest[2]
         content = _text(dict(identity.content))
         if (name, content) not in self._rung_ids:
             self._connection.execute(
@@ -343,6 +344,8 @@ class AnswerCache:
             )
             query = "SELECT id FROM rungs WHERE name = ? AND content = ?"
             (self._rung_ids[name, content],) = self._connection.execute(query, (name, content)).fetchone()
+        # `keep` holds on to the identity, so its id is not another's while a batch is written.
+        self._latest = (name, id(identity), self._rung_ids[name, content])
         return self._rung_ids[name, content]
 
     # --- writing ----------------------------------------------------------------------------------------------------
@@ -361,6 +364,7 @@ class AnswerCache:
             raise
 
     def _write(self, batch: Sequence[Recorded]) -> int:
+        self._latest = None
         with self._transaction():
             rows = [row for one in batch if (row := self._row(one)) is not None]
             before = self._connection.total_changes
@@ -384,7 +388,7 @@ class AnswerCache:
                 self._arrived.wait_for(lambda: self._pending or self._closing)
                 if self._closing:
                     return
-            time.sleep(_BATCH_S)
+                self._arrived.wait_for(lambda: self._closing, timeout=_BATCH_S)
             if not self._write_pending():
                 with self._arrived:
                     self._arrived.wait_for(lambda: self._closing, timeout=_RETRY_S)

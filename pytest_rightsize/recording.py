@@ -19,7 +19,6 @@ from pytest_rightsize.cache import (
     AnswerCache,
     Recorded,
     base_of,
-    key_of,
     now,
     plain_request,
     rung_digest,
@@ -225,10 +224,7 @@ class Recorder:
         cache = self._opened()
         if cache is None:
             return None
-        reply = cache.find(key_of(place.base, asker=place.asker, draw=place.draw))
-        if reply is not None or not place.asker:
-            return reply
-        return cache.take_over(place.base, asker=place.asker, draw=place.draw, is_needed=self._cases.__contains__)
+        return cache.find(place.base, asker=place.asker, draw=place.draw, is_needed=self._cases.__contains__)
 
     def _arrived(self, ended: Future[Reply], place: _Place) -> None:
         """Keep what has come, in the thread that brought it."""

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Collection
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,10 @@ def recorded(request: Request, reply: Reply, *, rung: str = "small", asker: str 
     )
 
 
+def find(cache: AnswerCache, request: Request, *, asker: str = "t", needed: Collection[str] = ("t",)) -> Reply | None:
+    return cache.find(base(request), asker=asker, draw=0, is_needed=needed.__contains__)
+
+
 def ask(prompt: str = "a", **more: Any) -> Request:
     return Request(messages=({"role": "user", "content": prompt},), **more)
 
@@ -150,7 +155,7 @@ def test_a_reply_comes_back_as_it_was(tmp_path: Path, request: Request, reply: R
     cache = AnswerCache(tmp_path, overwrite=True)
     one = recorded(request, reply)
     cache.keep_all([one])
-    found = cache.find(one.key)
+    found = find(cache, request)
     cache.close()
     energy = None if reply.energy is None else reply.energy.as_replayed()
     assert found == replace(reply, replayed=True, recorded=one.recorded, energy=energy)
@@ -201,7 +206,7 @@ def test_the_first_answer_stays_unless_it_is_to_be_overwritten(tmp_path: Path) -
         cache.keep(recorded(ask(), Reply(text=text)))
         cache.close()
         cache = AnswerCache(tmp_path)
-        found = cache.find(key(ask()))
+        found = find(cache, ask())
         cache.close()
         assert found is not None
         assert found.text == kept
@@ -210,13 +215,13 @@ def test_the_first_answer_stays_unless_it_is_to_be_overwritten(tmp_path: Path) -
 def test_an_answer_whose_asker_is_gone_is_taken_over_once(tmp_path: Path) -> None:
     cache = AnswerCache(tmp_path)
     cache.keep_all([recorded(ask(), Reply(text=name), asker=name) for name in ("old", "here")])
-    found = [cache.take_over(base(ask()), asker=name, draw=0, is_needed={"here"}.__contains__) for name in ("a", "b")]
+    found = [find(cache, ask(), asker=name, needed=["here", "a", "b"]) for name in ("a", "b")]
     assert [reply and reply.text for reply in found] == ["old", None]
-    assert cache.find(key(ask(), asker="old")) is None
-    assert cache.find(key(ask(), asker="a")) == found[0]
+    assert find(cache, ask(), asker="old", needed=["here", "a", "b"]) is None
+    assert find(cache, ask(), asker="a") == found[0]
     cache.close()
     cache = AnswerCache(tmp_path, read_only=True)
-    found = [cache.take_over(base(ask()), asker=name, draw=0, is_needed={"here"}.__contains__) for name in ("c", "d")]
+    found = [find(cache, ask(), asker=name, needed=["here", "c", "d"]) for name in ("c", "d")]
     assert [reply and reply.text for reply in found] == ["old", None]
     cache.close()
 
@@ -260,7 +265,7 @@ def test_what_can_only_be_read_is_read(tmp_path: Path) -> None:
     before = (tmp_path / "answers.sqlite3").read_bytes()
     cache = AnswerCache(tmp_path, read_only=True)
     cache.keep(recorded(ask("b"), Reply(text="y")))
-    found = cache.find(key(ask()))
+    found = find(cache, ask())
     cache.close()
     assert found is not None
     assert found.text == "x"
