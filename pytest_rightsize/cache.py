@@ -263,18 +263,22 @@ class AnswerCache:
 
     def keep_all(self, recorded: Sequence[Recorded]) -> int:
         """Write these now, and tell how many were new; raises OSError if it cannot be done."""
+        with self._lock, self._as_os_error():
+            return self._write(recorded)
+
+    @contextlib.contextmanager
+    def _as_os_error(self) -> Iterator[None]:
         try:
-            with self._lock:
-                return self._write(recorded)
+            yield
         except sqlite3.Error as error:
             raise OSError(f"{self.path}: {error}") from None
 
     def entries(self, *, rung: str | None = None, limit: int = -1) -> Iterator[Recorded]:
-        """Every answer, or those of the rungs of that name, the newest first."""
+        """Every answer, or those of the rungs of that name, the newest first. May raise OSError."""
         query = """SELECT base, name, content, greedy, asker, draw, request, reply, recorded
                    FROM answers JOIN rungs ON rungs.id = answers.rung
                    WHERE ? IS NULL OR name = ? ORDER BY recorded DESC, key LIMIT ?"""
-        with self._lock:
+        with self._lock, self._as_os_error():
             rows = self._connection.execute(query, (rung, rung, limit)).fetchall()
         for base, name, content, greedy, asker, draw, request, reply, date in rows:
             yield Recorded(
@@ -289,8 +293,11 @@ class AnswerCache:
             )
 
     def remove(self, *, rung: str | None = None, before: str | None = None) -> int:
-        """Remove the answers of a rung, those recorded before a date, those that are both, or all; tells how many."""
-        with self._lock:
+        """Remove the answers of a rung, those recorded before a date, those that are both, or all; tells how many.
+
+        May raise OSError.
+        """
+        with self._lock, self._as_os_error():
             done = self._connection.execute(
                 """DELETE FROM answers WHERE (? IS NULL OR rung IN (SELECT id FROM rungs WHERE name = ?))
                    AND (? IS NULL OR recorded < ?)""",
@@ -305,16 +312,19 @@ class AnswerCache:
     # --- rungs and files --------------------------------------------------------------------------------------------
 
     def declare(self, name: str, declared: Mapping[str, Json], identity: Identity) -> None:
-        """Remember what the ladder file's words for a rung turned out to be, for machines that lack its model."""
-        with self._lock, self._transaction():
+        """Remember what the ladder file's words for a rung turned out to be, for machines that lack its model.
+
+        Raises OSError if that cannot be written.
+        """
+        with self._lock, self._as_os_error(), self._transaction():
             row = (name, _text(declared), self._rung_id(name, identity))
             self._connection.execute("INSERT OR REPLACE INTO declared VALUES (?, ?, ?)", row)
 
     def declarations(self) -> Iterator[tuple[str, Mapping[str, Json], Identity]]:
-        """What `declare` was told, in order."""
+        """What `declare` was told, in order. May raise OSError."""
         query = """SELECT declared.name, declared, content, greedy FROM declared JOIN rungs ON rungs.id = declared.rung
                    ORDER BY declared.name, declared"""
-        with self._lock:
+        with self._lock, self._as_os_error():
             rows = self._connection.execute(query).fetchall()
         for name, declared, content, greedy in rows:
             yield name, json.loads(declared), Identity(content=json.loads(content), greedy=bool(greedy))
@@ -324,13 +334,13 @@ class AnswerCache:
         status = path.stat()
         seen = (str(path.resolve()), status.st_size, status.st_mtime_ns)
         query = "SELECT sha256 FROM files WHERE path = ? AND size = ? AND mtime_ns = ?"
-        with self._lock:
+        with self._lock, contextlib.suppress(sqlite3.Error):
             known = self._connection.execute(query, seen).fetchone()
-        if known is not None:
-            return str(known[0])
+            if known is not None:
+                return str(known[0])
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        with self._lock, contextlib.suppress(sqlite3.OperationalError):
+        with self._lock, contextlib.suppress(sqlite3.Error):
             self._connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (*seen, digest))
         return digest
 

@@ -4,9 +4,11 @@ The mode decides: `auto` looks up and records, `refresh` only records, `replay` 
 content filter and what an interrupt cut off are never recorded.
 """
 
+import contextlib
 import difflib
 import hashlib
 import json
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -94,6 +96,27 @@ class Recorder:
             self._cache = AnswerCache(self._folder, overwrite=self._mode == "refresh", on_trouble=self._on_trouble)
         except OSError as error:
             self._cache = self._read_only(error)
+        else:
+            self._tell_of_the_dead()
+
+    def _tell_of_the_dead(self) -> None:
+        """Say whom a session was asking that ended without a word, as by a crash of a model's native library."""
+        for mark in self._folder.glob("asking-*"):
+            with contextlib.suppress(OSError, ValueError):
+                if not _is_alive(int(mark.name.removeprefix("asking-"))):
+                    rungs = ", ".join(mark.read_text(encoding="utf-8").split("\n")[:-1])
+                    mark.unlink()
+                    self._on_trouble(
+                        f"an earlier process died while it asked {rungs}; what it was answered is recorded, and this "
+                        f"session goes on from there. If a model's library crashed, add -n 1 (pytest-xdist): a crash "
+                        f"then costs a trial and not the session"
+                    )
+
+    def _mark(self, rung: str) -> None:
+        """Leave a mark for as long as this process lives, of the rungs it asks."""
+        mark = self._folder / f"asking-{os.getpid()}"
+        with contextlib.suppress(OSError), mark.open("a", encoding="utf-8") as file:
+            file.write(f"{rung}\n")
 
     def _read_only(self, error: OSError) -> AnswerCache:
         """The same file where it can only be read; that is enough to look up."""
@@ -157,6 +180,8 @@ class Recorder:
         cache, self._cache = self._cache, None
         if cache is not None:
             cache.close()
+            with contextlib.suppress(OSError):
+                (self._folder / f"asking-{os.getpid()}").unlink()
 
     # --- what a rung is ---------------------------------------------------------------------------------------------
 
@@ -168,7 +193,9 @@ class Recorder:
             if identity is not None and not identity.is_recording:
                 self._digests[rung] = rung_digest(rung, identity)
                 if self._mode != "replay" and (cache := self._opened()) is not None:
-                    cache.declare(rung, _declared(self._rungs[rung]), identity)
+                    with contextlib.suppress(OSError):  # where the disk is full, answers will say so
+                        cache.declare(rung, _declared(self._rungs[rung]), identity)
+                    self._mark(rung)
         return self._identities[rung]
 
     def _found_identity(self, rung: str, provider: Provider) -> Identity | None:
@@ -182,9 +209,10 @@ class Recorder:
                 raise
         declared = _declared(self._rungs[rung])
         cache = self._opened()
-        for name, words, identity in cache.declarations() if cache is not None else ():
-            if name == rung and words == declared:
-                return identity
+        with contextlib.suppress(OSError):
+            for name, words, identity in cache.declarations() if cache is not None else ():
+                if name == rung and words == declared:
+                    return identity
         return Identity(content=declared)
 
     def _sha256(self, path: Path) -> str:
@@ -267,9 +295,24 @@ class Recorder:
         """The newest recorded answers of the rung whose prompts are known, each with its conversation as text."""
         if rung not in self._compared:
             cache = self._opened()
-            entries = () if cache is None else cache.entries(rung=rung, limit=_MOST_COMPARED)
-            self._compared[rung] = [(_words(one.request), one) for one in entries if one.request is not None]
+            self._compared[rung] = []
+            with contextlib.suppress(OSError):
+                for one in () if cache is None else cache.entries(rung=rung, limit=_MOST_COMPARED):
+                    if one.request is not None:
+                        self._compared[rung].append((_words(one.request), one))
         return self._compared[rung]
+
+
+def _is_alive(process: int) -> bool:
+    if os.name != "posix":
+        return True  # elsewhere that signal ends the process
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _declared(rung: Rung) -> dict[str, Json]:

@@ -121,7 +121,7 @@ def test_a_run_killed_at_random_moments_repeats_nothing_recorded_and_concludes_t
             assert recorded <= everything_recorded(killed)
             assert read_run(killed / "run.jsonl").interrupted
         recorded = everything_recorded(killed)
-        assert recorded
+        assert recorded or kills < 20
         asked.clear()
         assert start(killed).wait() == pytest.ExitCode.TESTS_FAILED
         assert not recorded & set(asked)
@@ -137,3 +137,82 @@ def everything_recorded(folder: Path) -> set[tuple[str, str]]:
     found = {(one.rung, one.request["messages"][-1]["content"]) for one in cache.entries() if one.request}
     cache.close()
     return found
+
+
+CRASHING = """
+import os, signal
+from concurrent.futures import Future
+from pytest_rightsize.records import Identity, Reply
+
+class Native:
+    options = {}
+    required = ()
+    leaves_machine = False
+
+    def __init__(self, rung):
+        pass
+
+    def check(self):
+        return None
+
+    def identity(self, sha256):
+        return Identity(content={"library": 1})
+
+    def submit(self, request):
+        prompt = request.messages[-1]["content"]
+        with open("asked.txt", "a") as file:
+            print(prompt, file=file)
+        if prompt == "30" and not os.path.exists("mended"):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        future = Future()
+        future.set_result(Reply(text=prompt))
+        return future
+
+    def close(self):
+        pass
+
+def pytest_rightsize_providers():
+    return {"native": Native}
+"""
+
+
+def crashing(pytester: pytest.Pytester) -> None:
+    """A suite of 40 tests, at the 31st of which the library of the model crashes."""
+    pytester.makeconftest(CRASHING)
+    pytester.makefile(".toml", rightsize='[ladder.native]\nprovider = "native"\n')
+    pytester.makepyfile(
+        """
+        import pytest, time
+
+        @pytest.mark.parametrize("number", range(40))
+        def test_it(model, number):
+            if number == 30:
+                time.sleep(0.6)  # answers are written four times a second
+            assert model.ask(str(number)) == str(number)
+        """
+    )
+
+
+def test_after_a_crash_of_a_native_library_the_next_session_goes_on_and_says_so(pytester: pytest.Pytester) -> None:
+    crashing(pytester)
+    crash = pytester.runpytest_subprocess("--rightsize-ladder=native")
+    assert crash.ret == -signal.SIGSEGV
+    asked = (pytester.path / "asked.txt").read_text(encoding="utf-8").split()
+    assert asked == [str(number) for number in range(31)]
+    (pytester.path / "mended").touch()
+    result = pytester.runpytest_subprocess("--rightsize-ladder=native")
+    result.stdout.fnmatch_lines(
+        ["rightsize: an earlier process died while it asked native; what it was answered is recorded, *-n 1*"]
+    )
+    result.assert_outcomes(passed=40)
+    assert (pytester.path / "asked.txt").read_text(encoding="utf-8").split()[31:] == [str(n) for n in range(30, 40)]
+    assert "died" not in str(pytester.runpytest_subprocess("--rightsize-ladder=native").stdout)
+
+
+def test_in_a_worker_a_crash_of_a_native_library_costs_a_trial_and_not_the_session(pytester: pytest.Pytester) -> None:
+    crashing(pytester)
+    result = pytester.runpytest_subprocess("--rightsize-ladder=native", "-n1", "--rightsize-results=run.jsonl")
+    outcomes = Counter((line["outcome"], line["reason"]) for line in lines(pytester.path / "run.jsonl", "trial"))
+    assert outcomes == {("passed", None): 39, ("error", "crash"): 1}
+    assert [line["verdict"] for line in lines(pytester.path / "run.jsonl", "verdict")] == ["undecided"]
+    assert result.ret == pytest.ExitCode.TESTS_FAILED

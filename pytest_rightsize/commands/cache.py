@@ -49,7 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it; raises ConfigError for a folder or a file that cannot be used."""
-    status: int = arguments.act(arguments)
+    try:
+        status: int = arguments.act(arguments)
+    except OSError as error:
+        raise ConfigError(f"recorded answers cannot be read or kept ({error})") from None
     return status
 
 
@@ -82,8 +85,6 @@ def _export(arguments: argparse.Namespace) -> int:
             arguments.file, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)
         ) as file:
             file.writelines(lines)
-    except OSError as error:
-        raise ConfigError(f"cannot write {arguments.file}: {error.strerror}") from None
     finally:
         cache.close()
     _say(f"{len(answers)} answers in {arguments.file}")
@@ -109,8 +110,6 @@ def _import(arguments: argparse.Namespace) -> int:
             for one in batch:
                 if not isinstance(one, Recorded):
                     cache.declare(*one)
-    except OSError as error:
-        raise ConfigError(f"recorded answers cannot be kept in {arguments.dir} ({error})") from None
     finally:
         cache.close()
     _say(f"{new} answers are new of the {known} in {arguments.file}")
