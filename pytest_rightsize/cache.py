@@ -35,7 +35,7 @@ __all__ = [
 FILE_NAME = "answers.sqlite3"
 _SCHEMA = 1
 # Answers wait so long for others to be written with; a killed process loses no more than these.
-_BATCH_S = 0.25
+_BATCH_S = 0.1
 # After a write that failed (a full disk), the next try.
 _RETRY_S = 1.0
 _BUSY_S = 30
@@ -143,7 +143,7 @@ def plain_reply(reply: Reply) -> dict[str, Json]:
 class AnswerCache:
     """The recorded answers in one folder; `overwrite` lets a new answer take the place of a recorded one.
 
-    Answers are written by a thread, at the latest 0.25 s after `keep`. What cannot be written stays in memory, is tried
+    Answers are written by a thread, at the latest 0.1 s after `keep`. What cannot be written stays in memory, is tried
     again, and is saved to a file elsewhere by `close`; `on_trouble` hears of it, from that thread.
     """
 
