@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from pytest_rightsize.errors import MixedEnergyError
 
-__all__ = ["Basis", "Boundary", "Energy", "Kind", "Provenance", "unknown_energy"]
+__all__ = ["Basis", "Boundary", "Energy", "Kind", "Metering", "Provenance", "unknown_energy"]
 
 Provenance = Literal["measured", "measured_shared", "vendor_declared", "modelled", "unknown"]
 Boundary = Literal[
@@ -200,6 +200,42 @@ class Energy:
             "flags": flags,
         }
         return cls(**known | sets)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metering:
+    """What one rung's meter saw while the rung was open; the parts add up to `total`, all that its devices took.
+
+    `load` is what loading the model took, `served` all answers together, `idle` what no answer was in flight for.
+    Each is None where nothing of it was seen. `busy_s` is the time in which any answer was in flight, `tick_s` the
+    counter's period, `idle_w` the idle power with the model loaded.
+    """
+
+    rung: str
+    meter: str
+    load: Energy | None = None
+    served: Energy | None = None
+    idle: Energy | None = None
+    total: Energy | None = None
+    answers: int = 0
+    load_s: float | None = None
+    busy_s: float = 0.0
+    tick_s: float | None = None
+    idle_w: float | None = None
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The metering as a line of the results file."""
+        parts = {name: getattr(self, name) for name in ("load", "served", "idle", "total")}
+        energies = {name: None if part is None else part.to_dict() for name, part in parts.items()}
+        return {"kind": "metering", **asdict(self), **energies, "notes": list(self.notes)}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "Metering":
+        """The inverse of `to_dict`; keys that a later version added are left out."""
+        known = {field.name: plain[field.name] for field in fields(cls) if plain.get(field.name) is not None}
+        parts = {name: Energy.from_dict(known[name]) for name in ("load", "served", "idle", "total") if name in known}
+        return cls(**known | parts | {"notes": tuple(known.get("notes", ()))})
 
 
 def unknown_energy(reason: str, *, meter: str | None = None, flags: tuple[str, ...] = ()) -> Energy:

@@ -22,7 +22,7 @@ from pytest_rightsize.statistics.rates import (
     settled_counts,
     stand,
 )
-from pytest_rightsize.statistics.ratios import geometric_mean_ratio
+from pytest_rightsize.statistics.ratios import geometric_mean_ratio, mean_difference, ratio_per_success
 from pytest_rightsize.statistics.unpaired import fisher_fell
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "geometric_mean_ratio",
     "holm",
     "mcnemar",
+    "mean_difference",
     "more_trials",
     "non_inferiority_p",
     "paired_cases_needed",
@@ -42,6 +43,7 @@ __all__ = [
     "pass_rate_interval",
     "passes_needed",
     "power",
+    "ratio_per_success",
     "settled",
     "settled_counts",
     "stand",

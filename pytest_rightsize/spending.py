@@ -1,0 +1,247 @@
+"""From a run to what its answers took: tokens, seconds, joules and money per task and rung; pure.
+
+Nothing is added that has no sum: joules stand in one subtotal for each way they are known, and what nobody knows is
+counted instead. Rates (per case, per passed case, per token) are given only where every answer is known.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from pytest_rightsize.energy import Energy, Kind
+from pytest_rightsize.records import AnswerRecord, Json, Run, Trial
+
+__all__ = ["Amount", "Spending", "Spent", "Subtotal", "spend"]
+
+K = TypeVar("K", bound=Hashable)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Amount:
+    """A sum over answers: of the `known` ones, beside how many are `unknown`."""
+
+    sum: float = 0
+    known: int = 0
+    unknown: int = 0
+
+    @property
+    def complete(self) -> float | None:
+        """The sum if nothing is unknown, and there is anything; else None."""
+        return self.sum if self.known and not self.unknown else None
+
+    def to_dict(self) -> dict[str, Json]:
+        """The amount as JSON data; the sum of nothing known is null."""
+        return {"sum": self.sum if self.known else None, "known": self.known, "unknown": self.unknown}
+
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> "Amount":
+        """Sum the values that there are."""
+        every = list(values)
+        known = [value for value in every if value is not None]
+        return cls(sum=sum(known), known=len(known), unknown=len(every) - len(known))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subtotal:
+    """The energy of the answers whose joules are known in one way; `replayed` was spent when they were recorded."""
+
+    kind: Kind
+    replayed: bool
+    energy: Energy
+    answers: int
+
+    def to_dict(self) -> dict[str, Json]:
+        """The subtotal as JSON data."""
+        return {"answers": self.answers, "energy": self.energy.to_dict()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What some trials took. `judged` counts those that passed or failed: a case is one of them.
+
+    `energies` are subtotals that must not be added up; `energy_unknown` counts the answers whose joules nobody knows,
+    `reasons` says why. Tokens, seconds and USD are sums over the same answers.
+    """
+
+    task: str | None = None
+    rung: str | None = None
+    judged: int = 0
+    passed: int = 0
+    answers: int = 0
+    energies: tuple[Subtotal, ...] = ()
+    energy_unknown: int = 0
+    reasons: tuple[str, ...] = ()
+    prompt: Amount = Amount()
+    cached: Amount = Amount()
+    completion: Amount = Amount()
+    reasoning: Amount = Amount()
+    seconds: Amount = Amount()
+    cost_usd: Amount = Amount()
+
+    @property
+    def energy(self) -> Energy | None:
+        """All of it, if it is known of every answer and in one way."""
+        kinds = {subtotal.kind for subtotal in self.energies}
+        if self.energy_unknown or len(kinds) != 1:
+            return None
+        return Energy.total(subtotal.energy for subtotal in self.energies)
+
+    @property
+    def energy_per_case(self) -> Energy | None:
+        """Joules per case, or None where not all is known in one way."""
+        return self._per(self.judged)
+
+    @property
+    def energy_per_pass(self) -> Energy | None:
+        """Joules per passed case; None too where none passed."""
+        return self._per(self.passed)
+
+    @property
+    def energy_per_output_token(self) -> Energy | None:
+        """Joules per completion token."""
+        return self._per(self.completion.complete)
+
+    @property
+    def tokens(self) -> float | None:
+        """Prompt and completion tokens together, if every answer's are known."""
+        if self.prompt.complete is None or self.completion.complete is None:
+            return None
+        return self.prompt.complete + self.completion.complete
+
+    @property
+    def answer_tokens(self) -> float | None:
+        """Completion tokens that are no reasoning, if both are known of every answer."""
+        if self.completion.complete is None or self.reasoning.complete is None:
+            return None
+        return self.completion.complete - self.reasoning.complete
+
+    @property
+    def reasoning_share(self) -> float | None:
+        """The part of the completion tokens that was spent on reasoning, 0 to 1."""
+        if not self.completion.complete or self.reasoning.complete is None:
+            return None
+        return self.reasoning.complete / self.completion.complete
+
+    def per_case(self, amount: Amount) -> float | None:
+        """One of the amounts per case, if it is known of every answer."""
+        return amount.complete / self.judged if amount.complete is not None and self.judged else None
+
+    def per_pass(self, amount: Amount) -> float | None:
+        """One of the amounts per passed case, if it is known of every answer and any passed."""
+        return amount.complete / self.passed if amount.complete is not None and self.passed else None
+
+    def _per(self, count: float | None) -> Energy | None:
+        energy = self.energy
+        return None if energy is None or not count else energy.scaled(1 / count)
+
+    def to_dict(self) -> dict[str, Json]:
+        """What was spent as JSON data, with the rates that can be given."""
+        rates = {
+            "energy_per_case": self.energy_per_case,
+            "energy_per_pass": self.energy_per_pass,
+            "energy_per_output_token": self.energy_per_output_token,
+        }
+        amounts = ("prompt", "cached", "completion", "reasoning", "seconds", "cost_usd")
+        return {
+            "task": self.task,
+            "rung": self.rung,
+            "judged": self.judged,
+            "passed": self.passed,
+            "answers": self.answers,
+            "energies": [subtotal.to_dict() for subtotal in self.energies],
+            "energy_unknown": self.energy_unknown,
+            "reasons": list(self.reasons),
+            **{name: getattr(self, name).to_dict() for name in amounts},
+            **{name: None if rate is None else rate.to_dict() for name, rate in rates.items()},
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spending:
+    """What a run took: in all, and by what. `live` is what this session itself spent: replayed answers left out.
+
+    `total` and `live` count every answer, the others those of trials that passed or failed.
+    """
+
+    by_task_rung: Mapping[tuple[str, str], Spent]
+    by_task: Mapping[str, Spent]
+    by_rung: Mapping[str, Spent]
+    total: Spent
+    live: Spent
+
+    def to_dict(self) -> dict[str, Json]:
+        """The sums as JSON data."""
+        return {
+            "total": self.total.to_dict(),
+            "live": self.live.to_dict(),
+            "rungs": [spent.to_dict() for spent in self.by_rung.values()],
+            "tasks": [spent.to_dict() for spent in self.by_task_rung.values()],
+        }
+
+
+def spend(run: Run) -> Spending:
+    """Add up what the run's answers took."""
+    judged = [trial for trial in run.trials if trial.outcome in ("passed", "failed")]
+    live = [answer for trial in run.trials for answer in trial.answers if not answer.cached]
+    return Spending(
+        by_task_rung={
+            key: _spent(trials, task=key[0], rung=key[1])
+            for key, trials in _grouped(judged, lambda trial: (trial.key.task, trial.key.rung)).items()
+        },
+        by_task={
+            task: _spent(trials, task=task) for task, trials in _grouped(judged, lambda trial: trial.key.task).items()
+        },
+        by_rung={
+            rung: _spent(trials, rung=rung) for rung, trials in _grouped(judged, lambda trial: trial.key.rung).items()
+        },
+        total=_spent(run.trials),
+        live=_sum_of(live),
+    )
+
+
+def _grouped(trials: Iterable[Trial], key: Callable[[Trial], K]) -> dict[K, list[Trial]]:
+    groups: dict[K, list[Trial]] = defaultdict(list)
+    for trial in trials:
+        groups[key(trial)].append(trial)
+    return groups
+
+
+def _spent(trials: Sequence[Trial], *, task: str | None = None, rung: str | None = None) -> Spent:
+    return replace(
+        _sum_of([answer for trial in trials for answer in trial.answers]),
+        task=task,
+        rung=rung,
+        judged=sum(trial.outcome in ("passed", "failed") for trial in trials),
+        passed=sum(trial.outcome == "passed" for trial in trials),
+    )
+
+
+def _sum_of(answers: Sequence[AnswerRecord]) -> Spent:
+    """What the answers took, without the trials they belong to."""
+    energies = [answer.energy for answer in answers]
+    known = [energy for energy in energies if energy is not None and energy.joules is not None]
+    reasons = ["nothing measured it" if energy is None else energy.reason for energy in energies]
+    return Spent(
+        answers=len(answers),
+        energies=tuple(_subtotals(known)),
+        energy_unknown=len(answers) - len(known),
+        reasons=tuple(dict.fromkeys(reason for reason in reasons if reason is not None)),
+        prompt=Amount.of(answer.tokens.prompt for answer in answers),
+        cached=Amount.of(answer.tokens.cached for answer in answers),
+        completion=Amount.of(answer.tokens.completion for answer in answers),
+        reasoning=Amount.of(answer.tokens.reasoning for answer in answers),
+        seconds=Amount.of(answer.seconds for answer in answers),
+        cost_usd=Amount.of(answer.cost_usd for answer in answers),
+    )
+
+
+def _subtotals(energies: Iterable[Energy]) -> Iterator[Subtotal]:
+    """One for each kind, what was replayed apart."""
+    groups: dict[tuple[Kind, bool], list[Energy]] = defaultdict(list)
+    for energy in energies:
+        groups[energy.kind, energy.replayed].append(energy)
+    for (kind, replayed), group in sorted(groups.items()):
+        total = Energy.total(group)
+        assert total is not None  # a group has a member
+        yield Subtotal(kind=kind, replayed=replayed, energy=total, answers=len(group))
