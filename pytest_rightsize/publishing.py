@@ -35,17 +35,24 @@ class Publisher:
         """Write each report; whether it was written, and a line that says so."""
         for name, path, report in self._reports:
             try:
-                write_report(path, report.render(run, verdicts))
+                write_report(path, report.render(run, verdicts), private=_is_private(run))
             except Exception as error:  # whatever one report runs into, the others are still written
                 yield False, f"the {name} report was not written to {path}: {type(error).__name__}: {error}"
             else:
                 yield True, f"{name} report in {path}"
 
 
-def write_report(path: Path, text: str) -> None:
-    """Write a report whole or not at all: a reader never sees half of one."""
+def _is_private(run: Run) -> bool:
+    return any(policy.private for policy in run.policies.values())
+
+
+def write_report(path: Path, text: str, *, private: bool = False) -> None:
+    """Write a report whole or not at all: a reader never sees half of one. A private one is its owner's only."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
+    part.touch(mode=0o600 if private else 0o666)
+    if private:
+        part.chmod(0o600)
     part.write_text(text, encoding="utf-8", errors="backslashreplace")
     part.replace(path)
 

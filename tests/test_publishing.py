@@ -115,3 +115,12 @@ def test_a_task_name_cannot_talk_to_the_terminal(suite: pytest.Pytester) -> None
     result = suite.runpytest(LADDER)
     assert "\x1b[2J" not in str(result.stdout)
     result.stdout.fnmatch_lines(["up[[]U+001B[]][[]2Jper *"])
+
+
+def test_reports_of_private_tasks_are_their_owners_only(suite: pytest.Pytester) -> None:
+    suite.runpytest(LADDER, "--rightsize-html=public.html")
+    source = (suite.path / "test_suite.py").read_text("utf-8").replace('task="upper"', 'task="upper", private=True')
+    (suite.path / "test_suite.py").write_text(source, encoding="utf-8")
+    suite.runpytest(LADDER, "--rightsize-html=private.html")
+    assert (suite.path / "private.html").stat().st_mode & 0o777 == 0o600
+    assert (suite.path / "public.html").stat().st_mode & 0o777 != 0o600

@@ -46,15 +46,16 @@ def run(arguments: argparse.Namespace) -> int:
         report = known[name]()
         if (problem := report.check()) is not None:
             raise ConfigError(f"the {name} report {file} cannot be made: {problem}")
-        _write(file, report.render(found, verdicts))
+        private = any(policy.private for policy in found.policies.values())
+        _write(file, report.render(found, verdicts), private=private)
     return 0
 
 
-def _write(file: str, text: str) -> None:
+def _write(file: str, text: str, *, private: bool) -> None:
     if file == "-":
         sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
         return
     try:
-        write_report(Path(file), text)
+        write_report(Path(file), text, private=private)
     except OSError as error:
         raise ConfigError(f"cannot write {file}: {error.strerror}. Give another file") from None

@@ -5,6 +5,7 @@ It writes no colour; `styled` says which parts of a line of the table deserve on
 
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from tabulate import tabulate
@@ -68,7 +69,8 @@ def styled(line: str) -> list[tuple[str, str | None]]:
 def summary_lines(run: Run, verdicts: Sequence[Verdict]) -> list[str]:
     """A legend of the marks that occur in the table, the notes, and one sentence about the whole."""
     notes = [f"{verdict.task}: {note}" for verdict in verdicts for note in verdict.notes]
-    return [*_legend(verdicts), *notes, _sentence(run, verdicts), *_savings(run)]
+    extra = [*notes, *_retries(run), *_recorded(run)]
+    return [*_legend(verdicts), *extra, _sentence(run, verdicts), *_savings(run)]
 
 
 def _row(verdict: Verdict, ladder: Sequence[str]) -> list[str]:
@@ -133,6 +135,25 @@ def _savings(run: Run) -> list[str]:
     missing = [f"what {' and '.join(unknown)} would have taken is not known"] if unknown else []
     said = [*known, *(missing if known or tokens_spent(run.trials) is not None else [])]
     return [f"rightsize: {'; '.join(said)}"] if said else []
+
+
+def _retries(run: Run) -> list[str]:
+    """How many requests had to be sent again, for each rung where some had."""
+    again: Counter[str] = Counter()
+    for trial in run.trials:
+        again[trial.key.rung] += sum(answer.retries for answer in trial.answers)
+    return [
+        f"{rung}: {count:,} retries before its answers came; their waiting is in no figure"
+        for rung, count in again.items()
+        if count
+    ]
+
+
+def _recorded(run: Run) -> list[str]:
+    """How many answers were not asked for."""
+    answers = [answer.cached for trial in run.trials for answer in trial.answers]
+    known = sum(answers)
+    return [f"{known:,} of {len(answers):,} answers were recorded before, and took nothing now"] if known else []
 
 
 def gate_lines(failed: Iterable[tuple[str, Verdict]]) -> list[str]:
