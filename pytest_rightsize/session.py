@@ -616,6 +616,8 @@ class LadderSession:
             session.config.workeroutput["rightsize"] = [seen.to_dict() for seen in self._metered]  # type: ignore[attr-defined]  # a worker of xdist has it
         if self._is_worker or self._collect_only or not self._planned:
             return
+        if self._recorder is not None:
+            self._about = {**self._about, "identities": self._recorder.identities()}
         run = self._snapshot(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
         verdicts = judge(run)
         conclusions = conclude(run, verdicts, objective=self._settings.objective)
@@ -642,7 +644,8 @@ class LadderSession:
                 exitstatus=int(session.exitstatus),
                 failed=[f"{gate}: {verdict.task}" for gate, verdict in failed],
                 totals=_totals(run)
-                | {"spending": spending.to_dict(), "conclusions": [one.to_dict() for one in conclusions]},
+                | {"spending": spending.to_dict(), "conclusions": [one.to_dict() for one in conclusions]}
+                | {"identities": self._about.get("identities", {})},
                 waived=waived,
             )
             self._notices.tell(self._config)

@@ -30,7 +30,6 @@ _MEASURES: Mapping[str, tuple[str, str]] = {
     "seconds": ("Time", "s"),
     "usd": ("Money", "USD"),
 }
-_IDENTITY = ("identity", "sha256", "gguf_sha256", "digest", "revision")
 
 
 def page_view(facts: Facts, cases: CaseIndex) -> dict[str, Json]:
@@ -59,7 +58,7 @@ def page_view(facts: Facts, cases: CaseIndex) -> dict[str, Json]:
         ],
         "no_economies": _no_economies(facts),
         "facts": [*_fact_groups(facts)],
-        "models": [_model(rung) for rung in facts.run.rungs],
+        "models": [_model(rung, facts.run.about) for rung in facts.run.rungs],
         "measured": [*_measured(facts), *_shortened(cases)],
     }
 
@@ -320,8 +319,7 @@ def _plain(value: Json) -> str | None:
     return str(value)
 
 
-def _model(rung: Rung) -> dict[str, Json]:
-    identity = next((str(rung.options[name]) for name in _IDENTITY if rung.options.get(name)), None)
+def _model(rung: Rung, about: Mapping[str, Json]) -> dict[str, Json]:
     active = f" ({parameters(rung.active_b)} active)" if rung.active_b else ""
     settings = {
         "max_in_flight": rung.max_in_flight,
@@ -329,17 +327,29 @@ def _model(rung: Rung) -> dict[str, Json]:
         "top_p": rung.top_p,
         "seed": rung.seed,
         "max_tokens": rung.max_tokens,
-        **{name: value for name, value in rung.options.items() if name not in _IDENTITY},
+        **rung.options,
     }
     return {
         "name": rung.name,
         "model": rung.model,
         "provider": rung.provider,
         "size": f"{parameters(rung.params_b)}{active}" if rung.params_b else None,
-        "identity": identity,
+        "identity": _identity(dict(about.get("identities") or {}).get(rung.name)),
         "price": f"{rung.price.prompt:g} prompt, {rung.price.completion:g} completion" if rung.price else None,
         "settings": ", ".join(f"{name}={value}" for name, value in settings.items() if value is not None),
     }
+
+
+def _identity(content: Mapping[str, Json] | None) -> str | None:
+    """What tells this very model from others of its name: the hashes of its files, where it has any."""
+    if content is None:
+        return None
+    hashes = content.get("sha256")
+    if not hashes:
+        return "known by name only"
+    shown = hashes if isinstance(hashes, list) else [hashes]
+    engine = f"; {content['engine']}" if content.get("engine") else ""
+    return f"sha256 {', '.join(map(str, shown))}{engine}"
 
 
 def _measured(facts: Facts) -> Iterator[str]:

@@ -19,8 +19,8 @@ HOSTILE = (
     "",
 )
 RUNGS = (
-    Rung(name="1b", provider="llama_cpp", model="models/1b.gguf", params_b=1.0, options={"sha256": "9f2c" * 16}),
-    Rung(name="4b", provider="llama_cpp", model="models/4b.gguf", params_b=4.0, options={"sha256": "51ab" * 16}),
+    Rung(name="1b", provider="llama_cpp", model="models/1b.gguf", params_b=1.0),
+    Rung(name="4b", provider="llama_cpp", model="models/4b.gguf", params_b=4.0),
     Rung(name="30b", provider="openai", model="Qwen/Qwen3-30B-A3B", params_b=30.5, active_b=3.3),
     Rung(name="frontier", provider="openai", model="gpt-5", price=Price(prompt=1.25, completion=10.0)),
 )
@@ -78,6 +78,10 @@ def _run(trials: list[Trial], strategy: Strategy) -> Run:
             "commit": "4f1c2b7",
             "machine": {"system": "Linux", "processor": "Example CPU", "cores": 8},
             "versions": {"python": "3.13.1", "pytest": "9.2.0", "pytest-rightsize": "0.1.0"},
+            "identities": {
+                "1b": {"provider": "llama_cpp", "sha256": ["9f2c" * 16], "engine": "llama-cpp-python 0.3.36"},
+                "frontier": {"provider": "openai", "model": "gpt-5"},
+            },
             "settings": {"strategy": strategy, "samples": 1, "gate": ["oversized"]},
         },
     )

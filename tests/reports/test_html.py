@@ -61,6 +61,12 @@ def test_what_is_not_known_is_unknown_and_not_zero() -> None:
     assert "1 of 2 trials had no answer" in page
 
 
+def test_models_are_named_with_their_hashes_and_what_has_none_says_so() -> None:
+    page = page_of(rich_run(cases=1))
+    assert f"sha256 {'9f2c' * 16}; llama-cpp-python 0.3.36" in page
+    assert "known by name only" in page
+
+
 def test_a_rung_that_was_not_run_looks_like_neither_failed_nor_zero() -> None:
     page = page_of(make_run({"t": {"a": "11", "b": "--"}}, chosen="b"))
     cell = page[page.index('class="cell not_run chosen"') :]
