@@ -24,6 +24,7 @@ __all__ = [
     "saving_words",
     "tokens_spent",
     "verdict_counts",
+    "waived",
 ]
 
 _CONFIDENCE = 0.95
@@ -218,6 +219,13 @@ def _way_out(verdict: Verdict) -> str:
     if verdict.confidence is not None and "needs about" in verdict.notes[0]:
         return "add cases, or lower the confidence"
     return "mend that and run again"
+
+
+def waived(run: Run, task: str) -> list[str]:
+    """Every waiver of a task, in a clause: it is shown whether or not it is needed, or over."""
+    policy = run.policies.get(task)
+    waivers = () if policy is None else policy.waivers
+    return [f"gate {waiver.gate} waived until {waiver.until}: {waiver.reason}" for waiver in waivers]
 
 
 def bounds(interval: Interval | None) -> str | None:

@@ -7,7 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_rightsize.records import Run, Verdict
 from pytest_rightsize.reports import Report
-from pytest_rightsize.reports.facts import Cell, Facts, effort, gather, headline, remedy, saving_words, verdict_counts
+from pytest_rightsize.reports.facts import (
+    Cell,
+    Facts,
+    effort,
+    gather,
+    headline,
+    remedy,
+    saving_words,
+    verdict_counts,
+    waived,
+)
 from pytest_rightsize.reports.visible import visible
 
 __all__ = ["MOST_CHARS", "MarkdownReport", "escaped", "pytest_rightsize_reports"]
@@ -94,7 +104,11 @@ def _lists(facts: Facts) -> Iterator[str]:
         for task, conclusion in facts.conclusions.items()
         for found in conclusion.false_economies
     ]
-    notes = [f"- {_name(verdict.task)}: {escaped(note)}" for verdict in facts.verdicts for note in verdict.notes]
+    notes = [
+        f"- {_name(verdict.task)}: {escaped(note)}"
+        for verdict in facts.verdicts
+        for note in (*waived(facts.run, verdict.task), *verdict.notes)
+    ]
     for title, lines in (
         ("What to change", changes),
         ("What that saves", savings),

@@ -125,6 +125,7 @@ def _row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
         "remedy": f"{advice[0].upper()}{advice[1:]}{f' ({place})' if place else ''}." if advice else "",
         "notes": [
             *([f"Regressed: {verdict.regressed}."] if verdict.regressed else []),
+            *(f"{words[0].upper()}{words[1:]}." for words in waived(facts.run, verdict.task)),
             *(note for note in verdict.notes if note not in advice),
             *(f"{saving}." for saving in _shown_savings(facts, verdict)),
             *([conclusion.no_savings] if conclusion.no_savings else []),

@@ -10,12 +10,13 @@ from dataclasses import replace
 import pytest
 
 from pytest_rightsize.energy import Energy
-from pytest_rightsize.records import Run, Trial
+from pytest_rightsize.records import Run, Trial, Waiver
 from pytest_rightsize.reports import load_reports
 from pytest_rightsize.reports.amounts import bounded_joules, count, joules, parameters, percent, seconds, usd
 from pytest_rightsize.reports.badge import BadgeReport
 from pytest_rightsize.reports.facts import gather, headline
 from pytest_rightsize.reports.github import annotations
+from pytest_rightsize.reports.html import HtmlReport
 from pytest_rightsize.reports.junit import suite_properties, trial_properties
 from pytest_rightsize.reports.markdown import MOST_CHARS, MarkdownReport, escaped
 from pytest_rightsize.reports.tables import CsvReport, JsonReport
@@ -67,6 +68,16 @@ def test_markdown_is_as_a_reader_sees_it() -> None:
     assert "| t\\|x | ✅ **2/2** | ⬜ chosen | over-sized |" in text
     assert "| @<!-- -->all | ❌ 0/2 | ❔ 0/1 chosen | undecided |" in text
     assert "**t\\|x**: a passes, so b is larger than needed: set the marker to a" in text
+
+
+def test_a_waiver_is_shown_in_the_page_and_the_summary() -> None:
+    run = make_run({"t": {"a": "11", "b": "--"}}, chosen="b")
+    waiver = Waiver(gate="oversized", until="2027-01-31", reason="contract of <2026>")
+    run = replace(run, policies={"t": replace(run.policies["t"], waivers=(waiver,))})
+    assert "gate oversized waived until 2027-01-31: contract of &lt;2026&gt;" in MarkdownReport().render(
+        run, judge(run)
+    )
+    assert "Gate oversized waived until 2027-01-31: contract of &lt;2026&gt;." in HtmlReport().render(run, judge(run))
 
 
 def test_markdown_stays_under_the_limit_of_a_comment_whatever_the_run() -> None:
