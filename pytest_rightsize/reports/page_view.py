@@ -18,6 +18,7 @@ from pytest_rightsize.reports.facts import (
     remedy,
     saving_words,
     verdict_counts,
+    waived,
 )
 from pytest_rightsize.spending import Spent
 
