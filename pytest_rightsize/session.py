@@ -197,8 +197,9 @@ class LadderSession:
             return [f"rightsize: no ladder; each task runs on its chosen rung, else on {self._ladder.default}"]
         order = " < ".join(rung.name for rung in self._rungs)
         note = order_note(self._rungs)
+        sure = f"; confidence {self._settings.confidence:g}" if self._settings.confidence is not None else ""
         return [
-            f"rightsize: ladder {order}; strategy {self._settings.strategy}",
+            f"rightsize: ladder {order}; strategy {self._settings.strategy}{sure}",
             *([f"rightsize: {note}"] if note else []),
             *(f"rightsize: {fault}" for fault in self._missing.values()),
             *(f"rightsize: {line}" for line in self._meter_lines()),
