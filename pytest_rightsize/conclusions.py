@@ -52,9 +52,10 @@ class FalseEconomy:
         """`25k takes 1.84 times the energy of 60k for a passed case (95 % interval 1.31 to 2.58)`."""
         what = {"energy": "the energy", "cost": "the money", "latency": "the time", "tokens": "the tokens"}
         bounds = f"95 % interval {self.ratio.low:.3g} to {self.ratio.high:.3g}"
+        load = "; with others in flight, as they were asked" if self.quantity == "latency" else ""
         return (
             f"false economy: {self.smaller} takes {self.ratio.value:.3g} times {what[self.quantity]} of {self.larger} "
-            f"for a passed case ({bounds})"
+            f"for a passed case ({bounds}{load})"
         )
 
 
@@ -172,14 +173,16 @@ def _taken(rung: str, trials: Sequence[Trial], quantity: Quantity, errors: "_Err
     if not amounts:
         return "it was not run"
     cases = {case: (fmean(a for a, _ in rows), fmean(p for _, p in rows)) for case, rows in amounts.items()}
-    if quantity != "energy":
+    if quantity != "energy" and not (quantity == "cost" and rung in errors.electric):
         return _Taken(rung=rung, cases=cases)
     kinds = sorted({energy.kind for energy in energies})
     if len(kinds) != 1:
         return f"its joules are of several kinds ({'; '.join(map(str, kinds))})" if kinds else "it was not measured"
     energy = Energy.total(energies)
     assert energy is not None  # there is a kind
-    return _Taken(rung=rung, cases=cases, kind=kinds[0], energy=energy, bounds=_bounds(rung, energy, errors))
+    bounds = errors.of.get((rung, energy.kind)) or _factors(energy)
+    # Money is money, whatever the joules behind it are known by; only their bounds are its own.
+    return _Taken(rung=rung, cases=cases, kind=kinds[0] if quantity == "energy" else None, energy=energy, bounds=bounds)
 
 
 def _amount(answer: AnswerRecord, quantity: Quantity) -> float | str:
@@ -193,20 +196,26 @@ def _amount(answer: AnswerRecord, quantity: Quantity) -> float | str:
     return words[quantity] if value is None else float(value)
 
 
-_Errors = Mapping[tuple[str, Kind], tuple[float, float]]
+@dataclass(frozen=True, kw_only=True)
+class _Errors:
+    """What each rung's meter leaves open of all it served, as factors; shares err by case, but not in their sum.
+
+    `electric` are the rungs whose cost is that of their joules.
+    """
+
+    of: Mapping[tuple[str, Kind], tuple[float, float]]
+    electric: frozenset[str]
 
 
 def _meter_errors(run: Run) -> _Errors:
-    """What each rung's meter leaves open of all it served, as factors; shares err by case, but not in their sum."""
-    return {
-        (metering.rung, metering.served.kind): _factors(metering.served)
-        for metering in run.meters
-        if metering.served is not None and metering.served.joules
-    }
-
-
-def _bounds(rung: str, energy: Energy, errors: _Errors) -> tuple[float, float]:
-    return errors.get((rung, energy.kind)) or _factors(energy)
+    return _Errors(
+        of={
+            (metering.rung, metering.served.kind): _factors(metering.served)
+            for metering in run.meters
+            if metering.served is not None and metering.served.joules
+        },
+        electric=frozenset(rung.name for rung in run.rungs if rung.price is None),
+    )
 
 
 def _factors(energy: Energy) -> tuple[float, float]:

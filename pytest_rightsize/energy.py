@@ -109,6 +109,20 @@ class Energy:
         that have none in common, and then the boundary is the union. An unknown amount makes the sum unknown.
         """
         _check_addable(self, other)
+        if self.boundary != other.boundary:
+            return self._with(other, self.window_s)
+        return self._with(other, _known(add, self.window_s, other.window_s))
+
+    def beside(self, other: "Energy") -> "Energy":
+        """The energy of both together over one and the same window, of devices that have none in common."""
+        _check_addable(self, other)
+        if None not in (self.joules, other.joules) and (
+            set(self.devices) & set(other.devices) or not _same_window(self, other)
+        ):
+            raise MixedEnergyError(f"cannot add energy of {', '.join(self.devices)} to itself, or over two windows")
+        return self._with(other, self.window_s)
+
+    def _with(self, other: "Energy", window_s: float | None) -> "Energy":
         return Energy(
             **_summed_amounts(self, other),
             provenance="unknown" if "unknown" in (self.provenance, other.provenance) else self.provenance,
@@ -117,7 +131,7 @@ class Energy:
             scope="device" if "device" in (self.scope, other.scope) else "case",
             meter=_joined(self.meter, other.meter),
             devices=tuple(sorted({*self.devices, *other.devices})),
-            window_s=_window(self, other),
+            window_s=window_s,
             tick_s=_known(max, self.tick_s, other.tick_s),
             ticks=_known(add, self.ticks, other.ticks),
             repeats=min(self.repeats, other.repeats),
@@ -141,6 +155,15 @@ class Energy:
         assert mine.bounds is not None  # both have joules
         assert its.bounds is not None
         return mine.bounds[1] < its.bounds[0]
+
+    def __str__(self) -> str:
+        """`12.3 J (10.1 to 14.2; measured, gpu.board, gross)`, or `< 4.2 J (...)` where it was not resolved."""
+        if self.joules is None:
+            return f"unknown: {self.reason}"
+        if "below_resolution" in self.flags and self.high is not None:
+            return f"< {self.high:.3g} J ({self.kind})"
+        bounds = "" if self.low is None else f"{self.low:.3g} to {self.high:.3g}; "
+        return f"{self.joules:.3g} J ({bounds}{self.kind}{', replayed' if self.replayed else ''})"
 
     def shares_instrument(self, other: "Energy") -> bool:
         """Whether one meter on the same devices gave both, so that its systematic error is in both alike."""
@@ -172,12 +195,12 @@ class Energy:
         return reduce(add, every) if every else None
 
     def to_dict(self) -> dict[str, Any]:
-        """The energy as JSON data: `boundary` sorted, what is not known null."""
-        return asdict(self) | {
-            "boundary": sorted(self.boundary),
-            "devices": list(self.devices),
-            "flags": list(self.flags),
-        }
+        """The energy as JSON data: `boundary` sorted; `joules` may be null, what else says nothing is left out."""
+        plain = {name: value for name, value in vars(self).items() if name in _KEPT or value != _DEFAULTS[name]}
+        for name in ("boundary", "devices", "flags"):
+            if name in plain:
+                plain[name] = sorted(plain[name])
+        return plain
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Energy":
@@ -202,19 +225,25 @@ class Energy:
         return cls(**known | sets)
 
 
+_PARTS = ("load", "served", "repeated", "lost", "idle", "total")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Metering:
     """What one rung's meter saw while the rung was open; the parts add up to `total`, all that its devices took.
 
-    `load` is what loading the model took, `served` all answers together, `idle` what no answer was in flight for.
-    Each is None where nothing of it was seen. `busy_s` is the time in which any answer was in flight, `tick_s` the
-    counter's period, `idle_w` the idle power with the model loaded.
+    `load` is what loading the model took, `served` all answers together, `repeated` their repetitions, `lost` requests
+    that got no answer, `idle` what no request was in flight for. Each is None where nothing of it was seen. `busy_s` is
+    the time in which any answer was in flight, `tick_s` the counter's period, `idle_w` the idle power with the model
+    loaded.
     """
 
     rung: str
     meter: str
     load: Energy | None = None
     served: Energy | None = None
+    repeated: Energy | None = None
+    lost: Energy | None = None
     idle: Energy | None = None
     total: Energy | None = None
     answers: int = 0
@@ -226,7 +255,7 @@ class Metering:
 
     def to_dict(self) -> dict[str, Any]:
         """The metering as a line of the results file."""
-        parts = {name: getattr(self, name) for name in ("load", "served", "idle", "total")}
+        parts = {name: getattr(self, name) for name in _PARTS}
         energies = {name: None if part is None else part.to_dict() for name, part in parts.items()}
         return {"kind": "metering", **asdict(self), **energies, "notes": list(self.notes)}
 
@@ -234,8 +263,12 @@ class Metering:
     def from_dict(cls, plain: Mapping[str, Any]) -> "Metering":
         """The inverse of `to_dict`; keys that a later version added are left out."""
         known = {field.name: plain[field.name] for field in fields(cls) if plain.get(field.name) is not None}
-        parts = {name: Energy.from_dict(known[name]) for name in ("load", "served", "idle", "total") if name in known}
+        parts = {name: Energy.from_dict(known[name]) for name in _PARTS if name in known}
         return cls(**known | parts | {"notes": tuple(known.get("notes", ()))})
+
+
+_KEPT = ("joules", "provenance", "boundary", "basis")
+_DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in fields(Energy)}
 
 
 def unknown_energy(reason: str, *, meter: str | None = None, flags: tuple[str, ...] = ()) -> Energy:
@@ -293,13 +326,6 @@ def _same_window(one: Energy, other: Energy) -> bool:
     return (
         one.window_s is not None and other.window_s is not None and isclose(one.window_s, other.window_s, rel_tol=1e-6)
     )
-
-
-def _window(one: Energy, other: Energy) -> float | None:
-    """Amounts of one boundary were taken one after the other, those of two at the same time."""
-    if one.boundary != other.boundary or one.window_s is None or other.window_s is None:
-        return one.window_s if one.boundary != other.boundary else None
-    return one.window_s + other.window_s
 
 
 def _summed_amounts(one: Energy, other: Energy) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The hooks this plugin calls: the door through which providers come, the built-in ones too."""
+"""The hooks this plugin calls: the doors through which providers and meters come, the built-in ones too."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pytest_rightsize.meters import Meter
     from pytest_rightsize.providers import Provider
 
-__all__ = ["pytest_rightsize_providers"]
+__all__ = ["pytest_rightsize_meters", "pytest_rightsize_providers"]
 
 hookspec = pluggy.HookspecMarker("pytest")
 
@@ -26,4 +27,17 @@ def pytest_rightsize_providers() -> Mapping[str, type[Provider]]:  # type: ignor
             return {"my_server": MyProvider}
 
     Two providers of one name are a usage error.
+    """
+
+
+@hookspec
+def pytest_rightsize_meters() -> Mapping[str, type[Meter]]:  # type: ignore[empty-body]  # a spec has no body
+    """Name the meters that a ladder file may use.
+
+    In a conftest.py or an installed plugin:
+
+        def pytest_rightsize_meters():
+            return {"my_power_strip": MyMeter}
+
+    Two meters of one name are a usage error.
     """

@@ -7,7 +7,7 @@ Whatever is wrong is a ConfigError that names the file, the key, and the nearest
 import json
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import date, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -15,12 +15,13 @@ from typing import get_args
 
 from pytest_rightsize.catalogue import CATALOGUE
 from pytest_rightsize.errors import ConfigError, unknown_name
+from pytest_rightsize.meters import Meter, check_meter
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.records import ChosenSource, GateName, Json, Ladder, Price, Rung, TaskSettings, Waiver
 
 __all__ = ["order_note", "parse_ladder", "read_ladder", "resolve_chosen", "select_rungs"]
 
-_TOP = ("default", "ladder", "tasks")
+_TOP = ("default", "electricity_usd_per_kwh", "ladder", "tasks")
 _NUMBER = (int, float)
 # The keys that every rung may have, whatever its provider.
 _COMMON: Mapping[str, type | tuple[type, ...]] = {
@@ -34,6 +35,8 @@ _COMMON: Mapping[str, type | tuple[type, ...]] = {
     "top_p": _NUMBER,
     "seed": int,
     "max_tokens": int,
+    "meter": (str, dict),
+    "electricity_usd_per_kwh": _NUMBER,
 }
 _POSITIVE = ("params_b", "active_b", "max_in_flight", "max_tokens")
 _TASK: Mapping[str, type | tuple[type, ...]] = {
@@ -56,13 +59,15 @@ _WORDS: Mapping[type, str] = {
 }
 
 
-def read_ladder(path: Path, providers: Mapping[str, type[Provider]]) -> Ladder:
-    """Read and check the ladder file at `path`; raises ConfigError."""
+def read_ladder(
+    path: Path, providers: Mapping[str, type[Provider]], meters: Mapping[str, type[Meter]] | None = None
+) -> Ladder:
+    """Read and check the ladder file at `path`; raises ConfigError. `meters` are those that it may name, if known."""
     plain = _read_toml(path)
     where = str(path)
     if path.name == "pyproject.toml":
         plain, where = plain.get("tool", {}).get("rightsize", {}), f"{path} [tool.rightsize]"
-    return parse_ladder(plain, providers, where=where, base_dir=path.parent)
+    return parse_ladder(plain, providers, where=where, base_dir=path.parent, meters=meters)
 
 
 def _read_toml(path: Path) -> dict[str, Json]:
@@ -81,7 +86,12 @@ def _read_toml(path: Path) -> dict[str, Json]:
 
 
 def parse_ladder(
-    plain: Mapping[str, Json], providers: Mapping[str, type[Provider]], *, where: str, base_dir: Path
+    plain: Mapping[str, Json],
+    providers: Mapping[str, type[Provider]],
+    *,
+    where: str,
+    base_dir: Path,
+    meters: Mapping[str, type[Meter]] | None = None,
 ) -> Ladder:
     """Check what a ladder file says; `where` names the file in errors, `base_dir` is what relative paths count from."""
     _check_keys(plain, _TOP, where=where)
@@ -96,6 +106,10 @@ def parse_ladder(
         )
         for name in tables
     }
+    for name in tables if meters is not None else ():
+        if "meter" in tables[name]:
+            check_meter(tables[name]["meter"], meters or {}, where=f"{where} [ladder.{name}]")
+    rungs = _with_electricity(rungs, plain, where=where)
     default = plain.get("default")
     if default is not None and default not in {*rungs, *CATALOGUE}:
         raise unknown_name(f"{where}: default", str(default), [*rungs, *CATALOGUE], noun="rung")
@@ -105,6 +119,22 @@ def parse_ladder(
         default=default,
         source=where,
     )
+
+
+def _with_electricity(rungs: dict[str, Rung], plain: Mapping[str, Json], *, where: str) -> dict[str, Rung]:
+    """The rungs with the price of a kilowatt hour that the file gives for all, where a rung gives none of its own."""
+    given = {rung.name: rung.electricity_usd_per_kwh for rung in rungs.values()}
+    price = plain.get("electricity_usd_per_kwh")
+    for name, value in {"": price, **given}.items():
+        place = f"{where} [ladder.{name}]: electricity_usd_per_kwh" if name else f"{where}: electricity_usd_per_kwh"
+        if value is not None:
+            _check_type(value, _NUMBER, where=place)
+            if not 0 <= value < float("inf"):
+                raise ConfigError(f"{place} = {value} cannot be: give USD per kilowatt hour, such as 0.30")
+    return {
+        name: replace(rung, electricity_usd_per_kwh=price) if given[name] is None else rung
+        for name, rung in rungs.items()
+    }
 
 
 def _table(plain: Mapping[str, Json], key: str, where: str) -> Mapping[str, Json]:

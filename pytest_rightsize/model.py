@@ -6,7 +6,7 @@ does with an exception. It never touches a file, a clock or a network itself.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from pytest_rightsize.energy import Energy
@@ -201,20 +201,28 @@ def _first(*values: T | None) -> T | None:
 def answer_record(reply: Reply, rung: Rung, messages: tuple[Mapping[str, Json], ...] = ()) -> AnswerRecord:
     """What the results file keeps of a reply: thoughts apart from the answer, and the cost if it can be known."""
     thought, text = split_thought(reply.text)
+    reasoning = reply.reasoning if reply.reasoning is not None else thought
     return AnswerRecord(
         text=text,
         messages=messages,
-        reasoning=reply.reasoning if reply.reasoning is not None else thought,
-        tokens=reply.tokens,
+        reasoning=reasoning,
+        tokens=replace(reply.tokens, characters=len(text) + len(reasoning or "")),
         seconds=reply.seconds,
         energy=reply.energy,
-        cost_usd=rung.price.cost_usd(reply.tokens) if rung.price else None,
+        cost_usd=rung.price.cost_usd(reply.tokens) if rung.price else _electricity_usd(reply.energy, rung),
         cached=reply.replayed,
         finish_reason=reply.finish_reason,
         tool_calls=reply.tool_calls,
         recorded=reply.recorded,
         retries=reply.retries,
     )
+
+
+def _electricity_usd(energy: Energy | None, rung: Rung) -> float | None:
+    """What the joules cost, as far as they are known: those within the meter's boundary."""
+    if energy is None or energy.joules is None or rung.electricity_usd_per_kwh is None:
+        return None
+    return energy.joules / 3.6e6 * rung.electricity_usd_per_kwh
 
 
 def split_thought(text: str) -> tuple[str | None, str]:

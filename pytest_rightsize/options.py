@@ -51,6 +51,15 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     "redact": ("WORDS", "prompts, answers or both: records and reports have hashes in their place"),
     "results": ("FILE", "write every trial and verdict to FILE as JSON Lines, while the session runs"),
     "baseline": ("FILE", "an earlier results file, or a rightsize.lock, that no task may be worse than"),
+    "objective": (
+        "NAME",
+        "what the recommended rung is: size (default) names the smallest that passes; energy, cost or latency the one "
+        "of those that pass that takes least for a passed case",
+    ),
+    "energy-budget": (
+        "SECONDS",
+        "how long a short request to a free local rung may be repeated until its energy can be resolved (default: not)",
+    ),
     "gate": (
         "NAMES",
         "which verdicts fail the session: some of oversized,undersized,unsolved,undecided,regressed, or none "

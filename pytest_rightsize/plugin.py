@@ -20,7 +20,7 @@ __all__: list[str] = []
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Open the door for providers."""
+    """Open the doors for providers and meters."""
     pluginmanager.add_hookspecs(hookspecs)
 
 
@@ -35,13 +35,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", options.MARKER_HELP)
     if not options.settings_are_given(config) and options.find_ladder_file(config.rootpath) is None:
         return
+    from pytest_rightsize.builtin import builtin_plugins
     from pytest_rightsize.errors import ConfigError
-    from pytest_rightsize.providers import llama_cpp, openai, replay
     from pytest_rightsize.session import LadderSession
 
-    # The built-in providers come in by the same door as others.
-    for provider in (llama_cpp, openai, replay):
-        config.pluginmanager.register(provider, f"rightsize-{provider.__name__.rpartition('.')[2]}")
+    # The built-in providers and meters come in by the same doors as others.
+    for name, module in builtin_plugins().items():
+        config.pluginmanager.register(module, name)
 
     try:
         config.pluginmanager.register(LadderSession(config), "rightsize-session")

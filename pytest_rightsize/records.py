@@ -49,13 +49,15 @@ Json = Any  # a JSON value; mypy has no useful recursive type for data that user
 class Tokens:
     """Token counts of one answer; None where neither the endpoint nor a tokenizer told.
 
-    `cached` is part of `prompt`, `reasoning` is part of `completion`. `source` says whose count it is.
+    `cached` is part of `prompt`, `reasoning` is part of `completion`. `characters` are those of answer and reasoning:
+    tokens of two models do not compare. `source` says whose count it is.
     """
 
     prompt: int | None = None
     cached: int | None = None
     completion: int | None = None
     reasoning: int | None = None
+    characters: int | None = None
     source: Literal["reported", "counted", "unknown"] = "unknown"
 
     @property
@@ -88,8 +90,9 @@ class Price:
 class Rung:
     """One model of the ladder and how to reach it; `options` are the keys that only its provider understands.
 
-    `temperature`, `top_p`, `seed` and `max_tokens` are defaults for requests that do not name them. `base_dir` is the
-    folder that relative paths count from: the ladder file's.
+    `temperature`, `top_p`, `seed` and `max_tokens` are defaults for requests that do not name them. `meter` names how
+    its energy is known (None is `auto`); with `electricity_usd_per_kwh` the joules of a rung of this machine cost USD.
+    `base_dir` is the folder that relative paths count from: the ladder file's.
     """
 
     name: str
@@ -103,6 +106,8 @@ class Rung:
     top_p: float | None = None
     seed: int | None = None
     max_tokens: int | None = None
+    meter: str | Mapping[str, Json] | None = None
+    electricity_usd_per_kwh: float | None = None
     options: Mapping[str, Json] = field(default_factory=dict)
     base_dir: str = "."
 
@@ -360,6 +365,7 @@ class Standing:
 class Verdict:
     """What is concluded for one task; `smallest` is None where no rung is known to be the smallest that passes.
 
+    `recommended` is the rung that the session's objective asks for: the smallest, or the one that takes least.
     `regressed` says how it is worse than the baseline, or why that cannot be told; None where it is not, or where
     there is no baseline.
     """
@@ -374,6 +380,7 @@ class Verdict:
     confidence: float | None = None
     regressed: str | None = None
     notes: tuple[str, ...] = ()
+    recommended: str | None = None
 
     def to_dict(self) -> dict[str, Json]:
         """The verdict as a line of the results file."""

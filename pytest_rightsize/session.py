@@ -17,12 +17,15 @@ import pytest
 from pytest_rightsize.baseline import read_baseline, tasks_not_run, with_regressions
 from pytest_rightsize.budget import Budget
 from pytest_rightsize.catalogue import CATALOGUE
+from pytest_rightsize.conclusions import Conclusion, conclude
 from pytest_rightsize.distribution import labelled, read_label, task_scheduling
+from pytest_rightsize.energy import Metering
 from pytest_rightsize.engine import Engine, Ticket
 from pytest_rightsize.errors import ConfigError, RightsizeWarning, RungError
 from pytest_rightsize.grading import grade
 from pytest_rightsize.ladder import order_note, read_ladder, select_rungs
 from pytest_rightsize.loop import Loop, SessionSource, Source, WorkerSource
+from pytest_rightsize.metering import Meters
 from pytest_rightsize.model import Model, Transcript
 from pytest_rightsize.notices import Notices
 from pytest_rightsize.options import find_ladder_file
@@ -32,9 +35,11 @@ from pytest_rightsize.providers import Provider, load_providers
 from pytest_rightsize.recording import Recorder
 from pytest_rightsize.records import Ladder, Policy, Run, Rung, Trial, TrialKey, Verdict
 from pytest_rightsize.redaction import redacted, redacted_case
+from pytest_rightsize.reports.spending import spending_lines
 from pytest_rightsize.reports.terminal import TITLE, gate_lines, summary_lines, waiver_lines
 from pytest_rightsize.schedule import Progress, reason_not_to_run, visiting_order
 from pytest_rightsize.settings import Settings
+from pytest_rightsize.spending import Spending, spend
 from pytest_rightsize.store import ResultsFile, describe_session
 from pytest_rightsize.verdict import WaiverState, failed_gates, judge, standings, waiver_states
 
@@ -70,12 +75,20 @@ class LadderSession:
         self._workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
         self._collect_only = bool(config.getoption("collectonly", False))
         self._classes = load_providers(config.hook.pytest_rightsize_providers())
+        self._meters = Meters(
+            config.hook.pytest_rightsize_meters(), budget_s=self._settings.energy_budget_s, workers=self._workers
+        )
         self._ladder = self._read_ladder()
         self._rungs = () if self._settings.ladder is None else select_rungs(self._ladder, self._settings.ladder)
         self._known = {**CATALOGUE, **self._ladder.rungs}
         order = visiting_order([rung.name for rung in self._rungs], self._settings.strategy)
         self._turn = {rung: turn for turn, rung in enumerate(order)}
         self._providers = {rung.name: self._provider(rung) for rung in self._rungs or self._known.values()}
+        self._known |= {
+            name: replace(self._known[name], electricity_usd_per_kwh=None)
+            for name, provider in self._providers.items()
+            if provider.leaves_machine
+        }
         self._config = config
         self._notices = Notices()
         self._recorder = self._make_recorder()
@@ -99,6 +112,9 @@ class LadderSession:
         self._about: Mapping[str, Any] = {}
         self._results: ResultsFile | None = None
         self._run: Run | None = None
+        self._metered: list[Metering] = []
+        self._spending: Spending | None = None
+        self._conclusions: Sequence[Conclusion] = ()
         self._verdicts: Sequence[Verdict] = ()
         self._failed: Sequence[tuple[str, Verdict]] = ()
         self._waivers: Sequence[WaiverState] = ()
@@ -115,7 +131,7 @@ class LadderSession:
 
     def _read_ladder(self) -> Ladder:
         path = self._settings.config or find_ladder_file(self._settings.rootdir)
-        return Ladder(rungs={}) if path is None else read_ladder(path, self._classes)
+        return Ladder(rungs={}) if path is None else read_ladder(path, self._classes, self._meters.classes)
 
     def _provider(self, rung: Rung) -> Provider:
         kind = self._classes[rung.provider]
@@ -123,7 +139,7 @@ class LadderSession:
         rung = replace(rung, max_in_flight=min(limits, default=None))
         if self._settings.download and "download" in kind.options:
             rung = replace(rung, options={**rung.options, "download": True})
-        return kind(rung)
+        return self._meters.wrap(rung, kind(rung), room=lambda: self._base_room(rung.name))
 
     def _make_recorder(self) -> Recorder | None:
         """What knows recorded answers; where the user spoke of them, a mistake is told before any model is called."""
@@ -185,7 +201,16 @@ class LadderSession:
             f"rightsize: ladder {order}; strategy {self._settings.strategy}",
             *([f"rightsize: {note}"] if note else []),
             *(f"rightsize: {fault}" for fault in self._missing.values()),
+            *(f"rightsize: {line}" for line in self._meter_lines()),
         ]
+
+    def _meter_lines(self) -> list[str]:
+        """Which meter each rung that can answer has; one that cannot be as it is asked for ends the session here."""
+        try:
+            answering = [rung for rung in self._rungs if rung.name not in self._missing]
+            return [] if self._collect_only else self._meters.header(answering)
+        except ConfigError as error:
+            raise pytest.UsageError(str(error)) from None
 
     def _find_missing(self) -> Iterator[tuple[str, RungError]]:
         """The rungs that cannot answer on this machine, as faults that say how to get each."""
@@ -277,6 +302,12 @@ class LadderSession:
                 self._policies.add(label.policy)
         self._begin()
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Collect what the meters of a worker saw."""
+        seen = getattr(node, "workeroutput", None) or {}
+        self._metered += [Metering.from_dict(plain) for plain in seen.get("rightsize", ())]
+
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         """A worker that died took a trial with it: an infrastructure fault, and no answer."""
@@ -336,6 +367,11 @@ class LadderSession:
         return None if session.config.pluginmanager.has_plugin("dsession") else SessionSource(session)
 
     def _room(self, rung: str) -> int:
+        """How many requests may wait for a rung from this process: those in flight, and answers for their energy."""
+        room = self._base_room(rung)
+        return room if room == 1 else room + getattr(self._providers[rung], "waiting_room", 0)
+
+    def _base_room(self, rung: str) -> int:
         """How many requests may be in flight to a rung from this process."""
         limits = (self._settings.concurrency, self._rung(rung).max_in_flight)
         given = [limit for limit in limits if limit is not None]
@@ -452,6 +488,7 @@ class LadderSession:
             planned=self._planned,
             strategy=self._settings.strategy,
             interrupted=interrupted,
+            meters=tuple(self._metered),
             about=self._about,
         )
 
@@ -563,10 +600,18 @@ class LadderSession:
         """Judge, write what is known, and let a failed gate fail the session."""
         self._engine.close()
         self._notices.tell(self._config)
+        self._metered += self._meters.seen()
+        if self._is_worker:
+            session.config.workeroutput["rightsize"] = [seen.to_dict() for seen in self._metered]  # type: ignore[attr-defined]  # a worker of xdist has it
         if self._is_worker or self._collect_only or not self._planned:
             return
         self._run = self._snapshot(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
         self._verdicts = judge(self._run)
+        self._conclusions = conclude(self._run, self._verdicts, objective=self._settings.objective)
+        self._verdicts = [
+            replace(verdict, recommended=conclusion.recommended)
+            for verdict, conclusion in zip(self._verdicts, self._conclusions, strict=True)
+        ]
         if self._baseline is not None:
             self._verdicts = with_regressions(self._run, self._verdicts, self._baseline)
         gates, today = self._settings.gate, date.today().isoformat()
@@ -575,12 +620,16 @@ class LadderSession:
         faults = sum(trial.outcome == "error" for trial in self._run.trials)
         if (self._failed or faults) and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self._spending = spend(self._run)
         if self._results is not None:
+            for metering in self._metered:
+                self._results.metering(metering)
             self._results.end(
                 self._verdicts,
                 exitstatus=int(session.exitstatus),
                 failed=[f"{gate}: {verdict.task}" for gate, verdict in self._failed],
-                totals=_totals(self._run),
+                totals=_totals(self._run)
+                | {"spending": self._spending.to_dict(), "conclusions": [one.to_dict() for one in self._conclusions]},
                 waived=waiver_lines(self._waivers),
             )
             self._notices.tell(self._config)
@@ -596,6 +645,9 @@ class LadderSession:
             terminalreporter.write_line(
                 f"rightsize: {self._deselected} trials were deselected; the verdicts leave them out"
             )
+        if self._spending is not None:
+            for line in spending_lines(self._spending, self._conclusions):
+                terminalreporter.write_line(line)
         left_out = tasks_not_run(self._verdicts, self._baseline) if self._baseline else []
         if self._baseline and left_out:
             terminalreporter.write_line(

@@ -11,6 +11,7 @@ from typing import get_args
 import pytest
 
 from pytest_rightsize.budget import UNITS
+from pytest_rightsize.conclusions import OBJECTIVES, Objective
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.options import OPTIONS, given
 from pytest_rightsize.records import CacheMode, ChosenSource, Json, Strategy, TaskSettings
@@ -35,6 +36,8 @@ class Settings:
     results: Path | None = None
     baseline: Path | None = None
     gate: tuple[str, ...] = tuple(GATES)
+    objective: Objective = "size"
+    energy_budget_s: float = 0.0
     download: bool = False
     cache: CacheMode = "auto"
     cache_dir: Path = Path(".rightsize")
@@ -60,6 +63,8 @@ class Settings:
             results=_path(said["results"], config),
             baseline=_path(said["baseline"], config),
             gate=_gates(said["gate"], has_baseline=said["baseline"] is not None),
+            objective=_objective(said["objective"]),
+            energy_budget_s=_seconds("energy-budget", said["energy-budget"]),
             download=bool(config.getoption("rightsize_download") or config.getini("rightsize_download")),
             offline=bool(config.getoption("rightsize_offline") or config.getini("rightsize_offline")),
             budget=_budget(said["budget"]),
@@ -77,6 +82,7 @@ class Settings:
             "pass_rate": self.pass_rate,
             "confidence": self.confidence,
             "gate": list(self.gate),
+            "objective": self.objective,
             **({"budget": dict(self.budget)} if self.budget else {}),
             **({"redact": list(self.redact)} if self.redact else {}),
         }
@@ -130,6 +136,23 @@ def _redact(text: str | None) -> tuple[str, ...]:
     if text is not None and not words:
         raise ConfigError("--rightsize-redact was given nothing: give prompts, answers, or both with a comma")
     return words
+
+
+def _objective(text: str | None) -> Objective:
+    for objective in OBJECTIVES:
+        if objective == (text or "size"):
+            return objective
+    raise unknown_name("--rightsize-objective", str(text), OBJECTIVES)
+
+
+def _seconds(name: str, text: str | None) -> float:
+    try:
+        seconds = float(text or 0)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise ConfigError(f"--rightsize-{name} was given {text!r}: give seconds, such as 10, or 0")
+    return seconds
 
 
 def _whole_number(name: str, text: str | None) -> int | None:

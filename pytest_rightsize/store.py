@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from pytest_rightsize.durable import DurableFile
+from pytest_rightsize.energy import Metering
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import Json, Policy, Price, Run, Rung, Trial, Verdict
 from pytest_rightsize.results_lines import check_line
@@ -67,6 +68,10 @@ class ResultsFile:
             self._prompts.add(key)
             self._write({"kind": "prompt", "id": key, "messages": messages})
         return key
+
+    def metering(self, metering: Metering) -> None:
+        """Add what a rung's meter saw."""
+        self._write(metering.to_dict())
 
     def end(
         self,
@@ -152,6 +157,7 @@ def read_run(path: Path) -> Run:
     trials: dict[Json, Trial] = {}
     policies: dict[str, Policy] = {}
     planned: dict[tuple[str, str], int] = {}
+    meters: list[Metering] = []
     prompts: dict[str, tuple[Mapping[str, Json], ...]] = {}
     about: dict[str, Json] = {}
     ended = False
@@ -178,6 +184,8 @@ def read_run(path: Path) -> Run:
             elif kind == "trial":
                 trial = _trial(line, prompts)
                 trials[trial.key] = trial
+            elif kind == "metering":
+                meters.append(Metering.from_dict(line))
             ended = kind == "end"
         except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
             raise ConfigError(f"{path}:{number} is not a line this version understands: {error!r}") from None
@@ -188,6 +196,7 @@ def read_run(path: Path) -> Run:
         planned=planned,
         strategy=strategy,
         interrupted=not ended,
+        meters=tuple(meters),
         about=about,
     )
 

@@ -32,7 +32,8 @@ class Provider(Protocol):
 
     `options` are the ladder-file keys it understands beyond the common ones, with the types they may have; `required`
     are those (common ones too) without which it cannot be. An attribute `in_flight` may say how many requests it takes
-    well at once (8 where there is none); `max_in_flight` of the rung and `--rightsize-concurrency` bound it.
+    well at once (8 where there is none); `max_in_flight` of the rung and `--rightsize-concurrency` bound it. `site` may
+    say where its model runs, for the meter: "process", "machine", "remote", or None where nothing runs.
     """
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]]

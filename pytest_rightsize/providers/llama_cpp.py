@@ -86,6 +86,7 @@ class LlamaCpp:
         "n_threads": int,
     }
     required: ClassVar[tuple[str, ...]] = ("model",)
+    site = "process"
 
     def __init__(self, rung: Rung) -> None:
         """Keep the rung; the file is not looked at yet."""

@@ -23,6 +23,7 @@ from pytest_rightsize.errors import ConfigError, RightsizeError, RungError, TooL
 from pytest_rightsize.providers import Problem, Provider, event_loop
 from pytest_rightsize.providers.http import Endpoint, HttpError, Line
 from pytest_rightsize.providers.locality import is_this_machine
+from pytest_rightsize.providers.probing import probe_models
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung, Tokens
 
 __all__ = ["OpenAI"]
@@ -130,6 +131,10 @@ class OpenAI:
                 "extra_body": options.get("extra_body"),
             }
         )
+
+    def probe(self) -> Problem | None:
+        """Ask the endpoint for its list of models, which costs nothing; say what keeps it from answering."""
+        return probe_models((self._base_url or _VENDOR).rstrip("/"), key=self._key, model=self._rung.model or "")
 
     def submit(self, request: Request) -> Future[Reply]:
         """Send the request from the event loop thread, as soon as the rung has a place for it."""

@@ -32,6 +32,7 @@ class Replay:
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {"file": str}
     required: ClassVar[tuple[str, ...]] = ("file",)
+    site = None
 
     def __init__(self, rung: Rung) -> None:
         """Keep the rung; the file is not read yet."""

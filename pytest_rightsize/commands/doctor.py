@@ -1,0 +1,173 @@
+"""Try every rung of the ladder and every meter, and say what works, what does not, and what to do.
+
+Models are not called, and no answer is paid for: files are looked at, endpoints are asked for their list of models,
+counters are read for up to three seconds to find how often they move. Exit status 1 if a rung cannot answer, or the
+meter that the ladder file names for it does not work.
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+
+import pluggy
+
+from pytest_rightsize import hookspecs
+from pytest_rightsize.builtin import builtin_plugins
+from pytest_rightsize.catalogue import CATALOGUE
+from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.ladder import read_ladder, select_rungs
+from pytest_rightsize.meters import Counter, CounterError, Meter, MeterProblem, Site, load_meters
+from pytest_rightsize.meters.choice import Choice, choose, site_of
+from pytest_rightsize.meters.period import Period, measure_period
+from pytest_rightsize.options import find_ladder_file
+from pytest_rightsize.providers import Problem, Provider, load_providers
+from pytest_rightsize.records import Ladder, Rung
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `rightsize doctor` takes."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="the ladder file (default: rightsize.toml here, or [tool.rightsize] in pyproject.toml)",
+    )
+    parser.add_argument("--ladder", metavar="RUNGS", help="only these rungs, such as 1b,frontier (default: all)")
+    parser.add_argument("--offline", action="store_true", help="ask no endpoint and no exporter")
+    parser.add_argument(
+        "--plugin", action="append", default=[], metavar="MODULE", help="a module with providers or meters of your own"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the findings; 1 if something that was asked for does not work."""
+    providers, meters = _classes(arguments.plugin)
+    path = arguments.config or find_ladder_file(Path.cwd())
+    ladder = Ladder(rungs={}) if path is None else read_ladder(path, providers, meters)
+    names = arguments.ladder.split(",") if arguments.ladder else list(ladder.rungs or CATALOGUE)
+    doctor = _Doctor(meters, offline=arguments.offline)
+    print(f"ladder: {ladder.source if ladder.rungs else 'built in (there is no ladder file here)'}")  # noqa: T201  # this is a command
+    for rung in select_rungs(ladder, names):
+        for line in doctor.look_at(rung, providers[rung.provider](rung)):
+            print(line)  # noqa: T201  # this is a command
+    return 1 if doctor.found_fault else 0
+
+
+def _classes(modules: Sequence[str]) -> tuple[dict[str, type[Provider]], dict[str, type[Meter]]]:
+    """The providers and meters of the package, and of modules that the user names."""
+    manager = pluggy.PluginManager("pytest")
+    manager.add_hookspecs(hookspecs)
+    for name, module in builtin_plugins().items():
+        manager.register(module, name)
+    for name in modules:
+        try:
+            manager.register(import_module(name), name)
+        except ImportError as error:
+            raise ConfigError(f"--plugin {name} cannot be imported ({error}): correct its name") from None
+    return (
+        load_providers(manager.hook.pytest_rightsize_providers()),
+        load_meters(manager.hook.pytest_rightsize_meters()),
+    )
+
+
+class _Doctor:
+    """Looks at one rung after the other; a counter that several rungs share is timed once."""
+
+    def __init__(self, meters: Mapping[str, type[Meter]], *, offline: bool) -> None:
+        self._meters = meters
+        self._offline = offline
+        self._periods: dict[str, str] = {}
+        self._findings: dict[str, str] = {}
+        self.found_fault = False
+
+    def look_at(self, rung: Rung, provider: Provider) -> Iterator[str]:
+        """What is to be said of a rung, as lines."""
+        yield ""
+        yield f"{rung.name}: {rung.provider} {rung.model or rung.options.get('file', '')}".rstrip()
+        yield f"  answers: {self._answers(provider)}"
+        site = site_of(provider)
+        choice = choose(rung, site, self._meters)
+        yield f"  meter:   {choice}"
+        if not choice.meters and rung.meter not in (None, "auto", "none") and site is not None:
+            self.found_fault = True
+        for meter in choice.meters.values():
+            for counter in meter.counters():
+                yield f"    {self._counter(counter)}"
+        yield from (f"    {line}" for line in self._others(rung, site, choice))
+
+    def _answers(self, provider: Provider) -> str:
+        problem = provider.check()
+        probe = getattr(provider, "probe", None)
+        asked = probe is not None and not self._offline
+        if problem is None and asked and probe is not None:
+            problem = probe()
+        if problem is None:
+            return "yes" if asked or probe is None else "everything that it needs is set (not asked: --offline)"
+        self.found_fault = True
+        return f"no, {_said(problem)}"
+
+    def _counter(self, counter: Counter) -> str:
+        """A counter's place, error and period."""
+        facts = counter.facts
+        low, high = facts.factors
+        about = f"{facts.device}: {facts.provenance}, {facts.boundary}, truth is {low:g} to {high:g} of what it shows"
+        flags = f" ({', '.join(facts.flags)})" if facts.flags else ""
+        if facts.device not in self._periods:
+            self._periods[facts.device] = self._timed(counter)
+        others = counter.others()
+        return f"{about}{flags}; {self._periods[facts.device]}{f'; {others}' if others else ''}"
+
+    def _timed(self, counter: Counter) -> str:
+        if counter.facts.exact:
+            return "has no ticks"
+        if counter.facts.poll_s >= 0.5:
+            return f"asked every {counter.facts.poll_s:g} s"
+        try:
+            return _in_words(measure_period(counter))
+        except CounterError as error:
+            self.found_fault = True
+            return f"cannot be read ({error})"
+
+    def _others(self, rung: Rung, site: Site | None, choice: Choice) -> Iterator[str]:
+        """The meters that the rung does not have, each with what would be needed."""
+        tried = dict(choice.tried)
+        for name in sorted(self._meters):
+            if name in choice.meters or site is None or rung.meter == "none" or name in _POINTLESS[site]:
+                continue
+            problem = tried.get(name) or self._try(name, rung, site)
+            if problem is not None:
+                text = f"not {name}: {_said(problem)}"
+                first = self._findings.setdefault(text, rung.name)
+                yield text if first == rung.name else f"not {name}: as for {first}"
+
+    def _try(self, name: str, rung: Rung, site: Site) -> MeterProblem | None:
+        """Why the meter would not work, or None where it would."""
+        try:
+            return self._meters[name](rung, {}, site).check()
+        except ConfigError as error:
+            return MeterProblem(what=str(error), remedy="see the ladder file")
+
+
+# Meters that look at another place than that where the model runs, and those that need what only the user knows.
+_POINTLESS: Mapping[Site, frozenset[str]] = {
+    "process": frozenset({"declared", "prometheus", "served_model"}),
+    "machine": frozenset({"cpu_time", "declared", "prometheus", "served_model"}),
+    "remote": frozenset({"cpu_time", "declared", "nvml", "prometheus", "rapl"}),
+}
+
+
+def _said(problem: Problem | MeterProblem) -> str:
+    return f"{problem.what}. To get it: {problem.remedy}"
+
+
+def _in_words(period: Period) -> str:
+    if period.tick_s is None:
+        return "did not move twice in 3 s: it says nothing of shorter times"
+    needed = period.tick_s / 0.05
+    return (
+        f"ticks every {1000 * period.tick_s:.3g} ms (median of {period.ticks}), read in {1e6 * period.read_s:.0f} us, "
+        f"now {period.watts:.3g} W; known to 5 % from {needed:.2g} s on"
+    )

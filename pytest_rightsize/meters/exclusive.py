@@ -1,0 +1,63 @@
+"""One process at a time measures a device: a lock on a file for each, so that workers take turns."""
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]  # there is no such module there
+
+__all__ = ["DeviceLock"]
+
+# A turn lasts so long at most; then others have a moment to take theirs.
+_TURN_S = 5.0
+_BREAK_S = 0.1
+
+
+class DeviceLock:
+    """The right to measure `devices`. Never waits: `acquire` says whether it is this process's turn."""
+
+    def __init__(self, devices: Sequence[str], *, folder: Path | None = None) -> None:
+        """Name the files, in the system's folder for temporary ones unless another is given."""
+        root = folder or Path(tempfile.gettempdir())
+        names = sorted(hashlib.sha256(device.encode()).hexdigest()[:16] for device in set(devices))
+        self._paths = [root / f"pytest-rightsize-{name}.lock" for name in names]
+        self._held: list[IO[str]] = []
+        self._since = 0.0
+        self._not_before = 0.0
+
+    def acquire(self, *, busy: bool) -> bool:
+        """Whether a request may begin now; `busy` says that one is in flight, and the turn cannot be given up yet."""
+        now = time.monotonic()
+        if self._held and now - self._since > _TURN_S:
+            if not busy:
+                self.release()
+                self._not_before = now + _BREAK_S
+            return False
+        if self._held:
+            return True
+        return now >= self._not_before and self._take(now)
+
+    def release(self) -> None:
+        """Let others measure."""
+        while self._held:
+            self._held.pop().close()
+
+    def _take(self, now: float) -> bool:
+        if fcntl is None:
+            return True
+        for path in self._paths:
+            file = path.open("a", encoding="ascii")
+            self._held.append(file)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                self.release()
+                return False
+        self._since = now
+        return True

@@ -1,0 +1,211 @@
+"""The energy counters of another machine, as an exporter there shows them: dcgm-exporter's, or Kepler's.
+
+Such a counter moves every few seconds, so it tells little of one answer and much of a rung. `url` is the page of
+metrics; what leaves this machine is the question for it.
+"""
+
+import math
+import re
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+import pluggy
+
+from pytest_rightsize.energy import Energy, unknown_energy
+from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.meters import Counter, CounterError, Facts, Meter, MeterProblem, Site
+from pytest_rightsize.records import Json, Reply, Rung
+
+__all__ = ["Prometheus", "Sample", "parse_metrics"]
+
+hookimpl = pluggy.HookimplMarker("pytest")
+
+_DCGM = "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"
+_KEPLER = re.compile(r"kepler_(node|pod|container|process)_(cpu|gpu)_joules_total")
+_TIMEOUT_S = 5.0
+_SYSTEMATIC = 0.11
+_LINE = re.compile(r"(?P<name>[A-Za-z_:][\w:]*)(?:\{(?P<labels>.*)\})?\s+(?P<value>\S+)(?:\s+-?\d+)?\s*\Z")
+_LABEL = re.compile(r'([A-Za-z_]\w*)="((?:[^"\\]|\\.)*)"')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One line of a page of metrics."""
+
+    name: str
+    labels: Mapping[str, str]
+    value: float
+
+
+def parse_metrics(text: str) -> Iterator[Sample]:
+    """The samples of a page in Prometheus' text format; comments and lines that are none are passed over."""
+    for line in text.splitlines():
+        found = None if line.startswith("#") else _LINE.match(line.strip())
+        if found is None:
+            continue
+        try:
+            value = float(found["value"])
+        except ValueError:
+            continue
+        labels = {name: re.sub(r"\\(.)", r"\1", text) for name, text in _LABEL.findall(found["labels"] or "")}
+        yield Sample(name=found["name"], labels=labels, value=value)
+
+
+class Prometheus:
+    """`url` of an exporter's metrics; `metric` and `labels` choose among them, `poll_s` (1) how often it is asked.
+
+    `lag_s` (2) is how old the exporter's values may be, `boundary` what they hold where that does not follow from the
+    metric's name.
+    """
+
+    options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {
+        "url": str,
+        "metric": str,
+        "labels": dict,
+        "poll_s": (int, float),
+        "lag_s": (int, float),
+        "boundary": str,
+    }
+
+    def __init__(self, rung: Rung, options: Mapping[str, Json], site: Site) -> None:  # noqa: ARG002  # as all meters
+        """Take the address; ConfigError if it is none."""
+        where = f"rung {rung.name!r}: the meter prometheus"
+        url = urlsplit(options.get("url", ""))
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise ConfigError(f'{where} needs the page of an exporter: add url = "http://host:9400/metrics"')
+        if url.password:
+            raise ConfigError(f"{where}: url holds a password, which is refused")
+        if options.get("poll_s", 1) <= 0 or options.get("lag_s", 0) < 0:
+            raise ConfigError(f"{where}: poll_s must be above 0, and lag_s 0 or more")
+        self._url = options["url"]
+        self._options = options
+
+    def check(self) -> MeterProblem | None:
+        """Ask once."""
+        try:
+            self.counters()
+        except CounterError as error:
+            return MeterProblem(what=str(error), remedy="start the exporter, or correct url, metric and labels")
+        return None
+
+    def counters(self) -> Sequence[Counter]:
+        """One for each device, however many lines show it: with MIG a board's counter comes once for each slice."""
+        page = _Page(self._url)
+        found = {_key(sample): sample for sample in page.fresh(0) if self._is_wanted(sample)}
+        if not found:
+            wanted = self._options.get("metric", f"{_DCGM} or kepler_node_cpu_joules_total")
+            raise CounterError(f"{self._url} has no {wanted} with the labels that are asked for", flag="no_metric")
+        return [_Remote(page, key, self._facts(sample)) for key, sample in sorted(found.items())]
+
+    def of_answer(self, reply: Reply) -> Energy:  # noqa: ARG002  # the protocol has it
+        """Nothing: the counters tell."""
+        return unknown_energy("the counters tell", meter="prometheus")
+
+    def _is_wanted(self, sample: Sample) -> bool:
+        labels = self._options.get("labels", {})
+        if any(sample.labels.get(name) != str(value) for name, value in labels.items()):
+            return False
+        if "metric" in self._options:
+            return bool(sample.name == self._options["metric"])
+        if sample.name == "kepler_node_cpu_joules_total":
+            # Zones overlap and must not be added up: the packages, unless another is asked for.
+            return "zone" in labels or sample.labels.get("zone", "package").startswith("package")
+        return sample.name == _DCGM
+
+    def _facts(self, sample: Sample) -> Facts:
+        kepler = _KEPLER.fullmatch(sample.name)
+        poll_s = float(self._options.get("poll_s", 1.0))
+        boundary = "cpu.package" if kepler and kepler[2] == "cpu" else "gpu.board"
+        return Facts(
+            device=_device(sample, urlsplit(self._url).netloc),
+            boundary=self._options.get("boundary", boundary),
+            meter=f"prometheus:{'kepler' if kepler else 'dcgm' if sample.name == _DCGM else sample.name}",
+            # Kepler splits a node's counter among processes by a model, and on virtual machines it estimates.
+            provenance="modelled" if kepler and kepler[1] != "node" else "measured",
+            factors=(1 - _SYSTEMATIC, 1 + _SYSTEMATIC),
+            systematic=_SYSTEMATIC,
+            # A page is kept for half the time between two questions.
+            lag_s=float(self._options.get("lag_s", 2.0)) + poll_s / 2,
+            resolution=1e-3,
+            poll_s=poll_s,
+            hurry_s=poll_s,
+            whole_device=True,
+        )
+
+
+def _key(sample: Sample) -> tuple[str, str]:
+    """The device that a line is about: two lines of one are one counter."""
+    labels = sample.labels
+    identity = labels.get("UUID") or labels.get("uuid")
+    if identity is None:
+        identity = ",".join(f"{name}={value}" for name, value in sorted(labels.items()) if name != "GPU_I_ID")
+    return sample.name, identity
+
+
+def _device(sample: Sample, host: str) -> str:
+    name, identity = _key(sample)
+    return f"prometheus:{host}/{identity or name}"
+
+
+class _Page:
+    """The metrics of one exporter, asked for once for all its counters."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = threading.Lock()
+        self._at = float("-inf")
+        self._samples: list[Sample] = []
+
+    def fresh(self, at_most_s: float) -> list[Sample]:
+        """The samples, not older than that."""
+        with self._lock:
+            if time.monotonic() - self._at > at_most_s:
+                self._samples = list(parse_metrics(self._ask()))
+                self._at = time.monotonic()
+            return self._samples
+
+    def _ask(self) -> str:
+        try:
+            with urllib.request.urlopen(self._url, timeout=_TIMEOUT_S) as answer:
+                text: str = answer.read().decode(errors="replace")
+                return text
+        except (OSError, urllib.error.URLError, ValueError) as error:
+            raise CounterError(f"{self._url} does not answer ({error})", flag="exporter_lost") from None
+
+
+class _Remote:
+    """One device's counter at the exporter."""
+
+    def __init__(self, page: _Page, key: tuple[str, str], facts: Facts) -> None:
+        self._page = page
+        self._key = key
+        self._last: float | None = None
+        self.facts = facts
+
+    def read(self) -> float:
+        """See `Counter`."""
+        found = [sample.value for sample in self._page.fresh(self.facts.poll_s / 2) if _key(sample) == self._key]
+        if not found or not math.isfinite(found[0]):
+            self._last = None
+            raise CounterError(f"{self.facts.device} is not shown any more", flag="counter_lost")
+        joules = found[0] / 1e3 if self._key[0] == _DCGM else found[0]
+        last, self._last = self._last, joules
+        if last is not None and joules < last:
+            raise CounterError(f"the counter of {self.facts.device} began anew", flag="counter_reset")
+        return joules
+
+    def others(self) -> str | None:
+        """Nobody can tell from here."""
+        return None
+
+
+@hookimpl
+def pytest_rightsize_meters() -> dict[str, type[Meter]]:
+    """The meter `prometheus`."""
+    return {"prometheus": Prometheus}

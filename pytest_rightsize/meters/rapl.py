@@ -1,0 +1,227 @@
+"""The processor's own energy counters (RAPL), as Linux shows them in /sys/class/powercap.
+
+One counter for each package: its cores, caches and memory controller. Wraps are undone; mirrors and the same zone under
+another name are left out. RIGHTSIZE_POWERCAP_ROOT names another folder than /sys/class/powercap.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import pluggy
+
+from pytest_rightsize.energy import Energy, unknown_energy
+from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.meters import Counter, CounterError, Facts, Meter, MeterProblem, Site
+from pytest_rightsize.records import Json, Reply, Rung
+
+__all__ = ["Rapl"]
+
+hookimpl = pluggy.HookimplMarker("pytest")
+
+_ROOT = "/sys/class/powercap"
+# No socket takes more; a counter that runs faster than this was reset, or has wrapped unseen.
+_MOST_W = 1000.0
+# What a mirrored counter may differ by between two readings one after the other: a millisecond at 1,000 W.
+_MIRROR_J = 1.0
+_SYSTEMATIC = 0.05
+
+
+class Rapl:
+    """The packages of this machine, all that they take: whoever else computes here is in it.
+
+    `psys = true` reads the whole platform's counter in their place, where there is one.
+    """
+
+    options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {"psys": bool}
+
+    def __init__(self, rung: Rung, options: Mapping[str, Json], site: Site) -> None:
+        """Keep where the model runs."""
+        if site == "remote" and rung.meter is not None and "rapl" in str(rung.meter):
+            raise ConfigError(
+                f"rung {rung.name!r}: the meter rapl reads this machine's counters, and the rung runs elsewhere: "
+                'use { name = "prometheus", url = ... } for its machine, or "auto"'
+            )
+        self._psys = bool(options.get("psys", False))
+        self._own_process = site == "process"
+
+    def check(self) -> MeterProblem | None:
+        """Look for zones and read each once."""
+        zones = _zones(self._psys)
+        if not zones:
+            what = f"{_root()} has no {'psys' if self._psys else 'package'} zone"
+            return MeterProblem(what=what, remedy="run on a machine whose system shows RAPL (most virtual ones do not)")
+        for zone in zones:
+            try:
+                zone.raw_uj()
+            except PermissionError:
+                files = f"{_root()}/intel-rapl*/energy_uj"
+                return MeterProblem(what=f"{zone.path} may not be read", remedy=f"run `sudo chmod a+r {files}`")
+            except (OSError, ValueError) as error:
+                return MeterProblem(what=f"{zone.path} cannot be read ({error})", remedy="look at the system's log")
+        return None
+
+    def counters(self) -> Sequence[Counter]:
+        """One for each package that is no mirror of another."""
+        zones = _zones(self._psys)
+        if not zones:
+            raise CounterError("there is no package zone", flag="missing")
+        every = [_Package(zone, own_process=self._own_process) for zone in zones]
+        mirrored = _mirrors(every)
+        return [package for package in every if package not in mirrored]
+
+    def of_answer(self, reply: Reply) -> Energy:  # noqa: ARG002  # the protocol has it
+        """Nothing: the counters tell."""
+        return unknown_energy("the counters tell", meter="rapl")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Zone:
+    """One zone's folder. `interface` is `intel-rapl` or `intel-rapl-mmio`, `name` such as `package-0`."""
+
+    path: Path
+    interface: str
+    name: str
+
+    def raw_uj(self) -> int:
+        """The counter as it stands."""
+        return int((self.path / "energy_uj").read_text(encoding="ascii"))
+
+    def number(self, file: str) -> int | None:
+        """Another figure of the zone, or None where it does not have it."""
+        try:
+            return int((self.path / file).read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return None
+
+
+def _root() -> Path:
+    return Path(os.environ.get("RIGHTSIZE_POWERCAP_ROOT", _ROOT))
+
+
+def _zones(psys: bool) -> list[_Zone]:
+    """The zones to read: packages by one interface, as both show the same counters, or psys."""
+    found: dict[str, list[_Zone]] = {}
+    for folder in sorted(_root().glob("intel-rapl*:*")):
+        interface, _, numbers = folder.name.partition(":")
+        try:
+            name = (folder / "name").read_text(encoding="ascii").strip()
+        except OSError:
+            continue
+        wanted = name == "psys" if psys else name.startswith("package-")
+        if wanted and ":" not in numbers:
+            found.setdefault(interface, []).append(_Zone(path=folder, interface=interface, name=name))
+    return found.get("intel-rapl") or next(iter(found.values()), [])
+
+
+class _Package:
+    """A package's counter without its wraps."""
+
+    def __init__(self, zone: _Zone, *, own_process: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self.zone = zone
+        self._clock = clock
+        self.facts = Facts(
+            device=f"{zone.interface.removeprefix('intel-')}:{zone.name}",
+            boundary="cpu.psys" if zone.name == "psys" else "cpu.package",
+            meter="rapl",
+            factors=(1 - _SYSTEMATIC, 1 + _SYSTEMATIC),
+            systematic=_SYSTEMATIC,
+            # Units of 61 or 15.3 microjoules, by the processor.
+            resolution=1e-4,
+            # It moves every millisecond, and is read at both ends of each window; between them only a wrap matters.
+            poll_s=0.02,
+            hurry_s=0.002,
+            period_s=0.002,
+            whole_device=True,
+        )
+        self._range_uj = zone.number("max_energy_range_uj")
+        cap_uw = zone.number("constraint_0_max_power_uw")
+        self._most_w = min(_MOST_W, 2 * cap_uw / 1e6) if cap_uw else _MOST_W
+        self._last_uj: int | None = None
+        self._last_s = 0.0
+        self._total_uj = 0
+        self._cpu = _cpu_seconds() if own_process else None
+
+    def read(self) -> float:
+        """See `Counter`."""
+        try:
+            raw = self.zone.raw_uj()
+        except PermissionError:
+            self._last_uj = None
+            raise CounterError(f"{self.zone.path} may not be read any more", flag="permission_lost") from None
+        except (OSError, ValueError) as error:
+            self._last_uj = None
+            raise CounterError(f"{self.zone.path} cannot be read any more ({error})", flag="counter_lost") from None
+        now = self._clock()
+        if self._last_uj is not None:
+            self._total_uj += self._step_uj(raw, now - self._last_s)
+        self._last_uj, self._last_s = raw, now
+        return self._total_uj / 1e6
+
+    def _step_uj(self, raw: int, seconds: float) -> int:
+        """What was added since the last reading; CounterError if more than one turn of the counter, or none, fits."""
+        assert self._last_uj is not None  # there was a reading
+        step = raw - self._last_uj
+        if step < 0 and self._range_uj:
+            step += self._range_uj
+        # A reading of the last millisecond may hold one tick more than its time.
+        most_uj = self._most_w * (seconds + 0.05) * 1e6
+        twice = self._range_uj is not None and most_uj >= self._range_uj
+        if step < 0 or step > most_uj or twice:
+            self._last_uj = None
+            why = "it may have wrapped more than once" if twice else "it jumped"
+            raise CounterError(
+                f"the counter of {self.zone.name} was reset or not read for too long: {why}", flag="counter_reset"
+            )
+        return step
+
+    def others(self) -> str | None:
+        """Whether other processes than this one had a fifth or more of the processor time since the last call."""
+        if self._cpu is None:
+            return None
+        last, self._cpu = self._cpu, _cpu_seconds()
+        if self._cpu is None:
+            return None
+        busy, own = self._cpu[0] - last[0], self._cpu[1] - last[1]
+        # The machine's clock ticks at 100 Hz and hypervisors round it: too short a time tells nothing.
+        if busy < 0.2 or busy - own < 0.2 * busy:
+            return None
+        return f"other processes took {100 * (busy - own) / busy:.0f} % of the processor time"
+
+
+def _cpu_seconds() -> tuple[float, float] | None:
+    """Processor seconds of the machine and of this process with its children, where the system tells."""
+    try:
+        with Path("/proc/stat").open(encoding="ascii") as file:
+            user, nice, system, _, _, irq, softirq, *_ = (int(field) for field in file.readline().split()[1:])
+    except (OSError, ValueError):
+        return None
+    mine = os.times()
+    own = mine.user + mine.system + mine.children_user + mine.children_system
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK"), own
+
+
+def _mirrors(packages: Sequence[_Package]) -> list[_Package]:
+    """Those that show another's counter: equal now, and still equal when it has moved on."""
+    suspects = [(one, other) for place, one in enumerate(packages) for other in packages[:place] if _alike(one, other)]
+    if not suspects:
+        return []
+    before = {id(one): one.zone.raw_uj() for one, _ in suspects}
+    deadline = time.monotonic() + 0.5
+    while time.monotonic() < deadline and any(one.zone.raw_uj() == before[id(one)] for one, _ in suspects):
+        time.sleep(0.002)
+    return [one for one, other in suspects if _alike(one, other) and one.zone.raw_uj() != before[id(one)]]
+
+
+def _alike(one: _Package, other: _Package) -> bool:
+    a, b = one.zone.raw_uj(), other.zone.raw_uj()
+    return abs(a - b) <= max(1e-6 * max(a, b), _MIRROR_J * 1e6)
+
+
+@hookimpl
+def pytest_rightsize_meters() -> dict[str, type[Meter]]:
+    """The meter `rapl`."""
+    return {"rapl": Rapl}

@@ -1,0 +1,131 @@
+"""One thread that reads a rung's counters while requests are in flight, into one time line each.
+
+It reads seldom while nothing waits, and often while an answer waits for the tick that ends its window. What is to be
+done after each round is the owner's: it is called in this thread.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from pytest_rightsize.meters import Counter, CounterError
+from pytest_rightsize.meters.timeline import Timeline
+
+__all__ = ["Sampler"]
+
+# A counter that stands still for so long, or so many periods, says nothing more.
+_STUCK_S, _STUCK_TICKS = 5.0, 20
+_OTHERS_EVERY_S = 1.0
+_HURRIED_ROUNDS = 3
+
+
+class Sampler:
+    """Reads `counters` until `stop`. `lock` guards the time lines; `after_round` is called without it."""
+
+    def __init__(self, counters: Sequence[Counter], *, lock: threading.RLock, after_round: Callable[[], bool]) -> None:
+        """`after_round` returns whether an answer is waiting."""
+        self.counters = counters
+        self.timelines = [
+            Timeline(
+                exact=one.facts.exact,
+                resolution=one.facts.resolution,
+                lag_s=one.facts.lag_s,
+                period_s=one.facts.period_s,
+            )
+            for one in counters
+        ]
+        self.others: list[tuple[float, float, str]] = []
+        self._lock = lock
+        self._after_round = after_round
+        self._moved = [time.monotonic() for _ in counters]
+        self._asked_others = time.monotonic()
+        self._reading = threading.Lock()
+        self._wake = threading.Event()
+        self._hurried = 0
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rightsize meter", daemon=True)
+
+    def start(self) -> None:
+        """Read once, so that there is a value before anything is asked, and go on in the thread."""
+        for counter in self.counters:
+            counter.others()
+        self.read()
+        self._thread.start()
+
+    def poke(self) -> None:
+        """Something has begun or ended: read now."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped.set()
+        self._wake.set()
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join(10)
+
+    def others_in(self, start: float, end: float) -> str | None:
+        """Who else used a device in that time."""
+        return next((who for begin, stop, who in reversed(self.others) if begin < end and stop > start), None)
+
+    def read(self) -> None:
+        """Read every counter once, in whatever thread."""
+        with self._reading:
+            self._read()
+
+    def _read(self) -> None:
+        for place, (counter, timeline) in enumerate(zip(self.counters, self.timelines, strict=True)):
+            before = time.monotonic()
+            try:
+                joules = counter.read()
+            except CounterError as error:
+                with self._lock:
+                    timeline.broke(str(error), error.flag)
+                continue
+            except Exception as error:
+                with self._lock:
+                    timeline.broke(f"the counter failed ({type(error).__name__}: {error})", "counter_failed")
+                continue
+            after = time.monotonic()
+            with self._lock:
+                if timeline.read(before, after, joules):
+                    self._moved[place] = after
+                elif after - self._moved[place] > self._patience(timeline, counter):
+                    timeline.broke(f"the counter has not moved for {after - self._moved[place]:.0f} s", "stuck")
+                    self._moved[place] = after
+        self._ask_for_others()
+
+    @staticmethod
+    def _patience(timeline: Timeline, counter: Counter) -> float:
+        return max(_STUCK_S, _STUCK_TICKS * (timeline.tick_s or 0.0), 90 * counter.facts.poll_s)
+
+    def _ask_for_others(self) -> None:
+        now = time.monotonic()
+        if now - self._asked_others < _OTHERS_EVERY_S:
+            return
+        for counter in self.counters:
+            who = counter.others()
+            if who is not None:
+                self.others.append((self._asked_others, now, who))
+        del self.others[:-1000]
+        self._asked_others = now
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self.read()
+            waiting = self._after_round()
+            self._hurried = max(0, self._hurried - 1)
+            if self._wake.wait(self._pause(waiting or self._hurried > 0)):
+                self._wake.clear()
+                # What has just begun or ended is bounded by the next ticks after it.
+                self._hurried = _HURRIED_ROUNDS
+
+    def _pause(self, waiting: bool) -> float:
+        """Four times a tick is often enough to see each; as long as no tick is known, as often as is worth it."""
+        pauses = []
+        for counter, timeline in zip(self.counters, self.timelines, strict=True):
+            facts = counter.facts
+            pause = facts.poll_s
+            if not facts.exact and timeline.knows_tick and timeline.tick_s is not None:
+                pause = max(pause, min(timeline.tick_s / 4, 1.0))
+            pauses.append(min(pause, facts.hurry_s) if waiting else pause)
+        return min(pauses, default=1.0)

@@ -1,0 +1,212 @@
+"""From readings of one energy counter to what it says of any moment: at least, at most, and best guess; pure.
+
+A counter moves in ticks: between two of them nobody sees what is spent. So a moment lies between the last value that
+was seen by then, and the first that came up after it (the bracket rule). Times are seconds of one monotonic clock,
+amounts joules since the counter's start.
+"""
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from statistics import median
+
+__all__ = ["Bracket", "Break", "Timeline"]
+
+_TICKS_FOR_PERIOD = 20
+_LONGEST_PERIOD_S = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bracket:
+    """What a counter says of a window: joules between `low` and `high`, best guess `joules`, over `ticks` ticks."""
+
+    low: float
+    joules: float
+    high: float
+    ticks: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Break:
+    """Why a counter says nothing of a window: a clause, and the word that flags it."""
+
+    reason: str
+    flag: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Edge:
+    """A new value: it came up after `after` and not later than `by`. `epoch` counts the breaks before it."""
+
+    after: float
+    by: float
+    joules: float
+    epoch: int
+    is_first: bool = False
+
+    @property
+    def at(self) -> float:
+        """When it came up, as near as is known; of the first value nobody knows since when it has been there."""
+        return self.by if self.is_first else (self.after + self.by) / 2
+
+
+class Timeline:
+    """What one counter showed.
+
+    A counter that is `exact` has no ticks: each reading is true of its moment. `resolution` is the least step in
+    joules, by which a value may lag behind the truth, `lag_s` the longest time for which a value may be old already
+    when it comes up, `period_s` the counter's period, if it is known and its ticks come too fast to be seen.
+    """
+
+    def __init__(
+        self, *, exact: bool = False, resolution: float = 0.0, lag_s: float = 0.0, period_s: float | None = None
+    ) -> None:
+        self._exact = exact
+        self._period_s = period_s
+        self._resolution = resolution
+        self._lag_s = lag_s
+        self._edges: list[_Edge] = []
+        self._breaks: list[Break] = []
+        self._asked: float | None = None
+        self._gaps: list[float] = []
+
+    def read(self, before: float, after: float, joules: float) -> bool:
+        """Take a reading that was made between `before` and `after`; whether it is a new value."""
+        last = self._edges[-1] if self._edges else None
+        epoch = len(self._breaks)
+        asked, self._asked = self._asked, before
+        if self._exact:
+            self._edges.append(_Edge(after=before, by=after, joules=joules, epoch=epoch))
+            return True
+        if last is not None and last.epoch == epoch and last.joules == joules:
+            return False
+        if last is None or last.epoch != epoch or asked is None:
+            self._edges.append(_Edge(after=before, by=after, joules=joules, epoch=epoch, is_first=True))
+            return True
+        edge = _Edge(after=asked, by=after, joules=joules, epoch=epoch)
+        if not last.is_first:
+            self._gaps.append(edge.at - last.at)
+        self._edges.append(edge)
+        return True
+
+    def broke(self, reason: str, flag: str) -> None:
+        """Nothing that is read from now on can be set against what was read before."""
+        if self.is_broken and self._breaks[-1].flag == flag:
+            return
+        self._breaks.append(Break(reason=reason, flag=flag))
+        self._asked = None
+
+    @property
+    def tick_s(self) -> float | None:
+        """The counter's period, as the median gap of the last ticks; None before the first two, 0 if it is exact."""
+        if self._exact or self._period_s is not None:
+            return self._period_s or 0.0
+        return median(self._gaps[-200:]) if self._gaps else None
+
+    @property
+    def knows_tick(self) -> bool:
+        """Whether enough ticks were seen to be sure of the period."""
+        return (
+            self._exact
+            or self._period_s is not None
+            or len(self._gaps) >= _TICKS_FOR_PERIOD
+            or sum(self._gaps) > 10 * _LONGEST_PERIOD_S
+        )
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether nothing was read since the last break."""
+        return bool(self._breaks) and (not self._edges or self._edges[-1].epoch < len(self._breaks))
+
+    @property
+    def known_until(self) -> float:
+        """The latest moment of which it is settled what can be said: by a tick after it, or by a break."""
+        if self.is_broken:
+            return float("inf")
+        if not self._edges or (self._edges[-1].is_first and not self._exact):
+            return float("-inf")
+        return self._edges[-1].after - self._lag_s
+
+    def forget_before(self, moment: float) -> None:
+        """Drop what no question from `moment` on needs."""
+        keep = bisect_right(self._edges, moment, key=lambda edge: edge.by) - 1
+        if keep > 256:
+            del self._edges[:keep]
+        del self._gaps[:-1000]
+
+    def least(self, moment: float) -> _Edge | None:
+        """The last value that was seen by then."""
+        place = bisect_right(self._edges, moment, key=lambda edge: edge.by)
+        return self._edges[place - 1] if place else None
+
+    def most(self, moment: float) -> _Edge | None:
+        """The first value that came up, and was true, after it."""
+        place = bisect_left(self._edges, moment, key=lambda edge: edge.after - self._lag_s)
+        return self._edges[place] if place < len(self._edges) else None
+
+    def guess(self, moment: float, *, idle_w: float | None = None, idle: str = "") -> float | None:
+        """What was spent by `moment`, at best; None where the counter does not say.
+
+        Between two ticks power is taken as even, unless it is known to have been `idle_w` watts "before" the moment,
+        back to the last tick, or "after" it, on to the next.
+        """
+        low, high = self.least(moment), self.most(moment)
+        if low is None or high is None or low.epoch != high.epoch:
+            return None
+        if high.joules <= low.joules:
+            return low.joules
+        start = low.at
+        if idle == "before" and idle_w is not None:
+            value = low.joules + idle_w * max(0.0, moment - start)
+        elif idle == "after" and idle_w is not None:
+            value = high.joules - idle_w * max(0.0, high.at - moment)
+        else:
+            whole = high.at - start
+            value = low.joules + (high.joules - low.joules) * ((moment - start) / whole if whole > 0 else 0.5)
+        return min(max(value, low.joules), high.joules)
+
+    def at_least(self, start: float, end: float) -> float | None:
+        """How much was surely spent from `start` to `end`."""
+        first, last = self.most(start), self.least(end)
+        if first is None or last is None or first.epoch != last.epoch:
+            return None
+        return max(0.0, last.joules - first.joules - self._resolution)
+
+    def at_most(self, start: float, end: float) -> float | None:
+        """How much may have been spent at most."""
+        first, last = self.least(start), self.most(end)
+        if first is None or last is None or first.epoch != last.epoch:
+            return None
+        return max(0.0, last.joules - first.joules + self._resolution)
+
+    def ticks(self, start: float, end: float) -> int:
+        """How many values came up in the window."""
+        return bisect_right(self._edges, end, key=lambda edge: edge.by) - bisect_right(
+            self._edges, start, key=lambda edge: edge.by
+        )
+
+    def bracket(
+        self, start: float, end: float, *, idle_w: float | None = None, guarded: tuple[bool, bool] = (False, False)
+    ) -> Bracket | Break | None:
+        """What was spent from `start` to `end`; None while the tick that ends it has not come.
+
+        `guarded` says whether the device was idle from the tick before `start`, and up to the tick after `end`.
+        """
+        low, high = self.at_least(start, end), self.at_most(start, end)
+        if low is None or high is None:
+            return self._why_not(start, end)
+        first = self.guess(start, idle_w=idle_w, idle="before" if guarded[0] else "")
+        last = self.guess(end, idle_w=idle_w, idle="after" if guarded[1] else "")
+        if first is None or last is None:
+            return self._why_not(start, end)
+        middle = min(max(last - first, low), high)
+        return Bracket(low=low, joules=middle or (low + high) / 2, high=high, ticks=self.ticks(start, end))
+
+    def _why_not(self, start: float, end: float) -> Break | None:
+        first, last = self.least(start), self.most(end)
+        if first is None and self._breaks:
+            return self._breaks[0]
+        if first is None:
+            return Break(reason="the counter was not read before the answer began", flag="no_reading")
+        if self._breaks and first.epoch < len(self._breaks):
+            return self._breaks[first.epoch]
+        return None if last is None else Break(reason="the counter says nothing of that time", flag="no_reading")

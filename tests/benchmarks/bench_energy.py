@@ -1,0 +1,248 @@
+"""No false joule, counted: `python -m tests.benchmarks.bench_energy [TRACES]`, 10,000 by default; JSON on stdout.
+
+Hypothesis draws loads (idle power, requests with their own power and tokens, alone or together) and counters (period,
+phase, gain within the instrument's error, wrap, reset, lost permission, standing still), and the meters' own code reads
+them in simulated time. Counted are intervals that hold what a request truly took, zeros where something was spent,
+sums of what has none, and answers without a figure though the counter was well. Then the price of metering is measured:
+processor time for each answer, and of the thread that only watches. The exit status is 1 if a bound is missed.
+"""
+
+import json
+import random
+import sys
+import time
+from collections import Counter as Tally
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from pytest_rightsize.energy import Energy
+from pytest_rightsize.errors import MixedEnergyError
+from pytest_rightsize.meters import Facts
+from pytest_rightsize.meters.nvml import _Board
+from pytest_rightsize.meters.rapl import _Package
+from tests.meters.simulated import (
+    Asked,
+    Clock,
+    FakeBoard,
+    FakeNvml,
+    FakeZone,
+    Load,
+    SimCounter,
+    meter_requests,
+)
+
+_RANGE_J = 262_143.328850
+_SPANS = st.lists(
+    st.tuples(st.floats(0, 4), st.floats(0.005, 5), st.floats(0, 600), st.integers(1, 400)), min_size=1, max_size=10
+)
+_FAULTS = st.sampled_from(["none", "none", "none", "none", "wrap", "reset", "denied", "stuck"])
+
+
+class _Scores:
+    """What was counted over all traces."""
+
+    def __init__(self) -> None:
+        self.tally: Tally[str] = Tally()
+        self.widths: list[float] = []
+        self.points: list[float] = []
+        self.gaps: list[float] = []
+
+    def take(self, energy: Energy | None, truth: float, *, fault: str) -> None:
+        self.tally["answers"] += 1
+        self.tally[f"answers, {fault}"] += 1
+        if energy is None or energy.joules is None:
+            self.tally[f"unknown, {fault}: {'not settled' if energy is None else energy.reason}"] += 1
+            return
+        assert energy.bounds is not None
+        low, high = energy.bounds
+        self.tally["figures"] += 1
+        # Rounding of the simulation's own sums.
+        self.tally["held"] += low - 1e-6 <= truth <= high + 1e-6
+        self.tally["false zeros"] += truth > 0 and (energy.joules == 0 or high == 0)
+        if truth > 0 and energy.provenance == "measured" and "below_resolution" not in energy.flags:
+            self.widths.append((high - low) / 2 / truth)
+            self.points.append(abs(energy.joules - truth) / truth)
+
+
+def _board(counter: SimCounter) -> tuple[Any, Facts]:
+    board = FakeBoard(uuid="GPU-0", counter=counter)
+    one = _Board(FakeNvml([board]), board, board.uuid, "process", mig=False)
+    return one, one.facts
+
+
+def _package(counter: SimCounter) -> tuple[Any, Facts]:
+    zone: Any = FakeZone(counter=counter)
+    one = _Package(zone, own_process=False, clock=counter.clock)
+    return one, one.facts
+
+
+def _run_trace(data: st.DataObject, scores: _Scores) -> None:
+    """Draw one trace, meter it, and count."""
+    kind = data.draw(st.sampled_from(["board", "package"]))
+    idle_w = data.draw(st.floats(1, 150))
+    # No package takes 1,000 W, and one that seems to is taken for a counter that was reset.
+    scale = 0.1 if kind == "package" else 1.0
+    requests = [
+        Asked(start=101 + start, end=101 + start + length, watts=scale * watts, tokens=tokens)
+        for start, length, watts, tokens in data.draw(_SPANS)
+    ]
+    if data.draw(st.booleans()):
+        requests = _one_after_the_other(requests, gap=data.draw(st.floats(0, 1)))
+    tick_s = data.draw(st.sampled_from([0.001, 0.01] if kind == "package" else [0.02, 0.1, 0.1, 0.5]))
+    fault = data.draw(_FAULTS)
+    clock = Clock(100.0)
+    load = Load(idle_w, requests)
+    end = max(one.end for one in requests)
+    at = data.draw(st.floats(100.5, end))
+    counter = SimCounter(
+        load=load,
+        clock=clock,
+        tick_s=tick_s,
+        phase_s=data.draw(st.floats(0, 1)) * tick_s,
+        gain=data.draw(st.floats(0.9525, 1.0475)),
+        begins_at_j=_RANGE_J - data.draw(st.floats(0, 2000)) - load.joules(100.0) if fault == "wrap" else 1000.0,
+        wrap_j=_RANGE_J if kind == "package" else None,
+        reset_at=at if fault == "reset" else None,
+        denied=(at, at + data.draw(st.floats(0.05, 3))) if fault == "denied" else None,
+        stuck_at=at if fault == "stuck" else None,
+    )
+    pair = _board(counter) if kind == "board" else _package(counter)
+    several = data.draw(st.booleans()) or _overlap(requests)
+    found, ledger = meter_requests(
+        [pair],
+        clock,
+        requests,
+        poll_s=max(tick_s / 4, 0.01),
+        until=end + 3 * tick_s + 1.5,
+        several=several,
+        idle_w=idle_w if data.draw(st.booleans()) else None,
+        jitter=random.Random(data.draw(st.integers(0, 2**32))),
+    )
+    for number in range(len(requests)):
+        scores.take(found.get(number), load.taken_by(number), fault=fault)
+    account = ledger.accounts[0]
+    parts = account.load + account.served + account.lost + account.idle
+    scores.gaps.append(abs(parts - account.total) / max(account.total, 1e-9))
+    _add_up(list(found.values()), scores)
+
+
+def _one_after_the_other(requests: list[Asked], *, gap: float) -> list[Asked]:
+    moved, at = [], 101.0
+    for one in requests:
+        moved.append(Asked(start=at, end=at + one.end - one.start, watts=one.watts, tokens=one.tokens))
+        at = moved[-1].end + gap
+    return moved
+
+
+def _overlap(requests: list[Asked]) -> bool:
+    ordered = sorted(requests, key=lambda one: one.start)
+    return any(later.start < earlier.end for earlier, later in pairwise(ordered))
+
+
+_OTHERS = [
+    Energy(joules=5.0, provenance="modelled", boundary=frozenset({"gpu.board"})),
+    Energy(joules=5.0, provenance="vendor_declared", boundary=frozenset({"gpu.board", "host", "pue"})),
+    Energy(joules=5.0, provenance="measured", boundary=frozenset({"cpu.psys"}), devices=("rapl:psys",), window_s=1.0),
+    Energy(joules=5.0, provenance="measured", boundary=frozenset({"gpu.module"}), devices=("nvml:m",), window_s=1.0),
+]
+
+
+def _add_up(energies: list[Energy], scores: _Scores) -> None:
+    """Every answer with every other and with what it must not be added to: a sum across kinds is illegal."""
+    for energy in energies:
+        for other in [*energies, *_OTHERS]:
+            try:
+                both = energy + other
+            except MixedEnergyError:
+                scores.tally["refused sums"] += 1
+                continue
+            if both.joules is not None:
+                alike = (energy.provenance, energy.basis) == (other.provenance, other.basis)
+                scores.tally["sums"] += 1
+                scores.tally["illegal sums"] += not alike or energy.boundary != other.boundary
+
+
+def _cost() -> dict[str, float]:
+    """Processor seconds that metering takes: for each answer, and of a core while it only watches."""
+    from concurrent.futures import Future
+
+    from pytest_rightsize.meters.choice import Choice
+    from pytest_rightsize.meters.metered import Metered
+    from pytest_rightsize.records import Reply, Request, Tokens
+    from tests.meters.test_metered import Sim, Sleeper, Ticking
+
+    class AtOnce(Sleeper):
+        def submit(self, request: Request) -> Future[Reply]:
+            future: Future[Reply] = Future()
+            tokens = Tokens(prompt=5, completion=10, source="counted")
+            future.set_result(Reply(text="x", seconds=1e-4, tokens=tokens))
+            return future
+
+    provider = AtOnce()
+    counter = Ticking(provider)
+    # As often as the processor's own counters are read.
+    counter.facts = replace(counter.facts, poll_s=0.02, hurry_s=0.002, period_s=0.002)
+    choice = Choice(rung="x", meters={"sim": Sim(counter)}, idle_s=0)
+    one = Metered(provider, lambda: choice, room=lambda: 16)
+    request = Request(messages=({"role": "user", "content": "x"},))
+    [future.result(60) for future in [one.submit(request) for _ in range(100)]]
+    bare = time.process_time()
+    [provider.submit(request).result() for _ in range(2000)]
+    started = time.process_time()
+    [future.result(60) for future in [one.submit(request) for _ in range(2000)]]
+    ended = time.process_time()
+    time.sleep(3.0)
+    watched = time.process_time()
+    one.close()
+    return {
+        "ms of processor time for an answer": round(1000 * ((ended - started) - (started - bare)) / 2000, 4),
+        "share of a core while watching": round((watched - ended) / 3.0, 5),
+    }
+
+
+def main(traces: int) -> int:
+    """Print the scores; 1 if a bound is missed."""
+    scores = _Scores()
+
+    @settings(
+        max_examples=traces,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.data())
+    def trace(data: st.DataObject) -> None:
+        scores.tally["traces"] += 1
+        _run_trace(data, scores)
+
+    trace()
+    tally = scores.tally
+    coverage = tally["held"] / tally["figures"]
+    widths, points = sorted(scores.widths), sorted(scores.points)
+    cost = _cost()
+    print(
+        json.dumps(
+            {
+                **dict(sorted(tally.items())),
+                "coverage": round(coverage, 6),
+                "median half-width, measured alone": round(widths[len(widths) // 2], 4),
+                "median error of the point, measured alone": round(points[len(points) // 2], 4),
+                "largest gap in conservation": max(scores.gaps),
+                **cost,
+            },
+            indent=2,
+        )
+    )
+    missed = coverage < 0.999 or tally["false zeros"] or tally["illegal sums"] or max(scores.gaps) > 0.01
+    dear = [figure > most for figure, most in zip(cost.values(), (1.0, 0.01), strict=True)]
+    return 1 if missed or any(dear) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000))

@@ -1,0 +1,344 @@
+"""A provider within its meter's window: every reply comes back, with its energy, and the provider is not overrun."""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from pytest_rightsize.energy import Energy, Metering
+from pytest_rightsize.errors import RungError
+from pytest_rightsize.meters import Counter, CounterError, Facts
+from pytest_rightsize.meters.choice import Choice
+from pytest_rightsize.meters.exclusive import DeviceLock
+from pytest_rightsize.meters.metered import Metered
+from pytest_rightsize.meters.repetition import combined, rows_needed
+from pytest_rightsize.providers import Problem
+from pytest_rightsize.records import Reply, Request, Tokens
+
+IDLE_W, LOAD_W = 50.0, 200.0
+
+
+class Sleeper:
+    """A provider whose answers take a while; it counts what it was asked, and how many at once."""
+
+    options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {}
+    required: ClassVar[tuple[str, ...]] = ()
+    site = "process"
+    leaves_machine = False
+
+    def __init__(self, seconds: float = 0.02, *, replayed: bool = False) -> None:
+        self.seconds = seconds
+        self.replayed = replayed
+        self.asked: list[Request] = []
+        self.most_at_once = 0
+        self.now_at_once = 0
+        self.forgotten = 0
+        self.closed = False
+        self.lock = threading.Lock()
+        self.busy_until = 0.0
+
+    def check(self) -> Problem | None:
+        return None
+
+    def identity(self, sha256: object) -> None:
+        return None
+
+    def forget(self) -> None:
+        self.forgotten += 1
+
+    def submit(self, request: Request) -> Future[Reply]:
+        future: Future[Reply] = Future()
+        with self.lock:
+            self.asked.append(request)
+            self.now_at_once += 1
+            self.most_at_once = max(self.most_at_once, self.now_at_once)
+        threading.Thread(target=self._answer, args=(request, future), daemon=True).start()
+        return future
+
+    def _answer(self, request: Request, future: Future[Reply]) -> None:
+        started = time.monotonic()
+        while time.monotonic() < started + self.seconds and not future.cancelled():
+            time.sleep(self.seconds / 10)
+        with self.lock:
+            self.now_at_once -= 1
+        if not future.set_running_or_notify_cancel():
+            return
+        text = str(request.messages[0]["content"])
+        if text == "fail":
+            future.set_exception(RungError("it broke", reason="crash"))
+            return
+        tokens = Tokens(prompt=5, completion=10, source="counted")
+        future.set_result(Reply(text=text, seconds=time.monotonic() - started, tokens=tokens, replayed=self.replayed))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Ticking:
+    """A counter in real time: idle power, and more while the provider is asked; it ticks every 5 ms."""
+
+    def __init__(self, provider: Sleeper, *, stuck: bool = False, exact: bool = False) -> None:
+        self.facts = Facts(
+            device="sim:0", boundary="gpu.board", meter="sim", exact=exact, resolution=1e-3, poll_s=0.002, hurry_s=0.001
+        )
+        self._provider = provider
+        self._stuck = stuck
+        self._total, self._shown, self._at = 0.0, 0.0, time.monotonic()
+
+    def read(self) -> float:
+        now = time.monotonic()
+        self._total += (now - self._at) * (LOAD_W if self._provider.now_at_once else IDLE_W)
+        self._at = now
+        if not self._stuck and (self.facts.exact or now // 0.005 > self._shown_at // 0.005):
+            self._shown, self._shown_at = self._total, now
+        return self._shown
+
+    _shown_at = 0.0
+
+    def others(self) -> str | None:
+        return None
+
+
+class Sim:
+    """A meter over one such counter."""
+
+    options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {}
+
+    def __init__(self, counter: Counter | None = None, *, fault: str | None = None) -> None:
+        self._counter, self._fault = counter, fault
+
+    def check(self) -> None:
+        return None
+
+    def counters(self) -> Sequence[Counter]:
+        if self._fault:
+            raise CounterError(self._fault, flag="missing")
+        return [] if self._counter is None else [self._counter]
+
+    def of_answer(self, reply: Reply) -> Energy:
+        return Energy(joules=3.0, provenance="modelled", meter=f"sim of {len(reply.text)}")
+
+
+def metered(provider: Sleeper, meter: Any, *, room: int = 4, idle_s: float = 0.0, budget_s: float = 0.0) -> Metered:
+    choice = Choice(rung="1b", meters={"sim": meter}, idle_s=idle_s)
+    return Metered(provider, lambda: choice, room=lambda: room, budget_s=budget_s)
+
+
+def ask(one: Metered, count: int) -> list[Future[Reply]]:
+    return [one.submit(Request(messages=({"role": "user", "content": f"q{number}"},))) for number in range(count)]
+
+
+def energies(futures: Sequence[Future[Reply]]) -> list[Energy]:
+    found = [future.result(timeout=30).energy for future in futures]
+    assert all(energy is not None for energy in found)
+    return [energy for energy in found if energy is not None]
+
+
+def test_every_reply_has_its_share_and_shares_add_up_to_what_was_served() -> None:
+    provider = Sleeper()
+    one = metered(provider, Sim(Ticking(provider)))
+    futures = ask(one, 24)
+    found = energies(futures)
+    assert [future.result().text for future in futures] == [f"q{number}" for number in range(24)]
+    assert {energy.provenance for energy in found} == {"measured_shared"}
+    one.close()
+    (seen,) = one.meterings
+    assert seen.answers == 24
+    assert joules(seen.served) == pytest.approx(sum(energy.joules or 0 for energy in found), rel=1e-6)
+    parts = [joules(part) for part in (seen.load, seen.served, seen.idle, seen.lost)]
+    assert sum(parts) == pytest.approx(joules(seen.total), rel=1e-6)
+    assert Metering.from_dict(seen.to_dict()) == seen
+
+
+def joules(energy: Energy | None) -> float:
+    return 0.0 if energy is None or energy.joules is None else energy.joules
+
+
+def test_the_provider_has_as_many_requests_as_it_bears_and_no_more() -> None:
+    provider = Sleeper()
+    one = metered(provider, Sim(Ticking(provider)), room=3)
+    energies(ask(one, 20))
+    assert provider.most_at_once == 3
+    assert one.waiting_room > 0
+    one.close()
+
+
+def test_the_first_request_goes_alone_and_idle_power_is_learned_before_the_others() -> None:
+    provider = Sleeper()
+    one = metered(provider, Sim(Ticking(provider)), idle_s=0.1)
+    futures = ask(one, 6)
+    futures[0].result(timeout=30)
+    assert len(provider.asked) == 1
+    energies(futures)
+    one.close()
+    (seen,) = one.meterings
+    assert seen.idle_w == pytest.approx(IDLE_W, rel=0.15)
+
+
+def test_one_at_a_time_is_measured_and_not_shared() -> None:
+    provider = Sleeper()
+    one = metered(provider, Sim(Ticking(provider)), room=1)
+    assert {energy.provenance for energy in energies(ask(one, 3))} == {"measured"}
+    one.close()
+
+
+def test_a_fault_reaches_who_asked_and_its_joules_are_on_no_answer() -> None:
+    provider = Sleeper()
+    one = metered(provider, Sim(Ticking(provider)))
+    energies(ask(one, 2))
+    failing = one.submit(Request(messages=({"role": "user", "content": "fail"},)))
+    with pytest.raises(RungError, match="it broke"):
+        failing.result(timeout=30)
+    energies(ask(one, 2))
+    one.close()
+    assert joules(one.meterings[0].lost) > 0
+
+
+def test_a_request_that_nobody_waits_for_is_cancelled_at_the_provider() -> None:
+    provider = Sleeper(seconds=30.0)
+    one = metered(provider, Sim(Ticking(provider)), room=1)
+    first, second = ask(one, 2)
+    while not provider.asked:
+        time.sleep(0.001)
+    assert second.cancel()
+    assert first.cancel()
+    one.close()
+    assert len(provider.asked) == 1
+    assert provider.closed
+
+
+def test_a_counter_that_stands_still_ends_in_a_reason_and_not_in_silence() -> None:
+    provider = Sleeper()
+    one = metered(provider, Sim(Ticking(provider, stuck=True)))
+    (future,) = ask(one, 1)
+    while not provider.asked or provider.now_at_once:
+        time.sleep(0.001)
+    time.sleep(0.02)
+    one.close()
+    (energy,) = energies([future])
+    assert energy.joules is None
+    assert energy.reason == "the session ended before the counter's next tick"
+
+
+def test_a_meter_that_cannot_be_opened_keeps_no_answer_back() -> None:
+    provider = Sleeper()
+    (energy,) = energies(ask(metered(provider, Sim(fault="the board is gone")), 1))
+    assert energy.reason == "the board is gone"
+
+
+def test_a_meter_with_a_bug_keeps_no_answer_back() -> None:
+    class Broken(Ticking):
+        def read(self) -> float:
+            raise ZeroDivisionError("a bug")
+
+    provider = Sleeper()
+    one = metered(provider, Sim(Broken(provider)))
+    (energy,) = energies(ask(one, 1))
+    assert energy.reason == "the counter failed (ZeroDivisionError: a bug)"
+    one.close()
+
+
+def test_a_meter_without_counters_tells_of_each_answer() -> None:
+    (energy,) = energies(ask(metered(Sleeper(), Sim()), 1))
+    assert (energy.joules, energy.meter) == (3.0, "sim of 2")
+
+
+def test_an_answer_that_had_been_recorded_keeps_what_it_has() -> None:
+    provider = Sleeper(replayed=True)
+    one = metered(provider, Sim(Ticking(provider)))
+    (future,) = ask(one, 1)
+    assert future.result(timeout=30).energy is None
+    one.close()
+
+
+def test_a_short_request_is_repeated_until_its_energy_can_be_resolved() -> None:
+    provider = Sleeper(seconds=0.02)
+    one = metered(provider, Sim(Ticking(provider)), budget_s=2.0)
+    while True:
+        # The counter's period has to be known first: the first requests find it.
+        (energy,) = energies(ask(one, 1))
+        if "repeated" in energy.flags:
+            break
+    assert energy.repeats >= 3
+    assert energy.repeats % 3 == 0
+    assert provider.most_at_once == 1
+    assert provider.forgotten >= energy.repeats
+    low, high = energy.bounds or (0, 0)
+    assert low <= 0.02 * LOAD_W * 1.5
+    assert low > 0
+    one.close()
+    assert joules(one.meterings[0].repeated) > 0
+    del high
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ticks", "budget_s", "per_block"),
+    [
+        (0.05, [0.1], 10.0, 14),  # 2 s in all, 40 repetitions, in three blocks
+        (0.05, [0.1], 0.5, 3),
+        (0.05, [0.1], 0.1, 0),
+        (5.0, [0.1], 10.0, 0),
+        (0.05, [0.0], 10.0, 0),
+        (None, [0.1], 10.0, 0),
+        (0.05, [0.1], 0.0, 0),
+    ],
+)
+def test_how_often_a_request_is_repeated(
+    seconds: float | None, ticks: list[float], budget_s: float, per_block: int
+) -> None:
+    assert rows_needed(seconds, ticks, budget_s=budget_s) == per_block
+
+
+def test_the_mean_of_blocks_holds_what_the_counter_allows_and_what_they_differ_by() -> None:
+    blocks = [Energy(joules=j, low=j - 1, high=j + 1, provenance="measured") for j in (9.0, 10.0, 14.0)]
+    mean = combined(blocks, per_block=10)
+    assert mean is not None
+    assert mean.joules == pytest.approx(1.1)
+    assert mean.low == 0.0 or (mean.low or 0) < 0.5
+    assert (mean.high or 0) > 1.5
+    assert mean.repeats == 30
+    assert combined([*blocks, Energy(reason="x")], per_block=10) is None
+
+
+def test_two_processes_measure_a_device_in_turns(tmp_path: Path) -> None:
+    one, other, elsewhere = (DeviceLock([device], folder=tmp_path) for device in ("gpu:0", "gpu:0", "gpu:1"))
+    assert one.acquire(busy=False)
+    assert not other.acquire(busy=False)
+    assert elsewhere.acquire(busy=False)
+    one.release()
+    assert other.acquire(busy=False)
+    assert not one.acquire(busy=False)
+
+
+def test_a_turn_ends_when_it_has_lasted_long_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_rightsize.meters.exclusive._TURN_S", 0.0)
+    one, other = (DeviceLock(["gpu:0"], folder=tmp_path) for _ in range(2))
+    assert one.acquire(busy=False)
+    assert not one.acquire(busy=True)
+    assert not other.acquire(busy=False)
+    assert not one.acquire(busy=False)
+    assert other.acquire(busy=False)
+
+
+def test_metering_takes_less_than_a_millisecond_of_processor_time_for_an_answer() -> None:
+    """What the meter's own thread and the callbacks take, on a provider that answers at once."""
+
+    class AtOnce(Sleeper):
+        def submit(self, request: Request) -> Future[Reply]:
+            future: Future[Reply] = Future()
+            tokens = Tokens(prompt=5, completion=10, source="counted")
+            future.set_result(Reply(text="x", seconds=0.0001, tokens=tokens))
+            return future
+
+    provider = AtOnce()
+    one = metered(provider, Sim(Ticking(provider, exact=True)), room=16)
+    energies(ask(one, 10))
+    started = time.process_time()
+    energies(ask(one, 300))
+    taken = time.process_time() - started
+    one.close()
+    assert taken / 300 < 0.005  # five times the aim, as the machine may be busy; bench_energy shows the figure

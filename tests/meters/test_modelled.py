@@ -1,0 +1,183 @@
+"""What is modelled or declared instead of measured: formulas against their reference values, intervals, refusals."""
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.meters.cpu_time import CpuTime, engine_seconds, joules_of, watts_per_thread
+from pytest_rightsize.meters.declared import Declared
+from pytest_rightsize.meters.served_model import ServedModel, ecologits_wh, weights_joules_per_token
+from pytest_rightsize.records import Reply, Rung, Tokens
+
+ANSWER = Reply(text="x", seconds=5.0, tokens=Tokens(prompt=10, completion=400, source="reported"))
+UNCOUNTED = Reply(text="x", seconds=5.0)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "active_b", "total_b", "pue", "wh"),
+    [
+        (100, 0.5, 0.5, 1.0, 0.006671018501178557),
+        (400, 8.03, 8.03, 1.0, 0.029729662001081503),
+        (400, 12.9, 46.7, 1.2, 0.07607852379616013),
+        (400, 70.55, 70.55, 1.12, 0.24647408147099564),
+        (400, 405.85, 405.85, 1.09, 3.324624886109839),
+    ],
+)
+def test_the_formula_of_ecologits_gives_its_figures(
+    tokens: int, active_b: float, total_b: float, pue: float, wh: float
+) -> None:
+    assert ecologits_wh(tokens, active_b, total_b, pue=pue) == pytest.approx(wh, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("params_b", "boards", "batch", "joules"),
+    [(8.03, 1, 8, 0.557), (8.03, 1, 64, 0.132), (8.03, 1, 512, 0.079), (70.55, 4, 8, 4.05), (70.55, 4, 64, 0.825)],
+)
+def test_the_formula_of_streamed_weights_gives_its_figures(
+    params_b: float, boards: int, batch: int, joules: float
+) -> None:
+    found = weights_joules_per_token(2 * params_b, params_b, boards=boards, batch=batch)
+    assert found == pytest.approx(joules, rel=0.02)
+
+
+def served(rung: Rung, **options: Any) -> Any:
+    return ServedModel(rung, options, "remote").of_answer(ANSWER)
+
+
+def test_a_known_model_is_modelled_by_its_weights_and_a_small_one_by_ecologits() -> None:
+    large = served(Rung(name="70b", provider="openai", params_b=70.55))
+    small = served(Rung(name="1b", provider="openai", params_b=1.0))
+    assert (large.meter, large.boundary) == ("served_model:weights", frozenset({"gpu.board"}))
+    assert (small.meter, small.boundary) == ("served_model:ecologits", frozenset({"gpu.board", "host", "pue"}))
+    assert large.provenance == small.provenance == "modelled"
+    assert large.high / large.low > 20
+
+
+@pytest.mark.parametrize(
+    ("params_b", "batch", "measured"), [(8.03, 8, 0.455), (8.03, 64, 0.119), (8.03, 511, 0.070), (70.55, 64, 0.797)]
+)
+def test_what_boards_were_measured_to_take_lies_within_the_interval(
+    params_b: float, batch: int, measured: float
+) -> None:
+    energy = served(Rung(name="x", provider="openai", params_b=params_b))
+    assert energy.low <= 400 * measured <= energy.high
+    del batch
+
+
+def test_guessed_parameters_widen_the_interval() -> None:
+    """The sizes that EcoLogits guesses for a closed model give its own range, and its own error besides."""
+    rung = Rung(name="frontier", provider="openai")
+    energy = served(rung, params_b=[100.0, 400.0], active_b=[10.0, 120.0], formula="ecologits")
+    low, high = (3600 * ecologits_wh(400, a, t, pue=1.2, latency_s=5.0) for a, t in ((10.0, 100.0), (120.0, 400.0)))
+    assert (energy.low, energy.high) == (pytest.approx(low / 10), pytest.approx(high * 10))
+
+
+def test_a_model_of_unknown_size_is_a_problem_and_not_a_guess() -> None:
+    meter = ServedModel(Rung(name="frontier", provider="openai"), {}, "remote")
+    problem = meter.check()
+    assert problem is not None
+    assert "params_b" in problem.remedy
+    assert meter.of_answer(ANSWER).joules is None
+
+
+def test_an_answer_without_counted_tokens_is_unknown() -> None:
+    rung = Rung(name="8b", provider="openai", params_b=8.0)
+    assert ServedModel(rung, {}, "remote").of_answer(UNCOUNTED).reason == "the output tokens are not known"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"formula": "weigths"}, "did you mean 'weights'"),
+        ({"formula": "weights", "params_b": 3}, "from 8 billion"),
+        ({"params_b": [4, 2]}, "give a number above 0"),
+    ],
+)
+def test_options_of_served_models_that_cannot_be_are_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        ServedModel(Rung(name="8b", provider="openai", params_b=8.0), options, "remote")
+
+
+@pytest.mark.parametrize(
+    ("watts", "threads", "seconds", "joules"), [(240, 64, 3.6, 13.5), (85, 8, 4.0, 42.5), (120, 2, 2.0, 120.0)]
+)
+def test_processor_seconds_cost_the_power_of_a_thread(
+    watts: float, threads: int, seconds: float, joules: float
+) -> None:
+    assert joules_of(seconds, watts / threads) == pytest.approx(joules)
+
+
+def test_a_processor_that_is_not_in_the_table_has_a_wider_interval() -> None:
+    assert watts_per_thread("AMD EPYC 7763 64-Core Processor") == (280 / 128, True)
+    assert watts_per_thread("AMD EPYC") == (4.0, False)
+    rung = Rung(name="1b", provider="llama_cpp")
+    known = CpuTime(rung, {"tdp_w": 240, "threads": 64}, "process").counters()[0].facts
+    assert (known.factors, "tdp_unknown" in known.flags) == ((0.34, 2.3), False)
+    assert known.provenance == "modelled"
+
+
+def test_the_models_threads_are_told_from_the_tests() -> None:
+    """A thread named as a model's has its seconds counted, and what the test itself computes has not."""
+
+    def burn() -> None:
+        end = time.thread_time() + 0.15
+        while time.thread_time() < end:
+            pass
+
+    seen: dict[int, float] = {}
+    start = engine_seconds(seen)
+    burn()
+    idle = engine_seconds(seen)
+    model = threading.Thread(target=burn, name="rightsize 1b")
+    model.start()
+    model.join()
+    assert idle - start < 0.1
+    assert engine_seconds(seen) - idle == pytest.approx(0.15, abs=0.05)
+
+
+def test_another_process_has_no_thread_here() -> None:
+    problem = CpuTime(Rung(name="far", provider="openai"), {}, "machine").check()
+    assert problem is not None
+    assert "another process" in problem.what
+
+
+@pytest.mark.parametrize("options", [{"tdp_w": 100}, {"watts_per_thread": 0}])
+def test_half_a_processor_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="cpu_time"):
+        CpuTime(Rung(name="1b", provider="llama_cpp"), options, "process")
+
+
+def declared(**options: Any) -> Any:
+    return Declared(Rung(name="frontier", provider="openai"), options, "remote").of_answer(ANSWER)
+
+
+def test_a_declared_figure_names_its_source_and_is_no_measurement() -> None:
+    energy = declared(wh_per_request=0.24, source="the vendor's paper, May 2025", boundary=["gpu.board", "host", "pue"])
+    assert (energy.joules, energy.provenance, energy.low) == (864.0, "vendor_declared", None)
+    assert energy.kind.boundary == ("gpu.board", "host", "pue")
+    assert energy.flags == ("source: the vendor's paper, May 2025",)
+
+
+def test_a_figure_for_each_token_needs_the_tokens() -> None:
+    energy = declared(j_per_token=2.0, low=1.0, high=4.0, source="us")
+    assert (energy.low, energy.joules, energy.high) == (400, 800, 1600)
+    meter = Declared(Rung(name="x", provider="openai"), {"j_per_token": 2.0, "source": "us"}, "remote")
+    assert meter.of_answer(UNCOUNTED).joules is None
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"source": "us"}, "needs one of wh_per_request"),
+        ({"wh_per_request": 1, "j_per_token": 1, "source": "us"}, "needs one of"),
+        ({"wh_per_request": 1}, "needs its source"),
+        ({"wh_per_request": 1, "source": "us", "low": 0.5}, "give both or neither"),
+        ({"wh_per_request": 1, "source": "us", "boundary": ["gpu.bord"]}, "did you mean 'gpu.board'"),
+    ],
+)
+def test_a_declaration_that_is_none_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        declared(**options)
