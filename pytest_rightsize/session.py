@@ -417,10 +417,16 @@ class LadderSession:
         return self._policies[group[0]].concurrent and self._room(group[1]) > 1
 
     def may_start(self, group: tuple[str, str], waiting: Mapping[tuple[str, str], int]) -> bool:
-        """A trial starts when its task's trials on earlier rungs have ended, and no rung in use loses its memory."""
+        """A trial starts when its task's trials on earlier rungs have ended and those in flight will hardly settle it.
+
+        And when no rung in use would lose its place in memory.
+        """
         task, rung = group
         pending = [place for place, count in waiting.items() if count]
         if self._rungs and any(task == other and self._turn[one] < self._turn[rung] for other, one in pending):
+            return False
+        gives_up = self._settings.strategy != "full" and group in self._progress
+        if gives_up and waiting.get(group, 0) >= self._progress[group].room:
             return False
         closing = self._engine.must_close_for(rung)
         return not any(other in closing for _, other in pending)

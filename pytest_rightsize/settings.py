@@ -82,9 +82,9 @@ class Settings:
             "pass_rate": self.pass_rate,
             "confidence": self.confidence,
             "gate": list(self.gate),
-            "objective": self.objective,
             **({"budget": dict(self.budget)} if self.budget else {}),
             **({"redact": list(self.redact)} if self.redact else {}),
+            "objective": self.objective,
         }
 
 

@@ -172,4 +172,13 @@ def _remedy(verdict: Verdict) -> str:
             f"no rung reaches {verdict.pass_rate:g} ({reached}): add a larger rung, mend the prompt, or lower pass_rate"
         )
     unknown = "what the chosen rung would do" if verdict.smallest else "which rung is the smallest"
-    return f"it is not known {unknown} ({verdict.notes[0]}): mend that and run again"
+    return f"it is not known {unknown} ({verdict.notes[0]}): {_way_out(verdict)}"
+
+
+def _way_out(verdict: Verdict) -> str:
+    """What a confidence leaves open is no fault that one could mend."""
+    if "no number of trials would show" in verdict.notes[0]:
+        return "mend the prompt, or lower pass_rate or the confidence"
+    if verdict.confidence is not None and "needs about" in verdict.notes[0]:
+        return "add cases, or lower the confidence"
+    return "mend that and run again"
