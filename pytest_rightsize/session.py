@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -34,6 +35,7 @@ from pytest_rightsize.outcomes import attach, ending, shape, show_fault, status,
 from pytest_rightsize.policies import Policies, definition_of
 from pytest_rightsize.presenting import Ended, Presenter
 from pytest_rightsize.providers import Provider, load_providers
+from pytest_rightsize.providers.locality import is_this_machine
 from pytest_rightsize.recording import Recorder
 from pytest_rightsize.records import Ladder, Policy, Run, Rung, Trial, TrialKey, Verdict
 from pytest_rightsize.redaction import redacted, redacted_case
@@ -180,6 +182,7 @@ class LadderSession:
         if settings.download:
             raise ConfigError("--rightsize-offline and --rightsize-download contradict each other: leave one out")
         leaving = [rung.name for rung in self._rungs if self._providers[rung.name].leaves_machine]
+        leaving += [f"the meter of {rung.name}" for rung in self._rungs if _meter_leaves(rung)]
         if leaving:
             raise ConfigError(
                 f"--rightsize-offline: {', '.join(leaving)} would leave this machine: take them off "
@@ -679,6 +682,12 @@ def _parameter(item: pytest.Item) -> tuple[str, int] | None:
     """The rung and sample of an item that a ladder was made for."""
     callspec = getattr(item, "callspec", None)
     return None if callspec is None else callspec.params.get(_PARAM)
+
+
+def _meter_leaves(rung: Rung) -> bool:
+    """Whether the rung's meter is read over the network; that says who measures, and no prompt."""
+    url = rung.meter.get("url") if isinstance(rung.meter, Mapping) else None
+    return isinstance(url, str) and not is_this_machine(urlsplit(url).hostname or "")
 
 
 def _case(item: pytest.Item) -> str:

@@ -134,7 +134,14 @@ class OpenAI:
 
     def probe(self) -> Problem | None:
         """Ask the endpoint for its list of models, which costs nothing; say what keeps it from answering."""
-        return probe_models((self._base_url or _VENDOR).rstrip("/"), key=self._key, model=self._rung.model or "")
+        url = self._base_url or _VENDOR
+        return probe_models(
+            url.rstrip("/"),
+            key=self._key,
+            model=self._rung.model or "",
+            shown=_without_secrets(url),
+            stays=not self.leaves_machine,
+        )
 
     def submit(self, request: Request) -> Future[Reply]:
         """Send the request from the event loop thread, as soon as the rung has a place for it."""
