@@ -30,7 +30,7 @@ class Gate:
 
     def __init__(self, rung):
         self.together = rung.options.get("together", 1)
-        self.delay = rung.options.get("delay_ms", 30) / 1000
+        self.delay = rung.options.get("delay_ms", 250) / 1000
         self.waiting = []
         self.most = 0
         self.lock = threading.Lock()
