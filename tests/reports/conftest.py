@@ -39,9 +39,13 @@ def page_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's chromium, driven by Playwright; CI must have it."""
+    """Debian's chromium, driven by Playwright; CI must have it.
+
+    While Playwright is open, its event loop counts as running in this thread, and tests would not be suspended: so it
+    is closed at the end of the module, before other tests.
+    """
     if CHROMIUM is None:
         if os.environ.get("CI") or os.environ.get("RIGHTSIZE_BROWSER") == "required":
             pytest.fail("nobody looked at the page, and here somebody must: install chromium", pytrace=False)
