@@ -15,7 +15,7 @@ import pytest
 
 from pytest_rightsize.baseline import read_baseline, tasks_not_run, with_regressions
 from pytest_rightsize.catalogue import CATALOGUE
-from pytest_rightsize.conclusions import Conclusion, conclude
+from pytest_rightsize.conclusions import Conclusion, conclude, idle_note
 from pytest_rightsize.distribution import labelled, read_label, task_scheduling
 from pytest_rightsize.energy import Metering
 from pytest_rightsize.engine import Engine, Ticket
@@ -560,7 +560,7 @@ class LadderSession:
                 f"rightsize: {self._deselected} trials were deselected; the verdicts leave them out"
             )
         if self._spending is not None:
-            for line in spending_lines(self._spending, self._conclusions):
+            for line in spending_lines(self._spending, self._conclusions, note=idle_note(self._run, self._spending)):
                 terminalreporter.write_line(line)
         left_out = tasks_not_run(self._verdicts, self._baseline) if self._baseline else []
         if self._baseline and left_out:

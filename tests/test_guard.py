@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "economy.py": {"energy", "errors", "records", "statistics"},
     "verdict.py": {"records", "statistics"},
     "spending.py": {"energy", "records"},
-    "conclusions.py": {"energy", "records", "statistics"},
+    "conclusions.py": {"energy", "records", "spending", "statistics"},
     "model.py": {"energy", "records", "errors", "matchers", "jsonschema"},
     "grading.py": {"records", "errors", "model"},
     "flight.py": set(),

@@ -42,8 +42,8 @@ class Facts:
     `factors` bound the truth for a reading taken at its word: (0.95, 1.05) for an instrument good to 5 %; `systematic`
     is the part of that which is the same in all readings. `exact` counters have no ticks; `lag_s` is how old a value
     may be when it comes up, `resolution` its least step. It is read every `poll_s`, or four times a tick if that is
-    seldomer, and every `hurry_s` while an answer waits for a tick. `period_s` is the time between two of its values that
-    can be told apart, where that is known beforehand.
+    seldomer, and every `hurry_s` while an answer waits for a tick. `period_s` is the time between two of its values
+    that can be told apart, where that is known beforehand.
     """
 
     device: str

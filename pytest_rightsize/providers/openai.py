@@ -248,7 +248,7 @@ def _reply(completion: Json, seconds: float) -> Reply:
     return Reply(
         text=text,
         seconds=seconds,
-        tokens=_tokens(completion.get("usage")),
+        tokens=_tokens(completion.get("usage"), text=text, thought=thought),
         finish_reason="content_filter" if refusal else choices[0].get("finish_reason"),
         reasoning=thought if isinstance(thought, str) else None,
         tool_calls=tuple(
@@ -258,15 +258,21 @@ def _reply(completion: Json, seconds: float) -> Reply:
     )
 
 
-def _tokens(usage: Mapping[str, Json] | None) -> Tokens:
-    """What the endpoint counted; one that reports no prompt tokens at all has not counted."""
+def _tokens(usage: Mapping[str, Json] | None, *, text: str, thought: Json) -> Tokens:
+    """What the endpoint counted. A zero for what is there was not counted: such a prompt makes all of it unknown."""
     if not usage or not usage.get("prompt_tokens"):
         return Tokens()
+    completion = usage.get("completion_tokens")
+    reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
+    if not completion and (text or thought):
+        completion = reasoning = None
+    if reasoning is not None and ((not reasoning and (thought or "</think>" in text)) or reasoning > (completion or 0)):
+        reasoning = None
     return Tokens(
         prompt=usage["prompt_tokens"],
         cached=(usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
-        completion=usage.get("completion_tokens"),
-        reasoning=(usage.get("completion_tokens_details") or {}).get("reasoning_tokens"),
+        completion=completion,
+        reasoning=reasoning,
         source="reported",
     )
 

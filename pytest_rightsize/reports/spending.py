@@ -11,8 +11,8 @@ from pytest_rightsize.spending import Spending, Spent
 __all__ = ["spending_lines"]
 
 
-def spending_lines(spending: Spending, conclusions: Sequence[Conclusion]) -> list[str]:
-    """A table of what each task took on each rung, its joules' origins, and what to make of it.
+def spending_lines(spending: Spending, conclusions: Sequence[Conclusion], *, note: str | None = None) -> list[str]:
+    """A table of what each task took on each rung, its joules' origins, a `note` on them, and what to make of it.
 
     Empty where nobody knows any joules, seconds or money: a table of question marks helps nobody.
     """
@@ -25,6 +25,7 @@ def spending_lines(spending: Spending, conclusions: Sequence[Conclusion]) -> lis
     return [
         *tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True).splitlines(),
         *_origins(spent),
+        *([note] if note else []),
         *told,
     ]
 
