@@ -14,14 +14,17 @@ from dataclasses import dataclass, field
 
 from _pytest.outcomes import Skipped
 
+from pytest_rightsize.budget import Budget
 from pytest_rightsize.errors import RungError
 from pytest_rightsize.providers import Provider
-from pytest_rightsize.records import Reply, Request
+from pytest_rightsize.recording import Recorder
+from pytest_rightsize.records import Reply, Request, Rung
 
 __all__ = ["Engine", "Suspended", "Ticket"]
 
 # So many requests in a row without an answer, each after its own retries, and the rung counts as down.
 _FAULTS_UNTIL_DOWN = 3
+_SAYS_NOTHING_OF_THE_RUNG = frozenset({"budget", "offline", "private", "unrecorded"})
 
 
 class Suspended(Skipped):
@@ -49,10 +52,14 @@ class _Asked:
 class Ticket:
     """What one test asked so far, over all its starts.
 
-    `runs` has one list of questions for each run that the test needs: a rerun after a failure asks anew. `may_suspend`
-    is False once the test has shown that it cannot be started again with the same effect.
+    `case` is its name on any rung, `test` the one on this. What a `private` one asks stays on this machine. `runs` has
+    one list of questions for each run that the test needs: a rerun after a failure asks anew. `may_suspend` is False
+    once the test has shown that it cannot be started again with the same effect.
     """
 
+    case: str = ""
+    test: str = ""
+    private: bool = False
     may_suspend: bool = False
     on_doubt: Callable[[str], None] = lambda _: None
     runs: list[list[_Asked]] = field(default_factory=lambda: [[]])
@@ -94,9 +101,25 @@ class Ticket:
 class Engine:
     """The rungs of a session. With `one_at_a_time` only one local model is held in memory."""
 
-    def __init__(self, providers: Mapping[str, Provider], *, one_at_a_time: bool) -> None:
-        """Take the providers by rung name; none is opened yet."""
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        *,
+        one_at_a_time: bool,
+        recorder: Recorder | None = None,
+        budget: Budget | None = None,
+        rungs: Mapping[str, Rung] | None = None,
+        offline: bool = False,
+    ) -> None:
+        """Take the providers by rung name; none is opened yet. The recorder knows what they said before.
+
+        With `offline`, no rung that leaves this machine is asked anything. A budget needs the `rungs` for their prices.
+        """
+        self._budget = budget
+        self._rungs = rungs or {}
         self._providers = providers
+        self._offline = offline
+        self._recorder = recorder
         self._one_at_a_time = one_at_a_time
         self._open: set[str] = set()
         self._faults_in_a_row: Counter[str] = Counter()
@@ -128,7 +151,7 @@ class Engine:
             for stale in run[ticket.position :]:
                 stale.future.cancel()
             del run[ticket.position :]
-        asked = _Asked(request=request, future=self._submit(rung, request))
+        asked = _Asked(request=request, future=self._submit(rung, request, ticket))
         run.append(asked)
         return asked, False
 
@@ -149,11 +172,45 @@ class Engine:
             return False
         return asyncio._get_running_loop() is None
 
-    def _submit(self, rung: str, request: Request) -> Future[Reply]:
+    def _submit(self, rung: str, request: Request, ticket: Ticket) -> Future[Reply]:
+        """The recorded answer where there is one, else the rung's."""
+        if self._recorder is None:
+            return self._send(rung, request, ticket)
+        return self._recorder.submit(
+            rung,
+            self._providers[rung],
+            request,
+            case=ticket.case,
+            test=ticket.test,
+            send=lambda: self._send(rung, request, ticket),
+        )
+
+    def _send(self, rung: str, request: Request, ticket: Ticket) -> Future[Reply]:
+        """Ask the rung: everything that may leave this machine passes here."""
+        if (ticket.private or self._offline) and self._providers[rung].leaves_machine:
+            reason, words = ("private", "the task is private") if ticket.private else ("offline", "--rightsize-offline")
+            raise RungError(f"rung {rung!r} is not on this machine, and was not asked: {words}", reason=reason)
         if rung in self._down:
             raise self._down[rung]
-        self._make_room_for(rung)
-        return self._providers[rung].submit(request)
+        if self._budget is None:
+            self._make_room_for(rung)
+            return self._providers[rung].submit(request)
+        return self._send_within(self._budget, rung, request)
+
+    def _send_within(self, budget: Budget, rung: str, request: Request) -> Future[Reply]:
+        refusal = budget.take(rung)
+        if refusal is not None:
+            raise RungError(f"rung {rung!r} was not asked: {refusal}", reason="budget")
+        provider = self._providers[rung]
+        try:
+            self._make_room_for(rung)
+            leaves = provider.leaves_machine
+            future = provider.submit(request)
+        except BaseException:
+            budget.give_back(rung)
+            raise
+        future.add_done_callback(lambda ended: budget.settle(self._rungs[rung], ended, leaves_machine=leaves))
+        return future
 
     def _hear(self, rung: str, asked: _Asked) -> Reply:
         """Wait for the reply; a fault is counted once, however often the test hears of it."""
@@ -184,6 +241,8 @@ class Engine:
         for rung in sorted(self._open):
             self._providers[rung].close()
         self._open.clear()
+        if self._recorder is not None:
+            self._recorder.close()
 
     def must_close_for(self, rung: str) -> list[str]:
         """The open rungs whose place in memory `rung` would take: two local models rarely fit where one fits."""
@@ -198,6 +257,8 @@ class Engine:
         self._open.add(rung)
 
     def _count_fault(self, rung: str, fault: RungError) -> None:
+        if fault.reason in _SAYS_NOTHING_OF_THE_RUNG:
+            return
         self._faults_in_a_row[rung] += 1
         if fault.permanent or self._faults_in_a_row[rung] >= _FAULTS_UNTIL_DOWN:
             self._down[rung] = fault

@@ -34,8 +34,8 @@ class RungError(RightsizeError):
     """A rung could not answer, for a reason that says nothing about its model.
 
     `reason` is one word for the results file: `missing`, `load`, `memory`, `auth`, `transport`, `timeout`,
-    `rate_limit`, `server`, `bad_reply`, `request`, `crash`. `permanent` means that asking again cannot help, so the
-    rung is not asked again in this session.
+    `rate_limit`, `server`, `bad_reply`, `request`, `crash`, `unrecorded`, `private`, `offline`, `budget`.
+    `permanent` means that asking again cannot help, so the rung is not asked again in this session.
     """
 
     def __init__(self, message: str, *, reason: str, permanent: bool = False) -> None:

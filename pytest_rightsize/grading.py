@@ -12,6 +12,9 @@ from pytest_rightsize.records import Outcome
 
 __all__ = ["Ending", "Grade", "grade"]
 
+# Faults by which the user keeps a request from being sent.
+_NOT_ASKED = ("budget", "offline", "private")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ending:
@@ -50,7 +53,9 @@ def _grade_fault(fault: BaseException) -> Grade:
     """A fault counts whatever the test made of it: it may have caught the exception and asserted on something else."""
     if isinstance(fault, TooLongError):
         return Grade(outcome="failed", reason="too_long", detail=str(fault))
-    return Grade(outcome="error", reason=getattr(fault, "reason", "crash"), detail=str(fault))
+    reason = getattr(fault, "reason", "crash")
+    outcome: Outcome = "not_run" if reason in _NOT_ASKED else "error"
+    return Grade(outcome=outcome, reason=reason, detail=str(fault))
 
 
 def _grade_failure(ending: Ending, transcript: Transcript) -> Grade:

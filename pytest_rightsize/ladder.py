@@ -81,7 +81,7 @@ def _read_toml(path: Path) -> dict[str, Json]:
         raise ConfigError(f"the ladder file {path} cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8 text: a ladder file is TOML") from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a TOMLDecodeError is a ValueError
         raise ConfigError(f"{path} is not TOML: {error}. Mend that place; a rung is a table [ladder.NAME]") from None
 
 
@@ -150,7 +150,7 @@ def _rung(
     provider = plain.get("provider")
     if provider is None:
         raise ConfigError(f"{where} has no provider: add provider = one of {', '.join(sorted(providers))}")
-    if provider not in providers:
+    if not isinstance(provider, str) or provider not in providers:
         raise unknown_name(f"{where}: provider", str(provider), sorted(providers), noun="provider")
     if "," in name or name != name.strip() or not name:
         raise ConfigError(f"{where}: a rung's name cannot be {name!r}: --rightsize-ladder parts names at commas")

@@ -9,10 +9,11 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import get_args
 
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.places import key_line
-from pytest_rightsize.records import Json, Run, Rung, Standing, Verdict
+from pytest_rightsize.records import Json, Run, Rung, Standing, State, Verdict
 
 __all__ = ["Lock", "LockedTask", "lock_of", "model_of", "parse_lock", "render_lock"]
 
@@ -119,7 +120,7 @@ def parse_lock(text: str, *, where: str) -> Lock:
     """Read what `render_lock` wrote; raises ConfigError that names `where` and what is wrong."""
     try:
         plain = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a TOMLDecodeError is a ValueError
         raise ConfigError(f"{where} is not TOML: {error}. Mend it, or write it again with rightsize lock") from None
     if plain.get("schema") != _SCHEMA:
         raise ConfigError(
@@ -128,7 +129,7 @@ def parse_lock(text: str, *, where: str) -> Lock:
     try:
         return Lock(
             day=_day(plain["date"]),
-            commit=plain.get("commit"),
+            commit=_name(plain, "commit"),
             ladder=[str(rung) for rung in plain["ladder"]],
             models={rung: str(model) for rung, model in plain.get("models", {}).items()},
             tasks={name: _task(task, name, text) for name, task in plain.get("tasks", {}).items()},
@@ -145,20 +146,41 @@ def _day(given: Json) -> str:
 
 def _task(plain: Mapping[str, Json], name: str, text: str) -> LockedTask:
     return LockedTask(
-        smallest=plain.get("smallest"),
-        chosen=plain.get("chosen"),
+        smallest=_name(plain, "smallest"),
+        chosen=_name(plain, "chosen"),
         samples=int(plain.get("samples", 1)),
         standing={
             rung: Standing(
-                state=facts["state"],
+                state=_state(facts["state"]),
                 passed=int(facts["passed"]),
                 trials=int(facts["n"]),
                 given_up=int(facts.get("settled_early", 0)),
-                rate=facts.get("rate"),
-                low=facts.get("low"),
-                high=facts.get("high"),
+                rate=_fraction(facts.get("rate")),
+                low=_fraction(facts.get("low")),
+                high=_fraction(facts.get("high")),
             )
             for rung, facts in plain.get("standing", {}).items()
         },
         line=key_line(text, ["tasks", name, "smallest"], suffix=".toml"),
     )
+
+
+def _name(plain: Mapping[str, Json], key: str) -> str | None:
+    value = plain.get(key)
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{key} is {value!r}, not a name")
+    return value
+
+
+def _state(given: Json) -> State:
+    known: tuple[State, ...] = get_args(State)
+    for state in known:
+        if state == given:
+            return state
+    raise ValueError(f"state is {given!r}")
+
+
+def _fraction(given: Json) -> float | None:
+    if given is not None and not (isinstance(given, int | float) and 0 <= given <= 1):
+        raise ValueError(f"{given!r} is no fraction of 1")
+    return given

@@ -213,6 +213,8 @@ def answer_record(reply: Reply, rung: Rung, messages: tuple[Mapping[str, Json], 
         cached=reply.replayed,
         finish_reason=reply.finish_reason,
         tool_calls=reply.tool_calls,
+        recorded=reply.recorded,
+        retries=reply.retries,
     )
 
 

@@ -37,6 +37,18 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
         "requests in flight to a rung; 1 starts every test once (default: the rung's max_in_flight, else 8 for "
         "an endpoint and twice the slots of a local model)",
     ),
+    "cache": (
+        "MODE",
+        "auto (default): answers are recorded, and not asked for twice; off; replay: recorded answers only, and no "
+        "model is touched; refresh: ask again, and record",
+    ),
+    "cache-dir": ("DIR", "where answers are recorded (default: .rightsize at the rootdir)"),
+    "budget": (
+        "LIMITS",
+        "what the session may spend, as in usd:2,joules:50000,tokens:1e6,seconds:600; when it is spent, the rest is "
+        "not run, and undecided",
+    ),
+    "redact": ("WORDS", "prompts, answers or both: records and reports have hashes in their place"),
     "results": ("FILE", "write every trial and verdict to FILE as JSON Lines, while the session runs"),
     "baseline": ("FILE", "an earlier results file, or a rightsize.lock, that no task may be worse than"),
     "objective": (
@@ -54,6 +66,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
         "(default: all that can apply)",
     ),
 }
+_OFFLINE_HELP = "refuse every rung that leaves this machine"
 _DOWNLOAD_HELP = "let rungs with an hf: model fetch it if it is not on this machine"
 
 
@@ -65,6 +78,8 @@ def add_options(parser: pytest.Parser) -> None:
         parser.addini(_dest(name), text, type="string", default="")
     group.addoption("--rightsize-download", action="store_true", default=False, help=_DOWNLOAD_HELP)
     parser.addini("rightsize_download", _DOWNLOAD_HELP, type="bool", default=False)
+    group.addoption("--rightsize-offline", action="store_true", default=False, help=_OFFLINE_HELP)
+    parser.addini("rightsize_offline", _OFFLINE_HELP, type="bool", default=False)
 
 
 def settings_are_given(config: pytest.Config) -> bool:

@@ -13,8 +13,10 @@ from pytest_rightsize.energy import Energy, Metering
 
 __all__ = [
     "AnswerRecord",
+    "CacheMode",
     "ChosenSource",
     "Difference",
+    "Identity",
     "Interval",
     "Ladder",
     "NonInferiority",
@@ -38,6 +40,7 @@ Outcome = Literal["passed", "failed", "error", "not_run"]
 State = Literal["passes", "fails", "undecided", "not_run"]
 VerdictName = Literal["right-sized", "over-sized", "under-sized", "unsolved", "undecided", "unchosen"]
 Strategy = Literal["climb", "full", "bisect"]
+CacheMode = Literal["auto", "off", "replay", "refresh"]
 GateName = Literal["oversized", "undersized", "unsolved", "undecided", "regressed"]
 Json = Any  # a JSON value; mypy has no useful recursive type for data that users own
 
@@ -178,12 +181,26 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What a rung is by its content: JSON data that differs where its answers may differ. Never a key or a header.
+
+    `greedy` says that it gives a request with a temperature of 0, or none, the same answer each time. `is_recording`
+    says that it has no model: its answers are recorded ones already, and are not recorded again.
+    """
+
+    content: Mapping[str, Json]
+    greedy: bool = False
+    is_recording: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reply:
     """What a provider hands back: the text as the model wrote it, and what the endpoint said about it.
 
     `seconds` is the time from sending the request that succeeded to its last byte: waiting for retries is left out.
     It is None only where a recorded answer does not tell.
-    `reasoning` is set only where the endpoint gives it apart from the text.
+    `reasoning` is set only where the endpoint gives it apart from the text. A `replayed` reply was recorded before, at
+    the date `recorded` where that is known. `retries` counts the attempts that failed before it.
     """
 
     text: str
@@ -194,11 +211,16 @@ class Reply:
     tool_calls: tuple[Mapping[str, Json], ...] = ()
     replayed: bool = False
     energy: Energy | None = None
+    recorded: str | None = None
+    retries: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerRecord:
-    """One answer as the results file keeps it; `messages` are those it answers."""
+    """One answer as the results file keeps it; `messages` are those it answers.
+
+    A `cached` one was recorded before, at the date `recorded` if that is known; `retries` failed before it.
+    """
 
     text: str
     messages: tuple[Mapping[str, Json], ...] = ()
@@ -210,6 +232,8 @@ class AnswerRecord:
     cached: bool = False
     finish_reason: str | None = None
     tool_calls: tuple[Mapping[str, Json], ...] = ()
+    recorded: str | None = None
+    retries: int = 0
 
     def to_dict(self) -> dict[str, Json]:
         """The answer as JSON data."""

@@ -6,9 +6,14 @@ what cannot change the verdict, in whole rungs and inside a rung. `full` leaves 
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from math import ceil
 
 from pytest_rightsize.records import Standing, Strategy, Trial
 from pytest_rightsize.statistics import settled, settled_counts
+
+# A task has at least so many requests in flight, or this part of all its trials, however near to settled it seems:
+# waiting costs time, and what is asked in vain stays a small part.
+_FLIGHT, _PART_IN_FLIGHT = 8, 8
 
 __all__ = ["Progress", "falls_back", "reason_not_to_run", "reason_to_stop", "visiting_order"]
 
@@ -82,9 +87,10 @@ class Progress:
         self._confidence = confidence
         self._cases: dict[str, list[bool]] = defaultdict(list)
         self._passed = self._failed = 0
-        self._left = self._remaining.total()
+        self._planned = self._left = self._remaining.total()
         self._has_fault = False
         self._is_new = False
+        self._room: int | None = None
         self._reason: str | None = None
 
     def add(self, trial: Trial) -> None:
@@ -92,6 +98,7 @@ class Progress:
         self._remaining[trial.key.case] -= 1
         self._left -= 1
         self._has_fault |= trial.outcome == "error"
+        self._room = None
         if trial.outcome in ("passed", "failed"):
             self._cases[trial.key.case].append(trial.outcome == "passed")
             self._passed += trial.outcome == "passed"
@@ -104,6 +111,35 @@ class Progress:
             self._is_new = False
             self._reason = self._find_reason()
         return self._reason
+
+    @property
+    def room(self) -> int:
+        """How many trials to have in flight: about as many as it will take to settle the task, if it goes on as it did.
+
+        More would mostly be asked in vain, as what is in flight is heard, and paid for, to its end.
+        """
+        if self._room is None:
+            passing, failing = self._shares()
+            likely = min(self._until_settled(passed=True) / passing, self._until_settled(passed=False) / failing)
+            self._room = max(_FLIGHT, self._planned // _PART_IN_FLIGHT, ceil(likely))
+        return self._room
+
+    def _shares(self) -> tuple[float, float]:
+        """What share will pass and what will fail; before the first answer, each may be the last that is needed."""
+        heard = self._passed + self._failed
+        return ((self._passed + 0.5) / (heard + 1), (self._failed + 0.5) / (heard + 1)) if heard else (1.0, 1.0)
+
+    def _until_settled(self, *, passed: bool) -> int:
+        """How many trials more, all passed or all failed, settle the task, as if each were of another case."""
+        low, high = 0, max(self._left, 1)
+        while high - low > 1:
+            middle = (low + high) // 2
+            now_passed = self._passed + (middle if passed else 0)
+            now_failed = self._failed + (0 if passed else middle)
+            rate, confidence = self._pass_rate, self._confidence
+            state = settled_counts(now_passed, now_failed, self._left - middle, pass_rate=rate, confidence=confidence)
+            low, high = (middle, high) if state is None else (low, middle)
+        return high
 
     def _find_reason(self) -> str | None:
         rate, confidence = self._pass_rate, self._confidence

@@ -5,6 +5,7 @@ writes the results file, judges and sets the exit status.
 """
 
 import inspect
+import time
 from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.baseline import read_baseline, tasks_not_run, with_regressions
+from pytest_rightsize.budget import Budget
 from pytest_rightsize.catalogue import CATALOGUE
 from pytest_rightsize.conclusions import Conclusion, conclude, idle_note
 from pytest_rightsize.distribution import labelled, read_label, task_scheduling
@@ -25,11 +27,14 @@ from pytest_rightsize.ladder import order_note, read_ladder, select_rungs
 from pytest_rightsize.loop import Loop, SessionSource, Source, WorkerSource
 from pytest_rightsize.metering import Meters
 from pytest_rightsize.model import Model, Transcript
+from pytest_rightsize.notices import Notices
 from pytest_rightsize.options import find_ladder_file
 from pytest_rightsize.outcomes import attach, ending, shape, show_fault, status, trial_of
 from pytest_rightsize.policies import Policies, definition_of
 from pytest_rightsize.providers import Provider, load_providers
+from pytest_rightsize.recording import Recorder
 from pytest_rightsize.records import Ladder, Policy, Run, Rung, Trial, TrialKey, Verdict
+from pytest_rightsize.redaction import redacted, redacted_case
 from pytest_rightsize.reports.spending import spending_lines
 from pytest_rightsize.reports.terminal import TITLE, gate_lines, summary_lines, waiver_lines
 from pytest_rightsize.schedule import Progress, reason_not_to_run, visiting_order
@@ -84,7 +89,17 @@ class LadderSession:
             for name, provider in self._providers.items()
             if provider.leaves_machine
         }
-        self._engine = Engine(self._providers, one_at_a_time=bool(self._rungs))
+        self._config = config
+        self._notices = Notices()
+        self._recorder = self._make_recorder()
+        self._engine = Engine(
+            self._providers,
+            one_at_a_time=bool(self._rungs),
+            recorder=self._recorder,
+            budget=self._budget(),
+            rungs=self._known,
+            offline=self._settings.offline,
+        )
         self._policies = Policies(self._settings, self._ladder)
         self._planned: Counter[tuple[str, str]] = Counter()
         self._progress: dict[tuple[str, str], Progress] = {}
@@ -105,7 +120,10 @@ class LadderSession:
         self._waivers: Sequence[WaiverState] = ()
         self._baseline = read_baseline(self._settings.baseline) if self._settings.baseline else None
         self._check_results_path()
-        self._missing = {} if self._collect_only else dict(self._find_missing())
+        self._check_offline()
+        # Recorded answers need no model, no key and no server.
+        no_model = self._collect_only or self._settings.cache == "replay"
+        self._missing = {} if no_model else dict(self._find_missing())
         for rung, fault in self._missing.items():
             self._engine.mark_down(rung, fault)
 
@@ -122,6 +140,51 @@ class LadderSession:
         if self._settings.download and "download" in kind.options:
             rung = replace(rung, options={**rung.options, "download": True})
         return self._meters.wrap(rung, kind(rung), room=lambda: self._base_room(rung.name))
+
+    def _make_recorder(self) -> Recorder | None:
+        """What knows recorded answers; where the user spoke of them, a mistake is told before any model is called."""
+        if self._settings.cache == "off" or self._collect_only:
+            return None
+        recorder = Recorder(
+            self._settings.cache_dir,
+            mode=self._settings.cache,
+            rungs=self._known,
+            withheld=self._settings.redact,
+            on_trouble=self._notices.put,
+        )
+        if self._settings.cache_is_given:
+            recorder.open()
+        return recorder
+
+    def _budget(self) -> Budget | None:
+        """What this process may spend: workers of xdist have a part each, of everything but the time."""
+        limits = self._settings.budget
+        if not limits or self._settings.cache == "replay":
+            return None
+        unpriced = [
+            rung.name for rung in self._rungs if rung.price is None and self._providers[rung.name].leaves_machine
+        ]
+        if "usd" in limits and unpriced:
+            raise ConfigError(
+                f"--rightsize-budget has usd, and {', '.join(unpriced)} has no price, which is not the same as free: "
+                f"add price = {{ prompt = .., completion = .. }} to it in the ladder file, in USD per million tokens"
+            )
+        parts = {unit: limit if unit == "seconds" else limit / self._workers for unit, limit in limits.items()}
+        return Budget(parts, clock=time.monotonic, on_spent=self._notices.put)
+
+    def _check_offline(self) -> None:
+        """Nothing on the ladder may leave this machine; recorded answers do not, wherever they were given."""
+        settings = self._settings
+        if not settings.offline or settings.cache == "replay":
+            return
+        if settings.download:
+            raise ConfigError("--rightsize-offline and --rightsize-download contradict each other: leave one out")
+        leaving = [rung.name for rung in self._rungs if self._providers[rung.name].leaves_machine]
+        if leaving:
+            raise ConfigError(
+                f"--rightsize-offline: {', '.join(leaving)} would leave this machine: take them off "
+                f"--rightsize-ladder, or climb on recorded answers with --rightsize-cache=replay"
+            )
 
     def _check_results_path(self) -> None:
         path = self._settings.results
@@ -194,13 +257,15 @@ class LadderSession:
                 head, _, tail = case.rpartition(old)
                 case = head + new + tail
                 break
-        return TrialKey(task=policy.task, case=case, rung=rung, sample=sample)
+        return TrialKey(task=policy.task, case=redacted_case(case, self._settings.redact), rung=rung, sample=sample)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection_finish(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Make the plan; under xdist tell it to the controller by the ids that xdist sends there anyway."""
         items = session.items
         self._plan([item.stash[_KEY] for item in items if _KEY in item.stash])
+        if self._recorder is not None:
+            self._recorder.expect(_case(item) for item in items)
         if self._is_worker:
             keys = [item.stash.get(_KEY, None) for item in items]
             session.items = [*labelled(items, keys, self._policies)]
@@ -258,7 +323,13 @@ class LadderSession:
             return
         self._about = describe_session(self._settings.to_dict(), self._settings.rootdir)
         if self._settings.results is not None:
-            self._results = ResultsFile(self._settings.results, rungs=self._rungs, about=self._about)
+            self._results = ResultsFile(
+                self._settings.results,
+                rungs=self._rungs,
+                about=self._about,
+                private=any(self._policies[task].private for task in self._tasks()),
+                on_trouble=self._notices.put,
+            )
             self._results.plan((self._policies[task] for task in self._tasks()), self._planned)
 
     def _tasks(self) -> list[str]:
@@ -325,12 +396,19 @@ class LadderSession:
         """The test's questions; it may be suspended unless it or its task cannot bear a second start."""
         if _TICKET not in item.stash:
             item.stash[_TICKET] = Ticket(
+                case=_case(item),
+                test=item.nodeid,
+                private=self._is_private(item),
                 may_suspend=self._suspends and self._may_start_again(item),
                 on_doubt=lambda why: item.warn(
                     RightsizeWarning(f"{item.nodeid} is not suspended any more: {why}. See rightsize(concurrent=False)")
                 ),
             )
         return item.stash[_TICKET]
+
+    def _is_private(self, item: pytest.Item) -> bool:
+        group = self.group(item)
+        return group is not None and self._policies[group[0]].private
 
     def _may_start_again(self, item: pytest.Item) -> bool:
         group = self.group(item)
@@ -339,10 +417,16 @@ class LadderSession:
         return self._policies[group[0]].concurrent and self._room(group[1]) > 1
 
     def may_start(self, group: tuple[str, str], waiting: Mapping[tuple[str, str], int]) -> bool:
-        """A trial starts when its task's trials on earlier rungs have ended, and no rung in use loses its memory."""
+        """A trial starts when its task's trials on earlier rungs have ended and those in flight will hardly settle it.
+
+        And when no rung in use would lose its place in memory.
+        """
         task, rung = group
         pending = [place for place, count in waiting.items() if count]
         if self._rungs and any(task == other and self._turn[one] < self._turn[rung] for other, one in pending):
+            return False
+        gives_up = self._settings.strategy != "full" and group in self._progress
+        if gives_up and waiting.get(group, 0) >= self._progress[group].room:
             return False
         closing = self._engine.must_close_for(rung)
         return not any(other in closing for _, other in pending)
@@ -466,7 +550,7 @@ class LadderSession:
         if transcript is None or not ended:
             return report
         if _KEY in item.stash:
-            trial = self._grade(item, call, report, transcript)
+            trial = redacted(self._grade(item, call, report, transcript), self._settings.redact)
             item.stash[_TRIAL] = trial
             shape(report, trial)
             attach(report, trial)
@@ -481,6 +565,11 @@ class LadderSession:
         idle = item.stash.get(_IDLE, None)
         if idle is not None:
             return Trial(key=key, outcome="not_run", reason=idle.reason, detail=idle.detail)
+        if isinstance(transcript.fault, RungError) and self._engine.down(key.rung) is not None:
+            # What was in flight when the rung went down failed with it; one of them says so for all.
+            if key.rung in self._said_down:
+                return Trial(key=key, outcome="not_run", reason="down", detail=str(transcript.fault))
+            self._said_down.add(key.rung)
         result = grade(ending(call, report), transcript)
         return Trial(
             key=key,
@@ -502,6 +591,7 @@ class LadderSession:
             self._keep(trial)
 
     def _keep(self, trial: Trial) -> None:
+        self._notices.tell(self._config)
         progress = self._progress.get((trial.key.task, trial.key.rung))
         if progress is not None and trial.key not in self._trials[trial.key.task]:
             progress.add(trial)
@@ -515,6 +605,7 @@ class LadderSession:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Judge, write what is known, and let a failed gate fail the session."""
         self._engine.close()
+        self._notices.tell(self._config)
         self._metered += self._meters.seen()
         if self._is_worker:
             session.config.workeroutput["rightsize"] = [seen.to_dict() for seen in self._metered]  # type: ignore[attr-defined]  # a worker of xdist has it
@@ -547,6 +638,7 @@ class LadderSession:
                 | {"spending": self._spending.to_dict(), "conclusions": [one.to_dict() for one in self._conclusions]},
                 waived=waiver_lines(self._waivers),
             )
+            self._notices.tell(self._config)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the table, and for each failed gate what to change."""
@@ -579,6 +671,11 @@ def _parameter(item: pytest.Item) -> tuple[str, int] | None:
     """The rung and sample of an item that a ladder was made for."""
     callspec = getattr(item, "callspec", None)
     return None if callspec is None else callspec.params.get(_PARAM)
+
+
+def _case(item: pytest.Item) -> str:
+    """An item's name on any rung and for any sample."""
+    return item.stash[_KEY].case if _KEY in item.stash else item.nodeid
 
 
 def _totals(run: Run) -> dict[str, Any]:

@@ -4,16 +4,18 @@ What is wrong is a ConfigError that names the option, or the test and the argume
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from pytest_rightsize.budget import UNITS
 from pytest_rightsize.conclusions import OBJECTIVES, Objective
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.options import OPTIONS, given
-from pytest_rightsize.records import ChosenSource, Json, Strategy, TaskSettings
+from pytest_rightsize.records import CacheMode, ChosenSource, Json, Strategy, TaskSettings
+from pytest_rightsize.redaction import WITHHOLDABLE
 from pytest_rightsize.verdict import GATES
 
 __all__ = ["Settings", "marked_settings", "merged"]
@@ -37,6 +39,12 @@ class Settings:
     objective: Objective = "size"
     energy_budget_s: float = 0.0
     download: bool = False
+    cache: CacheMode = "auto"
+    cache_dir: Path = Path(".rightsize")
+    cache_is_given: bool = False
+    offline: bool = False
+    redact: tuple[str, ...] = ()
+    budget: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_config(cls, config: pytest.Config) -> "Settings":
@@ -58,6 +66,12 @@ class Settings:
             objective=_objective(said["objective"]),
             energy_budget_s=_seconds("energy-budget", said["energy-budget"]),
             download=bool(config.getoption("rightsize_download") or config.getini("rightsize_download")),
+            offline=bool(config.getoption("rightsize_offline") or config.getini("rightsize_offline")),
+            budget=_budget(said["budget"]),
+            redact=_redact(said["redact"]),
+            cache=_cache_mode(said["cache"]),
+            cache_dir=_path(said["cache-dir"], config) or config.rootpath / ".rightsize",
+            cache_is_given=any(said[name] is not None for name in ("cache", "cache-dir")),
         )
 
     def to_dict(self) -> dict[str, Json]:
@@ -69,6 +83,8 @@ class Settings:
             "confidence": self.confidence,
             "gate": list(self.gate),
             "objective": self.objective,
+            **({"budget": dict(self.budget)} if self.budget else {}),
+            **({"redact": list(self.redact)} if self.redact else {}),
         }
 
 
@@ -100,6 +116,43 @@ def _seconds(name: str, text: str | None) -> float:
     if not 0 <= seconds < float("inf"):
         raise ConfigError(f"--rightsize-{name} was given {text!r}: give seconds, such as 10, or 0")
     return seconds
+
+
+def _cache_mode(text: str | None) -> CacheMode:
+    known: tuple[CacheMode, ...] = get_args(CacheMode)
+    for mode in known:
+        if mode == (text or "auto"):
+            return mode
+    raise unknown_name("--rightsize-cache", str(text), known)
+
+
+def _budget(text: str | None) -> dict[str, float]:
+    limits: dict[str, float] = {}
+    for part in [] if text is None else text.split(","):
+        unit, _, amount = (word.strip() for word in part.partition(":"))
+        if unit not in UNITS:
+            raise unknown_name("--rightsize-budget", unit, UNITS, noun="unit")
+        try:
+            limit = float(amount)
+        except ValueError:
+            limit = 0.0
+        if not 0 < limit < float("inf") or unit in limits:
+            raise ConfigError(
+                f"--rightsize-budget was given {text!r}: give each unit once, and an amount above 0, as in "
+                f"usd:2,joules:50000,tokens:1e6,seconds:600"
+            )
+        limits[unit] = limit
+    return limits
+
+
+def _redact(text: str | None) -> tuple[str, ...]:
+    words = () if text is None else tuple(word.strip() for word in text.split(",") if word.strip())
+    for word in words:
+        if word not in WITHHOLDABLE:
+            raise unknown_name("--rightsize-redact", word, WITHHOLDABLE)
+    if text is not None and not words:
+        raise ConfigError("--rightsize-redact was given nothing: give prompts, answers, or both with a comma")
+    return words
 
 
 def _whole_number(name: str, text: str | None) -> int | None:

@@ -9,15 +9,17 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO
 
+from pytest_rightsize.durable import DurableFile
 from pytest_rightsize.energy import Metering
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import Json, Policy, Price, Run, Rung, Trial, Verdict
+from pytest_rightsize.results_lines import check_line
 
 __all__ = ["ResultsFile", "describe_session", "read_run"]
 
@@ -28,13 +30,23 @@ _PACKAGES = ("pytest-rightsize", "pytest", "pytest-xdist", "aiohttp", "llama-cpp
 class ResultsFile:
     """The one writer of a results file. Every line is on its way to the disk before the next thing happens."""
 
-    def __init__(self, path: Path, *, rungs: Sequence[Rung], about: Mapping[str, Json]) -> None:
-        """Open `path` and write its first line; raises ConfigError if it cannot be written."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        rungs: Sequence[Rung],
+        about: Mapping[str, Json],
+        private: bool = False,
+        on_trouble: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Open `path` and write its first line; raises ConfigError if it cannot be opened.
+
+        A `private` file is its owner's only. `on_trouble` hears if the disk is full; no line is lost to that.
+        """
         self.path = path
         self._prompts: set[str] = set()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[str] = path.open("w", encoding="utf-8", errors="backslashreplace")
+            self._file = DurableFile(path, private=private, on_trouble=on_trouble)
         except OSError as error:
             raise ConfigError(
                 f"--rightsize-results cannot write {path}: {error.strerror}. Give another file."
@@ -92,7 +104,6 @@ class ResultsFile:
     def _write(self, line: Mapping[str, Json]) -> None:
         # json.dumps keeps lone surrogates of a hostile answer as \\ud800 escapes, which UTF-8 could not hold.
         self._file.write(json.dumps(line, ensure_ascii=True, allow_nan=False) + "\n")
-        self._file.flush()
 
 
 def describe_session(settings: Mapping[str, Json], rootdir: Path) -> dict[str, Json]:
@@ -155,6 +166,7 @@ def read_run(path: Path) -> Run:
         if number == 1 and kind != "run":
             raise ConfigError(f'{path}:1 is not the first line of a results file: it has no "kind": "run"')
         try:
+            check_line(line)
             if kind == "run":
                 if line["schema"] != SCHEMA:
                     raise ConfigError(
@@ -175,7 +187,7 @@ def read_run(path: Path) -> Run:
             elif kind == "metering":
                 meters.append(Metering.from_dict(line))
             ended = kind == "end"
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
             raise ConfigError(f"{path}:{number} is not a line this version understands: {error!r}") from None
     return Run(
         rungs=tuple(rungs),
@@ -211,13 +223,22 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
     except OSError as error:
         raise ConfigError(f"cannot read the results file {path}: {error.strerror}") from None
     with file:
-        for number, text in enumerate(file, 1):
+        for number, text in _numbered(file, path):
             try:
                 line = json.loads(text)
             except json.JSONDecodeError as error:
                 if not text.endswith("\n"):
                     return
                 raise ConfigError(f"{path}:{number} is not JSON: {error.msg}") from None
+            except (ValueError, RecursionError) as error:
+                raise ConfigError(f"{path}:{number} cannot be read: {error}") from None
             if not isinstance(line, dict):
                 raise ConfigError(f"{path}:{number} is not a JSON object")
             yield number, line
+
+
+def _numbered(file: IO[str], path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        yield from enumerate(file, 1)
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8 text, and so no results file") from None

@@ -48,13 +48,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "policies.py": {"ladder", "settings", "records", "errors", "pytest", "places"},
     "distribution.py": {"records", "pytest", "xdist"},
     "outcomes.py": {"grading", "records", "pytest"},
-    "engine.py": {"records", "errors", "providers", "_pytest"},
+    "cache.py": {"energy", "records", "errors", "recorded_lines"},
+    "recorded_lines.py": {"cache", "energy", "records", "errors"},
+    "recording.py": {"cache", "records", "errors", "providers", "rapidfuzz"},
+    "notices.py": {"errors", "pytest"},
+    "budget.py": {"records"},
+    "engine.py": {"budget", "records", "errors", "providers", "recording", "_pytest"},
     "loop.py": {"engine", "pytest", "_pytest", "pluggy"},
     "savings.py": {"records"},
-    "store.py": {"energy", "records", "errors"},
+    "redaction.py": {"records"},
+    "durable.py": set(),
+    "results_lines.py": {"records"},
+    "store.py": {"durable", "energy", "results_lines", "records", "errors"},
     "hookspecs.py": {"meters", "providers", "pluggy"},
     "options.py": {"pytest"},
-    "settings.py": {"conclusions", "options", "records", "errors", "verdict", "pytest"},
+    "settings.py": {"budget", "conclusions", "options", "records", "errors", "redaction", "verdict", "pytest"},
     "reports/spending.py": {"conclusions", "energy", "spending", "tabulate"},
     "reports/__init__.py": set(),
     "reports/comparison.py": {"comparison", "economy", "records", "tabulate"},
@@ -65,6 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "providers/hub.py": {"errors", "providers", "huggingface_hub"},
     "providers/llama_cpp.py": {"records", "errors", "providers", "pluggy", "llama_cpp"},
     "providers/event_loop.py": {"flight"},
+    "providers/locality.py": set(),
     "providers/http.py": {"records", "flight", "providers", "aiohttp"},
     "providers/probing.py": {"providers"},
     "providers/openai.py": {"records", "errors", "providers", "pluggy"},
@@ -108,6 +117,8 @@ PURE = [
     "matchers.py",
     "places.py",
     "grading.py",
+    "redaction.py",
+    "results_lines.py",
     "flight.py",
 ]
 HEAVY = {"aiohttp", "llama_cpp", "scipy", "pynvml", "jinja2", "huggingface_hub", "jsonschema", "rapidfuzz", "yaml"}
@@ -190,7 +201,7 @@ def test_the_readme_lists_every_option() -> None:
     from pytest_rightsize import options
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert all(f"`--rightsize-{name}" in readme for name in [*options.OPTIONS, "download"])
+    assert all(f"`--rightsize-{name}" in readme for name in [*options.OPTIONS, "download", "offline"])
 
 
 def test_the_help_names_every_gate() -> None:

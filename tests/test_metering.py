@@ -33,6 +33,9 @@ CONFTEST = """
         def check(self):
             return None
 
+        def identity(self, sha256):
+            return None
+
         def submit(self, request):
             future = Future()
             watts = self.rung.options.get("watts", 100)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_rightsize.records import Policy, Run, Standing, State, Strategy, Trial, TrialKey, Verdict
+from pytest_rightsize.records import Outcome, Policy, Run, Standing, State, Strategy, Trial, TrialKey, Verdict
 from pytest_rightsize.schedule import Progress, falls_back, reason_not_to_run, reason_to_stop, visiting_order
 from pytest_rightsize.statistics import stand
 from pytest_rightsize.verdict import judge, standings
@@ -172,6 +172,28 @@ def test_bisect_asks_every_smaller_rung_and_all_of_a_ladder_that_is_not_monotone
 def test_bisect_says_that_it_fell_back() -> None:
     verdict, _, _ = search({"s": "1", "m": "0", "l": "1"}, "bisect")
     assert verdict.notes[-1] == "non-monotone: s passes, m fails, so bisect fell back to full"
+
+
+@pytest.mark.parametrize(
+    ("passed", "failed", "bar", "room"),
+    [
+        (0, 0, 0.75, 11),  # eleven failures of forty settle it, so the first eleven may
+        (1, 0, 0.75, 39),  # one answer, and it passed: 29 more passes at three of four
+        (0, 5, 0.75, 8),  # six failures more, which are as good as certain
+        (20, 0, 1.0, 21),  # nothing but passes: the twenty that are left
+        (0, 0, 1.0, 8),
+    ],
+)
+def test_about_as_many_are_in_flight_as_will_settle_the_task(passed: int, failed: int, bar: float, room: int) -> None:
+    progress = Progress({str(case): 1 for case in range(40)}, pass_rate=bar)
+    for case in range(passed + failed):
+        outcome: Outcome = "passed" if case < passed else "failed"
+        progress.add(Trial(key=TrialKey(task="t", case=str(case), rung="s"), outcome=outcome))
+    assert progress.room == room
+
+
+def test_of_many_cases_an_eighth_is_always_in_flight() -> None:
+    assert Progress({str(case): 1 for case in range(1000)}, pass_rate=1.0).room == 125
 
 
 def test_a_trial_without_an_answer_gives_nothing_up() -> None:

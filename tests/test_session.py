@@ -287,7 +287,7 @@ def test_a_question_that_was_not_recorded_is_an_error_and_never_a_wrong_answer(s
     result.stdout.fnmatch_lines(["*has no answer to 'a'; the nearest recorded one is*", "upper * UNDECIDED"])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     errors = [line for line in lines_of(suite.path / "run.jsonl") if line.get("outcome") == "error"]
-    assert [error["reason"] for error in errors] == ["missing"]
+    assert [error["reason"] for error in errors] == ["unrecorded"]
 
 
 def test_a_private_task_never_reaches_a_rung_that_leaves_the_machine(suite: pytest.Pytester) -> None:

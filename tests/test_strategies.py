@@ -47,6 +47,28 @@ def test_a_settled_task_gives_up_what_was_not_sent_while_others_are_in_flight(py
     assert (verdict.standing["gate"].state, verdict.standing["gate"].given_up) == ("fails", 12 - len(heard))
 
 
+def test_no_more_are_in_flight_than_are_likely_to_be_needed(pytester: pytest.Pytester) -> None:
+    """Of forty cases that all fail, nine settle it: with room for forty at once, far from forty are asked."""
+    pytester.makeconftest(PROVIDER)
+    pytester.makefile(".toml", rightsize=GATED_LADDER.replace("together = 4", "together = 40"))
+    pytester.makepyfile(
+        """
+        import pytest
+        @pytest.mark.rightsize(task="t", pass_rate=0.8)
+        @pytest.mark.parametrize("number", range(40))
+        def test_it(model, number):
+            assert model.ask(f"a{number}") == "no"
+        """
+    )
+    options = ("--rightsize-ladder=gate", "--rightsize-concurrency=40", "--rightsize-gate=none")
+    pytester.runpytest(*options)
+    assert most(pytester) <= 11
+    assert 9 <= len(asked(pytester)) <= 20
+    (pytester.path / "asked.txt").unlink()
+    pytester.runpytest(*options, "--rightsize-strategy=full")
+    assert len(asked(pytester)) == most(pytester) == 40
+
+
 def test_a_test_of_two_questions_that_has_begun_is_finished(pytester: pytest.Pytester) -> None:
     """What is in flight when the task is settled is paid for: the test goes on to its end."""
     pytester.makeconftest(PROVIDER)
@@ -124,6 +146,7 @@ def test_an_undecided_rung_says_how_many_trials_it_needs(suite: pytest.Pytester)
             "upper   1/1~[?] [[]1,100] * UNDECIDED",
             "([?] undecided, ~ settled early, [[],[]] bounds of the pass rate in %, each sure at 0.95)",
             "upper: big: needs about 10 more trials to show 0.75 at this rate",
+            "gate undecided: upper: it is not known *: add cases, or lower the confidence",
         ]
     )
     last = [json.loads(line) for line in (suite.path / "run.jsonl").read_text(encoding="utf-8").splitlines()][-2]

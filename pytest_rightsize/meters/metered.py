@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pytest_rightsize.energy import Energy, Metering, unknown_energy
@@ -25,7 +26,7 @@ from pytest_rightsize.meters.repetition import Row, combined, rows_needed
 from pytest_rightsize.meters.sampler import Sampler
 from pytest_rightsize.meters.sharing import Ledger, Share
 from pytest_rightsize.providers import Problem, Provider
-from pytest_rightsize.records import Reply, Request
+from pytest_rightsize.records import Identity, Reply, Request
 
 __all__ = ["Metered"]
 
@@ -103,6 +104,12 @@ class Metered:
     def check(self) -> Problem | None:
         """See `Provider`."""
         return self.inner.check()
+
+    def identity(self, sha256: Callable[[Path], str]) -> Identity | None:
+        """See `Provider`: a meter changes no answer."""
+        # A third party's provider may be older than the recording of answers.
+        told = getattr(self.inner, "identity", None)
+        return None if told is None else told(sha256)  # type: ignore[no-any-return]  # it follows the Protocol
 
     def submit(self, request: Request) -> Future[Reply]:
         """See `Provider`; the reply's energy is known, or says why it is not."""

@@ -4,13 +4,14 @@ How to add one: write a class with the members of `Provider` in a file of its ow
 `pytest_rightsize_providers` (see hookspecs.py). The ladder file then names it by `provider = "..."`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Protocol
 
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.records import Reply, Request, Rung
+from pytest_rightsize.records import Identity, Reply, Request, Rung
 
 __all__ = ["Problem", "Provider", "load_providers"]
 
@@ -47,6 +48,14 @@ class Provider(Protocol):
 
     def check(self) -> Problem | None:
         """Say what is missing, as far as that can be known without calling a model: a file, a key."""
+
+    def identity(self, sha256: Callable[[Path], str]) -> Identity | None:
+        """Say what the rung is by its content, under which its answers are recorded; None to have none recorded.
+
+        Whatever may change an answer to the same request belongs in it: the hash of a model's file (`sha256` gives it,
+        and remembers it), the engine's version, an endpoint's URL. A key, a header or a path never does. May raise
+        RungError, as when a file is missing.
+        """
 
     def submit(self, request: Request) -> Future[Reply]:
         """Ask; the Future ends in a Reply, a RungError or a TooLongError. Callable from any thread, never blocks long.

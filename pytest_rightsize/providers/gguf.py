@@ -86,7 +86,7 @@ def read_header(path: Path) -> Header:
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             try:
                 header = _parse(_Cursor(content))
-            except struct.error:
+            except (struct.error, OverflowError):
                 raise GgufError(f"is cut off in its header, after {size_bytes:,} bytes") from None
     if size_bytes < header.needed_bytes:
         raise GgufError(f"is cut off: it has {size_bytes:,} bytes of the {header.needed_bytes:,} its header asks for")
@@ -137,9 +137,11 @@ class _Cursor:
             for _ in range(length):
                 size = self.count()
                 self.at += size
+        elif kind == _ARRAY:
+            # The format allows it, and no model has one; a file of nothing else would exhaust the stack.
+            raise GgufError("has arrays in arrays: it is broken, or newer than this program")
         else:
-            for _ in range(length):
-                self.value(kind)
+            raise GgufError(f"has metadata of the unknown type {kind}: it is broken, or newer than this program")
 
 
 def _parse(cursor: _Cursor) -> Header:

@@ -19,23 +19,32 @@ from urllib.parse import urlsplit
 
 from pytest_rightsize.flight import Flight
 from pytest_rightsize.providers.event_loop import Gate, Passage
+from pytest_rightsize.providers.locality import BeyondError, loopback_socket
 from pytest_rightsize.records import Json
 
-__all__ = ["Endpoint", "HttpError", "Line"]
+__all__ = ["UNREADABLE", "Endpoint", "HttpError", "Line"]
 
 T = TypeVar("T")
 
+# What reading an answer raises that is none; a thousand brackets are a RecursionError.
+UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
 # 409 is what some endpoints say of a model that is still loading.
 _TRY_AGAIN = {408, 409, 429, *range(500, 600)}
 _LONGEST_WAIT_S = 60.0
+# No attempt begins so long after the first one, however many are left.
+_GIVE_UP_S = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """Where to post and how: `timeout_s` bounds each attempt, `retries` how many there are beside the first."""
+    """Where to post and how: `timeout_s` bounds each attempt, `retries` how many there are beside the first.
+
+    With `stays`, no connection is made beyond this machine, whatever the name resolves to and whoever is the proxy.
+    """
 
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # a key is among them
+    stays: bool = False
     timeout_s: float = 120.0
     retries: int = 4
     max_in_flight: int = 64
@@ -44,7 +53,8 @@ class Endpoint:
 class HttpError(Exception):
     """No answer: the endpoint could not be reached, was too slow, said a status other than 200, or something else.
 
-    `status` is set for kind `status` only. `said` is the endpoint's own word, or the system's.
+    `status` is set for kind `status` only, `attempts` is how often it was tried. `said` is the endpoint's own word, or
+    the system's.
     """
 
     def __init__(
@@ -55,6 +65,7 @@ class HttpError(Exception):
         self.kind = kind
         self.said = said
         self.status = status
+        self.attempts = 1
 
 
 class Line:
@@ -69,11 +80,11 @@ class Line:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
 
-    async def post(self, body: Json, read: Callable[[Json, float], T]) -> T:
-        """What `read` makes of the answer to `body`, given the seconds that the attempt took which got it.
+    async def post(self, body: Json, read: Callable[[Json, float, int], T]) -> T:
+        """What `read` makes of the answer to `body`, the seconds that the attempt took which got it, and the retries.
 
-        `read` raises ValueError, TypeError, AttributeError or LookupError for an answer that is none; the request is
-        then sent again, as after a fault. Raises HttpError for the last attempt's.
+        `read` raises one of UNREADABLE for an answer that is none; the request is then sent again, as after a fault.
+        Raises HttpError for the last attempt's.
         """
         task = asyncio.current_task()
         assert task is not None
@@ -100,22 +111,24 @@ class Line:
         if self._session is not None:
             await self._session.close()
 
-    async def _persist(self, body: bytes, read: Callable[[Json, float], T], passage: Passage) -> T:
-        """Try until there is an answer, or no more tries."""
-        left = self._endpoint.retries
+    async def _persist(self, body: bytes, read: Callable[[Json, float, int], T], passage: Passage) -> T:
+        """Try until there is an answer, or no more tries, or no more time."""
+        retries = 0
+        begun = time.monotonic()
         while True:
             await passage.depart()
             try:
-                return await self._try(body, read, passage)
+                return await self._try(body, read, passage, retries)
             except _AttemptError as refusal:
-                if not left or not refusal.again:
+                wait = _backoff(retries) if refusal.wait_s is None else refusal.wait_s
+                late = time.monotonic() - begun + wait > _GIVE_UP_S
+                if retries == self._endpoint.retries or late or not refusal.again:
+                    refusal.fault.attempts = retries + 1
                     raise refusal.fault from None
-                wait = refusal.wait_s
-            tried = self._endpoint.retries - left
-            left -= 1
-            await asyncio.sleep(_backoff(tried) if wait is None else wait)
+            retries += 1
+            await asyncio.sleep(wait)
 
-    async def _try(self, body: bytes, read: Callable[[Json, float], T], passage: Passage) -> T:
+    async def _try(self, body: bytes, read: Callable[[Json, float, int], T], passage: Passage, retries: int) -> T:
         """One attempt; raises _AttemptError."""
         import aiohttp
 
@@ -131,7 +144,8 @@ class Line:
         except TimeoutError:
             raise _AttemptError(HttpError("timeout", f"did not answer within {self._endpoint.timeout_s:g} s")) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise _AttemptError(HttpError("unreachable", str(error) or type(error).__name__)) from None
+            again = not isinstance(getattr(error, "os_error", None), BeyondError)
+            raise _AttemptError(HttpError("unreachable", str(error) or type(error).__name__), again=again) from None
         finally:
             passage.land(answered=status == 200, refused=status == 429)
         seconds = time.perf_counter() - started
@@ -139,22 +153,23 @@ class Line:
             fault = HttpError("status", _said(status, content, response.headers), status)
             raise _AttemptError(fault, again=_again(status, response.headers), wait_s=_wait_s(response.headers))
         try:
-            return read(json.loads(content), seconds)
-        except (ValueError, TypeError, AttributeError, LookupError) as error:
+            return read(json.loads(content), seconds, retries)
+        except UNREADABLE as error:
             raise _AttemptError(HttpError("unreadable", str(error))) from None
 
     def _connected(self) -> Any:
         if self._session is None:
             import aiohttp
 
+            stays = self._endpoint.stays
             # The gate bounds what is in flight; a second bound here would count as the model's time.
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
+                connector=aiohttp.TCPConnector(limit=0, socket_factory=loopback_socket if stays else None),
                 headers={"Content-Type": "application/json", **self._endpoint.headers},
                 timeout=aiohttp.ClientTimeout(total=self._endpoint.timeout_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
-            self._proxy = _proxy_for(self._endpoint.url)
+            self._proxy = None if stays else _proxy_for(self._endpoint.url)
         return self._session
 
 

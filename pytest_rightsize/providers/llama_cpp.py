@@ -6,7 +6,10 @@ Nothing native is imported before the first request, nothing is printed, and no 
 
 import contextlib
 import functools
+import glob
+import hashlib
 import importlib
+import importlib.metadata
 import importlib.util
 import json
 import queue
@@ -23,7 +26,7 @@ import pluggy
 
 from pytest_rightsize.errors import ConfigError, RightsizeError, RungError, TooLongError
 from pytest_rightsize.providers import Problem, Provider, gguf, hub
-from pytest_rightsize.records import Json, Reply, Request, Rung, Tokens
+from pytest_rightsize.records import Identity, Json, Reply, Request, Rung, Tokens
 
 if TYPE_CHECKING:
     from pytest_rightsize.providers.batching import Batch, Completion, Prompt
@@ -39,6 +42,9 @@ _BATCH_TOKENS = 512
 # llama.cpp knows no more sequences in one context.
 _MOST_PARALLEL = 256
 _CLOSING_SECONDS = 10
+# Part of what recorded answers stand under: count it up when the same request becomes other tokens or other draws.
+_GENERATION = 1
+_SPLIT = re.compile(r"(?P<stem>.+)-\d{5}-of-(?P<count>\d{5})\.gguf")
 _EXTRA = frozenset(
     [
         "frequency_penalty",
@@ -123,6 +129,40 @@ class LlamaCpp:
             return None if self._rung.options.get("download") else found
         return _file_problem(found, self._rung)
 
+    def identity(self, sha256: Callable[[Path], str]) -> Identity:
+        """The content of the file, its quantisation and chat template; the context, the options and the engine."""
+        path = self._file()
+        try:
+            header = gguf.read_header(path)
+            hashes = [sha256(part) for part in _parts(path)]
+        except (OSError, gguf.GgufError) as error:
+            raise RungError(f"rung {self._rung.name!r}: {path} {error}", reason="missing", permanent=True) from None
+        template = str(header.metadata.get("tokenizer.chat_template", ""))
+        options = {name: value for name, value in self._rung.options.items() if name not in ("download", "n_ctx")}
+        return Identity(
+            content={
+                "provider": "llama_cpp",
+                "sha256": hashes,
+                "quantisation": header.metadata.get("general.file_type"),
+                "chat_template": hashlib.sha256(template.encode()).hexdigest(),
+                "context_tokens": _context_tokens(path, self._rung),
+                # Places on a device, threads and batches change the order of sums, and so once in a while a token.
+                "options": options,
+                "engine": f"llama-cpp-python {importlib.metadata.version('llama-cpp-python')}",
+                "generation": _GENERATION,
+            },
+            greedy=True,
+        )
+
+    def _file(self) -> Path:
+        """The model's file, fetched if it may be; RungError if it is not to be had."""
+        problem = self.check()
+        if problem is not None:
+            raise RungError(
+                f"rung {self._rung.name!r}: {problem.what}; {problem.remedy}", reason="missing", permanent=True
+            )
+        return hub.download(self._model) if hub.is_reference(self._model) else self._path
+
     def submit(self, request: Request) -> Future[Reply]:
         """Queue the request; the first one makes the model load."""
         with self._lock:
@@ -155,13 +195,7 @@ class LlamaCpp:
 
     def _load(self) -> "_LoadedModel":
         """Bring the model into memory; RungError if that cannot be."""
-        problem = self.check()
-        if problem is not None:
-            raise RungError(
-                f"rung {self._rung.name!r}: {problem.what}; {problem.remedy}", reason="missing", permanent=True
-            )
-        path = hub.download(self._model) if hub.is_reference(self._model) else self._path
-        native, batch = _load_native(path, self._rung)
+        native, batch = _load_native(self._file(), self._rung)
         return _LoadedModel(native, batch, self._rung.name)
 
 
@@ -182,6 +216,14 @@ def _file_problem(path: Path, rung: Rung) -> Problem | None:
             remedy='set chat_format in the ladder file to the format it was trained with, such as "chatml"',
         )
     return None
+
+
+def _parts(path: Path) -> list[Path]:
+    """The file, or all files of a model that comes in several."""
+    split = _SPLIT.fullmatch(path.name)
+    if split is None:
+        return [path]
+    return sorted(path.parent.glob(f"{glob.escape(split['stem'])}-?????-of-{split['count']}.gguf"))
 
 
 def _nearby(path: Path) -> str:

@@ -5,22 +5,26 @@ what may go better at another time is sent again, at most `retries` times.
 A key is read from the environment when the first request is made and never appears in a message.
 """
 
+import json
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
+from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import pluggy
 
 from pytest_rightsize.errors import ConfigError, RightsizeError, RungError, TooLongError
 from pytest_rightsize.providers import Problem, Provider, event_loop
 from pytest_rightsize.providers.http import Endpoint, HttpError, Line
+from pytest_rightsize.providers.locality import is_this_machine
 from pytest_rightsize.providers.probing import probe_models
-from pytest_rightsize.records import Json, Reply, Request, Rung, Tokens
+from pytest_rightsize.records import Identity, Json, Reply, Request, Rung, Tokens
 
 __all__ = ["OpenAI"]
 
@@ -28,10 +32,13 @@ hookimpl = pluggy.HookimplMarker("pytest")
 
 _VENDOR = "https://api.openai.com/v1"
 _DEFAULT_KEY = "OPENAI_API_KEY"
+# How names of headers and parameters that hold a key look.
+_SECRET = re.compile(r"auth|key|token|secret|cookie|signature|\bsig\b", re.IGNORECASE)
+# max_tokens and its like hold a number.
+_COUNT = re.compile(r"tokens$", re.IGNORECASE)
 _MAX_IN_FLIGHT = 64
 # A server that does not let go of its connections must not keep a session from ending.
 _CLOSING_S = 10
-_LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|\[?::1\]?|.+\.localhost")
 # How OpenAI, vLLM, llama-server, llama_cpp.server, Ollama and LM Studio say that a prompt does not fit.
 _TOO_LONG = re.compile(
     r"context_length_exceeded|maximum context length|context (length|window|size)|exceeds? the (available )?context|"
@@ -70,22 +77,29 @@ class OpenAI:
             raise ConfigError(f"{where}: retries must be 0 or more, and timeout_s above 0")
         if "base_url" in given and urlsplit(given["base_url"]).scheme not in ("http", "https"):
             raise ConfigError(f"{where}: base_url = {given['base_url']!r} is no URL: write http://host:port/v1")
-        if "base_url" in given and urlsplit(given["base_url"]).password:
-            raise ConfigError(f"{where}: base_url holds a password, which is refused: name a variable in api_key_env")
-        for name in given.get("headers", {}):
-            if re.search(r"auth|key|token|secret|cookie", name, re.IGNORECASE):
-                raise ConfigError(
-                    f"{where}: the header {name} would hold a literal key, which is refused: use api_key_env"
-                )
+        if "base_url" in given and _holds_secret(given["base_url"]):
+            raise ConfigError(
+                f"{where}: base_url holds a name, a password or a key, which is refused: name a variable in "
+                f"api_key_env, or one with the whole URL in base_url_env"
+            )
+        for kind, names in (("header", given.get("headers", {})), ("key of extra_body", given.get("extra_body", {}))):
+            for name in names:
+                if _SECRET.search(name) and not _COUNT.search(name):
+                    raise ConfigError(
+                        f"{where}: the {kind} {name} would hold a literal key, which is refused: use api_key_env"
+                    )
         self._rung = rung
         self._lock = threading.Lock()
+        self._stays: dict[str, bool] = {}
         self._line: Line | None = None
 
     @property
     def leaves_machine(self) -> bool:
         """Whether the endpoint's host is another than this one; an unknown host counts as another."""
         host = urlsplit(self._base_url or _VENDOR).hostname or ""
-        return _LOOPBACK.fullmatch(host) is None
+        if host not in self._stays:
+            self._stays[host] = not self._is_vendors_own and is_this_machine(host)
+        return not self._stays[host]
 
     def check(self) -> Problem | None:
         """Say which variable is not set."""
@@ -105,6 +119,22 @@ class OpenAI:
     def probe(self) -> Problem | None:
         """Ask the endpoint for its list of models, which costs nothing; say what keeps it from answering."""
         return probe_models((self._base_url or _VENDOR).rstrip("/"), key=self._key, model=self._rung.model or "")
+
+    def identity(self, sha256: Callable[[Path], str]) -> Identity:  # noqa: ARG002  # the protocol has it
+        """The endpoint, its name for the model, and what of the ladder file goes into each request."""
+        options, given = self._rung.options, self._base_url
+        if given is None and not self._is_vendors_own:
+            variable = options["base_url_env"]
+            raise RungError(f"rung {self._rung.name!r}: {variable} is not set", reason="missing", permanent=True)
+        return Identity(
+            content={
+                "provider": "openai",
+                "endpoint": _without_secrets(given or _VENDOR),
+                "model": self._rung.model,
+                "reasoning_effort": options.get("reasoning_effort"),
+                "extra_body": options.get("extra_body"),
+            }
+        )
 
     def submit(self, request: Request) -> Future[Reply]:
         """Send the request from the event loop thread, as soon as the rung has a place for it."""
@@ -149,9 +179,24 @@ class OpenAI:
     async def _answer(self, request: Request, line: Line) -> Reply:
         """The reply; raises RungError or TooLongError."""
         try:
-            return await line.post(self._body(request), _reply)
+            reply = await line.post(self._body(request), _reply)
         except HttpError as fault:
             raise self._as_error(fault) from None
+        return self._without_key(reply)
+
+    def _without_key(self, reply: Reply) -> Reply:
+        """A reply as it is, unless the endpoint put the key into it."""
+        key = self._key
+        if not key or key not in f"{reply.text}{reply.reasoning}{reply.finish_reason}{reply.tool_calls}":
+            return reply
+        calls = json.loads(json.dumps(reply.tool_calls).replace(key, "***"))
+        return replace(
+            reply,
+            text=reply.text.replace(key, "***"),
+            reasoning=reply.reasoning and reply.reasoning.replace(key, "***"),
+            finish_reason=reply.finish_reason and reply.finish_reason.replace(key, "***"),
+            tool_calls=tuple(calls),
+        )
 
     def _endpoint(self) -> Endpoint:
         """Where to post; raises RungError if a variable that it needs is not set."""
@@ -171,6 +216,7 @@ class OpenAI:
             timeout_s=float(options.get("timeout_s", 120)),
             retries=int(options.get("retries", 4)),
             max_in_flight=self._rung.max_in_flight or _MAX_IN_FLIGHT,
+            stays=not self.leaves_machine,
         )
 
     def _body(self, request: Request) -> dict[str, Json]:
@@ -200,7 +246,7 @@ class OpenAI:
 
     def _as_error(self, fault: HttpError) -> RightsizeError:
         """Our error for a fault, without the key."""
-        said = self._scrubbed(fault.said)
+        said = self._scrubbed(fault.said) + (f"; {fault.attempts} attempts" if fault.attempts > 1 else "")
         if fault.kind == "unreachable":
             return self._fault(f"cannot be reached ({said}): is the server running?", "transport")
         if fault.kind == "unreadable":
@@ -226,7 +272,7 @@ class OpenAI:
         return self._fault(f"answered {status} ({said})", reason, permanent=300 <= status < 400)
 
     def _fault(self, what: str, reason: str, *, permanent: bool = False) -> RungError:
-        where = self._base_url or _VENDOR
+        where = _without_secrets(self._base_url or _VENDOR)
         return RungError(f"rung {self._rung.name!r}: {where} {what}", reason=reason, permanent=permanent)
 
     def _scrubbed(self, text: str) -> str:
@@ -234,7 +280,20 @@ class OpenAI:
         return (text.replace(key, "***") if key else text)[:500]
 
 
-def _reply(completion: Json, seconds: float) -> Reply:
+def _holds_secret(url: str) -> bool:
+    """Whether a user's name, a password or a key stands in the URL itself."""
+    parts = urlsplit(url)
+    return "@" in parts.netloc or any(_SECRET.search(name) for name, _ in parse_qsl(parts.query))
+
+
+def _without_secrets(url: str) -> str:
+    """The URL to show and to tell endpoints apart by: whatever may be a secret in it is left out."""
+    parts = urlsplit(url)
+    query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if not _SECRET.search(name)])
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), query, ""))
+
+
+def _reply(completion: Json, seconds: float, retries: int) -> Reply:
     """The first choice in our words; raises ValueError or the like if this is no chat completion with a choice."""
     choices = completion.get("choices")
     message = choices[0].get("message") if choices else None
@@ -245,36 +304,46 @@ def _reply(completion: Json, seconds: float) -> Reply:
     if not isinstance(text, str):
         raise ValueError(f"the content is no text but {type(text).__name__}")
     thought = message.get("reasoning_content") or message.get("reasoning")
+    finish_reason = choices[0].get("finish_reason")
+    calls = message.get("tool_calls") or ()
+    json.dumps(calls, allow_nan=False)  # 1e999 is JSON, and a float that is none
     return Reply(
         text=text,
         seconds=seconds,
+        retries=retries,
         tokens=_tokens(completion.get("usage"), text=text, thought=thought),
-        finish_reason="content_filter" if refusal else choices[0].get("finish_reason"),
+        finish_reason="content_filter" if refusal else finish_reason if isinstance(finish_reason, str) else None,
         reasoning=thought if isinstance(thought, str) else None,
-        tool_calls=tuple(
-            {name: value for name, value in call.items() if value is not None}
-            for call in message.get("tool_calls") or ()
-        ),
+        tool_calls=tuple({name: value for name, value in call.items() if value is not None} for call in calls),
     )
 
 
-def _tokens(usage: Mapping[str, Json] | None, *, text: str, thought: Json) -> Tokens:
+def _tokens(usage: Json, *, text: str, thought: Json) -> Tokens:
     """What the endpoint counted. A zero for what is there was not counted: such a prompt makes all of it unknown."""
-    if not usage or not usage.get("prompt_tokens"):
+    if usage is not None and not isinstance(usage, dict):
+        raise TypeError(f"the usage is no object but {type(usage).__name__}")
+    prompt = _count(usage, "prompt_tokens")
+    if not usage or not prompt:
         return Tokens()
-    completion = usage.get("completion_tokens")
-    reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
+    completion = _count(usage, "completion_tokens")
+    reasoning = _count(usage.get("completion_tokens_details"), "reasoning_tokens")
     if not completion and (text or thought):
         completion = reasoning = None
     if reasoning is not None and ((not reasoning and (thought or "</think>" in text)) or reasoning > (completion or 0)):
         reasoning = None
     return Tokens(
-        prompt=usage["prompt_tokens"],
-        cached=(usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
+        prompt=prompt,
+        cached=_count(usage.get("prompt_tokens_details"), "cached_tokens"),
         completion=completion,
         reasoning=reasoning,
         source="reported",
     )
+
+
+def _count(counts: Json, name: str) -> int | None:
+    """A count, or None where the endpoint gives none or something else."""
+    count = counts.get(name) if isinstance(counts, dict) else None
+    return count if isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 2**53 else None
 
 
 @hookimpl

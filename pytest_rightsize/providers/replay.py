@@ -7,7 +7,7 @@ repetition; `text`, `tokens`, `seconds`, `energy` and `finish_reason` are what w
 import gzip
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import ClassVar
@@ -17,7 +17,7 @@ import pluggy
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import ConfigError, RightsizeError, RungError
 from pytest_rightsize.providers import Problem, Provider
-from pytest_rightsize.records import Json, Reply, Request, Rung, Tokens
+from pytest_rightsize.records import Identity, Json, Reply, Request, Rung, Tokens
 
 __all__ = ["Replay"]
 
@@ -58,6 +58,10 @@ class Replay:
             )
         return None
 
+    def identity(self, sha256: Callable[[Path], str]) -> Identity:  # noqa: ARG002  # the protocol has it
+        """A recording itself."""
+        return Identity(content={}, is_recording=True)
+
     def submit(self, request: Request) -> Future[Reply]:
         """Look the answer up; the Future is done when it comes back."""
         future: Future[Reply] = Future()
@@ -78,7 +82,7 @@ class Replay:
         replies, key = self._read(), _key(request.messages)
         reply = replies.get((key, request.sample))
         if reply is None:
-            raise RungError(self._missing(replies, key, request.sample), reason="missing")
+            raise RungError(self._missing(replies, key, request.sample), reason="unrecorded")
         return reply
 
     def _missing(self, replies: Mapping[tuple[str, int], Reply], key: str, sample: int) -> str:
@@ -130,7 +134,7 @@ def _read_replies(path: Path) -> dict[tuple[str, int], Reply]:
             place, reply = _parse(json.loads(line))
         except json.JSONDecodeError as error:
             raise _broken(path, number, f"is not JSON ({error.msg} at column {error.colno})") from None
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise _broken(path, number, str(error)) from None
         if place in replies:
             raise _broken(path, number, f"repeats line {first_seen[place]}: give another prompt, or another sample")

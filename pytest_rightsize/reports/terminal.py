@@ -1,5 +1,6 @@
 """The summary at the end of a session, as lines of text: the table, the sentence, and what to change."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
@@ -21,7 +22,8 @@ def summary_lines(run: Run, verdicts: Sequence[Verdict]) -> list[str]:
     headers = ["task", *ladder, "smallest", "chosen", "verdict"]
     table = tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True).splitlines()
     notes = [f"{verdict.task}: {note}" for verdict in verdicts for note in verdict.notes]
-    return [*table, *_legend(verdicts), *notes, _sentence(run, verdicts), *_savings(run)]
+    extra = [*notes, *_retries(run), *_recorded(run)]
+    return [*table, *_legend(verdicts), *extra, _sentence(run, verdicts), *_savings(run)]
 
 
 def _row(verdict: Verdict, ladder: Sequence[str]) -> list[str]:
@@ -102,6 +104,25 @@ def _savings(run: Run) -> list[str]:
     return [f"rightsize: {'; '.join(said)}"] if said else []
 
 
+def _retries(run: Run) -> list[str]:
+    """How many requests had to be sent again, for each rung where some had."""
+    again: Counter[str] = Counter()
+    for trial in run.trials:
+        again[trial.key.rung] += sum(answer.retries for answer in trial.answers)
+    return [
+        f"{rung}: {count:,} retries before its answers came; their waiting is in no figure"
+        for rung, count in again.items()
+        if count
+    ]
+
+
+def _recorded(run: Run) -> list[str]:
+    """How many answers were not asked for."""
+    answers = [answer.cached for trial in run.trials for answer in trial.answers]
+    known = sum(answers)
+    return [f"{known:,} of {len(answers):,} answers were recorded before, and took nothing now"] if known else []
+
+
 def _tokens(trials: Iterable[Trial]) -> int | None:
     """All tokens of the trials, or None if one answer's are unknown."""
     total = 0
@@ -151,4 +172,13 @@ def _remedy(verdict: Verdict) -> str:
             f"no rung reaches {verdict.pass_rate:g} ({reached}): add a larger rung, mend the prompt, or lower pass_rate"
         )
     unknown = "what the chosen rung would do" if verdict.smallest else "which rung is the smallest"
-    return f"it is not known {unknown} ({verdict.notes[0]}): mend that and run again"
+    return f"it is not known {unknown} ({verdict.notes[0]}): {_way_out(verdict)}"
+
+
+def _way_out(verdict: Verdict) -> str:
+    """What a confidence leaves open is no fault that one could mend."""
+    if "no number of trials would show" in verdict.notes[0]:
+        return "mend the prompt, or lower pass_rate or the confidence"
+    if verdict.confidence is not None and "needs about" in verdict.notes[0]:
+        return "add cases, or lower the confidence"
+    return "mend that and run again"

@@ -103,7 +103,9 @@ def start_up(job: Job) -> Took:
 def _rightsize(job: Job, *more: str) -> Took:
     job.write("test_many.py", _TEST)
     job.write("rightsize.toml", _LADDER)
-    options = ["--rightsize-ladder=far", f"--rightsize-concurrency={job.in_flight}", *more]
+    # Each answer is asked for and recorded; a repetition would find those of the first.
+    fresh = "--rightsize-cache=refresh"
+    options = ["--rightsize-ladder=far", f"--rightsize-concurrency={job.in_flight}", fresh, *more]
     return run(_pytest("-p", "pytest_rightsize.plugin", "test_many.py", *options), job.folder, ALONE)
 
 

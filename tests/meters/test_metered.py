@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ from pytest_rightsize.meters.exclusive import DeviceLock
 from pytest_rightsize.meters.metered import Metered
 from pytest_rightsize.meters.repetition import combined, rows_needed
 from pytest_rightsize.providers import Problem
-from pytest_rightsize.records import Reply, Request, Tokens
+from pytest_rightsize.records import Identity, Reply, Request, Tokens
 
 IDLE_W, LOAD_W = 50.0, 200.0
 
@@ -42,6 +42,9 @@ class Sleeper:
         self.busy_until = 0.0
 
     def check(self) -> Problem | None:
+        return None
+
+    def identity(self, sha256: Callable[[Path], str]) -> Identity | None:
         return None
 
     def forget(self) -> None:

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -59,6 +59,11 @@ def serve(script: Script) -> Iterator[Endpoint]:
                 self.connection.close()
                 return
             body = said.body if isinstance(said.body, bytes) else json.dumps(said.body).encode()
+            # A client that is killed in a test is nothing to tell.
+            with suppress(ConnectionError):
+                self._send(said, body)
+
+        def _send(self, said: Answering, body: bytes) -> None:
             self.send_response(said.status)
             for name, value in {"Content-Type": "application/json", **said.headers}.items():
                 self.send_header(name, value)

@@ -220,7 +220,7 @@ def test_only_a_loopback_host_is_this_machine(url: str, leaves: bool) -> None:
         ({"retries": -1}, "retries must be 0 or more"),
         ({"base_url": "localhost:8000"}, "is no URL"),
         ({"headers": {"X-Api-Key": "sk-secret"}}, "the header X-Api-Key would hold a literal key"),
-        ({"base_url": "http://me:secret@host/v1"}, "holds a password"),
+        ({"base_url": "http://me:secret@host/v1"}, "holds a name, a password or a key"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options: dict[str, Any], words: str) -> None:

@@ -1,0 +1,157 @@
+"""Look after recorded answers: export, import, stat, prune.
+
+`export FILE` writes them as sorted JSON Lines, to be committed and reviewed; `import FILE` brings them in on another
+machine, where `pytest --rightsize-cache=replay` then needs no model.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+from tabulate import tabulate
+
+from pytest_rightsize.cache import FILE_NAME, AnswerCache, Recorded
+from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.recorded_lines import Declaration, lines_of, read_lines
+
+__all__ = ["add_arguments", "run"]
+
+Line = Recorded | Declaration
+_BATCH = 1000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Four things to do, each with the folder they are done to."""
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    for name, act, words in (
+        ("export", _export, "write the recorded answers to a file, sorted"),
+        ("import", _import, "bring in the answers of an exported file"),
+        ("stat", _stat, "count the recorded answers of each rung"),
+        ("prune", _prune, "remove recorded answers"),
+    ):
+        action = actions.add_parser(name, help=words, description=words)
+        action.add_argument("--dir", type=Path, default=Path(".rightsize"), help="the folder (default: .rightsize)")
+        action.set_defaults(act=act)
+        if name in ("export", "import"):
+            action.add_argument("file", type=Path, help="JSON Lines; - is standard output")
+        if name in ("export", "prune"):
+            action.add_argument("--rung", help="only those of this rung")
+        if name == "import":
+            action.add_argument("--replace", action="store_true", help="put them in the place of recorded ones")
+        if name == "prune":
+            action.add_argument("--older-than", type=_days, metavar="DAYS", help="only those older than so many days")
+            action.add_argument("--all", action="store_true", help="remove all")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it; raises ConfigError for a folder or a file that cannot be used."""
+    try:
+        status: int = arguments.act(arguments)
+    except OSError as error:
+        raise ConfigError(f"recorded answers cannot be read or kept ({error})") from None
+    return status
+
+
+def _days(text: str) -> float:
+    days = float(text)
+    if not 0 <= days < 1e6:
+        raise ValueError(text)
+    return days
+
+
+def _opened(folder: Path, *, must_be_there: bool, overwrite: bool = False) -> AnswerCache:
+    if must_be_there and not (folder / FILE_NAME).is_file():
+        raise ConfigError(f"there are no recorded answers in {folder}: name their folder with --dir")
+    try:
+        return AnswerCache(folder, overwrite=overwrite)
+    except OSError as error:
+        raise ConfigError(f"recorded answers cannot be kept in {folder} ({error}): name another folder") from None
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    cache = _opened(arguments.dir, must_be_there=True)
+    try:
+        answers = list(cache.entries(rung=arguments.rung))
+        lines = lines_of(answers, cache.declarations())
+        if str(arguments.file) == "-":
+            sys.stdout.writelines(lines)
+            return 0
+        # It holds prompts, as the recorded answers do, so it is for its owner only until it is committed.
+        with open(
+            arguments.file, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)
+        ) as file:
+            file.writelines(lines)
+    finally:
+        cache.close()
+    _say(f"{len(answers)} answers in {arguments.file}")
+    return 0
+
+
+def _for_the_owner(path: str, flags: int) -> int:
+    """Prompts may be private, so an export is for its owner only until it is committed."""
+    return os.open(path, flags, 0o600)
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    """Bring in a whole file; a wrong line is told before any is kept."""
+    for _ in read_lines(arguments.file):
+        pass
+    cache = _opened(arguments.dir, must_be_there=False, overwrite=arguments.replace)
+    known = new = 0
+    try:
+        for batch in _batches(read_lines(arguments.file)):
+            answers = [one for one in batch if isinstance(one, Recorded)]
+            new += cache.keep_all(answers)
+            known += len(answers)
+            for one in batch:
+                if not isinstance(one, Recorded):
+                    cache.declare(*one)
+    finally:
+        cache.close()
+    _say(f"{new} answers are new of the {known} in {arguments.file}")
+    return 0
+
+
+def _batches(lines: Iterator[Line]) -> Iterator[list[Line]]:
+    while batch := list(islice(lines, _BATCH)):
+        yield batch
+
+
+def _stat(arguments: argparse.Namespace) -> int:
+    cache = _opened(arguments.dir, must_be_there=True)
+    rows: dict[str, list[Recorded]] = {}
+    for one in cache.entries():
+        rows.setdefault(one.rung, []).append(one)
+    cache.close()
+    table = [
+        [rung, len(answers), _tokens(answers), answers[-1].recorded, answers[0].recorded]
+        for rung, answers in sorted(rows.items())
+    ]
+    _say(tabulate(table, headers=["rung", "answers", "tokens", "first", "last"], tablefmt="plain"))
+    _say(f"{(arguments.dir / FILE_NAME).stat().st_size / 1e6:.1f} MB in {arguments.dir / FILE_NAME}")
+    return 0
+
+
+def _tokens(answers: Iterable[Recorded]) -> str:
+    """The tokens of them all, or that one is not known."""
+    totals = [one.reply.tokens.total for one in answers]
+    return "unknown" if None in totals else f"{sum(total or 0 for total in totals):,}"
+
+
+def _prune(arguments: argparse.Namespace) -> int:
+    if not (arguments.all or arguments.rung or arguments.older_than is not None):
+        raise ConfigError("rightsize cache prune was not told what to remove: give --older-than, --rung, or --all")
+    cache = _opened(arguments.dir, must_be_there=True)
+    age = None if arguments.older_than is None else datetime.now(UTC) - timedelta(days=arguments.older_than)
+    removed = cache.remove(rung=arguments.rung, before=None if age is None else age.isoformat(timespec="seconds"))
+    cache.close()
+    _say(f"{removed} answers removed")
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201  # this is a command

@@ -1,0 +1,82 @@
+"""A text file written line by line of which nothing is lost: what a full disk refuses is kept, tried again, and saved.
+
+Lines go to the system at once, so that a process that is killed loses none. A file that may hold private prompts is
+readable by its owner only.
+"""
+
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["DurableFile", "for_the_owner"]
+
+# After a write that failed, the next try.
+_RETRY_S = 1.0
+
+
+def for_the_owner(path: str, flags: int) -> int:
+    """An `opener` for `open`: the file is its owner's only, also if it was there before."""
+    descriptor = os.open(path, flags, 0o600)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.chmod(descriptor, 0o600)
+    return descriptor
+
+
+class DurableFile:
+    """One writer of one file. `on_trouble` is told what went wrong, once, and at the end where the rest is."""
+
+    def __init__(
+        self, path: Path, *, private: bool = False, on_trouble: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """Make or empty the file; raises OSError if that cannot be."""
+        self.path = path
+        self._on_trouble = on_trouble
+        self._waiting = bytearray()
+        self._try_again_at: float | None = None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(path, "wb", buffering=0, opener=for_the_owner if private else None)  # noqa: SIM115  # `close` closes it
+
+    def write(self, line: str) -> None:
+        """Add a line, with its end; one that cannot be written now is written before the next."""
+        self._waiting += line.encode("utf-8", "backslashreplace")
+        if self._try_again_at is None or time.monotonic() >= self._try_again_at:
+            self._empty()
+
+    def _empty(self) -> bool:
+        """Write what waits; False if some still does."""
+        try:
+            while self._waiting:
+                written = self._file.write(self._waiting)
+                del self._waiting[: written or 0]
+        except OSError as error:
+            if self._try_again_at is None:
+                self._on_trouble(
+                    f"{self.path} cannot be written ({error.strerror}): its lines are kept in memory, and writing is "
+                    f"tried again; make room there"
+                )
+            self._try_again_at = time.monotonic() + _RETRY_S
+            return False
+        self._try_again_at = None
+        return True
+
+    def close(self) -> None:
+        """Write what waits, elsewhere if it must be, and close the file."""
+        if not self._empty():
+            self._save_elsewhere()
+        try:
+            self._file.close()
+        except OSError as error:  # a network disk may say only now that it is full
+            self._on_trouble(f"{self.path} may be incomplete ({error.strerror})")
+
+    def _save_elsewhere(self) -> None:
+        try:
+            with tempfile.NamedTemporaryFile("wb", prefix="rightsize-rest-", suffix=".jsonl", delete=False) as file:
+                file.write(self._waiting)
+        except OSError as error:
+            self._on_trouble(f"the last lines of {self.path} could be written nowhere ({error.strerror}), and are lost")
+            return
+        self._on_trouble(f"the last lines of {self.path} are in {file.name}: make room, and append that file to it")
+        self._waiting.clear()

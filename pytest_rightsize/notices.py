@@ -1,0 +1,37 @@
+"""What the user should hear while a session runs: put in from any thread, told by the one that runs the tests.
+
+It is said at once where there is a terminal; a worker of pytest-xdist has none, and warns through its controller.
+"""
+
+from queue import Empty, SimpleQueue
+
+import pytest
+
+from pytest_rightsize.errors import RightsizeWarning
+
+__all__ = ["Notices"]
+
+
+class Notices:
+    """Messages that wait to be told."""
+
+    def __init__(self) -> None:
+        self._waiting: SimpleQueue[str] = SimpleQueue()
+
+    def put(self, message: str) -> None:
+        """Have the message told soon; from any thread."""
+        self._waiting.put(message)
+
+    def tell(self, config: pytest.Config) -> None:
+        """Tell what waits; from the main thread."""
+        while not self._waiting.empty():
+            try:
+                message = self._waiting.get_nowait()
+            except Empty:
+                return
+            terminal = config.pluginmanager.get_plugin("terminalreporter")
+            if terminal is not None:
+                terminal.ensure_newline()
+                terminal.write_line(f"rightsize: {message}", yellow=True)
+            else:
+                config.issue_config_time_warning(RightsizeWarning(message), stacklevel=2)

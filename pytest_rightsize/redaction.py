@@ -1,0 +1,62 @@
+"""What a record says where prompts or answers are withheld: hashes in the place of words. Pure.
+
+The same words have the same hash, so that two runs can still be compared.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pytest_rightsize.records import AnswerRecord, Json, Trial
+
+__all__ = ["WITHHOLDABLE", "redacted", "redacted_case"]
+
+WITHHOLDABLE = ("prompts", "answers")
+# The details of these faults are this program's own words.
+_TELLING_NOTHING = frozenset(
+    {"auth", "budget", "curtailed", "down", "load", "memory", "missing", "offline", "private", "settled", "transport"}
+)
+
+
+def _hash(value: Json) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+    return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def redacted_case(case: str, withheld: Collection[str]) -> str:
+    """A case's name; its parameters are mostly what the prompt is made of."""
+    head, bracket, parameters = case.partition("[")
+    return f"{head}[{_hash(parameters)[:23]}]" if bracket and "prompts" in withheld else case
+
+
+def redacted(trial: Trial, withheld: Collection[str]) -> Trial:
+    """A trial without what is withheld; an assertion's words may hold both prompt and answer."""
+    if not withheld:
+        return trial
+    told = trial.detail is None or trial.reason in _TELLING_NOTHING
+    return replace(
+        trial,
+        detail=trial.detail if told else f"withheld ({_hash(trial.detail)})",
+        answers=tuple(_answer(answer, withheld) for answer in trial.answers),
+    )
+
+
+def _answer(answer: AnswerRecord, withheld: Collection[str]) -> AnswerRecord:
+    if "answers" in withheld:
+        answer = replace(
+            answer,
+            text=_hash(answer.text),
+            reasoning=None if answer.reasoning is None else _hash(answer.reasoning),
+            tool_calls=tuple({"withheld": _hash(call)} for call in answer.tool_calls),
+        )
+    messages = getattr(answer, "messages", ())
+    if "prompts" in withheld and messages:
+        hashed: dict[str, Any] = {"messages": tuple(map(_message, messages))}
+        answer = replace(answer, **hashed)
+    return answer
+
+
+def _message(message: Mapping[str, Json]) -> dict[str, Json]:
+    return {"role": message.get("role"), "content": _hash(dict(message))}
