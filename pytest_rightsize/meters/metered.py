@@ -109,7 +109,7 @@ class Metered:
         """See `Provider`: a meter changes no answer."""
         # A third party's provider may be older than the recording of answers.
         told = getattr(self.inner, "identity", None)
-        return None if told is None else told(sha256)  # type: ignore[no-any-return]  # it follows the Protocol
+        return None if told is None else told(sha256)
 
     def submit(self, request: Request) -> Future[Reply]:
         """See `Provider`; the reply's energy is known, or says why it is not."""
