@@ -89,7 +89,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "meters/sampler.py": {"meters"},
     "meters/exclusive.py": set(),
     "meters/choice.py": {"energy", "records", "errors", "meters"},
-    "meters/metered.py": {"energy", "records", "errors", "meters", "providers"},
+    "meters/windows.py": {"energy", "records", "meters", "providers"},
+    "meters/counted.py": {"energy", "records", "errors", "meters"},
+    "meters/metered.py": {"energy", "records", "meters", "providers"},
     **{
         f"meters/{name}.py": {"energy", "records", "errors", "meters", "pluggy"}
         for name in ("cpu_time", "declared", "nvml", "prometheus", "rapl", "served_model")
