@@ -25,10 +25,13 @@ def asks_otherwise(a: Sequence[Trial], b: Sequence[Trial]) -> bool | None:
 
 
 def what_differs(run_a: Run, run_b: Run, names: tuple[str, str], rungs: Iterable[str]) -> list[str]:
-    """Sentences on what differs between two runs, `names` by name; none for a run and itself."""
+    """Sentences on what differs between two runs, `names` by name; for a run and itself only that it was cut off."""
+    runs = ((run_a, names[0]),) if run_a is run_b else ((run_a, names[0]), (run_b, names[1]))
+    cut_off = [f"{name} was cut off: of what it lacks nothing is said" for run, name in runs if run.interrupted]
     if run_a is run_b:
-        return []
+        return cut_off
     return [
+        *cut_off,
         *_models(run_a, run_b, names, rungs),
         *_suites(run_a, run_b, names),
         *_terms(run_a.policies, run_b.policies, names),

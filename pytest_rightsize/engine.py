@@ -124,6 +124,7 @@ class Engine:
         self._open: set[str] = set()
         self._faults_in_a_row: Counter[str] = Counter()
         self._down: dict[str, RungError] = {}
+        self._flying: dict[str, set[Future[Reply]]] = {}
 
     def ask(self, rung: str, request: Request, ticket: Ticket) -> Reply:
         """The reply of `rung`; raises RungError or TooLongError, or Suspended while it is not there yet."""
@@ -194,8 +195,17 @@ class Engine:
             raise self._down[rung]
         if self._budget is None:
             self._make_room_for(rung)
-            return self._providers[rung].submit(request)
-        return self._send_within(self._budget, rung, request)
+            future = self._providers[rung].submit(request)
+        else:
+            future = self._send_within(self._budget, rung, request)
+        flying = self._flying.setdefault(rung, set())
+        flying.add(future)
+        future.add_done_callback(flying.discard)
+        return future
+
+    def in_flight(self, rung: str) -> int:
+        """How many requests wait for the rung's reply."""
+        return len(self._flying.get(rung, ()))
 
     def _send_within(self, budget: Budget, rung: str, request: Request) -> Future[Reply]:
         refusal = budget.take(rung)

@@ -1,4 +1,4 @@
-"""The hooks this plugin calls: the doors through which providers and meters come, the built-in ones too."""
+"""The hooks this plugin calls: the doors for providers, meters and reports, the built-in ones too."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
     from pytest_rightsize.meters import Meter
     from pytest_rightsize.providers import Provider
+    from pytest_rightsize.reports import Report
 
-__all__ = ["pytest_rightsize_meters", "pytest_rightsize_providers"]
+__all__ = ["pytest_rightsize_meters", "pytest_rightsize_providers", "pytest_rightsize_reports"]
 
 hookspec = pluggy.HookspecMarker("pytest")
 
@@ -40,4 +41,24 @@ def pytest_rightsize_meters() -> Mapping[str, type[Meter]]:  # type: ignore[empt
             return {"my_power_strip": MyMeter}
 
     Two meters of one name are a usage error.
+    """
+
+
+@hookspec
+def pytest_rightsize_reports() -> Mapping[str, type[Report]]:  # type: ignore[empty-body]  # a spec has no body
+    """Name the reports that `--rightsize-report=NAME:FILE` may ask for.
+
+    In a conftest.py or an installed plugin:
+
+        class Smallest:
+            def check(self):
+                return None
+
+            def render(self, run, verdicts):
+                return str({verdict.task: verdict.smallest for verdict in verdicts})
+
+        def pytest_rightsize_reports():
+            return {"smallest": Smallest}
+
+    Two reports of one name are a usage error.
     """

@@ -51,6 +51,9 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     "redact": ("WORDS", "prompts, answers or both: records and reports have hashes in their place"),
     "results": ("FILE", "write every trial and verdict to FILE as JSON Lines, while the session runs"),
     "baseline": ("FILE", "an earlier results file, or a rightsize.lock, that no task may be worse than"),
+    "html": ("FILE", "write a page with everything, in one file that needs no network"),
+    "markdown": ("FILE", "write a summary for a pull request; a GitHub job's own summary gets it too"),
+    "report": ("NAME:FILE,..", "write further reports: csv, json, badge, or those of other plugins"),
     "objective": (
         "NAME",
         "what the recommended rung is: size (default) names the smallest that passes; energy, cost or latency the one "

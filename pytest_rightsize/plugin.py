@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from pytest_rightsize.errors import ConfigError
     from pytest_rightsize.session import LadderSession
 
-    # The built-in providers and meters come in by the same doors as others.
+    # The built-in providers, meters and reports come in by the same doors as others.
     for name, module in builtin_plugins().items():
         config.pluginmanager.register(module, name)
 

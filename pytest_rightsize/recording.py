@@ -85,6 +85,10 @@ class Recorder:
         self._times: Counter[tuple[str, str]] = Counter()
         self._cases: set[str] = set()
 
+    def identities(self) -> dict[str, Json]:
+        """What is known of each rung that was asked, by its content: hashes of files, an endpoint's model."""
+        return {rung: dict(found.content) for rung, found in [*self._identities.items()] if found is not None}
+
     def open(self) -> None:
         """Open the folder now; raises ConfigError if that cannot be."""
         if self._mode == "replay" and not (self._folder / FILE_NAME).is_file():

@@ -62,6 +62,7 @@ _TOKENS = _shaped(
     cached=_maybe(_count),
     completion=_maybe(_count),
     reasoning=_maybe(_count),
+    characters=_maybe(_count),
     source=_one_of("reported", "counted", "unknown"),
 )
 _ANSWER = {

@@ -11,19 +11,21 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from pytest_rightsize.baseline import read_baseline, tasks_not_run, with_regressions
 from pytest_rightsize.budget import Budget
 from pytest_rightsize.catalogue import CATALOGUE
-from pytest_rightsize.conclusions import Conclusion, conclude, idle_note
+from pytest_rightsize.conclusions import conclude
 from pytest_rightsize.distribution import labelled, read_label, task_scheduling
 from pytest_rightsize.energy import Metering
 from pytest_rightsize.engine import Engine, Ticket
 from pytest_rightsize.errors import ConfigError, RightsizeWarning, RungError
 from pytest_rightsize.grading import grade
 from pytest_rightsize.ladder import order_note, read_ladder, select_rungs
+from pytest_rightsize.live import Live, Tally
 from pytest_rightsize.loop import Loop, SessionSource, Source, WorkerSource
 from pytest_rightsize.metering import Meters
 from pytest_rightsize.model import Model, Transcript
@@ -31,17 +33,19 @@ from pytest_rightsize.notices import Notices
 from pytest_rightsize.options import find_ladder_file
 from pytest_rightsize.outcomes import attach, ending, shape, show_fault, status, trial_of
 from pytest_rightsize.policies import Policies, definition_of
+from pytest_rightsize.presenting import Ended, Presenter
 from pytest_rightsize.providers import Provider, load_providers
+from pytest_rightsize.providers.locality import is_this_machine
 from pytest_rightsize.recording import Recorder
 from pytest_rightsize.records import Ladder, Policy, Run, Rung, Trial, TrialKey, Verdict
 from pytest_rightsize.redaction import redacted, redacted_case
-from pytest_rightsize.reports.spending import spending_lines
-from pytest_rightsize.reports.terminal import TITLE, gate_lines, summary_lines, waiver_lines
+from pytest_rightsize.reports.junit import trial_properties
+from pytest_rightsize.reports.terminal import waiver_lines
 from pytest_rightsize.schedule import Progress, reason_not_to_run, visiting_order
 from pytest_rightsize.settings import Settings
-from pytest_rightsize.spending import Spending, spend
+from pytest_rightsize.spending import spend
 from pytest_rightsize.store import ResultsFile, describe_session
-from pytest_rightsize.verdict import WaiverState, failed_gates, judge, standings, waiver_states
+from pytest_rightsize.verdict import failed_gates, judge, standings, waiver_states
 
 __all__ = ["LadderSession"]
 
@@ -111,15 +115,13 @@ class LadderSession:
         self._said_down: set[str] = set()
         self._about: Mapping[str, Any] = {}
         self._results: ResultsFile | None = None
-        self._run: Run | None = None
         self._metered: list[Metering] = []
-        self._spending: Spending | None = None
-        self._conclusions: Sequence[Conclusion] = ()
-        self._verdicts: Sequence[Verdict] = ()
-        self._failed: Sequence[tuple[str, Verdict]] = ()
-        self._waivers: Sequence[WaiverState] = ()
         self._baseline = read_baseline(self._settings.baseline) if self._settings.baseline else None
         self._check_results_path()
+        self._presenter = Presenter(config, self._settings)
+        self._tally = Tally([rung.name for rung in self._rungs], self._engine.in_flight)
+        self._live = Live(config, self._tally)
+        config.pluginmanager.register(self._live, "rightsize-live")
         self._check_offline()
         # Recorded answers need no model, no key and no server.
         no_model = self._collect_only or self._settings.cache == "replay"
@@ -180,6 +182,7 @@ class LadderSession:
         if settings.download:
             raise ConfigError("--rightsize-offline and --rightsize-download contradict each other: leave one out")
         leaving = [rung.name for rung in self._rungs if self._providers[rung.name].leaves_machine]
+        leaving += [f"the meter of {rung.name}" for rung in self._rungs if _meter_leaves(rung)]
         if leaving:
             raise ConfigError(
                 f"--rightsize-offline: {', '.join(leaving)} would leave this machine: take them off "
@@ -197,8 +200,9 @@ class LadderSession:
             return [f"rightsize: no ladder; each task runs on its chosen rung, else on {self._ladder.default}"]
         order = " < ".join(rung.name for rung in self._rungs)
         note = order_note(self._rungs)
+        sure = f"; confidence {self._settings.confidence:g}" if self._settings.confidence is not None else ""
         return [
-            f"rightsize: ladder {order}; strategy {self._settings.strategy}",
+            f"rightsize: ladder {order}; strategy {self._settings.strategy}{sure}",
             *([f"rightsize: {note}"] if note else []),
             *(f"rightsize: {fault}" for fault in self._missing.values()),
             *(f"rightsize: {line}" for line in self._meter_lines()),
@@ -321,6 +325,8 @@ class LadderSession:
         """The plan is known and nothing has been asked yet: open the results file."""
         if self._collect_only or not self._planned:
             return
+        self._tally.plan(self._planned)
+        self._live.begin()
         self._about = describe_session(self._settings.to_dict(), self._settings.rootdir)
         if self._settings.results is not None:
             self._results = ResultsFile(
@@ -552,6 +558,7 @@ class LadderSession:
         if _KEY in item.stash:
             trial = redacted(self._grade(item, call, report, transcript), self._settings.redact)
             item.stash[_TRIAL] = trial
+            item.user_properties += trial_properties(trial)
             shape(report, trial)
             attach(report, trial)
         elif isinstance(transcript.fault, RungError):
@@ -592,9 +599,11 @@ class LadderSession:
 
     def _keep(self, trial: Trial) -> None:
         self._notices.tell(self._config)
-        progress = self._progress.get((trial.key.task, trial.key.rung))
-        if progress is not None and trial.key not in self._trials[trial.key.task]:
-            progress.add(trial)
+        if trial.key not in self._trials[trial.key.task]:
+            self._tally.add(trial)
+            progress = self._progress.get((trial.key.task, trial.key.rung))
+            if progress is not None:
+                progress.add(trial)
         self._trials[trial.key.task][trial.key] = trial
         if self._results is not None:
             self._results.trial(trial)
@@ -611,66 +620,74 @@ class LadderSession:
             session.config.workeroutput["rightsize"] = [seen.to_dict() for seen in self._metered]  # type: ignore[attr-defined]  # a worker of xdist has it
         if self._is_worker or self._collect_only or not self._planned:
             return
-        self._run = self._snapshot(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
-        self._verdicts = judge(self._run)
-        self._conclusions = conclude(self._run, self._verdicts, objective=self._settings.objective)
-        self._verdicts = [
+        if self._recorder is not None:
+            self._about = {**self._about, "identities": self._recorder.identities()}
+        run = self._snapshot(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
+        verdicts = judge(run)
+        conclusions = conclude(run, verdicts, objective=self._settings.objective)
+        verdicts = [
             replace(verdict, recommended=conclusion.recommended)
-            for verdict, conclusion in zip(self._verdicts, self._conclusions, strict=True)
+            for verdict, conclusion in zip(verdicts, conclusions, strict=True)
         ]
         if self._baseline is not None:
-            self._verdicts = with_regressions(self._run, self._verdicts, self._baseline)
+            verdicts = with_regressions(run, verdicts, self._baseline)
         gates, today = self._settings.gate, date.today().isoformat()
-        self._waivers = waiver_states(self._policies, self._verdicts, gates, today=today)
-        self._failed = failed_gates(self._verdicts, gates, self._waivers)
-        faults = sum(trial.outcome == "error" for trial in self._run.trials)
-        if (self._failed or faults) and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        waivers = waiver_states(self._policies, verdicts, gates, today=today)
+        failed = failed_gates(verdicts, gates, waivers)
+        waived = waiver_lines(waivers)
+        faults = any(trial.outcome == "error" for trial in run.trials)
+        spending = spend(run)
+        clean = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+        if clean and (failed or faults):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        self._spending = spend(self._run)
         if self._results is not None:
             for metering in self._metered:
                 self._results.metering(metering)
             self._results.end(
-                self._verdicts,
+                verdicts,
                 exitstatus=int(session.exitstatus),
-                failed=[f"{gate}: {verdict.task}" for gate, verdict in self._failed],
-                totals=_totals(self._run)
-                | {"spending": self._spending.to_dict(), "conclusions": [one.to_dict() for one in self._conclusions]},
-                waived=waiver_lines(self._waivers),
+                failed=[f"{gate}: {verdict.task}" for gate, verdict in failed],
+                totals=_totals(run)
+                | {"spending": spending.to_dict(), "conclusions": [one.to_dict() for one in conclusions]}
+                | {"identities": self._about.get("identities", {})},
+                waived=waived,
             )
             self._notices.tell(self._config)
+        ended = Ended(
+            run=run,
+            verdicts=verdicts,
+            failed=failed,
+            waived=waived,
+            spending=spending,
+            conclusions=conclusions,
+            notes=[*self._end_notes(verdicts)],
+        )
+        if not self._presenter.present(ended) and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the table, and for each failed gate what to change."""
-        if self._run is None:
-            return
-        terminalreporter.section(TITLE)
-        for line in summary_lines(self._run, self._verdicts):
-            terminalreporter.write_line(line)
+        self._presenter.summarise(terminalreporter)
+
+    def _end_notes(self, verdicts: Sequence[Verdict]) -> Iterator[str]:
+        """What the verdicts do not speak of."""
         if self._deselected:
-            terminalreporter.write_line(
-                f"rightsize: {self._deselected} trials were deselected; the verdicts leave them out"
-            )
-        if self._spending is not None:
-            for line in spending_lines(self._spending, self._conclusions, note=idle_note(self._run, self._spending)):
-                terminalreporter.write_line(line)
-        left_out = tasks_not_run(self._verdicts, self._baseline) if self._baseline else []
+            yield f"{self._deselected} trials were deselected; the verdicts leave them out"
+        left_out = tasks_not_run(verdicts, self._baseline) if self._baseline else []
         if self._baseline and left_out:
-            terminalreporter.write_line(
-                f"rightsize: {self._baseline.name} has {len(left_out)} tasks more: {', '.join(left_out)}"
-            )
-        for line in waiver_lines(self._waivers):
-            terminalreporter.write_line(line, yellow=True)
-        for line in gate_lines(self._failed):
-            terminalreporter.write_line(line, red=True)
-        if self._settings.results is not None:
-            terminalreporter.write_line(f"rightsize: results in {self._settings.results}")
+            yield f"{self._baseline.name} has {len(left_out)} tasks more: {', '.join(left_out)}"
 
 
 def _parameter(item: pytest.Item) -> tuple[str, int] | None:
     """The rung and sample of an item that a ladder was made for."""
     callspec = getattr(item, "callspec", None)
     return None if callspec is None else callspec.params.get(_PARAM)
+
+
+def _meter_leaves(rung: Rung) -> bool:
+    """Whether the rung's meter is read over the network; that says who measures, and no prompt."""
+    url = rung.meter.get("url") if isinstance(rung.meter, Mapping) else None
+    return isinstance(url, str) and not is_this_machine(urlsplit(url).hostname or "")
 
 
 def _case(item: pytest.Item) -> str:

@@ -3,7 +3,7 @@
 What is wrong is a ConfigError that names the option, or the test and the argument.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import get_args
@@ -35,6 +35,7 @@ class Settings:
     concurrency: int | None = None
     results: Path | None = None
     baseline: Path | None = None
+    reports: tuple[tuple[str, Path], ...] = ()
     gate: tuple[str, ...] = tuple(GATES)
     objective: Objective = "size"
     energy_budget_s: float = 0.0
@@ -62,6 +63,7 @@ class Settings:
             concurrency=_whole_number("concurrency", said["concurrency"]),
             results=_path(said["results"], config),
             baseline=_path(said["baseline"], config),
+            reports=tuple(_reports(said, config)),
             gate=_gates(said["gate"], has_baseline=said["baseline"] is not None),
             objective=_objective(said["objective"]),
             energy_budget_s=_seconds("energy-budget", said["energy-budget"]),
@@ -82,9 +84,9 @@ class Settings:
             "pass_rate": self.pass_rate,
             "confidence": self.confidence,
             "gate": list(self.gate),
-            "objective": self.objective,
             **({"budget": dict(self.budget)} if self.budget else {}),
             **({"redact": list(self.redact)} if self.redact else {}),
+            "objective": self.objective,
         }
 
 
@@ -93,29 +95,24 @@ def _path(text: str | None, config: pytest.Config) -> Path | None:
     return None if text is None else config.invocation_params.dir / text
 
 
+def _reports(said: Mapping[str, str | None], config: pytest.Config) -> Iterator[tuple[str, Path]]:
+    """Name and file of each report that was asked for."""
+    asked = [(name, text) for name in ("html", "markdown") if (text := said[name]) is not None]
+    for one in filter(None, map(str.strip, (said["report"] or "").split(","))):
+        name, colon, file = one.partition(":")
+        if not (name and colon and file):
+            raise ConfigError(f"--rightsize-report was given {one!r}: give NAME:FILE, such as csv:run.csv")
+        asked.append((name, file))
+    for name, text in asked:
+        yield name, config.invocation_params.dir / text
+
+
 def _strategy(text: str | None) -> Strategy:
     known: tuple[Strategy, ...] = get_args(Strategy)
     for strategy in known:
         if strategy == (text or "climb"):
             return strategy
     raise unknown_name("--rightsize-strategy", str(text), known)
-
-
-def _objective(text: str | None) -> Objective:
-    for objective in OBJECTIVES:
-        if objective == (text or "size"):
-            return objective
-    raise unknown_name("--rightsize-objective", str(text), OBJECTIVES)
-
-
-def _seconds(name: str, text: str | None) -> float:
-    try:
-        seconds = float(text or 0)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise ConfigError(f"--rightsize-{name} was given {text!r}: give seconds, such as 10, or 0")
-    return seconds
 
 
 def _cache_mode(text: str | None) -> CacheMode:
@@ -153,6 +150,23 @@ def _redact(text: str | None) -> tuple[str, ...]:
     if text is not None and not words:
         raise ConfigError("--rightsize-redact was given nothing: give prompts, answers, or both with a comma")
     return words
+
+
+def _objective(text: str | None) -> Objective:
+    for objective in OBJECTIVES:
+        if objective == (text or "size"):
+            return objective
+    raise unknown_name("--rightsize-objective", str(text), OBJECTIVES)
+
+
+def _seconds(name: str, text: str | None) -> float:
+    try:
+        seconds = float(text or 0)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise ConfigError(f"--rightsize-{name} was given {text!r}: give seconds, such as 10, or 0")
+    return seconds
 
 
 def _whole_number(name: str, text: str | None) -> int | None:

@@ -187,6 +187,8 @@ def read_run(path: Path) -> Run:
             elif kind == "metering":
                 meters.append(Metering.from_dict(line))
             ended = kind == "end"
+            if ended:
+                about["identities"] = dict((line.get("totals") or {}).get("identities") or {})
         except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
             raise ConfigError(f"{path}:{number} is not a line this version understands: {error!r}") from None
     return Run(

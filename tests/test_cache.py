@@ -60,7 +60,7 @@ REPLIES = st.builds(
         joules=st.floats(0, 1e9),
         provenance=st.sampled_from(["measured", "modelled"]),
         boundary=st.sets(st.sampled_from(["gpu.board", "cpu.package"])).map(frozenset),
-        flags=st.lists(TEXT, max_size=2).map(tuple),
+        flags=st.sets(TEXT, max_size=2).map(lambda flags: tuple(sorted(flags))),
     ),
 )
 IDENTITY = Identity(content={"sha256": ["ab"], "engine": "e 1"})

@@ -6,6 +6,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,49 @@ def test_a_redirect_is_not_followed(pytester: pytest.Pytester, outside: tuple[st
         pytester.makefile(".toml", rightsize=rung("near", endpoint.url))
         result = pytester.runpytest("--rightsize-ladder=near")
     result.stdout.fnmatch_lines(["*which is not followed: set base_url to it*"])
+    assert listener.connections == 0
+
+
+def test_offline_refuses_a_meter_that_is_read_elsewhere(
+    pytester: pytest.Pytester, outside: tuple[str, Listener]
+) -> None:
+    url, listener = outside
+    meter = f'meter = {{ name = "prometheus", url = "{url}" }}'
+    pytester.makefile(".toml", rightsize=rung("near", "http://127.0.0.1:9/v1", meter))
+    result = pytester.runpytest("--rightsize-ladder=near", "--rightsize-offline")
+    assert "--rightsize-offline: the meter of near would leave this machine" in str(result.stderr)
+    assert listener.connections == 0
+
+
+def test_the_key_follows_no_redirect_of_a_doctors_question(
+    pytester: pytest.Pytester,
+    outside: tuple[str, Listener],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    url, listener = outside
+
+    class Redirecting(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(307)
+            self.send_header("Location", f"{url}/models")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Redirecting)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    monkeypatch.setenv("PLANTED", KEY)
+    for given in ("", f"?api_key={KEY}"):
+        monkeypatch.setenv("WHERE", f"http://127.0.0.1:{server.server_port}/v1{given}")
+        near = '[ladder.near]\nprovider = "openai"\nmodel = "m"\nbase_url_env = "WHERE"\napi_key_env = "PLANTED"\n'
+        pytester.makefile(".toml", rightsize=near)
+        main(["doctor"])
+        said = capsys.readouterr()
+        assert KEY not in said.out + said.err
+    server.shutdown()
+    server.server_close()
     assert listener.connections == 0
 
 

@@ -143,6 +143,7 @@ def test_an_undecided_rung_says_how_many_trials_it_needs(suite: pytest.Pytester)
     result = suite.runpytest("--rightsize-ladder=big", "--rightsize-confidence=0.95", "--rightsize-results=run.jsonl")
     result.stdout.fnmatch_lines(
         [
+            "rightsize: ladder big; strategy climb; confidence 0.95",
             "upper   1/1~[?] [[]1,100] * UNDECIDED",
             "([?] undecided, ~ settled early, [[],[]] bounds of the pass rate in %, each sure at 0.95)",
             "upper: big: needs about 10 more trials to show 0.75 at this rate",

@@ -116,10 +116,6 @@ class OpenAI:
             )
         return None
 
-    def probe(self) -> Problem | None:
-        """Ask the endpoint for its list of models, which costs nothing; say what keeps it from answering."""
-        return probe_models((self._base_url or _VENDOR).rstrip("/"), key=self._key, model=self._rung.model or "")
-
     def identity(self, sha256: Callable[[Path], str]) -> Identity:  # noqa: ARG002  # the protocol has it
         """The endpoint, its name for the model, and what of the ladder file goes into each request."""
         options, given = self._rung.options, self._base_url
@@ -134,6 +130,17 @@ class OpenAI:
                 "reasoning_effort": options.get("reasoning_effort"),
                 "extra_body": options.get("extra_body"),
             }
+        )
+
+    def probe(self) -> Problem | None:
+        """Ask the endpoint for its list of models, which costs nothing; say what keeps it from answering."""
+        url = self._base_url or _VENDOR
+        return probe_models(
+            url.rstrip("/"),
+            key=self._key,
+            model=self._rung.model or "",
+            shown=_without_secrets(url),
+            stays=not self.leaves_machine,
         )
 
     def submit(self, request: Request) -> Future[Reply]:

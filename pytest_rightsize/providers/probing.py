@@ -2,8 +2,9 @@
 
 import json
 from difflib import get_close_matches
+from typing import Any
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 from pytest_rightsize.providers import Problem
 
@@ -14,13 +15,23 @@ _PATIENCE_S = 10.0
 _NO_LIST = (404, 405, 501)
 
 
-def probe_models(base_url: str, *, key: str, model: str) -> Problem | None:
-    """What keeps the endpoint at `base_url` from answering for `model`, or None. The key appears in no text."""
-    url = f"{base_url}/models"
+class _Stay(HTTPRedirectHandler):
+    """A redirect would carry the key to a host that nobody has named."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Follow none; the status is then told."""
+
+
+def probe_models(base_url: str, *, key: str, model: str, shown: str, stays: bool) -> Problem | None:
+    """What keeps the endpoint at `base_url` from answering for `model`, or None.
+
+    The key appears in no text, and the endpoint as `shown`. One that `stays` on this machine is asked through no proxy.
+    """
+    url = f"{shown}/models"
+    request = Request(f"{base_url}/models", headers={"Authorization": f"Bearer {key}"} if key else {})
+    opener = build_opener(_Stay, *([ProxyHandler({})] if stays else []))
     try:
-        with urlopen(
-            Request(url, headers={"Authorization": f"Bearer {key}"} if key else {}), timeout=_PATIENCE_S
-        ) as said:
+        with opener.open(request, timeout=_PATIENCE_S) as said:
             listed = json.load(said)
         names = [str(one["id"]) for one in listed["data"]]
     except HTTPError as error:

@@ -1,49 +1,79 @@
 """What the answers took, and what follows from it, as lines of text for the end of a session."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tabulate import tabulate
 
 from pytest_rightsize.conclusions import Conclusion
 from pytest_rightsize.energy import Energy
+from pytest_rightsize.records import Interval
 from pytest_rightsize.spending import Spending, Spent
 
 __all__ = ["spending_lines"]
 
 
-def spending_lines(spending: Spending, conclusions: Sequence[Conclusion], *, note: str | None = None) -> list[str]:
+# What a narrow terminal can do without, the least needed first.
+_DISPENSABLE = ("J/token", "reasoning", "USD/passed", "tokens", "J/passed", "rate", "s/case")
+
+
+def spending_lines(
+    spending: Spending,
+    conclusions: Sequence[Conclusion],
+    *,
+    intervals: Mapping[tuple[str, str], Interval] | None = None,
+    width: int | None = None,
+    note: str | None = None,
+) -> list[str]:
     """A table of what each task took on each rung, its joules' origins, a `note` on them, and what to make of it.
 
-    Empty where nobody knows any joules, seconds or money: a table of question marks helps nobody.
+    Empty where nobody knows any joules, seconds or money: a table of question marks helps nobody. `intervals` are those
+    of the pass rates by task and rung; where the table is wider than `width`, columns are left out.
     """
     spent = list(spending.by_task_rung.values())
     told = [line for conclusion in conclusions for line in _told(conclusion)]
     if not any(one.energies or one.cost_usd.known or one.seconds.known for one in spent):
         return told
-    headers = ["task", "rung", "J/case", "J/passed", "J/token", "tokens", "reasoning", "s/case", "USD/passed"]
-    rows = [_row(one) for one in spent]
-    return [
-        *tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True).splitlines(),
-        *_origins(spent),
-        *([note] if note else []),
-        *told,
-    ]
+    rows = [_row(one, (intervals or {}).get((one.task or "", one.rung or ""))) for one in spent]
+    return [*_table(rows, width), *_legend(intervals), *_origins(spent), *([note] if note else []), *told]
 
 
-def _row(spent: Spent) -> list[str]:
+def _table(rows: Sequence[dict[str, str]], width: int | None) -> list[str]:
+    """The rows under their names, without what does not fit or is in no row."""
+    dispensable = [name for name in _DISPENSABLE if name in rows[0]]
+    while True:
+        lines = tabulate(rows, headers="keys", tablefmt="plain", disable_numparse=True).splitlines()
+        if width is None or not dispensable or max(map(len, lines)) <= width:
+            return lines
+        left_out = dispensable.pop(0)
+        rows = [{name: cell for name, cell in row.items() if name != left_out} for row in rows]
+
+
+def _legend(intervals: Mapping[tuple[str, str], Interval] | None) -> list[str]:
+    usual = [interval for interval in (intervals or {}).values() if not interval.one_sided]
+    return [f"(rate [,]: pass rate with its {100 * usual[0].confidence:g} % interval)"] if usual else []
+
+
+def _row(spent: Spent, interval: Interval | None) -> dict[str, str]:
     tokens = spent.tokens
     share = spent.reasoning_share
-    return [
-        spent.task or "",
-        spent.rung or "",
-        _joules(spent, spent.energy_per_case),
-        _joules(spent, spent.energy_per_pass),
-        _joules(spent, spent.energy_per_output_token),
-        "?" if tokens is None else f"{tokens:,.0f}",
-        "?" if share is None else f"{100 * share:.0f} %",
-        _figure(spent.per_case(spent.seconds)),
-        _figure(spent.per_pass(spent.cost_usd)),
-    ]
+    rate = {"rate": _rate(spent, interval)} if interval is not None else {}
+    return {
+        "task": spent.task or "",
+        "rung": spent.rung or "",
+        **rate,
+        "J/case": _joules(spent, spent.energy_per_case),
+        "J/passed": _joules(spent, spent.energy_per_pass),
+        "J/token": _joules(spent, spent.energy_per_output_token),
+        "tokens": "?" if tokens is None else f"{tokens:,.0f}",
+        "reasoning": "?" if share is None else f"{100 * share:.0f} %",
+        "s/case": _figure(spent.per_case(spent.seconds)),
+        "USD/passed": _figure(spent.per_pass(spent.cost_usd)),
+    }
+
+
+def _rate(spent: Spent, interval: Interval) -> str:
+    """`95 % [83,99]`."""
+    return f"{100 * spent.passed / spent.judged:.0f} % [{100 * interval.low:.0f},{100 * interval.high:.0f}]"
 
 
 def _joules(spent: Spent, energy: Energy | None) -> str:

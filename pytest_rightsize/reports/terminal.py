@@ -1,29 +1,76 @@
-"""The summary at the end of a session, as lines of text: the table, the sentence, and what to change."""
+"""The summary at the end of a session, as lines of text: the table, the sentence, and what to change.
 
+It writes no colour; `styled` says which parts of a line of the table deserve one, where the terminal has any.
+"""
+
+import re
+import textwrap
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tabulate import tabulate
 
-from pytest_rightsize.records import Run, Standing, Trial, Verdict
+from pytest_rightsize.records import Run, Standing, Verdict
+from pytest_rightsize.reports.facts import effort, failure, tokens_spent
 from pytest_rightsize.savings import joules_of, saved, tokens_of
 from pytest_rightsize.verdict import WaiverState
 
-__all__ = ["TITLE", "gate_lines", "summary_lines", "waiver_lines"]
+__all__ = ["TITLE", "gate_lines", "styled", "summary_lines", "table_lines", "waiver_lines"]
 
 TITLE = "smallest model that passes each task"
 _SHOUTED = {"over-sized": "OVER-SIZED", "under-sized": "UNDER-SIZED", "unsolved": "UNSOLVED", "undecided": "UNDECIDED"}
 
 
-def summary_lines(run: Run, verdicts: Sequence[Verdict]) -> list[str]:
-    """The table of verdicts, a legend of the marks that occur in it, the notes, and one sentence about the whole."""
+# What in a line of the table is worth a colour; the words say the same without it.
+_STYLES = (
+    (re.compile(r"(?<!\S)\d+/\d+~?\*|right-sized$"), "green"),
+    (re.compile("OVER-SIZED$|UNDER-SIZED$|UNSOLVED$"), "red"),
+    (re.compile(r"(?<!\S)(\d+/\d+~?)?\?(?!\S)|UNDECIDED$"), "yellow"),
+)
+
+
+def table_lines(run: Run, verdicts: Sequence[Verdict], *, width: int | None = None) -> list[str]:
+    """The table of verdicts; where it is wider than `width`, each task in lines of its own."""
     ladder = [rung.name for rung in run.rungs]
     rows = [_row(verdict, ladder) for verdict in verdicts]
     headers = ["task", *ladder, "smallest", "chosen", "verdict"]
     table = tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True).splitlines()
+    if width is None or max(map(len, table), default=0) <= width:
+        return table
+    return [line for row in rows for line in _stacked(headers, row, width)]
+
+
+def _stacked(headers: Sequence[str], row: Sequence[str], width: int) -> Iterator[str]:
+    """One task for a narrow terminal: the verdict, then what the table says, in lines that fit."""
+    task, *cells, smallest, chosen, verdict = row
+    yield f"{task}: {verdict}"
+    parts = [f"{rung} {cell}" for rung, cell in zip(headers[1:], cells, strict=False)]
+    parts += [f"smallest {smallest}", f"chosen {chosen}"]
+    # A part is not broken in the middle, however narrow it gets.
+    glued = "  ".join(part.replace(" ", "\0") for part in parts)
+    for line in textwrap.wrap(glued, width, initial_indent="  ", subsequent_indent="  ", break_long_words=False):
+        yield line.replace("\0", " ")
+
+
+def styled(line: str) -> list[tuple[str, str | None]]:
+    """A line of the table in parts, each with its colour or None."""
+    found = sorted(
+        (match.start(), match.end(), style) for pattern, style in _STYLES for match in pattern.finditer(line)
+    )
+    parts: list[tuple[str, str | None]] = []
+    end = 0
+    for start, stop, style in found:
+        if start >= end:
+            parts += [(line[end:start], None), (line[start:stop], style)]
+            end = stop
+    return [part for part in (*parts, (line[end:], None)) if part[0]]
+
+
+def summary_lines(run: Run, verdicts: Sequence[Verdict]) -> list[str]:
+    """A legend of the marks that occur in the table, the notes, and one sentence about the whole."""
     notes = [f"{verdict.task}: {note}" for verdict in verdicts for note in verdict.notes]
     extra = [*notes, *_retries(run), *_recorded(run)]
-    return [*table, *_legend(verdicts), *extra, _sentence(run, verdicts), *_savings(run)]
+    return [*_legend(verdicts), *extra, _sentence(run, verdicts), *_savings(run)]
 
 
 def _row(verdict: Verdict, ladder: Sequence[str]) -> list[str]:
@@ -70,21 +117,7 @@ def _sentence(run: Run, verdicts: Sequence[Verdict]) -> str:
     found = [f"{count} {name}" for name, count in counts if count]
     right = sum(verdict.verdict == "right-sized" for verdict in verdicts)
     said = ", ".join([*([f"{right} right-sized"] if right else []), *found]) or "no chosen model to compare with"
-    return f"rightsize: of {tasks}, {said}; {_effort(run)}"
-
-
-def _effort(run: Run) -> str:
-    """What was asked, and how much of the full ladder that is."""
-    asked = [trial for trial in run.trials if trial.outcome != "not_run"]
-    planned = sum(run.planned.values())
-    tokens = _tokens(asked)
-    spent = "tokens unknown" if tokens is None else f"{tokens:,} tokens"
-    if run.interrupted:
-        return f"interrupted after {len(asked):,} of {planned:,} trials, {spent}"
-    if run.strategy == "full" or not planned:
-        return f"{len(asked):,} trials, {spent}"
-    word = "bisected" if run.strategy == "bisect" else "climbed"
-    return f"{word} with {100 * len(asked) / planned:.0f} % of the trials of the full ladder, {spent}"
+    return f"rightsize: of {tasks}, {said}; {effort(run)}"
 
 
 def _savings(run: Run) -> list[str]:
@@ -100,7 +133,7 @@ def _savings(run: Run) -> list[str]:
     unknown = [f"{count:,} trial{'s' * (count != 1)} on {rung}" for rung, count in tokens.unknown.items()]
     known = [f"saved about {' and '.join(parts)} against the full ladder"] if parts else []
     missing = [f"what {' and '.join(unknown)} would have taken is not known"] if unknown else []
-    said = [*known, *(missing if known or _tokens(run.trials) is not None else [])]
+    said = [*known, *(missing if known or tokens_spent(run.trials) is not None else [])]
     return [f"rightsize: {'; '.join(said)}"] if said else []
 
 
@@ -123,23 +156,9 @@ def _recorded(run: Run) -> list[str]:
     return [f"{known:,} of {len(answers):,} answers were recorded before, and took nothing now"] if known else []
 
 
-def _tokens(trials: Iterable[Trial]) -> int | None:
-    """All tokens of the trials, or None if one answer's are unknown."""
-    total = 0
-    for trial in trials:
-        for answer in trial.answers:
-            if answer.tokens.total is None:
-                return None
-            total += answer.tokens.total
-    return total
-
-
 def gate_lines(failed: Iterable[tuple[str, Verdict]]) -> list[str]:
     """For each failed gate one line that says what to change."""
-    return [
-        f"gate {gate}: {verdict.task}: {verdict.regressed if gate == 'regressed' else _remedy(verdict)}"
-        for gate, verdict in failed
-    ]
+    return [f"gate {gate}: {verdict.task}: {failure(gate, verdict)}" for gate, verdict in failed]
 
 
 def waiver_lines(states: Iterable[WaiverState]) -> list[str]:
@@ -153,32 +172,3 @@ def _waiver_line(state: WaiverState) -> str:
         return f"waiver over since {waiver.until}: gate {waiver.gate}: {state.task}: {waiver.reason}"
     unused = "" if state.needed else " (not needed now)"
     return f"waived until {waiver.until}: gate {waiver.gate}: {state.task}: {waiver.reason}{unused}"
-
-
-def _remedy(verdict: Verdict) -> str:
-    where = verdict.chosen_from or "the marker or the ladder file"
-    if verdict.verdict == "over-sized":
-        return (
-            f"{verdict.smallest} passes, so {verdict.chosen} is larger than needed: set {where} to {verdict.smallest}"
-        )
-    if verdict.verdict == "under-sized":
-        return (
-            f"{verdict.chosen} fails, {verdict.smallest} is the smallest that passes: set {where} to {verdict.smallest}"
-        )
-    if verdict.verdict == "unsolved":
-        best = max(verdict.standing.items(), key=lambda item: item[1].rate or 0.0)
-        reached = f"{best[0]} came nearest with {best[1].passed}/{best[1].trials}"
-        return (
-            f"no rung reaches {verdict.pass_rate:g} ({reached}): add a larger rung, mend the prompt, or lower pass_rate"
-        )
-    unknown = "what the chosen rung would do" if verdict.smallest else "which rung is the smallest"
-    return f"it is not known {unknown} ({verdict.notes[0]}): {_way_out(verdict)}"
-
-
-def _way_out(verdict: Verdict) -> str:
-    """What a confidence leaves open is no fault that one could mend."""
-    if "no number of trials would show" in verdict.notes[0]:
-        return "mend the prompt, or lower pass_rate or the confidence"
-    if verdict.confidence is not None and "needs about" in verdict.notes[0]:
-        return "add cases, or lower the confidence"
-    return "mend that and run again"

@@ -20,6 +20,7 @@ BENCHMARKS = {
     "local": ["bench_local"],
     "coverage": ["bench_coverage"],
     "energy": ["bench_energy"],
+    "html": ["bench_html"],
 }
 
 

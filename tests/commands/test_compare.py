@@ -120,6 +120,14 @@ def test_what_differs_between_two_runs_is_said_and_only_the_same_is_paired(
     assert "small of run.jsonl" in plain["answer"]
 
 
+def test_a_run_that_was_cut_off_says_so(full: pytest.Pytester, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (full.path / "run.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (full.path / "cut.jsonl").write_text("".join(lines[:-2]), encoding="utf-8")
+    plain = compared(capsys, "cut.jsonl", "--rungs", "small,big")
+    assert plain["differs"] == ["cut.jsonl was cut off: of what it lacks nothing is said"]
+    assert plain["overall"]["n"] == 4
+
+
 def test_nothing_is_claimed_of_a_run_that_gave_up_trials(
     suite: pytest.Pytester, capsys: pytest.CaptureFixture[str]
 ) -> None:

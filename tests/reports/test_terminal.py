@@ -1,15 +1,21 @@
 """The summary, word for word: `tests/golden/summary.txt` is what a reader sees."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from pytest_rightsize.conclusions import conclude
 from pytest_rightsize.records import Run
-from pytest_rightsize.reports.terminal import TITLE, gate_lines, summary_lines
+from pytest_rightsize.reports.facts import intervals
+from pytest_rightsize.reports.spending import spending_lines
+from pytest_rightsize.reports.terminal import TITLE, gate_lines, styled, summary_lines, table_lines
+from pytest_rightsize.spending import spend
 from pytest_rightsize.verdict import GATES, failed_gates, judge
+from tests.reports.rich_run import rich_run
 from tests.runs import make_run
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "summary.txt"
+GOLDEN = Path(__file__).parents[1] / "golden"
 OUTCOMES: Mapping[str, Mapping[str, str]] = {
     "route-ticket": {"25k": "1111", "160k": "----", "frontier": "----"},
     "iso-date": {"25k": "0100", "160k": "1111", "frontier": "----"},
@@ -20,9 +26,23 @@ OUTCOMES: Mapping[str, Mapping[str, str]] = {
 CHOSEN = {"route-ticket": "frontier", "iso-date": "160k", "contact-json": "160k", "multiply": None}
 
 
-def summary(run: Run) -> str:
+def summary(run: Run, *, width: int | None = None) -> str:
     verdicts = judge(run)
-    return "\n".join([TITLE, *summary_lines(run, verdicts), *gate_lines(failed_gates(verdicts, tuple(GATES)))]) + "\n"
+    conclusions = conclude(run, verdicts)
+    spent = spending_lines(spend(run), conclusions, intervals=intervals(run, verdicts), width=width)
+    gates = gate_lines(failed_gates(verdicts, tuple(GATES)))
+    return (
+        "\n".join([TITLE, *table_lines(run, verdicts, width=width), *summary_lines(run, verdicts), *spent, *gates])
+        + "\n"
+    )
+
+
+def check(name: str, text: str) -> None:
+    """The text is the golden one; RIGHTSIZE_GOLDEN=write makes it so, for a person to look at the difference."""
+    path = GOLDEN / f"{name}.txt"
+    if os.environ.get("RIGHTSIZE_GOLDEN") == "write":
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
 
 
 def chosen_run(run: Run) -> Run:
@@ -35,7 +55,35 @@ def chosen_run(run: Run) -> Run:
 
 
 def test_the_summary_is_the_golden_one() -> None:
-    assert summary(chosen_run(make_run(OUTCOMES))) == GOLDEN.read_text(encoding="utf-8")
+    check("summary", summary(chosen_run(make_run(OUTCOMES))))
+
+
+def test_a_narrow_terminal_gets_the_same_in_lines_that_fit() -> None:
+    text = summary(chosen_run(make_run(OUTCOMES)), width=40)
+    check("summary_narrow", text)
+    table = text.splitlines()[1 : text.splitlines().index(next(line for line in text.splitlines() if "(*" in line))]
+    assert max(map(len, table)) <= 40
+
+
+def test_energy_intervals_and_savings_are_in_it() -> None:
+    check("summary_spent", summary(rich_run(cases=6)))
+
+
+def test_energy_leaves_out_columns_where_it_is_narrow() -> None:
+    verdicts = judge(run := rich_run(cases=2))
+    lines = spending_lines(spend(run), conclude(run, verdicts), intervals=intervals(run, verdicts), width=60)
+    header = lines[0].split()
+    assert header[:3] == ["task", "rung", "rate"]
+    assert "J/case" in header
+    assert "J/token" not in header
+    assert max(len(line) for line in lines[:20]) <= 60
+
+
+def test_colours_mark_what_the_words_say() -> None:
+    line = "upper  1/4  3/4*  2/4?  -  small  big  OVER-SIZED"
+    assert [part for part in styled(line) if part[1]] == [("3/4*", "green"), ("2/4?", "yellow"), ("OVER-SIZED", "red")]
+    assert "".join(text for text, _ in styled(line)) == line
+    assert styled("a right-sized") == [("a ", None), ("right-sized", "green")]
 
 
 def test_an_interrupted_run_says_so_and_concludes_nothing_from_what_is_missing() -> None:

@@ -1,0 +1,68 @@
+"""Reports on their way to files: which were asked for, whether they can be written, and writing them.
+
+Names and folders are checked before any model is asked; a report that fails at the end is told and fails nothing else.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from pytest_rightsize.errors import ConfigError, unknown_name
+from pytest_rightsize.records import Run, Verdict
+from pytest_rightsize.reports import Report, load_reports
+
+__all__ = ["Publisher", "write_report", "write_step_summary"]
+
+
+class Publisher:
+    """The reports that a session was asked for, as pairs of a name and a file."""
+
+    def __init__(self, wanted: Iterable[tuple[str, Path]], given: Iterable[Mapping[str, type[Report]]]) -> None:
+        """Raises ConfigError for an unknown report, one that cannot be made here, and a file that cannot be written."""
+        known = load_reports(given)
+        self._reports: list[tuple[str, Path, Report]] = []
+        for name, path in wanted:
+            if name not in known:
+                raise unknown_name("--rightsize-report", name, list(known), noun="report")
+            report = known[name]()
+            if (problem := report.check()) is not None:
+                raise ConfigError(f"the {name} report {path} cannot be made: {problem}")
+            if path.is_dir() or path.parent.is_file():
+                raise ConfigError(f"the {name} report cannot be written to {path}, which is no file: give a file")
+            self._reports.append((name, path, report))
+
+    def publish(self, run: Run, verdicts: Sequence[Verdict]) -> Iterator[tuple[bool, str]]:
+        """Write each report; whether it was written, and a line that says so."""
+        for name, path, report in self._reports:
+            try:
+                write_report(path, report.render(run, verdicts), private=_is_private(run))
+            except Exception as error:  # whatever one report runs into, the others are still written
+                yield False, f"the {name} report was not written to {path}: {type(error).__name__}: {error}"
+            else:
+                yield True, f"{name} report in {path}"
+
+
+def _is_private(run: Run) -> bool:
+    return any(policy.private for policy in run.policies.values())
+
+
+def write_report(path: Path, text: str, *, private: bool = False) -> None:
+    """Write a report whole or not at all: a reader never sees half of one. A private one is its owner's only."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.touch(mode=0o600 if private else 0o666)
+    if private:
+        part.chmod(0o600)
+    part.write_text(text, encoding="utf-8", errors="backslashreplace")
+    part.replace(path)
+
+
+def write_step_summary(run: Run, verdicts: Sequence[Verdict]) -> None:
+    """Add the Markdown summary to the page of a GitHub job, where there is one."""
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not path:
+        return
+    from pytest_rightsize.reports.markdown import MarkdownReport
+
+    with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(MarkdownReport().render(run, verdicts))

@@ -1,0 +1,56 @@
+"""A badge for a README: how many of the tasks with a chosen model run on the smallest that passes."""
+
+from collections.abc import Mapping, Sequence
+
+from pytest_rightsize.records import Run, Verdict
+from pytest_rightsize.reports import Report
+
+__all__ = ["BadgeReport", "pytest_rightsize_reports"]
+
+_LABEL = "right-sized"
+# The width of a character of 11 px Verdana, about; textLength makes it exact whatever font there is.
+_CHAR_PX = 6.6
+_COLOURS = {"all": "#2a7d4f", "most": "#7a6a00", "few": "#b53a17", "none": "#5f6873"}
+
+
+class BadgeReport:
+    """The badge as SVG."""
+
+    def check(self) -> str | None:
+        """See `Report`."""
+        return None
+
+    def render(self, run: Run, verdicts: Sequence[Verdict]) -> str:
+        """See `Report`."""
+        judged = [verdict for verdict in verdicts if verdict.chosen is not None]
+        right = sum(verdict.verdict == "right-sized" for verdict in judged)
+        text = f"{right}/{len(judged)}" if judged else "no chosen models"
+        return _svg(text, _COLOURS[_share(right, len(judged))], interrupted=run.interrupted)
+
+
+def _share(right: int, judged: int) -> str:
+    if not judged:
+        return "none"
+    return "all" if right == judged else "most" if 2 * right >= judged else "few"
+
+
+def _svg(text: str, colour: str, *, interrupted: bool) -> str:
+    """A flat badge, 20 px high; every text in it is our own."""
+    text = f"{text} (cut off)" if interrupted else text
+    left, right = (round(len(part) * _CHAR_PX + 12) for part in (_LABEL, text))
+    width = left + right
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="20" role="img" aria-label="{_LABEL}: {text}">'
+        f"<title>{_LABEL}: {text}</title>"
+        f'<clipPath id="r"><rect width="{width}" height="20" rx="3"/></clipPath><g clip-path="url(#r)">'
+        f'<rect width="{left}" height="20" fill="#444"/>'
+        f'<rect x="{left}" width="{right}" height="20" fill="{colour}"/></g>'
+        '<g fill="#fff" text-anchor="middle" font-family="Verdana,DejaVu Sans,Geneva,sans-serif" font-size="11">'
+        f'<text x="{left / 2:g}" y="14" textLength="{left - 12}">{_LABEL}</text>'
+        f'<text x="{left + right / 2:g}" y="14" textLength="{right - 12}">{text}</text></g></svg>\n'
+    )
+
+
+def pytest_rightsize_reports() -> Mapping[str, type[Report]]:
+    """The report of this file."""
+    return {"badge": BadgeReport}

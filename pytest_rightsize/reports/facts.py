@@ -1,0 +1,274 @@
+"""From a run and its verdicts to what every report says of them: the headline, intervals, what to change; pure."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_rightsize.conclusions import Conclusion, Saving, conclude
+from pytest_rightsize.records import Interval, Run, Standing, Trial, Verdict, VerdictName
+from pytest_rightsize.reports.amounts import count, joules, percent, seconds, usd
+from pytest_rightsize.spending import Spending, Spent, spend
+from pytest_rightsize.statistics import pass_rate_interval
+
+__all__ = [
+    "Cell",
+    "Facts",
+    "bounds",
+    "effort",
+    "failure",
+    "gather",
+    "headline",
+    "intervals",
+    "per_case",
+    "remedy",
+    "saving_words",
+    "tokens_spent",
+    "verdict_counts",
+    "waived",
+]
+
+_CONFIDENCE = 0.95
+_ORDER: Sequence[VerdictName] = ("right-sized", "over-sized", "under-sized", "unsolved", "undecided", "unchosen")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One rung in one task; `interval` is that of the verdict where a confidence was asked for, else the usual 95 %."""
+
+    task: str
+    rung: str
+    standing: Standing
+    interval: Interval | None
+    spent: Spent | None
+    smallest: bool
+    chosen: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """A run with what follows from it; `cells` is by task and rung."""
+
+    run: Run
+    verdicts: Sequence[Verdict]
+    cells: Mapping[tuple[str, str], Cell]
+    spending: Spending
+    conclusions: Mapping[str, Conclusion]
+
+
+def gather(run: Run, verdicts: Sequence[Verdict]) -> Facts:
+    """Everything a report needs; nothing is read but the arguments."""
+    spending = spend(run)
+    found = intervals(run, verdicts)
+    cells = {
+        (verdict.task, rung.name): Cell(
+            task=verdict.task,
+            rung=rung.name,
+            standing=verdict.standing[rung.name],
+            interval=found.get((verdict.task, rung.name)),
+            spent=spending.by_task_rung.get((verdict.task, rung.name)),
+            smallest=rung.name == verdict.smallest,
+            chosen=rung.name == verdict.chosen,
+        )
+        for verdict in verdicts
+        for rung in run.rungs
+    }
+    conclusions = {conclusion.task: conclusion for conclusion in conclude(run, verdicts)}
+    return Facts(run=run, verdicts=verdicts, cells=cells, spending=spending, conclusions=conclusions)
+
+
+def intervals(run: Run, verdicts: Sequence[Verdict]) -> dict[tuple[str, str], Interval]:
+    """The interval of each pass rate by task and rung: the one that was judged by, else 95 % two-sided."""
+    cases: dict[tuple[str, str], dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    for trial in run.trials:
+        if trial.outcome in ("passed", "failed"):
+            cases[trial.key.task, trial.key.rung][trial.key.case].append(trial.outcome == "passed")
+    found: dict[tuple[str, str], Interval] = {}
+    for verdict in verdicts:
+        policy = run.policies.get(verdict.task)
+        for rung, standing in verdict.standing.items():
+            key = (verdict.task, rung)
+            if standing.low is not None and standing.high is not None and policy is not None and policy.confidence:
+                found[key] = Interval(
+                    low=standing.low, high=standing.high, confidence=policy.confidence, one_sided=True
+                )
+            elif interval := pass_rate_interval(cases[key], confidence=_CONFIDENCE):
+                found[key] = interval
+    return found
+
+
+def verdict_counts(verdicts: Iterable[Verdict]) -> list[tuple[VerdictName, int]]:
+    """How many tasks have each verdict, without those that none has."""
+    counts = Counter(verdict.verdict for verdict in verdicts)
+    return [(name, counts[name]) for name in _ORDER if counts[name]]
+
+
+def headline(facts: Facts) -> str:
+    """The sentence to remember: how many tasks run on less than was chosen, and what that saves."""
+    chosen = [verdict for verdict in facts.verdicts if verdict.chosen is not None]
+    smaller = [verdict for verdict in chosen if verdict.verdict == "over-sized"]
+    if smaller:
+        run, model = ("runs", "model") if len(smaller) == 1 else ("run", "models")
+        thing = "a smaller model" if len(smaller) == 1 else f"smaller {model}"
+        saving = _saving(facts, smaller)
+        return f"{len(smaller)} of {_tasks(len(chosen))} {run} on {thing} than chosen{f'; {saving}' if saving else ''}"
+    if not chosen:
+        solved = sum(verdict.smallest is not None for verdict in facts.verdicts)
+        return f"{solved} of {_tasks(len(facts.verdicts))} pass on this ladder"
+    right = sum(verdict.verdict == "right-sized" for verdict in chosen)
+    if right == len(chosen):
+        return f"Every task runs on the smallest model that passes it: {right} of {right}"
+    return f"{right} of {_tasks(len(chosen))} run on the smallest model that passes"
+
+
+def _tasks(number: int) -> str:
+    return f"{number} task{'s' if number != 1 else ''}"
+
+
+def _saving(facts: Facts, smaller: Sequence[Verdict]) -> str | None:
+    """`that saves 82 % of the energy`, of the first quantity that is known; None where nothing could be compared."""
+    for quantity, words in (("energy", "the energy"), ("cost", "the money")):
+        pairs = [
+            (found, before)
+            for verdict in smaller
+            for found in facts.conclusions[verdict.task].savings
+            if found.quantity == quantity and (before := _chosen_per_1000(facts, verdict, found))
+        ]
+        # Joules that were come by in two ways are not added up, in a headline least of all.
+        if not pairs or len({found.kind for found, _ in pairs}) > 1:
+            continue
+        # Nor is a difference named that the intervals leave open.
+        lows, highs = [found.low for found, _ in pairs], [found.high for found, _ in pairs]
+        if None in lows or sum(low or 0.0 for low in lows) <= 0 <= sum(high or 0.0 for high in highs):
+            continue
+        share = sum(found.per_1000 for found, _ in pairs) / sum(before for _, before in pairs)
+        where = "that" if len(pairs) == len(smaller) else f"in {len(pairs)} of them that"
+        verb, part = ("saves", "of") if share >= 0 else ("takes", "more of")
+        return f"{where} {verb} {percent(abs(share))} {part} {words}"
+    return None
+
+
+def _chosen_per_1000(facts: Facts, verdict: Verdict, saving: Saving) -> float | None:
+    """What the chosen rung takes for 1,000 cases of the task."""
+    spent = facts.spending.by_task_rung.get((verdict.task, saving.chosen))
+    if spent is None or not spent.judged:
+        return None
+    if saving.quantity == "energy":
+        energy = spent.energy_per_case
+        return None if energy is None or energy.joules is None else 1000 * energy.joules
+    per_case = spent.per_case(spent.cost_usd)
+    return None if per_case is None else 1000 * per_case
+
+
+def effort(run: Run) -> str:
+    """What was asked, and how much of the full ladder that is."""
+    asked = [trial for trial in run.trials if trial.outcome != "not_run"]
+    planned = sum(run.planned.values())
+    tokens = tokens_spent(asked)
+    spent = "tokens unknown" if tokens is None else f"{tokens:,} tokens"
+    if run.interrupted:
+        return f"interrupted after {len(asked):,} of {planned:,} trials, {spent}"
+    if run.strategy == "full" or not planned:
+        return f"{len(asked):,} trials, {spent}"
+    word = "bisected" if run.strategy == "bisect" else "climbed"
+    return f"{word} with {100 * len(asked) / planned:.0f} % of the trials of the full ladder, {spent}"
+
+
+def tokens_spent(trials: Iterable[Trial]) -> int | None:
+    """All tokens of the trials, or None if one answer's are unknown."""
+    total = 0
+    for trial in trials:
+        for answer in trial.answers:
+            if answer.tokens.total is None:
+                return None
+            total += answer.tokens.total
+    return total
+
+
+def failure(gate: str, verdict: Verdict) -> str:
+    """Why a gate failed and what to change, in a clause."""
+    return verdict.regressed or "" if gate == "regressed" else remedy(verdict)
+
+
+def remedy(verdict: Verdict) -> str:
+    """What to change, in a clause; empty for a verdict that trips no gate."""
+    where = verdict.chosen_from or "the marker or the ladder file"
+    if verdict.verdict == "over-sized":
+        return (
+            f"{verdict.smallest} passes, so {verdict.chosen} is larger than needed: set {where} to {verdict.smallest}"
+        )
+    if verdict.verdict == "under-sized":
+        return (
+            f"{verdict.chosen} fails, {verdict.smallest} is the smallest that passes: set {where} to {verdict.smallest}"
+        )
+    if verdict.verdict == "unsolved":
+        best = max(verdict.standing.items(), key=lambda item: item[1].rate or 0.0)
+        reached = f"{best[0]} came nearest with {best[1].passed}/{best[1].trials}"
+        return (
+            f"no rung reaches {verdict.pass_rate:g} ({reached}): add a larger rung, mend the prompt, or lower pass_rate"
+        )
+    if verdict.verdict == "undecided":
+        unknown = "what the chosen rung would do" if verdict.smallest else "which rung is the smallest"
+        return f"it is not known {unknown} ({verdict.notes[0]}): {_way_out(verdict)}"
+    return ""
+
+
+def _way_out(verdict: Verdict) -> str:
+    """What a confidence leaves open is no fault that one could mend."""
+    if "no number of trials would show" in verdict.notes[0]:
+        return "mend the prompt, or lower pass_rate or the confidence"
+    if verdict.confidence is not None and "needs about" in verdict.notes[0]:
+        return "add cases, or lower the confidence"
+    return "mend that and run again"
+
+
+def waived(run: Run, task: str) -> list[str]:
+    """Every waiver of a task, in a clause: it is shown whether or not it is needed, or over."""
+    policy = run.policies.get(task)
+    waivers = () if policy is None else policy.waivers
+    return [f"gate {waiver.gate} waived until {waiver.until}: {waiver.reason}" for waiver in waivers]
+
+
+def bounds(interval: Interval | None) -> str | None:
+    """`83 % to 99 %`."""
+    return None if interval is None else f"{percent(interval.low)} to {percent(interval.high)}"
+
+
+def saving_words(saving: Saving) -> str:
+    """`4b instead of frontier saves 39.6 kJ per 1,000 cases (95 % interval 35.1 kJ to 44.2 kJ)`."""
+    verb = "saves" if saving.per_1000 >= 0 else "takes more by"
+    amount = _amount(saving, abs(saving.per_1000))
+    text = f"{saving.instead} instead of {saving.chosen} {verb} {amount} per 1,000 cases"
+    if saving.low is None or saving.high is None:
+        return text
+    if saving.low <= 0 <= saving.high:
+        return f"{saving.instead} and {saving.chosen} take alike in {_NOUNS[saving.quantity]} (the interval covers 0)"
+    low, high = sorted((abs(saving.low), abs(saving.high)))
+    return f"{text} (95 % interval {_amount(saving, low)} to {_amount(saving, high)})"
+
+
+_NOUNS: Mapping[str, str] = {"energy": "energy", "cost": "money", "latency": "time", "tokens": "tokens"}
+
+
+def _amount(saving: Saving, value: float) -> str:
+    write = {"energy": joules, "cost": usd, "latency": seconds, "tokens": count}[saving.quantity]
+    return str(write(value))
+
+
+def per_case(spent: Spent | None) -> dict[str, float | None]:
+    """Mean tokens, seconds, joules and USD of a case; None where not all of it is known, or joules are of two kinds."""
+    if spent is None or not spent.judged:
+        return dict.fromkeys(("joules", "tokens", "seconds", "usd", "prompt", "reasoning", "answer"))
+    energy = spent.energy_per_case
+
+    def mean(total: float | None) -> float | None:
+        return None if total is None else total / spent.judged
+
+    return {
+        "joules": None if energy is None else energy.joules,
+        "tokens": mean(spent.tokens),
+        "seconds": spent.per_case(spent.seconds),
+        "usd": spent.per_case(spent.cost_usd),
+        "prompt": spent.per_case(spent.prompt),
+        "reasoning": spent.per_case(spent.reasoning),
+        "answer": mean(spent.answer_tokens),
+    }

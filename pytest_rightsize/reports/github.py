@@ -1,0 +1,35 @@
+"""Annotations for GitHub Actions: each failed gate at the line of the code that has to change."""
+
+from collections.abc import Iterable, Iterator
+from posixpath import join, normpath
+
+from pytest_rightsize.records import Run, Verdict
+from pytest_rightsize.reports.facts import failure
+from pytest_rightsize.reports.visible import visible
+
+__all__ = ["annotations"]
+
+
+def annotations(run: Run, failed: Iterable[tuple[str, Verdict]], *, prefix: str = "") -> Iterator[str]:
+    """One `::error` command for each failed gate; `prefix` is the way from the repository to the rootdir."""
+    for gate, verdict in failed:
+        policy = run.policies.get(verdict.task)
+        changes_choice = verdict.verdict in ("over-sized", "under-sized")
+        place = None if policy is None else (policy.chosen_at if changes_choice else None) or policy.test_at
+        where = "" if place is None else _where(place, prefix)
+        title = f"title={_property(f'rightsize: {gate}')}"
+        yield f"::error {where}{title}::{_data(f'{verdict.task}: {failure(gate, verdict)}')}"
+
+
+def _where(place: str, prefix: str) -> str:
+    file, _, line = place.rpartition(":")
+    return f"file={_property(normpath(join(prefix, file)))},line={line},"
+
+
+def _data(text: str) -> str:
+    """A message that cannot end its line and start a command of its own."""
+    return visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

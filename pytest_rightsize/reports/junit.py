@@ -1,0 +1,48 @@
+"""What pytest's own JUnit XML says of a trial and of the tasks, as its properties."""
+
+from collections.abc import Iterable, Iterator
+
+from pytest_rightsize.energy import Energy
+from pytest_rightsize.errors import MixedEnergyError
+from pytest_rightsize.records import Trial, Verdict
+from pytest_rightsize.reports.visible import visible
+
+__all__ = ["suite_properties", "trial_properties"]
+
+
+def trial_properties(trial: Trial) -> list[tuple[str, str]]:
+    """Name and value of each property of a test; what is not known is left out."""
+    tokens = [answer.tokens.total for answer in trial.answers]
+    costs = [answer.cost_usd for answer in trial.answers]
+    known = {
+        "task": trial.key.task,
+        "rung": trial.key.rung,
+        "sample": trial.key.sample,
+        "outcome": trial.outcome,
+        "reason": trial.reason,
+        "tokens": sum(token for token in tokens if token is not None) if tokens and None not in tokens else None,
+        "joules": _joules(trial),
+        "cost_usd": sum(cost for cost in costs if cost is not None) if costs and None not in costs else None,
+    }
+    return [(f"rightsize.{name}", visible(str(value))) for name, value in known.items() if value is not None]
+
+
+def _joules(trial: Trial) -> float | None:
+    """The joules of all answers, if they are known in one way."""
+    energies = [answer.energy for answer in trial.answers if answer.energy is not None]
+    if len(energies) < len(trial.answers):
+        return None
+    try:
+        total = Energy.total(energies)
+    except MixedEnergyError:
+        return None
+    return None if total is None else total.joules
+
+
+def suite_properties(verdicts: Iterable[Verdict]) -> Iterator[tuple[str, str]]:
+    """The verdicts, as properties of the whole suite: they are known when every test has ended."""
+    for verdict in verdicts:
+        task = visible(verdict.task)
+        yield f"rightsize.verdict.{task}", verdict.verdict
+        yield f"rightsize.smallest.{task}", verdict.smallest or ""
+        yield f"rightsize.chosen.{task}", verdict.chosen or ""

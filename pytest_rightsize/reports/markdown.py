@@ -1,0 +1,155 @@
+"""A summary for pull requests: the headline, the table, what to change and what it saves, as GitHub and GitLab read it.
+
+Never longer than a comment may be: what does not fit is counted, with the tasks that need something first.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pytest_rightsize.records import Run, Verdict
+from pytest_rightsize.reports import Report
+from pytest_rightsize.reports.facts import (
+    Cell,
+    Facts,
+    effort,
+    gather,
+    headline,
+    remedy,
+    saving_words,
+    verdict_counts,
+    waived,
+)
+from pytest_rightsize.reports.visible import visible
+
+__all__ = ["MOST_CHARS", "MarkdownReport", "escaped", "pytest_rightsize_reports"]
+
+# GitHub refuses a comment of more than 65,536 characters.
+MOST_CHARS = 60_000
+_MARKS = {"passes": "✅", "fails": "❌", "undecided": "❔", "not_run": "⬜"}
+_URGENCY = ("under-sized", "unsolved", "undecided", "over-sized", "unchosen", "right-sized")
+# Half for the table, the rest for what it says.
+_TABLE_CHARS = 30_000
+_LONGEST_NAME = 120
+
+
+class MarkdownReport:
+    """The summary as one file."""
+
+    def check(self) -> str | None:
+        """See `Report`."""
+        return None
+
+    def render(self, run: Run, verdicts: Sequence[Verdict]) -> str:
+        """See `Report`."""
+        facts = gather(run, verdicts)
+        counts = ", ".join(f"{number} {word}" for word, number in verdict_counts(verdicts))
+        head = f"## {escaped(headline(facts))}\n\n{counts or 'no tasks'}; {escaped(effort(run))}.\n"
+        sections = [head, _table(facts), *_lists(facts), _legend(facts)]
+        return "\n".join(section for section in sections if section)
+
+
+def escaped(text: str, longest: int = 2_000) -> str:
+    """Text from outside as text: no markup, no mention, no link, on one line."""
+    shown = visible(" ".join(text.split()))
+    shown = shown if len(shown) <= longest else f"{shown[:longest]}…"
+    shown = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for character in "\\`*_[]#|~":
+        shown = shown.replace(character, f"\\{character}")
+    # A backslash does not stop a mention or a bare link, a comment inside it does.
+    return shown.replace("@", "@<!-- -->").replace("://", ":<!-- -->//").replace("www.", "www<!-- -->.")
+
+
+def _table(facts: Facts) -> str:
+    rungs = [rung.name for rung in facts.run.rungs]
+    names = [_name(rung) for rung in rungs]
+    lines = [f"| task | {' | '.join(names)} | verdict |", f"| --- |{' ---: |' * len(rungs)} --- |"]
+    verdicts = sorted(facts.verdicts, key=lambda verdict: _URGENCY.index(verdict.verdict))
+    rows = [_row(facts, verdict, rungs) for verdict in verdicts]
+    return _fitting([*lines, *rows], _TABLE_CHARS, "tasks") + "\n"
+
+
+def _row(facts: Facts, verdict: Verdict, rungs: Sequence[str]) -> str:
+    cells = [_cell(facts.cells[verdict.task, rung]) for rung in rungs]
+    return f"| {_name(verdict.task)} | {' | '.join(cells)} | {verdict.verdict} |"
+
+
+def _cell(cell: Cell) -> str:
+    """`✅ **38/40** ⬅ chosen`: bold where it is the smallest that passes."""
+    standing = cell.standing
+    ratio = f"{standing.passed}/{standing.trials}" if standing.trials else ""
+    shown = f"**{ratio}**" if cell.smallest and ratio else ratio
+    parts = [_MARKS[standing.state], shown, "chosen" if cell.chosen else ""]
+    return " ".join(part for part in parts if part)
+
+
+def _lists(facts: Facts) -> Iterator[str]:
+    """What to change, what it saves, what is uncertain."""
+    changes = [
+        f"- **{_name(verdict.task)}**: {escaped(remedy(verdict))}{_place(facts, verdict)}"
+        for verdict in sorted(facts.verdicts, key=lambda verdict: _URGENCY.index(verdict.verdict))
+        if remedy(verdict)
+    ]
+    changes += [
+        f"- **{_name(verdict.task)}** regressed: {escaped(verdict.regressed)}"
+        for verdict in facts.verdicts
+        if verdict.regressed
+    ]
+    savings = [
+        f"- {_name(task)}: {escaped(saving_words(saving))}"
+        for task, conclusion in facts.conclusions.items()
+        for saving in conclusion.savings[:1]
+        if saving.quantity != "tokens"
+    ]
+    economies = [
+        f"- {_name(task)}: {escaped(str(found))}"
+        for task, conclusion in facts.conclusions.items()
+        for found in conclusion.false_economies
+    ]
+    notes = [
+        f"- {_name(verdict.task)}: {escaped(note)}"
+        for verdict in facts.verdicts
+        for note in (*waived(facts.run, verdict.task), *verdict.notes)
+    ]
+    for title, lines in (
+        ("What to change", changes),
+        ("What that saves", savings),
+        ("False economies", economies),
+        ("Notes", notes),
+    ):
+        if lines:
+            opened = " open" if title == "What to change" else ""
+            yield f"<details{opened}><summary>{title}</summary>\n\n{_fitting(lines, 7_000, 'lines')}\n\n</details>\n"
+
+
+def _place(facts: Facts, verdict: Verdict) -> str:
+    policy = facts.run.policies.get(verdict.task)
+    place = policy.chosen_at if policy and verdict.verdict in ("over-sized", "under-sized") else None
+    return f" (`{place.replace('`', '')}`)" if place else ""
+
+
+def _legend(facts: Facts) -> str:
+    states = {cell.standing.state for cell in facts.cells.values()}
+    words = {"passes": "reaches the bar", "fails": "does not", "undecided": "undecided", "not_run": "not run"}
+    shown = [f"{mark} {words[state]}" for state, mark in _MARKS.items() if state in states]
+    return f"<sub>{', '.join(shown)}; bold: the smallest that passes</sub>\n" if shown else ""
+
+
+def _name(text: str) -> str:
+    return escaped(text, _LONGEST_NAME)
+
+
+def _fitting(lines: Sequence[str], most: int, what: str) -> str:
+    """The lines that fit into so many characters, and how many more there are."""
+    kept: list[str] = []
+    room = most
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    left = len(lines) - len(kept)
+    return "\n".join([*kept, *([f"\n…and {left:,} more {what}"] if left else [])])
+
+
+def pytest_rightsize_reports() -> Mapping[str, type[Report]]:
+    """The report of this file."""
+    return {"markdown": MarkdownReport}

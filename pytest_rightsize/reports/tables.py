@@ -1,0 +1,131 @@
+"""A run for notebooks and other programs: one row a trial as CSV, or everything as one JSON document."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from pytest_rightsize.energy import Energy
+from pytest_rightsize.errors import MixedEnergyError
+from pytest_rightsize.records import Json, Run, Trial, Verdict
+from pytest_rightsize.reports import Report
+from pytest_rightsize.reports.facts import Facts, gather, headline
+
+__all__ = ["CsvReport", "JsonReport", "pytest_rightsize_reports"]
+
+_COLUMNS = (
+    *("task", "case", "rung", "sample", "outcome", "reason", "answers", "seconds"),
+    *("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens"),
+    *("joules", "joules_low", "joules_high", "energy_kind", "cost_usd", "recorded"),
+)
+
+
+class CsvReport:
+    """One row for each trial; an empty cell is what is not known. Prompts and answers are in the JSON document."""
+
+    def check(self) -> str | None:
+        """See `Report`."""
+        return None
+
+    def render(self, run: Run, verdicts: Sequence[Verdict]) -> str:
+        """See `Report`."""
+        del verdicts  # a row is what happened, not what is concluded
+        file = io.StringIO()
+        writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(_row(trial) for trial in run.trials)
+        return file.getvalue()
+
+
+def _row(trial: Trial) -> dict[str, Json]:
+    answers = trial.answers
+    energy = _energy(trial)
+    return {
+        "task": _cell(trial.key.task),
+        "case": _cell(trial.key.case),
+        "rung": _cell(trial.key.rung),
+        "sample": trial.key.sample,
+        "outcome": trial.outcome,
+        "reason": trial.reason,
+        "answers": len(answers),
+        "seconds": _sum([answer.seconds for answer in answers]),
+        "prompt_tokens": _sum([answer.tokens.prompt for answer in answers]),
+        "cached_tokens": _sum([answer.tokens.cached for answer in answers]),
+        "completion_tokens": _sum([answer.tokens.completion for answer in answers]),
+        "reasoning_tokens": _sum([answer.tokens.reasoning for answer in answers]),
+        "joules": energy.joules if energy else None,
+        "joules_low": energy.low if energy else None,
+        "joules_high": energy.high if energy else None,
+        "energy_kind": str(energy.kind) if energy and energy.joules is not None else None,
+        "cost_usd": _sum([answer.cost_usd for answer in answers]),
+        "recorded": sum(answer.cached for answer in answers),
+    }
+
+
+def _cell(text: str) -> str:
+    """A name that a spreadsheet does not take for a formula."""
+    plain = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return f"'{plain}" if plain.startswith(("=", "+", "-", "@", "\t", "\r")) else plain
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    """The sum, or None where one is not known or there are none."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known and len(known) == len(values) else None
+
+
+def _energy(trial: Trial) -> Energy | None:
+    energies = [answer.energy for answer in trial.answers if answer.energy is not None]
+    if len(energies) < len(trial.answers):
+        return None
+    try:
+        return Energy.total(energies)
+    except MixedEnergyError:
+        return None
+
+
+class JsonReport:
+    """Everything that is known and concluded, as one document."""
+
+    def check(self) -> str | None:
+        """See `Report`."""
+        return None
+
+    def render(self, run: Run, verdicts: Sequence[Verdict]) -> str:
+        """See `Report`."""
+        facts = gather(run, verdicts)
+        document = {
+            "schema": 1,
+            "headline": headline(facts),
+            "run": {**run.about, "strategy": run.strategy, "interrupted": run.interrupted},
+            "ladder": [rung.to_dict() for rung in run.rungs],
+            "verdicts": [_verdict(facts, verdict) for verdict in verdicts],
+            "spending": facts.spending.to_dict(),
+            "conclusions": [conclusion.to_dict() for conclusion in facts.conclusions.values()],
+            "meters": [metering.to_dict() for metering in run.meters],
+            "trials": [trial.to_dict() for trial in run.trials],
+        }
+        return json.dumps(document, ensure_ascii=True, allow_nan=False, default=_plain) + "\n"
+
+
+def _plain(value: object) -> Json:
+    """Sets as sorted lists; nothing else of ours is no JSON."""
+    if isinstance(value, frozenset | set):
+        return sorted(value)
+    raise TypeError(f"{value!r} is no JSON")
+
+
+def _verdict(facts: Facts, verdict: Verdict) -> dict[str, Json]:
+    """The verdict with the interval that is shown of each pass rate."""
+    plain = {name: value for name, value in verdict.to_dict().items() if name != "kind"}
+    intervals = {
+        rung: None if (interval := facts.cells[verdict.task, rung].interval) is None else asdict(interval)
+        for rung in verdict.standing
+    }
+    return {**plain, "intervals": intervals}
+
+
+def pytest_rightsize_reports() -> Mapping[str, type[Report]]:
+    """The reports of this file."""
+    return {"csv": CsvReport, "json": JsonReport}

@@ -1,0 +1,218 @@
+"""Reports that are text: what they say, how long they are, and that nothing in them works but our own."""
+
+import csv
+import io
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+
+import pytest
+
+from pytest_rightsize.energy import Energy
+from pytest_rightsize.records import Run, Trial, Waiver
+from pytest_rightsize.reports import load_reports
+from pytest_rightsize.reports.amounts import bounded_joules, count, joules, parameters, percent, seconds, usd
+from pytest_rightsize.reports.badge import BadgeReport
+from pytest_rightsize.reports.facts import gather, headline
+from pytest_rightsize.reports.github import annotations
+from pytest_rightsize.reports.html import HtmlReport
+from pytest_rightsize.reports.junit import suite_properties, trial_properties
+from pytest_rightsize.reports.markdown import MOST_CHARS, MarkdownReport, escaped
+from pytest_rightsize.reports.tables import CsvReport, JsonReport
+from pytest_rightsize.reports.visible import visible
+from pytest_rightsize.verdict import GATES, failed_gates, judge
+from tests.reports.rich_run import rich_run
+from tests.runs import make_run
+
+
+def headline_of(run: Run) -> str:
+    return headline(gather(run, judge(run)))
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "chosen", "words"),
+    [
+        ({"t": {"a": "11", "b": "--"}, "u": {"a": "00", "b": "11"}}, "b", "1 of 2 tasks runs on a smaller model"),
+        ({"t": {"a": "11"}, "u": {"a": "11"}}, "a", "Every task runs on the smallest model that passes it: 2 of 2"),
+        ({"t": {"a": "11"}, "u": {"a": "00"}}, "a", "1 of 2 tasks run on the smallest model that passes"),
+        ({"t": {"a": "11"}, "u": {"a": "00"}}, None, "1 of 2 tasks pass on this ladder"),
+        ({"t": {"a": "EE"}}, "a", "0 of 1 task run on the smallest model that passes"),
+    ],
+)
+def test_the_headline_says_what_there_is_to_say(
+    outcomes: dict[str, dict[str, str]], chosen: str | None, words: str
+) -> None:
+    assert headline_of(make_run(outcomes, chosen=chosen)).startswith(words)
+
+
+def test_the_headline_names_a_saving_only_where_joules_are_of_one_kind() -> None:
+    run = rich_run()
+    assert re.search(r"that saves \d\d % of the energy$", headline_of(run))
+
+    def declared(trial: Trial) -> Trial:
+        answers = tuple(
+            replace(answer, energy=replace(answer.energy, provenance="vendor_declared") if answer.energy else None)
+            for answer in trial.answers
+        )
+        return replace(trial, answers=answers) if trial.key.rung == "frontier" else trial
+
+    mixed = headline_of(replace(run, trials=[declared(trial) for trial in run.trials]))
+    assert re.search(r"; in \d of them that saves \d\d % of the energy$", mixed)
+
+
+def test_markdown_is_as_a_reader_sees_it() -> None:
+    run = make_run({"t|x": {"a": "11", "b": "--"}, "@all": {"a": "00", "b": "0E"}}, chosen="b")
+    text = MarkdownReport().render(run, judge(run))
+    assert text.startswith("## 1 of 2 tasks runs on a smaller model than chosen\n")
+    assert "| t\\|x | ✅ **2/2** | ⬜ chosen | over-sized |" in text
+    assert "| @<!-- -->all | ❌ 0/2 | ❔ 0/1 chosen | undecided |" in text
+    assert "**t\\|x**: a passes, so b is larger than needed: set the marker to a" in text
+
+
+def test_a_waiver_is_shown_in_the_page_and_the_summary() -> None:
+    run = make_run({"t": {"a": "11", "b": "--"}}, chosen="b")
+    waiver = Waiver(gate="oversized", until="2027-01-31", reason="contract of <2026>")
+    run = replace(run, policies={"t": replace(run.policies["t"], waivers=(waiver,))})
+    assert "gate oversized waived until 2027-01-31: contract of &lt;2026&gt;" in MarkdownReport().render(
+        run, judge(run)
+    )
+    assert "Gate oversized waived until 2027-01-31: contract of &lt;2026&gt;." in HtmlReport().render(run, judge(run))
+
+
+def test_markdown_stays_under_the_limit_of_a_comment_whatever_the_run() -> None:
+    tasks = {f"task {number} of a very long name {'&' * 150}": {"a": "10", "b": "1-"} for number in range(2_000)}
+    run = make_run(tasks, chosen="b")
+    text = MarkdownReport().render(run, judge(run))
+    assert 20_000 < len(text) < MOST_CHARS
+    assert re.search("…and 1,[0-9]{3} more tasks", text)
+
+
+@pytest.mark.parametrize(
+    "text", ["<img src=x>", "[a](javascript:b)", "`x` *y* _z_", "@team", "http://evil.example", "a\nb | c", "\u202ex"]
+)
+def test_markdown_of_hostile_text_is_text(text: str) -> None:
+    shown = escaped(text)
+    assert "\n" not in shown
+    assert "\u202e" not in shown
+    assert "<img" not in shown
+    assert "](" not in shown.replace("\\]", "")
+    assert not re.search(r"(?<!\\)[`*|]|@\w|\w://", shown)
+
+
+def test_csv_has_a_row_for_each_trial_and_empty_cells_for_what_is_not_known() -> None:
+    run = rich_run(cases=2)
+    rows = [*csv.DictReader(io.StringIO(CsvReport().render(run, judge(run))))]
+    assert len(rows) == len(run.trials)
+    first, odd = rows[0], rows[-2]
+    assert float(first["joules"]) > 0
+    assert first["energy_kind"] == "measured, gpu.board, gross"
+    assert (odd["outcome"], odd["joules"], odd["seconds"], odd["cost_usd"]) == ("error", "", "", "")
+
+
+def test_csv_gives_a_spreadsheet_no_formula() -> None:
+    run = make_run({"=cmd()": {"a": "1"}})
+    (row,) = csv.DictReader(io.StringIO(CsvReport().render(run, judge(run))))
+    assert row["task"] == "'=cmd()"
+
+
+def test_json_has_all_that_is_known_and_concluded() -> None:
+    run = rich_run(cases=2)
+    document = json.loads(JsonReport().render(run, judge(run)))
+    assert document["headline"] == headline_of(run)
+    assert len(document["trials"]) == len(run.trials)
+    verdict = document["verdicts"][0]
+    assert verdict["intervals"]["1b"]["confidence"] == 0.95
+    assert document["spending"]["total"]["energy_unknown"] == 9
+    assert document["conclusions"][0]["task"] == verdict["task"]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "chosen", "text"),
+    [
+        ({"t": {"a": "11"}, "u": {"a": "00"}}, "a", "1/2"),
+        ({"t": {"a": "11"}}, "a", "1/1"),
+        ({"t": {"a": "11"}}, None, "no chosen models"),
+    ],
+)
+def test_a_badge_counts_the_tasks_with_a_chosen_model(
+    outcomes: dict[str, dict[str, str]], chosen: str | None, text: str
+) -> None:
+    run = make_run(outcomes, chosen=chosen)
+    badge = ElementTree.fromstring(BadgeReport().render(run, judge(run)))
+    assert badge.attrib["aria-label"] == f"right-sized: {text}"
+    shown = [element.text for element in badge.iter("{http://www.w3.org/2000/svg}text")]
+    assert shown == ["right-sized", text]
+
+
+def test_a_failed_gate_is_an_annotation_at_the_line_to_change() -> None:
+    run = make_run({"big": {"a": "11", "b": "--"}, "un,solved\n::x": {"a": "00", "b": "00"}}, chosen="b")
+    policies = {
+        task: replace(policy, test_at="tests/test_a.py:7", chosen_at="rightsize.toml:31")
+        for task, policy in run.policies.items()
+    }
+    run = replace(run, policies=policies)
+    failed = failed_gates(judge(run), tuple(GATES))
+    oversized, unsolved = annotations(run, failed, prefix="sub")
+    assert oversized == (
+        "::error file=sub/rightsize.toml,line=31,title=rightsize%3A oversized::big: a passes, so b is larger than "
+        "needed: set the marker to a"
+    )
+    assert unsolved.startswith("::error file=sub/tests/test_a.py,line=7,title=rightsize%3A unsolved::un,solved%0A::x: ")
+
+
+def test_an_annotation_without_a_place_is_still_one() -> None:
+    run = make_run({"big": {"a": "11", "b": "--"}}, chosen="b")
+    (line,) = annotations(run, failed_gates(judge(run), tuple(GATES)))
+    assert line.startswith("::error title=rightsize%3A oversized::big: ")
+
+
+def test_properties_of_a_trial_leave_out_what_is_not_known() -> None:
+    trials = rich_run(cases=1).trials
+    known = dict(trial_properties(trials[0]))
+    assert known["rightsize.rung"] == "1b"
+    assert float(known["rightsize.joules"]) > 0
+    assert "rightsize.cost_usd" not in known
+    fault = next(trial for trial in trials if trial.outcome == "error")
+    assert set(dict(trial_properties(fault))) == {
+        f"rightsize.{n}" for n in ("task", "rung", "sample", "outcome", "reason")
+    }
+    run = make_run({"t": {"a": "11"}}, chosen="a")
+    assert dict(suite_properties(judge(run))) == {
+        "rightsize.verdict.t": "right-sized",
+        "rightsize.smallest.t": "a",
+        "rightsize.chosen.t": "a",
+    }
+
+
+def test_two_reports_of_one_name_are_refused() -> None:
+    with pytest.raises(Exception, match="two reports are called 'csv'"):
+        load_reports([{"csv": CsvReport}, {"csv": JsonReport}])
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        (percent(0.95), "95 %"),
+        (percent(0.999), "99.9 %"),
+        (percent(0.0), "0 %"),
+        (joules(0.0123), "12.3 mJ"),
+        (joules(39_630), "39.6 kJ"),
+        (joules(0), "0 J"),
+        (joules(None), None),
+        (seconds(0.35), "350 ms"),
+        (seconds(75), "1 min 15 s"),
+        (seconds(7_500), "2 h 5 min"),
+        (usd(0.00123), "$0.00123"),
+        (usd(0), "$0"),
+        (count(1234.5), "1,234"),
+        (count(12.34), "12.3"),
+        (parameters(0.000025), "25 k"),
+        (parameters(30.5), "30.5 B"),
+        (bounded_joules(Energy(joules=2.0, low=1.5, high=3.0, provenance="measured")), "2 J (1.5 J to 3 J)"),
+        (bounded_joules(None), None),
+        (visible("a\u202eb\x00\ttab\r\nend"), "a[U+202E]b[U+0000]\ttab\nend"),
+    ],
+)
+def test_amounts_are_written_for_people(shown: str | None, text: str | None) -> None:
+    assert shown == text
