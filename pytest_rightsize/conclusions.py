@@ -383,7 +383,7 @@ def _savings(
 ) -> tuple[tuple[Saving, ...], str | None]:
     """What the right-sized choice saves against the chosen rung, or why that cannot be said."""
     chosen = verdict.chosen
-    if chosen is None or instead is None or chosen == instead:
+    if chosen is None or instead is None or chosen == instead or chosen not in verdict.standing:
         return (), None
     if not tables.get(chosen):
         return (), f"{chosen} was not run: --rightsize-strategy=full shows what {instead} saves"
