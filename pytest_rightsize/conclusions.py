@@ -13,9 +13,10 @@ from typing import Literal, get_args
 
 from pytest_rightsize.energy import Energy, Kind
 from pytest_rightsize.records import AnswerRecord, Json, Ratio, Run, Trial, Verdict
+from pytest_rightsize.spending import Spending
 from pytest_rightsize.statistics import mean_difference, ratio_per_success
 
-__all__ = ["OBJECTIVES", "Conclusion", "FalseEconomy", "Leader", "Objective", "Saving", "conclude"]
+__all__ = ["OBJECTIVES", "Conclusion", "FalseEconomy", "Leader", "Objective", "Saving", "conclude", "idle_note"]
 
 Objective = Literal["size", "energy", "cost", "latency"]
 Quantity = Literal["energy", "cost", "latency", "tokens"]
@@ -115,6 +116,28 @@ def conclude(run: Run, verdicts: Sequence[Verdict], *, objective: Objective = "s
         if trial.outcome in ("passed", "failed"):
             by_task[trial.key.task][trial.key.rung].append(trial)
     return [_of_task(verdict, by_task[verdict.task], run, objective) for verdict in verdicts]
+
+
+def idle_note(run: Run, spending: Spending) -> str | None:
+    """A sentence if rungs rank otherwise by joules above idle power than by all joules; None if not, or not known.
+
+    Only rungs that were asked the same number of cases, with the same kind of joules, are ranked.
+    """
+    groups: dict[tuple[Kind, int], dict[str, tuple[float, float]]] = defaultdict(dict)
+    for metering in run.meters:
+        served, spent = metering.served, spending.by_rung.get(metering.rung)
+        if served is None or served.joules is None or metering.idle_w is None or spent is None or not spent.passed:
+            continue
+        above = served.joules - metering.idle_w * metering.busy_s
+        groups[served.kind, spent.judged][metering.rung] = (served.joules / spent.passed, above / spent.passed)
+    for (kind, _), rungs in groups.items():
+        by_all, by_above = (sorted(rungs, key=lambda rung: rungs[rung][place]) for place in (0, 1))
+        if kind.basis == "gross" and by_all != by_above:
+            return (
+                f"by joules above idle power the order is {' < '.join(by_above)}, by all joules {' < '.join(by_all)}: "
+                f"a slow model pays for the time it holds the device"
+            )
+    return None
 
 
 def _of_task(verdict: Verdict, trials: Mapping[str, Sequence[Trial]], run: Run, objective: Objective) -> Conclusion:
@@ -360,7 +383,7 @@ def _savings(
 ) -> tuple[tuple[Saving, ...], str | None]:
     """What the right-sized choice saves against the chosen rung, or why that cannot be said."""
     chosen = verdict.chosen
-    if chosen is None or instead is None or chosen == instead:
+    if chosen is None or instead is None or chosen == instead or chosen not in verdict.standing:
         return (), None
     if not tables.get(chosen):
         return (), f"{chosen} was not run: --rightsize-strategy=full shows what {instead} saves"

@@ -197,10 +197,10 @@ class Energy:
     def to_dict(self) -> dict[str, Any]:
         """The energy as JSON data: `boundary` sorted; `joules` may be null, what else says nothing is left out."""
         plain = {name: value for name, value in vars(self).items() if name in _KEPT or value != _DEFAULTS[name]}
-        for name in ("boundary", "devices", "flags"):
+        for name in ("devices", "flags"):
             if name in plain:
-                plain[name] = sorted(plain[name])
-        return plain
+                plain[name] = list(plain[name])
+        return plain | {"boundary": sorted(self.boundary)}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Energy":

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pytest_rightsize.conclusions import Conclusion
+from pytest_rightsize.conclusions import Conclusion, idle_note
 from pytest_rightsize.publishing import Publisher, write_step_summary
 from pytest_rightsize.records import Run, Verdict
 from pytest_rightsize.reports.facts import intervals
@@ -86,7 +86,13 @@ class Presenter:
     def _lines(self, ended: Ended, width: int | None) -> Iterator[tuple[str, dict[str, bool]]]:
         """What follows the table, each line with its colour."""
         shown = intervals(ended.run, ended.verdicts)
-        spent = spending_lines(ended.spending, ended.conclusions, intervals=shown, width=width)
+        spent = spending_lines(
+            ended.spending,
+            ended.conclusions,
+            intervals=shown,
+            width=width,
+            note=idle_note(ended.run, ended.spending),
+        )
         for line in (*summary_lines(ended.run, ended.verdicts), *spent):
             yield line, {}
         for line in ended.notes:

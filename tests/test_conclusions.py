@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from pytest_rightsize.conclusions import Conclusion, conclude
+from pytest_rightsize.conclusions import Conclusion, conclude, idle_note
 from pytest_rightsize.energy import Energy, Metering
 from pytest_rightsize.records import AnswerRecord, Policy, Run, Rung, Tokens, Trial, TrialKey
+from pytest_rightsize.spending import spend
 from pytest_rightsize.statistics import mean_difference, ratio_per_success
 from pytest_rightsize.verdict import judge
 
@@ -169,3 +171,17 @@ def test_a_chosen_rung_that_was_not_run_saves_nothing_that_is_known() -> None:
 def test_conclusions_are_json() -> None:
     run = ladder({"small": SMALL, "large": LARGE}, chosen="large")
     assert json.loads(json.dumps(concluded(run, "energy").to_dict(), allow_nan=False))["recommended"] == "large"
+
+
+@pytest.mark.parametrize(("idle_w", "said"), [(1.0, False), (10.0, True), (None, False)])
+def test_a_ranking_that_idle_power_turns_round_is_told(idle_w: float | None, said: bool) -> None:
+    """The slow rung holds a board of 10 W for 6 s and takes 70 J, the fast one for 1 s and takes 40 J."""
+    run = ladder({"slow": [17.5] * 4, "fast": [10.0] * 4})
+    meters = [
+        Metering(rung="slow", meter="nvml", served=energy(70.0), busy_s=6.0, idle_w=idle_w),
+        Metering(rung="fast", meter="nvml", served=energy(40.0), busy_s=1.0, idle_w=idle_w),
+    ]
+    note = idle_note(replace(run, meters=meters), spend(run))
+    assert (note is not None) == said
+    if said:
+        assert "above idle power the order is slow < fast, by all joules fast < slow" in str(note)

@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "economy.py": {"energy", "errors", "records", "statistics"},
     "verdict.py": {"records", "statistics"},
     "spending.py": {"energy", "records"},
-    "conclusions.py": {"energy", "records", "statistics"},
+    "conclusions.py": {"energy", "records", "spending", "statistics"},
     "model.py": {"energy", "records", "errors", "matchers", "jsonschema"},
     "grading.py": {"records", "errors", "model"},
     "flight.py": set(),
@@ -104,7 +104,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "meters/sampler.py": {"meters"},
     "meters/exclusive.py": set(),
     "meters/choice.py": {"energy", "records", "errors", "meters"},
-    "meters/metered.py": {"energy", "records", "errors", "meters", "providers"},
+    "meters/windows.py": {"energy", "records", "meters", "providers"},
+    "meters/counted.py": {"energy", "records", "errors", "meters"},
+    "meters/metered.py": {"energy", "records", "meters", "providers"},
     **{
         f"meters/{name}.py": {"energy", "records", "errors", "meters", "pluggy"}
         for name in ("cpu_time", "declared", "nvml", "prometheus", "rapl", "served_model")

@@ -33,6 +33,9 @@ CONFTEST = """
         def check(self):
             return None
 
+        def identity(self, sha256):
+            return None
+
         def submit(self, request):
             future = Future()
             watts = self.rung.options.get("watts", 100)
@@ -253,6 +256,59 @@ def test_no_library_for_boards_is_loaded_where_no_board_is(metered: pytest.Pytes
     result = metered.runpytest_subprocess(*FULL, "-k", "last or upper")
     assert "test_last.py F" not in result.stdout.str()
     result.stdout.fnmatch_lines(["rightsize: meter cpu_time (small, big)"])
+
+
+FAKE_BOARD = """
+    import time
+    from types import SimpleNamespace
+
+    class Fake:
+        class NVMLError(Exception):
+            pass
+
+        def nvmlInit(self):
+            pass
+
+        def nvmlDeviceGetCount(self):
+            return 1
+
+        def nvmlDeviceGetHandleByIndex(self, index):
+            return index
+
+        def nvmlDeviceGetUUID(self, handle):
+            return "GPU-7"
+
+        def nvmlDeviceGetName(self, handle):
+            return "NVIDIA H100"
+
+        def nvmlDeviceGetTotalEnergyConsumption(self, handle):
+            tick = time.monotonic() // 0.005 * 0.005
+            return int(tick * 150 * 1000)  # 150 W, in ticks of 5 ms
+
+        def nvmlDeviceGetComputeRunningProcesses(self, handle):
+            return []
+
+    def make():
+        return Fake()
+"""
+
+
+def test_a_session_on_a_simulated_board_is_measured_from_end_to_end(
+    metered: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metered.makepyfile(fake_board=FAKE_BOARD)
+    metered.syspathinsert()
+    monkeypatch.setenv("RIGHTSIZE_NVML", "fake_board:make")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    metered.makefile(".toml", rightsize=LADDER.replace('"power_strip", idle_s = 0', '"nvml", idle_s = 0.1'))
+    result = metered.runpytest(*FULL, "--rightsize-results=run.jsonl")
+    result.assert_outcomes(passed=15)
+    result.stdout.fnmatch_lines(["rightsize: meter nvml (small, big)"])
+    for seen in read_run(metered.path / "run.jsonl").meters:
+        assert seen.idle_w == pytest.approx(150, rel=0.15)
+        assert seen.total is not None
+        assert seen.total.devices == ("nvml:GPU-7",)
+        assert seen.total.joules == pytest.approx(150 * (seen.total.window_s or 0), rel=0.1)
 
 
 def priced(energy: Energy | None, **more: Any) -> float | None:

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from functools import reduce
 
-from pytest_rightsize.energy import Basis, Energy, unknown_energy
+from pytest_rightsize.energy import Basis, Energy, Metering, unknown_energy
 from pytest_rightsize.meters import Facts
-from pytest_rightsize.meters.sharing import Part, Share
+from pytest_rightsize.meters.sharing import Ledger, Part, Share
 from pytest_rightsize.meters.timeline import Break
 
-__all__ = ["energy_of_share", "energy_of_total", "in_flags"]
+__all__ = ["energy_of_share", "energy_of_total", "in_flags", "metering_of"]
 
 
 def energy_of_share(
@@ -124,3 +124,45 @@ def energy_of_total(
             )
         )
     return reduce(Energy.beside, every)
+
+
+def metering_of(
+    ledger: Ledger, facts: Sequence[Facts], *, rung: str, meter: str, basis: Basis, answers: int, several: bool
+) -> Metering:
+    """What a rung's counters showed from its first request to its closing; the parts add up to the total.
+
+    Each part is sure but for a tick's worth at either end of each run of requests.
+    """
+    accounts, ticks_s = ledger.accounts, [line.tick_s or 0.0 for line in ledger.timelines]
+    seconds = max(ledger.until - ledger.opened, 1e-9)
+    load_s = None if ledger.load_end is None else ledger.load_end - ledger.opened
+    edges = 2 * max(1, ledger.busy_runs)
+    ticks_j = [tick_s * account.total / seconds for tick_s, account in zip(ticks_s, accounts, strict=True)]
+
+    def part(name: str, window_s: float, ends: int, *, shared: bool = False) -> Energy | None:
+        return energy_of_total(
+            [getattr(account, name) for account in accounts],
+            [tick_j * ends for tick_j in ticks_j],
+            facts,
+            window_s=window_s,
+            shared=shared,
+            basis=basis if name == "served" else "gross",
+        )
+
+    unknown_s = max(account.unknown_s for account in accounts)
+    return Metering(
+        rung=rung,
+        meter=meter,
+        load=part("load", load_s or 0.0, 2),
+        served=part("served", ledger.busy_s, edges, shared=several),
+        repeated=part("repeated", ledger.busy_s, edges),
+        lost=part("lost", ledger.busy_s, edges),
+        idle=part("idle", seconds, edges),
+        total=part("total", seconds, 2),
+        answers=answers,
+        load_s=load_s,
+        busy_s=ledger.busy_s,
+        tick_s=max(ticks_s, default=None),
+        idle_w=None if None in ledger.idle_w else sum(watts or 0.0 for watts in ledger.idle_w),
+        notes=(f"of {unknown_s:.1f} s the counters say nothing",) if unknown_s > 0.001 else (),
+    )

@@ -26,7 +26,7 @@ hookimpl = pluggy.HookimplMarker("pytest")
 _FACTORS = (0.34, 2.3)
 # A processor that is not in the table: 1.5 to 10 W a thread, with the middle that others take.
 _UNKNOWN_W, _UNKNOWN_FACTORS = 4.0, (1.5 / 4.0, 10.0 / 4.0)
-# Model, rated watts of the socket, threads of the socket; from the makers' pages.
+# Model, rated watts and threads of the socket; others are given by `tdp_w` and `threads`, or `watts_per_thread`.
 _RATED: tuple[tuple[str, float, int], ...] = (
     (r"EPYC 7763\b", 280, 128),
     (r"EPYC 7742\b", 225, 128),

@@ -39,6 +39,7 @@ class Sampler:
         self._after_round = after_round
         self._moved = [time.monotonic() for _ in counters]
         self._asked_others = time.monotonic()
+        self._latest_others: str | None = None
         self._reading = threading.Lock()
         self._wake = threading.Event()
         self._hurried = 0
@@ -47,8 +48,7 @@ class Sampler:
 
     def start(self) -> None:
         """Read once, so that there is a value before anything is asked, and go on in the thread."""
-        for counter in self.counters:
-            counter.others()
+        self._latest_others = self._others_now()
         self.read()
         self._thread.start()
 
@@ -65,6 +65,8 @@ class Sampler:
 
     def others_in(self, start: float, end: float) -> str | None:
         """Who else used a device in that time."""
+        if end > self._asked_others and self._latest_others is not None:
+            return self._latest_others
         return next((who for begin, stop, who in reversed(self.others) if begin < end and stop > start), None)
 
     def read(self) -> None:
@@ -102,12 +104,15 @@ class Sampler:
         now = time.monotonic()
         if now - self._asked_others < _OTHERS_EVERY_S:
             return
-        for counter in self.counters:
-            who = counter.others()
-            if who is not None:
-                self.others.append((self._asked_others, now, who))
+        who = self._others_now()
+        if who is not None:
+            self.others.append((self._asked_others, now, who))
         del self.others[:-1000]
-        self._asked_others = now
+        self._asked_others, self._latest_others = now, who
+
+    def _others_now(self) -> str | None:
+        found = [who for counter in self.counters if (who := counter.others()) is not None]
+        return "; ".join(found) or None
 
     def _run(self) -> None:
         while not self._stopped.is_set():

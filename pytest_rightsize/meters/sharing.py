@@ -94,7 +94,7 @@ class Ledger:
         marginal: bool = False,
         loads: bool = True,
     ) -> None:
-        self._timelines = timelines
+        self.timelines = timelines
         self._patience_s = patience_s
         self._marginal = marginal
         self._flying: dict[Hashable, _Flight] = {}
@@ -129,7 +129,7 @@ class Ledger:
 
     def admit(self, ticket: Hashable, moment: float, *, repeated: bool = False) -> None:
         """A request begins; or, `repeated`, a row of them whose answers nobody waits for."""
-        shares: list[float | None] = [0.0 for _ in self._timelines]
+        shares: list[float | None] = [0.0 for _ in self.timelines]
         account: Literal["served", "repeated"] = "repeated" if repeated else "served"
         self._flying[ticket] = _Flight(ticket=ticket, began=moment, start=moment, shares=shares, account=account)
 
@@ -171,7 +171,7 @@ class Ledger:
             del self._landed[flight.ticket]
         oldest = min([self.until, *(flight.began for flight in (*self._landed.values(), *self._flying.values()))])
         shares = [self._share(flight) for flight in ended if flight.account != "lost"]
-        for timeline in self._timelines:
+        for timeline in self.timelines:
             timeline.forget_before(oldest)
         return shares
 
@@ -192,13 +192,13 @@ class Ledger:
 
     def close(self, now: float) -> None:
         """Book what was spent after the last answer as idle."""
-        known = min((timeline.known_until for timeline in self._timelines), default=now)
+        known = min((timeline.known_until for timeline in self.timelines), default=now)
         if min(known, now) > self.until:
             self._settle_piece(self.until, min(known, now))
 
     def _target(self, now: float, closing: bool) -> float | None:
         """Up to where it is settled who was in flight and what the counters showed; None if nothing new is."""
-        known = min([now, *(timeline.known_until for timeline in self._timelines)])
+        known = min([now, *(timeline.known_until for timeline in self.timelines)])
         free = min((flight.start for flight in self._flying.values()), default=known)
         ends = [flight.end for flight in self._landed.values() if flight.end is not None]
         sure = [end for end in ends if end <= min(known, free) or (end <= known and self._is_late(end, now, closing))]
@@ -218,7 +218,7 @@ class Ledger:
         fractions, by_time = self._fractions(active)
         loading = self.load_end is not None and end <= self.load_end
         guarded = False
-        for place, timeline in enumerate(self._timelines):
+        for place, timeline in enumerate(self.timelines):
             first = self._at_until[place]
             if first is None:
                 first = timeline.guess(start)
@@ -311,7 +311,7 @@ class Ledger:
         # One that was in flight while the model seemed to load may have been answered all the while.
         start = flight.began if flight.first_piece is None else min(flight.began, flight.first_piece)
         parts = tuple(
-            self._part(timeline, place, flight, start, flight.end) for place, timeline in enumerate(self._timelines)
+            self._part(timeline, place, flight, start, flight.end) for place, timeline in enumerate(self.timelines)
         )
         return Share(
             ticket=flight.ticket,

@@ -509,6 +509,10 @@ class Batch:
             tokens = 0
         slot.decoded = tokens
 
+    def forget(self) -> None:
+        """Empty the free slots, so that the next prompt is read from its first token."""
+        self._forget_idle(but_latest=False)
+
     def _forget_idle(self, *, but_latest: bool) -> bool:
         """Empty the free slots, whose cells would only be in the way of the others; whether there was anything."""
         idle = sorted((slot for slot in self._slots if slot.ticket is None and slot.decoded), key=lambda s: s.since)

@@ -170,6 +170,12 @@ class LlamaCpp:
                 self._worker = _Worker(self._load, self._rung.name)
             return self._worker.submit(request)
 
+    def forget(self) -> None:
+        """Before the next request: forget what earlier ones had decoded, so that it takes what a first one takes."""
+        with self._lock:
+            if self._worker is not None:
+                self._worker.forget.set()
+
     def close(self) -> None:
         """Stop after the token being made and free the model's memory."""
         with self._lock:
@@ -254,6 +260,7 @@ class _Worker:
         self._load = load
         self._name = name
         self._stop = threading.Event()
+        self.forget = threading.Event()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"rightsize {name}", daemon=True)
         self._thread.start()
@@ -292,6 +299,9 @@ class _Worker:
             for ticket in [ticket for ticket, job in writing.items() if job.is_cancelled()]:
                 model.batch.cancel(ticket)
                 del writing[ticket]
+            if waiting and self.forget.is_set():
+                self.forget.clear()
+                model.batch.forget()
             while waiting and model.batch.has_room:
                 self._go_on(model, waiting.popleft(), writing)
             for ticket, end in self._step(model, writing):

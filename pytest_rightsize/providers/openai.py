@@ -318,25 +318,31 @@ def _reply(completion: Json, seconds: float, retries: int) -> Reply:
         text=text,
         seconds=seconds,
         retries=retries,
-        tokens=_tokens(completion.get("usage")),
+        tokens=_tokens(completion.get("usage"), text=text, thought=thought),
         finish_reason="content_filter" if refusal else finish_reason if isinstance(finish_reason, str) else None,
         reasoning=thought if isinstance(thought, str) else None,
         tool_calls=tuple({name: value for name, value in call.items() if value is not None} for call in calls),
     )
 
 
-def _tokens(usage: Mapping[str, Json] | None) -> Tokens:
-    """What the endpoint counted; one that reports no prompt tokens at all has not counted."""
+def _tokens(usage: Json, *, text: str, thought: Json) -> Tokens:
+    """What the endpoint counted. A zero for what is there was not counted: such a prompt makes all of it unknown."""
     if usage is not None and not isinstance(usage, dict):
         raise TypeError(f"the usage is no object but {type(usage).__name__}")
     prompt = _count(usage, "prompt_tokens")
     if not usage or not prompt:
         return Tokens()
+    completion = _count(usage, "completion_tokens")
+    reasoning = _count(usage.get("completion_tokens_details"), "reasoning_tokens")
+    if not completion and (text or thought):
+        completion = reasoning = None
+    if reasoning is not None and ((not reasoning and (thought or "</think>" in text)) or reasoning > (completion or 0)):
+        reasoning = None
     return Tokens(
         prompt=prompt,
         cached=_count(usage.get("prompt_tokens_details"), "cached_tokens"),
-        completion=_count(usage, "completion_tokens"),
-        reasoning=_count(usage.get("completion_tokens_details"), "reasoning_tokens"),
+        completion=completion,
+        reasoning=reasoning,
         source="reported",
     )
 

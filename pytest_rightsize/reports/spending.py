@@ -22,8 +22,9 @@ def spending_lines(
     *,
     intervals: Mapping[tuple[str, str], Interval] | None = None,
     width: int | None = None,
+    note: str | None = None,
 ) -> list[str]:
-    """A table of what each task took on each rung, its joules' origins, and what to make of it.
+    """A table of what each task took on each rung, its joules' origins, a `note` on them, and what to make of it.
 
     Empty where nobody knows any joules, seconds or money: a table of question marks helps nobody. `intervals` are those
     of the pass rates by task and rung; where the table is wider than `width`, columns are left out.
@@ -33,7 +34,7 @@ def spending_lines(
     if not any(one.energies or one.cost_usd.known or one.seconds.known for one in spent):
         return told
     rows = [_row(one, (intervals or {}).get((one.task or "", one.rung or ""))) for one in spent]
-    return [*_table(rows, width), *_legend(intervals), *_origins(spent), *told]
+    return [*_table(rows, width), *_legend(intervals), *_origins(spent), *([note] if note else []), *told]
 
 
 def _table(rows: Sequence[dict[str, str]], width: int | None) -> list[str]:

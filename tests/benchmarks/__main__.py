@@ -1,7 +1,7 @@
 """All benchmarks, one after the other: `tox run -e bench`, or `python -m tests.benchmarks [--json FOLDER] [NAMES]`.
 
-Each measures ratios in one run, `coverage` how often the bounds hold, and writes them as JSON into the folder (default:
-.bench). None sets a limit.
+Each measures ratios in one run, `coverage` and `energy` how often bounds hold, and writes them as JSON into the folder
+(default: .bench). None sets a limit.
 """
 
 import argparse
@@ -19,6 +19,7 @@ BENCHMARKS = {
     "dormant": ["bench_dormant"],
     "local": ["bench_local"],
     "coverage": ["bench_coverage"],
+    "energy": ["bench_energy"],
     "html": ["bench_html"],
 }
 

@@ -41,10 +41,10 @@ class Sleeper:
         self.lock = threading.Lock()
         self.busy_until = 0.0
 
-    def identity(self, sha256: Callable[[Path], str]) -> Identity | None:
+    def check(self) -> Problem | None:
         return None
 
-    def check(self) -> Problem | None:
+    def identity(self, sha256: Callable[[Path], str]) -> Identity | None:
         return None
 
     def forget(self) -> None:
@@ -184,6 +184,19 @@ def test_one_at_a_time_is_measured_and_not_shared() -> None:
     one = metered(provider, Sim(Ticking(provider)), room=1)
     assert {energy.provenance for energy in energies(ask(one, 3))} == {"measured"}
     one.close()
+
+
+def test_who_else_uses_the_device_is_told_of_and_nothing_is_measured_as_the_answers_own() -> None:
+    class Crowded(Ticking):
+        def others(self) -> str | None:
+            return "other processes compute on the board (pid 4242)"
+
+    provider = Sleeper()
+    one = metered(provider, Sim(Crowded(provider)), room=1)
+    (energy,) = energies(ask(one, 1))
+    one.close()
+    assert "contended" in energy.flags
+    assert (energy.scope, energy.provenance) == ("device", "measured_shared")
 
 
 def test_a_fault_reaches_who_asked_and_its_joules_are_on_no_answer() -> None:

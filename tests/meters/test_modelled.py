@@ -2,6 +2,7 @@
 
 import threading
 import time
+from math import inf
 from typing import Any
 
 import pytest
@@ -181,3 +182,45 @@ def test_a_figure_for_each_token_needs_the_tokens() -> None:
 def test_a_declaration_that_is_none_is_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         declared(**options)
+
+
+@pytest.mark.parametrize("tokens", [1, 100, 400, 4000])
+@pytest.mark.parametrize(("active_b", "total_b"), [(0.5, 0.5), (8.03, 8.03), (12.9, 46.7), (405.85, 405.85)])
+@pytest.mark.parametrize("latency_s", [0.5, 5.0, inf])
+def test_the_formula_is_that_of_the_installed_ecologits(
+    tokens: int, active_b: float, total_b: float, latency_s: float
+) -> None:
+    """Fails where the package has changed its constants: look at them, and take them over."""
+    llm = pytest.importorskip("ecologits.impacts.llm", reason="ecologits is in the dependency group crosscheck")
+    theirs = llm.compute_llm_impacts_dag(
+        model_active_parameter_count=active_b,
+        model_total_parameter_count=total_b,
+        output_token_count=tokens,
+        request_latency=latency_s,
+        if_electricity_mix_adpe=0.0,
+        if_electricity_mix_pe=0.0,
+        if_electricity_mix_gwp=0.0,
+        if_electricity_mix_wue=0.0,
+        datacenter_pue=1.2,
+        datacenter_wue=0.0,
+    )["request_energy"]
+    ours = ecologits_wh(tokens, active_b, total_b, pue=1.2, latency_s=latency_s) / 1000
+    assert ours == pytest.approx(float(getattr(theirs, "value", theirs)), rel=1e-9), "upstream constants changed"
+
+
+@pytest.mark.parametrize(("tdp_w", "threads", "seconds"), [(240, 64, 3.6), (85, 8, 4.0), (120, 2, 2.0)])
+def test_the_product_is_that_of_the_installed_codecarbon(
+    tdp_w: int, threads: int, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process mode: rated power times the share of all threads' time, over 10 s."""
+    hardware = pytest.importorskip(
+        "codecarbon.external.hardware", reason="codecarbon is in the dependency group crosscheck"
+    )
+    cpu = hardware.CPU(output_dir=".", mode="cpu_load", model="x", tdp=tdp_w, tracking_mode="process")
+    moments, times = iter([1000.0, 1010.0]), iter([{1: 5.0}, {1: 5.0 + seconds}])
+    monkeypatch.setattr(hardware.time, "time", lambda: next(moments))
+    monkeypatch.setattr(cpu, "_get_process_cpu_times", lambda: next(times))
+    monkeypatch.setattr(cpu, "_cpu_count", threads)
+    cpu._get_power_from_cpu_load()
+    theirs = cpu._get_power_from_cpu_load().W * 10.0
+    assert joules_of(seconds, tdp_w / threads) == pytest.approx(theirs, rel=1e-9), "upstream formula changed"

@@ -47,6 +47,22 @@ def test_a_model_answers_the_same_each_time_and_counts_its_tokens() -> None:
     assert first.seconds is not None
 
 
+def test_a_repeated_request_is_read_anew_where_it_is_measured() -> None:
+    """Else the second time would look cheap: its prompt would be taken from the memory of the first."""
+    provider = LlamaCpp(rung())
+    provider.forget()
+    request = question("ISO date: 12 March 2024", max_tokens=20)
+    try:
+        first, second = (provider.submit(request).result() for _ in range(2))
+        provider.forget()
+        third = provider.submit(request).result()
+    finally:
+        provider.close()
+    assert (first.tokens.cached, third.tokens.cached) == (0, 0)
+    assert (second.tokens.cached or 0) > 0
+    assert first.text == third.text
+
+
 def test_a_provider_can_be_closed_twice_and_opened_again() -> None:
     provider = LlamaCpp(rung())
     provider.close()

@@ -49,6 +49,35 @@ def test_a_count_that_the_endpoint_does_not_give_is_unknown() -> None:
     assert (tokens.prompt, tokens.completion, tokens.source) == (None, None, "unknown")
 
 
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        ({"prompt_tokens": 0, "completion_tokens": 5}, (None, None, None)),
+        ({"prompt_tokens": 7, "completion_tokens": 0}, (7, None, None)),
+        (
+            {"prompt_tokens": 7, "completion_tokens": 5, "completion_tokens_details": {"reasoning_tokens": 0}},
+            (7, 5, None),
+        ),
+        (
+            {"prompt_tokens": 7, "completion_tokens": 5, "completion_tokens_details": {"reasoning_tokens": 9}},
+            (7, 5, None),
+        ),
+    ],
+    ids=["prompt", "completion", "reasoning", "more reasoning than answer"],
+)
+def test_a_zero_for_what_is_there_was_not_counted(usage: dict[str, Any], expected: tuple[int | None, ...]) -> None:
+    with serve(lambda _: Answering(body=completion("hi", usage=usage, reasoning_content="hm"))) as endpoint:
+        tokens = ask(endpoint.url).tokens
+    assert (tokens.prompt, tokens.completion, tokens.reasoning) == expected
+
+
+def test_an_answer_of_nothing_may_well_have_no_token() -> None:
+    with serve(
+        lambda _: Answering(body=completion("", usage={"prompt_tokens": 7, "completion_tokens": 0}))
+    ) as endpoint:
+        assert ask(endpoint.url).tokens.completion == 0
+
+
 def test_only_what_was_asked_for_is_sent() -> None:
     schema = {"type": "object"}
     full = Request(messages=HELLO.messages, sample=2, max_tokens=9, temperature=0.5, seed=1, schema=schema)
