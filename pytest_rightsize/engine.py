@@ -22,6 +22,8 @@ from pytest_rightsize.records import Reply, Request, Rung
 
 __all__ = ["Engine", "Suspended", "Ticket"]
 
+__tracebackhide__ = True  # a traceback ends where the test asks
+
 # So many requests in a row without an answer, each after its own retries, and the rung counts as down.
 _FAULTS_UNTIL_DOWN = 3
 _SAYS_NOTHING_OF_THE_RUNG = frozenset({"budget", "offline", "private", "unrecorded"})
@@ -230,7 +232,8 @@ class Engine:
         except RungError as fault:
             if first:
                 self._count_fault(rung, fault)
-            raise
+            # Where in a provider it came from is nobody's concern, and takes pytest a tenth of a second to lay out.
+            raise fault.with_traceback(None) from None
         except BaseException:
             asked.future.cancel()
             raise

@@ -16,6 +16,8 @@ from pytest_rightsize.records import AnswerRecord, Json, Reply, Request, Rung, T
 
 __all__ = ["Answer", "Conversation", "Model", "Transcript"]
 
+__tracebackhide__ = True  # a traceback ends where the test asks
+
 T = TypeVar("T")
 
 # A leading block only: a model that writes about the tag later in its answer keeps its words.

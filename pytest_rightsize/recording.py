@@ -31,6 +31,8 @@ from pytest_rightsize.records import CacheMode, Identity, Json, Reply, Request, 
 
 __all__ = ["Recorder"]
 
+__tracebackhide__ = True  # a traceback ends where the test asks
+
 # Words for an end that says nothing lasting about the answer; some servers call an interrupt an abort.
 _NOT_KEPT = frozenset({"abort", "aborted", "cancelled", "canceled", "content_filter", "error"})
 # Which recorded prompt is nearest is looked for among so many, the newest.

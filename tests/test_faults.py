@@ -194,6 +194,28 @@ def test_a_fault_says_how_often_it_was_tried(quick: pytest.Pytester) -> None:
     assert len(endpoint.requests) == 3
 
 
+def test_a_traceback_ends_where_the_test_asks(quick: pytest.Pytester) -> None:
+    quick.makepyfile(
+        test_suite="""
+        def test_it(model):
+            try:
+                model.ask("x")
+            except Exception as error:
+                raise ValueError("the test's own") from error
+        """
+    )
+    with serve(lambda _: Answering(status=500, body={})) as endpoint:
+        quick.makefile(".toml", rightsize='default = "big"\n' + ladder(endpoint.url, retries=0))
+        conftest = "import pytest\nfrom _pytest._code import ExceptionInfo\n"
+        hook = "@pytest.hookimpl(wrapper=True)\ndef pytest_runtest_makereport(item, call):\n"
+        hook += "    if call.excinfo: print(call.excinfo.getrepr(style='long', tbfilter=True))\n    return (yield)\n"
+        quick.makeconftest(conftest + hook)
+        shown = str(quick.runpytest("-s").stdout)
+    assert "test_suite.py:" in shown
+    assert "engine.py" not in shown
+    assert "openai.py" not in shown
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full, which is always full")
 def test_a_full_disk_is_told_at_once_and_the_results_are_saved(
     quick: pytest.Pytester, monkeypatch: pytest.MonkeyPatch

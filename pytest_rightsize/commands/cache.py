@@ -5,7 +5,6 @@ machine, where `pytest --rightsize-cache=replay` then needs no model.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from pytest_rightsize.cache import FILE_NAME, AnswerCache, Recorded
+from pytest_rightsize.durable import for_the_owner
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.recorded_lines import Declaration, lines_of, read_lines
 
@@ -81,19 +81,12 @@ def _export(arguments: argparse.Namespace) -> int:
             sys.stdout.writelines(lines)
             return 0
         # It holds prompts, as the recorded answers do, so it is for its owner only until it is committed.
-        with open(
-            arguments.file, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)
-        ) as file:
+        with open(arguments.file, "w", encoding="utf-8", opener=for_the_owner) as file:
             file.writelines(lines)
     finally:
         cache.close()
     _say(f"{len(answers)} answers in {arguments.file}")
     return 0
-
-
-def _for_the_owner(path: str, flags: int) -> int:
-    """Prompts may be private, so an export is for its owner only until it is committed."""
-    return os.open(path, flags, 0o600)
 
 
 def _import(arguments: argparse.Namespace) -> int:
