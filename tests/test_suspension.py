@@ -625,6 +625,7 @@ def test_an_interrupt_with_many_in_flight_leaves_a_whole_file(gated: pytest.Pyte
     gated.makepyfile(
         """
         import os, signal, pytest
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         @pytest.mark.parametrize("number", range(100))
         def test_it(model, number):
             if number == 90:
