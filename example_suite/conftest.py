@@ -42,6 +42,8 @@ class _Server:
         os.environ["RIGHTSIZE_EXAMPLE_KEY"] = key
         settings = {
             "model": MODEL,
+            "n_threads": 1,
+            "n_threads_batch": 1,
             "model_alias": "rightsize-frontier",
             "host": "127.0.0.1",
             "port": port,
