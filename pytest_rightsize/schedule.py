@@ -112,6 +112,14 @@ class Progress:
             self._reason = self._find_reason()
         return self._reason
 
+    def has_room(self, in_flight: int) -> bool:
+        """Whether one more trial may be in flight; what is likely is worked out only where it matters."""
+        return in_flight < self._least_room or in_flight < self.room
+
+    @property
+    def _least_room(self) -> int:
+        return max(_FLIGHT, self._planned // _PART_IN_FLIGHT)
+
     @property
     def room(self) -> int:
         """How many trials to have in flight: about as many as it will take to settle the task, if it goes on as it did.
@@ -121,7 +129,7 @@ class Progress:
         if self._room is None:
             passing, failing = self._shares()
             likely = min(self._until_settled(passed=True) / passing, self._until_settled(passed=False) / failing)
-            self._room = max(_FLIGHT, self._planned // _PART_IN_FLIGHT, ceil(likely))
+            self._room = max(self._least_room, ceil(likely))
         return self._room
 
     def _shares(self) -> tuple[float, float]:

@@ -432,7 +432,7 @@ class LadderSession:
         if self._rungs and any(task == other and self._turn[one] < self._turn[rung] for other, one in pending):
             return False
         gives_up = self._settings.strategy != "full" and group in self._progress
-        if gives_up and waiting.get(group, 0) >= self._progress[group].room:
+        if gives_up and not self._progress[group].has_room(waiting.get(group, 0)):
             return False
         closing = self._engine.must_close_for(rung)
         return not any(other in closing for _, other in pending)

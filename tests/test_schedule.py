@@ -190,6 +190,7 @@ def test_about_as_many_are_in_flight_as_will_settle_the_task(passed: int, failed
         outcome: Outcome = "passed" if case < passed else "failed"
         progress.add(Trial(key=TrialKey(task="t", case=str(case), rung="s"), outcome=outcome))
     assert progress.room == room
+    assert [progress.has_room(count) for count in (0, room - 1, room)] == [True, True, False]
 
 
 def test_of_many_cases_an_eighth_is_always_in_flight() -> None:
