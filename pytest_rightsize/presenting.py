@@ -75,7 +75,8 @@ class Presenter:
         if ended is None:
             return
         width = self._config.get_terminal_writer().fullwidth if terminalreporter.isatty else None
-        terminalreporter.section(TITLE)
+        # As pytest's own sections begin; what is written after `section` alone may be broken by a late end of a line.
+        terminalreporter.write_sep("=", TITLE)
         for line in table_lines(ended.run, ended.verdicts, width=width):
             for text, colour in styled(visible(line)):
                 terminalreporter.write(text, **({colour: True} if colour else {}))

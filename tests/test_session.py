@@ -524,3 +524,10 @@ def test_the_results_file_keeps_each_prompt_once(suite: pytest.Pytester) -> None
     assert sorted(prompt[0]["content"] for prompt in prompts) == ["a", "b", "c", "d"]
     trial = next(trial for trial in read_run(suite.path / "run.jsonl").trials if trial.answers)
     assert trial.answers[0].messages == ({"role": "user", "content": trial.key.case[-2]},)
+
+
+def test_the_table_stands_in_one_piece(suite: pytest.Pytester) -> None:
+    text = str(suite.runpytest("--rightsize-ladder=tiny,small").stdout)
+    table = text.partition("smallest model that passes each task")[2].splitlines()[1:]
+    assert table[0].startswith("task ")
+    assert table[1].startswith("upper ")
