@@ -78,6 +78,8 @@ def measure(*, tests: int, rounds: int) -> dict[str, Any]:
         }
         session = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_many.py"]
         climbing = [*session, "-p", "near_provider", "-p", "pytest_rightsize.plugin", "--rightsize-ladder=near"]
+        # With another strategy a task has no more in flight than are likely to settle it, and a hundred never meet.
+        climbing += ["--rightsize-strategy=full", "--rightsize-cache=off"]
         kinds = {
             "plain": (session, _PLAIN_TEST, 1),
             "at_once": (climbing, _TEST, 1),
