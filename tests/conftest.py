@@ -1,6 +1,7 @@
-"""A small suite on recorded answers, for sessions in pytester."""
+"""A small suite on recorded answers, for sessions in pytester, which know nothing of where these tests run."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ def record(path: Path, answers: dict[str, str]) -> None:
         {"prompt": prompt, "text": text, "tokens": {"prompt": 3, "completion": 1}} for prompt, text in answers.items()
     ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def _no_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions in tests look the same everywhere: under CI pytest shortens nothing, and this plugin annotates."""
+    for name in ("BUILD_NUMBER", "CI", "FORCE_COLOR", "NO_COLOR", "PYTEST_ADDOPTS", "PY_COLORS"):
+        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("GITHUB_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture
