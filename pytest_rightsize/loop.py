@@ -17,6 +17,7 @@ from _pytest.nodes import Node
 from _pytest.runner import SetupState
 
 from pytest_rightsize.engine import Ticket
+from pytest_rightsize.options import FROZEN
 
 __all__ = ["Loop", "SessionSource", "Source", "Trials", "WorkerSource"]
 
@@ -25,6 +26,9 @@ Group = tuple[str, str]
 
 _BUFFERED = ("pytest_runtest_logstart", "pytest_runtest_logreport", "pytest_runtest_logfinish")
 _WAKE = object()
+# So many new objects, and garbage is searched for. Trials and reports stay to the end: with Python's own 700 a tenth of
+# a long session went into looking at them again and again.
+_SEARCH_AFTER = 10_000
 
 
 class Trials(Protocol):
@@ -266,7 +270,10 @@ class Loop:
         gethookproxy = session.gethookproxy
         session.gethookproxy = lambda fspath: self._relays.get(fspath) or self._relay(fspath, gethookproxy(fspath))  # type: ignore[method-assign,assignment,return-value]  # a relay by its behaviour
         session.config.pluginmanager.register(self, "rightsize-loop")
-        gc.freeze()  # what was collected stays to the end: searching it for garbage took 5 % of a long session
+        searched_after = gc.get_threshold()
+        gc.set_threshold(_SEARCH_AFTER, *searched_after[1:])
+        gc.freeze()  # what was collected stays to the end; plugin.py undoes this after pytest's last search for garbage
+        session.config.stash[FROZEN] = True
         try:
             while (started := self._next()) is not None:
                 self._attempt(started)
@@ -276,7 +283,7 @@ class Loop:
             self._abandon()
             raise
         finally:
-            gc.unfreeze()
+            gc.set_threshold(*searched_after)
             session.config.pluginmanager.unregister(self)
             session.__dict__.pop("gethookproxy", None)
             if not self._setup.stack:

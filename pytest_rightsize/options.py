@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["MARKER_HELP", "OPTIONS", "add_options", "find_ladder_file", "given", "settings_are_given"]
+__all__ = ["FROZEN", "MARKER_HELP", "OPTIONS", "add_options", "find_ladder_file", "given", "settings_are_given"]
+
+FROZEN = pytest.StashKey[bool]()
+"""Whether the session keeps what was there before its tests out of Python's search for garbage."""
 
 MARKER_HELP = (
     "rightsize(task=, pass_rate=, confidence=, samples=, chosen=, private=, max_tokens=, concurrent=): "

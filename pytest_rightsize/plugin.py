@@ -6,7 +6,9 @@ registered: no heavy import, no file, no connection.
 
 from __future__ import annotations
 
+import gc
 import sys
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +29,16 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Register the options and their ini twins."""
     options.add_options(parser)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
+    """Hand back to Python's search for garbage what the loop kept out of it: pytest itself searches at the very end."""
+    try:
+        return (yield)
+    finally:
+        if config.stash.get(options.FROZEN, False):
+            gc.unfreeze()
 
 
 @pytest.hookimpl(trylast=True)

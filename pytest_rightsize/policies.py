@@ -52,6 +52,8 @@ class Policies(Mapping[str, Policy]):
         self._ladder = ladder
         self._policies: dict[str, Policy] = {}
         self._said_by: dict[str, tuple[str, TaskSettings]] = {}
+        # The cases of one function have the same markers; they are kept, so that an id stays theirs.
+        self._by_markers: dict[tuple[str, *tuple[int, ...]], tuple[Policy, Sequence[pytest.Mark]]] = {}
 
     def __getitem__(self, task: str) -> Policy:
         """The policy of a task that was met."""
@@ -71,7 +73,14 @@ class Policies(Mapping[str, Policy]):
 
     def of(self, definition: Definition) -> Policy:
         """The policy of a test; raises ConfigError where its markers are wrong or two tests of a task differ."""
-        layers = [marked_settings(definition.nodeid, marker) for marker in definition.iter_markers("rightsize")]
+        markers = [*definition.iter_markers("rightsize")]
+        key = (definition.nodeid, *map(id, markers))
+        if key not in self._by_markers:
+            self._by_markers[key] = (self._read(definition, markers), markers)
+        return self._by_markers[key][0]
+
+    def _read(self, definition: Definition, markers: Sequence[pytest.Mark]) -> Policy:
+        layers = [marked_settings(definition.nodeid, marker) for marker in markers]
         task = next((name for name, _ in layers if name is not None), definition.nodeid)
         marked = merged(*(settings for _, settings in layers))
         known = self._said_by.setdefault(task, (definition.nodeid, marked))

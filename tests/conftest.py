@@ -41,12 +41,18 @@ def record(path: Path, answers: dict[str, str]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_ci(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sessions in tests look the same everywhere: under CI pytest shortens nothing, and this plugin annotates."""
+def _alike_everywhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions in tests do not know where they run: under CI pytest shortens nothing, and this plugin annotates.
+
+    Nor do they shuffle, though pytest-randomly is installed for the one that does.
+    """
     for name in ("BUILD_NUMBER", "CI", "FORCE_COLOR", "NO_COLOR", "PYTEST_ADDOPTS", "PY_COLORS"):
         monkeypatch.delenv(name, raising=False)
     for name in [name for name in os.environ if name.startswith("GITHUB_")]:
         monkeypatch.delenv(name)
+    if "pytester" in request.fixturenames:
+        request.getfixturevalue("pytester")  # which takes the variable away
+        monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly")
 
 
 @pytest.fixture

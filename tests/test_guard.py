@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "notices.py": {"errors", "pytest"},
     "budget.py": {"records"},
     "engine.py": {"budget", "records", "errors", "providers", "recording", "_pytest"},
-    "loop.py": {"engine", "pytest", "_pytest", "pluggy"},
+    "loop.py": {"engine", "options", "pytest", "_pytest", "pluggy"},
     "savings.py": {"records"},
     "redaction.py": {"records"},
     "durable.py": set(),

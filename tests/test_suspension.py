@@ -557,8 +557,9 @@ def test_a_timeout_does_not_count_waiting(gated: pytest.Pytester) -> None:
     gated.runpytest("--rightsize-ladder=gate").assert_outcomes(passed=4)
 
 
-def test_an_order_by_chance_changes_nothing(gated: pytest.Pytester) -> None:
+def test_an_order_by_chance_changes_nothing(gated: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pytest_randomly")
+    monkeypatch.delenv("PYTEST_ADDOPTS")
     gated.makepyfile(
         """
         import random, pytest
