@@ -53,7 +53,7 @@ class Policies(Mapping[str, Policy]):
         self._policies: dict[str, Policy] = {}
         self._said_by: dict[str, tuple[str, TaskSettings]] = {}
         # The cases of one function have the same markers; they are kept, so that an id stays theirs.
-        self._by_markers: dict[tuple[str, *tuple[int, ...]], tuple[Policy, Sequence[pytest.Mark]]] = {}
+        self._by_markers: dict[tuple[str, tuple[int, ...]], tuple[Policy, Sequence[pytest.Mark]]] = {}
 
     def __getitem__(self, task: str) -> Policy:
         """The policy of a task that was met."""
@@ -74,7 +74,7 @@ class Policies(Mapping[str, Policy]):
     def of(self, definition: Definition) -> Policy:
         """The policy of a test; raises ConfigError where its markers are wrong or two tests of a task differ."""
         markers = [*definition.iter_markers("rightsize")]
-        key = (definition.nodeid, *map(id, markers))
+        key = (definition.nodeid, tuple(map(id, markers)))
         if key not in self._by_markers:
             self._by_markers[key] = (self._read(definition, markers), markers)
         return self._by_markers[key][0]

@@ -223,6 +223,31 @@ def test_modules_with_fixtures_of_their_own_do_not_overlap_and_others_do(gated: 
     assert most(gated) == 4
 
 
+def test_a_fixture_of_a_package_is_set_up_once_for_all_its_modules(gated: pytest.Pytester) -> None:
+    package = gated.mkpydir("suite")
+    (package / "conftest.py").write_text(
+        dedent(
+            NOTE
+            + """
+    @pytest.fixture(scope="package", autouse=True)
+    def of_package():
+        note("package up"); yield; note("package down")
+    """
+        ),
+        encoding="utf-8",
+    )
+    test = "import pytest\n@pytest.mark.parametrize('word', 'abc')\ndef test_it(model, word): assert model.ask(word)\n"
+    for name in ("test_p", "test_q"):
+        (package / f"{name}.py").write_text(test, encoding="utf-8")
+    gated.makepyfile(test_outside="def test_it(model): assert model.ask('z') == 'Z'")
+    gated.runpytest("--rightsize-ladder=gate,gate2", "--rightsize-strategy=full").assert_outcomes(passed=14)
+    # Rung by rung the package is left and entered again, in any case.
+    assert starts(gated) == ["package up", "package down"] * 2
+    gated.path.joinpath("log.txt").unlink()
+    gated.runpytest("suite", "--rightsize-ladder=gate,gate2", "--rightsize-strategy=full").assert_outcomes(passed=12)
+    assert starts(gated) == ["package up", "package down"]
+
+
 def test_a_fixture_of_a_module_with_parameters_is_set_up_once_for_each(gated: pytest.Pytester) -> None:
     gated.makepyfile(
         NOTE
@@ -545,16 +570,18 @@ def test_reruns_ask_again_and_are_counted_as_pytest_rerunfailures_does(gated: py
 
 def test_a_timeout_does_not_count_waiting(gated: pytest.Pytester) -> None:
     pytest.importorskip("pytest_timeout")
+    with (gated.path / "rightsize.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[ladder.slow]\nprovider = "gate"\ntogether = 5\ndelay_ms = 2500\n')
     gated.makepyfile(
         """
         import pytest
-        @pytest.mark.timeout(30)
+        @pytest.mark.timeout(2)
         @pytest.mark.parametrize("word", "abcd")
         def test_it(model, word):
             assert model.ask(word) == word.upper()
         """
     )
-    gated.runpytest("--rightsize-ladder=gate").assert_outcomes(passed=4)
+    gated.runpytest("--rightsize-ladder=slow").assert_outcomes(passed=4)
 
 
 def test_an_order_by_chance_changes_nothing(gated: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

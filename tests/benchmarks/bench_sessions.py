@@ -4,7 +4,8 @@
     python -m tests.benchmarks.bench_sessions --tests 10000 --latency 0.02 --in-flight 256 --json bench-10000.json
 
 Whole processes, in turns within one run: this plugin; a bare asyncio and aiohttp client; `pytest -n 16` with a plain
-client; promptfoo and inspect-ai where they are installed. Prints the ratios and writes them as JSON.
+client; promptfoo and inspect-ai where they are installed; and tests that ask nobody, without this plugin, as machines
+differ. Prints the ratios and writes them as JSON.
 """
 
 import argparse
@@ -29,6 +30,12 @@ import pytest
 @pytest.mark.parametrize("n", range({tests}))
 def test_many(model, n):
     assert str(n) in model.ask(f"question number {{n}} about something")
+"""
+_SILENT_TEST = """
+import pytest
+@pytest.mark.parametrize("n", range({tests}))
+def test_many(n):
+    assert str(n) in f"question number {{n}} about something"
 """
 _PLAIN_TEST = """
 import http.client, json, urllib.parse, pytest
@@ -121,6 +128,12 @@ def bare(job: Job) -> Took:
     return run([sys.executable, str(job.write("bare.py", _BARE))], job.folder)
 
 
+def silent(job: Job) -> Took:
+    """As many tests that ask nobody, in pytest without this plugin: what this machine needs for one test today."""
+    job.write("test_silent.py", _SILENT_TEST)
+    return run(_pytest("test_silent.py"), job.folder, ALONE)
+
+
 def sixteen_workers(job: Job) -> Took:
     """Plain tests that wait for their answers, in 16 processes."""
     job.write("test_plain.py", _PLAIN_TEST)
@@ -159,7 +172,12 @@ def _found(command: str) -> str | None:
 
 def contenders(job: Job) -> Mapping[str, Callable[[Job], Took]]:
     """Who takes part on this machine."""
-    own: dict[str, Callable[[Job], Took]] = {"bare": bare, "rightsize": rightsize, "start_up": start_up}
+    own: dict[str, Callable[[Job], Took]] = {
+        "bare": bare,
+        "silent": silent,
+        "rightsize": rightsize,
+        "start_up": start_up,
+    }
     others = {
         "pytest_n16": sixteen_workers if find_spec("xdist") and job.tests <= 2000 else None,
         "promptfoo": promptfoo if _found("promptfoo") and job.tests <= 2000 else None,
@@ -187,11 +205,12 @@ def measure(*, tests: int, latency: float, in_flight: int, rounds: int) -> dict[
         "ideal_wall_s": round(latency * -(-tests // in_flight), 3),
         **medians,
         "user_ms_per_test": round(own["user_s"] / tests * 1000, 3),
+        "user_ms_per_silent_test": round(medians["silent"]["user_s"] / tests * 1000, 3),
         "ratio_to_bare_and_start_up": round(own["wall_s"] / (medians["bare"]["wall_s"] + start["wall_s"]), 3),
         **{
             f"ratio_to_{name}": round(own["wall_s"] / medians[name]["wall_s"], 3)
             for name in medians
-            if name not in ("rightsize", "start_up")
+            if name not in ("rightsize", "silent", "start_up")
         },
     }
 
