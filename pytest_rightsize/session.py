@@ -11,7 +11,6 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -35,7 +34,7 @@ from pytest_rightsize.outcomes import attach, ending, shape, show_fault, status,
 from pytest_rightsize.policies import Policies, definition_of
 from pytest_rightsize.presenting import Ended, Presenter
 from pytest_rightsize.providers import Provider, load_providers
-from pytest_rightsize.providers.locality import is_this_machine
+from pytest_rightsize.providers.locality import host_of, is_this_machine
 from pytest_rightsize.recording import Recorder
 from pytest_rightsize.records import Ladder, Policy, Run, Rung, Trial, TrialKey, Verdict
 from pytest_rightsize.redaction import redacted, redacted_case
@@ -687,7 +686,7 @@ def _parameter(item: pytest.Item) -> tuple[str, int] | None:
 def _meter_leaves(rung: Rung) -> bool:
     """Whether the rung's meter is read over the network; that says who measures, and no prompt."""
     url = rung.meter.get("url") if isinstance(rung.meter, Mapping) else None
-    return isinstance(url, str) and not is_this_machine(urlsplit(url).hostname or "")
+    return isinstance(url, str) and not is_this_machine(host_of(url) or "")
 
 
 def _case(item: pytest.Item) -> str:
