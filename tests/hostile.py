@@ -179,7 +179,7 @@ def _gguf_text(text: bytes) -> bytes:
 
 
 # What is looked at in a model's header, each value with its type before it, as in the file.
-METADATA: Mapping[bytes, bytes] = {
+METADATA: dict[bytes, bytes] = {
     b"general.architecture": struct.pack("<I", 8) + _gguf_text(b"llama"),
     b"general.alignment": struct.pack("<II", 4, 32),
     b"llama.context_length": struct.pack("<II", 4, 512),

@@ -38,7 +38,7 @@ def _odd(name: str) -> Callable[[bytes], object]:
     def feed(content: bytes) -> None:
         TARGETS[name](content)
 
-    fed: Callable[[bytes], object] = feed.hypothesis.fuzz_one_input
+    fed: Callable[[bytes], object] = feed.hypothesis.fuzz_one_input  # type: ignore[attr-defined]  # @given puts it there
     return fed
 
 
