@@ -111,7 +111,7 @@ class LadderSession:
         self._idle: dict[tuple[str, str], _Idle | None] = {}
         self._suspends = False
         self._item: pytest.Item | None = None
-        self._said_down: set[str] = set()
+        self._said_down: dict[str, TrialKey] = {}
         self._about: Mapping[str, Any] = {}
         self._results: ResultsFile | None = None
         self._metered: list[Metering] = []
@@ -460,15 +460,20 @@ class LadderSession:
             return
         key = item.stash[_KEY]
         item.stash[_TRANSCRIPT] = Transcript()
+        idle = self._why_idle(item, key)
         fault = self._engine.down(key.rung)
-        if fault is not None and key.rung not in self._said_down:
-            self._said_down.add(key.rung)
-            item.stash[_TRANSCRIPT].fault = fault
-            pytest.skip(str(fault))
-        idle = self._why_idle(item, key) or (_Idle(reason="down", detail=str(fault)) if fault else None)
+        if idle is None and fault is not None:
+            if self._says_down(key):
+                item.stash[_TRANSCRIPT].fault = fault
+                pytest.skip(str(fault))
+            idle = _Idle(reason="down", detail=str(fault))
         if idle is not None:
             item.stash[_IDLE] = idle
             pytest.skip(idle.detail)
+
+    def _says_down(self, key: TrialKey) -> bool:
+        """Whether this trial is the one that says for all others that its rung is down."""
+        return self._said_down.setdefault(key.rung, key) == key
 
     def _why_idle(self, item: pytest.Item, key: TrialKey) -> _Idle | None:
         """Decide once for all trials of a task on a rung, whose earlier rungs have ended; then see what is settled."""
@@ -571,11 +576,10 @@ class LadderSession:
         idle = item.stash.get(_IDLE, None)
         if idle is not None:
             return Trial(key=key, outcome="not_run", reason=idle.reason, detail=idle.detail)
-        if isinstance(transcript.fault, RungError) and self._engine.down(key.rung) is not None:
-            # What was in flight when the rung went down failed with it; one of them says so for all.
-            if key.rung in self._said_down:
-                return Trial(key=key, outcome="not_run", reason="down", detail=str(transcript.fault))
-            self._said_down.add(key.rung)
+        is_down = isinstance(transcript.fault, RungError) and self._engine.down(key.rung) is not None
+        if is_down and not self._says_down(key):
+            # What was in flight when the rung went down failed with it.
+            return Trial(key=key, outcome="not_run", reason="down", detail=str(transcript.fault))
         result = grade(ending(call, report), transcript)
         return Trial(
             key=key,

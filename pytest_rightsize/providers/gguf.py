@@ -14,6 +14,7 @@ MAGIC = b"GGUF"
 
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
+_HEADER_BYTES = 2**26
 # ggml has no tensors of more; without a limit a hostile file makes a product of a million factors.
 _MOST_DIMENSIONS = 4
 
@@ -90,14 +91,27 @@ def read_header(path: Path) -> Header:
     with path.open("rb") as file:
         if file.read(4) != MAGIC:
             raise GgufError("is not a GGUF file (it does not begin with the letters GGUF)")
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            try:
-                header = _parse(_Cursor(content))
-            except (struct.error, OverflowError):
-                raise GgufError(f"is cut off in its header, after {size_bytes:,} bytes") from None
+        header = _parse_file(file.fileno(), size_bytes)
     if size_bytes < header.needed_bytes:
         raise GgufError(f"is cut off: it has {size_bytes:,} bytes of the {header.needed_bytes:,} its header asks for")
     return header
+
+
+def _parse_file(descriptor: int, size_bytes: int) -> Header:
+    """Parse what is mapped of the file: its beginning, and all of it only if the header is longer than any known.
+
+    A model may be larger than what this process may map, and that is for llama.cpp to tell.
+    """
+    for mapped_bytes in (min(size_bytes, _HEADER_BYTES), size_bytes):
+        with mmap.mmap(descriptor, mapped_bytes, access=mmap.ACCESS_READ) as content:
+            cursor = _Cursor(content)
+            try:
+                header = _parse(cursor)
+            except (struct.error, OverflowError):
+                continue
+            if cursor.at <= mapped_bytes:
+                return header
+    raise GgufError(f"is cut off in its header, after {size_bytes:,} bytes")
 
 
 class _Cursor:
