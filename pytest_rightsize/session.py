@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -328,14 +329,21 @@ class LadderSession:
         self._live.begin()
         self._about = describe_session(self._settings.to_dict(), self._settings.rootdir)
         if self._settings.results is not None:
-            self._results = ResultsFile(
-                self._settings.results,
+            self._results = self._open_results(self._settings.results)
+            self._results.plan((self._policies[task] for task in self._tasks()), self._planned)
+
+    def _open_results(self, path: Path) -> ResultsFile:
+        """The results file; one that cannot be written ends the session here, where nothing has been paid for."""
+        try:
+            return ResultsFile(
+                path,
                 rungs=self._rungs,
                 about=self._about,
                 private=any(self._policies[task].private for task in self._tasks()),
                 on_trouble=self._notices.put,
             )
-            self._results.plan((self._policies[task] for task in self._tasks()), self._planned)
+        except ConfigError as error:
+            raise pytest.UsageError(str(error)) from None
 
     def _tasks(self) -> list[str]:
         """The tasks that have a trial in this session, in the order they were collected."""
@@ -462,7 +470,7 @@ class LadderSession:
         item.stash[_TRANSCRIPT] = Transcript()
         idle = self._why_idle(item, key)
         fault = self._engine.down(key.rung)
-        if idle is None and fault is not None:
+        if idle is None and fault is not None and not self._has_asked(item):
             if self._says_down(key):
                 item.stash[_TRANSCRIPT].fault = fault
                 pytest.skip(str(fault))
@@ -480,11 +488,15 @@ class LadderSession:
         place = (key.task, key.rung)
         if place not in self._idle:
             self._idle[place] = self._decide(key)
-        has_asked = any(item.stash[_TICKET].runs)  # its answer is on the way, and paid for
-        if self._idle[place] is not None or self._settings.strategy == "full" or has_asked:
+        if self._idle[place] is not None or self._settings.strategy == "full" or self._has_asked(item):
             return self._idle[place]
         detail = self._progress[place].reason_to_stop()
         return None if detail is None else _Idle(reason="settled", detail=detail)
+
+    @staticmethod
+    def _has_asked(item: pytest.Item) -> bool:
+        """Whether an earlier start of the test asked something: its answer is there or on the way, and paid for."""
+        return any(item.stash[_TICKET].runs)
 
     def _decide(self, key: TrialKey) -> _Idle | None:
         policy = self._policies[key.task]
