@@ -343,7 +343,8 @@ def test_a_planted_key_is_in_no_output(
     assert {"page.html", "summary.md", "run.csv", "run.json", "badge.svg", "rightsize.lock"} <= set(written)
     # The page's texts are compressed in it.
     written["texts of the page"] = b"".join(
-        gzip.decompress(base64.b64decode(packed)) for packed in re.findall(rb"H4sI[A-Za-z0-9+/=]+", written["page.html"])
+        gzip.decompress(base64.b64decode(packed))
+        for packed in re.findall(rb"H4sI[A-Za-z0-9+/=]+", written["page.html"])
     )
     assert b"your key is ***" in written["texts of the page"]
     for place, content in written.items():
