@@ -130,7 +130,7 @@ def _another_shape(whole: bytes) -> bytes:
         (
             _another_shape,
             "load",
-            "rung 'broken': llama.cpp could not load *broken.gguf: llama_model_load: error *",
+            "rung 'broken': llama.cpp could not load *broken.gguf: *",
         ),
         (lambda _: b"", "missing", "*is not a GGUF file*"),
     ],

@@ -63,8 +63,6 @@ _EXTRA = frozenset(
     ]
 )
 _NO_MEMORY = re.compile(r"out of memory|(unable|failed) to allocate|alloc\w* failed|cannot allocate", re.IGNORECASE)
-# ggml's own number; some complaints come as warnings or less, and those are told by their words.
-_ERROR_LEVEL = 4
 _COMPLAINT = re.compile(r"error|fail|invalid|unable|cannot|not ", re.IGNORECASE)
 _THOUGHT = re.compile(r"(?:\A|.*?<think>)(?P<thought>.*?)</think>|.*?<think>(?P<open>.*)", re.DOTALL)
 
@@ -387,16 +385,10 @@ def _copy_of(fault: RightsizeError) -> RightsizeError:
 
 @dataclass(frozen=True, kw_only=True)
 class _NativeLog:
-    """The last of what llama.cpp logged, and of that the errors; `callback` must live as long as the process."""
+    """The last lines llama.cpp logged, in place of printing them; `callback` must live as long as the process."""
 
     lines: deque[str]
-    errors: deque[str]
     callback: object
-
-    def clear(self) -> None:
-        """Forget what was logged before."""
-        self.lines.clear()
-        self.errors.clear()
 
 
 @functools.cache
@@ -404,17 +396,14 @@ def _native_log() -> _NativeLog:
     """Take over llama.cpp's log, once for the process."""
     llama_cpp = importlib.import_module("llama_cpp")
     lines: deque[str] = deque(maxlen=40)
-    errors: deque[str] = deque(maxlen=40)
 
     @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]  # an attribute of a module imported late
-    def keep(level: int, text: bytes, _user_data: object) -> None:
+    def keep(_level: int, text: bytes, _user_data: object) -> None:
         lines.append(text.decode(errors="replace"))
-        if level == _ERROR_LEVEL:
-            errors.append(lines[-1])
 
     llama_cpp.llama_log_set(keep, None)
     _leave_streams_alone()
-    return _NativeLog(lines=lines, errors=errors, callback=keep)
+    return _NativeLog(lines=lines, callback=keep)
 
 
 def _leave_streams_alone() -> None:
@@ -430,9 +419,8 @@ def _leave_streams_alone() -> None:
 
 def _last_words() -> str:
     """What llama.cpp complained of last, as the end of a sentence."""
-    log = _native_log()
-    lines = dict.fromkeys(line.strip() for line in "".join(log.errors or log.lines).splitlines())
-    complaints = [line for line in lines if line and (log.errors or _COMPLAINT.search(line))]
+    lines = [line.strip() for line in "".join(_native_log().lines).splitlines()]
+    complaints = [line for line in dict.fromkeys(lines) if _COMPLAINT.search(line)]
     return f": {'; '.join(complaints[-3:])}" if complaints else ""
 
 
@@ -440,7 +428,8 @@ def _load_native(path: Path, rung: Rung) -> tuple[Any, "Batch"]:
     """Make the `llama_cpp.Llama` and its slots."""
     from pytest_rightsize.providers.batching import open_batch
 
-    _native_log().clear()
+    log = _native_log()
+    log.lines.clear()
     llama_cpp = importlib.import_module("llama_cpp")
     try:
         # Its own context is only a stand-in: the smallest there is.
