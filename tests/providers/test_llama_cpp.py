@@ -1,6 +1,5 @@
 """The llama_cpp provider on the models that ship with the repository."""
 
-import mmap
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.errors import ConfigError, RungError, TooLongError
-from pytest_rightsize.providers.gguf import read_header
 from pytest_rightsize.providers.llama_cpp import LlamaCpp
 from pytest_rightsize.records import Reply, Request, Rung
 from pytest_rightsize.store import read_run
@@ -122,25 +120,6 @@ def test_a_file_that_is_cut_off_is_found_out_before_it_is_loaded(tmp_path: Path)
         with pytest.raises(RungError, match=words) as caught:
             ask(question("x"), model=f"{name}.gguf", base_dir=tmp_path)
         assert caught.value.permanent
-
-
-def test_of_a_model_only_its_header_is_mapped_however_long_that_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    path = MODELS / "25k.gguf"
-    mapped: list[int] = []
-    whole = mmap.mmap
-
-    def counting(descriptor: int, length: int, **named: Any) -> mmap.mmap:
-        mapped.append(length)
-        return whole(descriptor, length, **named)
-
-    monkeypatch.setattr("mmap.mmap", counting)
-    headers = []
-    for most in (2**26, 20_000, 100):
-        monkeypatch.setattr("pytest_rightsize.providers.gguf._HEADER_BYTES", most)
-        headers.append(read_header(path))
-    size = path.stat().st_size
-    assert headers[0] == headers[1] == headers[2]
-    assert mapped == [size, 20_000, 100, size]
 
 
 def test_a_setting_that_cannot_be_is_refused() -> None:
