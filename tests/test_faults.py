@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+# Sessions in this process forget what they imported: so what is patched below is here before them.
+import pytest_rightsize.providers.http  # noqa: F401  # see above
 from pytest_rightsize.store import read_run
 from tests.providers.endpoint import Answering, completion, serve
 
