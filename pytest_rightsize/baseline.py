@@ -15,7 +15,7 @@ from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.lockfile import Lock, LockedTask, lock_of, model_of, parse_lock
 from pytest_rightsize.records import Run, Standing, Trial, Verdict
 from pytest_rightsize.statistics import fisher_fell, holm, mcnemar
-from pytest_rightsize.store import read_run
+from pytest_rightsize.store import nobody, read_run
 from pytest_rightsize.verdict import judge
 
 __all__ = ["Baseline", "read_baseline", "tasks_not_run", "with_regressions"]
@@ -51,7 +51,7 @@ def read_baseline(path: Path) -> Baseline:
         raise ConfigError(f"--rightsize-baseline cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"--rightsize-baseline: {path} is not UTF-8 text: give a results file or a lock") from None
-    run = read_run(path)
+    run = read_run(path, words_of=nobody)
     return Baseline(name=path.name, lock=lock_of(run, judge(run)), run=run)
 
 

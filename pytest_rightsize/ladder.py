@@ -111,8 +111,10 @@ def parse_ladder(
             check_meter(tables[name]["meter"], meters or {}, where=f"{where} [ladder.{name}]")
     rungs = _with_electricity(rungs, plain, where=where)
     default = plain.get("default")
-    if default is not None and default not in {*rungs, *CATALOGUE}:
-        raise unknown_name(f"{where}: default", str(default), [*rungs, *CATALOGUE], noun="rung")
+    if default is not None:
+        _check_type(default, str, where=f"{where}: default")
+        if default not in {*rungs, *CATALOGUE}:
+            raise unknown_name(f"{where}: default", default, [*rungs, *CATALOGUE], noun="rung")
     return Ladder(
         rungs=rungs,
         tasks={name: _task(_table(tasks, name, f"{where} [tasks]"), where=f"{where} [tasks.{name}]") for name in tasks},

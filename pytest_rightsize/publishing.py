@@ -4,6 +4,7 @@ Names and folders are checked before any model is asked; a report that fails at 
 """
 
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -29,6 +30,8 @@ class Publisher:
                 raise ConfigError(f"the {name} report {path} cannot be made: {problem}")
             if path.is_dir() or path.parent.is_file():
                 raise ConfigError(f"the {name} report cannot be written to {path}, which is no file: give a file")
+            if (fault := _why_no_file(path)) is not None:
+                raise ConfigError(f"the {name} report cannot be written to {path} ({fault}): give another file")
             self._reports.append((name, path, report))
 
     def publish(self, run: Run, verdicts: Sequence[Verdict]) -> Iterator[tuple[bool, str]]:
@@ -40,6 +43,16 @@ class Publisher:
                 yield False, f"the {name} report was not written to {path}: {type(error).__name__}: {error}"
             else:
                 yield True, f"{name} report in {path}"
+
+
+def _why_no_file(path: Path) -> str | None:
+    """Why no file can be made in the folder of `path`, or where that folder would be made; tried, and taken back."""
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        return error.strerror
+    return None
 
 
 def _is_private(run: Run) -> bool:

@@ -5,19 +5,21 @@ The same words have the same hash, so that two runs can still be compared.
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from pytest_rightsize.records import AnswerRecord, Json, Trial
 
-__all__ = ["WITHHOLDABLE", "redacted", "redacted_case"]
+__all__ = ["WITHHOLDABLE", "fingerprint", "redacted", "redacted_case"]
 
 WITHHOLDABLE = ("prompts", "answers")
 # The details of these faults are this program's own words.
 _TELLING_NOTHING = frozenset(
     {"auth", "budget", "curtailed", "down", "load", "memory", "missing", "offline", "private", "settled", "transport"}
 )
+_WITHHELD = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def _hash(value: Json) -> str:
@@ -60,3 +62,16 @@ def _answer(answer: AnswerRecord, withheld: Collection[str]) -> AnswerRecord:
 
 def _message(message: Mapping[str, Json]) -> dict[str, Json]:
     return {"role": message.get("role"), "content": _hash(dict(message))}
+
+
+def fingerprint(messages: Iterable[Mapping[str, Json]]) -> tuple[Mapping[str, Json], ...]:
+    """What stands for a conversation where only its sameness is asked for: as redacted; what is so already stays.
+
+    So a run that withheld its prompts, and one that was read without them, are compared with any other.
+    """
+    return tuple(message if _is_withheld(message) else _message(message) for message in messages)
+
+
+def _is_withheld(message: Mapping[str, Json]) -> bool:
+    content = message.get("content")
+    return set(message) == {"role", "content"} and isinstance(content, str) and bool(_WITHHELD.fullmatch(content))

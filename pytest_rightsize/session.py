@@ -10,8 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -35,7 +35,7 @@ from pytest_rightsize.outcomes import attach, ending, shape, show_fault, status,
 from pytest_rightsize.policies import Policies, definition_of
 from pytest_rightsize.presenting import Ended, Presenter
 from pytest_rightsize.providers import Provider, load_providers
-from pytest_rightsize.providers.locality import is_this_machine
+from pytest_rightsize.providers.locality import host_of, is_this_machine
 from pytest_rightsize.recording import Recorder
 from pytest_rightsize.records import Ladder, Policy, Run, Rung, Trial, TrialKey, Verdict
 from pytest_rightsize.redaction import redacted, redacted_case
@@ -112,7 +112,7 @@ class LadderSession:
         self._idle: dict[tuple[str, str], _Idle | None] = {}
         self._suspends = False
         self._item: pytest.Item | None = None
-        self._said_down: set[str] = set()
+        self._said_down: dict[str, TrialKey] = {}
         self._about: Mapping[str, Any] = {}
         self._results: ResultsFile | None = None
         self._metered: list[Metering] = []
@@ -329,14 +329,21 @@ class LadderSession:
         self._live.begin()
         self._about = describe_session(self._settings.to_dict(), self._settings.rootdir)
         if self._settings.results is not None:
-            self._results = ResultsFile(
-                self._settings.results,
+            self._results = self._open_results(self._settings.results)
+            self._results.plan((self._policies[task] for task in self._tasks()), self._planned)
+
+    def _open_results(self, path: Path) -> ResultsFile:
+        """The results file; one that cannot be written ends the session here, where nothing has been paid for."""
+        try:
+            return ResultsFile(
+                path,
                 rungs=self._rungs,
                 about=self._about,
                 private=any(self._policies[task].private for task in self._tasks()),
                 on_trouble=self._notices.put,
             )
-            self._results.plan((self._policies[task] for task in self._tasks()), self._planned)
+        except ConfigError as error:
+            raise pytest.UsageError(str(error)) from None
 
     def _tasks(self) -> list[str]:
         """The tasks that have a trial in this session, in the order they were collected."""
@@ -461,26 +468,35 @@ class LadderSession:
             return
         key = item.stash[_KEY]
         item.stash[_TRANSCRIPT] = Transcript()
+        idle = self._why_idle(item, key)
         fault = self._engine.down(key.rung)
-        if fault is not None and key.rung not in self._said_down:
-            self._said_down.add(key.rung)
-            item.stash[_TRANSCRIPT].fault = fault
-            pytest.skip(str(fault))
-        idle = self._why_idle(item, key) or (_Idle(reason="down", detail=str(fault)) if fault else None)
+        if idle is None and fault is not None and not self._has_asked(item):
+            if self._says_down(key):
+                item.stash[_TRANSCRIPT].fault = fault
+                pytest.skip(str(fault))
+            idle = _Idle(reason="down", detail=str(fault))
         if idle is not None:
             item.stash[_IDLE] = idle
             pytest.skip(idle.detail)
+
+    def _says_down(self, key: TrialKey) -> bool:
+        """Whether this trial is the one that says for all others that its rung is down."""
+        return self._said_down.setdefault(key.rung, key) == key
 
     def _why_idle(self, item: pytest.Item, key: TrialKey) -> _Idle | None:
         """Decide once for all trials of a task on a rung, whose earlier rungs have ended; then see what is settled."""
         place = (key.task, key.rung)
         if place not in self._idle:
             self._idle[place] = self._decide(key)
-        has_asked = any(item.stash[_TICKET].runs)  # its answer is on the way, and paid for
-        if self._idle[place] is not None or self._settings.strategy == "full" or has_asked:
+        if self._idle[place] is not None or self._settings.strategy == "full" or self._has_asked(item):
             return self._idle[place]
         detail = self._progress[place].reason_to_stop()
         return None if detail is None else _Idle(reason="settled", detail=detail)
+
+    @staticmethod
+    def _has_asked(item: pytest.Item) -> bool:
+        """Whether an earlier start of the test asked something: its answer is there or on the way, and paid for."""
+        return any(item.stash[_TICKET].runs)
 
     def _decide(self, key: TrialKey) -> _Idle | None:
         policy = self._policies[key.task]
@@ -572,11 +588,10 @@ class LadderSession:
         idle = item.stash.get(_IDLE, None)
         if idle is not None:
             return Trial(key=key, outcome="not_run", reason=idle.reason, detail=idle.detail)
-        if isinstance(transcript.fault, RungError) and self._engine.down(key.rung) is not None:
-            # What was in flight when the rung went down failed with it; one of them says so for all.
-            if key.rung in self._said_down:
-                return Trial(key=key, outcome="not_run", reason="down", detail=str(transcript.fault))
-            self._said_down.add(key.rung)
+        is_down = isinstance(transcript.fault, RungError) and self._engine.down(key.rung) is not None
+        if is_down and not self._says_down(key):
+            # What was in flight when the rung went down failed with it.
+            return Trial(key=key, outcome="not_run", reason="down", detail=str(transcript.fault))
         result = grade(ending(call, report), transcript)
         return Trial(
             key=key,
@@ -687,7 +702,7 @@ def _parameter(item: pytest.Item) -> tuple[str, int] | None:
 def _meter_leaves(rung: Rung) -> bool:
     """Whether the rung's meter is read over the network; that says who measures, and no prompt."""
     url = rung.meter.get("url") if isinstance(rung.meter, Mapping) else None
-    return isinstance(url, str) and not is_this_machine(urlsplit(url).hostname or "")
+    return isinstance(url, str) and not is_this_machine(host_of(url) or "")
 
 
 def _case(item: pytest.Item) -> str:

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -18,10 +19,11 @@ from typing import IO
 from pytest_rightsize.durable import DurableFile
 from pytest_rightsize.energy import Metering
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.records import Json, Policy, Price, Run, Rung, Trial, Verdict
+from pytest_rightsize.records import Json, Policy, Price, Run, Rung, Trial, TrialKey, Verdict
+from pytest_rightsize.redaction import fingerprint, redacted
 from pytest_rightsize.results_lines import check_line
 
-__all__ = ["ResultsFile", "describe_session", "read_run"]
+__all__ = ["ResultsFile", "describe_session", "nobody", "read_run"]
 
 SCHEMA = 1
 _PACKAGES = ("pytest-rightsize", "pytest", "pytest-xdist", "aiohttp", "llama-cpp-python", "rapidfuzz", "jsonschema")
@@ -146,8 +148,16 @@ def _commit(rootdir: Path) -> str | None:
     return done.stdout.strip() or None
 
 
-def read_run(path: Path) -> Run:
+def nobody(_: TrialKey) -> bool:
+    """For `read_run`: no trial's words are kept."""
+    return False
+
+
+def read_run(path: Path, *, words_of: Callable[[TrialKey], bool] | None = None) -> Run:
     """Read a results file into a Run, as a stream; a trial written twice counts as its last line says.
+
+    With `words_of` only those trials keep their words: in all others, and in every prompt, hashes stand in their place,
+    as where they are withheld. Reading then takes memory for what can be counted, however long the texts are.
 
     Raises ConfigError that names the line if it is not a results file of a schema this version knows. A file that was
     cut off gives a Run with `interrupted` set.
@@ -180,9 +190,9 @@ def read_run(path: Path) -> Run:
                 policies[line["task"]] = Policy.from_dict(line)
                 planned.update({(line["task"], rung): count for rung, count in counts.items()})
             elif kind == "prompt":
-                prompts[line["id"]] = tuple(line["messages"])
+                prompts[line["id"]] = tuple(line["messages"]) if words_of is None else fingerprint(line["messages"])
             elif kind == "trial":
-                trial = _trial(line, prompts)
+                trial = _trial(line, prompts, words_of)
                 trials[trial.key] = trial
             elif kind == "metering":
                 meters.append(Metering.from_dict(line))
@@ -203,11 +213,27 @@ def read_run(path: Path) -> Run:
     )
 
 
-def _trial(line: Mapping[str, Json], prompts: Mapping[str, tuple[Mapping[str, Json], ...]]) -> Trial:
+def _trial(
+    line: dict[str, Json],
+    prompts: Mapping[str, tuple[Mapping[str, Json], ...]],
+    words_of: Callable[[TrialKey], bool] | None,
+) -> Trial:
     """A trial with what it asked; a prompt that was withheld stays empty."""
+    _share(line, "task", "rung", "outcome", "reason")
     for answer in line.get("answers", ()):
-        answer["messages"] = prompts.get(answer.get("prompt") or "", answer.get("messages", ()))
-    return Trial.from_dict(line)
+        _share(answer, "finish_reason")
+        _share(answer["tokens"], "source")
+        asked = tuple(answer.get("messages", ()))
+        answer["messages"] = prompts.get(answer.get("prompt") or "", asked if words_of is None else fingerprint(asked))
+    trial = Trial.from_dict(line)
+    return trial if words_of is None or words_of(trial.key) else redacted(trial, ["answers"])
+
+
+def _share(plain: dict[str, Json], *names: str) -> None:
+    """Keep a word that every line has once: such strings are a sixth of what a run takes in memory."""
+    for name in names:
+        if isinstance(plain.get(name), str):
+            plain[name] = sys.intern(plain[name])
 
 
 def _rung(plain: Mapping[str, Json]) -> Rung:

@@ -1,33 +1,45 @@
 """What may be fed to each reader, and what must come of it: a usable result, or one of the project's own errors.
 
-Each target takes the bytes of a file or of an HTTP answer. The tests of hostile input and tests/benchmarks/fuzz.py
-share them.
+Each target takes the bytes of a file or of an HTTP answer. SAMPLES are bytes that it reads as they were meant, ODD the
+same with something odd in a place or more. The tests of hostile input and the benchmark `fuzz` share them.
 """
 
+import copy
 import json
+import re
+import struct
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
 
 from pytest_rightsize.baseline import read_baseline, with_regressions
 from pytest_rightsize.cache import plain_reply
 from pytest_rightsize.errors import RightsizeError
 from pytest_rightsize.ladder import read_ladder
-from pytest_rightsize.providers import gguf, load_providers
-from pytest_rightsize.providers.llama_cpp import LlamaCpp
+from pytest_rightsize.meters.choice import choose
+from pytest_rightsize.meters.declared import Declared
+from pytest_rightsize.providers import load_providers
+from pytest_rightsize.providers.llama_cpp import LlamaCpp, _context_tokens, _file_problem
 from pytest_rightsize.providers.openai import OpenAI
 from pytest_rightsize.providers.replay import Replay
-from pytest_rightsize.recorded_lines import read_lines
-from pytest_rightsize.records import Rung
+from pytest_rightsize.recorded_lines import lines_of, read_lines
+from pytest_rightsize.records import Reply, Rung
 from pytest_rightsize.store import read_run
 from pytest_rightsize.verdict import judge
-from tests.runs import make_run
+from tests.providers.endpoint import completion
+from tests.test_cache import IDENTITY, ask, recorded
+from tests.test_store import RUN, write
 
-__all__ = ["TARGETS"]
+__all__ = ["METADATA", "ODD", "SAMPLES", "TARGETS", "gguf_header"]
 
-RUN = make_run({"t": {"a": "1100", "b": "11E1"}, "u": {"a": "0000", "b": "----"}}, chosen="b")
+METERS = {"declared": Declared}
 PROVIDERS = load_providers([{"llama_cpp": LlamaCpp, "openai": OpenAI, "replay": Replay}])
+
+# --- targets ----------------------------------------------------------------------------------------------------------
 
 
 def _of_a_file(read: Callable[[Path], object], name: str) -> Callable[[bytes], None]:
@@ -44,10 +56,12 @@ def _of_a_file(read: Callable[[Path], object], name: str) -> Callable[[bytes], N
 
 
 def _ladder(path: Path) -> None:
-    ladder = read_ladder(path, PROVIDERS)
+    ladder = read_ladder(path, PROVIDERS, METERS)
     for rung in ladder.rungs.values():
         json.dumps(rung.to_dict(), default=str)
         PROVIDERS[rung.provider](rung)
+        # The other meters ask the machine.
+        choose(rung, "remote", {"declared": Declared})
 
 
 def _results(path: Path) -> None:
@@ -70,13 +84,12 @@ def _recorded(path: Path) -> None:
 
 
 def _gguf(path: Path) -> None:
-    with suppress(gguf.GgufError, OSError):
-        header = gguf.read_header(path)
-        assert header.context_length is None or isinstance(header.context_length, int)
-        assert header.needed_bytes >= 0
+    rung = Rung(name="r", provider="llama_cpp", model=path.name, base_dir=str(path.parent))
+    if _file_problem(path, rung) is None:
+        assert 0 < _context_tokens(path, rung) <= 8192
 
 
-def chat_reply(content: bytes) -> None:
+def _chat_reply(content: bytes) -> None:
     """An HTTP answer of status 200: a reply that can be written down, or what the HTTP client takes for no answer."""
     from pytest_rightsize.providers.http import UNREADABLE
     from pytest_rightsize.providers.openai import _reply
@@ -97,5 +110,219 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "replay": _of_a_file(_replay, "answers.jsonl"),
     "recorded": _of_a_file(_recorded, "recorded.jsonl"),
     "gguf": _of_a_file(_gguf, "model.gguf"),
-    "chat": chat_reply,
+    "chat": _chat_reply,
+}
+
+# --- samples ----------------------------------------------------------------------------------------------------------
+
+
+def _results_lines() -> list[Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        return [json.loads(line) for line in write(Path(folder) / "run.jsonl", RUN)]
+
+
+_REPLAY = [
+    {"prompt": "a", "text": "A", "tokens": {"prompt": 3, "completion": 1}, "seconds": 0.5, "energy": None},
+    {"messages": [{"role": "user", "content": "b"}], "sample": 1, "text": "B", "finish_reason": "stop"},
+]
+_RECORDED = [
+    json.loads(line)
+    for line in lines_of([recorded(ask("a"), Reply(text="A", seconds=1.0))], [("small", {"model": "m"}, IDENTITY)])
+]
+_LINES: Mapping[str, Sequence[Any]] = {"results": _results_lines(), "replay": _REPLAY, "recorded": _RECORDED}
+_CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+_DETAILS = {"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 1}}
+_CHAT = completion(
+    "x", tool_calls=[_CALL], reasoning="why", usage={**_DETAILS, "completion_tokens_details": {"reasoning_tokens": 1}}
+)
+_LOCK = """
+schema = 1
+date = 2026-01-02
+ladder = ["a", "b"]
+[models]
+a = "replay: m"
+[tasks.t]
+smallest = "a"
+chosen = "b"
+standing.a = { state = "passes", passed = 4, n = 4, rate = 1.0, low = 0.5, high = 1.0 }
+standing.b = { state = "fails", passed = 1, n = 4, settled_early = 1 }
+"""
+_LADDER = """
+default = "a"
+electricity_usd_per_kwh = 0.3
+[ladder.a]
+provider = "openai"
+base_url = "http://127.0.0.1:1/v1"
+model = "m"
+price = { prompt = 1.0, completion = 2.0 }
+meter = { name = "declared", wh_per_request = 0.2, source = "s" }
+[ladder.b]
+provider = "llama_cpp"
+model = "m.gguf"
+n_ctx = 512
+[ladder.c]
+provider = "replay"
+file = "answers.jsonl"
+[tasks.t]
+pass_rate = 0.9
+chosen = { file = "app.toml", key = "llm.model" }
+waive = { gate = "oversized", until = 2027-01-31, reason = "r" }
+"""
+
+
+def _lines_of(lines: Sequence[Any]) -> bytes:
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+def _gguf_text(text: bytes) -> bytes:
+    return struct.pack("<Q", len(text)) + text
+
+
+# What is looked at in a model's header, each value with its type before it, as in the file.
+METADATA: dict[bytes, bytes] = {
+    b"general.architecture": struct.pack("<I", 8) + _gguf_text(b"llama"),
+    b"general.alignment": struct.pack("<II", 4, 32),
+    b"llama.context_length": struct.pack("<II", 4, 512),
+    b"tokenizer.chat_template": struct.pack("<I", 8) + _gguf_text(b"{{ messages }}"),
+    b"tokenizer.ggml.tokens": struct.pack("<IIQ", 9, 8, 2) + _gguf_text(b"a") + _gguf_text(b"b"),
+}
+
+
+def gguf_header(metadata: Mapping[bytes, bytes], dims: Sequence[int] = (4,), kind: int = 0, offset: int = 0) -> bytes:
+    """A model of one tensor, whose weights are zeros."""
+    return b"".join(
+        [
+            struct.pack("<4sIQQ", b"GGUF", 3, 1, len(metadata)),
+            *(_gguf_text(key) + value for key, value in metadata.items()),
+            _gguf_text(b"t"),
+            struct.pack(f"<I{len(dims)}QIQ", len(dims), *dims, kind, offset),
+            bytes(64),
+        ]
+    )
+
+
+SAMPLES: Mapping[str, bytes] = {
+    **{name: _lines_of(lines) for name, lines in _LINES.items()},
+    "ladder": _LADDER.encode(),
+    "lock": _LOCK.encode(),
+    "gguf": gguf_header(METADATA),
+    "chat": json.dumps(_CHAT).encode(),
+}
+
+# --- something odd in them --------------------------------------------------------------------------------------------
+
+_ODD_JSON: st.SearchStrategy[Any] = st.sampled_from(
+    [
+        *(None, True, False, 0, -1, 1.5, 10**30, float("nan"), float("inf"), -0.0, 2**63),
+        *("", "x", "\x00", "\ud800", "../../x", "1e999"),
+        *([], {}, [None], [[]], [{}], {"": {}}, {"a": [1]}, {"joules": "x"}, {"prompt": -1}),
+    ]
+)
+_ODD_TOML = st.sampled_from(
+    ["1", "-1", "nan", "inf", "true", '""', '"x"', '"\\u0000"', "[]", "{}", "[{}]", "{ a = 1 }", "9" * 30]
+)
+_KEYS = ["default", "ladder", "tasks", "provider", "model", "price", "options", "file", "chosen", "env", "key", "x", ""]
+_KEYS += ["base_url", "headers", "extra_body", "n_ctx", "temperature", "private", "pass_rate", "api_key_env", "retries"]
+_TOML = st.recursive(
+    st.sampled_from(["1", "-1", "1.5", "nan", "inf", "true", '""', '"openai"', '"replay"', '"llama_cpp"', '"http://["'])
+    | st.sampled_from(['"http://x:99999999"', '"../x"', "1979-05-27", "[]", "10" * 40]),
+    lambda inner: st.dictionaries(st.sampled_from(_KEYS), inner, max_size=4).map(
+        lambda table: "{" + ", ".join(f"{json.dumps(key)} = {value}" for key, value in table.items()) + "}"
+    ),
+    max_leaves=8,
+)
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a JSON value, as the keys that lead there."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, one in inner for place in _places(one, (*path, key)))]
+
+
+def _put(value: Any, place: tuple[Any, ...], odd: Any, *, remove: bool) -> Any:
+    """The value with something odd in one place, or nothing."""
+    if not place:
+        return odd
+    changed = copy.deepcopy(value)
+    at = changed
+    for key in place[:-1]:
+        at = at[key]
+    if remove:
+        del at[place[-1]]
+    else:
+        at[place[-1]] = odd
+    return changed
+
+
+@st.composite
+def _odd_value(draw: st.DrawFn, value: Any, most: int) -> Any:
+    for _ in range(draw(st.integers(1, most))):
+        place = draw(st.sampled_from(_places(value)))
+        value = _put(value, place, draw(_ODD_JSON), remove=draw(st.booleans()))
+    return value
+
+
+@st.composite
+def _odd_lines(draw: st.DrawFn, lines: Sequence[Any]) -> bytes:
+    number = draw(st.integers(0, len(lines) - 1))
+    return _lines_of([draw(_odd_value(line, 1)) if at == number else line for at, line in enumerate(lines)])
+
+
+@st.composite
+def _odd_toml(draw: st.DrawFn, text: str) -> bytes:
+    """One value of it is another, or there is a line more."""
+    parts = re.split(r"(?<== )([^,{}\n]+|\{.*\}|\[.*\])", text)
+    values = range(1, len(parts), 2)
+    parts[draw(st.sampled_from(values))] = draw(_ODD_TOML)
+    more = draw(st.sampled_from(_KEYS))
+    return ("".join(parts) + (f"{json.dumps(more)} = {draw(_TOML)}\n" if draw(st.booleans()) else "")).encode()
+
+
+_TABLE = st.dictionaries(st.sampled_from(_KEYS), _TOML, max_size=6)
+
+
+@st.composite
+def _any_ladder(draw: st.DrawFn) -> bytes:
+    top, rung = draw(_TABLE), draw(_TABLE)
+    lines = [f"{json.dumps(key)} = {value}" for key, value in top.items() if key != "ladder"]
+    lines += ["[ladder.a]", *(f"{json.dumps(key)} = {value}" for key, value in rung.items())]
+    return "\n".join(lines).encode()
+
+
+@st.composite
+def _odd_bytes(draw: st.DrawFn, sample: bytes, start: int) -> bytes:
+    """Up to four places of it hold something else, of another length; what is before `start` stays."""
+    content = bytearray(sample)
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(start, len(content) - 1))
+        content[at : at + draw(st.integers(0, 8))] = draw(st.binary(max_size=8))
+    return bytes(content)
+
+
+_ODD_METADATA = st.one_of(
+    st.sampled_from([struct.pack("<I", 8) + _gguf_text(text) for text in (b"", b"x", b"\xff", b"7" * 5000)]),
+    st.floats(width=32).map(lambda value: struct.pack("<If", 6, value)),
+    st.floats().map(lambda value: struct.pack("<Id", 12, value)),
+    st.integers(-(2**63), 2**63 - 1).map(lambda value: struct.pack("<Iq", 11, value)),
+    st.booleans().map(lambda value: struct.pack("<I?", 7, value)),
+    st.integers(0, 2**64 - 1).map(lambda length: struct.pack("<IIQ", 9, 8, length)),
+    st.integers(0, 2**64 - 1).map(lambda length: struct.pack("<IIQ", 9, 4, length)),
+    st.integers(0, 2**32 - 1).map(lambda kind: struct.pack("<I", kind)),
+)
+_BIG = st.integers(0, 2**64 - 1) | st.sampled_from([0, 1, 2**63, 2**64 - 1])
+
+
+@st.composite
+def _odd_gguf(draw: st.DrawFn) -> bytes:
+    if draw(st.booleans()):
+        return gguf_header(METADATA | {draw(st.sampled_from([*METADATA])): draw(_ODD_METADATA)})
+    return gguf_header(METADATA, draw(st.lists(_BIG, max_size=8)), draw(st.integers(0, 50)), draw(_BIG))
+
+
+ODD: Mapping[str, st.SearchStrategy[bytes]] = {
+    **{name: _odd_lines(lines) for name, lines in _LINES.items()},
+    "ladder": _odd_toml(_LADDER) | _any_ladder(),
+    "lock": _odd_toml(_LOCK),
+    "gguf": _odd_gguf() | _odd_bytes(SAMPLES["gguf"], 4),
+    "chat": _odd_value(_CHAT, 3).map(lambda odd: json.dumps(odd).encode()),
 }

@@ -1,5 +1,8 @@
 """Writes GGUF models of random weights: they answer nonsense, never end by themselves, and cost what real ones cost."""
 
+import math
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,17 +35,53 @@ class Shape:
 TINY = Shape(width=64, layers=2, heads=2, hidden=128, vocabulary=512)
 
 
-def write_model(path: Path, shape: Shape, seed: int = 0) -> Path:
+def write_model(path: Path, shape: Shape, seed: int = 0, template: str = TEMPLATE) -> Path:
     """Write a model with weights in blocks of 8 bits; the same seed gives the same file."""
     writer = gguf.GGUFWriter(str(path), "llama")
     _add_shape(writer, shape)
-    _add_vocabulary(writer, shape)
+    _add_vocabulary(writer, shape, template)
     _add_weights(writer, shape, np.random.default_rng(seed))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def write_hollow_model(path: Path, shape: Shape) -> Path:
+    """Write a whole model whose weights are zeros of 16 bits: they take no room on a disk that knows holes."""
+    writer = gguf.GGUFWriter(str(path), "llama")
+    _add_shape(writer, shape)
+    _add_vocabulary(writer, shape, TEMPLATE)
+    size_bytes = 0
+    for name, dimensions in _tensors(shape):
+        kind = np.dtype(np.float16 if len(dimensions) > 1 else np.float32)
+        tensor_bytes = math.prod(dimensions) * kind.itemsize
+        writer.add_tensor_info(name, dimensions, kind, tensor_bytes)
+        size_bytes += writer.ggml_pad(tensor_bytes, writer.data_alignment)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    writer.close()
+    start = writer.ggml_pad(path.stat().st_size, writer.data_alignment)
+    os.truncate(path, start + size_bytes)
+    return path
+
+
+def _tensors(shape: Shape) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Name and rows x columns of each."""
+    width, hidden = shape.width, shape.hidden
+    yield "output.weight", (shape.vocabulary, width)
+    yield "token_embd.weight", (shape.vocabulary, width)
+    yield "output_norm.weight", (width,)
+    for layer in range(shape.layers):
+        for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
+            yield f"blk.{layer}.{name}.weight", (width, width)
+        for name in ("ffn_gate", "ffn_up"):
+            yield f"blk.{layer}.{name}.weight", (hidden, width)
+        yield f"blk.{layer}.ffn_down.weight", (width, hidden)
+        for name in ("attn_norm", "ffn_norm"):
+            yield f"blk.{layer}.{name}.weight", (width,)
 
 
 def _add_shape(writer: gguf.GGUFWriter, shape: Shape) -> None:
@@ -58,7 +97,7 @@ def _add_shape(writer: gguf.GGUFWriter, shape: Shape) -> None:
     writer.add_vocab_size(shape.vocabulary)
 
 
-def _add_vocabulary(writer: gguf.GGUFWriter, shape: Shape) -> None:
+def _add_vocabulary(writer: gguf.GGUFWriter, shape: Shape, template: str) -> None:
     """Every byte is a token; the others are words that no text has."""
     words = [f"\u00ab{word}\u00bb" for word in range(shape.vocabulary - 259)]
     writer.add_tokenizer_model("llama")
@@ -69,29 +108,21 @@ def _add_vocabulary(writer: gguf.GGUFWriter, shape: Shape) -> None:
     writer.add_eos_token_id(END_TOKEN)
     writer.add_unk_token_id(0)
     writer.add_add_space_prefix(False)
-    writer.add_chat_template(TEMPLATE)
+    writer.add_chat_template(template)
 
 
 def _add_weights(writer: gguf.GGUFWriter, shape: Shape, rng: np.random.Generator) -> None:
     def random(rows: int, columns: int) -> NDArray[np.float32]:
         return rng.standard_normal((rows, columns), dtype=np.float32) * np.float32(0.02)
 
-    def add(name: str, weights: NDArray[np.float32]) -> None:
+    for name, dimensions in _tensors(shape):
+        if len(dimensions) == 1:
+            writer.add_tensor(name, np.ones(dimensions, np.float32))
+            continue
+        rows, columns = dimensions
+        weights = random(rows, columns)
+        if name == "output.weight":
+            # Rows that are never the likeliest: the end of the answer, and bytes, which need not make a character.
+            weights[:259] = 0
         kind = gguf.GGMLQuantizationType.Q8_0
         writer.add_tensor(name, gguf.quants.quantize(weights, kind), raw_dtype=kind)
-
-    width, hidden = shape.width, shape.hidden
-    # Rows that are never the likeliest: the end of the answer, and bytes, which need not make a character.
-    output = random(shape.vocabulary, width)
-    output[:259] = 0
-    add("token_embd.weight", random(shape.vocabulary, width))
-    add("output.weight", output)
-    writer.add_tensor("output_norm.weight", np.ones(width, np.float32))
-    for layer in range(shape.layers):
-        for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
-            add(f"blk.{layer}.{name}.weight", random(width, width))
-        for name in ("ffn_gate", "ffn_up"):
-            add(f"blk.{layer}.{name}.weight", random(hidden, width))
-        add(f"blk.{layer}.ffn_down.weight", random(width, hidden))
-        for name in ("attn_norm", "ffn_norm"):
-            writer.add_tensor(f"blk.{layer}.{name}.weight", np.ones(width, np.float32))

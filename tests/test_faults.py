@@ -4,8 +4,10 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,9 @@ from typing import Any
 
 import pytest
 
+# Sessions in this process forget what they imported: so what is patched below is here before them.
+import pytest_rightsize.providers.http  # noqa: F401  # see above
+from pytest_rightsize.store import read_run
 from tests.providers.endpoint import Answering, completion, serve
 
 BENCH = Path(__file__).parents[2] / "shared" / "bench" / "endpoint.py"
@@ -176,6 +181,28 @@ def test_a_rung_that_refuses_the_key_is_asked_a_few_times_and_says_so_once(quick
     assert {line["verdict"] for line in lines if line["kind"] == "verdict"} == {"undecided"}
 
 
+def test_what_was_answered_before_a_rung_went_down_counts(quick: pytest.Pytester) -> None:
+    quick.makepyfile(test_suite=SUITE.replace("range(20)", "range(8)").replace('["even", "all"]', '["all"]'))
+    refused = threading.Event()
+
+    def script(asked: dict[str, Any]) -> Answering:
+        content = asked["messages"][-1]["content"]
+        if content == "all 0":
+            refused.set()
+            return Answering(status=401, body={})
+        # What was in flight is answered when the refusal has long been heard.
+        refused.wait()
+        time.sleep(0.3)
+        return Answering(body=completion(f"ok {content}"))
+
+    with serve(script) as endpoint:
+        quick.makefile(".toml", rightsize=ladder(endpoint.url, max_in_flight=8))
+        result = quick.runpytest("--rightsize-ladder=small", "--rightsize-results=run.jsonl")
+    trials = read_run(quick.path / "run.jsonl").trials
+    assert Counter((trial.outcome, trial.reason) for trial in trials) == {("passed", None): 7, ("error", "auth"): 1}
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
 def test_retries_are_bounded_in_time_too(quick: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_rightsize.providers.http._GIVE_UP_S", 0.0)
     quick.makepyfile(test_suite="def test_it(model): assert model.ask('x')")
@@ -244,4 +271,20 @@ def test_a_results_file_in_a_folder_that_is_a_file_is_told_before_any_test(quick
         result = quick.runpytest("--rightsize-ladder=small,big", "--rightsize-results=file/below/run.jsonl")
     assert result.ret != pytest.ExitCode.OK
     assert "file/below/run.jsonl" in str(result.stdout) + str(result.stderr)
+    assert not endpoint.requests
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="the system has no /proc, where nobody can make a file")
+@pytest.mark.parametrize("option", ["--rightsize-results", "--rightsize-html", "--rightsize-markdown"])
+@pytest.mark.parametrize("workers", [[], ["-n1"]], ids=["one process", "xdist"])
+def test_a_file_that_cannot_be_made_is_told_before_anything_is_asked(
+    quick: pytest.Pytester, option: str, workers: list[str]
+) -> None:
+    with serve(lambda _: Answering(body=completion("x"))) as endpoint:
+        quick.makefile(".toml", rightsize=ladder(endpoint.url))
+        result = quick.runpytest("--rightsize-ladder=small,big", f"{option}=/proc/run", *workers)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    said = str(result.stdout) + str(result.stderr)
+    assert "/proc/run" in said
+    assert "INTERNALERROR" not in said
     assert not endpoint.requests

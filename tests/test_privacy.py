@@ -1,6 +1,9 @@
 """What must not leave this machine does not, and what must not be written down is not."""
 
+import base64
+import gzip
 import json
+import re
 import socket
 import stat
 import threading
@@ -322,6 +325,9 @@ def test_a_planted_key_is_in_no_output(
         result = pytester.runpytest(
             "--rightsize-ladder=near",
             "--rightsize-results=run.jsonl",
+            "--rightsize-html=page.html",
+            "--rightsize-markdown=summary.md",
+            "--rightsize-report=csv:run.csv,json:run.json,badge:badge.svg",
             "--junitxml=junit.xml",
             "--debug=debug.log",
             *more,
@@ -331,8 +337,16 @@ def test_a_planted_key_is_in_no_output(
         )
     assert set(endpoint.keys) == {f"Bearer {KEY}"}
     assert main(["cache", "export", "answers.jsonl"]) == 0
+    assert main(["lock", "run.jsonl"]) == 0
     written = everything_written(pytester.path)
-    assert {"run.jsonl", "junit.xml", "answers.jsonl", ".rightsize/answers.sqlite3"} <= set(written)
+    assert {"run.jsonl", "junit.xml", "debug.log", "answers.jsonl", ".rightsize/answers.sqlite3"} <= set(written)
+    assert {"page.html", "summary.md", "run.csv", "run.json", "badge.svg", "rightsize.lock"} <= set(written)
+    # The page's texts are compressed in it.
+    written["texts of the page"] = b"".join(
+        gzip.decompress(base64.b64decode(packed))
+        for packed in re.findall(rb"H4sI[A-Za-z0-9+/=]+", written["page.html"])
+    )
+    assert b"your key is ***" in written["texts of the page"]
     for place, content in written.items():
         assert KEY.encode() not in content, place
     for shown in (result, without):
@@ -415,8 +429,15 @@ def test_an_unknown_word_to_withhold_is_refused(pytester: pytest.Pytester) -> No
 @pytest.mark.parametrize("private", [True, False])
 def test_records_with_private_prompts_are_their_owners_only(pytester: pytest.Pytester, private: bool) -> None:
     pytester.makepyfile(test_suite=SUITE.replace("private=True", f"private={private}"))
+    reports = {"page.html": "html", "summary.md": "markdown", "run.csv": "csv", "run.json": "json"}
+    given = ",".join(f"{name}:{file}" for file, name in reports.items())
     with serve(lambda _: Answering(body=completion(ANSWER))) as endpoint:
         pytester.makefile(".toml", rightsize=rung("near", endpoint.url))
-        pytester.runpytest("--rightsize-ladder=near", "--rightsize-results=run.jsonl")
-    assert (stat.S_IMODE((pytester.path / "run.jsonl").stat().st_mode) == 0o600) is private
+        pytester.runpytest(
+            "--rightsize-ladder=near", "--rightsize-results=run.jsonl", f"--rightsize-report={given}"
+        ).assert_outcomes(passed=2)
+    for file in ("run.jsonl", *reports):
+        assert (stat.S_IMODE((pytester.path / file).stat().st_mode) == 0o600) is private, file
+    assert main(["cache", "export", "answers.jsonl"]) == 0
+    assert stat.S_IMODE((pytester.path / "answers.jsonl").stat().st_mode) == 0o600
     assert stat.S_IMODE((pytester.path / ".rightsize" / "answers.sqlite3").stat().st_mode) == 0o600

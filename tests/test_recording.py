@@ -156,6 +156,16 @@ def test_faults_and_refusals_are_not_recorded(pytester: pytest.Pytester) -> None
     assert {word: asked.count(word) for word in replies} == {"alpha": 1, "beta": 2, "gamma": 2, "delta": 2}
 
 
+@pytest.mark.parametrize("end", ["abort", "cancelled", "error"])
+def test_an_answer_that_was_cut_off_by_an_interrupt_is_not_recorded(pytester: pytest.Pytester, end: str) -> None:
+    pytester.makepyfile(test_suite="def test_it(model): assert model.ask('x')")
+    with serve(lambda _: Answering(body=completion("half an ans", finish_reason=end))) as endpoint:
+        pytester.makefile(".toml", rightsize=rungs(endpoint.url))
+        for _ in range(2):
+            pytester.runpytest("--rightsize-ladder=big")
+    assert len(endpoint.requests) == 2
+
+
 def test_replay_needs_neither_server_nor_key(
     served: tuple[pytest.Pytester, Endpoint], monkeypatch: pytest.MonkeyPatch
 ) -> None:

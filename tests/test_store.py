@@ -1,6 +1,8 @@
 """The results file: what is written is what is read, also after the writer died at any byte."""
 
 import json
+import tracemalloc
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_rightsize.baseline import read_baseline
+from pytest_rightsize.cli import main
+from pytest_rightsize.differences import asks_otherwise
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import Price, Run, Rung, Trial
-from pytest_rightsize.store import ResultsFile, describe_session, read_run
+from pytest_rightsize.redaction import WITHHOLDABLE, redacted
+from pytest_rightsize.store import ResultsFile, describe_session, nobody, read_run
 from pytest_rightsize.verdict import judge
+from tests.benchmarks.bench_results_file import write_file
 from tests.runs import make_run
 
 RUN = make_run({"t": {"a": "1100", "b": "11E1"}, "u": {"a": "0000", "b": "----"}}, chosen="b")
@@ -119,3 +126,76 @@ def test_a_run_knows_where_and_how_it_ran_and_what_a_rung_cost(tmp_path: Path) -
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot read the results file .*none.jsonl"):
         read_run(tmp_path / "none.jsonl")
+
+
+def asking(run: Run, prompt: str = "2 + 2?") -> Run:
+    """The run, each of whose answers was asked for and says something."""
+    messages = ({"role": "user", "content": prompt},)
+    trials = [
+        replace(trial, answers=tuple(replace(answer, messages=messages, text="four") for answer in trial.answers))
+        for trial in run.trials
+    ]
+    return replace(run, trials=trials)
+
+
+def test_a_run_read_without_words_or_recorded_without_them_asks_the_same_as_any_other(tmp_path: Path) -> None:
+    prompted = asking(RUN)
+    write(tmp_path / "run.jsonl", prompted)
+    withheld = replace(prompted, trials=[redacted(trial, WITHHOLDABLE) for trial in prompted.trials])
+    write(tmp_path / "withheld.jsonl", withheld)
+    runs = [prompted, withheld]
+    for name in ("run", "withheld"):
+        runs += [read_run(tmp_path / f"{name}.jsonl"), read_run(tmp_path / f"{name}.jsonl", words_of=nobody)]
+    firsts = [run.trials[:1] for run in runs]
+    assert not any(asks_otherwise(one, other) for one in firsts for other in firsts)
+    other = asking(RUN, "2 + 3?").trials[:1]
+    assert all(asks_otherwise(one, other) for one in firsts)
+
+
+def test_without_words_a_run_counts_the_same_and_says_none(tmp_path: Path) -> None:
+    write(tmp_path / "run.jsonl", asking(RUN))
+    run = read_run(tmp_path / "run.jsonl", words_of=nobody)
+    assert judge(run) == judge(RUN)
+    assert "four" not in repr(run)
+    assert "2 + 2" not in repr(run)
+    some = read_run(tmp_path / "run.jsonl", words_of=lambda key: key.rung == "b")
+    assert {trial.key.rung: trial.answers[0].text[:7] for trial in some.trials if trial.answers} == {
+        "a": "sha256:",
+        "b": "four",
+    }
+
+
+def _whole(path: Path) -> None:
+    read_run(path)
+
+
+def _wordless(path: Path) -> None:
+    read_run(path, words_of=nobody)
+
+
+def _lock(path: Path) -> None:
+    assert main(["lock", str(path), "--output", str(path.with_name("rightsize.lock"))]) == 0
+
+
+def _compare(path: Path) -> None:
+    assert main(["compare", str(path), "--rungs", "small,big", "--cases", "3"]) == 0
+
+
+def _summary(path: Path) -> None:
+    assert main(["report", str(path)]) == 0
+
+
+@pytest.mark.parametrize("read", [_wordless, _lock, _compare, _summary, read_baseline])
+def test_what_shows_no_words_is_read_as_a_stream(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    path = tmp_path / "run.jsonl"
+    size_bytes = 8_000_000
+    write_file(path, size_bytes=size_bytes, chars=40_000)
+    read(path)  # whatever it imports is there before anything is counted
+    peaks = []
+    for reading in (_whole, read):
+        tracemalloc.start()
+        reading(path)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[0] > size_bytes / 2
+    assert peaks[1] < size_bytes / 5

@@ -7,14 +7,14 @@ rung is that of OTHER and the others are those of RUN.
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pytest_rightsize.comparison import compare_several
+from pytest_rightsize.comparison import Comparison, compare_several
 from pytest_rightsize.errors import ConfigError, unknown_name
-from pytest_rightsize.records import Run
-from pytest_rightsize.reports.comparison import comparison_lines
-from pytest_rightsize.store import read_run
+from pytest_rightsize.records import Run, TrialKey
+from pytest_rightsize.reports.comparison import comparison_lines, shown_cases
+from pytest_rightsize.store import nobody, read_run
 
 __all__ = ["add_arguments", "run"]
 
@@ -43,14 +43,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the comparison; raises ConfigError for a file, a rung or a margin that cannot be."""
     if not 0 < arguments.margin < 1:
         raise ConfigError(f"--margin was given {arguments.margin:g}: give a fraction of 1, such as 0.05 for 5 points")
-    run_a = read_run(arguments.run_file)
-    run_b = read_run(arguments.other_file) if arguments.other_file else run_a
-    rungs, reference = _rungs(arguments.rungs, two_files=run_b is not run_a)
-    names = _names(arguments.run_file, arguments.other_file or arguments.run_file)
-    for rung in rungs:
-        _check(rung, run_a, names[0])
-    _check(reference, run_b, names[1])
-    comparisons = compare_several(run_a, rungs, run_b, reference, margin=arguments.margin, names=names)
+    comparisons = _compared(arguments, nobody)
+    shown = _shown(comparisons, arguments)
+    if shown:
+        # Only now is it known whose words are wanted: of a large file they may be more than memory holds.
+        comparisons = _compared(arguments, lambda key: f"{key.task}: {key.case}" in shown)
     if arguments.json:
         plain = [comparison.to_dict() for comparison in comparisons]
         _print(json.dumps(plain[0] if len(plain) == 1 else {"comparisons": plain}, indent=1))
@@ -59,6 +56,25 @@ def run(arguments: argparse.Namespace) -> int:
         lines = comparison_lines(comparison, by_task=arguments.by == "task", cases=arguments.cases)
         _print("\n".join([*([""] if place else []), *lines]))
     return 0
+
+
+def _compared(arguments: argparse.Namespace, words_of: Callable[[TrialKey], bool]) -> list[Comparison]:
+    """The comparisons, in which only the answers of `words_of` have their words."""
+    run_a = read_run(arguments.run_file, words_of=words_of)
+    run_b = read_run(arguments.other_file, words_of=words_of) if arguments.other_file else run_a
+    rungs, reference = _rungs(arguments.rungs, two_files=run_b is not run_a)
+    names = _names(arguments.run_file, arguments.other_file or arguments.run_file)
+    for rung in rungs:
+        _check(rung, run_a, names[0])
+    _check(reference, run_b, names[1])
+    return compare_several(run_a, rungs, run_b, reference, margin=arguments.margin, names=names)
+
+
+def _shown(comparisons: Sequence[Comparison], arguments: argparse.Namespace) -> set[str]:
+    """The cases of which answers are shown, as `task: case`."""
+    pairs = [comparison.overall for comparison in comparisons if comparison.overall is not None]
+    found = (paired.changed if arguments.json else shown_cases(paired, arguments.cases) for paired in pairs)
+    return {one.case for changed in found for one in changed}
 
 
 def _rungs(text: str, *, two_files: bool) -> tuple[Sequence[str], str]:

@@ -12,7 +12,7 @@ from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.publishing import write_report
 from pytest_rightsize.reports import load_reports
 from pytest_rightsize.reports.terminal import TITLE, summary_lines, table_lines
-from pytest_rightsize.store import read_run
+from pytest_rightsize.store import nobody, read_run
 from pytest_rightsize.verdict import judge
 
 __all__ = ["add_arguments", "run"]
@@ -35,11 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write what was asked for; raises ConfigError for what cannot be read, made or written."""
-    found = read_run(arguments.results)
+    wanted = [(name, getattr(arguments, name)) for name in _HELP if getattr(arguments, name)]
+    # The summary shows no words; a report may.
+    found = read_run(arguments.results, words_of=None if wanted else nobody)
     verdicts = judge(found)
     modules = builtin_plugins().values()
     known = load_reports(one.pytest_rightsize_reports() for one in modules if hasattr(one, "pytest_rightsize_reports"))
-    wanted = [(name, getattr(arguments, name)) for name in _HELP if getattr(arguments, name)]
     if not wanted:
         sys.stdout.write("\n".join([TITLE, *table_lines(found, verdicts), *summary_lines(found, verdicts)]) + "\n")
     for name, file in wanted:

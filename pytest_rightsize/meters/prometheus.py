@@ -76,7 +76,10 @@ class Prometheus:
     def __init__(self, rung: Rung, options: Mapping[str, Json], site: Site) -> None:  # noqa: ARG002  # as all meters
         """Take the address; ConfigError if it is none."""
         where = f"rung {rung.name!r}: the meter prometheus"
-        url = urlsplit(options.get("url", ""))
+        try:
+            url = urlsplit(options.get("url", ""))
+        except ValueError:
+            url = urlsplit("")
         if url.scheme not in ("http", "https") or not url.hostname:
             raise ConfigError(f'{where} needs the page of an exporter: add url = "http://host:9400/metrics"')
         if url.password:

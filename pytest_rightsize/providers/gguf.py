@@ -6,6 +6,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 __all__ = ["GgufError", "Header", "read_header"]
 
@@ -13,6 +14,9 @@ MAGIC = b"GGUF"
 
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
+_HEADER_BYTES = 2**26
+# ggml has no tensors of more; without a limit a hostile file makes a product of a million factors.
+_MOST_DIMENSIONS = 4
 
 # ggml's tensor types: how many weights one block holds and how many bytes it takes.
 _BLOCKS = {
@@ -59,19 +63,23 @@ class GgufError(ValueError):
 class Header:
     """The scalar metadata of a file, and the bytes it must have so that no tensor is cut off."""
 
-    metadata: Mapping[str, str | float]
+    metadata: Mapping[str, str | int | float]
     needed_bytes: int
 
     @property
     def context_length(self) -> int | None:
-        """The context the model was trained for."""
+        """The context the model was trained for; None where the file does not say, or nonsense."""
         length = self.metadata.get(f"{self.metadata.get('general.architecture')}.context_length")
-        return int(length) if isinstance(length, int | float) else None
+        return length if _is_count(length) else None
 
     @property
     def has_chat_template(self) -> bool:
         """Whether the file says how a conversation is written for its model."""
         return "tokenizer.chat_template" in self.metadata
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def read_header(path: Path) -> Header:
@@ -83,14 +91,27 @@ def read_header(path: Path) -> Header:
     with path.open("rb") as file:
         if file.read(4) != MAGIC:
             raise GgufError("is not a GGUF file (it does not begin with the letters GGUF)")
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            try:
-                header = _parse(_Cursor(content))
-            except (struct.error, OverflowError):
-                raise GgufError(f"is cut off in its header, after {size_bytes:,} bytes") from None
+        header = _parse_file(file.fileno(), size_bytes)
     if size_bytes < header.needed_bytes:
         raise GgufError(f"is cut off: it has {size_bytes:,} bytes of the {header.needed_bytes:,} its header asks for")
     return header
+
+
+def _parse_file(descriptor: int, size_bytes: int) -> Header:
+    """Parse what is mapped of the file: its beginning, and all of it only if the header is longer than any known.
+
+    A model may be larger than what this process may map, and that is for llama.cpp to tell.
+    """
+    for mapped_bytes in (min(size_bytes, _HEADER_BYTES), size_bytes):
+        with mmap.mmap(descriptor, mapped_bytes, access=mmap.ACCESS_READ) as content:
+            cursor = _Cursor(content)
+            try:
+                header = _parse(cursor)
+            except (struct.error, OverflowError):
+                continue
+            if cursor.at <= mapped_bytes:
+                return header
+    raise GgufError(f"is cut off in its header, after {size_bytes:,} bytes")
 
 
 class _Cursor:
@@ -117,7 +138,7 @@ class _Cursor:
         self.at += length
         return text.decode(errors="replace")
 
-    def value(self, kind: int) -> str | float | None:
+    def value(self, kind: int) -> str | int | float | None:
         """Read a metadata value; arrays (vocabularies, mostly) are passed over and give None."""
         if kind == _STRING:
             return self.string()
@@ -150,14 +171,16 @@ def _parse(cursor: _Cursor) -> Header:
     if version not in (2, 3):
         raise GgufError(f"is a GGUF of version {version}, and only 2 and 3 (little-endian) can be read")
     tensor_count, metadata_count = cursor.count(), cursor.count()
-    metadata: dict[str, str | float] = {}
+    metadata: dict[str, str | int | float] = {}
     for _ in range(metadata_count):
         key, kind = cursor.string(), cursor.count("I")
         value = cursor.value(kind)
         if value is not None:
             metadata[key] = value
     end_of_tensors = max((_tensor_end(cursor) for _ in range(tensor_count)), default=0)
-    alignment = int(metadata.get("general.alignment", 32)) or 32
+    alignment = metadata.get("general.alignment", 32)
+    if not _is_count(alignment):
+        raise GgufError(f"has its tensors at multiples of {str(alignment)[:100]!r} bytes: it is broken")
     start_of_tensors = math.ceil(cursor.at / alignment) * alignment
     return Header(metadata=metadata, needed_bytes=start_of_tensors + end_of_tensors)
 
@@ -165,7 +188,10 @@ def _parse(cursor: _Cursor) -> Header:
 def _tensor_end(cursor: _Cursor) -> int:
     """Read one tensor info: where the tensor ends, counted from the start of all tensors."""
     cursor.string()
-    weights = math.prod([cursor.count() for _ in range(cursor.count("I"))])
+    dimensions = cursor.count("I")
+    if dimensions > _MOST_DIMENSIONS:
+        raise GgufError(f"has a tensor of {dimensions:,} dimensions: it is broken, or newer than this program")
+    weights = math.prod([cursor.count() for _ in range(dimensions)])
     # A type that is not in the table counts as empty: llama.cpp itself then finds a cut.
     per_block, block_bytes = _BLOCKS.get(cursor.count("I"), (1, 0))
     return cursor.count() + weights // per_block * block_bytes

@@ -5,14 +5,25 @@ import ipaddress
 import re
 import socket
 from typing import Any
+from urllib.parse import urlsplit
 
-__all__ = ["BeyondError", "is_this_machine", "loopback_socket"]
+__all__ = ["BeyondError", "host_of", "is_this_machine", "loopback_socket"]
 
 _LOCAL_NAME = re.compile(r"localhost\.?|.+\.localhost\.?", re.IGNORECASE)
 
 
 class BeyondError(OSError):
     """A connection would have left this machine; it was not made."""
+
+
+def host_of(url: str) -> str | None:
+    """The host of an http or https URL; None for what is no such URL, or has no host or a port that cannot be."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises for a port that is none
+        return parts.hostname if parts.scheme in ("http", "https") and parts.hostname else None
+    except ValueError:
+        return None
 
 
 def is_this_machine(host: str) -> bool:

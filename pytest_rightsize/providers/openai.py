@@ -22,7 +22,7 @@ import pluggy
 from pytest_rightsize.errors import ConfigError, RightsizeError, RungError, TooLongError
 from pytest_rightsize.providers import Problem, Provider, event_loop
 from pytest_rightsize.providers.http import Endpoint, HttpError, Line
-from pytest_rightsize.providers.locality import is_this_machine
+from pytest_rightsize.providers.locality import host_of, is_this_machine
 from pytest_rightsize.providers.probing import probe_models
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung, Tokens
 
@@ -75,8 +75,9 @@ class OpenAI:
             raise ConfigError(f"{where} has both base_url and base_url_env: keep one")
         if given.get("retries", 0) < 0 or given.get("timeout_s", 1) <= 0:
             raise ConfigError(f"{where}: retries must be 0 or more, and timeout_s above 0")
-        if "base_url" in given and urlsplit(given["base_url"]).scheme not in ("http", "https"):
-            raise ConfigError(f"{where}: base_url = {given['base_url']!r} is no URL: write http://host:port/v1")
+        if "base_url" in given and host_of(given["base_url"]) is None:
+            shown = "" if {"@", "?"} & {*given["base_url"]} else f" = {given['base_url']!r}"  # a key may be in it
+            raise ConfigError(f"{where}: base_url{shown} is no URL: write http://host:port/v1")
         if "base_url" in given and _holds_secret(given["base_url"]):
             raise ConfigError(
                 f"{where}: base_url holds a name, a password or a key, which is refused: name a variable in "
@@ -96,19 +97,24 @@ class OpenAI:
     @property
     def leaves_machine(self) -> bool:
         """Whether the endpoint's host is another than this one; an unknown host counts as another."""
-        host = urlsplit(self._base_url or _VENDOR).hostname or ""
+        host = host_of(self._base_url or _VENDOR) or ""
         if host not in self._stays:
             self._stays[host] = not self._is_vendors_own and is_this_machine(host)
         return not self._stays[host]
 
     def check(self) -> Problem | None:
-        """Say which variable is not set."""
+        """Say which variable is not set, or holds no URL."""
         for option, what in (("base_url_env", "the endpoint's URL"), ("api_key_env", "its key")):
             variable = self._rung.options.get(option)
             if variable and not os.environ.get(variable):
                 return Problem(
                     what=f"the variable {variable} with {what} is not set", remedy=f"run `export {variable}=...`"
                 )
+        if host_of(self._base_url or _VENDOR) is None:  # it is not repeated: a key may be in it
+            return Problem(
+                what=f"the variable {self._rung.options['base_url_env']} holds no URL",
+                remedy="set it to one, such as http://host:port/v1",
+            )
         if self._needs_default_key and not os.environ.get(_DEFAULT_KEY):
             return Problem(
                 what=f"the variable {_DEFAULT_KEY} with its key is not set",
@@ -295,6 +301,8 @@ def _holds_secret(url: str) -> bool:
 
 def _without_secrets(url: str) -> str:
     """The URL to show and to tell endpoints apart by: whatever may be a secret in it is left out."""
+    if host_of(url) is None:
+        return "what is no URL"
     parts = urlsplit(url)
     query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if not _SECRET.search(name)])
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), query, ""))

@@ -8,7 +8,7 @@ from pytest_rightsize.comparison import Changed, Comparison, Paired
 from pytest_rightsize.economy import AMOUNTS
 from pytest_rightsize.records import Interval, Ratio
 
-__all__ = ["comparison_lines"]
+__all__ = ["comparison_lines", "shown_cases"]
 
 # Characters of an answer that stand beside another one.
 _WIDTH = 48
@@ -72,15 +72,15 @@ def _changed_lines(paired: Paired, cases: int, labels: tuple[str, str]) -> list[
     """The cases that changed sides, with both answers beside each other."""
     if not paired.changed or cases < 1:
         return []
-    rows = [row for one in _spread(paired, cases) for row in _sides(one)]
+    rows = [row for one in shown_cases(paired, cases) for row in _sides(one)]
     table = tabulate(rows, headers=["changed sides", *labels], tablefmt="plain", disable_numparse=True)
     more = len(paired.changed) - cases
     rest = [f"and {more} more: give --cases or --json"] if more > 0 else []
     return ["", *table.splitlines(), *rest]
 
 
-def _spread(paired: Paired, cases: int) -> Sequence[Changed]:
-    """The first of both sides in turn, so that neither hides the other."""
+def shown_cases(paired: Paired, cases: int) -> Sequence[Changed]:
+    """Of the cases that changed sides the first of both, up to `cases`, so that neither side hides the other."""
     ahead, behind = paired.changed[: paired.only_a], paired.changed[paired.only_a :]
     half = max(cases // 2, cases - len(behind))
     few = ahead[:half]

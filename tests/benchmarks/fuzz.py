@@ -1,25 +1,45 @@
-"""Feeds the readers what atheris makes up: `python -m tests.benchmarks.fuzz results -max_total_time=60`.
+"""Feeds one reader what atheris makes up: `python -m tests.benchmarks.fuzz results odd -max_total_time=60`.
 
-The first argument names a target of tests/hostile.py; the rest are libFuzzer's own (a folder of samples, limits). A
-crash is whatever is not one of the project's own errors; libFuzzer leaves its input in a file. Needs atheris, which pip
-installs.
+The first argument names a target of tests/hostile.py, the second what it is fed: `bytes`, any, beginning with its
+sample, or `odd`, its sample with something odd in it. The rest are libFuzzer's own. A crash is whatever is not one of
+the project's own errors; libFuzzer leaves its input in a file. The benchmark `fuzz` runs them all.
 """
 
 import sys
+from collections.abc import Callable
 
-from tests.hostile import TARGETS
+__all__ = ["WAYS", "main"]
+
+WAYS = ("bytes", "odd")
 
 
 def main() -> None:
-    """Run one target until it crashes or is stopped."""
-    import atheris  # no part of any group: it is built with a compiler's fuzzer library, and no check needs it
+    """Run one target until it crashes or is stopped; libFuzzer ends the process."""
+    import atheris
 
-    if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
-        sys.exit(f"name one of {', '.join(TARGETS)}")
-    target = TARGETS[sys.argv.pop(1)]
-    atheris.instrument_all()
-    atheris.Setup(sys.argv, target)
+    with atheris.instrument_imports(include=["pytest_rightsize", "tomllib"]):
+        from tests.hostile import TARGETS
+    names, way = [*TARGETS], sys.argv[2] if len(sys.argv) > 2 else ""
+    if len(sys.argv) < 3 or sys.argv[1] not in names or way not in WAYS:
+        sys.exit(f"name one of {', '.join(names)}, and one of {', '.join(WAYS)}")
+    name = sys.argv[1]
+    atheris.Setup([sys.argv[0], *sys.argv[3:]], TARGETS[name] if way == "bytes" else _odd(name))
     atheris.Fuzz()
+
+
+def _odd(name: str) -> Callable[[bytes], object]:
+    """What atheris makes up decides what hypothesis draws."""
+    from hypothesis import HealthCheck, given, settings
+
+    from tests.hostile import ODD, TARGETS
+
+    @settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(ODD[name])
+    def feed(content: bytes) -> None:
+        TARGETS[name](content)
+
+    fed: Callable[[bytes], object] = feed.hypothesis.fuzz_one_input  # type: ignore[attr-defined]  # @given puts it there
+    return fed
 
 
 if __name__ == "__main__":

@@ -218,7 +218,11 @@ def test_only_a_loopback_host_is_this_machine(url: str, leaves: bool) -> None:
     [
         ({"base_url_env": "X"}, "both base_url and base_url_env"),
         ({"retries": -1}, "retries must be 0 or more"),
-        ({"base_url": "localhost:8000"}, "is no URL"),
+        ({"base_url": "localhost:8000"}, "base_url = 'localhost:8000' is no URL"),
+        ({"base_url": "http://127].0.0.1/v1"}, "is no URL"),
+        ({"base_url": "http://host:99999999/v1"}, "is no URL"),
+        ({"base_url": "http://"}, "is no URL"),
+        ({"base_url": "http://me:secret@[host/v1"}, "base_url is no URL"),
         ({"headers": {"X-Api-Key": "sk-secret"}}, "the header X-Api-Key would hold a literal key"),
         ({"base_url": "http://me:secret@host/v1"}, "holds a name, a password or a key"),
     ],
@@ -226,6 +230,20 @@ def test_only_a_loopback_host_is_this_machine(url: str, leaves: bool) -> None:
 def test_options_that_cannot_be_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         OpenAI(rung("http://localhost/v1", **options))
+
+
+def test_a_variable_that_holds_no_url_is_told_and_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHERE", "http://me:secret@[host/v1")
+    provider = OpenAI(Rung(name="r", provider="openai", model="m", options={"base_url_env": "WHERE"}))
+    problem = provider.check()
+    assert problem is not None
+    assert problem.what == "the variable WHERE holds no URL"
+    assert provider.leaves_machine
+    assert "secret" not in str(provider.identity(lambda _: ""))
+    with pytest.raises(RungError, match="the variable WHERE holds no URL") as caught:
+        provider.submit(HELLO).result()
+    assert caught.value.permanent
+    assert "secret" not in str(caught.value)
 
 
 @pytest.fixture
