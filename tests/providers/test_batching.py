@@ -26,7 +26,7 @@ MODELS = Path(__file__).parents[2] / "example_suite" / "models"
 llama_cpp = pytest.importorskip(
     "llama_cpp", reason="llama-cpp-python is not installed: pip install 'pytest-rightsize[local]'"
 )
-batching = pytest.importorskip("pytest_rightsize.providers.batching")
+layout = pytest.importorskip("pytest_rightsize.providers.layout")
 
 # Decoding a token among others moves its logits by as much as 0.02 here: keys, values and activations are rounded to
 # 16 bits, and sums are taken in another order.
@@ -235,7 +235,7 @@ def test_more_than_fits_the_memory_waits_for_room(
 ) -> None:
     requests = [question(f"{letter} " * 60, max_tokens=150) for letter in "abcdefghij"]
     roomy = replies(provider(endless, opened), requests)
-    monkeypatch.setattr(batching, "_budget_bytes", lambda: 0)
+    monkeypatch.setattr(layout, "_budget_bytes", lambda: 0)
     cramped = replies(provider(endless, opened, n_parallel=8), requests)
     assert [reply.tokens.completion for reply in cramped] == [150] * 10
     assert [reply.text[:40] for reply in cramped] == [reply.text[:40] for reply in roomy]
@@ -300,8 +300,8 @@ def test_a_ladder_of_models_ends_with_the_memory_of_one(tmp_path: Path) -> None:
 def test_slots_share_cells_where_a_full_context_for_each_is_too_much(
     context: int, slots: int | None, cell: int, budget: int, expected: tuple[int, int, bool]
 ) -> None:
-    layout = batching.lay_out(context, slots, cell, budget)
-    assert (layout.slots, layout.cells, layout.unified) == expected
+    chosen = layout.lay_out(context, slots, cell, budget)
+    assert (chosen.slots, chosen.cells, chosen.unified) == expected
 
 
 @pytest.mark.parametrize(("given", "words"), [(0, "give 1 or more"), (257, "256 is the most")])
