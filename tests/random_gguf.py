@@ -32,11 +32,11 @@ class Shape:
 TINY = Shape(width=64, layers=2, heads=2, hidden=128, vocabulary=512)
 
 
-def write_model(path: Path, shape: Shape, seed: int = 0) -> Path:
+def write_model(path: Path, shape: Shape, seed: int = 0, template: str = TEMPLATE) -> Path:
     """Write a model with weights in blocks of 8 bits; the same seed gives the same file."""
     writer = gguf.GGUFWriter(str(path), "llama")
     _add_shape(writer, shape)
-    _add_vocabulary(writer, shape)
+    _add_vocabulary(writer, shape, template)
     _add_weights(writer, shape, np.random.default_rng(seed))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -58,7 +58,7 @@ def _add_shape(writer: gguf.GGUFWriter, shape: Shape) -> None:
     writer.add_vocab_size(shape.vocabulary)
 
 
-def _add_vocabulary(writer: gguf.GGUFWriter, shape: Shape) -> None:
+def _add_vocabulary(writer: gguf.GGUFWriter, shape: Shape, template: str) -> None:
     """Every byte is a token; the others are words that no text has."""
     words = [f"\u00ab{word}\u00bb" for word in range(shape.vocabulary - 259)]
     writer.add_tokenizer_model("llama")
@@ -69,7 +69,7 @@ def _add_vocabulary(writer: gguf.GGUFWriter, shape: Shape) -> None:
     writer.add_eos_token_id(END_TOKEN)
     writer.add_unk_token_id(0)
     writer.add_add_space_prefix(False)
-    writer.add_chat_template(TEMPLATE)
+    writer.add_chat_template(template)
 
 
 def _add_weights(writer: gguf.GGUFWriter, shape: Shape, rng: np.random.Generator) -> None:
