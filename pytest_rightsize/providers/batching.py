@@ -7,7 +7,7 @@ those that read, in one call. It knows nothing of requests, futures and rungs, a
 import ctypes
 import importlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,11 +53,6 @@ class _Rows:
             logits=self._wants_logits.ctypes.data_as(int8),
         )
         self.size = size
-
-    @property
-    def room(self) -> int:
-        """How many tokens can still be added."""
-        return self.size - int(self.native.n_tokens)
 
     def clear(self) -> None:
         """Begin anew."""
@@ -163,6 +158,8 @@ class Batch:
                 self._begin(slot)
         if self.layout.unified:
             self._forget_idle(but_latest=True)
+        else:
+            self._close_gaps()
         rows = self._decode(busy)
         ended: list[tuple[int, Completion | Exception]] = []
         for slot, row in rows:
@@ -216,12 +213,36 @@ class Batch:
 
     def _copy(self, source: _Slot, slot: _Slot, tokens: int) -> None:
         """Give the slot the first tokens of another's."""
-        memory = self._memory
-        self._llama_cpp.llama_memory_seq_rm(memory, slot.index, -1, -1)
-        # Sequences with cells of their own can only be copied whole.
-        self._llama_cpp.llama_memory_seq_cp(memory, source.index, slot.index, -1, -1)
+        self._copy_cells(source, slot)
         slot.decoded = source.decoded
         self._keep(slot, tokens)
+
+    def _copy_cells(self, source: _Slot, slot: _Slot) -> None:
+        """Sequences with cells of their own can only be copied whole."""
+        self._llama_cpp.llama_memory_seq_rm(self._memory, slot.index, -1, -1)
+        self._llama_cpp.llama_memory_seq_cp(self._memory, source.index, slot.index, -1, -1)
+
+    def _close_gaps(self) -> None:
+        """Move sequences into free slots between others, which no prompt waits for, until none is left.
+
+        llama.cpp decodes sequences with cells of their own together only where their numbers follow each other; at each
+        gap it goes through all weights once more. 8 sequences with a gap after each took three times as long as 8 in a
+        row, and a move about a fifth of one time through the weights.
+        """
+        while self._keeps_prefixes:
+            taken = [slot for slot in self._slots if slot.ticket is not None]
+            gap = next((slot for slot in self._slots[taken[0].index :] if slot.ticket is None), None) if taken else None
+            if gap is None or gap.index > taken[-1].index:
+                return
+            self._move(taken[-1], gap)
+
+    def _move(self, slot: _Slot, free: _Slot) -> None:
+        """Let a sequence go on in the cells of a free slot; its own ones stay as they are, for a prompt like it."""
+        self._copy_cells(slot, free)
+        free.tokens[: slot.decoded] = slot.tokens[: slot.decoded]
+        free.length = free.decoded = slot.decoded
+        slot.index, free.index = free.index, slot.index
+        self._slots.sort(key=lambda each: each.index)
 
     def _keep(self, slot: _Slot, tokens: int) -> None:
         """Forget what the slot has decoded beyond its first `tokens`."""
@@ -265,16 +286,23 @@ class Batch:
         return [(slot, row) for slot, _, row in planned if slot.waiting == 0]
 
     def _plan(self, busy: Sequence[_Slot]) -> list[tuple[_Slot, int, int]]:
-        """Fill the rows: first those that write, then those that read, as far as there is room."""
+        """Fill the rows, in the order of the slots: llama.cpp decodes those together whose numbers rise by one."""
         self._rows.clear()
         planned = []
-        for slot in sorted((slot for slot in busy if slot.is_started), key=lambda slot: slot.waiting > 1):
-            count = min(slot.waiting, self._rows.room)
-            if count:
-                piece = slot.tokens[slot.decoded : slot.decoded + count]
-                row = self._rows.add(slot.index, slot.decoded, piece, wants_logits=count == slot.waiting)
-                planned.append((slot, count, row))
+        for slot, count in sorted(self._shares(busy), key=lambda share: share[0].index):
+            piece = slot.tokens[slot.decoded : slot.decoded + count]
+            row = self._rows.add(slot.index, slot.decoded, piece, wants_logits=count == slot.waiting)
+            planned.append((slot, count, row))
         return planned
+
+    def _shares(self, busy: Sequence[_Slot]) -> Iterator[tuple[_Slot, int]]:
+        """How many tokens of each there is room for: first those that write, then those that read, first come first."""
+        room = self._rows.size
+        for slot in sorted((slot for slot in busy if slot.is_started), key=lambda slot: slot.waiting > 1):
+            count = min(slot.waiting, room)
+            room -= count
+            if count:
+                yield slot, count
 
     def _make_room(self, busy: Sequence[_Slot]) -> bool:
         """Free cells: of slots that nobody uses, else of the last comer, who begins again when another has ended."""

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,7 @@ class Decodes:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.tokens: list[int] = []
+        self.sequences: list[list[int]] = []
         self.go = threading.Event()
         self._decode = llama_cpp.llama_decode
         monkeypatch.setattr(llama_cpp, "llama_decode", self._count)
@@ -162,6 +164,7 @@ class Decodes:
     def _count(self, context: Any, batch: Any) -> int:
         self.go.wait()
         self.tokens.append(int(batch.n_tokens))
+        self.sequences.append([key for key, _ in groupby(batch.seq_id[row][0] for row in range(batch.n_tokens))])
         return int(self._decode(context, batch))
 
 
@@ -179,6 +182,21 @@ def test_a_slot_that_gets_free_is_filled_at_once(endless: Path, opened: list[Lla
     assert [future.result().tokens.completion for future in short] == [10] * 6
     # A token of each of two at a time: the long one has one slot, and the short ones follow each other in the other.
     assert len(decodes.tokens) == 60
+
+
+def test_sequences_stand_in_a_row_however_long_they_are(
+    endless: Path, opened: list[LlamaCpp], decodes: Decodes
+) -> None:
+    """Where their numbers do not rise by one, llama.cpp goes through all weights once more."""
+    requests = [question(f"{n:02d}" + "." * (n * 7 % 30), max_tokens=5 + n * 11 % 30) for n in range(40)]
+    crowd = provider(endless, opened, n_parallel=8)
+    futures = [crowd.submit(request) for request in requests]
+    decodes.go.set()
+    together = [future.result() for future in futures]
+    assert {len(sequences) for sequences in decodes.sequences} == set(range(1, 9))
+    for sequences in decodes.sequences:
+        assert sequences == list(range(sequences[0], sequences[0] + len(sequences)))
+    assert [reply.text for reply in together] == [reply.text for reply in alone(endless, requests, opened)]
 
 
 def _margin(model: Any, messages: Sequence[Mapping[str, str]], expected: str, other: str) -> float:
