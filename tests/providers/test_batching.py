@@ -75,6 +75,7 @@ def test_greedy_answers_are_those_of_one_at_a_time(name: str, opened: list[Llama
     path = MODELS / f"{name}.gguf"
     together = replies(provider(path, opened), [question(prompt, max_tokens=160) for prompt in PROMPTS])
     reference = llama_cpp.Llama(str(path), n_ctx=0, n_threads=1, n_threads_batch=1, verbose=False)
+    ties = 0
     for prompt, reply in zip(PROMPTS, together, strict=True):
         messages = [{"role": "user", "content": prompt}]
         expected = reference.create_chat_completion(messages=messages, temperature=0, max_tokens=160)
@@ -88,6 +89,8 @@ def test_greedy_answers_are_those_of_one_at_a_time(name: str, opened: list[Llama
         else:
             margin = _margin(reference, messages, choice["message"]["content"], reply.text)
             assert margin < NEAR_TIE_LOGITS, (prompt, choice["message"]["content"], reply.text)
+            ties += 1
+    assert ties <= len(PROMPTS) // 500
     reference.close()
 
 
