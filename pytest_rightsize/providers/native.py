@@ -47,9 +47,9 @@ def _short_spins() -> Iterator[None]:
     """Have GNU OpenMP, which reads its settings when it is loaded, put threads to sleep that wait for others.
 
     Its default is to spin for some 300,000 rounds, each time that one thread of a model waits for another one, hundreds
-    of times a token. Where another process has that other one's processor, whole time slices are burnt so: with four
-    busy neighbours on two processors, 16 sequences took 65 ms a token, and 11 ms with this. Whoever has set one of the
-    variables keeps it.
+    of times a token. Where another process has that other one's processor, whole time slices are burnt: with six busy
+    neighbours on two processors, 16 short answers took 71 to 131 ms a token, and 26 to 30 ms with this, in turns.
+    Whoever has set one of the variables keeps it.
     """
     if "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ:
         yield
