@@ -4,156 +4,30 @@ Each `Batch` has slots, one sequence of the context each; every step decodes one
 those that read, in one call. It knows nothing of requests, futures and rungs, and is used by one thread only.
 """
 
-import contextlib
 import ctypes
 import importlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MOST_SLOTS", "Batch", "Completion", "Layout", "Prompt", "Sampling", "lay_out", "open_batch"]
+from pytest_rightsize.providers.completions import Answer, Completion, Prompt
+from pytest_rightsize.providers.layout import Layout, open_context, padded
+from pytest_rightsize.providers.sampling import Sampler
 
-# The keys and values of all slots together take at most this, or what one full context takes if that is more.
-_KV_BUDGET_BYTES = 2**30
-MOST_SLOTS = 16
-# llama.cpp rounds the cells of a sequence up to a multiple of this.
-_PAD_CELLS = 256
+__all__ = ["Batch", "open_batch"]
+
 # A prefix shorter than this is decoded again: copying and waiting for it cost about as much.
 _SHORTEST_SHARED_TOKENS = 8
 _NO_ROOM = 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """How the next token is drawn; the defaults are those of `llama_cpp.Llama.create_completion`."""
-
-    temperature: float = 0.8
-    top_p: float = 0.95
-    min_p: float = 0.05
-    typical_p: float = 1.0
-    top_k: int = 40
-    frequency_penalty: float = 0.0
-    presence_penalty: float = 0.0
-    repeat_penalty: float = 1.0
-    mirostat_mode: int = 0
-    mirostat_tau: float = 5.0
-    mirostat_eta: float = 0.1
-    logit_bias: Mapping[int, float] = field(default_factory=dict)
-    grammar: Any = None
-    seed: int = 0
-
-    @property
-    def is_argmax(self) -> bool:
-        """Whether the likeliest token is taken as it is, the grammar aside."""
-        untouched = (self.frequency_penalty, self.presence_penalty, self.repeat_penalty) == (0.0, 0.0, 1.0)
-        return self.temperature == 0.0 and untouched and not self.logit_bias
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prompt:
-    """What a sequence begins with, and when it ends; `tokens` and `max_tokens` together fit the context."""
-
-    tokens: Sequence[int]
-    max_tokens: int
-    stop: Sequence[bytes] = ()
-    sampling: Sampling = field(default_factory=Sampling)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Completion:
-    """What became of a prompt. `seconds` run from its start in a slot; `cached_tokens` were not decoded again."""
-
-    text: str
-    finish_reason: str
-    prompt_tokens: int
-    cached_tokens: int
-    completion_tokens: int
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """How the context is cut: `unified` shares `cells` among the slots, else each slot has as many of its own."""
-
-    slots: int
-    cells: int
-    unified: bool
-
-
-def lay_out(context_tokens: int, slots: int | None, cell_bytes: int, budget_bytes: int) -> Layout:
-    """Choose slots and cells for sequences of at most `context_tokens` each.
-
-    Own cells are preferred where the budget allows every slot a full context: where a token's cell lies then depends on
-    no neighbour. Of 1,100 greedy answers of the example models three fell the other way of a near tie in shared cells,
-    none in own ones. They cost up to a fifth more time where prompts differ in length, measured on one core. Else the
-    slots share what there is, and one full context always fits.
-    """
-    one = _padded(context_tokens)
-    affordable = max(one, budget_bytes // max(cell_bytes, 1) // _PAD_CELLS * _PAD_CELLS)
-    wanted = slots or MOST_SLOTS
-    if wanted * one <= affordable:
-        return Layout(slots=wanted, cells=wanted * one, unified=False)
-    return Layout(slots=slots or min(MOST_SLOTS, affordable // _PAD_CELLS), cells=affordable, unified=True)
-
-
 def open_batch(native: Any, *, context_tokens: int, batch_tokens: int, slots: int | None) -> "Batch":
-    """Give `native` (a `llama_cpp.Llama`) a context with slots in place of its own; ValueError if none fits memory."""
-    layout = lay_out(context_tokens, slots, _cell_bytes(native), _budget_bytes())
-    one = _padded(context_tokens)
-    while True:
-        try:
-            _replace_context(native, layout, batch_tokens)
-        except ValueError:
-            if layout.cells <= one:
-                raise
-            cells = max(one, layout.cells // 2 // _PAD_CELLS * _PAD_CELLS)
-            layout = Layout(slots=layout.slots, cells=cells, unified=True)
-        else:
-            return Batch(native, context_tokens=one, layout=layout)
-
-
-def _padded(cells: int) -> int:
-    return -(-cells // _PAD_CELLS) * _PAD_CELLS
-
-
-def _cell_bytes(native: Any) -> int:
-    """What one token takes in the cache: keys and values of all layers, in 16 bits."""
-    llama_cpp = importlib.import_module("llama_cpp")
-    model = native.model
-    heads = max(llama_cpp.llama_model_n_head(model), 1)
-    width = llama_cpp.llama_model_n_embd(model) // heads
-    kind = native.metadata.get("general.architecture")
-    both = sum(int(native.metadata.get(f"{kind}.attention.{part}_length", width)) for part in ("key", "value"))
-    # Where layers differ, the first may have no keys at all: then as many as there are heads, to be safe.
-    kept = llama_cpp.llama_model_n_head_kv(model) or heads
-    return int(llama_cpp.llama_model_n_layer(model) * kept * both * 2)
-
-
-def _budget_bytes() -> int:
-    """At most a quarter of the memory that is free now, where the system tells."""
-    with contextlib.suppress(OSError, ValueError):
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return min(_KV_BUDGET_BYTES, int(line.split()[1]) * 1024 // 4)
-    return _KV_BUDGET_BYTES
-
-
-def _replace_context(native: Any, layout: Layout, batch_tokens: int) -> None:
-    """Free the context that `llama_cpp.Llama` made for one sequence and put one for many in its place."""
-    internals = importlib.import_module("llama_cpp._internals")
-    params = native.context_params
-    params.n_ctx = layout.cells
-    params.n_seq_max = layout.slots
-    params.kv_unified = layout.unified
-    params.n_batch = max(batch_tokens, layout.slots)
-    params.n_ubatch = min(params.n_batch, 512)
-    native._ctx.close()
-    native._ctx = internals.LlamaContext(model=native._model, params=params, verbose=False)
+    """Give `native` (a `llama_cpp.Llama`) slots; ValueError if they fit no memory."""
+    layout = open_context(native, context_tokens=context_tokens, batch_tokens=batch_tokens, slots=slots)
+    return Batch(native, context_tokens=padded(context_tokens), layout=layout)
 
 
 class _Rows:
@@ -180,11 +54,6 @@ class _Rows:
         )
         self.size = size
 
-    @property
-    def room(self) -> int:
-        """How many tokens can still be added."""
-        return self.size - int(self.native.n_tokens)
-
     def clear(self) -> None:
         """Begin anew."""
         self.native.n_tokens = 0
@@ -202,154 +71,6 @@ class _Rows:
         return int(end - 1)
 
 
-class _Sampler:
-    """Draws the tokens of one sequence. Its random numbers are its own, so no other sequence changes them."""
-
-    def __init__(self, native: Any, sampling: Sampling) -> None:
-        self._llama_cpp: Any = importlib.import_module("llama_cpp")
-        self._native = native
-        self._size = native.n_vocab()
-        self._chain: Any = None
-        self._grammar: Any = None
-        if sampling.grammar is not None:
-            self._check(sampling.grammar)
-        if not sampling.is_argmax:
-            self._chain = self._drawing_chain(sampling)
-        elif sampling.grammar is not None:
-            internals = importlib.import_module("llama_cpp._internals")
-            self._chain = internals.LlamaSampler()
-            self._chain.add_grammar(native._model, sampling.grammar)
-            self._chain.add_greedy()
-            self._grammar = self._llama_cpp.llama_sampler_chain_get(self._chain.sampler, 0)
-
-    def draw(self, row: int) -> int:
-        """The next token, by the logits of this row of the last decode."""
-        if self._chain is None:
-            return self._likeliest(row)
-        if self._grammar is not None:
-            likeliest = self._likeliest(row)
-            # The grammar is slow on a whole vocabulary, and mostly the likeliest token is one that it allows.
-            if self._allows(likeliest):
-                if not self._llama_cpp.llama_vocab_is_eog(self._native._model.vocab, likeliest):
-                    self._llama_cpp.llama_sampler_accept(self._grammar, likeliest)
-                return likeliest
-        return int(self._chain.sample(self._native._ctx, row))
-
-    def close(self) -> None:
-        """Free the chain."""
-        if self._chain is not None:
-            self._chain.close()
-
-    def _likeliest(self, row: int) -> int:
-        pointer = self._llama_cpp.llama_get_logits_ith(self._native.ctx, row)
-        address = ctypes.cast(pointer, ctypes.c_void_p).value
-        if address is None:
-            raise RuntimeError("llama.cpp has no logits for the last token")
-        return int(np.frombuffer((ctypes.c_float * self._size).from_address(address), dtype=np.float32).argmax())
-
-    def _allows(self, token: int) -> bool:
-        llama_cpp = self._llama_cpp
-        one = (llama_cpp.llama_token_data * 1)(llama_cpp.llama_token_data(id=token, logit=1.0, p=0.0))
-        candidates = llama_cpp.llama_token_data_array(data=one, size=1, selected=-1, sorted=False)
-        llama_cpp.llama_sampler_apply(self._grammar, ctypes.byref(candidates))
-        return bool(one[0].logit == 1.0)
-
-    def _check(self, grammar: Any) -> None:
-        """Refuse what llama.cpp cannot parse: llama-cpp-python hands it on as a null pointer, which crashes."""
-        sampler = self._llama_cpp.llama_sampler_init_grammar(
-            self._native._model.vocab, grammar._grammar.encode(), grammar._root.encode()
-        )
-        if not sampler:
-            raise ValueError("llama.cpp cannot parse the grammar")
-        self._llama_cpp.llama_sampler_free(sampler)
-
-    def _drawing_chain(self, sampling: Sampling) -> Any:
-        """The chain that `llama_cpp.Llama` would make, so that the same seed draws the same."""
-        self._native.set_seed(sampling.seed)
-        biased = None
-        if sampling.logit_bias:
-            tokens = np.array(list(sampling.logit_bias), dtype=np.intp)
-            added = np.array(list(sampling.logit_bias.values()), dtype=np.float32)
-            biased = [_biased(tokens, added)]
-        return self._native._init_sampler(
-            top_k=sampling.top_k,
-            top_p=sampling.top_p,
-            min_p=sampling.min_p,
-            typical_p=sampling.typical_p,
-            temp=sampling.temperature,
-            repeat_penalty=sampling.repeat_penalty,
-            frequency_penalty=sampling.frequency_penalty,
-            presence_penalty=sampling.presence_penalty,
-            mirostat_mode=sampling.mirostat_mode,
-            mirostat_tau=sampling.mirostat_tau,
-            mirostat_eta=sampling.mirostat_eta,
-            logits_processor=biased,
-            grammar=sampling.grammar,
-        )
-
-
-def _biased(tokens: NDArray[np.intp], added: NDArray[np.float32]) -> Callable[[Any, Any], Any]:
-    def add(_: Any, logits: Any) -> Any:
-        changed = logits.copy()
-        changed[tokens] += added
-        return changed
-
-    return add
-
-
-class _Answer:
-    """The answer of one sequence as it grows: its text, and whether it has ended.
-
-    It ends where `llama_cpp.Llama` ends it, to the token: neither stop strings nor the limit are looked at while a
-    character of several bytes is incomplete.
-    """
-
-    def __init__(self, prompt: Prompt, begin_token: int) -> None:
-        self._prompt = prompt
-        self._begin_token = begin_token
-        self._text = bytearray()
-        self._bytes_to_come = 0
-        self._ended_at: int | None = None
-        self.tokens: list[int] = []
-        self.finish_reason: str | None = None
-
-    @property
-    def text(self) -> str:
-        """What was written, without the stop string."""
-        text = bytes(self._text if self._ended_at is None else self._text[: self._ended_at])
-        return text.decode(errors="ignore")
-
-    def end(self) -> None:
-        """The model has ended its answer."""
-        self.finish_reason = "stop"
-
-    def add(self, token: int, piece: bytes) -> None:
-        """Take the next token."""
-        self.tokens.append(token)
-        self._text += piece
-        if self.tokens[0] == self._begin_token and self._text[:1] == b" ":
-            del self._text[0]
-        if self._is_within_a_character():
-            return
-        found = next((stop for stop in self._prompt.stop if stop in self._text), None)
-        if found is not None:
-            self._ended_at = self._text.index(found)
-            self.finish_reason = "stop"
-        elif len(self.tokens) >= self._prompt.max_tokens:
-            self.finish_reason = "length"
-
-    def _is_within_a_character(self) -> bool:
-        for place, byte in enumerate(self._text[-3:]):
-            behind = 3 - place
-            for length, mark in ((2, 0xC0), (3, 0xE0), (4, 0xF0)):
-                if length > behind and byte & mark == mark:
-                    self._bytes_to_come = length - behind
-        if self._bytes_to_come == 0:
-            return False
-        self._bytes_to_come -= 1
-        return True
-
-
 class _Slot:
     """One sequence of the context. `tokens[:decoded]` are in its cells, `tokens[decoded:length]` wait to be."""
 
@@ -363,8 +84,8 @@ class _Slot:
         self.ticket: int | None = None
         self.since = 0.0
         self.prompt: Prompt
-        self.answer: _Answer
-        self.sampler: _Sampler
+        self.answer: Answer
+        self.sampler: Sampler
 
     @property
     def waiting(self) -> int:
@@ -409,13 +130,13 @@ class Batch:
 
     def start(self, prompt: Prompt) -> int:
         """Put the prompt into a free slot; the ticket that its end is told with. ValueError for a bad grammar."""
-        sampler = _Sampler(self._native, prompt.sampling)
+        sampler = Sampler(self._native, prompt.sampling)
         slot = self._free_slot(prompt.tokens)
         self._tickets += 1
         slot.ticket = self._tickets
         slot.since = time.perf_counter()
         slot.prompt, slot.sampler = prompt, sampler
-        slot.answer = _Answer(prompt, self._native.token_bos())
+        slot.answer = Answer(prompt, self._native.token_bos())
         kept = _same_beginning(slot.tokens[: slot.decoded], prompt.tokens)
         slot.length = len(prompt.tokens)
         slot.tokens[: slot.length] = prompt.tokens
@@ -437,6 +158,8 @@ class Batch:
                 self._begin(slot)
         if self.layout.unified:
             self._forget_idle(but_latest=True)
+        else:
+            self._close_gaps()
         rows = self._decode(busy)
         ended: list[tuple[int, Completion | Exception]] = []
         for slot, row in rows:
@@ -490,12 +213,36 @@ class Batch:
 
     def _copy(self, source: _Slot, slot: _Slot, tokens: int) -> None:
         """Give the slot the first tokens of another's."""
-        memory = self._memory
-        self._llama_cpp.llama_memory_seq_rm(memory, slot.index, -1, -1)
-        # Sequences with cells of their own can only be copied whole.
-        self._llama_cpp.llama_memory_seq_cp(memory, source.index, slot.index, -1, -1)
+        self._copy_cells(source, slot)
         slot.decoded = source.decoded
         self._keep(slot, tokens)
+
+    def _copy_cells(self, source: _Slot, slot: _Slot) -> None:
+        """Sequences with cells of their own can only be copied whole."""
+        self._llama_cpp.llama_memory_seq_rm(self._memory, slot.index, -1, -1)
+        self._llama_cpp.llama_memory_seq_cp(self._memory, source.index, slot.index, -1, -1)
+
+    def _close_gaps(self) -> None:
+        """Move sequences into free slots between others, which no prompt waits for, until none is left.
+
+        llama.cpp decodes sequences with cells of their own together only where their numbers follow each other; at each
+        gap it goes through all weights once more. 8 sequences with a gap after each took three times as long as 8 in a
+        row, and a move about a fifth of one time through the weights.
+        """
+        while self._keeps_prefixes:
+            taken = [slot for slot in self._slots if slot.ticket is not None]
+            gap = next((slot for slot in self._slots[taken[0].index :] if slot.ticket is None), None) if taken else None
+            if gap is None or gap.index > taken[-1].index:
+                return
+            self._move(taken[-1], gap)
+
+    def _move(self, slot: _Slot, free: _Slot) -> None:
+        """Let a sequence go on in the cells of a free slot; its own ones stay as they are, for a prompt like it."""
+        self._copy_cells(slot, free)
+        free.tokens[: slot.decoded] = slot.tokens[: slot.decoded]
+        free.length = free.decoded = slot.decoded
+        slot.index, free.index = free.index, slot.index
+        self._slots.sort(key=lambda each: each.index)
 
     def _keep(self, slot: _Slot, tokens: int) -> None:
         """Forget what the slot has decoded beyond its first `tokens`."""
@@ -539,16 +286,23 @@ class Batch:
         return [(slot, row) for slot, _, row in planned if slot.waiting == 0]
 
     def _plan(self, busy: Sequence[_Slot]) -> list[tuple[_Slot, int, int]]:
-        """Fill the rows: first those that write, then those that read, as far as there is room."""
+        """Fill the rows, in the order of the slots: llama.cpp decodes those together whose numbers rise by one."""
         self._rows.clear()
         planned = []
-        for slot in sorted((slot for slot in busy if slot.is_started), key=lambda slot: slot.waiting > 1):
-            count = min(slot.waiting, self._rows.room)
-            if count:
-                piece = slot.tokens[slot.decoded : slot.decoded + count]
-                row = self._rows.add(slot.index, slot.decoded, piece, wants_logits=count == slot.waiting)
-                planned.append((slot, count, row))
+        for slot, count in sorted(self._shares(busy), key=lambda share: share[0].index):
+            piece = slot.tokens[slot.decoded : slot.decoded + count]
+            row = self._rows.add(slot.index, slot.decoded, piece, wants_logits=count == slot.waiting)
+            planned.append((slot, count, row))
         return planned
+
+    def _shares(self, busy: Sequence[_Slot]) -> Iterator[tuple[_Slot, int]]:
+        """How many tokens of each there is room for: first those that write, then those that read, first come first."""
+        room = self._rows.size
+        for slot in sorted((slot for slot in busy if slot.is_started), key=lambda slot: slot.waiting > 1):
+            count = min(slot.waiting, room)
+            room -= count
+            if count:
+                yield slot, count
 
     def _make_room(self, busy: Sequence[_Slot]) -> bool:
         """Free cells: of slots that nobody uses, else of the last comer, who begins again when another has ended."""

@@ -1,0 +1,96 @@
+"""How a model's context is cut into slots, chosen from the memory there is, and made."""
+
+import contextlib
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["MOST_SLOTS", "Layout", "lay_out", "open_context", "padded"]
+
+# The keys and values of all slots together take at most this, or what one full context takes if that is more.
+_KV_BUDGET_BYTES = 2**30
+MOST_SLOTS = 16
+# llama.cpp rounds the cells of a sequence up to a multiple of this.
+_PAD_CELLS = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How the context is cut: `unified` shares `cells` among the slots, else each slot has as many of its own."""
+
+    slots: int
+    cells: int
+    unified: bool
+
+
+def lay_out(context_tokens: int, slots: int | None, cell_bytes: int, budget_bytes: int) -> Layout:
+    """Choose slots and cells for sequences of at most `context_tokens` each.
+
+    Own cells are preferred where the budget allows every slot a full context: where a token's cell lies then depends on
+    no neighbour. Of 1,100 greedy answers of the example models three fell the other way of a near tie in shared cells,
+    none in own ones. They cost a twelfth more processor time where prompts and answers differ in length, measured on
+    one core. Else the slots share what there is, and one full context always fits.
+    """
+    one = padded(context_tokens)
+    affordable = max(one, budget_bytes // max(cell_bytes, 1) // _PAD_CELLS * _PAD_CELLS)
+    wanted = slots or MOST_SLOTS
+    if wanted * one <= affordable:
+        return Layout(slots=wanted, cells=wanted * one, unified=False)
+    return Layout(slots=slots or min(MOST_SLOTS, affordable // _PAD_CELLS), cells=affordable, unified=True)
+
+
+def open_context(native: Any, *, context_tokens: int, batch_tokens: int, slots: int | None) -> Layout:
+    """Give `native` (a `llama_cpp.Llama`) a context with slots in place of its own; ValueError if none fits memory."""
+    layout = lay_out(context_tokens, slots, _cell_bytes(native), _budget_bytes())
+    one = padded(context_tokens)
+    while True:
+        try:
+            _replace_context(native, layout, batch_tokens)
+        except ValueError:
+            if layout.cells <= one:
+                raise
+            cells = max(one, layout.cells // 2 // _PAD_CELLS * _PAD_CELLS)
+            layout = Layout(slots=layout.slots, cells=cells, unified=True)
+        else:
+            return layout
+
+
+def padded(cells: int) -> int:
+    """As many cells as llama.cpp makes of so many."""
+    return -(-cells // _PAD_CELLS) * _PAD_CELLS
+
+
+def _cell_bytes(native: Any) -> int:
+    """What one token takes in the cache: keys and values of all layers, in 16 bits."""
+    llama_cpp = importlib.import_module("llama_cpp")
+    model = native.model
+    heads = max(llama_cpp.llama_model_n_head(model), 1)
+    width = llama_cpp.llama_model_n_embd(model) // heads
+    kind = native.metadata.get("general.architecture")
+    both = sum(int(native.metadata.get(f"{kind}.attention.{part}_length", width)) for part in ("key", "value"))
+    # Where layers differ, the first may have no keys at all: then as many as there are heads, to be safe.
+    kept = llama_cpp.llama_model_n_head_kv(model) or heads
+    return int(llama_cpp.llama_model_n_layer(model) * kept * both * 2)
+
+
+def _budget_bytes() -> int:
+    """At most a quarter of the memory that is free now, where the system tells."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return min(_KV_BUDGET_BYTES, int(line.split()[1]) * 1024 // 4)
+    return _KV_BUDGET_BYTES
+
+
+def _replace_context(native: Any, layout: Layout, batch_tokens: int) -> None:
+    """Free the context that `llama_cpp.Llama` made for one sequence and put one for many in its place."""
+    internals = importlib.import_module("llama_cpp._internals")
+    params = native.context_params
+    params.n_ctx = layout.cells
+    params.n_seq_max = layout.slots
+    params.kv_unified = layout.unified
+    params.n_batch = max(batch_tokens, layout.slots)
+    params.n_ubatch = min(params.n_batch, 512)
+    native._ctx.close()
+    native._ctx = internals.LlamaContext(model=native._model, params=params, verbose=False)
