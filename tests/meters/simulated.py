@@ -262,7 +262,7 @@ def meter_requests(
                 ledger.admit(number, moment)
             else:
                 one = requests[number]
-                ledger.land(number, end=moment, seconds=one.end - one.start, weight=one.tokens)
+                ledger.land(number, end=moment, seconds=one.end - one.start, written=one.tokens)
             round_of_readings()
         clock.now = target
         round_of_readings()

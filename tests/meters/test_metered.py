@@ -4,16 +4,18 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from pytest_rightsize.energy import Energy, Metering
+from pytest_rightsize.energy import Basis, Energy, Metering
 from pytest_rightsize.errors import RungError
 from pytest_rightsize.meters import Counter, CounterError, Facts
 from pytest_rightsize.meters.choice import Choice
 from pytest_rightsize.meters.exclusive import DeviceLock
+from pytest_rightsize.meters.idling import IdleMemory
 from pytest_rightsize.meters.metered import Metered
 from pytest_rightsize.meters.repetition import combined, rows_needed
 from pytest_rightsize.providers import Problem
@@ -123,9 +125,18 @@ class Sim:
         return Energy(joules=3.0, provenance="modelled", meter=f"sim of {len(reply.text)}")
 
 
-def metered(provider: Sleeper, meter: Any, *, room: int = 4, idle_s: float = 0.0, budget_s: float = 0.0) -> Metered:
-    choice = Choice(rung="1b", meters={"sim": meter}, idle_s=idle_s)
-    return Metered(provider, lambda: choice, room=lambda: room, budget_s=budget_s)
+def metered(
+    provider: Sleeper,
+    meter: Any,
+    *,
+    room: int = 4,
+    idle_s: float | None = 0.0,
+    budget_s: float = 0.0,
+    basis: Basis = "gross",
+    memory: IdleMemory | None = None,
+) -> Metered:
+    choice = Choice(rung="1b", meters={"sim": meter}, idle_s=idle_s, basis=basis)
+    return Metered(provider, lambda: choice, room=lambda: room, budget_s=budget_s, memory=memory)
 
 
 def ask(one: Metered, count: int) -> list[Future[Reply]]:
@@ -177,6 +188,156 @@ def test_the_first_request_goes_alone_and_idle_power_is_learned_before_the_other
     one.close()
     (seen,) = one.meterings
     assert seen.idle_w == pytest.approx(IDLE_W, rel=0.15)
+
+
+def test_idle_power_is_found_without_the_model_and_with_it_and_both_are_recorded() -> None:
+    provider = Sleeper()
+    one = metered(provider, Sim(Ticking(provider)), idle_s=0.1)
+    (future,) = ask(one, 1)
+    time.sleep(0.05)
+    assert provider.asked == []  # the model is not loaded while the devices are left cold
+    energies([future])
+    assert energies(ask(one, 2))  # nobody is let in before the second pause is over
+    one.close()
+    (seen,) = one.meterings
+    assert [power.state for power in seen.idle_powers] == ["cold", "resident"]
+    assert seen.cold_w == pytest.approx(IDLE_W, rel=0.15)
+    assert seen.idle_w == pytest.approx(IDLE_W, rel=0.15)
+    assert Metering.from_dict(seen.to_dict()) == seen
+    # The time before the first request is no loading.
+    assert joules(seen.idle) > 2 * 0.1 * IDLE_W
+    parts = (seen.load, seen.served, seen.repeated, seen.lost, seen.others, seen.idle)
+    assert sum(map(joules, parts)) == pytest.approx(joules(seen.total), rel=1e-6)
+    assert seen.notes == ()
+
+
+def test_a_rung_that_is_opened_again_is_left_idle_once() -> None:
+    provider = Sleeper()
+    one = metered(provider, Sim(Ticking(provider)), idle_s=0.3)
+    for _ in range(2):
+        energies(ask(one, 2))
+        one.close()
+    first, second = one.meterings
+    assert [power.state for power in second.idle_powers] == ["cold", "resident"]
+    assert [round(power.watts, 6) for power in first.idle_powers] == [
+        round(power.watts, 6) for power in second.idle_powers
+    ]
+    assert all(power.at_s < 0 for power in second.idle_powers)
+    assert second.idle is None or joules(second.idle) < 0.3 * IDLE_W
+
+
+def test_loading_is_measured_from_the_first_request_on() -> None:
+    """A model is loaded for 0.2 s before it answers in 0.02 s."""
+
+    class Loading(Sleeper):
+        def _answer(self, request: Request, future: Future[Reply]) -> None:
+            if len(self.asked) == 1:
+                time.sleep(0.2)
+            super()._answer(request, future)
+
+    provider = Loading()
+    one = metered(provider, Sim(Ticking(provider)))
+    energies(ask(one, 1))
+    energies(ask(one, 2))
+    one.close()
+    (seen,) = one.meterings
+    assert seen.load_s == pytest.approx(0.2, abs=0.1)
+    assert joules(seen.load) == pytest.approx((seen.load_s or 0) * LOAD_W, rel=0.2)
+    assert seen.notes == ()
+
+
+def test_above_idle_power_the_first_answer_waits_until_that_is_known() -> None:
+    provider = Sleeper(seconds=0.1)
+    one = metered(provider, Sim(Ticking(provider)), idle_s=0.1, basis="marginal", room=1)
+    (first, second) = energies(ask(one, 2))
+    one.close()
+    for energy in (first, second):
+        assert energy.basis == "marginal"
+        low, high = energy.bounds or (0, 0)
+        assert low < 0.1 * (LOAD_W - IDLE_W) * 1.2
+        assert high < 0.1 * LOAD_W + 2.0
+        assert energy.idle_w == pytest.approx(IDLE_W, rel=0.15)
+
+
+def test_above_an_idle_power_that_nobody_knows_nothing_is_known() -> None:
+    provider = Sleeper()
+    one = metered(provider, Sim(Ticking(provider)), basis="marginal")
+    (energy,) = energies(ask(one, 1))
+    one.close()
+    assert (energy.joules, energy.flags) == (None, ("no_idle",))
+    assert energy.reason == "idle power is not known, nor what the answer took above it"
+
+
+class Shared(Ticking):
+    """A package on which this process has a quarter of the busy processor time."""
+
+    def __init__(self, provider: Sleeper) -> None:
+        super().__init__(provider)
+        start = time.monotonic()
+        self.facts = replace(
+            self.facts,
+            device="rapl:package-0",
+            boundary="cpu.package",
+            own_process=lambda: (5.0 * (time.monotonic() - start), 20.0 * (time.monotonic() - start)),
+            flags=("process_share",),
+        )
+
+    def others(self) -> str | None:
+        return "other processes took 75 % of the processor time"
+
+
+def test_a_process_has_its_part_of_what_the_package_took_above_idle_power_and_others_the_rest() -> None:
+    provider = Sleeper(seconds=0.2)
+    one = metered(provider, Sim(Shared(provider)), idle_s=0.1, basis="marginal", room=2)
+    found = energies(ask(one, 5))
+    one.close()
+    (seen,) = one.meterings
+    assert {(energy.provenance, energy.basis, energy.scope) for energy in found} == {
+        ("measured_shared", "marginal", "case")
+    }
+    assert all({"process_share", "contended"} <= set(energy.flags) for energy in found)
+    assert sum(energy.joules or 0 for energy in found) == pytest.approx(joules(seen.served), rel=1e-6)
+    assert joules(seen.others) == pytest.approx(3 * joules(seen.served), rel=0.05)
+    parts = (seen.load, seen.served, seen.lost, seen.others, seen.idle)
+    assert sum(map(joules, parts)) == pytest.approx(joules(seen.total), rel=1e-6)
+
+
+def test_what_reading_weighs_is_learned_from_answers_that_were_alone() -> None:
+    """Reading takes 0.2 ms a token and writing 2 ms, at one power: a token that is read weighs a tenth."""
+
+    class Reading(Sleeper):
+        def _answer(self, request: Request, future: Future[Reply]) -> None:
+            prompt, completion = map(int, str(request.messages[0]["content"]).split())
+            started = time.monotonic()
+            time.sleep(0.0002 * prompt + 0.002 * completion)
+            with self.lock:
+                self.now_at_once -= 1
+            tokens = Tokens(prompt=prompt + 40, cached=40, completion=completion, source="counted")
+            future.set_result(Reply(text="x", seconds=time.monotonic() - started, tokens=tokens))
+
+    provider = Reading()
+    one = metered(provider, Sim(Ticking(provider, exact=True)), room=1)
+    sizes = [(20, 30), (300, 5), (100, 40), (500, 20), (10, 10), (250, 35), (400, 3), (60, 22), (350, 15), (30, 45)]
+    questions = [Request(messages=({"role": "user", "content": f"{p} {c}"},)) for p, c in sizes]
+    energies([one.submit(question) for question in questions])
+    one.close()
+    (seen,) = one.meterings
+    (fit,) = seen.phases
+    assert fit.stretches == 10
+    assert fit.completion_j == pytest.approx(0.002 * LOAD_W, rel=0.25)
+    assert fit.prompt_weight == pytest.approx(0.1, abs=0.05)
+    assert Metering.from_dict(seen.to_dict()) == seen
+
+
+def test_what_could_not_be_learned_says_why() -> None:
+    provider = Sleeper()
+    one = metered(provider, Sim(Ticking(provider)))
+    energies(ask(one, 3))
+    one.close()
+    (seen,) = one.meterings
+    assert seen.phases == ()
+    assert seen.no_phases is not None
+    assert seen.prompt_weights == {"sim:0": 0.1}
 
 
 def test_one_at_a_time_is_measured_and_not_shared() -> None:

@@ -145,8 +145,8 @@ def test_unknown_tokens_share_evenly_and_are_flagged() -> None:
         del weight
     for moment in (1.0, 2.0, 3.0):
         lines[0].read(moment, moment, 100 * moment)
-    ledger.land(1, end=2.0, seconds=1.0, weight=30.0)
-    ledger.land(2, end=2.0, seconds=1.0, weight=None)
+    ledger.land(1, end=2.0, seconds=1.0, written=30.0)
+    ledger.land(2, end=2.0, seconds=1.0, written=None)
     shares = ledger.settle(3.0)
     assert [share.by_time for share in shares] == [True, True]
     assert [round(part.joules) for share in shares for part in share.parts if not isinstance(part, Break)] == [50, 50]
@@ -200,7 +200,7 @@ def test_the_time_before_the_first_answer_began_is_loading() -> None:
         line.read(clock.now, clock.now, counter.shown())
         clock.now += 0.0025
         if "x" in ledger._flying and clock.now >= 104.5:
-            ledger.land("x", end=104.5, seconds=1.0, weight=10.0)
+            ledger.land("x", end=104.5, seconds=1.0, written=10.0)
     (share,) = ledger.settle(clock.now)
     part = share.parts[0]
     assert not isinstance(part, Break)
