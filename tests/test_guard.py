@@ -91,6 +91,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "providers/locality.py": set(),
     "providers/http.py": {"records", "flight", "providers", "aiohttp"},
     "providers/probing.py": {"providers"},
+    "providers/thoughts.py": set(),
+    "providers/tokenizing.py": {"records", "providers"},
     "providers/openai.py": {"records", "errors", "providers", "pluggy"},
     "providers/replay.py": {"energy", "records", "errors", "providers", "pluggy", "rapidfuzz"},
     "builtin.py": {"meters", "providers", "reports"},

@@ -26,6 +26,7 @@ import pluggy
 
 from pytest_rightsize.errors import ConfigError, RightsizeError, RungError, TooLongError
 from pytest_rightsize.providers import Problem, Provider, gguf, hub
+from pytest_rightsize.providers.thoughts import thought_in
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung, Tokens
 
 if TYPE_CHECKING:
@@ -64,7 +65,6 @@ _EXTRA = frozenset(
 )
 _NO_MEMORY = re.compile(r"out of memory|(unable|failed) to allocate|alloc\w* failed|cannot allocate", re.IGNORECASE)
 _COMPLAINT = re.compile(r"error|fail|invalid|unable|cannot|not ", re.IGNORECASE)
-_THOUGHT = re.compile(r"(?:\A|.*?<think>)(?P<thought>.*?)</think>|.*?<think>(?P<open>.*)", re.DOTALL)
 
 
 class LlamaCpp:
@@ -640,12 +640,9 @@ class _LoadedModel:
         )
 
     def _reasoning_tokens(self, text: str) -> int:
-        """Tokens between `<think>` and `</think>`; a chat template may have written the first one already."""
-        found = _THOUGHT.match(text)
-        if found is None:
-            return 0
-        thought: str = found["open"] if found["thought"] is None else found["thought"]
-        return len(self._native.tokenize(thought.encode(), add_bos=False, special=False))
+        """Tokens between `<think>` and `</think>`."""
+        thought = thought_in(text)
+        return len(self._native.tokenize(thought.encode(), add_bos=False, special=False)) if thought else 0
 
 
 @hookimpl

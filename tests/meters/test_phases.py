@@ -42,9 +42,8 @@ def test_noise_moves_it_little_and_nothing_falls_below_zero() -> None:
     assert not isinstance(fits, str)
     assert fits[0].completion_j == pytest.approx(COMPLETION_J, rel=0.1)
     assert min(fits[0].prompt_j, fits[0].answer_j) >= 0
-    dear_to_read = [
-        Stretch(prompt=p, completion=c, answers=1, joules=(c - 0.01 * p,)) for p, c in [(1, 9), (50, 7)] * 9
-    ]
+    sizes = [(1, 9), (50, 7)] * 9
+    dear_to_read = [Stretch(prompt=p, completion=c, answers=1, joules=(c - 0.01 * p,)) for p, c in sizes]
     fits = fit_phases([*dear_to_read, stretch(3, 90)], ["sim:0"])
     assert isinstance(fits, str) or fits[0].prompt_j == 0
 
@@ -90,7 +89,7 @@ READ_S, WRITE_S, WATTS = 0.001, 0.02, 100.0
 
 
 def ledger_of(requests: list[tuple[float, int, int]], *, marginal: bool = False) -> Ledger:
-    """A ledger that saw requests (start, prompt, completion), each served at one pace alone or not, on an exact meter."""
+    """A ledger that saw requests (start, prompt, completion), each served at its own pace, on an exact meter."""
     line = Timeline(exact=True)
     ledger = Ledger([line], opened=0.0, patience_s=1e9, loads=False, marginal=marginal)
     spans = [(start, start + READ_S * prompt + WRITE_S * written) for start, prompt, written in requests]

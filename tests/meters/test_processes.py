@@ -1,5 +1,7 @@
 """This process's part of the processor time: bounded by what is known, and never 0 for want of a reading."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,7 +61,7 @@ def test_the_true_part_is_within_the_bounds(pieces: list[tuple[float, float, flo
     last = data.draw(st.floats(first, at))
 
     def then(moment: float, place: int) -> float:
-        for before, after in zip(moments, moments[1:], strict=False):
+        for before, after in pairwise(moments):
             if moment <= after[0]:
                 part = (moment - before[0]) / (after[0] - before[0])
                 return before[place] + part * (after[place] - before[place])
