@@ -85,6 +85,7 @@ def test_cold_is_found_before_the_model_is_loaded_and_resident_after_the_first_a
         assert power.seconds >= max(3.0, 30 * tick_s) - 1e-9
         assert power.ticks >= 29
         assert power.low <= power.watts <= power.high
+        assert power.low <= (COLD_W if power.state == "cold" else LOADED_W) <= power.high
         assert power.high - power.low < 0.15 * power.watts
 
 

@@ -50,7 +50,7 @@ def test_a_model_answers_the_same_each_time_and_counts_its_tokens() -> None:
 def test_reasoning_is_counted_without_the_marks_around_it() -> None:
     """One token a character."""
     native, batch = _load_native(MODELS / "160k.gguf", rung())
-    model = _LoadedModel(native, batch)
+    model = _LoadedModel(native, batch, "local")
     counts = [model._reasoning_tokens(text) for text in ("<think>abc</think>12", "abc</think>12", "<think>abc", "12")]
     model.close()
     assert counts == [3, 3, 3, 0]
