@@ -20,7 +20,7 @@ from pytest_rightsize.meters import Counter
 from pytest_rightsize.meters.amounts import energy_of_share, metering_of
 from pytest_rightsize.meters.choice import site_of
 from pytest_rightsize.meters.exclusive import DeviceLock
-from pytest_rightsize.meters.idling import Idling, Reading
+from pytest_rightsize.meters.idling import Idling, Reading, shows_idle_power
 from pytest_rightsize.meters.phases import LEAST_STRETCHES, fit_phases
 from pytest_rightsize.meters.processes import ProcessorTrack
 from pytest_rightsize.meters.repetition import Row, combined, rows_needed
@@ -72,7 +72,7 @@ class CountedWindow(Window):
         self._rows: dict[int, _Waiting] = {}
         self._tickets = itertools.count()
         is_measured = any(fact.provenance == "measured" for fact in self._facts)
-        ticks_are_seen = all(fact.provenance == "measured" and fact.poll_s < 0.1 for fact in self._facts)
+        ticks_are_seen = all(shows_idle_power(fact) for fact in self._facts)
         self._idling = Idling(
             self._sampler.timelines,
             rung=terms.choice.rung,

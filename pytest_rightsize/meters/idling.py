@@ -10,13 +10,16 @@ from statistics import fmean
 from typing import Literal
 
 from pytest_rightsize.energy import IdlePower
+from pytest_rightsize.meters import Facts
 from pytest_rightsize.meters.timeline import Timeline
 
-__all__ = ["IdleMemory", "Idling", "Reading", "seconds_needed"]
+__all__ = ["IdleMemory", "Idling", "Reading", "seconds_needed", "shows_idle_power"]
 
 _LEAST_S, _LEAST_TICKS = 3.0, 30
 # Nobody waits longer than this for a figure he has not asked for.
 _MOST_S = 15.0
+# Whatever is asked so seldom is an exporter's, and stands still in between.
+_SLOW_S = 0.1
 # How long sensors take to fall to idle.
 _RISE_S = 0.3
 _FRESH_S = 300.0
@@ -44,6 +47,11 @@ class IdleMemory:
     cold: dict[tuple[str, ...], Reading] = field(default_factory=dict)
     resident: dict[tuple[str, ...], Reading] = field(default_factory=dict)
     has_loaded: bool = False
+
+
+def shows_idle_power(facts: Facts) -> bool:
+    """Whether a counter is a measurement that follows what happens here, so that a pause of seconds says something."""
+    return facts.provenance == "measured" and facts.poll_s < _SLOW_S
 
 
 def seconds_needed(wanted_s: float | None, ticks_s: Sequence[float | None]) -> float | None:

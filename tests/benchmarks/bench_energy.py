@@ -2,8 +2,8 @@
 
 Hypothesis draws loads (idle power, requests with their own power and tokens, alone or together) and counters (period,
 phase, gain within the instrument's error, wrap, reset, lost permission, standing still), and the meters' own code reads
-them in simulated time. Some answers are told above an idle power that is found in a pause, some as one process's part of
-that, and tokens that are read weigh whatever is drawn. Counted are intervals that hold what a request truly took, zeros
+them in simulated time. Some answers are told above an idle power found in a pause, some as one process's part of that,
+and tokens that are read weigh whatever is drawn. Counted are intervals that hold what a request truly took, zeros
 where something was spent, sums of what has none, and answers without a figure though the counter was well. Then the
 price of metering is measured: processor time for each answer, and of the thread that only watches. The exit status is 1
 if a bound is missed.
