@@ -162,7 +162,8 @@ def test_a_false_economy_is_called_out_and_the_objective_is_followed(metered: py
     result = metered.runpytest(*FULL, "--rightsize-results=run.jsonl", "--rightsize-objective=energy")
     result.stdout.fnmatch_lines(
         [
-            "task *J/case*J/passed*J/token*",
+            "task *J/case*J/passed*J/token*tokens*reasoning*s/case*",
+            "upper: of those that pass: smallest small, least energy big (* J a passed case), least cost big (*",
             "upper: false economy: small takes * times the energy of big for a passed case (95 % interval *",
             "upper: recommended by energy: big",
         ]
@@ -172,6 +173,15 @@ def test_a_false_economy_is_called_out_and_the_objective_is_followed(metered: py
     (end,) = lines_of(metered, "end")
     (conclusion,) = end["totals"]["conclusions"]
     assert conclusion["false_economies"][0]["quantity"] == "energy"
+    assert conclusion["smallest"] == "small"
+    assert [leader["quantity"] for leader in conclusion["leaders"]] == ["energy", "cost", "latency"]
+    assert [leader["rung"] for leader in conclusion["leaders"]][:2] == ["big", "big"]
+    (spent, _) = end["totals"]["spending"]["tasks"]
+    assert spent["energy_per_case"]["joules"] == pytest.approx(spent["energies"][0]["energy"]["joules"] / 8)
+    assert spent["energy_per_pass"]["joules"] > spent["energy_per_case"]["joules"]
+    assert spent["energy_per_output_token"]["joules"] == pytest.approx(spent["energy_per_case"]["joules"] / 2)
+    assert (spent["prompt"]["sum"], spent["completion"]["sum"], spent["reasoning"]["unknown"]) == (24, 16, 8)
+    assert "ranking_note" in end["totals"]
     live = end["totals"]["spending"]["live"]
     assert live["answers"] == 16
     assert live["energies"][0]["energy"]["joules"] > 0
