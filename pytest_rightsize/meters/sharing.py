@@ -285,6 +285,9 @@ class Ledger:
                 first = timeline.guess(start)
             idle = self._idle_side(timeline, end, active, loading)
             last = timeline.guess(end, idle_w=self.idle_w[place], idle=idle)
+            if first is not None and last is not None:
+                # Two guesses of moments that lie close together may cross; nothing is ever given back.
+                last = max(first, last)
             guarded = guarded or (bool(idle) and self.idle_w[place] is not None)
             same = timeline.at_most(start, end) is not None
             spent = None if first is None or last is None or not same else last - first
