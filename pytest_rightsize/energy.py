@@ -249,7 +249,8 @@ class Phases:
 
     `prompt` are a prompt's tokens that were not cached. Fitted by least squares, none below 0, to `stretches` of time
     with `answers` answers in them; `condition` is that of the fit's equations, `explained` the part of the variance
-    that it tells, 0 to 1. The shares are parts of what those answers took, and add up to 1.
+    that it tells, 0 to 1, `prompt_weight_error` the standard error of `prompt_weight`. The shares are parts of what
+    those answers took, and add up to 1.
     """
 
     device: str
@@ -263,6 +264,7 @@ class Phases:
     answers: float
     condition: float
     explained: float
+    prompt_weight_error: float | None = None
 
     @property
     def prompt_weight(self) -> float | None:
@@ -284,8 +286,8 @@ class Metering:
     loaded, and `idle_powers` every time that either was measured.
 
     Answers that were in flight together share joules by tokens: one that is read weighs `prompt_weights` of one that is
-    written, by device; where `phases` has no fit of the device, that is an assumption. `phases` is empty where reading
-    and writing cannot be told apart, and `no_phases` then says why.
+    written, by device, as fitted last to `weighed_by` answers; of none, it is an assumption. `phases` is empty where
+    reading and writing cannot be told apart, and `no_phases` then says why.
     """
 
     rung: str
@@ -305,6 +307,7 @@ class Metering:
     idle_w: float | None = None
     idle_powers: tuple[IdlePower, ...] = ()
     prompt_weights: Mapping[str, float] = field(default_factory=dict)
+    weighed_by: Mapping[str, float] = field(default_factory=dict)
     phases: tuple[Phases, ...] = ()
     no_phases: str | None = None
     notes: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ from pytest_rightsize.meters.amounts import energy_of_share, metering_of
 from pytest_rightsize.meters.choice import site_of
 from pytest_rightsize.meters.exclusive import DeviceLock
 from pytest_rightsize.meters.idling import Idling, Reading, shows_idle_power
-from pytest_rightsize.meters.phases import LEAST_STRETCHES, fit_phases
+from pytest_rightsize.meters.phases import LEAST_STRETCHES, fit_phases, is_better_known
 from pytest_rightsize.meters.processes import ProcessorTrack
 from pytest_rightsize.meters.repetition import Row, combined, rows_needed
 from pytest_rightsize.meters.sampler import Sampler
@@ -84,13 +84,13 @@ class CountedWindow(Window):
             loads=loads and terms.workers == 1,
             factors=[fact.factors for fact in self._facts],
         )
-        self._is_measured = is_measured
         self._needs_idle = marginal and is_measured
         self._learn(self._idling.resident)
         own = [fact.own_process for fact in self._facts if fact.own_process is not None]
         self._own_process = own[0] if own else None
         self._processor = ProcessorTrack()
         self._fitted_at = 0
+        self._weighed_by = [0.0 for _ in self._facts]
         self._exclusive = DeviceLock([fact.device for fact in self._facts]) if terms.workers > 1 else None
         self._answers = 0
         self._closing = False
@@ -319,10 +319,10 @@ class CountedWindow(Window):
         if isinstance(fits, str):
             return
         with self._lock:
-            self._ledger.prompt_weights = [
-                before if fit.prompt_weight is None else fit.prompt_weight
-                for before, fit in zip(self._ledger.prompt_weights, fits, strict=True)
-            ]
+            for place, fit in enumerate(fits):
+                if fit.prompt_weight is not None and is_better_known(fit):
+                    self._ledger.prompt_weights[place] = fit.prompt_weight
+                    self._weighed_by[place] = fit.answers
 
     def _take(self, shares: Sequence[Share]) -> list[tuple[Future[Reply], Reply]]:
         """Put shares to the requests they belong to; the replies that are complete now."""
@@ -352,8 +352,7 @@ class CountedWindow(Window):
         if self._needs_idle and self._idling.resident is None:
             what = "idle power is not known, nor what the answer took above it"
             return unknown_energy(what, meter=self._facts[0].meter, flags=("no_idle",))
-        end = share.start + share.window_s
-        own = None if self._own_process is None else self._processor.share(share.start, end)
+        own = None if self._own_process is None else self._processor.share(share.start, share.end)
         if self._own_process is not None and own is None:
             what = "the system did not tell this process's part of the processor time"
             return unknown_energy(what, meter=self._facts[0].meter, flags=("no_share",))
@@ -367,7 +366,7 @@ class CountedWindow(Window):
                 several=self._limit > 1,
                 ticks_s=[timeline.tick_s for timeline in self._sampler.timelines],
                 idle_w=self._ledger.idle_w,
-                contended=self._sampler.others_in(share.start, end),
+                contended=self._sampler.others_in(share.start, share.end),
                 own=own,
             )
         except MixedEnergyError as error:
@@ -418,15 +417,17 @@ class CountedWindow(Window):
 
     def _found_beside(self) -> dict[str, Any]:
         """What was learned of the devices beside what the answers took."""
-        fits: tuple[Phases, ...] | str = "the joules are a model's" if not self._is_measured else ()
-        if self._answers and self._is_measured:
+        fits: tuple[Phases, ...] | str = ()
+        if self._answers:
             fits = fit_phases(self._ledger.stretches, [fact.device for fact in self._facts])
+        several = self._limit > 1
         cold, devices = self._idling.cold, [fact.device for fact in self._facts]
         return {
             "cold_w": None if cold is None else cold.power.watts,
             "idle_w": self._idling.resident_w,
             "idle_powers": self._idling.powers,
-            "prompt_weights": dict(zip(devices, self._ledger.prompt_weights, strict=True)) if self._limit > 1 else {},
+            "prompt_weights": dict(zip(devices, self._ledger.prompt_weights, strict=True)) if several else {},
+            "weighed_by": dict(zip(devices, self._weighed_by, strict=True)) if several else {},
             "phases": () if isinstance(fits, str) else fits,
             "no_phases": fits if isinstance(fits, str) else None,
         }

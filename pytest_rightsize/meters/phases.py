@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from pytest_rightsize.energy import Phases
-from pytest_rightsize.meters.sharing import Stretch
+from pytest_rightsize.meters.sharing import PROMPT_WEIGHT, Stretch
 
-__all__ = ["LEAST_STRETCHES", "fit_phases"]
+__all__ = ["LEAST_STRETCHES", "fit_phases", "is_better_known"]
 
 LEAST_STRETCHES = 8
 _WORST_CONDITION = 1e3
+# By how much the assumed weight of a token that is read may well be off.
+_ASSUMED_ERROR = PROMPT_WEIGHT
 # Where tokens tell less of the joules' variance than this, something else does.
 _LEAST_EXPLAINED = 0.5
 
@@ -44,16 +46,22 @@ def fit_phases(stretches: Sequence[Stretch], devices: Sequence[str]) -> tuple[Ph
     return tuple(fits)
 
 
+def is_better_known(fit: Phases) -> bool:
+    """Whether a fit tells what reading weighs more surely than the assumption does."""
+    return fit.prompt_weight_error is not None and fit.prompt_weight_error < _ASSUMED_ERROR
+
+
 def _fit(rows: Any, lengths: Any, joules: Any, *, device: str, condition: float) -> Phases | str:
     """The fit of one device."""
     from scipy.optimize import nnls
 
     scaled, _ = nnls(rows / lengths, joules)
     each = scaled / lengths
+    residuals = joules - rows @ each
     parts = each * rows.sum(axis=0)
     whole = float(parts.sum())
     variance = float(((joules - joules.mean()) ** 2).sum())
-    explained = 1 - float(((joules - rows @ each) ** 2).sum()) / variance if variance > 0 else 0.0
+    explained = 1 - float((residuals**2).sum()) / variance if variance > 0 else 0.0
     if whole <= 0 or explained < _LEAST_EXPLAINED:
         return f"their tokens tell {100 * max(0.0, explained):.0f} % of how much their joules on {device} differ"
     shares = [float(part) / whole for part in parts]
@@ -69,4 +77,17 @@ def _fit(rows: Any, lengths: Any, joules: Any, *, device: str, condition: float)
         answers=float(rows[:, 2].sum()),
         condition=condition,
         explained=explained,
+        prompt_weight_error=_weight_error(rows / lengths, residuals, lengths, float(each[0]), float(each[1])),
     )
+
+
+def _weight_error(scaled: Any, residuals: Any, lengths: Any, prompt_j: float, completion_j: float) -> float | None:
+    """The standard error of prompt_j / completion_j, by the residuals; None where writing seems to take nothing."""
+    if completion_j <= 0:
+        return None
+    import numpy as np
+
+    variance = float((residuals**2).sum()) / (len(residuals) - 3)
+    covariance = variance * np.linalg.inv(scaled.T @ scaled) / np.outer(lengths, lengths)
+    slope = np.array([1 / completion_j, -prompt_j / completion_j**2])
+    return float(np.sqrt(max(0.0, slope @ covariance[:2, :2] @ slope)))

@@ -36,13 +36,14 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """An answer's part of each device, or why there is none; `window_s` is the time it was in flight, from `start` on.
+    """An answer's part of each device, or why there is none; it had joules from `start` to `end`.
 
-    `shared` says whether others were in flight too, `by_time` whether tokens were unknown, so that the split was even.
+    `window_s` is the time it took by what its reply told. `shared` says whether others were in flight too, `by_time` whether tokens were unknown, so that the split was even.
     """
 
     ticket: Hashable
     start: float
+    end: float
     window_s: float
     parts: tuple[Part | Break, ...]
     shared: bool
@@ -110,6 +111,15 @@ class _Flight:
     shared: bool = False
     by_time: bool = False
     guarded: bool = False
+
+    @property
+    def since(self) -> float:
+        """From when on it has had joules.
+
+        That may be before it began, by what its reply told: it was not waited for, or was answered while the model
+        seemed to load.
+        """
+        return self.began if self.first_piece is None else min(self.began, self.first_piece)
 
     def covers(self, start: float, end: float) -> bool:
         return self.start <= start and (self.end is None or self.end >= end)
@@ -217,7 +227,7 @@ class Ledger:
         ended = [flight for flight in self._landed.values() if flight.end is not None and flight.end <= target]
         for flight in ended:
             del self._landed[flight.ticket]
-        oldest = min([self.until, *(flight.began for flight in (*self._landed.values(), *self._flying.values()))])
+        oldest = min([self.until, *(flight.since for flight in (*self._landed.values(), *self._flying.values()))])
         shares = [self._share(flight) for flight in ended if flight.account != "lost"]
         for timeline in self.timelines:
             timeline.forget_before(oldest)
@@ -443,14 +453,14 @@ class Ledger:
 
     def _share(self, flight: _Flight) -> Share:
         assert flight.end is not None  # it has landed
-        # One that was in flight while the model seemed to load may have been answered all the while.
-        start = flight.began if flight.first_piece is None else min(flight.began, flight.first_piece)
+        start = flight.since
         parts = tuple(
             self._part(timeline, place, flight, start, flight.end) for place, timeline in enumerate(self.timelines)
         )
         return Share(
             ticket=flight.ticket,
             start=start,
+            end=flight.end,
             window_s=flight.end - flight.began,
             parts=parts,
             shared=flight.shared,

@@ -274,7 +274,7 @@ def meter_requests(
         if power is not None:
             ledger.idle_w, ledger.idle_error_w = list(power.watts), power.error_w
         for share in ledger.settle(clock.now):
-            own = processor.share(share.start, share.start + share.window_s) if by_process else None
+            own = processor.share(share.start, share.end) if by_process else None
             if own is not None:
                 ledger.give_others(share, [1 - own.share for _ in lines])
             found[int(str(share.ticket))] = energy_of_share(

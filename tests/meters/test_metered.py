@@ -1,5 +1,6 @@
 """A provider within its meter's window: every reply comes back, with its energy, and the provider is not overrun."""
 
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -352,7 +353,26 @@ def test_what_could_not_be_learned_says_why() -> None:
     (seen,) = one.meterings
     assert seen.phases == ()
     assert seen.no_phases is not None
-    assert seen.prompt_weights == {"sim:0": 0.1}
+    assert (seen.prompt_weights, seen.weighed_by) == ({"sim:0": 0.1}, {"sim:0": 0.0})
+
+
+def test_what_is_learned_weighs_in_later_shares() -> None:
+    """Three at a time, until enough is known; the fit replaces the assumption and says by how many answers it did."""
+    provider = Writing()
+    one = metered(provider, Sim(Booked(provider, exact=True)), room=3)
+    chance = random.Random(4)
+    for _ in range(30):
+        questions = [
+            Request(messages=({"role": "user", "content": f"{chance.randint(1, 900)} {chance.randint(1, 40)}"},))
+            for _ in range(chance.randint(1, 3))
+        ]
+        energies([one.submit(question) for question in questions])
+    one.close()
+    (seen,) = one.meterings
+    assert seen.weighed_by["sim:0"] >= 8
+    assert seen.prompt_weights["sim:0"] == pytest.approx(0.1, abs=0.02)
+    assert seen.prompt_weights["sim:0"] != 0.1
+    assert joules(seen.served) + joules(seen.load) + joules(seen.idle) == pytest.approx(joules(seen.total), rel=1e-6)
 
 
 def test_one_at_a_time_is_measured_and_not_shared() -> None:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from pytest_rightsize.meters.phases import fit_phases
+from pytest_rightsize.meters.phases import fit_phases, is_better_known
 from pytest_rightsize.meters.sharing import Ledger, Stretch
 from pytest_rightsize.meters.timeline import Break, Timeline
 
@@ -35,6 +35,8 @@ def test_what_a_token_takes_is_found_from_eight_answers_on() -> None:
     assert fit.prompt_weight == pytest.approx(0.05)
     assert fit.prompt_share + fit.completion_share + fit.answer_share == pytest.approx(1)
     assert fit.explained == pytest.approx(1)
+    assert fit.prompt_weight_error == pytest.approx(0, abs=1e-6)
+    assert is_better_known(fit)
 
 
 def test_noise_moves_it_little_and_nothing_falls_below_zero() -> None:
@@ -46,6 +48,26 @@ def test_noise_moves_it_little_and_nothing_falls_below_zero() -> None:
     dear_to_read = [Stretch(prompt=p, completion=c, answers=1, joules=(c - 0.01 * p,)) for p, c in sizes]
     fits = fit_phases([*dear_to_read, stretch(3, 90)], ["sim:0"])
     assert isinstance(fits, str) or fits[0].prompt_j == 0
+
+
+def test_a_fit_that_knows_the_weight_worse_than_the_assumption_is_told_and_not_used() -> None:
+    """The true weight is mostly within two standard errors of what is found, however noisy the joules are."""
+    told = within = used = 0
+    for seed in range(40):
+        fits = fit_phases(drawn(20, noise_j=25.0, seed=seed), ["sim:0"])
+        if isinstance(fits, str):
+            continue
+        (fit,) = fits
+        assert fit.prompt_weight is not None
+        assert fit.prompt_weight_error is not None
+        told += 1
+        within += abs(fit.prompt_weight - 0.05) < 2 * fit.prompt_weight_error
+        used += is_better_known(fit)
+    assert told >= 20
+    assert within >= 0.85 * told
+    assert 0 < used <= told
+    vague = fit_phases([*drawn(8, noise_j=120.0, seed=1), *drawn(1)], ["sim:0"])
+    assert isinstance(vague, str) or not is_better_known(vague[0])
 
 
 def test_prompts_that_are_all_alike_cannot_be_told_from_what_each_answer_takes() -> None:

@@ -168,6 +168,34 @@ def test_a_long_neighbour_is_not_waited_for() -> None:
         assert found[number].low <= load.taken_by(number) <= found[number].high  # type: ignore[operator]
 
 
+def test_one_that_was_not_waited_for_and_began_late_keeps_its_reading() -> None:
+    """It was queued at its provider for longer than its neighbours wait, and its reply tells of the last second."""
+    line = Timeline(exact=True)
+    ledger = Ledger([line], opened=0.0, patience_s=1.0, loads=False)
+    line.read(0.0, 0.0, 0.0)
+    ledger.admit("queued", 0.5)
+    ledger.admit("short", 0.5)
+    moment = 0.5
+    while moment < 9.0:
+        line.read(moment, moment, 50 * moment)
+        if moment == 1.0:
+            ledger.land("short", end=1.0, seconds=0.5, written=10.0)
+        ledger.settle(moment)
+        moment += 1 / 128
+    line.read(9.0, 9.0, 450.0)
+    ledger.admit("other", 8.9)
+    ledger.land("queued", end=9.0, seconds=1.0, written=10.0)
+    ledger.land("other", end=8.95, seconds=0.05, written=1.0)
+    ledger.settle(8.96)
+    for moment in (9.5, 11.0):
+        line.read(moment, moment, 50 * moment)
+        shares = ledger.settle(moment)
+        if shares:
+            break
+    parts = {share.ticket: share.parts[0] for share in shares}
+    assert not isinstance(parts["queued"], Break)
+
+
 def test_marginal_energy_leaves_the_idle_power_out() -> None:
     clock = Clock(100.0)
     load = Load(60.0, [Asked(start=102, end=106, watts=240)])
