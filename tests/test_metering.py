@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.energy import Energy
+from pytest_rightsize.metering import Meters
+from pytest_rightsize.meters.metered import Metered
 from pytest_rightsize.model import answer_record
 from pytest_rightsize.records import AnswerRecord, Price, Reply, Rung, Tokens
 from pytest_rightsize.store import read_run
+from tests.meters.test_metered import Sleeper
 
 CONFTEST = """
     import threading, time
@@ -409,6 +412,19 @@ def test_money_is_known_only_where_a_price_and_the_amount_are() -> None:
     assert priced(energy) is None
     assert priced(None, electricity_usd_per_kwh=0.3) is None
     assert priced(Energy(reason="no counter"), electricity_usd_per_kwh=0.3) is None
+
+
+@pytest.mark.parametrize(
+    ("price", "leaves", "budget_s"),
+    [(None, False, 5.0), (Price(prompt=1.0, completion=1.0), False, 0.0), (None, True, 0.0)],
+    ids=["free and here", "paid", "elsewhere"],
+)
+def test_what_costs_money_is_never_asked_for_again(price: Price | None, leaves: bool, budget_s: float) -> None:
+    provider = Sleeper()
+    provider.leaves_machine = leaves
+    wrapped = Meters([], budget_s=5.0).wrap(Rung(name="r", provider="x", price=price), provider, room=lambda: 1)
+    assert isinstance(wrapped, Metered)
+    assert wrapped._budget_s == budget_s
 
 
 def test_characters_are_counted_beside_tokens() -> None:

@@ -38,7 +38,8 @@ class Part:
 class Share:
     """An answer's part of each device, or why there is none; it had joules from `start` to `end`.
 
-    `window_s` is the time it took by what its reply told. `shared` says whether others were in flight too, `by_time` whether tokens were unknown, so that the split was even.
+    `window_s` is the time it took by what its reply told. `shared` says whether others were in flight too, `by_time`
+    whether tokens were unknown, so that the split was even.
     """
 
     ticket: Hashable

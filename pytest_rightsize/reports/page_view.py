@@ -404,12 +404,16 @@ def _idle_power(metering: Metering, state: str, watts: float | None) -> str | No
 
 
 def _phases(phases: Phases) -> str:
-    """`of nvml:GPU-1 21 % for reading prompts, 70 % for writing, 9 % for each answer alike (fitted to 40 answers)`."""
+    """`of nvml:GPU-1 21 % for reading prompts, 70 % for writing, 9 % for each answer alike (fitted to ...)`."""
     shares = (phases.prompt_share, phases.completion_share, phases.answer_share)
     prompt, completion, answer = (f"{100 * share:.0f} %" for share in shares)
+    weight, error = phases.prompt_weight, phases.prompt_weight_error
+    weighs = (
+        "" if weight is None or error is None else f"; a token read weighs {weight:.2g} ± {error:.2g} of one written"
+    )
     return (
         f"of {phases.device} {prompt} for reading prompts, {completion} for writing, {answer} for each answer alike "
-        f"(fitted to {phases.answers:.0f} answers)"
+        f"(fitted to {phases.answers:.0f} answers{weighs})"
     )
 
 

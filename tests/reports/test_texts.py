@@ -248,11 +248,13 @@ def test_a_meters_line_has_both_idle_powers_and_what_reading_and_writing_took() 
                 answers=40.0,
                 condition=7.0,
                 explained=0.98,
+                prompt_weight_error=0.02,
             ),
         ),
     )
     assert list(metering_lines(seen)) == [
         "1b: meter nvml: all answers together 90 J; other processes 7 J; "
         "idle power before any model 40 W (39 to 41); idle power with the model 71 W (69 to 73; found 2 times); "
-        "of nvml:GPU-1 21 % for reading prompts, 70 % for writing, 9 % for each answer alike (fitted to 40 answers)"
+        "of nvml:GPU-1 21 % for reading prompts, 70 % for writing, 9 % for each answer alike (fitted to 40 answers; "
+        "a token read weighs 0.1 ± 0.02 of one written)"
     ]
