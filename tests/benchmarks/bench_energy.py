@@ -163,7 +163,7 @@ def _run_trace(data: st.DataObject, scores: _Scores) -> None:
         scores.take(found.get(number), truth, fault=fault)
     account = ledger.accounts[0]
     parts = account.load + account.served + account.lost + account.others + account.idle
-    scores.gaps.append(abs(parts - account.total) / max(account.total, 1e-9))
+    scores.gaps.append(abs(parts - account.total) / max(account.total, 1e-3))
     _add_up(list(found.values()), scores)
 
 
