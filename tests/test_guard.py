@@ -102,7 +102,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "meters/timeline.py": set(),
     "meters/idling.py": {"energy", "meters"},
     "meters/phases.py": {"energy", "meters", "numpy", "scipy"},
-    "meters/processes.py": set(),
+    "meters/processes.py": {"energy"},
     "meters/sharing.py": {"meters"},
     "meters/repetition.py": {"energy", "meters"},
     "meters/amounts.py": {"energy", "meters"},

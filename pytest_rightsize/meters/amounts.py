@@ -149,9 +149,11 @@ def metering_of(
     ticks_j = [tick_s * account.total / seconds for tick_s, account in zip(ticks_s, accounts, strict=True)]
 
     def part(name: str, window_s: float, ends: int, *, shared: bool = False) -> Energy | None:
+        # What is told above idle power is as unsure as that is.
+        idle_j = ledger.idle_error_w * window_s if name in ("served", "others") and basis == "marginal" else 0.0
         return energy_of_total(
             [getattr(account, name) for account in accounts],
-            [tick_j * ends for tick_j in ticks_j],
+            [tick_j * ends + idle_j for tick_j in ticks_j],
             facts,
             window_s=window_s,
             shared=shared,

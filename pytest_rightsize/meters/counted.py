@@ -22,10 +22,10 @@ from pytest_rightsize.meters.choice import site_of
 from pytest_rightsize.meters.exclusive import DeviceLock
 from pytest_rightsize.meters.idling import Idling, Reading, shows_idle_power
 from pytest_rightsize.meters.phases import LEAST_STRETCHES, fit_phases, is_better_known
-from pytest_rightsize.meters.processes import ProcessorTrack
+from pytest_rightsize.meters.processes import OwnSum, ProcessorTrack
 from pytest_rightsize.meters.repetition import Row, combined, rows_needed
 from pytest_rightsize.meters.sampler import Sampler
-from pytest_rightsize.meters.sharing import Ledger, Share
+from pytest_rightsize.meters.sharing import Ledger, Part, Share
 from pytest_rightsize.meters.windows import Terms, Window, fail, hand_on, resolve
 from pytest_rightsize.records import Reply, Request
 
@@ -89,6 +89,7 @@ class CountedWindow(Window):
         own = [fact.own_process for fact in self._facts if fact.own_process is not None]
         self._own_process = own[0] if own else None
         self._processor = ProcessorTrack()
+        self._own_sum = OwnSum()
         self._fitted_at = 0
         self._weighed_by = [0.0 for _ in self._facts]
         self._exclusive = DeviceLock([fact.device for fact in self._facts]) if terms.workers > 1 else None
@@ -358,6 +359,7 @@ class CountedWindow(Window):
             return unknown_energy(what, meter=self._facts[0].meter, flags=("no_share",))
         if own is not None:
             self._ledger.give_others(share, [1 - own.share] * len(self._facts))
+            self._own_sum.add(own, sum(part.joules for part in share.parts if isinstance(part, Part)))
         try:
             return energy_of_share(
                 share,
@@ -413,7 +415,8 @@ class CountedWindow(Window):
                 answers=self._answers,
                 several=self._limit > 1,
             )
-            return replace(seen, **self._found_beside(), notes=(*seen.notes, *self._notes()))
+            served = self._own_sum.widened(seen.served)
+            return replace(seen, served=served, **self._found_beside(), notes=(*seen.notes, *self._notes()))
 
     def _found_beside(self) -> dict[str, Any]:
         """What was learned of the devices beside what the answers took."""

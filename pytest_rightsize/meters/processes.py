@@ -4,9 +4,11 @@ Readings are few, so a share is bounded as a counter's window is: by the reading
 """
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-__all__ = ["OwnShare", "ProcessorTrack"]
+from pytest_rightsize.energy import Energy
+
+__all__ = ["OwnShare", "OwnSum", "ProcessorTrack"]
 
 _MOST_READINGS = 4096
 
@@ -18,6 +20,27 @@ class OwnShare:
     low: float
     share: float
     high: float
+
+
+@dataclass
+class OwnSum:
+    """What shares came to over many answers, in joules: at least, at best and at most."""
+
+    low: float = 0.0
+    joules: float = 0.0
+    high: float = 0.0
+
+    def add(self, own: OwnShare, joules: float) -> None:
+        """One answer more, of which this was all that the device took."""
+        self.low += own.low * joules
+        self.joules += own.share * joules
+        self.high += own.high * joules
+
+    def widened(self, energy: Energy | None) -> Energy | None:
+        """The energy of all of them with what the shares leave open."""
+        if energy is None or energy.low is None or energy.high is None or self.joules <= 0:
+            return energy
+        return replace(energy, low=energy.low * self.low / self.joules, high=energy.high * self.high / self.joules)
 
 
 @dataclass(frozen=True, kw_only=True)

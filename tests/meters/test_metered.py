@@ -300,6 +300,10 @@ def test_a_process_has_its_part_of_what_the_package_took_above_idle_power_and_ot
     }
     assert all({"process_share", "contended"} <= set(energy.flags) for energy in found)
     assert sum(energy.joules or 0 for energy in found) == pytest.approx(joules(seen.served), rel=1e-6)
+    # Bounded by what ticks, idle power and hundredths of processor seconds leave open.
+    assert seen.served is not None
+    low, high = seen.served.bounds or (0, 0)
+    assert low < 0.98 * joules(seen.served) < 1.02 * joules(seen.served) < high
     assert joules(seen.others) == pytest.approx(3 * joules(seen.served), rel=0.2)
     parts = (seen.load, seen.served, seen.lost, seen.others, seen.idle)
     assert sum(map(joules, parts)) == pytest.approx(joules(seen.total), rel=1e-6)
