@@ -73,17 +73,19 @@ class CountedWindow(Window):
         self._tickets = itertools.count()
         is_measured = any(fact.provenance == "measured" for fact in self._facts)
         ticks_are_seen = all(shows_idle_power(fact) for fact in self._facts)
+        wanted_s = terms.choice.idle_s if ticks_are_seen else 0.0
         self._idling = Idling(
             self._sampler.timelines,
             rung=terms.choice.rung,
             devices=[fact.device for fact in self._facts],
             memory=terms.memory,
             opened=opened,
-            wanted_s=terms.choice.idle_s if ticks_are_seen else 0.0,
-            # With several workers the models of the others may be loaded already.
+            wanted_s=wanted_s,
             loads=loads and terms.workers == 1,
             factors=[fact.factors for fact in self._facts],
         )
+        if loads and terms.workers > 1 and wanted_s != 0:
+            self._idling.notes.append("idle power before any model is not known: other workers may have loaded theirs")
         self._needs_idle = marginal and is_measured
         self._learn(self._idling.resident)
         own = [fact.own_process for fact in self._facts if fact.own_process is not None]

@@ -16,7 +16,6 @@ from pytest_rightsize.errors import RungError
 from pytest_rightsize.meters import Counter, CounterError, Facts
 from pytest_rightsize.meters.choice import Choice
 from pytest_rightsize.meters.exclusive import DeviceLock
-from pytest_rightsize.meters.idling import IdleMemory
 from pytest_rightsize.meters.metered import Metered
 from pytest_rightsize.meters.repetition import combined, rows_needed
 from pytest_rightsize.providers import Problem
@@ -134,10 +133,10 @@ def metered(
     idle_s: float | None = 0.0,
     budget_s: float = 0.0,
     basis: Basis = "gross",
-    memory: IdleMemory | None = None,
+    workers: int = 1,
 ) -> Metered:
     choice = Choice(rung="1b", meters={"sim": meter}, idle_s=idle_s, basis=basis)
-    return Metered(provider, lambda: choice, room=lambda: room, budget_s=budget_s, memory=memory)
+    return Metered(provider, lambda: choice, room=lambda: room, budget_s=budget_s, workers=workers)
 
 
 def ask(one: Metered, count: int) -> list[Future[Reply]]:
@@ -210,6 +209,16 @@ def test_idle_power_is_found_without_the_model_and_with_it_and_both_are_recorded
     parts = (seen.load, seen.served, seen.repeated, seen.lost, seen.others, seen.idle)
     assert sum(map(joules, parts)) == pytest.approx(joules(seen.total), rel=1e-6)
     assert seen.notes == ()
+
+
+def test_beside_other_workers_only_the_idle_power_with_the_model_is_found() -> None:
+    provider = Sleeper()
+    one = metered(provider, Sim(Ticking(provider)), idle_s=0.1, workers=2)
+    energies(ask(one, 3))
+    one.close()
+    (seen,) = one.meterings
+    assert [power.state for power in seen.idle_powers] == ["resident"]
+    assert seen.notes == ("idle power before any model is not known: other workers may have loaded theirs",)
 
 
 def test_a_rung_that_is_opened_again_is_left_idle_once() -> None:
