@@ -25,8 +25,9 @@ def tokenizer_url(base_url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, f"{path}/tokenize", parts.query, ""))
 
 
-def _in_llama_servers(text: str, model: str) -> Mapping[str, Json]:  # noqa: ARG001  # the server has one model
-    return {"content": text, "add_special": False}
+def _in_llama_servers(text: str, model: str) -> Mapping[str, Json]:
+    # One that serves several models looks at the name.
+    return {"model": model, "content": text, "add_special": False}
 
 
 def _in_vllms(text: str, model: str) -> Mapping[str, Json]:
@@ -58,8 +59,8 @@ class Tokenizer:
     async def _find(self, line: Line) -> Callable[[str, str], Mapping[str, Json]] | None:
         """In which words it can be asked."""
         for words in (_in_llama_servers, _in_vllms):
-            # Nothing has one token or two, whatever the tokenizer; a page that greets everybody has none.
-            if _count(await self._ask(words, _PROBE, line)) in (1, 2):
+            # One letter is one token, whatever the tokenizer; who says two adds special ones, and would count too many.
+            if _count(await self._ask(words, _PROBE, line)) == 1:
                 return words
         return None
 

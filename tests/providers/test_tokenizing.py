@@ -74,6 +74,11 @@ def greeting(_: Any) -> Answering:
     return Answering(body={"tokens": "plenty"})
 
 
+def adding(asked: dict[str, Any]) -> Answering:
+    """It puts the beginning of a text into each, whatever it is asked."""
+    return Answering(body={"tokens": [1, *asked.get("content", asked.get("prompt", "")).split()]})
+
+
 def silent(_: Any) -> Answering:
     return Answering(body=None)
 
@@ -82,7 +87,7 @@ def elsewhere(_: Any) -> Answering:
     return Answering(status=307, body={}, headers={"Location": "http://192.0.2.1/tokenize"})
 
 
-@pytest.mark.parametrize("tokenize", [missing, welcoming, greeting, silent, elsewhere])
+@pytest.mark.parametrize("tokenize", [missing, welcoming, greeting, adding, silent, elsewhere])
 def test_where_there_is_no_tokenizer_reasoning_is_unknown_and_it_is_looked_for_once(tokenize: Script) -> None:
     with serve(thinking, aside={"/tokenize": tokenize}) as endpoint:
         tokens = [reply.tokens for reply in ask(endpoint, 3)]
