@@ -147,10 +147,9 @@ class _Doctor:
         if seconds is None:
             return "idle power: not measured, as 30 ticks take too long; idle_s in the meter's table has it done"
         before = "before the session's first model is loaded, and " if site == "process" else ""
-        return (
-            f"idle power: the rung is left idle for {seconds:.3g} s {before}after its first answer "
-            "(idle_s = 0 in the meter's table leaves that out)"
-        )
+        # What is told above idle power needs it.
+        leave_out = " (idle_s = 0 in the meter's table leaves that out)" if choice.basis == "gross" else ""
+        return f"idle power: the rung is left idle for {seconds:.3g} s {before}after its first answer{leave_out}"
 
     def _others(self, rung: Rung, site: Site | None, choice: Choice) -> Iterator[str]:
         """The meters that the rung does not have, each with what would be needed."""
