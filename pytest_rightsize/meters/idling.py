@@ -161,7 +161,7 @@ class Idling:
         """What was found, if a pause has been long enough; `alone` says that no other worker uses the devices."""
         if self._wanted_s == 0 or (self._stage == "first") or not (self.holds or self._is_due(now)):
             return None
-        if self._stage == "open" and now - self._oldest_allowed() > _GRACE_S:
+        if self._stage == "open" and now > self._oldest_allowed() + _GRACE_S:
             self._stage = "pausing"
         if self._free_since is None or not alone:
             self._free_since = now if self._free_since is not None else None
@@ -170,7 +170,9 @@ class Idling:
         if needed is None:
             self._cannot()
             return None
-        start, end = self._free_since + _RISE_S, self._free_since + _RISE_S + needed
+        # In a long pause what is older than the last reading allows is as good as not there.
+        start = max(self._free_since, self._oldest_allowed() if self._found else self._free_since) + _RISE_S
+        end = start + needed
         if now < end or (min(line.known_until for line in self._timelines) < end and now < end + 1.0):
             return None
         return self._take(start, end)
@@ -179,7 +181,7 @@ class Idling:
         return bool(self._found) and now > self._oldest_allowed()
 
     def _oldest_allowed(self) -> float:
-        return self._found[-1].at + _FRESH_S if self._found else float("inf")
+        return self._found[-1].at + _FRESH_S
 
     def _cannot(self) -> None:
         ticks_s = max((line.tick_s or 0.0) for line in self._timelines)

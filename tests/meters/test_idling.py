@@ -155,6 +155,13 @@ def test_it_is_found_again_after_five_minutes_in_a_pause_that_comes_by_itself() 
     assert rung.idling.powers[1].at_s == pytest.approx(405.3 - 100, abs=0.5)
 
 
+def test_a_rung_that_nobody_asks_is_looked_at_every_five_minutes_and_not_all_the_time() -> None:
+    rung = resident()
+    rung.run(1100)
+    assert [round(power.at_s) for power in rung.idling.powers] == [1, 301, 601, 902]
+    assert rung.idling.may_begin(3)
+
+
 def test_a_pause_is_made_where_none_comes_for_a_minute() -> None:
     rung = resident()
     rung.idling.begins()
