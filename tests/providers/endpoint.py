@@ -47,13 +47,19 @@ def completion(text: str | None, **more: Any) -> dict[str, Any]:
 
 @contextmanager
 def serve(script: Script, *, aside: Mapping[str, Script] | None = None) -> Iterator[Endpoint]:
-    """Serve `script`, which turns each request's JSON into what is answered; `aside` has those of other paths."""
+    """Serve `script`, which turns each request's JSON into what is answered; `aside` has those of other paths.
+
+    Without one there is no tokenizer, as at most endpoints.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            endpoint.requests.append(asked)
             endpoint.paths.append(self.path)
+            if self.path == "/tokenize" and self.path not in (aside or {}):
+                self._send(Answering(status=404), b"{}")
+                return
+            endpoint.requests.append(asked)
             endpoint.keys.append(self.headers.get("Authorization"))
             said = (aside or {}).get(self.path, script)(asked)
             if said.body is None:
