@@ -137,7 +137,7 @@ def plain_reply(reply: Reply) -> dict[str, Json]:
     """A reply as JSON data, without what only tells where it came from."""
     energy = None if reply.energy is None else reply.energy.to_dict()
     plain = {**vars(reply), "tokens": dict(vars(reply.tokens)), "energy": energy, "tool_calls": list(reply.tool_calls)}
-    return {name: value for name, value in plain.items() if name not in ("replayed", "recorded", "retries")}
+    return {name: value for name, value in plain.items() if name not in ("replayed", "recorded", "retries", "after_s")}
 
 
 class AnswerCache:

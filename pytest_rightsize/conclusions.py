@@ -93,10 +93,14 @@ class Saving:
 
 @dataclass(frozen=True, kw_only=True)
 class Conclusion:
-    """What follows for one task. `recommended` follows the objective; where it is None, `why` says why."""
+    """What follows for one task; `smallest` is the rung that passes and is smallest, `leaders` those that take least.
+
+    `recommended` follows the objective; where it is None, `why` says why.
+    """
 
     task: str
     objective: Objective
+    smallest: str | None
     recommended: str | None
     why: str | None
     leaders: tuple[Leader, ...]
@@ -153,6 +157,7 @@ def _of_task(verdict: Verdict, trials: Mapping[str, Sequence[Trial]], run: Run, 
     return Conclusion(
         task=verdict.task,
         objective=objective,
+        smallest=verdict.smallest,
         recommended=recommended,
         why=why,
         leaders=leaders,

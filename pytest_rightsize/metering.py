@@ -10,6 +10,7 @@ from functools import partial
 from pytest_rightsize.energy import Metering
 from pytest_rightsize.meters import Meter, load_meters
 from pytest_rightsize.meters.choice import choose, site_of
+from pytest_rightsize.meters.idling import IdleMemory
 from pytest_rightsize.meters.metered import Metered
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.records import Rung
@@ -26,6 +27,7 @@ class Meters:
         self._budget_s = budget_s
         self._workers = workers
         self._metered: list[Metered] = []
+        self._memory = IdleMemory()
 
     def wrap(self, rung: Rung, provider: Provider, *, room: Callable[[], int]) -> Provider:
         """The provider within its rung's window; recorded answers and rungs that want no meter stay as they are."""
@@ -39,6 +41,7 @@ class Meters:
             room=room,
             budget_s=self._budget_s if is_free else 0.0,
             workers=self._workers,
+            memory=self._memory,
         )
         self._metered.append(metered)
         return metered

@@ -21,7 +21,7 @@ __all__ = ["Declaration", "lines_of", "read_lines"]
 Declaration = tuple[str, Mapping[str, Json], Identity]
 """A rung's name, the ladder file's words for it, and what that turned out to be."""
 
-_COUNTS = tuple(field.name for field in fields(Tokens) if field.name != "source")
+_COUNTS = tuple(field.name for field in fields(Tokens) if not field.name.endswith("source"))
 _SOURCES = ("reported", "counted", "unknown")
 
 
@@ -165,12 +165,13 @@ def _reply(plain: Mapping[str, Json]) -> Reply:
 
 
 def _tokens(plain: Json) -> Tokens:
-    if not isinstance(plain, dict) or set(plain) - {*_COUNTS, "source"}:
+    if not isinstance(plain, dict) or set(plain) - {*_COUNTS, "source", "reasoning_source"}:
         raise ValueError("has tokens that are no counts")
     for name in _COUNTS:
         count = plain.get(name)
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
             raise ValueError(f"has {count!r} {name} tokens, which is no count")
-    if plain.get("source", "unknown") not in _SOURCES:
-        raise ValueError(f"has tokens of the unknown source {plain['source']!r}")
+    for name in ("source", "reasoning_source"):
+        if plain.get(name) not in (None, *_SOURCES):
+            raise ValueError(f"has tokens of the unknown {name} {plain[name]!r}")
     return Tokens(**plain)

@@ -50,7 +50,8 @@ class Tokens:
     """Token counts of one answer; None where neither the endpoint nor a tokenizer told.
 
     `cached` is part of `prompt`, `reasoning` is part of `completion`. `characters` are those of answer and reasoning:
-    tokens of two models do not compare. `source` says whose count it is.
+    tokens of two models do not compare. `source` says whose count it is, `reasoning_source` whose that of `reasoning`
+    is, where it is another's.
     """
 
     prompt: int | None = None
@@ -59,6 +60,7 @@ class Tokens:
     reasoning: int | None = None
     characters: int | None = None
     source: Literal["reported", "counted", "unknown"] = "unknown"
+    reasoning_source: Literal["reported", "counted", "unknown"] | None = None
 
     @property
     def total(self) -> int | None:
@@ -198,7 +200,8 @@ class Reply:
     """What a provider hands back: the text as the model wrote it, and what the endpoint said about it.
 
     `seconds` is the time from sending the request that succeeded to its last byte: waiting for retries is left out.
-    It is None only where a recorded answer does not tell.
+    It is None only where a recorded answer does not tell. `after_s` is how long the provider kept the answer then, to
+    count its tokens.
     `reasoning` is set only where the endpoint gives it apart from the text. A `replayed` reply was recorded before, at
     the date `recorded` where that is known. `retries` counts the attempts that failed before it.
     """
@@ -213,6 +216,7 @@ class Reply:
     energy: Energy | None = None
     recorded: str | None = None
     retries: int = 0
+    after_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ import pytest
 from pytest_rightsize.baseline import read_baseline, tasks_not_run, with_regressions
 from pytest_rightsize.budget import Budget
 from pytest_rightsize.catalogue import CATALOGUE
-from pytest_rightsize.conclusions import conclude
+from pytest_rightsize.conclusions import conclude, idle_note
 from pytest_rightsize.distribution import labelled, read_label, task_scheduling
 from pytest_rightsize.energy import Metering
 from pytest_rightsize.engine import Engine, Ticket
@@ -664,6 +664,7 @@ class LadderSession:
                 failed=[f"{gate}: {verdict.task}" for gate, verdict in failed],
                 totals=_totals(run)
                 | {"spending": spending.to_dict(), "conclusions": [one.to_dict() for one in conclusions]}
+                | {"ranking_note": idle_note(run, spending)}
                 | {"identities": self._about.get("identities", {})},
                 waived=waived,
             )

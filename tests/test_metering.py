@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.energy import Energy
+from pytest_rightsize.metering import Meters
+from pytest_rightsize.meters.metered import Metered
 from pytest_rightsize.model import answer_record
 from pytest_rightsize.records import AnswerRecord, Price, Reply, Rung, Tokens
 from pytest_rightsize.store import read_run
+from tests.meters.test_metered import Sleeper
 
 CONFTEST = """
     import threading, time
@@ -162,7 +165,8 @@ def test_a_false_economy_is_called_out_and_the_objective_is_followed(metered: py
     result = metered.runpytest(*FULL, "--rightsize-results=run.jsonl", "--rightsize-objective=energy")
     result.stdout.fnmatch_lines(
         [
-            "task *J/case*J/passed*J/token*",
+            "task *J/case*J/passed*J/token*tokens*reasoning*s/case*",
+            "upper: of those that pass: smallest small, least energy big (* J a passed case), least cost big (*",
             "upper: false economy: small takes * times the energy of big for a passed case (95 % interval *",
             "upper: recommended by energy: big",
         ]
@@ -172,6 +176,15 @@ def test_a_false_economy_is_called_out_and_the_objective_is_followed(metered: py
     (end,) = lines_of(metered, "end")
     (conclusion,) = end["totals"]["conclusions"]
     assert conclusion["false_economies"][0]["quantity"] == "energy"
+    assert conclusion["smallest"] == "small"
+    assert [leader["quantity"] for leader in conclusion["leaders"]] == ["energy", "cost", "latency"]
+    assert [leader["rung"] for leader in conclusion["leaders"]][:2] == ["big", "big"]
+    (spent, _) = end["totals"]["spending"]["tasks"]
+    assert spent["energy_per_case"]["joules"] == pytest.approx(spent["energies"][0]["energy"]["joules"] / 8)
+    assert spent["energy_per_pass"]["joules"] > spent["energy_per_case"]["joules"]
+    assert spent["energy_per_output_token"]["joules"] == pytest.approx(spent["energy_per_case"]["joules"] / 2)
+    assert (spent["prompt"]["sum"], spent["completion"]["sum"], spent["reasoning"]["unknown"]) == (24, 16, 8)
+    assert "ranking_note" in end["totals"]
     live = end["totals"]["spending"]["live"]
     assert live["answers"] == 16
     assert live["energies"][0]["energy"]["joules"] > 0
@@ -311,6 +324,81 @@ def test_a_session_on_a_simulated_board_is_measured_from_end_to_end(
         assert seen.total.joules == pytest.approx(150 * (seen.total.window_s or 0), rel=0.1)
 
 
+FAKE_MACHINE = """
+
+    import os, pathlib
+
+    POWERCAP = pathlib.Path(os.environ["RIGHTSIZE_POWERCAP_ROOT"])
+    PROC = pathlib.Path(os.environ["RIGHTSIZE_PROC_ROOT"])
+
+    def write(path, text):
+        # As a whole, or a reader would find half a number.
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".new").write_text(text)
+        os.replace(path.with_suffix(".new"), path)
+
+    def machine():
+        # 20 W idle; others compute on one thread all the time, at 30 W, as this process does while it answers.
+        start = at = time.monotonic()
+        joules = own = 0.0
+        while True:
+            now = time.monotonic()
+            busy = bool(BUSY)
+            joules += (now - at) * (20 + (60 if busy else 0))
+            own += (now - at) * busy
+            at = now
+            write(POWERCAP / "intel-rapl:0" / "energy_uj", f"{int(1e9 + joules * 1e6)}")
+            ticks = int(100 * (own + (now - start)))
+            write(PROC / "stat", f"cpu  {ticks} 0 0 999 0 0 0 0 0 0")
+            write(PROC / "self" / "stat", f"7 (x) S {'0 ' * 10}{int(100 * own)} 0 0 0 0")
+            time.sleep(0.002)
+
+    write(POWERCAP / "intel-rapl:0" / "name", "package-0")
+    write(POWERCAP / "intel-rapl:0" / "max_energy_range_uj", "262143328850")
+    threading.Thread(target=machine, daemon=True).start()
+    while not (PROC / "self" / "stat").exists():
+        time.sleep(0.001)
+"""
+
+
+@pytest.mark.parametrize("share", ["device", "process"])
+def test_a_session_on_a_planted_machine_is_measured_from_end_to_end(
+    metered: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, share: str
+) -> None:
+    """A package that two processes share: all of it by default, this one's own half above idle power where wanted."""
+    monkeypatch.setenv("RIGHTSIZE_POWERCAP_ROOT", str(metered.path / "powercap"))
+    monkeypatch.setenv("RIGHTSIZE_PROC_ROOT", str(metered.path / "proc"))
+    metered.makeconftest(CONFTEST.replace("time.sleep(0.02)", "time.sleep(0.2)") + FAKE_MACHINE)
+    meter = f'{{ name = "rapl", share = "{share}", idle_s = 0.3 }}'
+    metered.makefile(".toml", rightsize=LADDER.replace('{ name = "power_strip", idle_s = 0 }', meter))
+    result = metered.runpytest(*FULL, "--rightsize-results=run.jsonl", "--rightsize-concurrency=1")
+    result.assert_outcomes(passed=15)
+    run = read_run(metered.path / "run.jsonl")
+    energies = [answer.energy for trial in run.trials for answer in trial.answers if answer.energy is not None]
+    small, big = run.meters
+    assert [power.state for power in small.idle_powers] == ["cold", "resident"]
+    # Found once, before any model was loaded; the second rung only has it from the first.
+    assert small.cold_w == big.cold_w == pytest.approx(20, rel=0.25)
+    assert (small.idle_w or 0) == pytest.approx(20, rel=0.25)
+    kinds = {(energy.provenance, energy.basis, energy.scope) for energy in energies}
+    each = sum(energy.joules or 0 for energy in energies) / len(energies)
+    if share == "device":
+        # Others are busy, which shows after a second: it is nobody's own.
+        assert {(basis, scope) for _, basis, scope in kinds} == {("gross", "device")}
+        assert "contended" in energies[-1].flags
+        assert each == pytest.approx(0.2 * 80, rel=0.25)
+        assert any('share = "process" } leaves them out' in note for note in small.notes)
+    else:
+        assert kinds == {("measured_shared", "marginal", "case")}
+        assert each == pytest.approx(0.2 * 60 / 2, rel=0.25)
+        assert small.others is not None
+        for seen in (small, big):
+            parts = (seen.load, seen.served, seen.lost, seen.others, seen.idle)
+            total = sum(part.joules or 0 for part in parts if part is not None)
+            assert seen.total is not None
+            assert total == pytest.approx(seen.total.joules, rel=1e-6)
+
+
 def priced(energy: Energy | None, **more: Any) -> float | None:
     tokens = Tokens(prompt=1_000_000, completion=0, source="reported")
     reply = Reply(text="x", tokens=tokens, energy=energy)
@@ -324,6 +412,19 @@ def test_money_is_known_only_where_a_price_and_the_amount_are() -> None:
     assert priced(energy) is None
     assert priced(None, electricity_usd_per_kwh=0.3) is None
     assert priced(Energy(reason="no counter"), electricity_usd_per_kwh=0.3) is None
+
+
+@pytest.mark.parametrize(
+    ("price", "leaves", "budget_s"),
+    [(None, False, 5.0), (Price(prompt=1.0, completion=1.0), False, 0.0), (None, True, 0.0)],
+    ids=["free and here", "paid", "elsewhere"],
+)
+def test_what_costs_money_is_never_asked_for_again(price: Price | None, leaves: bool, budget_s: float) -> None:
+    provider = Sleeper()
+    provider.leaves_machine = leaves
+    wrapped = Meters([], budget_s=5.0).wrap(Rung(name="r", provider="x", price=price), provider, room=lambda: 1)
+    assert isinstance(wrapped, Metered)
+    assert wrapped._budget_s == budget_s
 
 
 def test_characters_are_counted_beside_tokens() -> None:

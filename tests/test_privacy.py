@@ -417,6 +417,7 @@ def test_what_is_withheld_is_in_no_record(
         # With answers withheld none is recorded, and so each is asked for again.
         pytester.runpytest(*options, f"--rightsize-redact={redact}").stdout.fnmatch_lines(["care    1/2 *"])
     assert len(endpoint.requests) == (4 if "answers" in redact else 2)
+    assert set(endpoint.paths) == {"/v1/chat/completions", "/tokenize"}
     trials = [json.loads(line) for line in written["run.jsonl"].splitlines() if b'"trial"' in line]
     assert len({trial["case"] for trial in trials}) == 2
 

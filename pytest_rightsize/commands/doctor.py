@@ -17,8 +17,9 @@ from pytest_rightsize.builtin import builtin_plugins
 from pytest_rightsize.catalogue import CATALOGUE
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.ladder import read_ladder, select_rungs
-from pytest_rightsize.meters import Counter, CounterError, Meter, MeterProblem, Site, load_meters
+from pytest_rightsize.meters import Counter, CounterError, Facts, Meter, MeterProblem, Site, load_meters
 from pytest_rightsize.meters.choice import Choice, choose, site_of
+from pytest_rightsize.meters.idling import seconds_needed, shows_idle_power
 from pytest_rightsize.meters.period import Period, measure_period
 from pytest_rightsize.options import find_ladder_file
 from pytest_rightsize.providers import Problem, Provider, load_providers
@@ -80,6 +81,7 @@ class _Doctor:
         self._meters = meters
         self._offline = offline
         self._periods: dict[str, str] = {}
+        self._ticks_s: dict[str, float | None] = {}
         self._findings: dict[str, str] = {}
         self.found_fault = False
 
@@ -93,9 +95,11 @@ class _Doctor:
         yield f"  meter:   {choice}"
         if not choice.meters and rung.meter not in (None, "auto", "none") and site is not None:
             self.found_fault = True
-        for meter in choice.meters.values():
-            for counter in meter.counters():
-                yield f"    {self._counter(counter)}"
+        counters = [counter for meter in choice.meters.values() for counter in meter.counters()]
+        for counter in counters:
+            yield f"    {self._counter(counter)}"
+        idle = self._idle(choice, [counter.facts for counter in counters], site)
+        yield from [] if idle is None else [f"    {idle}"]
         yield from (f"    {line}" for line in self._others(rung, site, choice))
 
     def _answers(self, provider: Provider) -> str:
@@ -126,10 +130,26 @@ class _Doctor:
         if counter.facts.poll_s >= 0.5:
             return f"asked every {counter.facts.poll_s:g} s"
         try:
-            return _in_words(measure_period(counter))
+            period = measure_period(counter)
         except CounterError as error:
             self.found_fault = True
             return f"cannot be read ({error})"
+        self._ticks_s[counter.facts.device] = period.tick_s
+        return _in_words(period)
+
+    def _idle(self, choice: Choice, facts: Sequence[Facts], site: Site | None) -> str | None:
+        """How long the rung will be left idle for its idle power; None where it never is."""
+        if not facts or not all(shows_idle_power(one) for one in facts):
+            return None
+        if choice.idle_s == 0:
+            return "idle power: not measured (idle_s = 0)"
+        seconds = seconds_needed(choice.idle_s, [self._ticks_s.get(one.device) for one in facts])
+        if seconds is None:
+            return "idle power: not measured, as 30 ticks take too long; idle_s in the meter's table has it done"
+        before = "before the session's first model is loaded, and " if site == "process" else ""
+        # What is told above idle power needs it.
+        leave_out = " (idle_s = 0 in the meter's table leaves that out)" if choice.basis == "gross" else ""
+        return f"idle power: the rung is left idle for {seconds:.3g} s {before}after its first answer{leave_out}"
 
     def _others(self, rung: Rung, site: Site | None, choice: Choice) -> Iterator[str]:
         """The meters that the rung does not have, each with what would be needed."""

@@ -5,7 +5,7 @@ How to add one: write a class with the members of `Meter` in a file of its own, 
 counters, which are read while requests are in flight, or says of each answer by itself what it took.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
@@ -43,7 +43,8 @@ class Facts:
     is the part of that which is the same in all readings. `exact` counters have no ticks; `lag_s` is how old a value
     may be when it comes up, `resolution` its least step. It is read every `poll_s`, or four times a tick if that is
     seldomer, and every `hurry_s` while an answer waits for a tick. `period_s` is the time between two of its values
-    that can be told apart, where that is known beforehand.
+    that can be told apart, where that is known beforehand. `own_process`, where it is set, tells the processor seconds
+    of this process and of the machine: answers have that part of what the device took above its idle power.
     """
 
     device: str
@@ -59,6 +60,7 @@ class Facts:
     hurry_s: float = 0.005
     period_s: float | None = None
     whole_device: bool = False
+    own_process: Callable[[], tuple[float, float] | None] | None = None
     flags: tuple[str, ...] = ()
 
 
@@ -123,11 +125,11 @@ def check_meter(given: Json, meters: Mapping[str, type[Meter]], *, where: str) -
     known = [*_WORDS, *sorted(meters)]
     plain = {"name": given} if isinstance(given, str) else dict(given)
     name = plain.pop("name", None)
-    basis, idle_s = plain.pop("basis", "gross"), plain.pop("idle_s", 0)
-    if isinstance(idle_s, bool) or not isinstance(idle_s, int | float) or idle_s < 0:
+    given_basis, idle_s = plain.pop("basis", None), plain.pop("idle_s", None)
+    if idle_s is not None and (isinstance(idle_s, bool) or not isinstance(idle_s, int | float) or idle_s < 0):
         raise ConfigError(f"{where}: meter.idle_s = {idle_s!r} cannot be: give seconds, 0 or more")
-    if basis not in ("gross", "marginal"):
-        raise unknown_name(f"{where}: meter.basis", str(basis), ("gross", "marginal"), noun="basis")
+    if given_basis not in (None, "gross", "marginal"):
+        raise unknown_name(f"{where}: meter.basis", str(given_basis), ("gross", "marginal"), noun="basis")
     if not isinstance(name, str):
         raise ConfigError(
             f'{where}: meter = {given!r} has no name: write {{ name = "{known[2] if meters else "nvml"}", ... }}'
@@ -135,6 +137,15 @@ def check_meter(given: Json, meters: Mapping[str, type[Meter]], *, where: str) -
     for one in name.split("+"):
         if one not in known:
             raise unknown_name(f"{where}: meter", one, known, noun="meter")
+    shares_process = "rapl" in name.split("+") and plain.get("share") == "process"
+    if shares_process and (given_basis == "gross" or name != "rapl"):
+        raise ConfigError(
+            f'{where}: meter: share = "process" is a part of what the processor took above idle power: '
+            'name rapl alone, and leave basis = "gross" out'
+        )
+    if (shares_process or given_basis == "marginal") and idle_s == 0:
+        what = 'share = "process"' if shares_process else 'basis = "marginal"'
+        raise ConfigError(f"{where}: meter: {what} needs idle power, and idle_s = 0 has none measured: leave one out")
     options = {key: kind for one in name.split("+") if one in meters for key, kind in meters[one].options.items()}
     for key, value in plain.items():
         if key not in options:

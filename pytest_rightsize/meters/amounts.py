@@ -5,6 +5,7 @@ from functools import reduce
 
 from pytest_rightsize.energy import Basis, Energy, Metering, unknown_energy
 from pytest_rightsize.meters import Facts
+from pytest_rightsize.meters.processes import OwnShare
 from pytest_rightsize.meters.sharing import Ledger, Part, Share
 from pytest_rightsize.meters.timeline import Break
 
@@ -20,8 +21,9 @@ def energy_of_share(
     ticks_s: Sequence[float | None],
     idle_w: Sequence[float | None],
     contended: str | None = None,
+    own: OwnShare | None = None,
 ) -> Energy:
-    """An answer's energy over all devices.
+    """An answer's energy over all devices; `own` is this process's part, of devices that are shared by that.
 
     `several` says whether the rung takes several requests at once: then all of its answers count as shared, those too
     that happened to be alone, so that they can be added up.
@@ -33,6 +35,10 @@ def energy_of_share(
     )
     every = []
     for part, one, tick_s, watts in zip(share.parts, facts, ticks_s, idle_w, strict=True):
+        if own is not None and isinstance(part, Part):
+            part = Part(
+                low=part.low * own.low, joules=part.joules * own.share, high=part.high * own.high, ticks=part.ticks
+            )
         if isinstance(part, Break):
             return unknown_energy(part.reason, meter=one.meter, flags=in_flags(part.flag))
         every.append(
@@ -41,10 +47,11 @@ def energy_of_share(
                 one,
                 basis=basis,
                 window_s=share.window_s,
-                shared=several or contended is not None,
+                shared=several or contended is not None or own is not None,
                 tick_s=tick_s,
                 idle_w=watts,
-                device=contended is not None,
+                # What others took is left out already where processes are told apart.
+                device=contended is not None and own is None,
                 flags=flags,
             )
         )
@@ -135,14 +142,18 @@ def metering_of(
     """
     accounts, ticks_s = ledger.accounts, [line.tick_s or 0.0 for line in ledger.timelines]
     seconds = max(ledger.until - ledger.opened, 1e-9)
-    load_s = None if ledger.load_end is None else ledger.load_end - ledger.opened
+    load_s = None
+    if ledger.load_end is not None:
+        load_s = max(0.0, ledger.load_end - (ledger.opened if ledger.load_start is None else ledger.load_start))
     edges = 2 * max(1, ledger.busy_runs)
     ticks_j = [tick_s * account.total / seconds for tick_s, account in zip(ticks_s, accounts, strict=True)]
 
     def part(name: str, window_s: float, ends: int, *, shared: bool = False) -> Energy | None:
+        # What is told above idle power is as unsure as that is.
+        idle_j = ledger.idle_error_w * window_s if name in ("served", "others") and basis == "marginal" else 0.0
         return energy_of_total(
             [getattr(account, name) for account in accounts],
-            [tick_j * ends for tick_j in ticks_j],
+            [tick_j * ends + idle_j for tick_j in ticks_j],
             facts,
             window_s=window_s,
             shared=shared,
@@ -157,6 +168,7 @@ def metering_of(
         served=part("served", ledger.busy_s, edges, shared=several),
         repeated=part("repeated", ledger.busy_s, edges),
         lost=part("lost", ledger.busy_s, edges),
+        others=part("others", ledger.busy_s, edges),
         idle=part("idle", seconds, edges),
         total=part("total", seconds, 2),
         answers=answers,

@@ -11,15 +11,13 @@ from pytest_rightsize.records import Json, Rung
 
 __all__ = ["Choice", "choose", "site_of"]
 
-_IDLE_S = 3.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
     """The meters of a rung, all of which work; none where nothing does, and then `why` says why.
 
-    `tried` are those that were looked at in vain. `idle_s` is how long the idle power is measured, `basis` whether it
-    is left out of the answers' energy.
+    `tried` are those that were looked at in vain. `idle_s` is how long the idle power is measured each time, None for
+    as long as it takes, 0 for never; `basis` is whether it is left out of the answers' energy.
     """
 
     rung: str
@@ -27,7 +25,7 @@ class Choice:
     why: str = ""
     tried: tuple[tuple[str, MeterProblem], ...] = ()
     basis: Basis = "gross"
-    idle_s: float = _IDLE_S
+    idle_s: float | None = None
 
     def __str__(self) -> str:
         """`nvml+rapl`, or `none (why)`."""
@@ -43,7 +41,9 @@ def site_of(provider: Any) -> Site | None:
 def choose(rung: Rung, site: Site | None, meters: Mapping[str, type[Meter]]) -> Choice:
     """Find the rung's meter; raises ConfigError for options that contradict each other."""
     given: dict[str, Json] = dict(rung.meter) if isinstance(rung.meter, Mapping) else {"name": rung.meter or "auto"}
-    name, basis, idle_s = given.pop("name"), given.pop("basis", "gross"), given.pop("idle_s", _IDLE_S)
+    name, basis, idle_s = given.pop("name"), given.pop("basis", "gross"), given.pop("idle_s", None)
+    if name == "rapl" and given.get("share") == "process":
+        basis = "marginal"
     if site is None:
         return Choice(rung=rung.name, meters={}, why="its answers are recorded")
     if name == "none":
@@ -51,7 +51,8 @@ def choose(rung: Rung, site: Site | None, meters: Mapping[str, type[Meter]]) -> 
     found = _automatic(rung, site, meters) if name == "auto" else _named(rung, site, meters, name.split("+"), given)
     working, tried = found
     why = "; ".join(f"{one}: {problem.what}" for one, problem in tried) or "no meter knows such a rung"
-    return Choice(rung=rung.name, meters=working, why=why, tried=tried, basis=basis, idle_s=float(idle_s))
+    idle_s = None if idle_s is None else float(idle_s)
+    return Choice(rung=rung.name, meters=working, why=why, tried=tried, basis=basis, idle_s=idle_s)
 
 
 _Found = tuple[dict[str, Meter], tuple[tuple[str, MeterProblem], ...]]

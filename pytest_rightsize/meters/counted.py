@@ -8,20 +8,24 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
-from pytest_rightsize.energy import Energy, Metering, unknown_energy
+from pytest_rightsize.energy import Energy, Metering, Phases, unknown_energy
 from pytest_rightsize.errors import MixedEnergyError
 from pytest_rightsize.meters import Counter
 from pytest_rightsize.meters.amounts import energy_of_share, metering_of
 from pytest_rightsize.meters.choice import site_of
 from pytest_rightsize.meters.exclusive import DeviceLock
+from pytest_rightsize.meters.idling import Idling, Reading, shows_idle_power
+from pytest_rightsize.meters.phases import LEAST_STRETCHES, fit_phases, is_better_known
+from pytest_rightsize.meters.processes import OwnSum, ProcessorTrack
 from pytest_rightsize.meters.repetition import Row, combined, rows_needed
 from pytest_rightsize.meters.sampler import Sampler
-from pytest_rightsize.meters.sharing import Ledger, Share
+from pytest_rightsize.meters.sharing import Ledger, Part, Share
 from pytest_rightsize.meters.windows import Terms, Window, fail, hand_on, resolve
 from pytest_rightsize.records import Reply, Request
 
@@ -29,10 +33,6 @@ __all__ = ["CountedWindow"]
 
 # How long an answer waits for those in flight with it, before their tokens are taken to come as the others' did.
 _PATIENCE_S = 1.0
-# What a prompt token weighs against one that is written; reading goes many tokens at a time.
-_PROMPT_WEIGHT = 0.1
-# How long sensors take to fall to idle after a load.
-_RISE_S = 0.3
 _CLOSING_S = 2.0
 
 
@@ -51,8 +51,8 @@ class _Waiting:
 class CountedWindow(Window):
     """With counters: the sampler reads them, the ledger shares them out, and the gate keeps order.
 
-    Before the gate opens for all, the first request goes alone, and after it the rung is left idle for a while to learn
-    its idle power with the model loaded.
+    Before the gate opens for all, the first request goes alone, and before and after it the rung is left idle for a
+    while to learn its idle power without the model and with it (`Idling`).
     """
 
     def __init__(self, terms: Terms, counters: Sequence[Counter]) -> None:
@@ -63,21 +63,37 @@ class CountedWindow(Window):
         marginal = terms.choice.basis == "marginal"
         # A row of repetitions needs the device for itself.
         self._limit = 1 if terms.budget_s else terms.room
+        loads, opened = site_of(terms.provider) == "process", self._sampler.begin()
         self._ledger = Ledger(
-            self._sampler.timelines,
-            opened=time.monotonic(),
-            patience_s=_PATIENCE_S,
-            marginal=marginal,
-            loads=site_of(terms.provider) == "process",
+            self._sampler.timelines, opened=opened, patience_s=_PATIENCE_S, marginal=marginal, loads=loads
         )
         self._queue: deque[tuple[int, _Waiting]] = deque()
         self._waiting: dict[int, _Waiting] = {}
         self._rows: dict[int, _Waiting] = {}
         self._tickets = itertools.count()
-        measures = all(fact.provenance == "measured" and fact.poll_s < 0.1 for fact in self._facts)
-        self._idle_s = terms.choice.idle_s if measures else 0.0
-        self._idle_from: float | None = None
-        self._is_idle_known = self._idle_s == 0
+        is_measured = any(fact.provenance == "measured" for fact in self._facts)
+        ticks_are_seen = all(shows_idle_power(fact) for fact in self._facts)
+        wanted_s = terms.choice.idle_s if ticks_are_seen else 0.0
+        self._idling = Idling(
+            self._sampler.timelines,
+            rung=terms.choice.rung,
+            devices=[fact.device for fact in self._facts],
+            memory=terms.memory,
+            opened=opened,
+            wanted_s=wanted_s,
+            loads=loads and terms.workers == 1,
+            factors=[fact.factors for fact in self._facts],
+        )
+        if loads and terms.workers > 1 and wanted_s != 0:
+            self._idling.notes.append("idle power before any model is not known: other workers may have loaded theirs")
+        self._needs_idle = marginal and is_measured
+        self._learn(self._idling.resident)
+        own = [fact.own_process for fact in self._facts if fact.own_process is not None]
+        self._own_process = own[0] if own else None
+        self._processor = ProcessorTrack()
+        self._own_sum = OwnSum()
+        self._fitted_at = 0
+        self._weighed_by = [0.0 for _ in self._facts]
         self._exclusive = DeviceLock([fact.device for fact in self._facts]) if terms.workers > 1 else None
         self._answers = 0
         self._closing = False
@@ -108,18 +124,34 @@ class CountedWindow(Window):
                 if waiting.outer.cancelled():
                     continue
                 self._waiting[ticket] = waiting
-                self._ledger.admit(ticket, time.monotonic())
+                self._begin(ticket)
             self._sampler.poke()
             self._send(ticket, waiting)
 
     def _may_admit(self) -> bool:
         if self._closing or self._rows:
             return False
-        if self._exclusive is not None and not self._exclusive.acquire(busy=self._ledger.in_flight > 0):
+        busy = self._ledger.in_flight > 0 or self._idling.holds
+        if self._exclusive is not None and not self._exclusive.acquire(busy=busy):
             return False
-        if not self._is_idle_known:
-            return self._idle_from is None and self._ledger.in_flight == 0
-        return self._ledger.in_flight < self._limit
+        return self._ledger.in_flight < self._limit and self._idling.may_begin(self._ledger.in_flight)
+
+    def _begin(self, ticket: Hashable, *, repeated: bool = False) -> None:
+        """A request is in flight from now on."""
+        self._read_processor()
+        self._idling.begins()
+        self._ledger.admit(ticket, time.monotonic(), repeated=repeated)
+
+    def _ended(self) -> None:
+        """One has ended."""
+        self._read_processor()
+        if not self._ledger.in_flight:
+            self._idling.is_free(time.monotonic())
+
+    def _read_processor(self) -> None:
+        told = None if self._own_process is None else self._own_process()
+        if told is not None:
+            self._processor.read(time.monotonic(), *told)
 
     def _send(self, ticket: int, waiting: _Waiting) -> None:
         try:
@@ -135,22 +167,25 @@ class CountedWindow(Window):
         """The provider has answered, or not; called in its thread."""
         if self._limit == 1:
             self._sampler.read()
-        now = time.monotonic()
         if inner.cancelled() or inner.exception() is not None:
             self._lost(ticket)
             hand_on(inner, waiting.outer, lambda reply: reply)
             return
         reply = inner.result()
+        end = time.monotonic() - reply.after_s
         with self._lock:
             if reply.replayed:
                 self._ledger.forget(ticket)
                 del self._waiting[ticket]
             else:
-                self._ledger.land(ticket, end=now, seconds=reply.seconds, weight=_weight(reply))
+                tokens = reply.tokens
+                read = float(max(0, (tokens.prompt or 0) - (tokens.cached or 0)))
+                self._ledger.land(ticket, end=end, seconds=reply.seconds, written=tokens.completion, read=read)
                 waiting.reply = reply
                 self._answers += 1
                 self._begin_row(ticket, waiting, reply)
-                self._begin_idle()
+                self._answered()
+            self._ended()
         if reply.replayed:
             resolve(waiting.outer, reply)
         elif self._failure is not None:
@@ -164,6 +199,7 @@ class CountedWindow(Window):
         with self._lock:
             self._waiting.pop(ticket, None)
             self._ledger.lose(ticket, time.monotonic())
+            self._ended()
         self._sampler.poke()
         self._admit()
 
@@ -180,7 +216,7 @@ class CountedWindow(Window):
         """Send the request again, in three blocks that are each one window."""
         with self._lock:
             if row.in_block == 0:
-                self._ledger.admit(row.block_ticket, time.monotonic(), repeated=True)
+                self._begin(row.block_ticket, repeated=True)
         forget = getattr(self.terms.provider, "forget", None)
         if forget is not None:
             # Or llama.cpp would take the prompt from its memory, and the second time would look cheap.
@@ -200,7 +236,8 @@ class CountedWindow(Window):
             row.in_block += 1
             block_ended = row.in_block == row.per_block
             if block_ended:
-                self._ledger.land(row.block_ticket, end=time.monotonic(), seconds=None, weight=None)
+                self._ledger.land(row.block_ticket, end=time.monotonic(), seconds=None, written=None)
+                self._ended()
                 row.in_block = 0
                 row.block += 1
         if row.block < len(row.block_tickets):
@@ -213,10 +250,11 @@ class CountedWindow(Window):
             row.failed, row.ended = failed, True
             if failed and row.block < len(row.block_tickets):
                 self._ledger.lose(row.block_ticket, time.monotonic())
+                self._ended()
             for ticket, waiting in list(self._rows.items()):
                 if waiting.row is row:
                     del self._rows[ticket]
-            self._begin_idle()
+            self._answered()
         self._sampler.poke()
         self._admit()
 
@@ -236,7 +274,7 @@ class CountedWindow(Window):
     def _give_up(self) -> None:
         """Hand on what has come without an energy."""
         with self._lock:
-            self._is_idle_known = True
+            self._idling.give_up()
             ready = [(ticket, one) for ticket, one in self._waiting.items() if one.reply is not None]
             for ticket, _ in ready:
                 del self._waiting[ticket]
@@ -247,15 +285,47 @@ class CountedWindow(Window):
     def _settle_round(self) -> bool:
         now = time.monotonic()
         with self._lock:
-            self._learn_idle(now)
-            ready = self._take(self._ledger.settle(now, closing=self._closing))
+            alone = self._exclusive is None or self._exclusive.is_held
+            self._learn(self._idling.look(now, alone=alone))
+            ready = [] if self._waits_for_idle else self._take(self._ledger.settle(now, closing=self._closing))
             waiting = self._ledger.waiting
-            if self._exclusive is not None and self._is_idle_known and not self._queue and not self._ledger.in_flight:
-                self._exclusive.release()
+            if alone and not self._idling.holds and not self._queue and not self._ledger.in_flight:
+                self._release()
         for outer, reply in ready:
             resolve(outer, reply)
+        self._weigh()
         self._admit()
         return waiting
+
+    def _release(self) -> None:
+        if self._exclusive is not None:
+            self._exclusive.release()
+
+    @property
+    def _waits_for_idle(self) -> bool:
+        """Whether nothing can be told before the idle power is known, and it still may be."""
+        return self._needs_idle and self._idling.resident is None and self._idling.is_learning and not self._closing
+
+    def _learn(self, found: Reading | None) -> None:
+        """From now on that is the idle power."""
+        if found is not None:
+            self._ledger.idle_w = list(found.watts)
+            self._ledger.idle_error_w = found.error_w
+
+    def _weigh(self) -> None:
+        """Learn what tokens weigh from time to time: it matters only where several share."""
+        known = len(self._ledger.stretches)
+        if self._limit == 1 or known < LEAST_STRETCHES or known < 2 * self._fitted_at:
+            return
+        self._fitted_at = known
+        fits = fit_phases(self._ledger.stretches, [fact.device for fact in self._facts])
+        if isinstance(fits, str):
+            return
+        with self._lock:
+            for place, fit in enumerate(fits):
+                if fit.prompt_weight is not None and is_better_known(fit):
+                    self._ledger.prompt_weights[place] = fit.prompt_weight
+                    self._weighed_by[place] = fit.answers
 
     def _take(self, shares: Sequence[Share]) -> list[tuple[Future[Reply], Reply]]:
         """Put shares to the requests they belong to; the replies that are complete now."""
@@ -282,6 +352,16 @@ class CountedWindow(Window):
         return combined([self._of_share(share) for share in row.shares], per_block=row.per_block) or energy
 
     def _of_share(self, share: Share) -> Energy:
+        if self._needs_idle and self._idling.resident is None:
+            what = "idle power is not known, nor what the answer took above it"
+            return unknown_energy(what, meter=self._facts[0].meter, flags=("no_idle",))
+        own = None if self._own_process is None else self._processor.share(share.start, share.end)
+        if self._own_process is not None and own is None:
+            what = "the system did not tell this process's part of the processor time"
+            return unknown_energy(what, meter=self._facts[0].meter, flags=("no_share",))
+        if own is not None:
+            self._ledger.give_others(share, [1 - own.share] * len(self._facts))
+            self._own_sum.add(own, sum(part.joules for part in share.parts if isinstance(part, Part)))
         try:
             return energy_of_share(
                 share,
@@ -290,32 +370,16 @@ class CountedWindow(Window):
                 several=self._limit > 1,
                 ticks_s=[timeline.tick_s for timeline in self._sampler.timelines],
                 idle_w=self._ledger.idle_w,
-                contended=self._sampler.others_in(share.start, share.start + share.window_s),
+                contended=self._sampler.others_in(share.start, share.end),
+                own=own,
             )
         except MixedEnergyError as error:
             return unknown_energy(f"its meters' amounts have no sum ({error})")
 
-    def _begin_idle(self) -> None:
+    def _answered(self) -> None:
         """After the first answer, and its repetitions, the rung is left alone to learn its idle power."""
-        if not self._is_idle_known and self._idle_from is None and not self._rows:
-            self._idle_from = time.monotonic() + _RISE_S
-
-    def _learn_idle(self, now: float) -> None:
-        """Find the idle power when the rung has been left idle for long enough."""
-        if self._is_idle_known or self._idle_from is None or now < self._idle_from + self._idle_s:
-            return
-        start, end = self._idle_from, self._idle_from + self._idle_s
-        if min(timeline.known_until for timeline in self._sampler.timelines) < end and now < end + 1.0:
-            return
-        errors = [0.0]
-        for place, timeline in enumerate(self._sampler.timelines):
-            first, last = timeline.guess(start), timeline.guess(end)
-            low, high = timeline.at_least(start, end), timeline.at_most(start, end)
-            if first is not None and last is not None and low is not None and high is not None:
-                self._ledger.idle_w[place] = (last - first) / self._idle_s
-                errors.append((high - low) / 2 / self._idle_s)
-        self._ledger.idle_error_w = max(errors)
-        self._is_idle_known = True
+        if not self._rows:
+            self._idling.answered()
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
@@ -341,11 +405,10 @@ class CountedWindow(Window):
             if waiting.reply is not None:
                 energy = unknown_energy("the session ended before the counter's next tick", flags=("below_resolution",))
                 resolve(waiting.outer, replace(waiting.reply, energy=energy))
-        if self._exclusive is not None:
-            self._exclusive.release()
+        self._release()
         with self._lock:
             self._ledger.close(time.monotonic())
-            return metering_of(
+            seen = metering_of(
                 self._ledger,
                 self._facts,
                 rung=self.terms.choice.rung,
@@ -354,6 +417,32 @@ class CountedWindow(Window):
                 answers=self._answers,
                 several=self._limit > 1,
             )
+            served = self._own_sum.widened(seen.served)
+            return replace(seen, served=served, **self._found_beside(), notes=(*seen.notes, *self._notes()))
+
+    def _found_beside(self) -> dict[str, Any]:
+        """What was learned of the devices beside what the answers took."""
+        fits: tuple[Phases, ...] | str = ()
+        if self._answers:
+            fits = fit_phases(self._ledger.stretches, [fact.device for fact in self._facts])
+        several = self._limit > 1
+        cold, devices = self._idling.cold, [fact.device for fact in self._facts]
+        return {
+            "cold_w": None if cold is None else cold.power.watts,
+            "idle_w": self._idling.resident_w,
+            "idle_powers": self._idling.powers,
+            "prompt_weights": dict(zip(devices, self._ledger.prompt_weights, strict=True)) if several else {},
+            "weighed_by": dict(zip(devices, self._weighed_by, strict=True)) if several else {},
+            "phases": () if isinstance(fits, str) else fits,
+            "no_phases": fits if isinstance(fits, str) else None,
+        }
+
+    def _notes(self) -> list[str]:
+        crowd = self._sampler.others[-1:]
+        remedy = 'meter = { name = "rapl", share = "process" } leaves them out'
+        could = self._own_process is None and [fact.meter for fact in self._facts] == ["rapl"]
+        contended = [f"{who}{f'; {remedy}' if could else ''}" for _, _, who in crowd]
+        return [*self._idling.notes, *contended]
 
     def _is_waiting(self) -> bool:
         with self._lock:
@@ -362,11 +451,3 @@ class CountedWindow(Window):
 
 def _is_complete(row: Row | None) -> bool:
     return row is None or (row.ended and (row.failed or len(row.shares) == len(row.block_tickets)))
-
-
-def _weight(reply: Reply) -> float | None:
-    """What an answer weighs among those in flight: the tokens it wrote, and a little for those it had to read."""
-    tokens = reply.tokens
-    if tokens.completion is None:
-        return None
-    return tokens.completion + _PROMPT_WEIGHT * max(0, (tokens.prompt or 0) - (tokens.cached or 0))

@@ -31,6 +31,11 @@ class DeviceLock:
         self._since = 0.0
         self._not_before = 0.0
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it is this process's turn."""
+        return bool(self._held) or fcntl is None
+
     def acquire(self, *, busy: bool) -> bool:
         """Whether a request may begin now; `busy` says that one is in flight, and the turn cannot be given up yet."""
         now = time.monotonic()

@@ -14,6 +14,7 @@ from pytest_rightsize.energy import Metering
 from pytest_rightsize.meters import CounterError
 from pytest_rightsize.meters.choice import Choice
 from pytest_rightsize.meters.counted import CountedWindow
+from pytest_rightsize.meters.idling import IdleMemory
 from pytest_rightsize.meters.windows import PlainWindow, Terms, Window
 from pytest_rightsize.providers import Problem, Provider
 from pytest_rightsize.records import Identity, Reply, Request
@@ -38,11 +39,12 @@ class Metered:
         room: Callable[[], int],
         budget_s: float = 0.0,
         workers: int = 1,
+        memory: IdleMemory | None = None,
     ) -> None:
         """Keep them; the meter is chosen when it is asked for, and its counters are opened with the first request.
 
         `budget_s` is how long one request may be repeated until it can be resolved, `workers` how many processes of
-        this session share the machine.
+        this session share the machine; `memory` is what its rungs have found of idle power.
         """
         self.inner = inner
         self._choose = choose
@@ -50,6 +52,7 @@ class Metered:
         self._room = room
         self._budget_s = budget_s
         self._workers = workers
+        self._memory = IdleMemory() if memory is None else memory
         self._lock = threading.RLock()
         self._open: Window | None = None
 
@@ -108,6 +111,7 @@ class Metered:
             room=self._room(),
             budget_s=self._budget_s,
             workers=self._workers,
+            memory=self._memory,
         )
         try:
             counters = [counter for meter in self.choice.meters.values() for counter in meter.counters()]

@@ -1,7 +1,8 @@
 """The processor's own energy counters (RAPL), as Linux shows them in /sys/class/powercap.
 
 One counter for each package: its cores, caches and memory controller. Wraps are undone; mirrors and the same zone under
-another name are left out. RIGHTSIZE_POWERCAP_ROOT names another folder than /sys/class/powercap.
+another name are left out. RIGHTSIZE_POWERCAP_ROOT names another folder than /sys/class/powercap, RIGHTSIZE_PROC_ROOT
+another one than /proc.
 """
 
 import os
@@ -14,29 +15,32 @@ from typing import ClassVar
 import pluggy
 
 from pytest_rightsize.energy import Energy, unknown_energy
-from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.meters import Counter, CounterError, Facts, Meter, MeterProblem, Site
 from pytest_rightsize.records import Json, Reply, Rung
 
-__all__ = ["Rapl"]
+__all__ = ["SHARES", "Rapl", "processor_seconds"]
 
 hookimpl = pluggy.HookimplMarker("pytest")
 
 _ROOT = "/sys/class/powercap"
+_PROC_ROOT = "/proc"
 # No socket takes more; a counter that runs faster than this was reset, or has wrapped unseen.
 _MOST_W = 1000.0
 # What a mirrored counter may differ by between two readings one after the other: a millisecond at 1,000 W.
 _MIRROR_J = 1.0
 _SYSTEMATIC = 0.05
+SHARES = ("device", "process")
 
 
 class Rapl:
     """The packages of this machine, all that they take: whoever else computes here is in it.
 
-    `psys = true` reads the whole platform's counter in their place, where there is one.
+    `psys = true` reads the whole platform's counter in their place, where there is one. `share = "process"` gives a
+    model in this process that part of what they took above idle power which the process had of the processor time.
     """
 
-    options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {"psys": bool}
+    options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {"psys": bool, "share": str}
 
     def __init__(self, rung: Rung, options: Mapping[str, Json], site: Site) -> None:
         """Keep where the model runs."""
@@ -45,11 +49,24 @@ class Rapl:
                 f"rung {rung.name!r}: the meter rapl reads this machine's counters, and the rung runs elsewhere: "
                 'use { name = "prometheus", url = ... } for its machine, or "auto"'
             )
+        share = options.get("share", "device")
+        if share not in SHARES:
+            raise unknown_name(f"rung {rung.name!r}: the meter rapl: share", share, SHARES, noun="share")
+        self._shares_process = share == "process"
         self._psys = bool(options.get("psys", False))
         self._own_process = site == "process"
 
     def check(self) -> MeterProblem | None:
         """Look for zones and read each once."""
+        if self._shares_process and not self._own_process:
+            return MeterProblem(
+                what='share = "process" is for a model in this process, and this one runs in another',
+                remedy="leave share out: the joules are then those of the whole package",
+            )
+        if self._shares_process and processor_seconds() is None:
+            return MeterProblem(
+                what=f"{_proc()} does not tell processor seconds", remedy="leave share out, or run where it does"
+            )
         zones = _zones(self._psys)
         if not zones:
             what = f"{_root()} has no {'psys' if self._psys else 'package'} zone"
@@ -69,7 +86,7 @@ class Rapl:
         zones = _zones(self._psys)
         if not zones:
             raise CounterError("there is no package zone", flag="missing")
-        every = [_Package(zone, own_process=self._own_process) for zone in zones]
+        every = [_Package(zone, own_process=self._own_process, shares_process=self._shares_process) for zone in zones]
         mirrored = _mirrors(every)
         return [package for package in every if package not in mirrored]
 
@@ -120,7 +137,14 @@ def _zones(psys: bool) -> list[_Zone]:
 class _Package:
     """A package's counter without its wraps."""
 
-    def __init__(self, zone: _Zone, *, own_process: bool, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        zone: _Zone,
+        *,
+        own_process: bool,
+        shares_process: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.zone = zone
         self._clock = clock
         self.facts = Facts(
@@ -135,7 +159,9 @@ class _Package:
             poll_s=0.02,
             hurry_s=0.002,
             period_s=0.002,
-            whole_device=True,
+            whole_device=not shares_process,
+            own_process=processor_seconds if shares_process else None,
+            flags=("process_share",) if shares_process else (),
         )
         self._range_uj = zone.number("max_energy_range_uj")
         cap_uw = zone.number("constraint_0_max_power_uw")
@@ -143,7 +169,7 @@ class _Package:
         self._last_uj: int | None = None
         self._last_s = 0.0
         self._total_uj = 0
-        self._cpu = _cpu_seconds() if own_process else None
+        self._cpu = processor_seconds() if own_process else None
 
     def read(self) -> float:
         """See `Counter`."""
@@ -182,26 +208,33 @@ class _Package:
         """Whether other processes than this one had a fifth or more of the processor time since the last call."""
         if self._cpu is None:
             return None
-        last, self._cpu = self._cpu, _cpu_seconds()
+        last, self._cpu = self._cpu, processor_seconds()
         if self._cpu is None:
             return None
-        busy, own = self._cpu[0] - last[0], self._cpu[1] - last[1]
+        own, busy = self._cpu[0] - last[0], self._cpu[1] - last[1]
         # The machine's clock ticks at 100 Hz and hypervisors round it: too short a time tells nothing.
         if busy < 0.2 or busy - own < 0.2 * busy:
             return None
         return f"other processes took {100 * (busy - own) / busy:.0f} % of the processor time"
 
 
-def _cpu_seconds() -> tuple[float, float] | None:
-    """Processor seconds of the machine and of this process with its children, where the system tells."""
+def _proc() -> Path:
+    return Path(os.environ.get("RIGHTSIZE_PROC_ROOT", _PROC_ROOT))
+
+
+def processor_seconds() -> tuple[float, float] | None:
+    """Processor seconds of this process with its children, and of the machine, where the system tells."""
+    root = _proc()
     try:
-        with Path("/proc/stat").open(encoding="ascii") as file:
+        with (root / "stat").open(encoding="ascii") as file:
             user, nice, system, _, _, irq, softirq, *_ = (int(field) for field in file.readline().split()[1:])
+        # The name of the program stands in brackets and may hold blanks.
+        mine = (root / "self" / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        own = sum(int(field) for field in mine[11:15])
     except (OSError, ValueError):
         return None
-    mine = os.times()
-    own = mine.user + mine.system + mine.children_user + mine.children_system
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK"), own
+    ticks_per_s = os.sysconf("SC_CLK_TCK")
+    return own / ticks_per_s, (user + nice + system + irq + softirq) / ticks_per_s
 
 
 def _mirrors(packages: Sequence[_Package]) -> list[_Package]:

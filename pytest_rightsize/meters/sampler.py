@@ -46,10 +46,14 @@ class Sampler:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rightsize meter", daemon=True)
 
-    def start(self) -> None:
-        """Read once, so that there is a value before anything is asked, and go on in the thread."""
+    def begin(self) -> float:
+        """Read once, so that there is a value before anything is asked; the moment of which something is known."""
         self._latest_others = self._others_now()
         self.read()
+        return time.monotonic()
+
+    def start(self) -> None:
+        """Go on reading in the thread."""
         self._thread.start()
 
     def poke(self) -> None:

@@ -5,11 +5,12 @@ Without counters a window does not wait: each answer tells its energy by itself,
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pytest_rightsize.energy import Metering, unknown_energy
 from pytest_rightsize.meters import Meter
-from pytest_rightsize.meters.choice import Choice
+from pytest_rightsize.meters.choice import Choice, site_of
+from pytest_rightsize.meters.idling import IdleMemory
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.records import Reply, Request
 
@@ -21,7 +22,7 @@ class Terms:
     """What a window is opened for: the provider, its meter, how many requests it is given at once.
 
     `budget_s` is how long one request may be repeated until it can be resolved, `workers` how many processes of this
-    session share the machine.
+    session share the machine. `memory` is what its rungs have found of idle power.
     """
 
     provider: Provider
@@ -29,6 +30,7 @@ class Terms:
     room: int
     budget_s: float = 0.0
     workers: int = 1
+    memory: IdleMemory = field(default_factory=IdleMemory)
 
 
 class Window:
@@ -60,6 +62,8 @@ class PlainWindow(Window):
     def submit(self, request: Request) -> Future[Reply]:
         """See `Window`."""
         outer: Future[Reply] = Future()
+        if site_of(self.terms.provider) == "process":
+            self.terms.memory.has_loaded = True
         inner = self.terms.provider.submit(request)
         outer.add_done_callback(lambda _: inner.cancel() if outer.cancelled() else None)
         inner.add_done_callback(lambda _: hand_on(inner, outer, self._with_energy))

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_rightsize.errors import RungError, TooLongError
 from pytest_rightsize.providers.completions import Completion, Prompt, Sampling
 from pytest_rightsize.providers.native import last_words
+from pytest_rightsize.providers.thoughts import thought_in
 from pytest_rightsize.records import Json, Reply, Request, Tokens
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ _EXTRA = frozenset(
         "typical_p",
     ]
 )
-_THOUGHT = re.compile(r"(?:\A|.*?<think>)(?P<thought>.*?)</think>|.*?<think>(?P<open>.*)", re.DOTALL)
 
 
 class _AskedError(Exception):
@@ -207,9 +206,6 @@ class LoadedModel:
         )
 
     def _reasoning_tokens(self, text: str) -> int:
-        """Tokens between `<think>` and `</think>`; a chat template may have written the first one already."""
-        found = _THOUGHT.match(text)
-        if found is None:
-            return 0
-        thought: str = found["open"] if found["thought"] is None else found["thought"]
-        return len(self._native.tokenize(thought.encode(), add_bos=False, special=False))
+        """Tokens between `<think>` and `</think>`."""
+        thought = thought_in(text)
+        return len(self._native.tokenize(thought.encode(), add_bos=False, special=False)) if thought else 0

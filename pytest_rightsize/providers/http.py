@@ -101,6 +101,36 @@ class Line:
             passage.end()
             self._tasks.discard(task)
 
+    async def ask_aside(self, url: str, body: Json, *, timeout_s: float) -> Json:
+        """What the endpoint says at another of its addresses, asked once and outside the gate; None for whatever else.
+
+        The answer that it is asked for is there by then: not even closing the line may lose that.
+        """
+        import aiohttp
+
+        task = asyncio.current_task()
+        assert task is not None
+        if self._closed:
+            return None
+        self._tasks.add(task)
+        try:
+            async with self._connected().post(
+                url,
+                data=json.dumps(body).encode(),
+                allow_redirects=False,
+                proxy=self._proxy,
+                timeout=aiohttp.ClientTimeout(total=min(timeout_s, self._endpoint.timeout_s)),
+            ) as response:
+                return json.loads(await response.read()) if response.status == 200 else None
+        except (TimeoutError, aiohttp.ClientError, OSError, *UNREADABLE):
+            return None
+        except asyncio.CancelledError:
+            if self._closed:
+                return None
+            raise
+        finally:
+            self._tasks.discard(task)
+
     async def close(self) -> None:
         """End what is in flight and close the connections."""
         self._closed = True

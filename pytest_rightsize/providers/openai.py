@@ -1,7 +1,7 @@
 """Any OpenAI-compatible endpoint: vLLM, llama-server, Ollama, LM Studio, or a vendor's own.
 
 Requests are sent by one event loop thread, over connections that are kept alive, `max_in_flight` of a rung at once;
-what may go better at another time is sent again, at most `retries` times.
+what may go better at another time is sent again, at most `retries` times. Answers come whole, never as streams.
 A key is read from the environment when the first request is made and never appears in a message.
 """
 
@@ -9,6 +9,7 @@ import json
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import replace
@@ -24,6 +25,8 @@ from pytest_rightsize.providers import Problem, Provider, event_loop
 from pytest_rightsize.providers.http import Endpoint, HttpError, Line
 from pytest_rightsize.providers.locality import host_of, is_this_machine
 from pytest_rightsize.providers.probing import probe_models
+from pytest_rightsize.providers.thoughts import thought_in
+from pytest_rightsize.providers.tokenizing import Tokenizer
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung, Tokens
 
 __all__ = ["OpenAI"]
@@ -93,6 +96,7 @@ class OpenAI:
         self._lock = threading.Lock()
         self._stays: dict[str, bool] = {}
         self._line: Line | None = None
+        self._tokenizer = Tokenizer(lambda: self._base_url or "", rung.model or "")
 
     @property
     def leaves_machine(self) -> bool:
@@ -195,7 +199,19 @@ class OpenAI:
             reply = await line.post(self._body(request), _reply)
         except HttpError as fault:
             raise self._as_error(fault) from None
-        return self._without_key(reply)
+        return self._without_key(await self._with_reasoning_counted(reply, line))
+
+    async def _with_reasoning_counted(self, reply: Reply, line: Line) -> Reply:
+        """The reply with its reasoning counted by the endpoint's own tokenizer, where it has not told."""
+        thought = reply.reasoning or thought_in(reply.text)
+        if self._is_vendors_own or not thought or reply.tokens.reasoning is not None:
+            return reply
+        started = time.perf_counter()
+        count = await self._tokenizer.count(thought, line)
+        tokens = reply.tokens
+        if count is not None and (tokens.completion is None or count <= tokens.completion):
+            tokens = replace(tokens, reasoning=count, reasoning_source="counted")
+        return replace(reply, tokens=tokens, after_s=time.perf_counter() - started)
 
     def _without_key(self, reply: Reply) -> Reply:
         """A reply as it is, unless the endpoint put the key into it."""
@@ -352,6 +368,7 @@ def _tokens(usage: Json, *, text: str, thought: Json) -> Tokens:
         completion=completion,
         reasoning=reasoning,
         source="reported",
+        reasoning_source="unknown" if reasoning is None else None,
     )
 
 

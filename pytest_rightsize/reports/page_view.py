@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
-from pytest_rightsize.energy import Metering
+from pytest_rightsize.energy import Metering, Phases
 from pytest_rightsize.records import Json, Rung, Standing, Verdict
 from pytest_rightsize.reports.amounts import bounded_joules, count, joules, parameters, percent, seconds, usd
 from pytest_rightsize.reports.bodies import CaseIndex
@@ -382,12 +382,39 @@ def _metering(metering: Metering) -> Iterator[str]:
             ("all answers together", bounded_joules(metering.served)),
             ("loading", bounded_joules(metering.load)),
             ("idle between answers", bounded_joules(metering.idle)),
+            ("other processes", bounded_joules(metering.others)),
             ("counter period", seconds(metering.tick_s)),
-            ("idle power", None if metering.idle_w is None else f"{metering.idle_w:.3g} W"),
+            ("idle power before any model", _idle_power(metering, "cold", metering.cold_w)),
+            ("idle power with the model", _idle_power(metering, "resident", metering.idle_w)),
         )
         if text is not None
     ]
+    parts += [_phases(phases) for phases in metering.phases]
     yield f"{metering.rung}: meter {metering.meter}: {'; '.join([*parts, *metering.notes]) or 'saw nothing'}"
+
+
+def _idle_power(metering: Metering, state: str, watts: float | None) -> str | None:
+    """`61.2 W (60.8 to 61.9)`, and how often it was found where that is more than once."""
+    found = [power for power in metering.idle_powers if power.state == state]
+    if watts is None or not found:
+        return None if watts is None else f"{watts:.3g} W"
+    low, high = min(power.low for power in found), max(power.high for power in found)
+    times = f"; found {len(found)} times" if len(found) > 1 else ""
+    return f"{watts:.3g} W ({low:.3g} to {high:.3g}{times})"
+
+
+def _phases(phases: Phases) -> str:
+    """`of nvml:GPU-1 21 % for reading prompts, 70 % for writing, 9 % for each answer alike (fitted to ...)`."""
+    shares = (phases.prompt_share, phases.completion_share, phases.answer_share)
+    prompt, completion, answer = (f"{100 * share:.0f} %" for share in shares)
+    weight, error = phases.prompt_weight, phases.prompt_weight_error
+    weighs = (
+        "" if weight is None or error is None else f"; a token read weighs {weight:.2g} ± {error:.2g} of one written"
+    )
+    return (
+        f"of {phases.device} {prompt} for reading prompts, {completion} for writing, {answer} for each answer alike "
+        f"(fitted to {phases.answers:.0f} answers{weighs})"
+    )
 
 
 def _shortened(cases: CaseIndex) -> Sequence[str]:

@@ -12,6 +12,11 @@ from pytest_rightsize.spending import Spending, Spent
 __all__ = ["spending_lines"]
 
 
+_LEAST: Mapping[str, tuple[str, str]] = {
+    "energy": ("least energy", "J"),
+    "cost": ("least cost", "USD"),
+    "latency": ("fastest", "s"),
+}
 # What a narrow terminal can do without, the least needed first.
 _DISPENSABLE = ("J/token", "reasoning", "USD/passed", "tokens", "J/passed", "rate", "s/case")
 
@@ -97,14 +102,28 @@ def _origins(spent: Iterable[Spent]) -> list[str]:
         for subtotal in one.energies:
             words = f"{subtotal.kind}{', replayed' if subtotal.replayed else ''}"
             rungs.setdefault(words, []).append(one.rung or "")
-        if one.energy_unknown and one.energies:
-            parts = "; ".join(f"{sub.energy.joules:.3g} J of {sub.answers} ({sub.kind})" for sub in one.energies)
-            lines.append(f"{one.task} on {one.rung}: {one.energy_unknown} of {one.answers} unknown; {parts}")
+        if one.energies and (one.energy_unknown or len({subtotal.kind for subtotal in one.energies}) > 1):
+            parts = [f"{one.energy_unknown} of {one.answers} unknown"] if one.energy_unknown else []
+            parts += [f"{sub.energy.joules:.3g} J of {sub.answers} ({sub.kind})" for sub in one.energies]
+            lines.append(f"{one.task} on {one.rung}: {'; '.join(parts)}")
     return [f"J: {words} ({', '.join(dict.fromkeys(names))})" for words, names in sorted(rungs.items())] + lines
 
 
+def _leaders(conclusion: Conclusion) -> list[str]:
+    """Who takes least beside the smallest, where more than one rung that passes could be compared."""
+    parts = []
+    for leader in conclusion.leaders:
+        if leader.rung is None or leader.per_pass is None or len(leader.compared) < 2:
+            continue
+        tied = f", tied with {', '.join(leader.tied)}" if leader.tied else ""
+        absent = f"; {', '.join(leader.left_out)} not compared" if leader.left_out else ""
+        word, unit = _LEAST[leader.quantity]
+        parts.append(f"{word} {leader.rung} ({leader.per_pass:.3g} {unit} a passed case{tied}{absent})")
+    return [f"of those that pass: smallest {conclusion.smallest}, {', '.join(parts)}"] if parts else []
+
+
 def _told(conclusion: Conclusion) -> list[str]:
-    lines = [str(found) for found in conclusion.false_economies]
+    lines = [*_leaders(conclusion), *(str(found) for found in conclusion.false_economies)]
     lines += [str(saving) for saving in conclusion.savings if saving.quantity != "tokens"]
     if conclusion.objective != "size":
         why = f" ({conclusion.why})" if conclusion.why else ""

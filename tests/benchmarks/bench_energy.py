@@ -2,9 +2,11 @@
 
 Hypothesis draws loads (idle power, requests with their own power and tokens, alone or together) and counters (period,
 phase, gain within the instrument's error, wrap, reset, lost permission, standing still), and the meters' own code reads
-them in simulated time. Counted are intervals that hold what a request truly took, zeros where something was spent,
-sums of what has none, and answers without a figure though the counter was well. Then the price of metering is measured:
-processor time for each answer, and of the thread that only watches. The exit status is 1 if a bound is missed.
+them in simulated time. Some answers are told above an idle power found in a pause, some as one process's part of that,
+and tokens that are read weigh whatever is drawn. Counted are intervals that hold what a request truly took, zeros
+where something was spent, sums of what has none, and answers without a figure though the counter was well. Then the
+price of metering is measured: processor time for each answer, and of the thread that only watches. The exit status is 1
+if a bound is missed.
 
     python -m tests.benchmarks.bench_energy [--traces=10000] [--json=FILE]
 """
@@ -41,8 +43,19 @@ from tests.meters.simulated import (
 
 _RANGE_J = 262_143.328850
 _SPANS = st.lists(
-    st.tuples(st.floats(0, 4), st.floats(0.005, 5), st.floats(0, 600), st.integers(1, 400)), min_size=1, max_size=10
+    st.tuples(
+        st.floats(0, 4),
+        st.floats(0.005, 5),
+        st.floats(0, 600),
+        st.integers(1, 400),
+        st.integers(0, 4000),
+        st.floats(0, 1),
+    ),
+    min_size=1,
+    max_size=10,
 )
+# How long idle power is looked for before the first request.
+_PAUSES_S = st.sampled_from([0.5, 1.0, 3.0])
 _FAULTS = st.sampled_from(["none", "none", "none", "none", "wrap", "reset", "denied", "stuck"])
 
 
@@ -90,11 +103,21 @@ def _run_trace(data: st.DataObject, scores: _Scores) -> None:
     idle_w = data.draw(st.floats(1, 150))
     # No package takes 1,000 W, and one that seems to is taken for a counter that was reset.
     scale = 0.1 if kind == "package" else 1.0
+    basis = data.draw(st.sampled_from(["gross", "gross", "marginal", "process"]))
+    pause_s = 0.0 if basis == "gross" else data.draw(_PAUSES_S)
+    begin = 101 + (pause_s and pause_s + 1.5)
     requests = [
-        Asked(start=101 + start, end=101 + start + length, watts=scale * watts, tokens=tokens)
-        for start, length, watts, tokens in data.draw(_SPANS)
+        Asked(
+            start=begin + start,
+            end=begin + start + length,
+            watts=scale * watts,
+            tokens=tokens,
+            prompt=prompt,
+            own=own if basis == "process" else 1.0,
+        )
+        for start, length, watts, tokens, prompt, own in data.draw(_SPANS)
     ]
-    if data.draw(st.booleans()):
+    if basis == "process" or data.draw(st.booleans()):
         requests = _one_after_the_other(requests, gap=data.draw(st.floats(0, 1)))
     tick_s = data.draw(st.sampled_from([0.001, 0.01] if kind == "package" else [0.02, 0.1, 0.1, 0.5]))
     fault = data.draw(_FAULTS)
@@ -123,21 +146,31 @@ def _run_trace(data: st.DataObject, scores: _Scores) -> None:
         poll_s=max(tick_s / 4, 0.01),
         until=end + 3 * tick_s + 1.5,
         several=several,
-        idle_w=idle_w if data.draw(st.booleans()) else None,
+        idle_w=idle_w if basis == "gross" and data.draw(st.booleans()) else None,
         jitter=random.Random(data.draw(st.integers(0, 2**32))),
+        marginal=basis != "gross",
+        prompt_weight=data.draw(st.floats(0, 2)),
+        pause_s=pause_s,
+        by_process=basis == "process",
     )
-    for number in range(len(requests)):
-        scores.take(found.get(number), load.taken_by(number), fault=fault)
+    scores.tally[f"traces, {basis}"] += 1
+    if basis != "gross" and ledger.idle_w[0] is None:
+        # Then a session has no figures either: the counter broke in the pause.
+        scores.tally["traces without an idle power"] += 1
+        return
+    for number, one in enumerate(requests):
+        truth = load.taken_by(number) if basis == "gross" else one.own * load.added_by(number)
+        scores.take(found.get(number), truth, fault=fault)
     account = ledger.accounts[0]
-    parts = account.load + account.served + account.lost + account.idle
-    scores.gaps.append(abs(parts - account.total) / max(account.total, 1e-9))
+    parts = account.load + account.served + account.lost + account.others + account.idle
+    scores.gaps.append(abs(parts - account.total) / max(account.total, 1e-3))
     _add_up(list(found.values()), scores)
 
 
 def _one_after_the_other(requests: list[Asked], *, gap: float) -> list[Asked]:
-    moved, at = [], 101.0
+    moved, at = [], min((one.start for one in requests), default=101.0)
     for one in requests:
-        moved.append(Asked(start=at, end=at + one.end - one.start, watts=one.watts, tokens=one.tokens))
+        moved.append(replace(one, start=at, end=at + one.end - one.start))
         at = moved[-1].end + gap
     return moved
 

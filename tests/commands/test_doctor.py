@@ -139,6 +139,12 @@ def test_a_counter_is_timed_and_its_reach_is_said(
     assert "  meter:   nvml" in said
     assert "nvml:GPU-7: measured, gpu.board, truth is 0.95 to 1.05 of what it shows; ticks every " in said
     assert "not rapl" in said
+    assert (
+        "    idle power: the rung is left idle for 3 s before the session's first model is loaded, and after its first "
+        "answer (idle_s = 0 in the meter's table leaves that out)\n"
+    ) in said
+    ladder(here, '[ladder.small]\nprovider = "llama_cpp"\nmodel = "none.gguf"\nmeter = { name = "nvml", idle_s = 0 }')
+    assert "    idle power: not measured (idle_s = 0)\n" in doctor(capsys)[1]
 
 
 def test_a_counter_that_may_not_be_read_is_told_with_the_command(

@@ -15,7 +15,9 @@ from typing import Any
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.meters import CounterError, Facts
 from pytest_rightsize.meters.amounts import energy_of_share
-from pytest_rightsize.meters.sharing import Ledger
+from pytest_rightsize.meters.idling import IdleMemory, Idling
+from pytest_rightsize.meters.processes import ProcessorTrack
+from pytest_rightsize.meters.sharing import PROMPT_WEIGHT, Ledger
 from pytest_rightsize.meters.timeline import Timeline
 
 __all__ = ["Asked", "Clock", "FakeNvml", "FakeZone", "Load", "SimCounter", "meter_requests", "plant_powercap"]
@@ -33,12 +35,17 @@ class Clock:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A request: when it began and ended, the watts it adds, the tokens it wrote."""
+    """A request: when it began and ended, the watts it adds, the tokens it wrote and read.
+
+    `own` is the part of the processor time in it that is the measuring process's.
+    """
 
     start: float
     end: float
     watts: float
     tokens: int = 10
+    prompt: int = 0
+    own: float = 1.0
 
 
 class Load:
@@ -62,6 +69,11 @@ class Load:
         """All that was spent by then."""
         place = bisect_right(self._at, moment) - 1
         return self._sum[place] + self._power[place] * (moment - self._at[place])
+
+    def added_by(self, place: int) -> float:
+        """What one request took above idle power."""
+        mine = self.requests[place]
+        return mine.watts * (mine.end - mine.start)
 
     def taken_by(self, place: int) -> float:
         """What one request took: its own watts, and its part of the idle power among those in flight."""
@@ -218,14 +230,31 @@ def meter_requests(
     idle_w: float | None = None,
     jitter: random.Random | None = None,
     marginal: bool = False,
+    prompt_weight: float = PROMPT_WEIGHT,
+    pause_s: float = 0.0,
+    by_process: bool = False,
 ) -> tuple[dict[int, Energy], Ledger]:
     """What a metered rung would say of the requests, with `read` called as its thread does, in simulated time.
 
-    `counters` are things with `read`, and the facts that are true of each.
+    `counters` are things with `read`, and the facts that are true of each. With `pause_s` the idle power is found in a
+    pause before the first request, and what was in flight before is not told. `by_process` gives each answer the
+    process's own part of what was added.
     """
     lines = [Timeline(exact=one.exact, resolution=one.resolution, lag_s=one.lag_s) for _, one in counters]
     ledger = Ledger(lines, opened=clock.now, patience_s=patience_s, marginal=marginal)
     ledger.idle_w = [idle_w for _ in lines]
+    ledger.prompt_weights = [prompt_weight for _ in lines]
+    idling = Idling(
+        lines,
+        rung="sim",
+        devices=["sim"],
+        memory=IdleMemory(has_loaded=True),
+        opened=clock.now,
+        wanted_s=pause_s,
+        loads=False,
+    )
+    idling.answered()
+    processor = ProcessorTrack()
     events = sorted(
         [(one.start, 1, number) for number, one in enumerate(requests)]
         + [(one.end, 0, number) for number, one in enumerate(requests)]
@@ -241,7 +270,13 @@ def meter_requests(
                 line.broke(str(error), error.flag)
                 continue
             line.read(before, clock.now, joules)
+        power = idling.look(clock.now)
+        if power is not None:
+            ledger.idle_w, ledger.idle_error_w = list(power.watts), power.error_w
         for share in ledger.settle(clock.now):
+            own = processor.share(share.start, share.end) if by_process else None
+            if own is not None:
+                ledger.give_others(share, [1 - own.share for _ in lines])
             found[int(str(share.ticket))] = energy_of_share(
                 share,
                 [facts for _, facts in counters],
@@ -249,7 +284,13 @@ def meter_requests(
                 several=several,
                 ticks_s=[line.tick_s for line in lines],
                 idle_w=ledger.idle_w,
+                own=own,
             )
+
+    def read_processor() -> None:
+        """Two threads are busy all the time, the process's own part while a request is in flight; in hundredths."""
+        own = sum(2 * one.own * (min(clock.now, one.end) - one.start) for one in requests if one.start < clock.now)
+        processor.read(clock.now, own // 0.01 * 0.01, 2 * clock.now // 0.01 * 0.01)
 
     round_of_readings()
     while clock.now < until:
@@ -258,11 +299,13 @@ def meter_requests(
         while events and events[0][0] <= target:
             moment, is_start, number = events.pop(0)
             clock.now = moment
+            read_processor()
             if is_start:
+                idling.begins()
                 ledger.admit(number, moment)
             else:
                 one = requests[number]
-                ledger.land(number, end=moment, seconds=one.end - one.start, weight=one.tokens)
+                ledger.land(number, end=moment, seconds=one.end - one.start, written=one.tokens, read=one.prompt)
             round_of_readings()
         clock.now = target
         round_of_readings()

@@ -8,8 +8,10 @@ import pytest
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import ConfigError, MixedEnergyError
-from pytest_rightsize.meters import CounterError
-from pytest_rightsize.meters.rapl import Rapl, _Package
+from pytest_rightsize.meters import CounterError, check_meter
+from pytest_rightsize.meters.choice import choose
+from pytest_rightsize.meters.nvml import Nvml
+from pytest_rightsize.meters.rapl import Rapl, _Package, processor_seconds
 from pytest_rightsize.records import Rung
 from tests.meters.simulated import Asked, Clock, FakeZone, Load, SimCounter, plant_powercap
 
@@ -184,8 +186,87 @@ def test_a_file_that_vanishes_is_said(tree: Path) -> None:
 
 def test_what_other_processes_take_is_seen(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plant_powercap(tree, {"intel-rapl:0": zone("package-0")})
-    seconds = iter([(100.0, 10.0), (101.0, 10.9), (102.0, 11.2)])
-    monkeypatch.setattr("pytest_rightsize.meters.rapl._cpu_seconds", lambda: next(seconds))
+    seconds = iter([(10.0, 100.0), (10.9, 101.0), (11.2, 102.0)])
+    monkeypatch.setattr("pytest_rightsize.meters.rapl.processor_seconds", lambda: next(seconds))
     (counter,) = Rapl(RUNG, {}, "process").counters()
     assert counter.others() is None
     assert counter.others() == "other processes took 70 % of the processor time"
+
+
+def plant_processor(root: Path, *, own: int, busy: int) -> None:
+    """Fake /proc files with so many hundredths of a second, spread over the fields that count."""
+    (root / "self").mkdir(exist_ok=True)
+    (root / "stat").write_text(f"cpu  {busy - 40} 10 10 99999 888 10 10 7 0 0\ncpu0 1 2 3 4 5 6 7 8 9 10\n")
+    (root / "self" / "stat").write_text(f"7 (my) prog 1) S {'0 ' * 10}{own - 3} 1 1 1 20 0 1 0\n")
+
+
+@pytest.fixture
+def processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = tmp_path / "proc"
+    root.mkdir()
+    monkeypatch.setenv("RIGHTSIZE_PROC_ROOT", str(root))
+    return root
+
+
+def test_processor_seconds_are_read_from_the_proc_tree(processor: Path) -> None:
+    assert processor_seconds() is None
+    plant_processor(processor, own=250, busy=1000)
+    ticks = os.sysconf("SC_CLK_TCK")
+    assert processor_seconds() == (250 / ticks, 1000 / ticks)
+
+
+def test_what_others_take_is_told_from_the_proc_tree(tree: Path, processor: Path) -> None:
+    plant_powercap(tree, {"intel-rapl:0": zone("package-0")})
+    plant_processor(processor, own=100, busy=1000)
+    (counter,) = Rapl(RUNG, {}, "process").counters()
+    plant_processor(processor, own=140, busy=1200)
+    assert counter.others() == "other processes took 80 % of the processor time"
+
+
+def test_a_share_of_the_package_is_this_processes_own(tree: Path, processor: Path) -> None:
+    plant_powercap(tree, {"intel-rapl:0": zone("package-0")})
+    plant_processor(processor, own=100, busy=1000)
+    meter = Rapl(RUNG, {"share": "process"}, "process")
+    assert meter.check() is None
+    (counter,) = meter.counters()
+    assert counter.facts.own_process is processor_seconds
+    assert counter.facts.flags == ("process_share",)
+    assert not counter.facts.whole_device
+    (whole,) = Rapl(RUNG, {"share": "device"}, "process").counters()
+    assert whole.facts.own_process is None
+
+
+def test_a_share_is_only_for_a_model_in_this_process_on_a_system_that_tells(tree: Path, processor: Path) -> None:
+    plant_powercap(tree, {"intel-rapl:0": zone("package-0")})
+    problem = Rapl(RUNG, {"share": "process"}, "process").check()
+    assert problem is not None
+    assert problem.what == f"{processor} does not tell processor seconds"
+    plant_processor(processor, own=100, busy=1000)
+    problem = Rapl(RUNG, {"share": "process"}, "machine").check()
+    assert problem is not None
+    assert "this one runs in another" in problem.what
+    with pytest.raises(ConfigError, match="did you mean 'process'"):
+        Rapl(RUNG, {"share": "proces"}, "process")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"name": "rapl", "share": "process", "basis": "gross"}, 'leave basis = "gross" out'),
+        ({"name": "nvml+rapl", "share": "process"}, "name rapl alone"),
+        ({"name": "rapl", "share": "process", "idle_s": 0}, "needs idle power, and idle_s = 0 has none measured"),
+        ({"name": "rapl", "basis": "marginal", "idle_s": 0}, 'basis = "marginal" needs idle power'),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        check_meter(given, {"rapl": Rapl, "nvml": Nvml}, where="rung '1b'")
+    check_meter({"name": "rapl", "share": "process", "idle_s": 5}, {"rapl": Rapl}, where="rung '1b'")
+
+
+def test_a_rung_with_a_share_of_its_package_is_metered_above_idle_power(tree: Path, processor: Path) -> None:
+    plant_powercap(tree, {"intel-rapl:0": zone("package-0")})
+    plant_processor(processor, own=100, busy=1000)
+    given = {"name": "rapl", "share": "process"}
+    choice = choose(Rung(name="1b", provider="llama_cpp", meter=given), "process", {"rapl": Rapl})
+    assert (str(choice), choice.basis, choice.idle_s) == ("rapl", "marginal", None)

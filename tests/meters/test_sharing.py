@@ -145,8 +145,8 @@ def test_unknown_tokens_share_evenly_and_are_flagged() -> None:
         del weight
     for moment in (1.0, 2.0, 3.0):
         lines[0].read(moment, moment, 100 * moment)
-    ledger.land(1, end=2.0, seconds=1.0, weight=30.0)
-    ledger.land(2, end=2.0, seconds=1.0, weight=None)
+    ledger.land(1, end=2.0, seconds=1.0, written=30.0)
+    ledger.land(2, end=2.0, seconds=1.0, written=None)
     shares = ledger.settle(3.0)
     assert [share.by_time for share in shares] == [True, True]
     assert [round(part.joules) for share in shares for part in share.parts if not isinstance(part, Break)] == [50, 50]
@@ -166,6 +166,34 @@ def test_a_long_neighbour_is_not_waited_for() -> None:
     assert sum(energy.joules or 0 for energy in found.values()) == pytest.approx(ledger.accounts[0].served)
     for number in found:
         assert found[number].low <= load.taken_by(number) <= found[number].high  # type: ignore[operator]
+
+
+def test_one_that_was_not_waited_for_and_began_late_keeps_its_reading() -> None:
+    """It was queued at its provider for longer than its neighbours wait, and its reply tells of the last second."""
+    line = Timeline(exact=True)
+    ledger = Ledger([line], opened=0.0, patience_s=1.0, loads=False)
+    line.read(0.0, 0.0, 0.0)
+    ledger.admit("queued", 0.5)
+    ledger.admit("short", 0.5)
+    moment = 0.5
+    while moment < 9.0:
+        line.read(moment, moment, 50 * moment)
+        if moment == 1.0:
+            ledger.land("short", end=1.0, seconds=0.5, written=10.0)
+        ledger.settle(moment)
+        moment += 1 / 128
+    line.read(9.0, 9.0, 450.0)
+    ledger.admit("other", 8.9)
+    ledger.land("queued", end=9.0, seconds=1.0, written=10.0)
+    ledger.land("other", end=8.95, seconds=0.05, written=1.0)
+    ledger.settle(8.96)
+    for moment in (9.5, 11.0):
+        line.read(moment, moment, 50 * moment)
+        shares = ledger.settle(moment)
+        if shares:
+            break
+    parts = {share.ticket: share.parts[0] for share in shares}
+    assert not isinstance(parts["queued"], Break)
 
 
 def test_marginal_energy_leaves_the_idle_power_out() -> None:
@@ -200,7 +228,7 @@ def test_the_time_before_the_first_answer_began_is_loading() -> None:
         line.read(clock.now, clock.now, counter.shown())
         clock.now += 0.0025
         if "x" in ledger._flying and clock.now >= 104.5:
-            ledger.land("x", end=104.5, seconds=1.0, weight=10.0)
+            ledger.land("x", end=104.5, seconds=1.0, written=10.0)
     (share,) = ledger.settle(clock.now)
     part = share.parts[0]
     assert not isinstance(part, Break)

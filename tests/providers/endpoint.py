@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,6 +26,7 @@ class Endpoint:
 
     url: str
     requests: list[dict[str, Any]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
 
 
@@ -45,15 +46,22 @@ def completion(text: str | None, **more: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def serve(script: Script) -> Iterator[Endpoint]:
-    """Serve `script`, which turns each request's JSON into what is answered."""
+def serve(script: Script, *, aside: Mapping[str, Script] | None = None) -> Iterator[Endpoint]:
+    """Serve `script`, which turns each request's JSON into what is answered; `aside` has those of other paths.
+
+    Without one there is no tokenizer, as at most endpoints.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            endpoint.paths.append(self.path)
+            if self.path == "/tokenize" and self.path not in (aside or {}):
+                self._send(Answering(status=404), b"{}")
+                return
             endpoint.requests.append(asked)
             endpoint.keys.append(self.headers.get("Authorization"))
-            said = script(asked)
+            said = (aside or {}).get(self.path, script)(asked)
             if said.body is None:
                 self.close_connection = True
                 self.connection.close()

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.errors import ConfigError, RungError, TooLongError
-from pytest_rightsize.providers.llama_cpp import LlamaCpp
+from pytest_rightsize.providers.chat import LoadedModel
+from pytest_rightsize.providers.llama_cpp import LlamaCpp, _load_native
 from pytest_rightsize.records import Reply, Request, Rung
 from pytest_rightsize.store import read_run
 
@@ -45,6 +46,15 @@ def test_a_model_answers_the_same_each_time_and_counts_its_tokens() -> None:
     # One token a character, the mark before the answer, and the beginning of the text.
     assert first.tokens.prompt == len("ISO date: 12 March 2024") + len("\nA: ") + 1
     assert first.seconds is not None
+
+
+def test_reasoning_is_counted_without_the_marks_around_it() -> None:
+    """One token a character."""
+    native, batch = _load_native(MODELS / "160k.gguf", rung())
+    model = LoadedModel(native, batch, "local")
+    counts = [model._reasoning_tokens(text) for text in ("<think>abc</think>12", "abc</think>12", "<think>abc", "12")]
+    model.close()
+    assert counts == [3, 3, 3, 0]
 
 
 def test_a_repeated_request_is_read_anew_where_it_is_measured() -> None:

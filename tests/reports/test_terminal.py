@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_rightsize.conclusions import conclude
+from pytest_rightsize.energy import Energy
 from pytest_rightsize.records import Run
 from pytest_rightsize.reports.facts import intervals
 from pytest_rightsize.reports.spending import spending_lines
@@ -77,6 +78,23 @@ def test_energy_leaves_out_columns_where_it_is_narrow() -> None:
     assert "J/case" in header
     assert "J/token" not in header
     assert max(len(line) for line in lines[:20]) <= 60
+
+
+def test_joules_of_two_kinds_stand_in_two_subtotals() -> None:
+    """One answer was measured and one is modelled: the table has no figure, and the lines below one for each."""
+    run = make_run({"t": {"a": "11"}}, strategy="full")
+    kinds = [Energy(joules=3.0, provenance="measured"), Energy(joules=5.0, provenance="modelled")]
+    trials = [
+        replace(trial, answers=(replace(trial.answers[0], energy=energy),))
+        for trial, energy in zip(run.trials, kinds, strict=True)
+    ]
+    run = replace(run, trials=trials)
+    lines = spending_lines(spend(run), conclude(run, judge(run)))
+    assert "mixed" in lines[1]
+    assert (
+        "t on a: 3 J of 1 (measured, boundary not said, gross); 5 J of 1 (modelled, boundary not said, gross)" in lines
+    )
+    assert not any("8 J" in line for line in lines)
 
 
 def test_colours_mark_what_the_words_say() -> None:

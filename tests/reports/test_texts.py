@@ -6,10 +6,11 @@ import json
 import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
-from pytest_rightsize.energy import Energy
+from pytest_rightsize.energy import Energy, IdlePower, Metering, Phases
 from pytest_rightsize.records import Run, Trial, Waiver
 from pytest_rightsize.reports import load_reports
 from pytest_rightsize.reports.amounts import bounded_joules, count, joules, parameters, percent, seconds, usd
@@ -19,6 +20,7 @@ from pytest_rightsize.reports.github import annotations
 from pytest_rightsize.reports.html import HtmlReport
 from pytest_rightsize.reports.junit import suite_properties, trial_properties
 from pytest_rightsize.reports.markdown import MOST_CHARS, MarkdownReport, escaped
+from pytest_rightsize.reports.page_view import _metering as metering_lines
 from pytest_rightsize.reports.tables import CsvReport, JsonReport
 from pytest_rightsize.reports.visible import visible
 from pytest_rightsize.verdict import GATES, failed_gates, judge
@@ -216,3 +218,43 @@ def test_two_reports_of_one_name_are_refused() -> None:
 )
 def test_amounts_are_written_for_people(shown: str | None, text: str | None) -> None:
     assert shown == text
+
+
+def test_a_meters_line_has_both_idle_powers_and_what_reading_and_writing_took() -> None:
+    def energy(amount: float) -> Energy:
+        return Energy(joules=amount, low=amount, high=amount, provenance="measured")
+
+    def power(state: Literal["cold", "resident"], watts: float) -> IdlePower:
+        return IdlePower(state=state, watts=watts, low=watts - 1, high=watts + 1, seconds=3.0, ticks=30, at_s=0.0)
+
+    seen = Metering(
+        rung="1b",
+        meter="nvml",
+        served=energy(90.0),
+        others=energy(7.0),
+        cold_w=40.0,
+        idle_w=71.0,
+        idle_powers=(power("cold", 40.0), power("resident", 70.0), power("resident", 72.0)),
+        phases=(
+            Phases(
+                device="nvml:GPU-1",
+                prompt_j=0.1,
+                completion_j=1.0,
+                answer_j=2.0,
+                prompt_share=0.21,
+                completion_share=0.7,
+                answer_share=0.09,
+                stretches=20,
+                answers=40.0,
+                condition=7.0,
+                explained=0.98,
+                prompt_weight_error=0.02,
+            ),
+        ),
+    )
+    assert list(metering_lines(seen)) == [
+        "1b: meter nvml: all answers together 90 J; other processes 7 J; "
+        "idle power before any model 40 W (39 to 41); idle power with the model 71 W (69 to 73; found 2 times); "
+        "of nvml:GPU-1 21 % for reading prompts, 70 % for writing, 9 % for each answer alike (fitted to 40 answers; "
+        "a token read weighs 0.1 ± 0.02 of one written)"
+    ]
