@@ -4,6 +4,7 @@ It decides nothing: the run, the verdicts and the failed gates are settled befor
 """
 
 import os
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,8 @@ class Presenter:
                 terminalreporter.write(text, **({colour: True} if colour else {}))
             terminalreporter.write_line("")
         for line, colours in self._lines(ended, width):
-            terminalreporter.write_line(visible(line), **colours)
+            for part in _wrapped(visible(line), width):
+                terminalreporter.write_line(part, **colours)
 
     def _lines(self, ended: Ended, width: int | None) -> Iterator[tuple[str, dict[str, bool]]]:
         """What follows the table, each line with its colour."""
@@ -100,7 +102,7 @@ class Presenter:
             yield f"rightsize: {line}", {}
         for line in ended.waived:
             yield line, {"yellow": True}
-        for line in gate_lines(ended.failed):
+        for line in gate_lines(ended.failed, ended.run):
             yield line, {"red": True}
         if self._settings.results is not None:
             yield f"rightsize: results in {self._settings.results}", {}
@@ -117,3 +119,10 @@ class Presenter:
         inside = rootdir.is_relative_to(workspace)
         prefix = rootdir.relative_to(workspace).as_posix() if inside else ""
         yield from annotations(ended.run, ended.failed, prefix=prefix)
+
+
+def _wrapped(line: str, width: int | None) -> list[str]:
+    """A sentence in lines that a terminal does not have to break inside a word; elsewhere it stays one line."""
+    if width is None or len(line) < width or line.startswith("::"):
+        return [line]
+    return textwrap.wrap(line, width - 1, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

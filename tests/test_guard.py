@@ -79,7 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reports/progress.py": {"reports"},
     "reports/tables.py": {"energy", "errors", "records", "reports"},
     "reports/visible.py": set(),
-    "reports/spending.py": {"conclusions", "energy", "records", "spending", "tabulate"},
+    "reports/spending.py": {"conclusions", "energy", "records", "reports", "spending", "tabulate"},
     "reports/comparison.py": {"comparison", "economy", "records", "tabulate"},
     "reports/terminal.py": {"records", "reports", "savings", "tabulate", "verdict"},
     "providers/__init__.py": {"records", "errors"},

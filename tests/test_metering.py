@@ -181,7 +181,7 @@ def test_what_the_right_sized_choice_saves_is_said_with_an_interval(metered: pyt
     metered.makefile(".toml", rightsize=LADDER.replace("watts = 40\n", "watts = 4000\n"))
     result = metered.runpytest(*FULL)
     result.stdout.fnmatch_lines(
-        ["upper: small instead of big saves * J per 1,000 cases (95 % interval * to *; measured_shared, host, gross)"]
+        ["upper: small instead of big saves * per 1,000 cases (95 % interval * to *; measured_shared)"]
     )
 
 
@@ -248,6 +248,15 @@ def test_an_electricity_price_that_cannot_be_is_refused(metered: pytest.Pytester
     metered.makefile(".toml", rightsize=LADDER.replace("= 0.36", "= -1"))
     result = metered.runpytest(*FULL)
     result.stderr.fnmatch_lines(["*electricity_usd_per_kwh = -1 cannot be: give USD per kilowatt hour*"])
+
+
+def test_rungs_that_lack_a_meter_for_one_reason_are_named_together(metered: pytest.Pytester) -> None:
+    metered.makefile(
+        ".toml", rightsize=LADDER.replace('meter = { name = "power_strip", idle_s = 0 }', 'meter = "none"')
+    )
+    result = metered.runpytest(*FULL)
+    result.stdout.fnmatch_lines(["rightsize: no meter for small, big: the ladder file wants none"])
+    assert "rightsize: meter" not in result.stdout.str()
 
 
 def test_no_library_for_boards_is_loaded_where_no_board_is(metered: pytest.Pytester) -> None:

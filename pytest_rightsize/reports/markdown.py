@@ -13,6 +13,7 @@ from pytest_rightsize.reports.facts import (
     effort,
     gather,
     headline,
+    place_to_change,
     remedy,
     saving_words,
     verdict_counts,
@@ -121,8 +122,7 @@ def _lists(facts: Facts) -> Iterator[str]:
 
 
 def _place(facts: Facts, verdict: Verdict) -> str:
-    policy = facts.run.policies.get(verdict.task)
-    place = policy.chosen_at if policy and verdict.verdict in ("over-sized", "under-sized") else None
+    place = place_to_change(facts.run, verdict)
     return f" (`{place.replace('`', '')}`)" if place else ""
 
 

@@ -15,6 +15,7 @@ from pytest_rightsize.reports.facts import (
     effort,
     headline,
     per_case,
+    place_to_change,
     remedy,
     saving_words,
     verdict_counts,
@@ -115,8 +116,7 @@ def _interval_words(facts: Facts) -> str:
 
 def _row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
     advice = remedy(verdict)
-    policy = facts.run.policies.get(verdict.task)
-    place = policy.chosen_at if policy and verdict.verdict in ("over-sized", "under-sized") else None
+    place = place_to_change(facts.run, verdict)
     conclusion = facts.conclusions[verdict.task]
     return {
         "task": verdict.task,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from tabulate import tabulate
 
 from pytest_rightsize.records import Run, Standing, Verdict
-from pytest_rightsize.reports.facts import effort, failure, tokens_spent
+from pytest_rightsize.reports.facts import effort, failure, place_to_change, tokens_spent
 from pytest_rightsize.savings import joules_of, saved, tokens_of
 from pytest_rightsize.verdict import WaiverState
 
@@ -156,9 +156,17 @@ def _recorded(run: Run) -> list[str]:
     return [f"{known:,} of {len(answers):,} answers were recorded before, and took nothing now"] if known else []
 
 
-def gate_lines(failed: Iterable[tuple[str, Verdict]]) -> list[str]:
-    """For each failed gate one line that says what to change."""
-    return [f"gate {gate}: {verdict.task}: {failure(gate, verdict)}" for gate, verdict in failed]
+def gate_lines(failed: Iterable[tuple[str, Verdict]], run: Run) -> list[str]:
+    """For each failed gate one line that says what to change, and where."""
+    return [
+        f"gate {gate}: {verdict.task}: {failure(gate, verdict)}{_where(gate, verdict, run)}" for gate, verdict in failed
+    ]
+
+
+def _where(gate: str, verdict: Verdict, run: Run) -> str:
+    """The place in brackets; a regression names the line of the baseline itself."""
+    place = None if gate == "regressed" else place_to_change(run, verdict)
+    return f" ({place})" if place else ""
 
 
 def waiver_lines(states: Iterable[WaiverState]) -> list[str]:

@@ -30,7 +30,7 @@ def summary(run: Run, *, width: int | None = None) -> str:
     verdicts = judge(run)
     conclusions = conclude(run, verdicts)
     spent = spending_lines(spend(run), conclusions, intervals=intervals(run, verdicts), width=width)
-    gates = gate_lines(failed_gates(verdicts, tuple(GATES)))
+    gates = gate_lines(failed_gates(verdicts, tuple(GATES)), run)
     return (
         "\n".join([TITLE, *table_lines(run, verdicts, width=width), *summary_lines(run, verdicts), *spent, *gates])
         + "\n"
@@ -72,7 +72,7 @@ def test_energy_intervals_and_savings_are_in_it() -> None:
 def test_energy_leaves_out_columns_where_it_is_narrow() -> None:
     verdicts = judge(run := rich_run(cases=2))
     lines = spending_lines(spend(run), conclude(run, verdicts), intervals=intervals(run, verdicts), width=60)
-    header = lines[0].split()
+    header = lines[1].split()
     assert header[:3] == ["task", "rung", "rate"]
     assert "J/case" in header
     assert "J/token" not in header
