@@ -12,7 +12,7 @@ from statistics import fmean
 
 from pytest_rightsize.differences import asks_otherwise
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.lockfile import Lock, LockedTask, lock_of, model_of, parse_lock
+from pytest_rightsize.lockfile import Lock, LockedTask, identified, is_other, lock_of, parse_lock
 from pytest_rightsize.records import Run, Standing, Trial, Verdict
 from pytest_rightsize.statistics import fisher_fell, holm, mcnemar
 from pytest_rightsize.store import read_run
@@ -108,12 +108,12 @@ def _notes(run: Run, verdict: Verdict, before: LockedTask | None, baseline: Base
     """What a reader must know to take the comparison with the baseline for what it is."""
     if before is None:
         return [f"not in the baseline {baseline.name}"]
-    rungs = {rung.name: model_of(rung) for rung in run.rungs}
+    rungs = {rung.name: identified(run, rung) for rung in run.rungs}
     concerned = dict.fromkeys(rung for rung in (before.smallest, verdict.smallest, verdict.chosen) if rung)
     return [
         f"{rung} is another model than in {baseline.name}: {rungs[rung]}, and was {baseline.lock.models[rung]}"
         for rung in concerned
-        if rung in rungs and baseline.lock.models.get(rung, rungs[rung]) != rungs[rung]
+        if rung in rungs and is_other(baseline.lock.models.get(rung, rungs[rung]), rungs[rung])
     ]
 
 

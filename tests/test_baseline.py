@@ -127,6 +127,27 @@ def test_what_the_baseline_lacks_and_other_models_are_noted() -> None:
     assert tasks_not_run([added], Baseline(name="run.jsonl", lock=lock_of(before, judge(before)))) == ["t"]
 
 
+def test_a_file_of_the_same_name_and_another_hash_is_another_model() -> None:
+    def hashed(digest: str | None) -> Run:
+        content = {"m": {"provider": "replay", "sha256": [digest * 8]}} if digest else {}
+        return replace(run_of({"t": {"m": "1111"}}), about=ABOUT | {"identities": content})
+
+    (same,) = against(hashed("0123456789"), hashed("0123456789"), as_lock=True)
+    (unknown,) = against(hashed(None), hashed("0123456789"), as_lock=True)
+    assert same.notes == unknown.notes == ()
+    (other,) = against(hashed("0123456789"), hashed("9876543210"), as_lock=True)
+    assert other.notes == (
+        "m is another model than in rightsize.lock: replay: not said, sha256 9876543210987654, "
+        "and was replay: not said, sha256 0123456789012345",
+    )
+
+
+@pytest.mark.parametrize(("outcomes", "why"), [("0000", "no rung passes"), ("00EE", "not known")])
+def test_a_lock_says_why_a_task_has_no_smallest_rung(outcomes: str, why: str) -> None:
+    run = run_of({"t": {"s": "0000", "m": outcomes}})
+    assert f"# smallest: {why}" in render_lock(lock_of(run, judge(run))).splitlines()
+
+
 def test_a_lock_is_read_back_as_it_was_written() -> None:
     run = run_of({'a "task" [1]': {"s": "0-", "my rung": "1111"}, "b": {"s": "0011", "my rung": "0011"}}, chosen=None)
     lock = lock_of(run, judge(run))

@@ -251,11 +251,12 @@ def test_an_electricity_price_that_cannot_be_is_refused(metered: pytest.Pytester
 
 
 def test_rungs_that_lack_a_meter_for_one_reason_are_named_together(metered: pytest.Pytester) -> None:
-    metered.makefile(
-        ".toml", rightsize=LADDER.replace('meter = { name = "power_strip", idle_s = 0 }', 'meter = "none"')
-    )
+    conftest = CONFTEST.replace("import threading, time", "import threading, time, types")
+    strip = conftest.index("class PowerStrip")
+    broken = conftest[strip:].replace("return None", "return types.SimpleNamespace(what='no strip')", 1)
+    metered.makeconftest(conftest[:strip] + broken)
     result = metered.runpytest(*FULL)
-    result.stdout.fnmatch_lines(["rightsize: no meter for small, big: the ladder file wants none"])
+    result.stdout.fnmatch_lines(["rightsize: no meter for small, big: power_strip: no strip"])
     assert "rightsize: meter" not in result.stdout.str()
 
 

@@ -191,7 +191,7 @@ def failure(gate: str, verdict: Verdict) -> str:
 
 
 def place_to_change(run: Run, verdict: Verdict) -> str | None:
-    """Where to change something, as `file:line`: the choice of a model that is too large or too small, else the test."""
+    """Where to change something, as `file:line`: the choice of a model of the wrong size, else the test."""
     policy = run.policies.get(verdict.task)
     if policy is None:
         return None

@@ -6,16 +6,16 @@ It writes no colour; `styled` says which parts of a line of the table deserve on
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from tabulate import tabulate
 
-from pytest_rightsize.records import Run, Standing, Verdict
+from pytest_rightsize.records import Run, Standing, TaskSettings, Verdict
 from pytest_rightsize.reports.facts import effort, failure, place_to_change, tokens_spent
 from pytest_rightsize.savings import joules_of, saved, tokens_of
 from pytest_rightsize.verdict import WaiverState
 
-__all__ = ["TITLE", "gate_lines", "styled", "summary_lines", "table_lines", "waiver_lines"]
+__all__ = ["TITLE", "gate_lines", "styled", "summary_lines", "table_lines", "unmet_waiver_lines", "waiver_lines"]
 
 TITLE = "smallest model that passes each task"
 _SHOUTED = {"over-sized": "OVER-SIZED", "under-sized": "UNDER-SIZED", "unsolved": "UNSOLVED", "undecided": "UNDECIDED"}
@@ -172,6 +172,16 @@ def _where(gate: str, verdict: Verdict, run: Run) -> str:
 def waiver_lines(states: Iterable[WaiverState]) -> list[str]:
     """Every waiver, whether it is used, not needed, or over."""
     return [_waiver_line(state) for state in states]
+
+
+def unmet_waiver_lines(tasks: Mapping[str, TaskSettings], met: Container[str]) -> list[str]:
+    """The waivers of tasks that no test of this session has: they may be misspelt."""
+    return [
+        f"waiver of no test here, until {waiver.until}: gate {waiver.gate}: {task}: {waiver.reason}"
+        for task, settings in tasks.items()
+        if task not in met
+        for waiver in settings.waive or ()
+    ]
 
 
 def _waiver_line(state: WaiverState) -> str:
