@@ -109,7 +109,8 @@ def _clear_of_one(ratio: float | None) -> str:
     """Three digits, or more where they would say 1 of what is not."""
     if ratio is None:
         return "?"
-    return f"{ratio:.3g}" if f"{ratio:.3g}" != "1" or ratio == 1 else f"{ratio:.6f}".rstrip("0").rstrip(".")
+    texts = [f"{ratio:.3g}", *(f"{ratio:.{digits}f}" for digits in range(3, 9))]
+    return next((text for text in texts if float(text) != 1), "1")
 
 
 def idle_note(run: Run, spending: Spending) -> str | None:

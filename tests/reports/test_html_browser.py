@@ -1,6 +1,6 @@
 """The page as a person meets it: in a real browser without a network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -139,8 +139,77 @@ def test_the_switch_draws_the_charts_over_another_price(open_page: Open) -> None
     page.locator("figure.chart svg").first.wait_for()
     assert "J per case" in page.locator("figure.chart").first.inner_text()
     page.locator("#measure label", has_text="Time").click()
-    says(page, "figure.chart >> nth=0", "\ns per case")
+    says(page, "figure.chart >> nth=0", "s per case")
+    assert "J per case" not in page.locator("figure.chart").first.inner_text()
     assert page.complaints == []
+
+
+# The boxes of what a chart says and shows, in px of the page: each label, each mark, and the frame of the drawing.
+BOXES = """figure => {
+  const box = (e) => { const r = e.getBoundingClientRect(); return [r.left, r.top, r.right, r.bottom]; };
+  const texts = [...figure.querySelectorAll('svg .mark-text.role-mark')].at(-1);
+  return {
+    labels: [...texts.querySelectorAll(':scope > text, :scope > g > text')].map(box),
+    marks: [...figure.querySelectorAll('svg .mark-symbol path')].map(box),
+    frame: box(figure),
+  };
+}"""
+
+
+def overlap_px2(one: Sequence[float], other: Sequence[float]) -> float:
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(0.0, width) * max(0.0, height)
+
+
+@pytest.mark.parametrize("measure", ["Energy", "Tokens", "Time", "Money"])
+@pytest.mark.parametrize("viewport", WIDTHS, ids=["desk", "phone"])
+def test_labels_of_a_chart_hide_neither_marks_nor_one_another(
+    open_page: Open, viewport: dict[str, int], measure: str
+) -> None:
+    page = open_page("#price", viewport=viewport)
+    page.locator("#measure label", has_text=measure).click()
+    draw_everything(page)
+    charts = [chart for chart in page.locator("#panels figure.chart").all() if chart.locator("svg").count()]
+    assert charts
+    for chart in charts:
+        found = chart.evaluate(BOXES)
+        labels, marks, frame = found["labels"], found["marks"], found["frame"]
+        assert len(labels) == len(marks) >= 1
+        for place, label in enumerate(labels):
+            assert all(overlap_px2(label, other) < 20 for other in labels[place + 1 :])
+            # The corner of a box may touch the corner of a mark; its middle may not be covered.
+            assert all(overlap_px2(label, mark) < 30 for mark in marks)
+            assert frame[0] <= label[0]
+            assert label[2] <= frame[2]
+
+
+def test_no_text_of_the_charts_is_cut_on_a_phone(open_page: Open) -> None:
+    page = open_page(viewport=WIDTHS[1])
+    draw_everything(page)
+    assert page.locator("#tokens-chart svg text").count() > 5
+    outside = page.locator("#tokens-chart svg").evaluate(
+        """svg => [...svg.querySelectorAll('text')].filter((text) => {
+            const [own, all] = [text.getBoundingClientRect(), svg.getBoundingClientRect()];
+            return own.left < all.left - 1 || own.right > all.right + 1;
+        }).map((text) => text.textContent)"""
+    )
+    assert outside == []
+
+
+def test_a_rung_without_an_answer_is_not_said_to_be_not_run(open_page: Open) -> None:
+    page = open_page("#price")
+    draw_everything(page)
+    odd = page.locator("#panels figure.chart", has_text="odd")
+    assert odd.locator(".missing").inner_text() == "energy unknown: 1b, 4b; no answer: 30b; not run: frontier"
+    assert odd.locator(".empty").inner_text().startswith("Nothing to draw")
+
+
+def test_cases_stand_in_the_order_of_their_names_with_what_was_asked(open_page: Open) -> None:
+    page = open_page("#" + urlencode({"task": "write-sql"}))
+    says(page, "article.case >> nth=0", "write-sql: 0?")
+    names = [name.split("\n")[0] for name in page.locator("article.case .name").all_inner_texts()]
+    assert names == [f"case {number:03}-queue" for number in range(25)]
 
 
 def test_dark_follows_the_system_and_the_button(open_page: Open, keep_screenshot: Keep) -> None:
@@ -226,9 +295,14 @@ def test_without_javascript_the_verdicts_are_still_there(browser: Any, page_path
     context.close()
 
 
-def test_paper_has_the_verdicts_and_no_buttons(open_page: Open) -> None:
-    page = open_page()
-    page.emulate_media(media="print")
+def test_paper_has_the_verdicts_and_no_buttons_and_is_never_dark(open_page: Open) -> None:
+    page = open_page(color_scheme="dark")
+    # Nobody scrolled to the charts, and they are there all the same.
+    page.locator("#tokens-chart svg").wait_for(state="attached")
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    ink = page.locator("#tokens-chart svg text").first.evaluate("e => getComputedStyle(e).fill")
+    assert ink in ("rgb(26, 30, 36)", "rgb(86, 94, 105)")
     assert page.locator(".matrix").is_visible()
     assert not page.locator("#theme").is_visible()
     assert not page.locator("#tools").is_visible()
