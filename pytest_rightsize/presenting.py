@@ -4,7 +4,6 @@ It decides nothing: the run, the verdicts and the failed gates are settled befor
 """
 
 import os
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +18,14 @@ from pytest_rightsize.reports.facts import intervals
 from pytest_rightsize.reports.github import annotations
 from pytest_rightsize.reports.junit import suite_properties
 from pytest_rightsize.reports.spending import spending_lines
-from pytest_rightsize.reports.terminal import TITLE, gate_lines, styled, summary_lines, table_lines
+from pytest_rightsize.reports.terminal import TITLE, gate_lines, styled, summary_lines, table_lines, wrapped
 from pytest_rightsize.reports.visible import visible
 from pytest_rightsize.settings import Settings
 from pytest_rightsize.spending import Spending
 
 __all__ = ["Ended", "Presenter"]
+
+_QUIET = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,7 @@ class Presenter:
                 terminalreporter.write(text, **({colour: True} if colour else {}))
             terminalreporter.write_line("")
         for line, colours in self._lines(ended, width):
-            for part in _wrapped(visible(line), width):
+            for part in wrapped(visible(line), width):
                 terminalreporter.write_line(part, **colours)
 
     def _lines(self, ended: Ended, width: int | None) -> Iterator[tuple[str, dict[str, bool]]]:
@@ -96,6 +97,8 @@ class Presenter:
             width=width,
             note=idle_note(ended.run, ended.spending),
         )
+        # Twice quiet: what was found and what fails, and nothing of what it took.
+        spent = [] if self._config.get_verbosity() < _QUIET else spent
         for line in (*summary_lines(ended.run, ended.verdicts), *spent):
             yield line, {}
         for line in ended.notes:
@@ -119,10 +122,3 @@ class Presenter:
         inside = rootdir.is_relative_to(workspace)
         prefix = rootdir.relative_to(workspace).as_posix() if inside else ""
         yield from annotations(ended.run, ended.failed, prefix=prefix)
-
-
-def _wrapped(line: str, width: int | None) -> list[str]:
-    """A sentence in lines that a terminal does not have to break inside a word; elsewhere it stays one line."""
-    if width is None or len(line) < width or line.startswith("::"):
-        return [line]
-    return textwrap.wrap(line, width - 1, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

@@ -15,7 +15,16 @@ from pytest_rightsize.reports.facts import effort, failure, place_to_change, tok
 from pytest_rightsize.savings import joules_of, saved, tokens_of
 from pytest_rightsize.verdict import WaiverState
 
-__all__ = ["TITLE", "gate_lines", "styled", "summary_lines", "table_lines", "unmet_waiver_lines", "waiver_lines"]
+__all__ = [
+    "TITLE",
+    "gate_lines",
+    "styled",
+    "summary_lines",
+    "table_lines",
+    "unmet_waiver_lines",
+    "waiver_lines",
+    "wrapped",
+]
 
 TITLE = "smallest model that passes each task"
 _SHOUTED = {"over-sized": "OVER-SIZED", "under-sized": "UNDER-SIZED", "unsolved": "UNSOLVED", "undecided": "UNDECIDED"}
@@ -190,3 +199,10 @@ def _waiver_line(state: WaiverState) -> str:
         return f"waiver over since {waiver.until}: gate {waiver.gate}: {state.task}: {waiver.reason}"
     unused = "" if state.needed else " (not needed now)"
     return f"waived until {waiver.until}: gate {waiver.gate}: {state.task}: {waiver.reason}{unused}"
+
+
+def wrapped(line: str, width: int | None) -> list[str]:
+    """A sentence in lines that a terminal does not have to break inside a word; elsewhere it stays one line."""
+    if width is None or len(line) < width or line.startswith("::"):
+        return [line]
+    return textwrap.wrap(line, width - 1, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
