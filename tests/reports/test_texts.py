@@ -253,3 +253,13 @@ def test_a_ratio_that_is_clear_of_1_is_not_written_as_1() -> None:
     ratio = Ratio(value=1.26, low=1.0029, high=1.57, n=40)
     found = FalseEconomy(quantity="latency", smaller="a", larger="b", ratio=ratio)
     assert "(95 % interval 1.003 to 1.57;" in str(found)
+
+
+def test_markdown_has_the_bounds_that_a_confidence_asked_for() -> None:
+    run = make_run({"t": {"small": "1" * 40, "big": "1" * 40}}, chosen="big")
+    run = replace(run, policies={"t": replace(run.policies["t"], confidence=0.95)})
+    text = MarkdownReport().render(run, judge(run))
+    assert "✅ **40/40** [93,100] |" in text
+    assert "; [,]: bounds of the pass rate in %, each sure at 0.95</sub>" in text
+    plain = replace(run, policies={"t": replace(run.policies["t"], confidence=None)})
+    assert "[,]" not in MarkdownReport().render(plain, judge(plain))
