@@ -113,7 +113,8 @@ def _lines(lock: Lock) -> Iterator[str]:
     yield f"ladder = [{', '.join(map(_text, lock.ladder))}]"
     yield "\n[models]"
     yield from (f"{_key(rung)} = {_text(model)}" for rung, model in lock.models.items())
-    for name, task in lock.tasks.items():
+    # By name: tests run in another order with -n or pytest-randomly, and that is nothing to review.
+    for name, task in sorted(lock.tasks.items()):
         yield f"\n[tasks.{_key(name)}]"
         yield f"smallest = {_text(task.smallest)}" if task.smallest else f"# smallest: {why_none(lock, task)}"
         if task.chosen:

@@ -142,6 +142,12 @@ def test_a_file_of_the_same_name_and_another_hash_is_another_model() -> None:
     )
 
 
+def test_a_lock_is_the_same_whatever_the_order_of_the_tests() -> None:
+    runs = [run_of({task: {"m": "1111"} for task in order}) for order in ("abc", "cab")]
+    one, other = (render_lock(lock_of(run, judge(run))) for run in runs)
+    assert one == other
+
+
 @pytest.mark.parametrize(("outcomes", "why"), [("0000", "no rung passes"), ("00EE", "not known")])
 def test_a_lock_says_why_a_task_has_no_smallest_rung(outcomes: str, why: str) -> None:
     run = run_of({"t": {"s": "0000", "m": outcomes}})

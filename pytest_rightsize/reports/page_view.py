@@ -123,7 +123,7 @@ def _row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
         "href": f"#task={quote(verdict.task.encode('utf-8', 'replace'))}",
         "bar": percent(verdict.pass_rate),
         "verdict": verdict.verdict,
-        "remedy": f"{advice[0].upper()}{advice[1:]}{f' ({place})' if place else ''}." if advice else "",
+        "remedy": f"{_as_sentence(advice, facts)}{f' ({place})' if place else ''}." if advice else "",
         "notes": [
             *([f"Regressed: {verdict.regressed}."] if verdict.regressed else []),
             *(f"{words[0].upper()}{words[1:]}." for words in waived(facts.run, verdict.task)),
@@ -133,6 +133,12 @@ def _row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
         ],
         "cells": [_cell(facts.cells[verdict.task, rung.name], verdict.pass_rate) for rung in facts.run.rungs],
     }
+
+
+def _as_sentence(clause: str, facts: Facts) -> str:
+    """With a capital letter, but that of a model's name is its own."""
+    starts_with_name = any(clause.startswith(f"{rung.name} ") for rung in facts.run.rungs)
+    return clause if starts_with_name else f"{clause[0].upper()}{clause[1:]}"
 
 
 def _shown_savings(facts: Facts, verdict: Verdict) -> list[str]:

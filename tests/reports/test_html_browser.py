@@ -13,6 +13,7 @@ from pytest_rightsize.reports.html import HtmlReport
 from pytest_rightsize.verdict import judge
 from tests.reports.conftest import Open
 from tests.reports.rich_run import HOSTILE, rich_run
+from tests.runs import make_run
 
 Keep = Callable[[Any, str], None]
 ODD = "<b>odd</b> \u202ename"
@@ -182,6 +183,30 @@ def test_labels_of_a_chart_hide_neither_marks_nor_one_another(
             assert all(overlap_px2(label, mark) < 30 for mark in marks)
             assert frame[0] <= label[0]
             assert label[2] <= frame[2]
+
+
+@pytest.mark.parametrize("viewport", WIDTHS, ids=["desk", "phone"])
+def test_a_ladder_of_many_rungs_keeps_its_task_names_readable(
+    open_page: Open, viewport: dict[str, int], tmp_path: Path
+) -> None:
+    rungs = ["gemma-3-270m", "qwen3-0.6b", "llama-3.2-1b", "gemma-3-4b", "qwen3-8b", "gpt-oss-20b", "frontier"]
+    name = "a-task-with-a-rather-long-name"
+    run = make_run({name: {rung: "0001" if rung != "frontier" else "1111" for rung in rungs}}, chosen="qwen3-8b")
+    path = tmp_path / "many.html"
+    path.write_text(HtmlReport().render(run, judge(run)), encoding="utf-8")
+    page = open_page(path=path, viewport=viewport)
+    task = page.locator(".matrix tbody th").bounding_box()
+    assert task["width"] > 150
+    assert task["height"] < 300
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    # The rungs take the same number of tokens, so the axis is linear; 10 is 10 there.
+    page.locator("figure.chart svg").first.wait_for(state="attached")
+    assert "e+" not in page.locator("figure.chart").first.inner_text()
+    # A model's name keeps its small letter at the beginning of a sentence.
+    assert page.locator(".matrix .verdict p").first.inner_text().startswith("qwen3-8b fails, frontier is the smallest")
+    page.locator(".matrix-box").evaluate("box => box.scrollTo(9999, 0)")
+    assert page.locator(".matrix .verdict .pill").first.is_visible()
+    assert page.locator(".matrix tbody th").bounding_box()["x"] >= 0
 
 
 def test_no_text_of_the_charts_is_cut_on_a_phone(open_page: Open) -> None:

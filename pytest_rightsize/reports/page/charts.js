@@ -141,7 +141,8 @@ function priceAxis(measure, [least, most]) {
   const [low, high] = log ? [least / 1.3, most * 1.6] : [0, most * 1.15 || 1];
   const middle = log ? Math.sqrt(least * most) : most;
   const [title, factor] = UNITS[measure].find(([, size]) => middle >= size) ?? UNITS[measure].at(-1);
-  const axis = { grid: false, format: ',~g', labelOverlap: true, tickSize: 3, ...(log ? { values: logTicks(low / factor, high / factor) } : { tickCount: 4 }) };
+  // With ~g a linear axis would say 1e+1 for 10; with ~f a logarithmic one nothing for a millionth.
+  const axis = { grid: false, format: log ? ',~g' : ',~f', labelOverlap: true, tickSize: 3, ...(log ? { values: logTicks(low / factor, high / factor) } : { tickCount: 4 }) };
   return {
     low, high, factor,
     along: (price) => (log ? Math.log(price / low) / Math.log(high / low) : price / high),
