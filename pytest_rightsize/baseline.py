@@ -70,7 +70,8 @@ def with_regressions(run: Run, verdicts: Sequence[Verdict], baseline: Baseline) 
         reasons = [] if before is None else list(_grown(run, verdict, before, baseline))
         if verdict.task in falls and adjusted[verdict.task] < _ALPHA:
             over = f", Holm over {len(falls)} tasks" if len(falls) > 1 else ""
-            reasons.append(f"{falls[verdict.task].words} p {adjusted[verdict.task]:.2g}{over})")
+            anew = ": if that is to be, lock this run with rightsize lock" if baseline.run is None else ""
+            reasons.append(f"{falls[verdict.task].words} p {adjusted[verdict.task]:.2g}{over}){anew}")
         notes = (*verdict.notes, *_notes(run, verdict, before, baseline))
         marked.append(replace(verdict, regressed="; ".join(reasons) or None, notes=notes))
     return marked
@@ -129,7 +130,8 @@ def _fall(run: Run, verdict: Verdict, before: LockedTask, baseline: Baseline) ->
         return _paired_fall(run, verdict.task, rung, baseline)
     # Samples of one case are no independent trials, and a lock does not tell them apart.
     several = before.samples > 1 or run.policies[verdict.task].samples > 1
-    return None if several else _unpaired_fall(rung, was, now, baseline.name)
+    line = before.standing_lines.get(rung)
+    return None if several else _unpaired_fall(rung, was, now, f"{baseline.name}:{line}" if line else baseline.name)
 
 
 def _paired_fall(run: Run, task: str, rung: str, baseline: Baseline) -> _Fall | None:

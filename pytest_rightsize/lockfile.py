@@ -41,7 +41,8 @@ _HEAD = """\
 class LockedTask:
     """One task: its smallest rung (None: none was known) and how each rung stood that was asked.
 
-    `line` is where `smallest` stands in the file, for who has to change it; None where it is in no file.
+    `line` is where `smallest` stands in the file, for who has to change it, and `standing_lines` where each rung does;
+    None, and none, where they are in no file.
     """
 
     smallest: str | None = None
@@ -49,6 +50,7 @@ class LockedTask:
     samples: int = 1
     standing: Mapping[str, Standing] = field(default_factory=dict)
     line: int | None = None
+    standing_lines: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +197,11 @@ def _task(plain: Mapping[str, Json], name: str, text: str) -> LockedTask:
             for rung, facts in plain.get("standing", {}).items()
         },
         line=key_line(text, ["tasks", name, "smallest"], suffix=".toml"),
+        standing_lines={
+            rung: line
+            for rung in plain.get("standing", {})
+            if (line := key_line(text, ["tasks", name, "standing", rung], suffix=".toml"))
+        },
     )
 
 

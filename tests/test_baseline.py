@@ -103,8 +103,11 @@ def test_a_lock_compares_counts() -> None:
     p = scipy_stats.fisher_exact([[34, 6], [40, 0]], alternative="less").pvalue
     assert fisher_fell((40, 40), (34, 40)) == pytest.approx(p)
     (verdict,) = against(before, now, as_lock=True)
+    text = render_lock(lock_of(before, judge(before)))
+    line = next(place for place, line in enumerate(text.splitlines(), 1) if line.startswith("standing.m = "))
     assert verdict.regressed == (
-        f"m passes 34 of 40, and passed 40 of 40 in rightsize.lock (exact Fisher, one-sided, p {p:.2g})"
+        f"m passes 34 of 40, and passed 40 of 40 in rightsize.lock:{line} (exact Fisher, one-sided, p {p:.2g}): "
+        "if that is to be, lock this run with rightsize lock"
     )
 
 
