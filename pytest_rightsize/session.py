@@ -626,8 +626,9 @@ class LadderSession:
             }
         if self._is_worker or self._collect_only or not self._planned:
             return
-        self._about = {**self._about, "identities": self._who_answered()}
-        run = self._snapshot(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
+        interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+        self._about = {**self._about, "identities": self._who_answered(interrupted=interrupted)}
+        run = self._snapshot(interrupted=interrupted)
         verdicts = judge(run)
         conclusions = conclude(run, verdicts, objective=self._settings.objective)
         verdicts = [
@@ -670,10 +671,10 @@ class LadderSession:
         if not self._presenter.present(ended) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def _who_answered(self) -> Mapping[str, Any]:
-        """Each rung that answered, by its content; where nothing is kept of the session, no file is hashed for it."""
+    def _who_answered(self, *, interrupted: bool) -> Mapping[str, Any]:
+        """Each rung that answered, by its content; who wants to leave, or keeps nothing, waits for no file's hash."""
         known = self._identities | ({} if self._recorder is None else self._recorder.identities())
-        if self._settings.results is None and not self._settings.reports:
+        if interrupted or (self._settings.results is None and not self._settings.reports):
             return known
         asked = {trial.key.rung for trials in self._trials.values() for trial in trials.values() if trial.answers}
         return identities_of(sorted(asked), self._providers, known=known)
