@@ -12,7 +12,7 @@ from statistics import fmean
 
 from pytest_rightsize.differences import asks_otherwise
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.lockfile import Lock, LockedTask, lock_of, model_of, parse_lock
+from pytest_rightsize.lockfile import Lock, LockedTask, identified, is_other, lock_of, parse_lock
 from pytest_rightsize.records import Run, Standing, Trial, Verdict
 from pytest_rightsize.statistics import fisher_fell, holm, mcnemar
 from pytest_rightsize.store import nobody, read_run
@@ -70,7 +70,8 @@ def with_regressions(run: Run, verdicts: Sequence[Verdict], baseline: Baseline) 
         reasons = [] if before is None else list(_grown(run, verdict, before, baseline))
         if verdict.task in falls and adjusted[verdict.task] < _ALPHA:
             over = f", Holm over {len(falls)} tasks" if len(falls) > 1 else ""
-            reasons.append(f"{falls[verdict.task].words} p {adjusted[verdict.task]:.2g}{over})")
+            anew = ": if that is to be, lock this run with rightsize lock" if baseline.run is None else ""
+            reasons.append(f"{falls[verdict.task].words} p {adjusted[verdict.task]:.2g}{over}){anew}")
         notes = (*verdict.notes, *_notes(run, verdict, before, baseline))
         marked.append(replace(verdict, regressed="; ".join(reasons) or None, notes=notes))
     return marked
@@ -108,12 +109,12 @@ def _notes(run: Run, verdict: Verdict, before: LockedTask | None, baseline: Base
     """What a reader must know to take the comparison with the baseline for what it is."""
     if before is None:
         return [f"not in the baseline {baseline.name}"]
-    rungs = {rung.name: model_of(rung) for rung in run.rungs}
+    rungs = {rung.name: identified(run, rung) for rung in run.rungs}
     concerned = dict.fromkeys(rung for rung in (before.smallest, verdict.smallest, verdict.chosen) if rung)
     return [
         f"{rung} is another model than in {baseline.name}: {rungs[rung]}, and was {baseline.lock.models[rung]}"
         for rung in concerned
-        if rung in rungs and baseline.lock.models.get(rung, rungs[rung]) != rungs[rung]
+        if rung in rungs and is_other(baseline.lock.models.get(rung, rungs[rung]), rungs[rung])
     ]
 
 
@@ -129,7 +130,8 @@ def _fall(run: Run, verdict: Verdict, before: LockedTask, baseline: Baseline) ->
         return _paired_fall(run, verdict.task, rung, baseline)
     # Samples of one case are no independent trials, and a lock does not tell them apart.
     several = before.samples > 1 or run.policies[verdict.task].samples > 1
-    return None if several else _unpaired_fall(rung, was, now, baseline.name)
+    line = before.standing_lines.get(rung)
+    return None if several else _unpaired_fall(rung, was, now, f"{baseline.name}:{line}" if line else baseline.name)
 
 
 def _paired_fall(run: Run, task: str, rung: str, baseline: Baseline) -> _Fall | None:

@@ -1,6 +1,7 @@
 """The command `rightsize`: what can be done with results files, and with a ladder, outside a test session."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -20,6 +21,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         status: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads along has seen enough, as `head` has; what is left has nowhere to go.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # the interpreter closes it
+        return 0
     except ConfigError as error:
         print(f"rightsize: {error}", file=sys.stderr)  # noqa: T201  # this is a command
         return _BAD_INPUT

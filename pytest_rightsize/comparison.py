@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial as partial_call
 from statistics import fmean
 
 from pytest_rightsize.differences import asks_otherwise, shortened, what_differs
@@ -87,6 +88,7 @@ class Comparison:
         return {
             "a": self.a,
             "b": self.b,
+            "labels": list(self.labels),
             "answer": self.answer,
             "overall": self.overall.to_dict() if self.overall else None,
             "tasks": {task: paired.to_dict() for task, paired in self.tasks.items()},
@@ -125,14 +127,16 @@ def compare_several(
 
 def _compare(run_a: Run, rung_a: str, run_b: Run, rung_b: str, margin: float, names: tuple[str, str]) -> Comparison:
     """The comparison before its p values are adjusted and its sentence is written."""
+    labels = (rung_a, rung_b) if rung_a != rung_b else (f"{rung_a} of {names[0]}", f"{rung_b} of {names[1]}")
     tasks_a, tasks_b = _heard(run_a, rung_a), _heard(run_b, rung_b)
-    partial = _partial_tasks(run_a, rung_a) | _partial_tasks(run_b, rung_b)
+    partial = _partial_tasks(run_a, rung_a, labels[0]) | _partial_tasks(run_b, rung_b, labels[1])
     other, unknown = _drop_what_differs(tasks_a, tasks_b)
     common = [task for task in tasks_a if tasks_a[task].keys() & tasks_b.get(task, {}).keys()]
-    overall = _pair(rung_a, rung_b, _flat(tasks_a), _flat(tasks_b), margin) if common else None
+    pair = partial_call(_pair, rung_a, rung_b, labels=labels, margin=margin)
+    overall = pair(_flat(tasks_a), _flat(tasks_b)) if common else None
     notes = [
         *what_differs(run_a, run_b, names, [rung_a, rung_b]),
-        *([f"{_left_out(len(other), rung_a, rung_b)}: {shortened(other)}"] if other else []),
+        *([f"{_left_out(len(other), *labels)}: {shortened(other)}"] if other else []),
         *(
             [f"of {unknown} cases the prompts were not recorded: that they ask the same is not known"]
             if unknown
@@ -142,21 +146,18 @@ def _compare(run_a: Run, rung_a: str, run_b: Run, rung_b: str, margin: float, na
     return Comparison(
         a=rung_a,
         b=rung_b,
-        tasks={
-            task: replace(_pair(rung_a, rung_b, tasks_a[task], tasks_b[task], margin), partial=partial.get(task))
-            for task in common
-        },
+        tasks={task: replace(pair(tasks_a[task], tasks_b[task]), partial=partial.get(task)) for task in common},
         overall=replace(overall, partial=next(iter(partial.values()), None)) if overall else None,
         answer="",
-        labels=(rung_a, rung_b) if rung_a != rung_b else (f"{rung_a} of {names[0]}", f"{rung_b} of {names[1]}"),
+        labels=labels,
         differs=tuple(notes),
     )
 
 
-def _left_out(count: int, rung_a: str, rung_b: str) -> str:
+def _left_out(count: int, a: str, b: str) -> str:
     many = count != 1
     asks, are = ("cases ask", "are") if many else ("case asks", "is")
-    return f"{count} {asks} {rung_a} and {rung_b} something else and {are} left out"
+    return f"{count} {asks} {a} and {b} something else and {are} left out"
 
 
 def _heard(run: Run, rung: str) -> dict[str, dict[str, list[Trial]]]:
@@ -168,11 +169,11 @@ def _heard(run: Run, rung: str) -> dict[str, dict[str, list[Trial]]]:
     return cases
 
 
-def _partial_tasks(run: Run, rung: str) -> dict[str, str]:
+def _partial_tasks(run: Run, rung: str, label: str) -> dict[str, str]:
     """Tasks of which not all was asked because what had been asked settled them: how it stood chose the cases."""
     return {
         trial.key.task: (
-            f"{rung} was not asked all of {trial.key.task} because that was settled before, so the cases are no fair "
+            f"{label} was not asked all of {trial.key.task} because that was settled before, so the cases are no fair "
             f"sample: run with --rightsize-strategy=full"
         )
         for trial in run.trials
@@ -199,7 +200,7 @@ def _flat(by_task: Mapping[str, _Cases]) -> dict[str, Sequence[Trial]]:
     return {f"{task}: {case}": trials for task, cases in by_task.items() for case, trials in cases.items()}
 
 
-def _pair(rung_a: str, rung_b: str, all_a: _Cases, all_b: _Cases, margin: float) -> Paired:
+def _pair(rung_a: str, rung_b: str, all_a: _Cases, all_b: _Cases, *, labels: tuple[str, str], margin: float) -> Paired:
     """The pair on the cases that both have; there is at least one."""
     trials_a = {case: trials for case, trials in all_a.items() if case in all_b}
     trials_b = {case: all_b[case] for case in trials_a}
@@ -221,7 +222,7 @@ def _pair(rung_a: str, rung_b: str, all_a: _Cases, all_b: _Cases, margin: float)
         mcnemar_p=mcnemar(len(ahead), len(behind)) if single else None,
         difference=difference(a, b),
         non_inferior=NonInferiority(margin=margin, holds=p < _ALPHA, p=p),
-        economy=economy(trials_a, trials_b),
+        economy=economy(trials_a, trials_b, names=labels),
         changed=tuple(_changed(case, trials_a[case], trials_b[case]) for case in [*ahead, *behind]),
         unpaired=len(all_a.keys() ^ all_b.keys()),
     )
@@ -285,8 +286,10 @@ def _claim(paired: Paired, a: str, b: str) -> str:
         return f"{a} is worse than {b}, but not by more than {margin} {bound}"
     if paired.non_inferior.holds:
         return f"{a} is not worse than {b} by more than {margin} {bound}"
+    if delta.high < -paired.non_inferior.margin:
+        return f"{a} is worse than {b} by {_points(delta, -1)}, which is more than the margin of {margin}"
     if delta.high < 0:
-        return f"{a} is worse than {b} by {_points(delta, -1)}; that it is not by more than {margin} is not shown"
+        return f"{a} is worse than {b} by {_points(delta, -1)}, which may be more than the margin of {margin}"
     return f"it is not shown that {a} is not worse than {b} by more than {margin} {bound}"
 
 

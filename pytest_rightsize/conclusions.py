@@ -52,7 +52,7 @@ class FalseEconomy:
     def __str__(self) -> str:
         """`25k takes 1.84 times the energy of 60k for a passed case (95 % interval 1.31 to 2.58)`."""
         what = {"energy": "the energy", "cost": "the money", "latency": "the time", "tokens": "the tokens"}
-        bounds = f"95 % interval {self.ratio.low:.3g} to {self.ratio.high:.3g}"
+        bounds = f"95 % interval {_clear_of_one(self.ratio.low)} to {_clear_of_one(self.ratio.high)}"
         load = "; with others in flight, as they were asked" if self.quantity == "latency" else ""
         return (
             f"false economy: {self.smaller} takes {self.ratio.value:.3g} times {what[self.quantity]} of {self.larger} "
@@ -76,19 +76,6 @@ class Saving:
     high: float | None
     cases: int
     kind: str | None = None
-
-    def __str__(self) -> str:
-        """`4b instead of frontier saves 1,230 J per 1,000 cases (95 % interval 1,100 to 1,360; measured, ...)`."""
-        verb = "saves" if self.per_1000 >= 0 else "costs"
-        sign = 1 if self.per_1000 >= 0 else -1
-        parts = []
-        if self.low is not None and self.high is not None:
-            ends = sorted((sign * self.low, sign * self.high))
-            parts.append(f"95 % interval {ends[0]:,.4g} to {ends[1]:,.4g}")
-        parts += [self.kind] if self.kind else []
-        more = f" ({'; '.join(parts)})" if parts else ""
-        amount = f"{abs(self.per_1000):,.4g} {self.unit}"
-        return f"{self.instead} instead of {self.chosen} {verb} {amount} per 1,000 cases{more}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +107,14 @@ def conclude(run: Run, verdicts: Sequence[Verdict], *, objective: Objective = "s
         if trial.outcome in ("passed", "failed"):
             by_task[trial.key.task][trial.key.rung].append(trial)
     return [_of_task(verdict, by_task[verdict.task], run, objective) for verdict in verdicts]
+
+
+def _clear_of_one(ratio: float | None) -> str:
+    """Three digits, or more where they would say 1 of what is not."""
+    if ratio is None:
+        return "?"
+    texts = [f"{ratio:.3g}", *(f"{ratio:.{digits}f}" for digits in range(3, 9))]
+    return next((text for text in texts if float(text) != 1), "1")
 
 
 def idle_note(run: Run, spending: Spending) -> str | None:

@@ -34,6 +34,7 @@ def what_differs(run_a: Run, run_b: Run, names: tuple[str, str], rungs: Iterable
     return [
         *cut_off,
         *_models(run_a, run_b, names, rungs),
+        *_files(run_a, run_b, names, rungs),
         *_suites(run_a, run_b, names),
         *_terms(run_a.policies, run_b.policies, names),
         *_surroundings(run_a.about, run_b.about, names),
@@ -58,6 +59,19 @@ def _models(run_a: Run, run_b: Run, names: tuple[str, str], rungs: Iterable[str]
         if name in in_a and name in in_b:
             for key, one, other in _unequal(_identity(in_a[name]), _identity(in_b[name])):
                 yield f"rung {name}: {key} is {one} in {names[0]} and {other} in {names[1]}"
+
+
+def _files(run_a: Run, run_b: Run, names: tuple[str, str], rungs: Iterable[str]) -> Iterator[str]:
+    """Rungs of one name whose files are not the same, as far as both runs know their hashes."""
+    in_a, in_b = (run.about.get("identities") or {} for run in (run_a, run_b))
+    for name in dict.fromkeys(rungs):
+        one, other = ((known.get(name) or {}).get("sha256") for known in (in_a, in_b))
+        if one and other and one != other:
+            yield f"rung {name}: its file has the hash {_short(one)} in {names[0]} and {_short(other)} in {names[1]}"
+
+
+def _short(hashes: Json) -> str:
+    return " ".join(str(one)[:16] for one in (hashes if isinstance(hashes, list) else [hashes]))
 
 
 def _identity(rung: Rung) -> dict[str, Any]:

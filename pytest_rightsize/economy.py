@@ -29,12 +29,12 @@ class Economy:
     unknown: Mapping[str, str] = field(default_factory=dict)
 
 
-def economy(a: _Cases, b: _Cases) -> Economy:
-    """The ratios on the cases that both have."""
+def economy(a: _Cases, b: _Cases, *, names: tuple[str, str] = ("A", "B")) -> Economy:
+    """The ratios on the cases that both have; `names` are what to call the two where one has no such amount."""
     ratios: dict[str, Ratio] = {}
     unknown: dict[str, str] = {}
     for name in AMOUNTS:
-        found = _ratio(name, a, b)
+        found = _ratio(name, a, b, names)
         if isinstance(found, Ratio):
             ratios[name] = found
         else:
@@ -42,7 +42,7 @@ def economy(a: _Cases, b: _Cases) -> Economy:
     return Economy(ratios=ratios, unknown=unknown)
 
 
-def _ratio(name: str, a: _Cases, b: _Cases) -> Ratio | str:
+def _ratio(name: str, a: _Cases, b: _Cases, names: tuple[str, str]) -> Ratio | str:
     amount = _AMOUNT_OF[name]
     try:
         pairs = [(_of_case(a[case], amount), _of_case(b[case], amount)) for case in a if case in b]
@@ -50,10 +50,10 @@ def _ratio(name: str, a: _Cases, b: _Cases) -> Ratio | str:
         return f"not comparable: {error}"
     known = [(one, other) for one, other in pairs if one is not None and other is not None]
     if not known:
-        return _whose(name, [one for one, _ in pairs], [other for _, other in pairs])
+        return _whose(name, [one for one, _ in pairs], [other for _, other in pairs], names)
     for one, other in known:
         if one[1] != other[1]:
-            return f"not comparable: A's is {one[1]}, B's is {other[1]}"
+            return f"not comparable: that of {names[0]} is {one[1]}, that of {names[1]} is {other[1]}"
     kinds = sorted({one[1] for one, _ in known})
     if len(kinds) > 1:
         return f"not comparable: some is {kinds[0]}, some is {kinds[1]}"
@@ -62,12 +62,12 @@ def _ratio(name: str, a: _Cases, b: _Cases) -> Ratio | str:
     return found or "not known: every case has an amount of 0"
 
 
-def _whose(name: str, a: Sequence[_Amount | None], b: Sequence[_Amount | None]) -> str:
+def _whose(name: str, a: Sequence[_Amount | None], b: Sequence[_Amount | None], names: tuple[str, str]) -> str:
     """Who of the two lacks the amount."""
     lacks_a, lacks_b = (all(amount is None for amount in amounts) for amounts in (a, b))
     if lacks_a == lacks_b:
         return f"not known: {f'neither has {name}' if lacks_a else f'no case has the {name} of both'}"
-    return f"not known: {'A' if lacks_a else 'B'} has no {name}"
+    return f"not known: {names[0] if lacks_a else names[1]} has no {name}"
 
 
 def _of_case(trials: Sequence[Trial], amount: Callable[[Sequence[AnswerRecord]], _Amount | None]) -> _Amount | None:

@@ -88,6 +88,9 @@ def _plus(total: float | None, more: Sequence[float | None]) -> float | None:
 class Writer(Protocol):
     """pytest's terminal writer, as far as it is needed."""
 
+    hasmarkup: bool
+    """Whether it may be more than plain text."""
+
     @property
     def width_of_current_line(self) -> int:
         """How far the cursor is from the left."""
@@ -108,7 +111,8 @@ class Screen:
     def draw(self, lines: Sequence[str]) -> None:
         """Show the lines below the cursor, and put it back."""
         column = self._writer.width_of_current_line
-        below = "".join(f"\n\r\x1b[2K\x1b[2m{line}\x1b[0m" for line in lines)
+        begin, end = ("\x1b[2m", "\x1b[0m") if self._writer.hasmarkup else ("", "")
+        below = "".join(f"\n\r\x1b[2K{begin}{line}{end}" for line in lines)
         back = f"\x1b[{len(lines)}A\r" + (f"\x1b[{column}C" if column else "")
         self._send(f"{below}{back}")
         self._drawn = True

@@ -15,9 +15,21 @@ from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.places import key_line
 from pytest_rightsize.records import Json, Run, Rung, Standing, State, Verdict
 
-__all__ = ["Lock", "LockedTask", "lock_of", "model_of", "parse_lock", "render_lock"]
+__all__ = [
+    "Lock",
+    "LockedTask",
+    "identified",
+    "is_other",
+    "lock_of",
+    "model_of",
+    "parse_lock",
+    "render_lock",
+    "why_none",
+]
 
 _SCHEMA = 1
+# Enough to tell two files apart, and short enough to read.
+_HASH, _HASH_DIGITS = ", sha256 ", 16
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _HEAD = """\
 # What each task needed when it was last looked at. Written by: rightsize lock RUN.jsonl
@@ -29,7 +41,8 @@ _HEAD = """\
 class LockedTask:
     """One task: its smallest rung (None: none was known) and how each rung stood that was asked.
 
-    `line` is where `smallest` stands in the file, for who has to change it; None where it is in no file.
+    `line` is where `smallest` stands in the file, for who has to change it, and `standing_lines` where each rung does;
+    None, and none, where they are in no file.
     """
 
     smallest: str | None = None
@@ -37,6 +50,7 @@ class LockedTask:
     samples: int = 1
     standing: Mapping[str, Standing] = field(default_factory=dict)
     line: int | None = None
+    standing_lines: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +70,7 @@ def lock_of(run: Run, verdicts: Sequence[Verdict]) -> Lock:
         day=str(run.about.get("started", ""))[:10],
         commit=run.about.get("commit"),
         ladder=[rung.name for rung in run.rungs],
-        models={rung.name: model_of(rung) for rung in run.rungs},
+        models={rung.name: identified(run, rung) for rung in run.rungs},
         tasks={
             verdict.task: LockedTask(
                 smallest=verdict.smallest,
@@ -74,6 +88,20 @@ def model_of(rung: Rung) -> str:
     return f"{rung.provider}: {rung.model or rung.options.get('file') or 'not said'}"
 
 
+def identified(run: Run, rung: Rung) -> str:
+    """`model_of`, and the beginning of the hash of its files where the run knows it."""
+    content: Mapping[str, Json] = (run.about.get("identities") or {}).get(rung.name) or {}
+    hashes = content.get("sha256") or []
+    shown = [str(one)[:_HASH_DIGITS] for one in ([hashes] if isinstance(hashes, str) else hashes)]
+    return f"{model_of(rung)}{_HASH}{' '.join(shown)}" if shown else model_of(rung)
+
+
+def is_other(one: str, other: str) -> bool:
+    """Whether two models, as `identified` names them, are surely not the same: by name, or by hash if both have one."""
+    (name, _, digest), (other_name, _, other_digest) = one.partition(_HASH), other.partition(_HASH)
+    return name != other_name or bool(digest and other_digest and digest != other_digest)
+
+
 def render_lock(lock: Lock) -> str:
     """The lock as TOML; rates and bounds with four digits."""
     return _HEAD + "\n".join(_lines(lock)) + "\n"
@@ -87,14 +115,21 @@ def _lines(lock: Lock) -> Iterator[str]:
     yield f"ladder = [{', '.join(map(_text, lock.ladder))}]"
     yield "\n[models]"
     yield from (f"{_key(rung)} = {_text(model)}" for rung, model in lock.models.items())
-    for name, task in lock.tasks.items():
+    # By name: tests run in another order with -n or pytest-randomly, and that is nothing to review.
+    for name, task in sorted(lock.tasks.items()):
         yield f"\n[tasks.{_key(name)}]"
-        yield f"smallest = {_text(task.smallest)}" if task.smallest else "# smallest: not known of any rung"
+        yield f"smallest = {_text(task.smallest)}" if task.smallest else f"# smallest: {why_none(lock, task)}"
         if task.chosen:
             yield f"chosen = {_text(task.chosen)}"
         if task.samples > 1:
             yield f"samples = {task.samples}"
         yield from (f"standing.{_key(rung)} = {_inline(standing)}" for rung, standing in task.standing.items())
+
+
+def why_none(lock: Lock, task: LockedTask) -> str:
+    """Why a task has no smallest rung: nothing passes it, or that is not known."""
+    states = [task.standing[rung].state for rung in lock.ladder if rung in task.standing]
+    return "no rung passes" if states == ["fails"] * len(lock.ladder) else "not known"
 
 
 def _inline(standing: Standing) -> str:
@@ -162,6 +197,11 @@ def _task(plain: Mapping[str, Json], name: str, text: str) -> LockedTask:
             for rung, facts in plain.get("standing", {}).items()
         },
         line=key_line(text, ["tasks", name, "smallest"], suffix=".toml"),
+        standing_lines={
+            rung: line
+            for rung in plain.get("standing", {})
+            if (line := key_line(text, ["tasks", name, "standing", rung], suffix=".toml"))
+        },
     )
 
 

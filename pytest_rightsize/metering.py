@@ -47,21 +47,20 @@ class Meters:
         return metered
 
     def header(self, rungs: Iterable[Rung]) -> list[str]:
-        """`meter cpu_time (25k, 60k); none (frontier: the number of its parameters is not known)`."""
+        """`meter cpu_time (25k, 60k)`, and a line for each reason why others have none."""
         names = {rung.name for rung in rungs}
         groups: dict[str, list[str]] = defaultdict(list)
-        blind: list[str] = []
-        for metered in self._metered:
-            choice = metered.choice
-            if choice.rung not in names:
-                continue
-            if choice.meters:
+        blind: dict[str, list[str]] = defaultdict(list)
+        for choice in (metered.choice for metered in self._metered):
+            if choice.rung in names and choice.meters:
                 groups["+".join(choice.meters)].append(choice.rung)
-            else:
-                blind.append(f"{choice.rung}: {choice.why}")
-        said = [f"{meter} ({', '.join(of)})" for meter, of in groups.items()]
-        said += [f"none ({'; '.join(blind)})"] if blind else []
-        return [f"meter {'; '.join(said)}"] if said else []
+            elif choice.rung in names:
+                blind[choice.why].append(choice.rung)
+        metered = [f"{meter} ({', '.join(of)})" for meter, of in groups.items()]
+        return [
+            *([f"meter {'; '.join(metered)}"] if metered else []),
+            *(f"no meter for {', '.join(of)}: {why}" for why, of in blind.items()),
+        ]
 
     def seen(self) -> list[Metering]:
         """What the meters of rungs that have been closed saw."""

@@ -18,12 +18,14 @@ from pytest_rightsize.reports.facts import intervals
 from pytest_rightsize.reports.github import annotations
 from pytest_rightsize.reports.junit import suite_properties
 from pytest_rightsize.reports.spending import spending_lines
-from pytest_rightsize.reports.terminal import TITLE, gate_lines, styled, summary_lines, table_lines
+from pytest_rightsize.reports.terminal import TITLE, gate_lines, styled, summary_lines, table_lines, wrapped
 from pytest_rightsize.reports.visible import visible
 from pytest_rightsize.settings import Settings
 from pytest_rightsize.spending import Spending
 
 __all__ = ["Ended", "Presenter"]
+
+_QUIET = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +84,8 @@ class Presenter:
                 terminalreporter.write(text, **({colour: True} if colour else {}))
             terminalreporter.write_line("")
         for line, colours in self._lines(ended, width):
-            terminalreporter.write_line(visible(line), **colours)
+            for part in wrapped(visible(line), width):
+                terminalreporter.write_line(part, **colours)
 
     def _lines(self, ended: Ended, width: int | None) -> Iterator[tuple[str, dict[str, bool]]]:
         """What follows the table, each line with its colour."""
@@ -94,13 +97,15 @@ class Presenter:
             width=width,
             note=idle_note(ended.run, ended.spending),
         )
+        # Twice quiet: what was found and what fails, and nothing of what it took.
+        spent = [] if self._config.get_verbosity() < _QUIET else spent
         for line in (*summary_lines(ended.run, ended.verdicts), *spent):
             yield line, {}
         for line in ended.notes:
             yield f"rightsize: {line}", {}
         for line in ended.waived:
             yield line, {"yellow": True}
-        for line in gate_lines(ended.failed):
+        for line in gate_lines(ended.failed, ended.run):
             yield line, {"red": True}
         if self._settings.results is not None:
             yield f"rightsize: results in {self._settings.results}", {}

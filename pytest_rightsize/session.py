@@ -24,6 +24,7 @@ from pytest_rightsize.energy import Metering
 from pytest_rightsize.engine import Engine, Ticket
 from pytest_rightsize.errors import ConfigError, RightsizeWarning, RungError
 from pytest_rightsize.grading import grade
+from pytest_rightsize.identities import identities_of
 from pytest_rightsize.ladder import order_note, read_ladder, select_rungs
 from pytest_rightsize.live import Live, Tally
 from pytest_rightsize.loop import Loop, SessionSource, Source, WorkerSource
@@ -40,7 +41,7 @@ from pytest_rightsize.recording import Recorder
 from pytest_rightsize.records import Ladder, Policy, Run, Rung, Trial, TrialKey, Verdict
 from pytest_rightsize.redaction import redacted, redacted_case
 from pytest_rightsize.reports.junit import trial_properties
-from pytest_rightsize.reports.terminal import waiver_lines
+from pytest_rightsize.reports.terminal import unmet_waiver_lines, waiver_lines
 from pytest_rightsize.schedule import Progress, reason_not_to_run, visiting_order
 from pytest_rightsize.settings import Settings
 from pytest_rightsize.spending import spend
@@ -116,6 +117,7 @@ class LadderSession:
         self._about: Mapping[str, Any] = {}
         self._results: ResultsFile | None = None
         self._metered: list[Metering] = []
+        self._identities: dict[str, Any] = {}
         self._baseline = read_baseline(self._settings.baseline) if self._settings.baseline else None
         self._check_results_path()
         self._presenter = Presenter(config, self._settings)
@@ -308,9 +310,10 @@ class LadderSession:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Collect what the meters of a worker saw."""
-        seen = getattr(node, "workeroutput", None) or {}
-        self._metered += [Metering.from_dict(plain) for plain in seen.get("rightsize", ())]
+        """Collect what the meters of a worker saw, and who its rungs were."""
+        seen = (getattr(node, "workeroutput", None) or {}).get("rightsize") or {}
+        self._metered += [Metering.from_dict(plain) for plain in seen.get("metered", ())]
+        self._identities |= seen.get("identities", {})
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
@@ -632,12 +635,15 @@ class LadderSession:
         self._notices.tell(self._config)
         self._metered += self._meters.seen()
         if self._is_worker:
-            session.config.workeroutput["rightsize"] = [seen.to_dict() for seen in self._metered]  # type: ignore[attr-defined]  # a worker of xdist has it
+            session.config.workeroutput["rightsize"] = {  # type: ignore[attr-defined]  # a worker of xdist has it
+                "metered": [seen.to_dict() for seen in self._metered],
+                "identities": {} if self._recorder is None else self._recorder.identities(),
+            }
         if self._is_worker or self._collect_only or not self._planned:
             return
-        if self._recorder is not None:
-            self._about = {**self._about, "identities": self._recorder.identities()}
-        run = self._snapshot(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
+        interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+        self._about = {**self._about, "identities": self._who_answered(interrupted=interrupted)}
+        run = self._snapshot(interrupted=interrupted)
         verdicts = judge(run)
         conclusions = conclude(run, verdicts, objective=self._settings.objective)
         verdicts = [
@@ -649,7 +655,7 @@ class LadderSession:
         gates, today = self._settings.gate, date.today().isoformat()
         waivers = waiver_states(self._policies, verdicts, gates, today=today)
         failed = failed_gates(verdicts, gates, waivers)
-        waived = waiver_lines(waivers)
+        waived = [*waiver_lines(waivers), *unmet_waiver_lines(self._ladder.tasks, self._policies)]
         faults = any(trial.outcome == "error" for trial in run.trials)
         spending = spend(run)
         clean = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
@@ -680,6 +686,14 @@ class LadderSession:
         )
         if not self._presenter.present(ended) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _who_answered(self, *, interrupted: bool) -> Mapping[str, Any]:
+        """Each rung that answered, by its content; who wants to leave, or keeps nothing, waits for no file's hash."""
+        known = self._identities | ({} if self._recorder is None else self._recorder.identities())
+        if interrupted or (self._settings.results is None and not self._settings.reports):
+            return known
+        asked = {trial.key.rung for trials in self._trials.values() for trial in trials.values() if trial.answers}
+        return identities_of(sorted(asked), self._providers, known=known)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the table, and for each failed gate what to change."""

@@ -17,6 +17,13 @@ GATES: Mapping[GateName, str] = {
     "undecided": "undecided",
     "regressed": "regressed",
 }
+# Why a rung was not run, where the word alone says too little.
+_IDLE_WORDS = {
+    "down": "it could not answer",
+    "budget": "the budget was spent before it was asked",
+    "skipped": "its tests were skipped",
+    "xfail": "its tests are expected to fail",
+}
 # How sure the bounds are of a task that asks for no confidence.
 _CONFIDENCE = 0.95
 
@@ -138,7 +145,7 @@ def _verdict(
     """The word, and the sentence that goes with it where the table does not say it already."""
     if obstacle is not None:
         reason = standing[obstacle].reason or "it was not run"
-        return "undecided", f"{obstacle}: {reason}"
+        return "undecided", f"{obstacle}: {_IDLE_WORDS.get(reason, reason)}"
     if all(state.state == "not_run" for state in standing.values()):
         return "undecided", "no rung of this ladder may see a private task"
     if smallest is None:

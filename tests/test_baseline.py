@@ -103,8 +103,11 @@ def test_a_lock_compares_counts() -> None:
     p = scipy_stats.fisher_exact([[34, 6], [40, 0]], alternative="less").pvalue
     assert fisher_fell((40, 40), (34, 40)) == pytest.approx(p)
     (verdict,) = against(before, now, as_lock=True)
+    text = render_lock(lock_of(before, judge(before)))
+    line = next(place for place, line in enumerate(text.splitlines(), 1) if line.startswith("standing.m = "))
     assert verdict.regressed == (
-        f"m passes 34 of 40, and passed 40 of 40 in rightsize.lock (exact Fisher, one-sided, p {p:.2g})"
+        f"m passes 34 of 40, and passed 40 of 40 in rightsize.lock:{line} (exact Fisher, one-sided, p {p:.2g}): "
+        "if that is to be, lock this run with rightsize lock"
     )
 
 
@@ -125,6 +128,33 @@ def test_what_the_baseline_lacks_and_other_models_are_noted() -> None:
     assert same.notes == ("m is another model than in run.jsonl: replay: new, and was replay: not said",)
     assert added.notes == ("not in the baseline run.jsonl",)
     assert tasks_not_run([added], Baseline(name="run.jsonl", lock=lock_of(before, judge(before)))) == ["t"]
+
+
+def test_a_file_of_the_same_name_and_another_hash_is_another_model() -> None:
+    def hashed(digest: str | None) -> Run:
+        content = {"m": {"provider": "replay", "sha256": [digest * 8]}} if digest else {}
+        return replace(run_of({"t": {"m": "1111"}}), about=ABOUT | {"identities": content})
+
+    (same,) = against(hashed("0123456789"), hashed("0123456789"), as_lock=True)
+    (unknown,) = against(hashed(None), hashed("0123456789"), as_lock=True)
+    assert same.notes == unknown.notes == ()
+    (other,) = against(hashed("0123456789"), hashed("9876543210"), as_lock=True)
+    assert other.notes == (
+        "m is another model than in rightsize.lock: replay: not said, sha256 9876543210987654, "
+        "and was replay: not said, sha256 0123456789012345",
+    )
+
+
+def test_a_lock_is_the_same_whatever_the_order_of_the_tests() -> None:
+    runs = [run_of({task: {"m": "1111"} for task in order}) for order in ("abc", "cab")]
+    one, other = (render_lock(lock_of(run, judge(run))) for run in runs)
+    assert one == other
+
+
+@pytest.mark.parametrize(("outcomes", "why"), [("0000", "no rung passes"), ("00EE", "not known")])
+def test_a_lock_says_why_a_task_has_no_smallest_rung(outcomes: str, why: str) -> None:
+    run = run_of({"t": {"s": "0000", "m": outcomes}})
+    assert f"# smallest: {why}" in render_lock(lock_of(run, judge(run))).splitlines()
 
 
 def test_a_lock_is_read_back_as_it_was_written() -> None:

@@ -43,6 +43,14 @@ def test_the_json_shape() -> None:
         assert paired["non_inferior"]["holds"] is False
 
 
+def test_files_of_one_name_with_other_hashes_are_said_to_differ() -> None:
+    one, other = (
+        replace(make_run({"t": {"a": "11"}}), about={"identities": {"a": {"sha256": [digest * 64]}}}) for digest in "0f"
+    )
+    found = compare(one, "a", other, "a", names=("one.jsonl", "other.jsonl")).differs
+    assert found[0] == f"rung a: its file has the hash {'0' * 16} in one.jsonl and {'f' * 16} in other.jsonl"
+
+
 def test_nothing_in_common_is_said() -> None:
     comparison = compare(make_run({"t": {"s": "11"}}), "s", make_run({"u": {"l": "11"}}), "l")
     assert comparison.overall is None
@@ -89,7 +97,12 @@ def test_several_samples_have_no_mcnemar() -> None:
         (
             "0" * 30 + "1" * 10,
             "1" * 40,
-            "a is worse than b by 75.0 points [59.7, 85.8]; that it is not by more than 5 ",
+            "a is worse than b by 75.0 points [59.7, 85.8], which is more than the margin of 5 points; it takes 100 %",
+        ),
+        (
+            "0" * 12 + "1" * 188,
+            "1" * 200,
+            "a is worse than b by 6.0 points [3.5, 10.2], which may be more than the margin of 5 points; it takes",
         ),
         (
             "1" * 400,

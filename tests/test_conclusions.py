@@ -10,6 +10,7 @@ import pytest
 from pytest_rightsize.conclusions import Conclusion, conclude, idle_note
 from pytest_rightsize.energy import Energy, Metering
 from pytest_rightsize.records import AnswerRecord, Policy, Run, Rung, Tokens, Trial, TrialKey
+from pytest_rightsize.reports.facts import saving_words
 from pytest_rightsize.spending import spend
 from pytest_rightsize.statistics import mean_difference, ratio_per_success
 from pytest_rightsize.verdict import judge
@@ -145,7 +146,8 @@ def test_a_saving_has_an_interval_over_cases() -> None:
     assert (saved.chosen, saved.instead) == ("large", "small")
     assert saved.per_1000 == pytest.approx(mean)
     assert [saved.low, saved.high] == pytest.approx([1000 * interval.low, 1000 * interval.high])
-    assert str(saved).startswith("small instead of large saves 7,325 J per 1,000 cases (95 % interval ")
+    assert saving_words(saved).startswith("small instead of large saves 7.33 kJ per 1,000 cases (95 % interval ")
+    assert saving_words(saved).endswith("; measured)")
     assert by["tokens"].per_1000 == 0
 
 

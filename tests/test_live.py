@@ -58,8 +58,9 @@ class Terminal:
 class Writer:
     """Stands for pytest's writer, at a column."""
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: Terminal, *, hasmarkup: bool = True) -> None:
         self._terminal = terminal
+        self.hasmarkup = hasmarkup
 
     @property
     def width_of_current_line(self) -> int:
@@ -129,6 +130,13 @@ def test_lines_below_leave_no_trace(tally: tuple[Tally, list[float]]) -> None:
     screen.wipe()
     terminal.write("F\r\ntests/test_b.py")
     assert terminal.text == "tests/test_a.py ..F\ntests/test_b.py"
+
+
+@pytest.mark.parametrize("hasmarkup", [True, False])
+def test_lines_are_dim_only_where_pytest_may_style(hasmarkup: bool) -> None:
+    sent: list[str] = []
+    Screen(Writer(Terminal(), hasmarkup=hasmarkup), sent.append).draw(["one"])
+    assert ("\x1b[2mone" in sent[0]) is hasmarkup
 
 
 @pytest.fixture

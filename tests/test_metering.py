@@ -165,7 +165,7 @@ def test_a_false_economy_is_called_out_and_the_objective_is_followed(metered: py
     result = metered.runpytest(*FULL, "--rightsize-results=run.jsonl", "--rightsize-objective=energy")
     result.stdout.fnmatch_lines(
         [
-            "task *J/case*J/passed*J/token*tokens*reasoning*s/case*",
+            "task *J/case*J/passed*J/token*tokens*s/case*",
             "upper: of those that pass: smallest small, least energy big (* J a passed case), least cost big (*",
             "upper: false economy: small takes * times the energy of big for a passed case (95 % interval *",
             "upper: recommended by energy: big",
@@ -194,7 +194,7 @@ def test_what_the_right_sized_choice_saves_is_said_with_an_interval(metered: pyt
     metered.makefile(".toml", rightsize=LADDER.replace("watts = 40\n", "watts = 4000\n"))
     result = metered.runpytest(*FULL)
     result.stdout.fnmatch_lines(
-        ["upper: small instead of big saves * J per 1,000 cases (95 % interval * to *; measured_shared, host, gross)"]
+        ["upper: small instead of big saves * per 1,000 cases (95 % interval * to *; measured_shared)"]
     )
 
 
@@ -261,6 +261,16 @@ def test_an_electricity_price_that_cannot_be_is_refused(metered: pytest.Pytester
     metered.makefile(".toml", rightsize=LADDER.replace("= 0.36", "= -1"))
     result = metered.runpytest(*FULL)
     result.stderr.fnmatch_lines(["*electricity_usd_per_kwh = -1 cannot be: give USD per kilowatt hour*"])
+
+
+def test_rungs_that_lack_a_meter_for_one_reason_are_named_together(metered: pytest.Pytester) -> None:
+    conftest = CONFTEST.replace("import threading, time", "import threading, time, types")
+    strip = conftest.index("class PowerStrip")
+    broken = conftest[strip:].replace("return None", "return types.SimpleNamespace(what='no strip')", 1)
+    metered.makeconftest(conftest[:strip] + broken)
+    result = metered.runpytest(*FULL)
+    result.stdout.fnmatch_lines(["rightsize: no meter for small, big: power_strip: no strip"])
+    assert "rightsize: meter" not in result.stdout.str()
 
 
 def test_no_library_for_boards_is_loaded_where_no_board_is(metered: pytest.Pytester) -> None:

@@ -30,7 +30,7 @@ def test_climb_stops_at_the_smallest_rung_that_passes(suite: pytest.Pytester) ->
             "([*] smallest that passes, ~ settled early, - not run)",
             "rightsize: of 1 task, 1 over-sized; climbed with 50 % of the trials of the full ladder, 24 tokens",
             "rightsize: saved about 8 tokens against the full ladder; what 4 trials on big would have taken is not *",
-            "gate oversized: upper: small passes, so big is larger than needed: set chosen of upper to small",
+            "gate oversized: upper: small passes, so big is larger than needed: set chosen of upper to small (*.py:3)",
         ]
     )
     assert result.ret == pytest.ExitCode.TESTS_FAILED

@@ -120,6 +120,7 @@ def test_bisect_falls_back_to_full_on_a_ladder_that_is_not_monotone_and_says_so(
 @pytest.mark.parametrize(
     ("arguments", "marker", "table", "verdict"),
     [
+        (["-o", "rightsize_confidence=0.95"], "", "", "UNDECIDED"),
         (["--rightsize-confidence=0.6"], "", "", "OVER-SIZED"),
         (["--rightsize-confidence=0.95"], "", "", "UNDECIDED"),
         (["--rightsize-confidence=0.95"], ", confidence=0.6", "", "OVER-SIZED"),
@@ -147,7 +148,7 @@ def test_an_undecided_rung_says_how_many_trials_it_needs(suite: pytest.Pytester)
             "upper   1/1~[?] [[]1,100] * UNDECIDED",
             "([?] undecided, ~ settled early, [[],[]] bounds of the pass rate in %, each sure at 0.95)",
             "upper: big: needs about 10 more trials to show 0.75 at this rate",
-            "gate undecided: upper: it is not known *: add cases, or lower the confidence",
+            "gate undecided: upper: it is not known *: add cases, or lower the confidence (test_suite.py:3)",
         ]
     )
     last = [json.loads(line) for line in (suite.path / "run.jsonl").read_text(encoding="utf-8").splitlines()][-2]

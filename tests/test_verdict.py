@@ -119,3 +119,10 @@ def test_curtailed_trials_are_judged_only_where_they_change_nothing(marks: str, 
     run = replace(run, trials=[replace(t, reason="settled") if t.outcome == "not_run" else t for t in run.trials])
     (found,) = judge(run)
     assert found.verdict == verdict
+
+
+def test_a_rung_that_could_not_answer_is_said_in_words() -> None:
+    run = make_run({"t": {"small": "--", "big": "--"}}, chosen="big")
+    down = [replace(trial, reason="down", detail="no route") for trial in run.trials]
+    (verdict,) = judge(replace(run, trials=down))
+    assert verdict.notes == ("small: it could not answer",)

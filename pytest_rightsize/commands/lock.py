@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.lockfile import lock_of, render_lock
+from pytest_rightsize.lockfile import lock_of, render_lock, why_none
 from pytest_rightsize.store import nobody, read_run
 from pytest_rightsize.verdict import judge
 
@@ -33,7 +33,13 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.output.write_text(render_lock(lock), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot write {arguments.output}: {error.strerror}: give another --output") from None
-    open_tasks = [name for name, task in lock.tasks.items() if task.smallest is None]
-    known = f"; no smallest rung is known of {', '.join(open_tasks)}" if open_tasks else ""
-    print(f"{arguments.output}: {len(lock.tasks)} tasks{known}")  # noqa: T201  # this is a command
+    open_tasks = {name: why_none(lock, task) for name, task in lock.tasks.items() if task.smallest is None}
+    unsolved = [name for name, why in open_tasks.items() if why == "no rung passes"]
+    unknown = [name for name in open_tasks if name not in unsolved]
+    parts = [
+        f"{arguments.output}: {len(lock.tasks)} task{'s' if len(lock.tasks) != 1 else ''}",
+        *([f"no rung passes {', '.join(unsolved)}"] if unsolved else []),
+        *([f"the smallest rung is not known of {', '.join(unknown)}"] if unknown else []),
+    ]
+    print("; ".join(parts))  # noqa: T201  # this is a command
     return 0

@@ -5,8 +5,8 @@ not stand in for cases: they tell of the model's luck, not of the task.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
-from itertools import count
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count, pairwise
 from math import ceil, log
 
 from tabulate import tabulate
@@ -56,43 +56,45 @@ def _bar_lines(arguments: argparse.Namespace) -> Iterator[str]:
     """How many cases it takes to show the bar, and the power at several numbers of them."""
     bar, confidence, rates = arguments.bar, arguments.confidence, _rates(arguments)
     least = _least(bar, confidence)
-    yield f"to show a pass rate of {bar:g} at {confidence:g} takes at least {least:,} cases, and then all must pass"
+    aim = f"to show a pass rate of {_rate(bar)} at {confidence:g}"
+    yield f"{aim} takes at least {_cases(least)}, and then all must pass"
     needed = {rate: _needed(rate, arguments) for rate in rates}
     for rate, cases in needed.items():
-        yield f"if the true rate is {rate:.4g}: {_words(cases, arguments.power)}"
+        yield f"if the true rate is {_rate(rate)}: {_words(cases, arguments.power)}"
     sizes = sorted({least, *[size for size in _SIZES if size > least][:_SHOWN], *filter(None, needed.values())})
-    rows = [
-        (
-            f"{cases:,}",
-            cases - (passes_needed(cases, pass_rate=bar, confidence=confidence) or 0),
-            *(f"{power(cases, true_rate=rate, pass_rate=bar, confidence=confidence):.2f}" for rate in rates),
-        )
-        for cases in sizes
-    ]
-    yield ""
-    yield from _table(["cases", "may fail", *(f"power at {rate:.4g}" for rate in rates)], rows)
+    may_fail = [cases - (passes_needed(cases, pass_rate=bar, confidence=confidence) or 0) for cases in sizes]
+    columns = {
+        f"power at {_rate(rate)}": [
+            power(cases, true_rate=rate, pass_rate=bar, confidence=confidence) for cases in sizes
+        ]
+        for rate in rates
+    }
+    yield from _table(sizes, columns, {"may fail": may_fail})
 
 
 def _margin_lines(arguments: argparse.Namespace) -> Iterator[str]:
     """How many cases it takes to show that a smaller rung is not worse than a larger one by the margin."""
     margin, confidence = arguments.margin, arguments.confidence
-    rate = _rates(arguments)[-1]
-    changed = 2 * rate * (1 - rate)
-    needed = paired_cases_needed(margin=margin, changed=changed, confidence=confidence, at_least=arguments.power)
+    changed = {rate: 2 * rate * (1 - rate) for rate in _rates(arguments)}
+    needed = {
+        rate: paired_cases_needed(margin=margin, changed=share, confidence=confidence, at_least=arguments.power)
+        for rate, share in changed.items()
+    }
     yield ""
-    yield (
-        f"to show that one rung is not worse than another by more than {100 * margin:g} points, if both are right in "
-        f"{100 * rate:.4g} % of the cases and err independently ({100 * changed:.3g} % change sides): "
-        f"{_words(needed, arguments.power)}"
-    )
+    aim = f"to show that one rung is not worse than another by more than {100 * margin:g} points"
+    yield f"{aim}, where they err independently"
+    for rate, cases in needed.items():
+        share = f"{100 * changed[rate]:.3g} % change sides"
+        yield f"if both are right in {_rate(100 * rate)} % of the cases ({share}): {_words(cases, arguments.power)}"
     yield "rungs that err on the same cases need fewer"
-    sizes = sorted({*_SIZES[:_SHOWN], *([needed] if needed else [])})
-    rows = [
-        (f"{cases:,}", f"{paired_power(cases, margin=margin, changed=changed, confidence=confidence):.2f}")
-        for cases in sizes
-    ]
-    yield ""
-    yield from _table(["cases", "power"], rows)
+    sizes = sorted({*_SIZES[:_SHOWN], *filter(None, needed.values())})
+    columns = {
+        f"power at {_rate(rate)}": [
+            paired_power(cases, margin=margin, changed=share, confidence=confidence) for cases in sizes
+        ]
+        for rate, share in changed.items()
+    }
+    yield from _table(sizes, columns)
 
 
 def _rates(arguments: argparse.Namespace) -> list[float]:
@@ -118,8 +120,26 @@ def _needed(rate: float, arguments: argparse.Namespace) -> int | None:
 def _words(cases: int | None, at_least: float) -> str:
     if cases is None:
         return f"no number of cases up to {_LIMIT:,} gives a power of {at_least:g}"
-    return f"{cases:,} cases for a power of {at_least:g}"
+    return f"{_cases(cases)} for a power of {at_least:g}"
 
 
-def _table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    return tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True).splitlines()
+def _cases(number: int) -> str:
+    return f"{number:,} case{'s' if number != 1 else ''}"
+
+
+def _rate(rate: float) -> str:
+    """All digits that were given or meant, as 0.99995 is not 1."""
+    return f"{rate:.10g}"
+
+
+def _table(
+    sizes: Sequence[int], columns: Mapping[str, Sequence[float]], counts: Mapping[str, Sequence[int]] | None = None
+) -> Iterator[str]:
+    """A row for each number of cases; where more cases give less power, a line says why that is no mistake."""
+    powers = ([f"{value:.2f}" for value in values] for values in columns.values())
+    rows = zip((f"{cases:,}" for cases in sizes), *(counts or {}).values(), *powers, strict=True)
+    headers = ["cases", *(counts or {}), *columns]
+    yield ""
+    yield from tabulate([*rows], headers=headers, tablefmt="plain", disable_numparse=True).splitlines()
+    if any(later < sooner - 0.005 for values in columns.values() for sooner, later in pairwise(values)):
+        yield "(power rises in steps, where one more case may fail, and falls a little between them)"

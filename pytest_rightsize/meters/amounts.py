@@ -176,5 +176,5 @@ def metering_of(
         busy_s=ledger.busy_s,
         tick_s=max(ticks_s, default=None),
         idle_w=None if None in ledger.idle_w else sum(watts or 0.0 for watts in ledger.idle_w),
-        notes=(f"of {unknown_s:.1f} s the counters say nothing",) if unknown_s > 0.001 else (),
+        notes=(f"of {unknown_s:.2g} s the counters say nothing",) if unknown_s > 0.001 else (),
     )

@@ -7,6 +7,7 @@ opens as fast as a small one. Texts are JSON data inside the page and never mark
 import base64
 import gzip
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -109,7 +110,14 @@ def _by_case(run: Run, tasks: Sequence[str]) -> Iterator[list[Trial]]:
         if trial.key.task in found:
             found[trial.key.task].setdefault(trial.key.case, []).append(trial)
     for cases in found.values():
-        yield from cases.values()
+        # By name: trials end in another order in each run, and readers look for a case where it was before.
+        for name in sorted(cases, key=_in_order):
+            yield cases[name]
+
+
+def _in_order(name: str) -> list[tuple[int, str]]:
+    """Names as people order them: `case 9` before `case 10`."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]{1,15})", name)]
 
 
 class _Index:

@@ -20,6 +20,7 @@ __all__ = [
     "headline",
     "intervals",
     "per_case",
+    "place_to_change",
     "remedy",
     "saving_words",
     "tokens_spent",
@@ -189,6 +190,15 @@ def failure(gate: str, verdict: Verdict) -> str:
     return verdict.regressed or "" if gate == "regressed" else remedy(verdict)
 
 
+def place_to_change(run: Run, verdict: Verdict) -> str | None:
+    """Where to change something, as `file:line`: the choice of a model of the wrong size, else the test."""
+    policy = run.policies.get(verdict.task)
+    if policy is None:
+        return None
+    changes_choice = verdict.verdict in ("over-sized", "under-sized")
+    return (policy.chosen_at if changes_choice else None) or policy.test_at
+
+
 def remedy(verdict: Verdict) -> str:
     """What to change, in a clause; empty for a verdict that trips no gate."""
     where = verdict.chosen_from or "the marker or the ladder file"
@@ -202,7 +212,8 @@ def remedy(verdict: Verdict) -> str:
         )
     if verdict.verdict == "unsolved":
         best = max(verdict.standing.items(), key=lambda item: item[1].rate or 0.0)
-        reached = f"{best[0]} came nearest with {best[1].passed}/{best[1].trials}"
+        nearest = f"{best[0]} came nearest with {best[1].passed}/{best[1].trials}"
+        reached = nearest if best[1].passed else "none passed a single case"
         return (
             f"no rung reaches {verdict.pass_rate:g} ({reached}): add a larger rung, mend the prompt, or lower pass_rate"
         )
@@ -234,16 +245,27 @@ def bounds(interval: Interval | None) -> str | None:
 
 
 def saving_words(saving: Saving) -> str:
-    """`4b instead of frontier saves 39.6 kJ per 1,000 cases (95 % interval 35.1 kJ to 44.2 kJ)`."""
-    verb = "saves" if saving.per_1000 >= 0 else "takes more by"
-    amount = _amount(saving, abs(saving.per_1000))
-    text = f"{saving.instead} instead of {saving.chosen} {verb} {amount} per 1,000 cases"
+    """`4b instead of frontier saves 39.6 kJ per 1,000 cases (95 % interval 35.1 kJ to 44.2 kJ; measured)`.
+
+    Where the interval covers 0, nothing is said to be saved.
+    """
+    known = f"; {saving.kind.partition(',')[0]}" if saving.kind else ""
+    noun = _NOUNS[saving.quantity]
     if saving.low is None or saving.high is None:
-        return text
+        return f"{_difference(saving)} per 1,000 cases, by a single case{known}"
     if saving.low <= 0 <= saving.high:
-        return f"{saving.instead} and {saving.chosen} take alike in {_NOUNS[saving.quantity]} (the interval covers 0)"
+        least, most = (f"{'-' if end < 0 else ''}{_amount(saving, abs(end))}" for end in (saving.low, saving.high))
+        tie = f"{saving.instead} and {saving.chosen} are a tie in {noun}"
+        return f"{tie} (95 % interval of what 1,000 cases save: {least} to {most}{known})"
     low, high = sorted((abs(saving.low), abs(saving.high)))
-    return f"{text} (95 % interval {_amount(saving, low)} to {_amount(saving, high)})"
+    interval = f"95 % interval {_amount(saving, low)} to {_amount(saving, high)}{known}"
+    return f"{_difference(saving)} per 1,000 cases ({interval})"
+
+
+def _difference(saving: Saving) -> str:
+    amount = _amount(saving, abs(saving.per_1000))
+    verb = f"saves {amount}" if saving.per_1000 >= 0 else f"takes {amount} more"
+    return f"{saving.instead} instead of {saving.chosen} {verb}"
 
 
 _NOUNS: Mapping[str, str] = {"energy": "energy", "cost": "money", "latency": "time", "tokens": "tokens"}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from posixpath import join, normpath
 
 from pytest_rightsize.records import Run, Verdict
-from pytest_rightsize.reports.facts import failure
+from pytest_rightsize.reports.facts import failure, place_to_change
 from pytest_rightsize.reports.visible import visible
 
 __all__ = ["annotations"]
@@ -13,9 +13,7 @@ __all__ = ["annotations"]
 def annotations(run: Run, failed: Iterable[tuple[str, Verdict]], *, prefix: str = "") -> Iterator[str]:
     """One `::error` command for each failed gate; `prefix` is the way from the repository to the rootdir."""
     for gate, verdict in failed:
-        policy = run.policies.get(verdict.task)
-        changes_choice = verdict.verdict in ("over-sized", "under-sized")
-        place = None if policy is None else (policy.chosen_at if changes_choice else None) or policy.test_at
+        place = place_to_change(run, verdict)
         where = "" if place is None else _where(place, prefix)
         title = f"title={_property(f'rightsize: {gate}')}"
         yield f"::error {where}{title}::{_data(f'{verdict.task}: {failure(gate, verdict)}')}"

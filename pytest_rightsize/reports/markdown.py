@@ -13,6 +13,7 @@ from pytest_rightsize.reports.facts import (
     effort,
     gather,
     headline,
+    place_to_change,
     remedy,
     saving_words,
     verdict_counts,
@@ -77,8 +78,15 @@ def _cell(cell: Cell) -> str:
     standing = cell.standing
     ratio = f"{standing.passed}/{standing.trials}" if standing.trials else ""
     shown = f"**{ratio}**" if cell.smallest and ratio else ratio
-    parts = [_MARKS[standing.state], shown, "chosen" if cell.chosen else ""]
+    parts = [_MARKS[standing.state], shown, _bounds(cell), "chosen" if cell.chosen else ""]
     return " ".join(part for part in parts if part)
+
+
+def _bounds(cell: Cell) -> str:
+    """`[85,99]`, where a confidence was asked for: the verdict rests on it."""
+    interval = cell.interval
+    asked = interval is not None and interval.one_sided and cell.standing.trials
+    return f"[{100 * interval.low:.0f},{100 * interval.high:.0f}]" if interval is not None and asked else ""
 
 
 def _lists(facts: Facts) -> Iterator[str]:
@@ -121,8 +129,7 @@ def _lists(facts: Facts) -> Iterator[str]:
 
 
 def _place(facts: Facts, verdict: Verdict) -> str:
-    policy = facts.run.policies.get(verdict.task)
-    place = policy.chosen_at if policy and verdict.verdict in ("over-sized", "under-sized") else None
+    place = place_to_change(facts.run, verdict)
     return f" (`{place.replace('`', '')}`)" if place else ""
 
 
@@ -130,7 +137,9 @@ def _legend(facts: Facts) -> str:
     states = {cell.standing.state for cell in facts.cells.values()}
     words = {"passes": "reaches the bar", "fails": "does not", "undecided": "undecided", "not_run": "not run"}
     shown = [f"{mark} {words[state]}" for state, mark in _MARKS.items() if state in states]
-    return f"<sub>{', '.join(shown)}; bold: the smallest that passes</sub>\n" if shown else ""
+    levels = {cell.interval.confidence for cell in facts.cells.values() if cell.interval and cell.interval.one_sided}
+    sure = [f"; [,]: bounds of the pass rate in %, each sure at {level:g}" for level in sorted(levels)]
+    return f"<sub>{', '.join(shown)}; bold: the smallest that passes{''.join(sure)}</sub>\n" if shown else ""
 
 
 def _name(text: str) -> str:

@@ -15,12 +15,13 @@ from pytest_rightsize.reports.facts import (
     effort,
     headline,
     per_case,
+    place_to_change,
     remedy,
     saving_words,
     verdict_counts,
     waived,
 )
-from pytest_rightsize.spending import Spent
+from pytest_rightsize.spending import Spent, Subtotal
 
 __all__ = ["chart_data", "page_view"]
 
@@ -115,15 +116,14 @@ def _interval_words(facts: Facts) -> str:
 
 def _row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
     advice = remedy(verdict)
-    policy = facts.run.policies.get(verdict.task)
-    place = policy.chosen_at if policy and verdict.verdict in ("over-sized", "under-sized") else None
+    place = place_to_change(facts.run, verdict)
     conclusion = facts.conclusions[verdict.task]
     return {
         "task": verdict.task,
         "href": f"#task={quote(verdict.task.encode('utf-8', 'replace'))}",
         "bar": percent(verdict.pass_rate),
         "verdict": verdict.verdict,
-        "remedy": f"{advice[0].upper()}{advice[1:]}{f' ({place})' if place else ''}." if advice else "",
+        "remedy": f"{_as_sentence(advice, facts)}{f' ({place})' if place else ''}." if advice else "",
         "notes": [
             *([f"Regressed: {verdict.regressed}."] if verdict.regressed else []),
             *(f"{words[0].upper()}{words[1:]}." for words in waived(facts.run, verdict.task)),
@@ -133,6 +133,12 @@ def _row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
         ],
         "cells": [_cell(facts.cells[verdict.task, rung.name], verdict.pass_rate) for rung in facts.run.rungs],
     }
+
+
+def _as_sentence(clause: str, facts: Facts) -> str:
+    """With a capital letter, but that of a model's name is its own."""
+    starts_with_name = any(clause.startswith(f"{rung.name} ") for rung in facts.run.rungs)
+    return clause if starts_with_name else f"{clause[0].upper()}{clause[1:]}"
 
 
 def _shown_savings(facts: Facts, verdict: Verdict) -> list[str]:
@@ -235,6 +241,12 @@ def _policy_row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
         "bar": percent(verdict.pass_rate),
         "test_at": policy.test_at if policy else None,
         "remedy": remedy(verdict),
+        "without": [
+            [rung.name, "no answer" if cell.standing.state == "undecided" else _none_words(cell.standing)]
+            for rung in facts.run.rungs
+            for cell in [facts.cells[verdict.task, rung.name]]
+            if not cell.standing.trials
+        ],
     }
 
 
@@ -355,23 +367,40 @@ def _identity(content: Mapping[str, Json] | None) -> str | None:
 
 
 def _measured(facts: Facts) -> Iterator[str]:
-    """For each rung what is known of its energy, tokens and money, and what is not and why."""
-    for rung in _ran(facts):
-        spent = facts.spending.by_rung[rung.name]
+    """What was measured on each rung, then what was not and why, rungs of which the same is true at once."""
+    ran = [(rung, facts.spending.by_rung[rung.name]) for rung in _ran(facts)]
+    unknown: dict[str, list[str]] = {}
+    for rung, spent in ran:
         for part in spent.energies:
-            when = "; spent when it was recorded" if part.replayed else ""
-            meter = f"; meter {part.energy.meter}" if part.energy.meter else ""
-            # Shares of one device err against each other; the meter's own line bounds them all together.
-            yield f"{rung.name}: {joules(part.energy.joules)} for {part.answers:,} answers ({part.kind}{meter}{when})"
-        if spent.energy_unknown:
-            why = "; ".join(spent.reasons) or "no reason was given"
-            yield f"{rung.name}: the energy of {spent.energy_unknown:,} of {spent.answers:,} answers is unknown ({why})"
-        for name, amount in (("tokens", spent.completion), ("time", spent.seconds), ("cost", spent.cost_usd)):
-            if amount.unknown:
-                why = " (no price is set)" if name == "cost" and rung.price is None else ""
-                yield f"{rung.name}: the {name} of {amount.unknown:,} of {spent.answers:,} answers is unknown{why}"
+            yield f"{rung.name}: {_measured_part(part)}"
+        for sentence in _unknown(rung, spent):
+            unknown.setdefault(sentence, []).append(rung.name)
     for metering in facts.run.meters:
         yield from _metering(metering)
+    for sentence, rungs in unknown.items():
+        yield f"{', '.join(rungs)}: {sentence}"
+
+
+def _measured_part(part: Subtotal) -> str:
+    """Shares of one device err against each other, so they have no bounds here; the meter's own line has them."""
+    when = "; spent when it was recorded" if part.replayed else ""
+    meter = f"; meter {part.energy.meter}" if part.energy.meter else ""
+    return f"{joules(part.energy.joules)} for {part.answers:,} answers ({part.kind}{meter}{when})"
+
+
+def _unknown(rung: Rung, spent: Spent) -> Iterator[str]:
+    why = "; ".join(spent.reasons) or "no reason was given"
+    if spent.energy_unknown:
+        yield f"the energy of {_share(spent.energy_unknown, spent.answers)} is unknown ({why})"
+    for name, amount in (("tokens", spent.completion), ("time", spent.seconds), ("cost", spent.cost_usd)):
+        if amount.unknown:
+            verb = "are" if name == "tokens" else "is"
+            reason = " (no price is set)" if name == "cost" and rung.price is None else ""
+            yield f"the {name} of {_share(amount.unknown, spent.answers)} {verb} unknown{reason}"
+
+
+def _share(number: int, whole: int) -> str:
+    return "every answer" if number == whole else f"{number:,} of {whole:,} answers"
 
 
 def _metering(metering: Metering) -> Iterator[str]:
@@ -383,7 +412,8 @@ def _metering(metering: Metering) -> Iterator[str]:
             ("loading", bounded_joules(metering.load)),
             ("idle between answers", bounded_joules(metering.idle)),
             ("other processes", bounded_joules(metering.others)),
-            ("counter period", seconds(metering.tick_s)),
+            # A counter without ticks has no period.
+            ("counter period", seconds(metering.tick_s or None)),
             ("idle power before any model", _idle_power(metering, "cold", metering.cold_w)),
             ("idle power with the model", _idle_power(metering, "resident", metering.idle_w)),
         )

@@ -7,6 +7,8 @@ from tabulate import tabulate
 from pytest_rightsize.conclusions import Conclusion
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.records import Interval
+from pytest_rightsize.reports.amounts import percent
+from pytest_rightsize.reports.facts import saving_words
 from pytest_rightsize.spending import Spending, Spent
 
 __all__ = ["spending_lines"]
@@ -19,6 +21,7 @@ _LEAST: Mapping[str, tuple[str, str]] = {
 }
 # What a narrow terminal can do without, the least needed first.
 _DISPENSABLE = ("J/token", "reasoning", "USD/passed", "tokens", "J/passed", "rate", "s/case")
+_NEEDED = ("J/case",)
 
 
 def spending_lines(
@@ -39,11 +42,26 @@ def spending_lines(
     if not any(one.energies or one.cost_usd.known or one.seconds.known for one in spent):
         return told
     rows = [_row(one, (intervals or {}).get((one.task or "", one.rung or ""))) for one in spent]
-    return [*_table(rows, width), *_legend(intervals), *_origins(spent), *([note] if note else []), *told]
+    unknown = [name for name in _DISPENSABLE + _NEEDED if all(row.get(name) == "?" for row in rows)]
+    rows = [{name: cell for name, cell in row.items() if name not in unknown} for row in _grouped(rows)]
+    return [
+        "",
+        *_table(rows, width),
+        *_legend(rows, unknown, intervals),
+        *_origins(spent),
+        *([note] if note else []),
+        *told,
+    ]
+
+
+def _grouped(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """The rows with each task named once, at its first rung."""
+    before = [None, *(row["task"] for row in rows)]
+    return [row | {"task": "" if row["task"] == last else row["task"]} for row, last in zip(rows, before, strict=False)]
 
 
 def _table(rows: Sequence[dict[str, str]], width: int | None) -> list[str]:
-    """The rows under their names, without what does not fit or is in no row."""
+    """The rows under their names, without what does not fit."""
     dispensable = [name for name in _DISPENSABLE if name in rows[0]]
     while True:
         lines = tabulate(rows, headers="keys", tablefmt="plain", disable_numparse=True).splitlines()
@@ -53,9 +71,19 @@ def _table(rows: Sequence[dict[str, str]], width: int | None) -> list[str]:
         rows = [{name: cell for name, cell in row.items() if name != left_out} for row in rows]
 
 
-def _legend(intervals: Mapping[tuple[str, str], Interval] | None) -> list[str]:
+def _legend(
+    rows: Sequence[dict[str, str]], unknown: Sequence[str], intervals: Mapping[tuple[str, str], Interval] | None
+) -> list[str]:
+    """What the marks mean that occur in the table, and which columns it lacks because nobody knows them."""
     usual = [interval for interval in (intervals or {}).values() if not interval.one_sided]
-    return [f"(rate [,]: pass rate with its {100 * usual[0].confidence:g} % interval)"] if usual else []
+    cells = {cell for row in rows for cell in row.values()}
+    parts = [
+        *([f"rate [,] pass rate with its {100 * usual[0].confidence:g} % interval"] if usual else []),
+        *(["? not known"] if "?" in cells else []),
+        *(["- no case passed"] if "-" in cells else []),
+        *([f"{' and '.join(unknown)} not known of any rung"] if unknown else []),
+    ]
+    return [f"({', '.join(parts)})"] if parts else []
 
 
 def _row(spent: Spent, interval: Interval | None) -> dict[str, str]:
@@ -78,7 +106,7 @@ def _row(spent: Spent, interval: Interval | None) -> dict[str, str]:
 
 def _rate(spent: Spent, interval: Interval) -> str:
     """`95 % [83,99]`."""
-    return f"{100 * spent.passed / spent.judged:.0f} % [{100 * interval.low:.0f},{100 * interval.high:.0f}]"
+    return f"{percent(spent.passed / spent.judged)} [{100 * interval.low:.0f},{100 * interval.high:.0f}]"
 
 
 def _joules(spent: Spent, energy: Energy | None) -> str:
@@ -124,7 +152,7 @@ def _leaders(conclusion: Conclusion) -> list[str]:
 
 def _told(conclusion: Conclusion) -> list[str]:
     lines = [*_leaders(conclusion), *(str(found) for found in conclusion.false_economies)]
-    lines += [str(saving) for saving in conclusion.savings if saving.quantity != "tokens"]
+    lines += [saving_words(saving) for saving in conclusion.savings if saving.quantity != "tokens"]
     if conclusion.objective != "size":
         why = f" ({conclusion.why})" if conclusion.why else ""
         lines.append(f"recommended by {conclusion.objective}: {conclusion.recommended or 'none'}{why}")

@@ -6,16 +6,25 @@ It writes no colour; `styled` says which parts of a line of the table deserve on
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from tabulate import tabulate
 
-from pytest_rightsize.records import Run, Standing, Verdict
-from pytest_rightsize.reports.facts import effort, failure, tokens_spent
+from pytest_rightsize.records import Run, Standing, TaskSettings, Verdict
+from pytest_rightsize.reports.facts import effort, failure, place_to_change, tokens_spent
 from pytest_rightsize.savings import joules_of, saved, tokens_of
 from pytest_rightsize.verdict import WaiverState
 
-__all__ = ["TITLE", "gate_lines", "styled", "summary_lines", "table_lines", "waiver_lines"]
+__all__ = [
+    "TITLE",
+    "gate_lines",
+    "styled",
+    "summary_lines",
+    "table_lines",
+    "unmet_waiver_lines",
+    "waiver_lines",
+    "wrapped",
+]
 
 TITLE = "smallest model that passes each task"
 _SHOUTED = {"over-sized": "OVER-SIZED", "under-sized": "UNDER-SIZED", "unsolved": "UNSOLVED", "undecided": "UNDECIDED"}
@@ -156,14 +165,32 @@ def _recorded(run: Run) -> list[str]:
     return [f"{known:,} of {len(answers):,} answers were recorded before, and took nothing now"] if known else []
 
 
-def gate_lines(failed: Iterable[tuple[str, Verdict]]) -> list[str]:
-    """For each failed gate one line that says what to change."""
-    return [f"gate {gate}: {verdict.task}: {failure(gate, verdict)}" for gate, verdict in failed]
+def gate_lines(failed: Iterable[tuple[str, Verdict]], run: Run) -> list[str]:
+    """For each failed gate one line that says what to change, and where."""
+    return [
+        f"gate {gate}: {verdict.task}: {failure(gate, verdict)}{_where(gate, verdict, run)}" for gate, verdict in failed
+    ]
+
+
+def _where(gate: str, verdict: Verdict, run: Run) -> str:
+    """The place in brackets; a regression names the line of the baseline itself."""
+    place = None if gate == "regressed" else place_to_change(run, verdict)
+    return f" ({place})" if place else ""
 
 
 def waiver_lines(states: Iterable[WaiverState]) -> list[str]:
     """Every waiver, whether it is used, not needed, or over."""
     return [_waiver_line(state) for state in states]
+
+
+def unmet_waiver_lines(tasks: Mapping[str, TaskSettings], met: Container[str]) -> list[str]:
+    """The waivers of tasks that no test of this session has: they may be misspelt."""
+    return [
+        f"waiver of no test here, until {waiver.until}: gate {waiver.gate}: {task}: {waiver.reason}"
+        for task, settings in tasks.items()
+        if task not in met
+        for waiver in settings.waive or ()
+    ]
 
 
 def _waiver_line(state: WaiverState) -> str:
@@ -172,3 +199,10 @@ def _waiver_line(state: WaiverState) -> str:
         return f"waiver over since {waiver.until}: gate {waiver.gate}: {state.task}: {waiver.reason}"
     unused = "" if state.needed else " (not needed now)"
     return f"waived until {waiver.until}: gate {waiver.gate}: {state.task}: {waiver.reason}{unused}"
+
+
+def wrapped(line: str, width: int | None) -> list[str]:
+    """A sentence in lines that a terminal does not have to break inside a word; elsewhere it stays one line."""
+    if width is None or len(line) < width or line.startswith("::"):
+        return [line]
+    return textwrap.wrap(line, width - 1, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

@@ -1,6 +1,9 @@
 """`rightsize compare` on results files that real sessions wrote."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +92,7 @@ def test_energy_of_another_kind_is_not_compared(full: pytest.Pytester, capsys: p
     paired = compared(capsys, "run.jsonl", "--rungs", "small,big")["overall"]
     assert paired["ratios"]["energy"] is None
     assert paired["unknown"]["energy"] == (
-        "not comparable: A's is measured, gpu.board, marginal, B's is modelled, gpu.board, marginal"
+        "not comparable: that of small is measured, gpu.board, marginal, that of big is modelled, gpu.board, marginal"
     )
 
 
@@ -115,9 +118,11 @@ def test_what_differs_between_two_runs_is_said_and_only_the_same_is_paired(
         "rung small: model is vendor/small-1 in run.jsonl and vendor/small-2 in new.jsonl",
         "2 cases are only in run.jsonl: upper: test_suite.py::test_upper[c], upper: test_suite.py::test_upper[d]",
         "1 case is only in new.jsonl: upper: test_suite.py::test_upper[e]",
-        "1 case asks small and small something else and is left out: upper: test_suite.py::test_upper[b]",
+        "1 case asks small of run.jsonl and small of new.jsonl something else and is left out: "
+        "upper: test_suite.py::test_upper[b]",
     ]
     assert "small of run.jsonl" in plain["answer"]
+    assert plain["labels"] == ["small of run.jsonl", "small of new.jsonl"]
 
 
 def test_a_run_that_was_cut_off_says_so(full: pytest.Pytester, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,3 +163,14 @@ def test_bad_input_is_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_who_reads_only_the_beginning_gets_no_traceback(full: pytest.Pytester) -> None:
+    """As with `rightsize compare ... | head -1`: the reader is gone before the first line is written."""
+    program = "import sys; from pytest_rightsize.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, "compare", "run.jsonl", "--rungs", "small,big"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, cwd=full.path, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -26,12 +26,28 @@ def test_the_power_at_several_numbers_of_cases(capsys: pytest.CaptureFixture[str
     assert lines[1] == "if the true rate is 0.97: 76 cases for a power of 0.8"
     rows = {line.split()[0]: line.split()[1:] for line in lines[4:]}
     assert rows["50"] == ["1", f"{0.97**50 + 50 * 0.03 * 0.97**49:.2f}"]
-    assert list(rows) == ["29", "30", "50", "76", "100", "200", "500"]
+    assert list(rows)[:7] == ["29", "30", "50", "76", "100", "200", "500"]
 
 
 def test_a_margin_is_planned_for_too(capsys: pytest.CaptureFixture[str]) -> None:
     lines = plan(capsys, "--bar", "0.9", "--true-rate", "0.97", "--margin", "0.05")
-    assert any("not worse than another by more than 5 points" in line and "167 cases for" in line for line in lines)
+    at = next(place for place, line in enumerate(lines) if "not worse than another by more than 5 points" in line)
+    assert lines[at + 1] == "if both are right in 97 % of the cases (5.82 % change sides): 167 cases for a power of 0.8"
+
+
+def test_without_a_true_rate_three_are_supposed_for_the_bar_and_for_the_margin(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = plan(capsys, "--bar", "0.9", "--margin", "0.05")
+    supposed = [line.split()[5] for line in lines if line.startswith("if the true rate is ")]
+    assert supposed == ["0.95:", "0.975:", "0.99:"]
+    assert [line.split()[5] for line in lines if line.startswith("if both are right in ")] == ["95", "97.5", "99"]
+    assert lines[-1] == "(power rises in steps, where one more case may fail, and falls a little between them)"
+
+
+def test_a_rate_that_is_nearly_1_is_not_called_1(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = plan(capsys, "--bar", "0.9999")
+    assert lines[1].startswith("if the true rate is 0.99995: ")
 
 
 def test_no_number_would_is_said(capsys: pytest.CaptureFixture[str]) -> None:

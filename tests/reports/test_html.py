@@ -57,7 +57,7 @@ def test_what_is_not_known_is_unknown_and_not_zero() -> None:
     assert "Energy: not known (nothing measured it)." in page
     assert "0 J" not in page
     assert "the cost of 3 of 3 answers" not in page
-    assert "a: the cost of 2 of 2 answers is unknown (no price is set)" in page
+    assert "a, b: the cost of every answer is unknown (no price is set)" in page
     assert "1 of 2 trials had no answer" in page
 
 

@@ -1,6 +1,6 @@
 """The page as a person meets it: in a real browser without a network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from pytest_rightsize.reports.html import HtmlReport
 from pytest_rightsize.verdict import judge
 from tests.reports.conftest import Open
 from tests.reports.rich_run import HOSTILE, rich_run
+from tests.runs import make_run
 
 Keep = Callable[[Any, str], None]
 ODD = "<b>odd</b> \u202ename"
@@ -139,8 +140,101 @@ def test_the_switch_draws_the_charts_over_another_price(open_page: Open) -> None
     page.locator("figure.chart svg").first.wait_for()
     assert "J per case" in page.locator("figure.chart").first.inner_text()
     page.locator("#measure label", has_text="Time").click()
-    says(page, "figure.chart >> nth=0", "\ns per case")
+    says(page, "figure.chart >> nth=0", "s per case")
+    assert "J per case" not in page.locator("figure.chart").first.inner_text()
     assert page.complaints == []
+
+
+# The boxes of what a chart says and shows, in px of the page: each label, each mark, and the frame of the drawing.
+BOXES = """figure => {
+  const box = (e) => { const r = e.getBoundingClientRect(); return [r.left, r.top, r.right, r.bottom]; };
+  const texts = [...figure.querySelectorAll('svg .mark-text.role-mark')].at(-1);
+  return {
+    labels: [...texts.querySelectorAll(':scope > text, :scope > g > text')].map(box),
+    marks: [...figure.querySelectorAll('svg .mark-symbol path')].map(box),
+    frame: box(figure),
+  };
+}"""
+
+
+def overlap_px2(one: Sequence[float], other: Sequence[float]) -> float:
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(0.0, width) * max(0.0, height)
+
+
+@pytest.mark.parametrize("measure", ["Energy", "Tokens", "Time", "Money"])
+@pytest.mark.parametrize("viewport", WIDTHS, ids=["desk", "phone"])
+def test_labels_of_a_chart_hide_neither_marks_nor_one_another(
+    open_page: Open, viewport: dict[str, int], measure: str
+) -> None:
+    page = open_page("#price", viewport=viewport)
+    page.locator("#measure label", has_text=measure).click()
+    draw_everything(page)
+    charts = [chart for chart in page.locator("#panels figure.chart").all() if chart.locator("svg").count()]
+    assert charts
+    for chart in charts:
+        found = chart.evaluate(BOXES)
+        labels, marks, frame = found["labels"], found["marks"], found["frame"]
+        assert len(labels) == len(marks) >= 1
+        for place, label in enumerate(labels):
+            assert all(overlap_px2(label, other) < 20 for other in labels[place + 1 :])
+            # The corner of a box may touch the corner of a mark; its middle may not be covered.
+            assert all(overlap_px2(label, mark) < 30 for mark in marks)
+            assert frame[0] <= label[0]
+            assert label[2] <= frame[2]
+
+
+@pytest.mark.parametrize("viewport", WIDTHS, ids=["desk", "phone"])
+def test_a_ladder_of_many_rungs_keeps_its_task_names_readable(
+    open_page: Open, viewport: dict[str, int], tmp_path: Path
+) -> None:
+    rungs = ["gemma-3-270m", "qwen3-0.6b", "llama-3.2-1b", "gemma-3-4b", "qwen3-8b", "gpt-oss-20b", "frontier"]
+    name = "a-task-with-a-rather-long-name"
+    run = make_run({name: {rung: "0001" if rung != "frontier" else "1111" for rung in rungs}}, chosen="qwen3-8b")
+    path = tmp_path / "many.html"
+    path.write_text(HtmlReport().render(run, judge(run)), encoding="utf-8")
+    page = open_page(path=path, viewport=viewport)
+    task = page.locator(".matrix tbody th").bounding_box()
+    assert task["width"] > 150
+    assert task["height"] < 300
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    # The rungs take the same number of tokens, so the axis is linear; 10 is 10 there.
+    page.locator("figure.chart svg").first.wait_for(state="attached")
+    assert "e+" not in page.locator("figure.chart").first.inner_text()
+    # A model's name keeps its small letter at the beginning of a sentence.
+    assert page.locator(".matrix .verdict p").first.inner_text().startswith("qwen3-8b fails, frontier is the smallest")
+    page.locator(".matrix-box").evaluate("box => box.scrollTo(9999, 0)")
+    assert page.locator(".matrix .verdict .pill").first.is_visible()
+    assert page.locator(".matrix tbody th").bounding_box()["x"] >= 0
+
+
+def test_no_text_of_the_charts_is_cut_on_a_phone(open_page: Open) -> None:
+    page = open_page(viewport=WIDTHS[1])
+    draw_everything(page)
+    assert page.locator("#tokens-chart svg text").count() > 5
+    outside = page.locator("#tokens-chart svg").evaluate(
+        """svg => [...svg.querySelectorAll('text')].filter((text) => {
+            const [own, all] = [text.getBoundingClientRect(), svg.getBoundingClientRect()];
+            return own.left < all.left - 1 || own.right > all.right + 1;
+        }).map((text) => text.textContent)"""
+    )
+    assert outside == []
+
+
+def test_a_rung_without_an_answer_is_not_said_to_be_not_run(open_page: Open) -> None:
+    page = open_page("#price")
+    draw_everything(page)
+    odd = page.locator("#panels figure.chart", has_text="odd")
+    assert odd.locator(".missing").inner_text() == "energy unknown: 1b, 4b; no answer: 30b; not run: frontier"
+    assert odd.locator(".empty").inner_text().startswith("Nothing to draw")
+
+
+def test_cases_stand_in_the_order_of_their_names_with_what_was_asked(open_page: Open) -> None:
+    page = open_page("#" + urlencode({"task": "write-sql"}))
+    says(page, "article.case >> nth=0", "write-sql: 0?")
+    names = [name.split("\n")[0] for name in page.locator("article.case .name").all_inner_texts()]
+    assert names == [f"case {number:03}-queue" for number in range(25)]
 
 
 def test_dark_follows_the_system_and_the_button(open_page: Open, keep_screenshot: Keep) -> None:
@@ -226,9 +320,14 @@ def test_without_javascript_the_verdicts_are_still_there(browser: Any, page_path
     context.close()
 
 
-def test_paper_has_the_verdicts_and_no_buttons(open_page: Open) -> None:
-    page = open_page()
-    page.emulate_media(media="print")
+def test_paper_has_the_verdicts_and_no_buttons_and_is_never_dark(open_page: Open) -> None:
+    page = open_page(color_scheme="dark")
+    # Nobody scrolled to the charts, and they are there all the same.
+    page.locator("#tokens-chart svg").wait_for(state="attached")
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    ink = page.locator("#tokens-chart svg text").first.evaluate("e => getComputedStyle(e).fill")
+    assert ink in ("rgb(26, 30, 36)", "rgb(86, 94, 105)")
     assert page.locator(".matrix").is_visible()
     assert not page.locator("#theme").is_visible()
     assert not page.locator("#tools").is_visible()

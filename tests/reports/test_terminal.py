@@ -10,7 +10,7 @@ from pytest_rightsize.energy import Energy
 from pytest_rightsize.records import Run
 from pytest_rightsize.reports.facts import intervals
 from pytest_rightsize.reports.spending import spending_lines
-from pytest_rightsize.reports.terminal import TITLE, gate_lines, styled, summary_lines, table_lines
+from pytest_rightsize.reports.terminal import TITLE, gate_lines, styled, summary_lines, table_lines, wrapped
 from pytest_rightsize.spending import spend
 from pytest_rightsize.verdict import GATES, failed_gates, judge
 from tests.reports.rich_run import rich_run
@@ -31,7 +31,7 @@ def summary(run: Run, *, width: int | None = None) -> str:
     verdicts = judge(run)
     conclusions = conclude(run, verdicts)
     spent = spending_lines(spend(run), conclusions, intervals=intervals(run, verdicts), width=width)
-    gates = gate_lines(failed_gates(verdicts, tuple(GATES)))
+    gates = gate_lines(failed_gates(verdicts, tuple(GATES)), run)
     return (
         "\n".join([TITLE, *table_lines(run, verdicts, width=width), *summary_lines(run, verdicts), *spent, *gates])
         + "\n"
@@ -73,7 +73,7 @@ def test_energy_intervals_and_savings_are_in_it() -> None:
 def test_energy_leaves_out_columns_where_it_is_narrow() -> None:
     verdicts = judge(run := rich_run(cases=2))
     lines = spending_lines(spend(run), conclude(run, verdicts), intervals=intervals(run, verdicts), width=60)
-    header = lines[0].split()
+    header = lines[1].split()
     assert header[:3] == ["task", "rung", "rate"]
     assert "J/case" in header
     assert "J/token" not in header
@@ -90,7 +90,7 @@ def test_joules_of_two_kinds_stand_in_two_subtotals() -> None:
     ]
     run = replace(run, trials=trials)
     lines = spending_lines(spend(run), conclude(run, judge(run)))
-    assert "mixed" in lines[1]
+    assert "mixed" in lines[2]
     assert (
         "t on a: 3 J of 1 (measured, boundary not said, gross); 5 J of 1 (modelled, boundary not said, gross)" in lines
     )
@@ -117,3 +117,38 @@ def test_unknown_tokens_are_said_to_be_unknown() -> None:
     (answer,) = trial.answers
     unknown = replace(answer, tokens=replace(answer.tokens, completion=None))
     assert "1 trials, tokens unknown" in summary(replace(run, trials=[replace(trial, answers=(unknown,))]))
+
+
+def test_columns_that_nobody_knows_are_left_out_and_named() -> None:
+    run = rich_run(cases=2)
+    free = [
+        replace(trial, answers=tuple(replace(answer, cost_usd=None) for answer in trial.answers))
+        for trial in run.trials
+    ]
+    run = replace(run, trials=free)
+    verdicts = judge(run)
+    text = "\n".join(spending_lines(spend(run), conclude(run, verdicts), intervals=intervals(run, verdicts)))
+    assert "USD/passed" not in text.splitlines()[1]
+    assert "USD/passed not known of any rung)" in text
+
+
+def test_a_gate_names_the_line_to_change() -> None:
+    run = rich_run(cases=6)
+    lines = {line.split(": ")[1]: line for line in gate_lines(failed_gates(judge(run), tuple(GATES)), run)}
+    assert lines["write-sql"].endswith(": set chosen of write-sql to 30b (rightsize.toml:31)")
+    assert lines["prove-lemma"].endswith(", or lower pass_rate (tests/test_prove_lemma.py:12)")
+
+
+def test_where_nothing_passed_none_came_nearest() -> None:
+    run = make_run({"t": {"small": "000", "big": "000"}}, chosen="big")
+    (line,) = gate_lines(failed_gates(judge(run), ["unsolved"]), run)
+    assert "no rung reaches 0.75 (none passed a single case): " in line
+
+
+def test_on_a_narrow_terminal_sentences_are_broken_between_words() -> None:
+    line = "gate oversized: upper: small passes, so big is larger than needed"
+    assert wrapped(line, None) == [line]
+    parts = wrapped(line, 40)
+    assert max(map(len, parts)) < 40
+    assert " ".join(part.strip() for part in parts) == line
+    assert wrapped("::error file=a.py,line=3::" + line, 40) == ["::error file=a.py,line=3::" + line]

@@ -10,12 +10,13 @@ from typing import Literal
 
 import pytest
 
+from pytest_rightsize.conclusions import FalseEconomy, Saving
 from pytest_rightsize.energy import Energy, IdlePower, Metering, Phases
-from pytest_rightsize.records import Run, Trial, Waiver
+from pytest_rightsize.records import Ratio, Run, Trial, Waiver
 from pytest_rightsize.reports import load_reports
 from pytest_rightsize.reports.amounts import bounded_joules, count, joules, parameters, percent, seconds, usd
 from pytest_rightsize.reports.badge import BadgeReport
-from pytest_rightsize.reports.facts import gather, headline
+from pytest_rightsize.reports.facts import gather, headline, saving_words
 from pytest_rightsize.reports.github import annotations
 from pytest_rightsize.reports.html import HtmlReport
 from pytest_rightsize.reports.junit import suite_properties, trial_properties
@@ -209,6 +210,9 @@ def test_two_reports_of_one_name_are_refused() -> None:
         (usd(0), "$0"),
         (count(1234.5), "1,234"),
         (count(12.34), "12.3"),
+        (percent(23 / 40), "58 %"),
+        (percent(25 / 40), "63 %"),
+        (percent(0.001), "0.1 %"),
         (parameters(0.000025), "25 k"),
         (parameters(30.5), "30.5 B"),
         (bounded_joules(Energy(joules=2.0, low=1.5, high=3.0, provenance="measured")), "2 J (1.5 J to 3 J)"),
@@ -258,3 +262,46 @@ def test_a_meters_line_has_both_idle_powers_and_what_reading_and_writing_took() 
         "of nvml:GPU-1 21 % for reading prompts, 70 % for writing, 9 % for each answer alike (fitted to 40 answers; "
         "a token read weighs 0.1 ± 0.02 of one written)"
     ]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (900.0, 1100.0, "a instead of b saves 1 kJ per 1,000 cases (95 % interval 900 J to 1.1 kJ; measured)"),
+        (
+            -100.0,
+            2100.0,
+            "a and b are a tie in energy (95 % interval of what 1,000 cases save: -100 J to 2.1 kJ; measured)",
+        ),
+        (None, None, "a instead of b saves 1 kJ per 1,000 cases, by a single case; measured"),
+    ],
+)
+def test_a_saving_that_its_interval_leaves_open_is_a_tie(low: float | None, high: float | None, words: str) -> None:
+    saving = Saving(
+        quantity="energy",
+        unit="J",
+        chosen="b",
+        instead="a",
+        per_1000=1000.0,
+        low=low,
+        high=high,
+        cases=4,
+        kind="measured, gpu.board, gross",
+    )
+    assert saving_words(saving) == words
+
+
+def test_a_ratio_that_is_clear_of_1_is_not_written_as_1() -> None:
+    ratio = Ratio(value=1.26, low=1.0029, high=1.57, n=40)
+    found = FalseEconomy(quantity="latency", smaller="a", larger="b", ratio=ratio)
+    assert "(95 % interval 1.003 to 1.57;" in str(found)
+
+
+def test_markdown_has_the_bounds_that_a_confidence_asked_for() -> None:
+    run = make_run({"t": {"small": "1" * 40, "big": "1" * 40}}, chosen="big")
+    run = replace(run, policies={"t": replace(run.policies["t"], confidence=0.95)})
+    text = MarkdownReport().render(run, judge(run))
+    assert "✅ **40/40** [93,100] |" in text
+    assert "; [,]: bounds of the pass rate in %, each sure at 0.95</sub>" in text
+    plain = replace(run, policies={"t": replace(run.policies["t"], confidence=None)})
+    assert "[,]" not in MarkdownReport().render(plain, judge(plain))

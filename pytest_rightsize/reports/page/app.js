@@ -143,7 +143,6 @@ function theme() {
     if (next === 'system') delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = next;
     button.textContent = `Theme: ${next}`;
-    document.dispatchEvent(new Event('theme'));
   });
 }
 

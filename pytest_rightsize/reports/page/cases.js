@@ -23,8 +23,10 @@ function caseRow(one, index, texts, options) {
   const [label, where] = nameParts(one.name);
   const panel = el('div', { class: 'detail', id: `case-${one.number}`, hidden: true });
   const outs = one.outcomes.map((outcome, rung) => outcome && el('span', {}, mark(outcome), ' ', shown(index.rungs[rung]), el('span', { class: 'sr' }, ` ${WORDS[outcome]};`)));
+  const below = el('small', {}, shown(where));
+  preview(one, index, texts).then((text) => text && below.replaceChildren(...shown(text, options.query)));
   const button = el('button', { type: 'button', 'aria-expanded': 'false', 'aria-controls': panel.id },
-    el('span', { class: 'name' }, shown(label, options.query), where ? el('small', {}, shown(where)) : ''),
+    el('span', { class: 'name' }, shown(label, options.query), below),
     el('span', { class: 'outs' }, outs));
   const open = async () => {
     const closed = button.getAttribute('aria-expanded') === 'false';
@@ -36,9 +38,17 @@ function caseRow(one, index, texts, options) {
   return { element: el('article', { class: 'case', 'data-case': one.name }, el('h4', {}, button), panel), button, open };
 }
 
+const firstAnswer = (one) => one.trials.flatMap((trial) => trial.answers.slice(0, 1)).find((answer) => answer.prompt >= 0);
+
+/** The beginning of what was asked, on one line: it tells cases apart where their names do not. */
+async function preview(one, index, texts) {
+  const message = index.prompts[firstAnswer(one)?.prompt]?.at(-1);
+  return message ? (await texts.get(message[1]) ?? '').slice(0, 400).replace(/\s+/g, ' ').trim().slice(0, 160) : '';
+}
+
 /** The prompt once, then each rung's answers; differences are marked against the smallest rung that passed the case. */
 async function caseDetail(one, index, texts, { query }) {
-  const asked = one.trials.flatMap((trial) => trial.answers.slice(0, 1)).find((answer) => answer.prompt >= 0);
+  const asked = firstAnswer(one);
   const passed = one.trials.find((trial) => trial.outcome === 'passed' && trial.answers.length) ?? one.trials.findLast((trial) => trial.answers.length);
   const reference = passed?.answers.length === 1 ? { trial: passed, text: await texts.get(passed.answers[0].text) ?? '' } : null;
   const columns = await Promise.all(one.trials.map((trial) => trialColumn(trial, index, texts, { query, reference, asked, name: one.name })));
@@ -51,7 +61,7 @@ async function caseDetail(one, index, texts, { query }) {
     asked ? el('div', { class: 'prompt' }, el('h5', {}, 'Prompt'), await promptBlocks(index.prompts[asked.prompt], index, texts, query)) : el('p', { class: 'note' }, 'The prompt is not in the results file.'),
     note,
     el('div', { class: 'answers' }, columns),
-    el('p', { class: 'note' }, el('a', { href: caseLink(index, one) }, 'Link to this case')),
+    el('p', { class: 'note' }, el('code', {}, shown(one.name)), ' · ', el('a', { href: caseLink(index, one) }, 'Link to this case')),
   ].filter(Boolean);
 }
 

@@ -12,7 +12,8 @@ function embed() {
   return embedding;
 }
 
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+// Variables of the style sheet, not their values: what is drawn follows the theme, and onto paper, by itself.
+const colour = (name) => `var(--${name})`;
 
 function config() {
   const [ink, muted, line] = ['ink', 'muted', 'line'].map(colour);
@@ -67,54 +68,109 @@ function panelPoints(index, task, measure) {
       ...point, price,
       low_price: measure === 'joules' ? point.joules_low ?? price : price,
       high_price: measure === 'joules' ? point.joules_high ?? price : price,
-      label: [point.rung, ...(point.smallest ? ['smallest'] : []), ...(point.chosen ? ['chosen'] : [])].join(' · '),
+      label: [point.rung, [...(point.smallest ? ['smallest'] : []), ...(point.chosen ? ['chosen'] : [])].join(' · ')].filter(Boolean),
       tip: `${point.rung}: ${point.passed} of ${point.trials} (${rate(point.rate)}${point.low === null ? '' : `, interval ${rate(point.low)} to ${rate(point.high)}`})\n${price === null ? 'price unknown' : `${short(price)} ${index.measures[measure].unit} a case`}${measure === 'joules' && point.kind ? `\n${point.kind}` : ''}`,
     };
   });
 }
 
-// How near each other two labels may stand, as a part of the panel's height.
-const LABEL_GAP = 0.115;
+// A panel: what of its width and height is not plot, and how large a mark and a letter of 11 px are.
+const [PLOT_HEIGHT, PLOT_LEFT, PLOT_RIGHT] = [128, 40, 8];
+const [MARK_PX, CHAR_PX, LINE_PX] = [13, 6.1, 13];
+const TOP_RATE = 1.05;
+// Where a label may stand, the best place first: its alignment, px to the right of its mark, and own heights below it.
+const PLACES = [
+  ['left', 10, 0], ['right', -10, 0], ['center', 0, -1.3], ['center', 0, 1.3],
+  ['left', 9, -0.8], ['left', 9, 0.8], ['right', -9, -0.8], ['right', -9, 0.8], ['center', 0, -2], ['center', 0, 2],
+  ['left', 9, -1.6], ['left', 9, 1.6], ['right', -9, -1.6], ['right', -9, 1.6],
+];
 
-/** The points with a place for each label: on the side that has room, and not on one another. */
-function spread(points, middle, along) {
-  const right = points.filter((point) => point.price > middle).length * 2 > points.length;
-  const placed = [];
-  for (const point of [...points].sort((a, b) => b.rate - a.rate || a.price - b.price)) {
-    const own = points.some((other) => Math.abs(along(other.price) - along(point.price)) > 0.35) ? point.price > middle : right;
-    const near = placed.filter((other) => other.right === own && Math.abs(along(other.price) - along(point.price)) < 0.4);
-    placed.push({ ...point, right: own, label_at: Math.min(point.rate, 1, ...near.map((other) => other.label_at - LABEL_GAP)) });
-  }
-  // What was pushed below the panel pushes the others up again.
-  for (const point of placed.toReversed()) {
-    const below = placed.filter((other) => other !== point && other.right === point.right && other.label_at <= point.label_at && Math.abs(along(other.price) - along(point.price)) < 0.4 && placed.indexOf(other) > placed.indexOf(point));
-    point.label_at = Math.max(point.label_at, 0, ...below.map((other) => other.label_at + LABEL_GAP));
-  }
-  return placed;
+const overlap = (a, b) => Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left)) * Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top));
+const boxAt = (x, y, width, height) => ({ left: x - width / 2, right: x + width / 2, top: y - height / 2, bottom: y + height / 2 });
+
+/** Where the label would be, in px of the plot. */
+function labelBox({ x, y, label }, [align, dx, heights]) {
+  const [width, height] = [Math.max(...label.map((line) => line.length)) * CHAR_PX + 2, label.length * LINE_PX];
+  return boxAt(x + dx + { left: width / 2, right: -width / 2, center: 0 }[align], y + below(heights, height), width, height);
 }
 
-function panelSpec(points, goal, unit, domain) {
-  const log = domain[0] > 0 && domain[1] / domain[0] > 4;
-  const x = { field: 'price', type: 'quantitative', title: `${unit} per case${log ? ' (log)' : ''}`, scale: log ? { type: 'log', domain: [domain[0] / 1.3, domain[1] * 1.6], nice: false } : { domain: [0, domain[1] * 1.15] }, axis: { tickCount: 4, grid: false, format: '~s', labelOverlap: true, tickSize: 3 } };
-  const y = { field: 'rate', type: 'quantitative', title: null, scale: { domain: [0, 1.05], nice: false }, axis: { format: '.0%', values: [0, 0.25, 0.5, 0.75, 1] } };
-  const middle = log ? Math.sqrt(domain[0] * domain[1]) : domain[1] / 2;
-  const labels = spread(points, middle, (price) => (log ? Math.log(price / domain[0]) / Math.log(domain[1] / domain[0]) : price / domain[1]));
+/** How far below its mark the middle of a label stands that is so high. */
+const below = (heights, height) => Math.sign(heights) * (Math.abs(heights) * height + (Math.abs(heights) > 1 ? (MARK_PX - height) / 2 : 0));
+
+/** The points with a place for each label, where it hides no mark, no other label, and stays inside the panel. */
+function labelled(points, along, width) {
+  const frame = { left: -2, right: width + PLOT_RIGHT, top: -16, bottom: PLOT_HEIGHT + 4 };
+  const placed = points.map((point) => ({ ...point, x: along(point.price) * width, y: (1 - point.rate / TOP_RATE) * PLOT_HEIGHT, place: PLACES[0], box: null }));
+  const cost = (point, place, rank) => {
+    const box = labelBox(point, place);
+    const outside = (box.right - box.left) * (box.bottom - box.top) - overlap(box, frame);
+    const hidden = placed.reduce((sum, other) => sum + (other === point ? 0 : 2 * overlap(box, boxAt(other.x, other.y, MARK_PX, MARK_PX)) + (other.box ? overlap(box, other.box) : 0)), 0);
+    return 4 * outside + 4 * hidden + rank;
+  };
+  // The second round sees where all others stand.
+  for (let round = 0; round < 2; round += 1) {
+    for (const point of [...placed].sort((a, b) => b.label.join().length - a.label.join().length)) {
+      const costs = PLACES.map((place, rank) => cost(point, place, rank));
+      point.place = PLACES[costs.indexOf(Math.min(...costs))];
+      point.box = labelBox(point, point.place);
+    }
+  }
+  return placed.map(({ x, y, box, place: [align, dx, heights], ...point }) => ({ ...point, align, dx, dy: below(heights, point.label.length * LINE_PX) - (point.label.length - 1) * LINE_PX / 2 }));
+}
+
+// The units a price is told in, the largest first; an axis has the largest that its middle is not a small part of.
+const UNITS = {
+  joules: [['MJ per case', 1e6], ['kJ per case', 1e3], ['J per case', 1], ['mJ per case', 1e-3], ['µJ per case', 1e-6]],
+  seconds: [['s per case', 1], ['ms per case', 1e-3]],
+  tokens: [['tokens per case', 1]],
+  usd: [['USD per 1,000 cases', 1e-3]],
+};
+
+/** Where the ticks of a logarithmic axis stand: powers of ten, and 2 and 5 times them where those are few. */
+function logTicks(low, high) {
+  const powers = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) powers.push(Number(`1e${power}`));
+  const inside = (values) => values.filter((value) => value >= low && value <= high);
+  const tens = inside(powers);
+  return tens.length > 2 ? tens : inside(powers.flatMap((power) => [power, 2 * power, 5 * power]));
+}
+
+/** The horizontal axis that all panels share: its ends in the unit of its title, and where a price stands on it. */
+function priceAxis(measure, [least, most]) {
+  const log = least > 0 && most / least > 4;
+  const [low, high] = log ? [least / 1.3, most * 1.6] : [0, most * 1.15 || 1];
+  const middle = log ? Math.sqrt(least * most) : most;
+  const [title, factor] = UNITS[measure].find(([, size]) => middle >= size) ?? UNITS[measure].at(-1);
+  // With ~g a linear axis would say 1e+1 for 10; with ~f a logarithmic one nothing for a millionth.
+  const axis = { grid: false, format: log ? ',~g' : ',~f', labelOverlap: true, tickSize: 3, ...(log ? { values: logTicks(low / factor, high / factor) } : { tickCount: 4 }) };
+  return {
+    low, high, factor,
+    along: (price) => (log ? Math.log(price / low) / Math.log(high / low) : price / high),
+    x: { field: 'price', type: 'quantitative', title: `${title}${log ? ' (log)' : ''}`, scale: { ...(log ? { type: 'log' } : {}), domain: [low / factor, high / factor], nice: false }, axis },
+  };
+}
+
+function panelSpec(points, goal, axis, width) {
+  const { x, factor } = axis;
+  const y = { field: 'rate', type: 'quantitative', title: null, scale: { domain: [0, TOP_RATE], nice: false }, axis: { format: '.0%', values: [0, 0.25, 0.5, 0.75, 1] } };
+  const scaled = (values) => values.map((point) => ({ ...point, price: point.price / factor, low_price: Math.max(point.low_price, axis.low) / factor, high_price: Math.min(point.high_price, axis.high) / factor }));
   const paint = { field: 'state', type: 'nominal', legend: null, scale: { domain: ['passes', 'fails', 'undecided'], range: [colour('passes'), colour('fails'), colour('undecided')] } };
-  const label = (align, halo) => ({
-    data: { values: labels.filter((point) => point.right === (align === 'right')) },
-    mark: { type: 'text', align, dx: align === 'left' ? 9 : -9, dy: -1, baseline: 'middle', ...(halo ? { stroke: colour('surface'), strokeWidth: 4, strokeJoin: 'round', fill: colour('surface') } : {}) },
-    encoding: { x, y: { ...y, field: 'label_at' }, text: { field: 'label' } },
+  const label = (more) => ({
+    data: { values: scaled(labelled(points, axis.along, width)) },
+    mark: { type: 'text', align: { expr: 'datum.align' }, dx: { expr: 'datum.dx' }, dy: { expr: 'datum.dy' }, baseline: 'middle', lineHeight: LINE_PX, ...more },
+    encoding: { x, y, text: { field: 'label' } },
   });
   return {
-    $schema: 'https://vega.github.io/schema/vega-lite/v6.json', width: 'container', height: 170, padding: { left: 2, right: 6, top: 6, bottom: 2 }, autosize: { type: 'fit', resize: true, contains: 'padding' },
-    data: { values: points.map((point) => ({ ...point, low_price: Math.max(point.low_price, domain[0] / 1.3), high_price: Math.min(point.high_price, domain[1] * 1.6) })) },
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json', width: 'container', height: 180, padding: { left: 2, right: 6, top: 16, bottom: 2 }, autosize: { type: 'fit', resize: true, contains: 'padding' },
+    data: { values: scaled(points) },
     layer: [
       { data: { values: [{ rate: goal }] }, mark: { type: 'rule', strokeDash: [5, 4], color: colour('ink'), opacity: 0.6 }, encoding: { y } },
-      { data: { values: front(points) }, mark: { type: 'line', color: colour('muted'), strokeWidth: 1.2, opacity: 0.7 }, encoding: { x, y, order: { field: 'price' } } },
+      { data: { values: scaled(front(points)) }, mark: { type: 'line', color: colour('muted'), strokeWidth: 1.2, opacity: 0.7 }, encoding: { x, y, order: { field: 'price' } } },
       { mark: { type: 'rule', strokeWidth: 1.6, opacity: 0.75, clip: true }, encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' }, color: paint } },
-      { mark: { type: 'rule', strokeWidth: 1.6, opacity: 0.75, clip: true }, encoding: { x: { ...x, field: 'low_price' }, x2: { field: 'high_price' }, y, color: paint } },
+      { mark: { type: 'rule', strokeWidth: 1.2, opacity: 0.4, clip: true }, encoding: { x: { ...x, field: 'low_price' }, x2: { field: 'high_price' }, y, color: paint } },
+      label({ stroke: colour('surface'), strokeWidth: 4, strokeJoin: 'round', fill: colour('surface') }),
       { mark: { type: 'point', size: 85, strokeWidth: 2, opacity: 1 }, encoding: { x, y, stroke: paint, fill: { condition: { test: "datum.state === 'passes'", value: colour('passes') }, value: colour('surface') }, shape: { field: 'state', type: 'nominal', legend: null, scale: { domain: ['passes', 'fails', 'undecided'], range: ['circle', 'square', 'triangle-up'] } }, tooltip: { field: 'tip' } } },
-      label('left', true), label('right', true), label('left', false), label('right', false),
+      label({}),
     ],
   };
 }
@@ -127,80 +183,104 @@ function pricePanels(index) {
   const render = () => {
     const measure = measured();
     if (!measure) return;
-    const domain = priceDomain(index, measure);
-    place.replaceChildren(...tasks.slice(0, most).map((policy) => pricePanel(index, policy, measure, domain)));
+    const known = index.points.flatMap((point) => panelPoints(index, point.task, measure)).filter((point) => point.price !== null);
+    const axis = priceAxis(measure, priceDomain(known));
+    place.replaceChildren(...tasks.slice(0, most).map((policy) => pricePanel(index, policy, measure, axis)));
     $('more-panels').hidden = tasks.length <= most;
+    $('cut').hidden = !known.some((point) => point.low_price < axis.low || point.high_price > axis.high);
   };
   $('more-panels').addEventListener('click', () => { most = tasks.length; render(); });
   $('measure').hidden = false;
   $('measure').addEventListener('change', render);
-  document.addEventListener('theme', render);
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', render);
+  whenWider(render);
   render();
+}
+
+/** Labels have their places by the width there is: do it again when that has become another. */
+function whenWider(act) {
+  let [width, timer] = [innerWidth, 0];
+  addEventListener('resize', () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => { if (innerWidth !== width) { width = innerWidth; act(); } }, 200);
+  });
 }
 
 // How far an interval may widen the panels beyond the prices themselves; what reaches further is cut at their edge.
 const MOST_WIDER = 6;
 
 /** The range that all panels share, so that they can be compared. */
-function priceDomain(index, measure) {
-  const known = index.tasks.flatMap((task) => panelPoints(index, task, measure)).filter((point) => point.price !== null);
+function priceDomain(known) {
   const [least, most] = [Math.min(...known.map((point) => point.price)), Math.max(...known.map((point) => point.price))];
   const low = Math.min(...known.map((point) => point.low_price));
   const high = Math.max(...known.map((point) => point.high_price));
   return [Math.max(low, least / MOST_WIDER), Math.min(high, most * MOST_WIDER)];
 }
 
-function pricePanel(index, policy, measure, domain) {
+function pricePanel(index, policy, measure, axis) {
   const all = panelPoints(index, policy.task, measure);
   const points = all.filter((point) => point.price !== null);
-  const missing = all.filter((point) => point.price === null).map((point) => point.rung);
-  const idle = index.rungs.filter((rung) => !all.some((point) => point.rung === rung));
-  const said = [...(missing.length ? [`${index.measures[measure].label.toLowerCase()} unknown: ${missing.join(', ')}`] : []), ...(idle.length ? [`not run: ${idle.join(', ')}`] : [])].join('; ');
+  const { label, unit } = index.measures[measure];
+  const said = missing([
+    ...all.filter((point) => point.price === null).map((point) => [`${label.toLowerCase()} unknown`, point.rung]),
+    ...policy.without.map(([rung, why]) => [why, rung]),
+  ]);
   const place = el('div', { class: 'plot' });
   const figure = el('figure', { class: 'chart' }, el('figcaption', {}, el('span', {}, shown(policy.task)), el('span', { class: `pill ${policy.verdict}` }, policy.verdict)), place, said ? el('p', { class: 'missing' }, shown(said)) : '');
-  const unit = index.measures[measure].unit;
   const words = `${policy.task}: ${points.map((point) => `${point.rung} ${rate(point.rate)} at ${short(point.price)} ${unit}`).join(', ')}`;
-  if (points.length) whenSeen(figure, () => draw(place, panelSpec(points, points[0].goal, unit, domain), words));
+  if (points.length) whenSeen(figure, () => draw(place, panelSpec(points, points[0].goal, axis, place.clientWidth - PLOT_LEFT - PLOT_RIGHT), words));
+  else place.replaceChildren(el('p', { class: 'empty' }, `Nothing to draw: ${label.toLowerCase()} unknown.`));
   return figure;
 }
 
+/** `energy unknown: 1b, 4b; not run: frontier`, of pairs of a reason and a rung. */
+function missing(pairs) {
+  const reasons = [...new Set(pairs.map(([why]) => why))];
+  return reasons.map((reason) => `${reason}: ${pairs.filter(([why]) => why === reason).map(([, rung]) => rung).join(', ')}`).join('; ');
+}
+
+/** Once the element comes into view, or there is nothing else to do: paper shows what nobody scrolled to. */
 function whenSeen(element, act) {
-  const observer = new IntersectionObserver((entries) => {
-    if (!entries.some((entry) => entry.isIntersecting)) return;
+  let isDone = false;
+  const once = () => {
+    if (isDone || !element.isConnected) return;
+    isDone = true;
     observer.disconnect();
     act();
-  }, { rootMargin: '200px' });
+  };
+  const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && once(), { rootMargin: '200px' });
   observer.observe(element);
+  (window.requestIdleCallback ?? ((idle) => setTimeout(idle, 3000)))(once);
 }
 
 /** Prompt, reasoning and answer of a mean case, one bar for each rung. */
 function tokensChart(index) {
-  const kinds = [['prompt', 'prompt'], ['reasoning', 'reasoning'], ['answer', 'answer'], ['completion', 'answer, with any reasoning']];
+  const kinds = [['prompt', 'prompt'], ['reasoning', 'reasoning'], ['answer', 'answer'], ['completion', 'answer + reasoning']];
   const rows = index.token_means.flatMap((row) => kinds
     .filter(([key]) => row[key] !== null && (key !== 'completion' || row.answer === null))
     .map(([key, label], order) => ({ rung: `${row.rung} · ${row.cases.toLocaleString('en')} cases`, kind: label, order, tokens: row[key], tip: `${row.rung}: ${short(row[key])} ${label} tokens a case` })));
   const place = $('tokens-chart');
+  const unknown = index.token_means.filter((row) => row.prompt === null || row.completion === null).map((row) => ['tokens unknown', row.rung]);
+  if (unknown.length) place.after(el('p', { class: 'why' }, shown(missing(unknown))));
   if (!rows.length) { place.replaceChildren(el('p', { class: 'missing' }, 'No tokens are known.')); return; }
   const used = [...new Set(rows.map((row) => row.kind))];
   const paint = { prompt: 'prompt', reasoning: 'reasoning', answer: 'answer' };
   const spec = () => ({
-    $schema: 'https://vega.github.io/schema/vega-lite/v6.json', width: 'container', height: 78 + 30 * index.token_means.length, autosize: { type: 'fit', resize: true, contains: 'padding' }, padding: { left: 2, right: 10, top: 4, bottom: 2 },
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json', width: 'container', height: 78 + 30 * new Set(rows.map((row) => row.rung)).size + (isNarrow() ? 20 : 0), autosize: { type: 'fit', resize: true, contains: 'padding' }, padding: { left: 2, right: 10, top: 4, bottom: 2 },
     data: { values: rows },
     mark: { type: 'bar', cornerRadius: 2, stroke: colour('surface'), strokeWidth: 1 },
     encoding: {
       y: { field: 'rung', type: 'nominal', sort: null, title: null, axis: { labelFontSize: 12, labelColor: colour('ink'), domain: false, ticks: false, labelLimit: 220 } },
-      x: { field: 'tokens', type: 'quantitative', title: 'tokens per case', axis: { tickCount: 6 } },
-      color: { field: 'kind', type: 'nominal', title: null, sort: used, scale: { domain: used, range: used.map((kind) => colour(paint[kind] ?? 'mixed')) }, legend: { orient: 'top', labelLimit: 0 } },
+      x: { field: 'tokens', type: 'quantitative', title: 'tokens per case', axis: { tickCount: isNarrow() ? 4 : 6 } },
+      color: { field: 'kind', type: 'nominal', title: null, sort: used, scale: { domain: used, range: used.map((kind) => colour(paint[kind] ?? 'mixed')) }, legend: { orient: 'top', labelLimit: 0, columns: isNarrow() ? 2 : 4, offset: 6 } },
       order: { field: 'order' }, tooltip: { field: 'tip' },
     },
   });
   const words = `Tokens per case: ${rows.map((row) => row.tip).join('; ')}`;
+  const isNarrow = () => place.clientWidth < 520;
   const render = () => draw(place, spec(), words);
   whenSeen(place, render);
   const again = () => place.childElementCount && render();
-  document.addEventListener('theme', again);
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', again);
+  whenWider(again);
 }
 
 function charts(index) {
