@@ -101,10 +101,10 @@ class OpenAI:
     @property
     def leaves_machine(self) -> bool:
         """Whether the endpoint's host is another than this one; an unknown host counts as another."""
-        host = host_of(self._base_url or _VENDOR) or ""
-        if host not in self._stays:
-            self._stays[host] = not self._is_vendors_own and is_this_machine(host)
-        return not self._stays[host]
+        url = self._base_url or _VENDOR
+        if url not in self._stays:
+            self._stays[url] = not self._is_vendors_own and is_this_machine(host_of(url) or "")
+        return not self._stays[url]
 
     def check(self) -> Problem | None:
         """Say which variable is not set, or holds no URL."""
