@@ -61,7 +61,9 @@ def find(model: str) -> Path | Problem:
         repos = []
     revisions = sorted((revision for repo in repos for revision in repo.revisions), key=lambda one: -one.last_modified)
     for revision in revisions:
-        paths = {str(file.file_path.relative_to(revision.snapshot_path)): file.file_path for file in revision.files}
+        paths: dict[str, Path] = {
+            str(file.file_path.relative_to(revision.snapshot_path)): file.file_path for file in revision.files
+        }
         parts = choose(list(paths), reference)
         if parts and all(part in paths for part in parts):
             return paths[parts[0]]
