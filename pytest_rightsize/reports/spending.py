@@ -42,7 +42,7 @@ def spending_lines(
     if not any(one.energies or one.cost_usd.known or one.seconds.known for one in spent):
         return told
     rows = [_row(one, (intervals or {}).get((one.task or "", one.rung or ""))) for one in spent]
-    unknown = [name for name in _DISPENSABLE + _NEEDED if all(row.get(name) == "?" for row in rows)]
+    unknown = [name for name in rows[0] if name in _DISPENSABLE + _NEEDED and all(row.get(name) == "?" for row in rows)]
     rows = [{name: cell for name, cell in row.items() if name not in unknown} for row in _grouped(rows)]
     return [
         "",
@@ -81,7 +81,7 @@ def _legend(
         *([f"rate [,] pass rate with its {100 * usual[0].confidence:g} % interval"] if usual else []),
         *(["? not known"] if "?" in cells else []),
         *(["- no case passed"] if "-" in cells else []),
-        *([f"{' and '.join(unknown)} not known of any rung"] if unknown else []),
+        *([f"not known of any rung: {' '.join(unknown)}"] if unknown else []),
     ]
     return [f"({', '.join(parts)})"] if parts else []
 
