@@ -1,7 +1,9 @@
 """What is modelled or declared instead of measured: formulas against their reference values, intervals, refusals."""
 
+import sys
 import threading
 import time
+from itertools import pairwise
 from math import inf
 from typing import Any
 
@@ -137,6 +139,17 @@ def test_the_models_threads_are_told_from_the_tests() -> None:
     model.join()
     assert idle - start < 0.1
     assert engine_seconds(seen) - idle == pytest.approx(0.15, abs=0.05)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the time of one thread")
+def test_what_is_left_for_the_model_does_not_fall_back_while_others_are_busy() -> None:
+    """Else a reading is worth nothing until it has caught up, and answers meanwhile seem to have taken nothing."""
+    seen: dict[int, float] = {}
+    told = []
+    for _ in range(2000):
+        sum(range(2000))
+        told.append(engine_seconds(seen))
+    assert max(one - other for one, other in pairwise(told)) < 1e-3
 
 
 def test_another_process_has_no_thread_here() -> None:
