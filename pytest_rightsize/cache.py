@@ -25,6 +25,7 @@ __all__ = [
     "AnswerCache",
     "Recorded",
     "base_of",
+    "file_sha256",
     "key_of",
     "now",
     "plain_reply",
@@ -119,7 +120,7 @@ def _as_json(value: object) -> Json:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-# Made once, and without a look for circles, which end in a RecursionError: a third of the time of json.dumps.
+# Made once, and without a look for circles, which end in a RecursionError: a third less time than json.dumps takes.
 _KEY_JSON = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"), default=_as_json
 )
@@ -345,8 +346,7 @@ class AnswerCache:
             known = self._connection.execute(query, seen).fetchone()
             if known is not None:
                 return str(known[0])
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = file_sha256(path)
         with self._lock, contextlib.suppress(sqlite3.Error):
             self._connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (*seen, digest))
         return digest
@@ -480,6 +480,12 @@ def _make_folder(folder: Path) -> None:
     ignoring = folder / ".gitignore"
     if not ignoring.exists():
         ignoring.write_text("*\n", encoding="utf-8")
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file. May raise OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def now() -> str:

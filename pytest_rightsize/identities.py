@@ -3,10 +3,9 @@
 What recording has found out already is taken as it is; the rest is asked of the providers, and hashed, once.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
+from pytest_rightsize.cache import file_sha256
 from pytest_rightsize.errors import RungError
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.records import Json
@@ -26,12 +25,7 @@ def _content(provider: Provider) -> dict[str, Json] | None:
     # A third party's provider may be older than this question.
     told = getattr(provider, "identity", None)
     try:
-        identity = None if told is None else told(_sha256)
+        identity = None if told is None else told(file_sha256)
     except (OSError, RungError):
         return None
     return None if identity is None else dict(identity.content)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,6 @@ content filter and what an interrupt cut off are never recorded.
 
 import contextlib
 import difflib
-import hashlib
 import json
 import os
 import threading
@@ -21,6 +20,7 @@ from pytest_rightsize.cache import (
     AnswerCache,
     Recorded,
     base_of,
+    file_sha256,
     now,
     plain_request,
     rung_digest,
@@ -223,10 +223,7 @@ class Recorder:
 
     def _sha256(self, path: Path) -> str:
         cache = self._opened()
-        if cache is not None:
-            return cache.sha256(path)
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path) if cache is None else cache.sha256(path)
 
     def _opened(self) -> AnswerCache | None:
         """The cache, or None where it cannot be had; that is told once, and ends nothing but recording."""

@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cache.py": {"energy", "records", "errors", "recorded_lines"},
     "recorded_lines.py": {"cache", "energy", "records", "errors"},
     "recording.py": {"cache", "records", "errors", "providers", "rapidfuzz"},
-    "identities.py": {"records", "errors", "providers"},
+    "identities.py": {"cache", "records", "errors", "providers"},
     "notices.py": {"errors", "pytest"},
     "budget.py": {"records"},
     "engine.py": {"budget", "records", "errors", "providers", "recording", "_pytest"},

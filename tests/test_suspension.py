@@ -4,6 +4,7 @@ The rung is a provider of this file's own, which answers when as many requests a
 nothing depends on time.
 """
 
+import gc
 import json
 import re
 from pathlib import Path
@@ -130,6 +131,19 @@ def test_tests_of_one_question_are_in_flight_together(gated: pytest.Pytester) ->
     result.assert_outcomes(passed=8)
     assert most(gated) >= 4
     assert sorted(asked(gated)) == list("abcdefgh")
+
+
+def test_pythons_search_for_garbage_is_as_it_was_when_a_session_has_ended(gated: pytest.Pytester) -> None:
+    gated.makepyfile(
+        """
+        import gc
+        def test_it(model):
+            assert model.ask("a") == "A" and gc.get_freeze_count() > 1000
+        """
+    )
+    before = gc.get_threshold()
+    gated.runpytest_inprocess("--rightsize-ladder=gate").assert_outcomes(passed=1)
+    assert (gc.get_freeze_count(), gc.get_threshold()) == (0, before)
 
 
 def test_what_is_printed_and_counted_looks_as_if_each_test_ran_once(gated: pytest.Pytester) -> None:
