@@ -24,7 +24,7 @@ from pytest_rightsize.meters.idling import Idling, Reading, shows_idle_power
 from pytest_rightsize.meters.phases import LEAST_STRETCHES, fit_phases, is_better_known
 from pytest_rightsize.meters.processes import OwnSum, ProcessorTrack
 from pytest_rightsize.meters.repetition import Row, combined, rows_needed
-from pytest_rightsize.meters.sampler import Sampler
+from pytest_rightsize.meters.sampler import Pace, Sampler
 from pytest_rightsize.meters.sharing import Ledger, Part, Share
 from pytest_rightsize.meters.windows import Terms, Window, fail, hand_on, resolve
 from pytest_rightsize.records import Reply, Request
@@ -113,9 +113,9 @@ class CountedWindow(Window):
     def _admit(self) -> None:
         """Let those in who may; the provider is called without the lock, as it may answer at once."""
         while True:
-            if self._limit == 1 and self._queue:
-                # Alone in its window, an answer is worth a reading at either end of it. Never with the lock held: the
-                # sampler's thread takes the two the other way round.
+            if self._queue and (self._limit == 1 or not self._ledger.in_flight):
+                # Alone in its window, an answer is worth a reading at either end of it, and so is the first of many.
+                # Never with the lock held: the sampler's thread takes the two the other way round.
                 self._sampler.read()
             with self._lock:
                 if not self._queue or not self._may_admit():
@@ -260,8 +260,8 @@ class CountedWindow(Window):
 
     # --- the sampler's thread ---------------------------------------------------------------------------------------
 
-    def _after_round(self) -> bool:
-        """Settle what can be settled, hand it on, and let others in; whether an answer still waits."""
+    def _after_round(self) -> Pace:
+        """Settle what can be settled, hand it on, and let others in; how soon to read again."""
         try:
             return self._settle_round()
         except Exception as error:
@@ -269,7 +269,7 @@ class CountedWindow(Window):
             self._failure = f"the meter failed ({type(error).__name__}: {error})"
             self._give_up()
             self._admit()
-            return False
+            return "steady"
 
     def _give_up(self) -> None:
         """Hand on what has come without an energy."""
@@ -282,20 +282,24 @@ class CountedWindow(Window):
             assert one.reply is not None  # it is ready
             resolve(one.outer, replace(one.reply, energy=unknown_energy(self._failure or "", flags=("meter_failed",))))
 
-    def _settle_round(self) -> bool:
+    def _settle_round(self) -> Pace:
         now = time.monotonic()
         with self._lock:
             alone = self._exclusive is None or self._exclusive.is_held
             self._learn(self._idling.look(now, alone=alone))
             ready = [] if self._waits_for_idle else self._take(self._ledger.settle(now, closing=self._closing))
             waiting = self._ledger.waiting
+            learning = self._idling.is_learning or self._idling.is_due(now)
+            quiet = not (waiting or learning or self._ledger.in_flight or self._queue)
             if alone and not self._idling.holds and not self._queue and not self._ledger.in_flight:
                 self._release()
         for outer, reply in ready:
             resolve(outer, reply)
+        if quiet and not ready:
+            return "quiet"
         self._weigh()
         self._admit()
-        return waiting
+        return "hurried" if waiting else "steady"
 
     def _release(self) -> None:
         if self._exclusive is not None:

@@ -157,9 +157,13 @@ class Idling:
         """Hold nothing back any more."""
         self._stage = "open"
 
+    def is_due(self, now: float) -> bool:
+        """Whether what was found is old, so that a pause that comes by itself is worth a look."""
+        return bool(self._found) and now > self._oldest_allowed()
+
     def look(self, now: float, *, alone: bool = True) -> Reading | None:
         """What was found, if a pause has been long enough; `alone` says that no other worker uses the devices."""
-        if self._wanted_s == 0 or (self._stage == "first") or not (self.holds or self._is_due(now)):
+        if self._wanted_s == 0 or (self._stage == "first") or not (self.holds or self.is_due(now)):
             return None
         if self._stage == "open" and now > self._oldest_allowed() + _GRACE_S:
             self._stage = "pausing"
@@ -176,9 +180,6 @@ class Idling:
         if now < end or (min(line.known_until for line in self._timelines) < end and now < end + 1.0):
             return None
         return self._take(start, end)
-
-    def _is_due(self, now: float) -> bool:
-        return bool(self._found) and now > self._oldest_allowed()
 
     def _oldest_allowed(self) -> float:
         return self._found[-1].at + _FRESH_S
@@ -221,7 +222,8 @@ class Idling:
             if first is None or last is None or low is None or high is None:
                 return None
             watts.append((last - first) / seconds)
-            errors.append((high - low) / 2 / seconds)
+            # The guess need not lie in the middle of its bounds.
+            errors.append(max(high / seconds - watts[-1], watts[-1] - low / seconds))
             ticks.append(line.ticks(start, end))
             low_w, high_w = low_w + least * low / seconds, high_w + most * high / seconds
         power = IdlePower(

@@ -1,29 +1,34 @@
 """One thread that reads a rung's counters while requests are in flight, into one time line each.
 
-It reads seldom while nothing waits, and often while an answer waits for the tick that ends its window. What is to be
-done after each round is the owner's: it is called in this thread.
+It reads often while an answer waits for the tick that ends its window, seldom while nothing does, and least while
+nothing is asked. What is to be done after each round is the owner's: it is called in this thread.
 """
 
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from pytest_rightsize.meters import Counter, CounterError
 from pytest_rightsize.meters.timeline import Timeline
 
-__all__ = ["Sampler"]
+__all__ = ["Pace", "Sampler"]
+
+Pace = Literal["hurried", "steady", "quiet"]
 
 # A counter that stands still for so long, or so many periods, says nothing more.
 _STUCK_S, _STUCK_TICKS = 5.0, 20
 _OTHERS_EVERY_S = 1.0
 _HURRIED_ROUNDS = 3
+# Where ticks are too fast to be seen, and the owner reads before anything begins, only a wrap or a fault may come up.
+_QUIET_S = 0.25
 
 
 class Sampler:
     """Reads `counters` until `stop`. `lock` guards the time lines; `after_round` is called without it."""
 
-    def __init__(self, counters: Sequence[Counter], *, lock: threading.RLock, after_round: Callable[[], bool]) -> None:
-        """`after_round` returns whether an answer is waiting."""
+    def __init__(self, counters: Sequence[Counter], *, lock: threading.RLock, after_round: Callable[[], Pace]) -> None:
+        """`after_round` returns "hurried" while an answer waits, and "quiet" while nothing is asked or learned."""
         self.counters = counters
         self.timelines = [
             Timeline(
@@ -121,14 +126,14 @@ class Sampler:
     def _run(self) -> None:
         while not self._stopped.is_set():
             self.read()
-            waiting = self._after_round()
+            pace = self._after_round()
             self._hurried = max(0, self._hurried - 1)
-            if self._wake.wait(self._pause(waiting or self._hurried > 0)):
+            if self._wake.wait(self._pause("hurried" if self._hurried else pace)):
                 self._wake.clear()
                 # What has just begun or ended is bounded by the next ticks after it.
                 self._hurried = _HURRIED_ROUNDS
 
-    def _pause(self, waiting: bool) -> float:
+    def _pause(self, pace: Pace) -> float:
         """Four times a tick is often enough to see each; as long as no tick is known, as often as is worth it."""
         pauses = []
         for counter, timeline in zip(self.counters, self.timelines, strict=True):
@@ -136,5 +141,9 @@ class Sampler:
             pause = facts.poll_s
             if not facts.exact and timeline.knows_tick and timeline.tick_s is not None:
                 pause = max(pause, min(timeline.tick_s / 4, 1.0))
-            pauses.append(min(pause, facts.hurry_s) if waiting else pause)
+            if pace == "hurried":
+                pause = min(pause, facts.hurry_s)
+            elif pace == "quiet" and facts.period_s is not None:
+                pause = max(pause, _QUIET_S)
+            pauses.append(pause)
         return min(pauses, default=1.0)

@@ -217,6 +217,8 @@ class Ledger:
 
     def settle(self, now: float, *, closing: bool = False) -> list[Share]:
         """The shares that can be told now: those whose time no one else's end, and no tick to come, can change."""
+        if not self._landed and not closing:
+            return []
         if self.load_end is None and not self._find_load_end(now, closing):
             return []
         target = self._target(now, closing)

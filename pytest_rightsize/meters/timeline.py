@@ -35,18 +35,17 @@ class Break:
 
 @dataclass(frozen=True, kw_only=True)
 class _Edge:
-    """A new value: it came up after `after` and not later than `by`. `epoch` counts the breaks before it."""
+    """A new value: it came up after `after` and not later than `by`, at best guess `at`; `epoch` counts the breaks.
+
+    Of the first value nobody knows since when it has been there.
+    """
 
     after: float
     by: float
+    at: float
     joules: float
     epoch: int
     is_first: bool = False
-
-    @property
-    def at(self) -> float:
-        """When it came up, as near as is known; of the first value nobody knows since when it has been there."""
-        return self.by if self.is_first else (self.after + self.by) / 2
 
 
 class Timeline:
@@ -75,14 +74,16 @@ class Timeline:
         epoch = len(self._breaks)
         asked, self._asked = self._asked, before
         if self._exact:
-            self._edges.append(_Edge(after=before, by=after, joules=joules, epoch=epoch))
+            self._edges.append(_Edge(after=before, by=after, at=(before + after) / 2, joules=joules, epoch=epoch))
             return True
         if last is not None and last.epoch == epoch and last.joules == joules:
             return False
         if last is None or last.epoch != epoch or asked is None:
-            self._edges.append(_Edge(after=before, by=after, joules=joules, epoch=epoch, is_first=True))
+            self._edges.append(_Edge(after=before, by=after, at=after, joules=joules, epoch=epoch, is_first=True))
             return True
-        edge = _Edge(after=asked, by=after, joules=joules, epoch=epoch)
+        # Where values come faster than they are read, the one that is seen is the latest, and came up just before.
+        at = max((asked + after) / 2, after - (self._period_s or after - asked) / 2)
+        edge = _Edge(after=asked, by=after, at=at, joules=joules, epoch=epoch)
         if not last.is_first:
             self._gaps.append(edge.at - last.at)
         self._edges.append(edge)
@@ -141,6 +142,9 @@ class Timeline:
     def most(self, moment: float) -> _Edge | None:
         """The first value that came up, and was true, after it."""
         place = bisect_left(self._edges, moment, key=lambda edge: edge.after - self._lag_s)
+        while place < len(self._edges) and self._edges[place].is_first:
+            # It may have stood there since long before.
+            place += 1
         return self._edges[place] if place < len(self._edges) else None
 
     def guess(self, moment: float, *, idle_w: float | None = None, idle: str = "") -> float | None:
@@ -154,15 +158,22 @@ class Timeline:
             return None
         if high.joules <= low.joules:
             return low.joules
-        start = low.at
+        first, last = self._nearest(moment, low, high)
         if idle == "before" and idle_w is not None:
-            value = low.joules + idle_w * max(0.0, moment - start)
+            value = first.joules + idle_w * max(0.0, moment - first.at)
         elif idle == "after" and idle_w is not None:
-            value = high.joules - idle_w * max(0.0, high.at - moment)
+            value = last.joules - idle_w * max(0.0, last.at - moment)
         else:
-            whole = high.at - start
-            value = low.joules + (high.joules - low.joules) * ((moment - start) / whole if whole > 0 else 0.5)
+            whole = last.at - first.at
+            value = first.joules + (last.joules - first.joules) * ((moment - first.at) / whole if whole > 0 else 0.5)
         return min(max(value, low.joules), high.joules)
+
+    def _nearest(self, moment: float, low: _Edge, high: _Edge) -> tuple[_Edge, _Edge]:
+        """The last value before the moment and the first after it, by when each came up at best guess."""
+        place = bisect_right(self._edges, moment, key=lambda edge: edge.at)
+        first = self._edges[place - 1] if place else low
+        last = self._edges[place] if place < len(self._edges) else high
+        return max(low, first, key=lambda edge: edge.at), min(high, last, key=lambda edge: edge.at)
 
     def at_least(self, start: float, end: float) -> float | None:
         """How much was surely spent from `start` to `end`."""

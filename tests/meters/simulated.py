@@ -17,6 +17,7 @@ from pytest_rightsize.meters import CounterError, Facts
 from pytest_rightsize.meters.amounts import energy_of_share
 from pytest_rightsize.meters.idling import IdleMemory, Idling
 from pytest_rightsize.meters.processes import ProcessorTrack
+from pytest_rightsize.meters.sampler import _QUIET_S
 from pytest_rightsize.meters.sharing import PROMPT_WEIGHT, Ledger
 from pytest_rightsize.meters.timeline import Timeline
 
@@ -240,7 +241,11 @@ def meter_requests(
     pause before the first request, and what was in flight before is not told. `by_process` gives each answer the
     process's own part of what was added.
     """
-    lines = [Timeline(exact=one.exact, resolution=one.resolution, lag_s=one.lag_s) for _, one in counters]
+    lines = [
+        Timeline(exact=one.exact, resolution=one.resolution, lag_s=one.lag_s, period_s=one.period_s)
+        for _, one in counters
+    ]
+    quiet_s = poll_s if any(one.period_s is None for _, one in counters) else max(poll_s, _QUIET_S)
     ledger = Ledger(lines, opened=clock.now, patience_s=patience_s, marginal=marginal)
     ledger.idle_w = [idle_w for _ in lines]
     ledger.prompt_weights = [prompt_weight for _ in lines]
@@ -294,9 +299,10 @@ def meter_requests(
 
     round_of_readings()
     while clock.now < until:
-        step = poll_s * (jitter.uniform(0.5, 1.5) if jitter else 1.0)
+        quiet = not (ledger.in_flight or ledger.waiting or idling.is_learning)
+        step = (quiet_s if quiet else poll_s) * (jitter.uniform(0.5, 1.5) if jitter else 1.0)
         target = min(clock.now + step, until)
-        while events and events[0][0] <= target:
+        if events and events[0][0] <= target:
             moment, is_start, number = events.pop(0)
             clock.now = moment
             read_processor()
@@ -306,7 +312,7 @@ def meter_requests(
             else:
                 one = requests[number]
                 ledger.land(number, end=moment, seconds=one.end - one.start, written=one.tokens, read=one.prompt)
-            round_of_readings()
+            target = moment
         clock.now = target
         round_of_readings()
     ledger.close(clock.now)

@@ -249,6 +249,28 @@ def test_a_bracket_waits_for_the_tick_that_ends_it() -> None:
     assert isinstance(line.bracket(-1.0, 1.0), Break)
 
 
+def test_of_ticks_that_are_too_fast_to_be_seen_the_latest_is_read() -> None:
+    """Read seldom, a counter of 2 ms shows what was spent up to the reading, and not up to half way to it."""
+    line = Timeline(period_s=0.002)
+    for moment, joules in ((0.0, 0.0), (0.1, 1.0), (0.2, 2.0), (0.3, 6.0)):
+        line.read(moment, moment, joules)
+    # 10 W up to 0.2 s, 40 W from there.
+    assert line.guess(0.15) == pytest.approx(1.5, rel=0.02)
+    assert (line.at_least(0.05, 0.15), line.at_most(0.05, 0.15)) == (0.0, 6.0)
+
+
+def test_what_a_counter_shows_first_after_a_break_was_there_before_and_bounds_nothing_from_below() -> None:
+    """Its value is of a tick before the request began: set against it, the request seems to have taken too much."""
+    line = Timeline()
+    line.read(0.0, 0.0, 100.0)
+    line.broke("denied", "permission_lost")
+    for moment, joules in ((1.0, 200.0), (1.1, 260.0), (1.4, 260.0), (1.5, 300.0), (1.9, 300.0), (2.0, 340.0)):
+        line.read(moment, moment, joules)
+    assert line.at_least(1.0, 1.45) == 0.0
+    assert line.at_most(1.0, 1.45) == 140.0
+    assert isinstance(line.bracket(0.5, 1.45), Break)
+
+
 POWERS = st.floats(1.0, 700.0)
 SPANS = st.lists(
     st.tuples(st.floats(0.0, 3.0), st.floats(0.01, 4.0), POWERS, st.integers(1, 500)), min_size=1, max_size=8
