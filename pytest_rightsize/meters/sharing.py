@@ -298,11 +298,11 @@ class Ledger:
                 first = timeline.guess(start)
             idle = self._idle_side(timeline, end, active, loading)
             last = timeline.guess(end, idle_w=self.idle_w[place], idle=idle)
-            if first is not None and last is not None:
+            same = timeline.at_most(start, end) is not None
+            if same and first is not None and last is not None:
                 # Two guesses of moments that lie close together may cross; nothing is ever given back.
                 last = max(first, last)
             guarded = guarded or (bool(idle) and self.idle_w[place] is not None)
-            same = timeline.at_most(start, end) is not None
             spent = None if first is None or last is None or not same else last - first
             taken.append(self._book(place, end - start, spent, active, loading))
             self._at_until[place] = last
@@ -487,6 +487,12 @@ class Ledger:
         if high <= 0:
             return Break(reason="the counter did not move", flag="below_resolution")
         low = min(low, high)
-        # A share of exactly nothing is a gap in what the counter can see, and no measurement of 0.
+        # A share of nothing, or less, is a gap in what the counter can see, and no measurement of 0.
         joules = min(max(share, low), high) if share > 0 else (low + high) / 2
+        account = self.accounts[place]
+        if joules - share > account.idle:
+            return Break(reason="the counter did not move", flag="below_resolution")
+        # What an answer is told beyond its share, the device took while it seemed idle.
+        account.idle -= joules - share
+        setattr(account, flight.account, getattr(account, flight.account) + joules - share)
         return Part(low=low, joules=joules, high=high, ticks=timeline.ticks(start, end))

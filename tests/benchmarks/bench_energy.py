@@ -67,6 +67,7 @@ class _Scores:
         self.widths: list[float] = []
         self.points: list[float] = []
         self.gaps: list[float] = []
+        self.untold: list[float] = []
 
     def take(self, energy: Energy | None, truth: float, *, fault: str) -> None:
         self.tally["answers"] += 1
@@ -164,6 +165,9 @@ def _run_trace(data: st.DataObject, scores: _Scores) -> None:
     account = ledger.accounts[0]
     parts = account.load + account.served + account.lost + account.others + account.idle
     scores.gaps.append(abs(parts - account.total) / max(account.total, 1e-3))
+    told = [one.joules for one in found.values() if one.joules is not None]
+    if len(told) == len(requests):
+        scores.untold.append(abs(sum(told) - account.served) / max(account.total, 1e-3))
     _add_up(list(found.values()), scores)
 
 
@@ -271,7 +275,7 @@ def main() -> int:
     tally = scores.tally
     missed = tally["held"] < 0.999 * tally["figures"] or tally["false zeros"] or tally["illegal sums"]
     dear = [figure > most for figure, most in zip(cost.values(), (1.0, 0.01), strict=True)]
-    return 1 if missed or max(scores.gaps) > 0.01 or any(dear) else 0
+    return 1 if missed or max(scores.gaps + scores.untold) > 0.01 or any(dear) else 0
 
 
 def _summary(scores: _Scores) -> dict[str, float]:
@@ -282,6 +286,7 @@ def _summary(scores: _Scores) -> dict[str, float]:
         "median half-width, measured alone": round(widths[len(widths) // 2], 4),
         "median error of the point, measured alone": round(points[len(points) // 2], 4),
         "largest gap in conservation": max(scores.gaps),
+        "largest gap between all answers and what was served": max(scores.untold),
     }
 
 

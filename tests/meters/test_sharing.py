@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_rightsize.meters import Facts
-from pytest_rightsize.meters.sharing import Ledger
+from pytest_rightsize.meters.sharing import Ledger, Part
 from pytest_rightsize.meters.timeline import Bracket, Break, Timeline
 from tests.meters.simulated import Asked, Clock, Load, SimCounter, meter_requests
 
@@ -234,6 +234,49 @@ def test_the_time_before_the_first_answer_began_is_loading() -> None:
     assert not isinstance(part, Break)
     assert part.joules == pytest.approx(300, rel=0.02)
     assert ledger.accounts[0].load == pytest.approx(0.5 * 60 + 3 * 200, rel=0.02)
+
+
+def test_after_a_counter_began_again_from_nothing_answers_have_their_shares() -> None:
+    """What it showed before stands higher than all that comes, and must not be held against it."""
+    line = Timeline()
+    ledger = Ledger([line], opened=0.0, patience_s=1.0, loads=False)
+    told = []
+    for tick in range(100):
+        moment = tick / 10
+        if tick == 45:
+            line.broke("loaded again", "reset")
+        line.read(moment, moment, 9000.0 + tick if tick < 45 else tick - 45.0)
+        if tick % 10 == 1:
+            ledger.admit(tick, moment)
+        if tick % 10 == 6:
+            ledger.land(tick - 5, end=moment, seconds=0.5, written=10.0)
+        told += ledger.settle(moment)
+    parts = [share.parts[0] for share in told]
+    assert [isinstance(part, Break) for part in parts] == [False] * 4 + [True] + [False] * 5
+    known = [part.joules for part in parts if isinstance(part, Part)]
+    assert known == pytest.approx([5.0] * 9, abs=0.01)
+    assert sum(known) == pytest.approx(ledger.accounts[0].served)
+
+
+def test_what_an_answer_is_told_beyond_its_share_was_not_idle() -> None:
+    """A device that took less than its idle power meanwhile: nobody is told 0, and the sum still holds."""
+    line = Timeline()
+    ledger = Ledger([line], opened=0.0, patience_s=1.0, marginal=True, loads=False)
+    ledger.idle_w, ledger.idle_error_w = [10.0], 8.0
+    for tick in range(30):
+        moment = tick / 10
+        line.read(moment, moment, float(tick) if tick < 10 else 10.0 + (tick - 10) * 0.5)
+        if tick == 11:
+            ledger.admit("x", moment)
+        if tick == 21:
+            ledger.land("x", end=moment, seconds=1.0, written=10.0)
+    (share,) = ledger.settle(3.0)
+    (part,) = share.parts
+    assert isinstance(part, Part)
+    account = ledger.accounts[0]
+    assert 0 < part.joules <= part.high
+    assert part.joules == pytest.approx(account.served)
+    assert account.idle + account.served == pytest.approx(account.total)
 
 
 def test_a_bracket_waits_for_the_tick_that_ends_it() -> None:
