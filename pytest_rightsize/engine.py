@@ -56,7 +56,8 @@ class Ticket:
 
     `case` is its name on any rung, `test` the one on this. What a `private` one asks stays on this machine. `runs` has
     one list of questions for each run that the test needs: a rerun after a failure asks anew. `may_suspend` is False
-    once the test has shown that it cannot be started again with the same effect.
+    once the test has shown that it cannot be started again with the same effect. While it `is_opening` nothing but its
+    first question is wanted, and it is suspended even if the reply is there at once.
     """
 
     case: str = ""
@@ -69,6 +70,7 @@ class Ticket:
     position: int = 0
     waiting_for: Future[Reply] | None = None
     in_teardown: bool = False
+    is_opening: bool = False
     remembered_seconds: float = 0.0
     thread: int = field(default_factory=threading.get_ident)
 
@@ -77,6 +79,13 @@ class Ticket:
         self.run = -1
         self.waiting_for = None
         self.in_teardown = False
+        self.is_opening = False
+
+    def open(self) -> None:
+        """The test starts only to ask its first question."""
+        self.start()
+        self.next_run()
+        self.is_opening = True
 
     def next_run(self) -> None:
         """The test's setup begins: its first run, or a rerun after a failure."""
@@ -135,7 +144,7 @@ class Engine:
             raise Suspended
         asked, remembered = self._asked(rung, request, ticket)
         ticket.position += 1
-        if not asked.future.done() and self._may_suspend(ticket):
+        if (ticket.is_opening or not asked.future.done()) and self._may_suspend(ticket):
             ticket.waiting_for = asked.future
             raise Suspended
         reply = self._hear(rung, asked)

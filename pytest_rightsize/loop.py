@@ -1,6 +1,7 @@
 """Runs the items of a session, several at once: an item that waits for a reply gives way to the next one.
 
-An attempt is a whole `pytest_runtest_protocol`. What it would tell the terminal, junit and the rest is held back; if
+An attempt is a whole `pytest_runtest_protocol`, but for the first one of a test that has nothing around it
+(opening.py). What it would tell the terminal, junit and the rest is held back; if
 the item was suspended it is dropped, else it is told in the order of the items, as if each had run once. Fixtures of
 function scope are finished after every attempt, wider ones when nobody needs them any more.
 """
@@ -17,6 +18,8 @@ from _pytest.nodes import Node
 from _pytest.runner import SetupState
 
 from pytest_rightsize.engine import Ticket
+from pytest_rightsize.model import Model
+from pytest_rightsize.opening import Opening
 from pytest_rightsize.options import FROZEN
 
 __all__ = ["Loop", "SessionSource", "Source", "Trials", "WorkerSource"]
@@ -42,6 +45,9 @@ class Trials(Protocol):
 
     def may_start(self, group: Group, waiting: Mapping[Group, int]) -> bool:
         """Whether what is still waited for leaves it open if and where the item runs."""
+
+    def opening_model(self, item: pytest.Item) -> Model | None:
+        """What the item may ask its first question, when only that is wanted; None if it may not ask now."""
 
     def finished(self, item: pytest.Item) -> None:
         """The item's last attempt has ended."""
@@ -259,6 +265,9 @@ class Loop:
         # Of those whose reply has not come.
         self._in_flight: Counter[str] = Counter()
         self._resume_next = False
+        self._opening = Opening(session.config, self._setup.stack)
+        # Not where replies are there at once: then no start is dropped.
+        self._opens = True
         source.listen(lambda: self._arrivals.put(_WAKE))
 
     # --- one after the other ----------------------------------------------------------------------------------------
@@ -363,6 +372,8 @@ class Loop:
         item = started.item
         self._leave(started.chain)
         first = not started.ticket.runs[0]
+        if first and self._opens and started.ticket.may_suspend and self._open(started):
+            return
         started.ticket.start()
         self._current = started
         try:
@@ -370,11 +381,25 @@ class Loop:
         finally:
             self._current = None
         if started.ticket.waiting_for is not None:
+            self._opens = True
             self._suspend(started)
             return
         started.done = True
         self._last_ended = item
         self._trials.finished(item)
+
+    def _open(self, started: _Started) -> bool:
+        """Have the item ask its first question, if that can be done without pytest; whether it has."""
+        ticket = started.ticket
+        ticket.open()
+        self._opening.start(started.item, self._trials.opening_model)
+        waiting_for = ticket.waiting_for
+        if waiting_for is None:
+            started.forget_attempt()
+            return False
+        self._opens = not waiting_for.done()
+        self._suspend(started)
+        return True
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport | None:

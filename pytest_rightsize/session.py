@@ -447,6 +447,17 @@ class LadderSession:
         closing = self._engine.must_close_for(rung)
         return not any(other in closing for _, other in pending)
 
+    def opening_model(self, item: pytest.Item) -> Model | None:
+        """The model for a start of which pytest does not know; None where the test is to be skipped, or fails."""
+        key = item.stash.get(_KEY, None)
+        if key is not None and (self._why_idle(item, key) is not None or self._engine.down(key.rung) is not None):
+            return None
+        item.stash[_TRANSCRIPT] = Transcript()
+        try:
+            return self._model_for(item)
+        except ConfigError:
+            return None
+
     def finished(self, item: pytest.Item) -> None:
         """Take in the trial as soon as its test has ended, also where others must be told of before it."""
         trial = item.stash.get(_TRIAL, None)

@@ -1,0 +1,111 @@
+"""Starts a test only to learn its first question: its function alone, where nobody could tell the difference.
+
+A start that ends in suspension is dropped with all that pytest would make of it, and takes half of a test's time. Where
+a test has nothing around it but its parameters, `model`, and fixtures that are set up already, and no plugin but
+pytest's own has a say in how tests run, calling the function comes to the same. Whatever else it ends with is of no
+account: the test then starts as any other.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from _pytest.nodes import Node
+from _pytest.python import get_direct_param_fixture_func
+
+from pytest_rightsize.model import Model
+
+__all__ = ["Opening"]
+
+# Through these a plugin can change what a test does before its first question.
+_HOOKS = ("pytest_runtest_protocol", "pytest_runtest_setup", "pytest_runtest_call", "pytest_pyfunc_call")
+# Of other plugins, those that do nothing to a plain function: async tests and those of hypothesis, coverage.
+_HARMLESS = ("_pytest", "pytest_rightsize", "anyio", "pytest_asyncio", "pytest_cov", "_hypothesis_pytestplugin")
+# Markers by which pytest itself does not run a test, or runs it otherwise.
+_MARKERS = frozenset({"skip", "skipif", "xfail"})
+_CURRENT = "PYTEST_CURRENT_TEST"
+
+
+class Opening:
+    """Knows which tests of a session can be started so. `stack` holds the nodes that are set up."""
+
+    def __init__(self, config: pytest.Config, stack: Mapping[Node, object]) -> None:
+        """Look once at the plugins; every conftest.py of the session must be loaded."""
+        self._capture: Any = config.pluginmanager.get_plugin("capturemanager")
+        self._stack = stack
+        hooks = [impl for name in _HOOKS for impl in getattr(config.hook, name).get_hookimpls()]
+        self._possible = all(impl.function.__module__.partition(".")[0] in _HARMLESS for impl in hooks)
+        # By the names of a function's fixtures, which all its items share; kept alive, so that no id comes twice.
+        self._plans: dict[int, tuple[object, Mapping[str, str] | None]] = {}
+
+    def start(self, item: pytest.Item, model: Callable[[pytest.Item], Model | None]) -> None:
+        """Call the item's function with what `model` gives; only Ctrl-C and the like come out of it."""
+        if not self._possible or type(item) is not pytest.Function or not self._is_plain(item):
+            return
+        values = self._values(item)
+        if values is None:
+            return
+        asked = model(item)
+        if asked is None:
+            return
+        arguments = {name: asked if name == "model" else values[name] for name in item._fixtureinfo.argnames}
+        if self._capture is not None:
+            self._capture.resume_global_capture()
+        os.environ[_CURRENT] = f"{item.nodeid} (call)".replace("\x00", "(null)")
+        try:
+            item.obj(**arguments)
+        except (KeyboardInterrupt, pytest.exit.Exception):
+            raise
+        except BaseException:  # noqa: S110  # told of when the test has started as any other
+            pass
+        finally:
+            os.environ.pop(_CURRENT, None)
+            if self._capture is not None:
+                self._capture.suspend_global_capture(in_=False)
+                self._capture.read_global_capture()
+
+    def _is_plain(self, item: pytest.Function) -> bool:
+        """Whether pytest would do nothing to it but call it."""
+        if any(marker.name in _MARKERS for marker in item.iter_markers()):
+            return False
+        if getattr(item.obj, "is_hypothesis_test", False):
+            return False
+        return all(node in self._stack or type(node).setup is Node.setup for node in item.listchain()[:-1])
+
+    def _values(self, item: pytest.Function) -> dict[str, object] | None:
+        """What its fixtures are worth, but `model`; None where one of them is not set up."""
+        info = item._fixtureinfo
+        _, plan = self._plans.get(id(info)) or self._plans.setdefault(id(info), (info, _plan(item)))
+        if plan is None:
+            return None
+        values: dict[str, object] = {}
+        for name, kind in plan.items():
+            if kind == "parameter":
+                values[name] = item.callspec.params[name]
+            elif kind == "wide":
+                result = info.name2fixturedefs[name][-1].cached_result
+                if result is None or result[2] is not None:
+                    return None
+                values[name] = result[0]
+        return values
+
+
+def _plan(item: pytest.Function) -> Mapping[str, str] | None:
+    """Where each fixture of a function comes from: a parameter, a wider one, ours; None where one must be set up."""
+    info = item._fixtureinfo
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    plan = {}
+    for name in info.names_closure:
+        found = info.name2fixturedefs.get(name)
+        if not found:
+            return None
+        if found[-1].func is get_direct_param_fixture_func:
+            plan[name] = "parameter"
+        elif all(one.func.__module__.partition(".")[0] == "pytest_rightsize" for one in found):
+            plan[name] = "ours"
+        elif found[-1].scope != "function" and name not in params:
+            plan[name] = "wide"
+        else:
+            return None
+    return plan if plan.get("model") == "ours" else None
