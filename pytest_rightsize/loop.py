@@ -20,7 +20,7 @@ from _pytest.runner import SetupState
 from pytest_rightsize.engine import Ticket
 from pytest_rightsize.model import Model
 from pytest_rightsize.opening import Opening
-from pytest_rightsize.options import FROZEN
+from pytest_rightsize.options import THRESHOLD
 
 __all__ = ["Loop", "SessionSource", "Source", "Trials", "WorkerSource"]
 
@@ -279,10 +279,10 @@ class Loop:
         gethookproxy = session.gethookproxy
         session.gethookproxy = lambda fspath: self._relays.get(fspath) or self._relay(fspath, gethookproxy(fspath))  # type: ignore[method-assign,assignment,return-value]  # a relay by its behaviour
         session.config.pluginmanager.register(self, "rightsize-loop")
-        searched_after = gc.get_threshold()
-        gc.set_threshold(_SEARCH_AFTER, *searched_after[1:])
-        gc.freeze()  # what was collected stays to the end; plugin.py undoes this after pytest's last search for garbage
-        session.config.stash[FROZEN] = True
+        # What was collected stays to the end, and so does much of what is to come. plugin.py undoes this at the very end.
+        session.config.stash[THRESHOLD] = threshold = gc.get_threshold()
+        gc.set_threshold(_SEARCH_AFTER, *threshold[1:])
+        gc.freeze()
         try:
             while (started := self._next()) is not None:
                 self._attempt(started)
@@ -292,7 +292,6 @@ class Loop:
             self._abandon()
             raise
         finally:
-            gc.set_threshold(*searched_after)
             session.config.pluginmanager.unregister(self)
             session.__dict__.pop("gethookproxy", None)
             if not self._setup.stack:
@@ -415,6 +414,8 @@ class Loop:
 
     def _leave(self, chain: list[Node]) -> None:
         """Tear down what the next attempt is not part of; an error of that belongs to the item that ended last."""
+        if all(node in chain for node in self._setup.stack):
+            return
         call = pytest.CallInfo.from_call(lambda: self._setup.leave(chain), when="teardown", reraise=KeyboardInterrupt)
         if call.excinfo is not None and self._last_ended is not None:
             report = pytest.TestReport.from_item_and_call(self._last_ended, call)

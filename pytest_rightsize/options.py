@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["FROZEN", "MARKER_HELP", "OPTIONS", "add_options", "find_ladder_file", "given", "settings_are_given"]
+__all__ = ["MARKER_HELP", "OPTIONS", "THRESHOLD", "add_options", "find_ladder_file", "given", "settings_are_given"]
 
-FROZEN = pytest.StashKey[bool]()
-"""Whether the session keeps what was there before its tests out of Python's search for garbage."""
+THRESHOLD = pytest.StashKey[tuple[int, int, int]]()
+"""How often Python searched for garbage before the loop made it search less."""
 
 MARKER_HELP = (
     "rightsize(task=, pass_rate=, confidence=, samples=, chosen=, private=, max_tokens=, concurrent=): "

@@ -37,7 +37,8 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object
     try:
         return (yield)
     finally:
-        if config.stash.get(options.FROZEN, False):
+        if options.THRESHOLD in config.stash:
+            gc.set_threshold(*config.stash[options.THRESHOLD])
             gc.unfreeze()
 
 
