@@ -279,7 +279,7 @@ class Loop:
         gethookproxy = session.gethookproxy
         session.gethookproxy = lambda fspath: self._relays.get(fspath) or self._relay(fspath, gethookproxy(fspath))  # type: ignore[method-assign,assignment,return-value]  # a relay by its behaviour
         session.config.pluginmanager.register(self, "rightsize-loop")
-        # What was collected stays to the end, and so does much of what is to come. plugin.py undoes this at the very end.
+        # What was collected stays to the end, and so does much of what is to come; plugin.py undoes this last of all.
         session.config.stash[THRESHOLD] = threshold = gc.get_threshold()
         gc.set_threshold(_SEARCH_AFTER, *threshold[1:])
         gc.freeze()

@@ -1,8 +1,8 @@
 """Starts a test only to learn its first question: its function alone, where nobody could tell the difference.
 
 A start that ends in suspension is dropped with all that pytest would make of it, and takes half of a test's time. Where
-a test has nothing around it but its parameters, `model`, and fixtures that are set up already, and no plugin but
-pytest's own has a say in how tests run, calling the function comes to the same. Whatever else it ends with is of no
+a test has nothing around it but its parameters, `model`, and fixtures that are set up already, and only plugins that
+are known have a say in how tests run, calling the function comes to the same. Whatever else it ends with is of no
 account: the test then starts as any other.
 """
 
@@ -20,10 +20,19 @@ __all__ = ["Opening"]
 
 # Through these a plugin can change what a test does before its first question.
 _HOOKS = ("pytest_runtest_protocol", "pytest_runtest_setup", "pytest_runtest_call", "pytest_pyfunc_call")
-# Of other plugins, those that do nothing to a plain function: async tests and those of hypothesis, coverage.
-_HARMLESS = ("_pytest", "pytest_rightsize", "anyio", "pytest_asyncio", "pytest_cov", "_hypothesis_pytestplugin")
-# Markers by which pytest itself does not run a test, or runs it otherwise.
-_MARKERS = frozenset({"skip", "skipif", "xfail"})
+# Who does nothing to a plain function that has none of the markers below; pytest-timeout only if it was given no limit.
+_HARMLESS = {
+    "_pytest",
+    "_hypothesis_pytestplugin",
+    "anyio",
+    "pytest_asyncio",
+    "pytest_cov",
+    "pytest_rerunfailures",
+    "pytest_rightsize",
+    "pytest_timeout",
+}
+# By these pytest does not run a test, or runs it otherwise, or not for long.
+_MARKERS = frozenset({"skip", "skipif", "xfail", "timeout"})
 _CURRENT = "PYTEST_CURRENT_TEST"
 
 
@@ -35,7 +44,8 @@ class Opening:
         self._capture: Any = config.pluginmanager.get_plugin("capturemanager")
         self._stack = stack
         hooks = [impl for name in _HOOKS for impl in getattr(config.hook, name).get_hookimpls()]
-        self._possible = all(impl.function.__module__.partition(".")[0] in _HARMLESS for impl in hooks)
+        packages = {impl.function.__module__.partition(".")[0] for impl in hooks}
+        self._possible = packages <= _HARMLESS and not ("pytest_timeout" in packages and _has_limit(config))
         # By the names of a function's fixtures, which all its items share; kept alive, so that no id comes twice.
         self._plans: dict[int, tuple[object, Mapping[str, str] | None]] = {}
 
@@ -57,7 +67,7 @@ class Opening:
             item.obj(**arguments)
         except (KeyboardInterrupt, pytest.exit.Exception):
             raise
-        except BaseException:  # noqa: S110  # told of when the test has started as any other
+        except BaseException:  # told of when the test has started as any other
             pass
         finally:
             os.environ.pop(_CURRENT, None)
@@ -91,6 +101,11 @@ class Opening:
         return values
 
 
+def _has_limit(config: pytest.Config) -> bool:
+    """Whether pytest-timeout was given a time limit for every test: a start that it does not see might hang."""
+    return any((config.getoption("timeout", None), config.getini("timeout"), os.environ.get("PYTEST_TIMEOUT")))
+
+
 def _plan(item: pytest.Function) -> Mapping[str, str] | None:
     """Where each fixture of a function comes from: a parameter, a wider one, ours; None where one must be set up."""
     info = item._fixtureinfo
@@ -98,6 +113,8 @@ def _plan(item: pytest.Function) -> Mapping[str, str] | None:
     plan = {}
     for name in info.names_closure:
         found = info.name2fixturedefs.get(name)
+        if name == "request" and not found and name not in info.argnames:
+            continue  # a wider fixture's
         if not found:
             return None
         if found[-1].func is get_direct_param_fixture_func:
