@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from _pytest import python
 from _pytest.nodes import Node
-from _pytest.python import get_direct_param_fixture_func
 
 from pytest_rightsize.model import Model
 
@@ -34,6 +34,8 @@ _HARMLESS = {
 # By these pytest does not run a test, or runs it otherwise, or not for long.
 _MARKERS = frozenset({"skip", "skipif", "xfail", "timeout"})
 _CURRENT = "PYTEST_CURRENT_TEST"
+# The fixture that stands for a parameter; where a later pytest has it no more, every start is whole.
+_PARAMETER = getattr(python, "get_direct_param_fixture_func", None)
 
 
 class Opening:
@@ -117,7 +119,7 @@ def _plan(item: pytest.Function) -> Mapping[str, str] | None:
             continue  # a wider fixture's
         if not found:
             return None
-        if found[-1].func is get_direct_param_fixture_func:
+        if found[-1].func is _PARAMETER:
             plan[name] = "parameter"
         elif all(one.func.__module__.partition(".")[0] == "pytest_rightsize" for one in found):
             plan[name] = "ours"
