@@ -65,7 +65,10 @@ class Facts:
 
 
 class Counter(Protocol):
-    """A running total of one device. Read by one thread at a time."""
+    """A running total of one device. Read by one thread at a time.
+
+    It may also have `celsius()`: how warm its device is, or None; idle power is looked for again where that has risen.
+    """
 
     facts: Facts
 

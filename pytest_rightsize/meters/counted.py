@@ -286,10 +286,10 @@ class CountedWindow(Window):
         now = time.monotonic()
         with self._lock:
             alone = self._exclusive is None or self._exclusive.is_held
-            self._learn(self._idling.look(now, alone=alone))
+            self._learn(self._idling.look(now, alone=alone, celsius=self._sampler.celsius))
             ready = [] if self._waits_for_idle else self._take(self._ledger.settle(now, closing=self._closing))
             waiting = self._ledger.waiting
-            learning = self._idling.is_learning or self._idling.is_due(now)
+            learning = self._idling.is_learning or self._idling.is_due
             quiet = not (waiting or learning or self._ledger.in_flight or self._queue)
             if alone and not self._idling.holds and not self._queue and not self._ledger.in_flight:
                 self._release()

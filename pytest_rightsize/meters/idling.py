@@ -1,7 +1,8 @@
 """When a rung is left idle, and what its devices take then: before a model is loaded (cold), and after (resident).
 
 Pure: it holds requests back by saying so, and reads time lines that others fill. Resident power is found after the
-first answer; when that is old, in the next pause that comes by itself, or in one that is made if none comes.
+first answer; when that is old, or the devices have grown warmer, in the next pause that comes by itself, or in one that
+is made if none comes.
 """
 
 from collections.abc import Sequence
@@ -23,18 +24,24 @@ _SLOW_S = 0.1
 # How long sensors take to fall to idle.
 _RISE_S = 0.3
 _FRESH_S = 300.0
+# What is warmer by so much takes more at idle too.
+_WARMER_C = 5.0
 # So long a pause that comes by itself is waited for, before one is made.
 _GRACE_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """An idle power as it was found: watts of each device, by how much each may be off, and when it began."""
+    """An idle power as it was found: watts of each device, by how much each may be off, and when it began.
+
+    `celsius` is how warm the warmest device was when it ended, where that is known.
+    """
 
     watts: tuple[float | None, ...]
     error_w: float
     at: float
     power: IdlePower
+    celsius: float | None = None
 
 
 @dataclass(kw_only=True)
@@ -92,6 +99,9 @@ class Idling:
         self._opened = opened
         self._free_since: float | None = opened
         self._found: list[Reading] = []
+        self._celsius: float | None = None
+        # Since when what was found is not to be trusted any more.
+        self._due: float | None = None
         self.notes: list[str] = []
         self._stage: Literal["cold", "first", "pausing", "open"] = "open"
         if wanted_s == 0:
@@ -157,15 +167,22 @@ class Idling:
         """Hold nothing back any more."""
         self._stage = "open"
 
-    def is_due(self, now: float) -> bool:
-        """Whether what was found is old, so that a pause that comes by itself is worth a look."""
-        return bool(self._found) and now > self._oldest_allowed()
+    @property
+    def is_due(self) -> bool:
+        """Whether what was found does not hold any more, so that a pause that comes by itself is worth a look."""
+        return self._due is not None
 
-    def look(self, now: float, *, alone: bool = True) -> Reading | None:
-        """What was found, if a pause has been long enough; `alone` says that no other worker uses the devices."""
-        if self._wanted_s == 0 or (self._stage == "first") or not (self.holds or self.is_due(now)):
+    def look(self, now: float, *, alone: bool = True, celsius: float | None = None) -> Reading | None:
+        """What was found, if a pause has been long enough.
+
+        `alone` says that no other worker uses the devices, `celsius` how warm the warmest is.
+        """
+        self._celsius = celsius
+        if self._due is None:
+            self._due = self._not_trusted_since(now)
+        if self._wanted_s == 0 or (self._stage == "first") or not (self.holds or self.is_due):
             return None
-        if self._stage == "open" and now > self._oldest_allowed() + _GRACE_S:
+        if self._stage == "open" and self._due is not None and now > self._due + _GRACE_S:
             self._stage = "pausing"
         if self._free_since is None or not alone:
             self._free_since = now if self._free_since is not None else None
@@ -174,15 +191,23 @@ class Idling:
         if needed is None:
             self._cannot()
             return None
-        # In a long pause what is older than the last reading allows is as good as not there.
-        start = max(self._free_since, self._oldest_allowed() if self._found else self._free_since) + _RISE_S
+        # In a long pause what was before the last reading came into doubt is as good as not there.
+        start = max(self._free_since, self._free_since if self._due is None else self._due) + _RISE_S
         end = start + needed
         if now < end or (min(line.known_until for line in self._timelines) < end and now < end + 1.0):
             return None
         return self._take(start, end)
 
-    def _oldest_allowed(self) -> float:
-        return self._found[-1].at + _FRESH_S
+    def _not_trusted_since(self, now: float) -> float | None:
+        """Since when the latest reading is too old, or its devices are warmer; None while it holds."""
+        if not self._found:
+            return None
+        latest = self._found[-1]
+        if now > latest.at + _FRESH_S:
+            return latest.at + _FRESH_S
+        then, current = latest.celsius, self._celsius
+        is_warmer = then is not None and current is not None and current - then >= _WARMER_C
+        return now if is_warmer else None
 
     def _cannot(self) -> None:
         ticks_s = max((line.tick_s or 0.0) for line in self._timelines)
@@ -191,19 +216,19 @@ class Idling:
             f"idle_s = {30 * ticks_s:.0f} in the meter's table has it done"
         )
         self._wanted_s = 0.0
-        self._stage = "open"
+        self._stage, self._due = "open", None
 
     def _take(self, start: float, end: float) -> Reading | None:
         """What the counters showed from `start` to `end`; the pause is over."""
         is_cold = self._stage == "cold"
-        self._stage = "first" if is_cold else "open"
+        self._stage, self._due = "first" if is_cold else "open", None
         reading = self._read(start, end, "cold" if is_cold else "resident")
         if reading is None:
             what = "before the model was loaded" if is_cold else "with the model loaded"
             self.notes.append(f"idle power {what} is unknown: the counters did not show it")
             if self._found:
                 # The old one holds, and is not asked for again in every pause.
-                self._found[-1] = replace(self._found[-1], at=end)
+                self._found[-1] = replace(self._found[-1], at=end, celsius=self._celsius)
             return None
         if is_cold:
             self._memory.cold[self._devices] = reading
@@ -235,4 +260,4 @@ class Idling:
             ticks=min(ticks, default=0),
             at_s=start - self._opened,
         )
-        return Reading(watts=tuple(watts), error_w=max(errors), at=start, power=power)
+        return Reading(watts=tuple(watts), error_w=max(errors), at=start, power=power, celsius=self._celsius)

@@ -29,6 +29,8 @@ hookimpl = pluggy.HookimplMarker("pytest")
 
 # NVML_FI_DEV_POWER_INSTANT: what `nvmlDeviceGetPowerUsage` shows is the mean of a second on most boards.
 _POWER_INSTANT = 186
+# NVML_TEMPERATURE_GPU.
+_CORE = 0
 # Independent tests of boards: a few per cent for those of data centres, up to 11 % for the others.
 _DATACENTRE = re.compile(
     r"\b(A2|A10|A16|A30|A40|A100|H100|H200|H800|H20|B100|B200|GB200|GH200|L4|L40|L40S|T4|V100|P100)\b"
@@ -234,6 +236,13 @@ class _Board:
         if len(foreign) <= allowed:
             return None
         return f"other processes compute on the board (pid {', '.join(map(str, sorted(foreign)))})"
+
+    def celsius(self) -> float | None:
+        """How warm the processor is, where the board tells."""
+        try:
+            return float(self._nvml.nvmlDeviceGetTemperature(self._handle, _CORE))
+        except self._nvml.NVMLError:
+            return None
 
 
 class _PowerBoard(_Board):

@@ -40,6 +40,7 @@ class Sampler:
             for one in counters
         ]
         self.others: list[tuple[float, float, str]] = []
+        self.celsius: float | None = None
         self._lock = lock
         self._after_round = after_round
         self._moved = [time.monotonic() for _ in counters]
@@ -53,7 +54,7 @@ class Sampler:
 
     def begin(self) -> float:
         """Read once, so that there is a value before anything is asked; the moment of which something is known."""
-        self._latest_others = self._others_now()
+        self._latest_others, self.celsius = self._others_now(), self._warmest()
         self.read()
         return time.monotonic()
 
@@ -118,6 +119,12 @@ class Sampler:
             self.others.append((self._asked_others, now, who))
         del self.others[:-1000]
         self._asked_others, self._latest_others = now, who
+        self.celsius = self._warmest()
+
+    def _warmest(self) -> float | None:
+        """How warm the warmest device is, of those that tell."""
+        asked = [getattr(counter, "celsius", None) for counter in self.counters]
+        return max((warmth for ask in asked if ask is not None and (warmth := ask()) is not None), default=None)
 
     def _others_now(self) -> str | None:
         found = [who for counter in self.counters if (who := counter.others()) is not None]

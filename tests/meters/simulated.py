@@ -150,6 +150,7 @@ class FakeBoard:
     counter: SimCounter
     name: str = "NVIDIA H100 80GB HBM3"
     pids: list[int] = field(default_factory=list)
+    celsius: float | None = 40.0
     has_counter: bool = True
     watts: float = 300.0
 
@@ -206,6 +207,12 @@ class FakeNvml:
 
     def nvmlDeviceGetPowerUsage(self, board: FakeBoard) -> int:  # noqa: N802
         return int(board.watts * 1e3)
+
+    def nvmlDeviceGetTemperature(self, board: FakeBoard, sensor: int) -> int:  # noqa: N802
+        assert sensor == 0
+        if board.celsius is None:
+            raise self.NVMLError("Not Supported")
+        return int(board.celsius)
 
     def nvmlDeviceGetComputeRunningProcesses(self, board: FakeBoard) -> list[Any]:  # noqa: N802
         return [SimpleNamespace(pid=pid) for pid in board.pids]

@@ -40,12 +40,14 @@ class Rung:
             loads=loads,
         )
 
+    celsius: float | None = None
+
     def run(self, until: float, *, stop: Callable[[], bool] = lambda: False, alone: bool = True) -> float:
         """Let time pass, the counter being read four times a tick; the moment at which that ended."""
         while self.clock.now < until and not stop():
             self.clock.now += self.counter.tick_s / 4
             self.line.read(self.clock.now, self.clock.now, self.counter.shown())
-            self.idling.look(self.clock.now, alone=alone)
+            self.idling.look(self.clock.now, alone=alone, celsius=self.celsius)
         return self.clock.now
 
     def answer(self, seconds: float) -> None:
@@ -133,9 +135,10 @@ def test_a_rung_that_is_opened_again_soon_knows_its_idle_power() -> None:
     assert Rung(memory=memory, name="another").states() == []
 
 
-def resident(memory: IdleMemory | None = None) -> Rung:
+def resident(memory: IdleMemory | None = None, celsius: float | None = None) -> Rung:
     """A rung whose idle power was found at about 104."""
     rung = Rung(memory=memory or IdleMemory(has_loaded=True), loaded_at=90.0)
+    rung.celsius = celsius
     rung.answer(0.5)
     rung.run(120, stop=lambda: rung.idling.may_begin(1))
     assert len(rung.idling.powers) == 1
@@ -173,6 +176,39 @@ def test_a_pause_is_made_where_none_comes_for_a_minute() -> None:
     rung.run(474)
     assert rung.idling.may_begin(3)
     assert len(rung.idling.powers) == 2
+
+
+def test_it_is_found_again_where_the_devices_are_five_degrees_warmer() -> None:
+    rung = resident(celsius=40.0)
+    rung.celsius = 44.0
+    rung.run(150)
+    assert len(rung.idling.powers) == 1
+    rung.celsius = 45.0
+    rung.answer(10.0)
+    assert len(rung.idling.powers) == 1
+    assert rung.idling.may_begin(3)  # nobody is held back
+    rung.run(170)
+    assert [round(power.at_s) for power in rung.idling.powers] == [1, 60]
+    rung.celsius = 49.0
+    rung.run(200)
+    assert len(rung.idling.powers) == 2
+    rung.celsius = 50.0
+    rung.idling.begins()
+    rung.run(259)
+    assert rung.idling.may_begin(3)
+    rung.run(262)
+    assert not rung.idling.may_begin(3)  # no pause has come for a minute
+
+
+def test_a_device_that_does_not_say_how_warm_it_is_is_trusted_for_five_minutes() -> None:
+    rung = resident(celsius=40.0)
+    rung.celsius = None
+    rung.run(300)
+    assert len(rung.idling.powers) == 1
+    rung = resident()
+    rung.celsius = 90.0
+    rung.run(300)
+    assert len(rung.idling.powers) == 1
 
 
 def test_a_pause_counts_only_while_no_other_worker_has_the_devices() -> None:

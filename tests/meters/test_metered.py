@@ -543,6 +543,31 @@ def test_a_turn_ends_when_it_has_lasted_long_enough(tmp_path: Path, monkeypatch:
     assert other.acquire(busy=False)
 
 
+class Warming(Ticking):
+    """A board that grows warmer while it computes."""
+
+    degrees = 40.0
+
+    def celsius(self) -> float:
+        return self.degrees
+
+
+def test_idle_power_is_found_again_when_a_board_has_grown_warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_rightsize.meters.sampler._OTHERS_EVERY_S", 0.0)
+    provider = Sleeper()
+    counter = Warming(provider)
+    one = metered(provider, Sim(counter), idle_s=0.1)
+    energies(ask(one, 2))
+    counter.degrees = 46.0
+    energies(ask(one, 2))
+    window: Any = one._open
+    while len(window._idling.powers) < 3:
+        time.sleep(0.01)
+    one.close()
+    (seen,) = one.meterings
+    assert [power.state for power in seen.idle_powers] == ["cold", "resident", "resident"]
+
+
 class Logged(Ticking):
     """Says who reads it, and when."""
 

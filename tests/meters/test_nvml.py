@@ -134,6 +134,14 @@ def test_other_processes_on_the_board_are_seen(boards: list[FakeBoard]) -> None:
     assert counter.others() == "other processes compute on the board (pid 4242)"
 
 
+def test_how_warm_a_board_is(boards: list[FakeBoard]) -> None:
+    counter: Any = meter().counters()[0]
+    boards[0].celsius = 61.0
+    assert counter.celsius() == 61.0
+    boards[0].celsius = None
+    assert counter.celsius() is None
+
+
 def test_a_server_on_this_machine_may_be_the_one_process_on_its_board(boards: list[FakeBoard]) -> None:
     boards[0].pids = [4242]
     counter = Nvml(RUNG, {}, "machine").counters()[0]
