@@ -5,15 +5,15 @@ It decides nothing: the run, the verdicts and the failed gates are settled befor
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_rightsize.conclusions import Conclusion, idle_note
+from pytest_rightsize.conclusions import idle_note
+from pytest_rightsize.ended import Ended
 from pytest_rightsize.publishing import Publisher, write_step_summary
-from pytest_rightsize.records import Run, Verdict
+from pytest_rightsize.records import Verdict
 from pytest_rightsize.reports.facts import intervals
 from pytest_rightsize.reports.github import annotations
 from pytest_rightsize.reports.junit import suite_properties
@@ -21,24 +21,10 @@ from pytest_rightsize.reports.spending import spending_lines
 from pytest_rightsize.reports.terminal import TITLE, gate_lines, styled, summary_lines, table_lines, wrapped
 from pytest_rightsize.reports.visible import visible
 from pytest_rightsize.settings import Settings
-from pytest_rightsize.spending import Spending
 
-__all__ = ["Ended", "Presenter"]
+__all__ = ["Presenter"]
 
 _QUIET = -1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """A session that has ended: the run, what is concluded, which gates failed or were waived, the rest as lines."""
-
-    run: Run
-    verdicts: Sequence[Verdict]
-    spending: Spending
-    conclusions: Sequence[Conclusion]
-    failed: Sequence[tuple[str, Verdict]] = ()
-    waived: Sequence[str] = ()
-    notes: Sequence[str] = ()
 
 
 class Presenter:

@@ -5,48 +5,38 @@ writes the results file, judges and sets the exit status.
 """
 
 import inspect
-import time
 from collections import Counter, defaultdict
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_rightsize.baseline import read_baseline, tasks_not_run, with_regressions
-from pytest_rightsize.budget import Budget
-from pytest_rightsize.catalogue import CATALOGUE
-from pytest_rightsize.conclusions import conclude, idle_note
+from pytest_rightsize.baseline import read_baseline
 from pytest_rightsize.distribution import labelled, read_label, task_scheduling
+from pytest_rightsize.ended import sum_up
 from pytest_rightsize.energy import Metering
-from pytest_rightsize.engine import Engine, Ticket
+from pytest_rightsize.engine import Ticket
+from pytest_rightsize.equipment import Equipment
 from pytest_rightsize.errors import ConfigError, RightsizeWarning, RungError
 from pytest_rightsize.grading import grade
 from pytest_rightsize.identities import identities_of
-from pytest_rightsize.ladder import order_note, read_ladder, select_rungs
 from pytest_rightsize.live import Live, Tally
 from pytest_rightsize.loop import Loop, SessionSource, Source, WorkerSource
-from pytest_rightsize.metering import Meters
 from pytest_rightsize.model import Model, Transcript
 from pytest_rightsize.notices import Notices
-from pytest_rightsize.options import find_ladder_file
 from pytest_rightsize.outcomes import attach, ending, shape, show_fault, status, trial_of
 from pytest_rightsize.policies import Policies, definition_of
-from pytest_rightsize.presenting import Ended, Presenter
-from pytest_rightsize.providers import Provider, load_providers
-from pytest_rightsize.providers.locality import host_of, is_this_machine
-from pytest_rightsize.recording import Recorder
-from pytest_rightsize.records import Ladder, Policy, Run, Rung, Trial, TrialKey, Verdict
+from pytest_rightsize.presenting import Presenter
+from pytest_rightsize.records import Policy, Run, Rung, Trial, TrialKey
 from pytest_rightsize.redaction import redacted, redacted_case
 from pytest_rightsize.reports.junit import trial_properties
-from pytest_rightsize.reports.terminal import unmet_waiver_lines, waiver_lines
 from pytest_rightsize.schedule import Progress, reason_not_to_run, visiting_order
 from pytest_rightsize.settings import Settings
-from pytest_rightsize.spending import spend
 from pytest_rightsize.store import ResultsFile, describe_session
-from pytest_rightsize.verdict import failed_gates, judge, standings, waiver_states
+from pytest_rightsize.verdict import standings
 
 __all__ = ["LadderSession"]
 
@@ -56,8 +46,6 @@ _TRANSCRIPT = pytest.StashKey[Transcript]()
 _TICKET = pytest.StashKey[Ticket]()
 _TRIAL = pytest.StashKey[Trial]()
 _IDLE = pytest.StashKey["_Idle"]()
-# Requests in flight to a rung that does not say how many it bears.
-_IN_FLIGHT = 8
 # Options of pytest that show what a test does while it does it: with them a test must start once.
 _WATCHING = ("usepdb", "trace", "setupshow", "setuponly", "setupplan")
 
@@ -76,35 +64,14 @@ class LadderSession:
     def __init__(self, config: pytest.Config) -> None:
         """Read what the user asked for; raises ConfigError before any model is called."""
         self._settings = Settings.from_config(config)
-        self._is_worker = hasattr(config, "workerinput")
-        self._workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
-        self._collect_only = bool(config.getoption("collectonly", False))
-        self._classes = load_providers(config.hook.pytest_rightsize_providers())
-        self._meters = Meters(
-            config.hook.pytest_rightsize_meters(), budget_s=self._settings.energy_budget_s, workers=self._workers
-        )
-        self._ladder = self._read_ladder()
-        self._rungs = () if self._settings.ladder is None else select_rungs(self._ladder, self._settings.ladder)
-        self._known = {**CATALOGUE, **self._ladder.rungs}
+        self._notices = Notices()
+        self._equipment = equipment = Equipment(config, self._settings, self._notices)
+        self._is_worker, self._collect_only = equipment.is_worker, equipment.collect_only
+        self._ladder, self._rungs, self._known = equipment.ladder, equipment.rungs, equipment.known
+        self._providers, self._recorder, self._engine = equipment.providers, equipment.recorder, equipment.engine
         order = visiting_order([rung.name for rung in self._rungs], self._settings.strategy)
         self._turn = {rung: turn for turn, rung in enumerate(order)}
-        self._providers = {rung.name: self._provider(rung) for rung in self._rungs or self._known.values()}
-        self._known |= {
-            name: replace(self._known[name], electricity_usd_per_kwh=None)
-            for name, provider in self._providers.items()
-            if provider.leaves_machine
-        }
         self._config = config
-        self._notices = Notices()
-        self._recorder = self._make_recorder()
-        self._engine = Engine(
-            self._providers,
-            one_at_a_time=bool(self._rungs),
-            recorder=self._recorder,
-            budget=self._budget(),
-            rungs=self._known,
-            offline=self._settings.offline,
-        )
         self._policies = Policies(self._settings, self._ladder)
         self._planned: Counter[tuple[str, str]] = Counter()
         self._progress: dict[tuple[str, str], Progress] = {}
@@ -124,72 +91,8 @@ class LadderSession:
         self._tally = Tally([rung.name for rung in self._rungs], self._engine.in_flight)
         self._live = Live(config, self._tally)
         config.pluginmanager.register(self._live, "rightsize-live")
-        self._check_offline()
-        # Recorded answers need no model, no key and no server.
-        no_model = self._collect_only or self._settings.cache == "replay"
-        self._missing = {} if no_model else dict(self._find_missing())
-        for rung, fault in self._missing.items():
-            self._engine.mark_down(rung, fault)
 
     # --- before the tests -------------------------------------------------------------------------------------------
-
-    def _read_ladder(self) -> Ladder:
-        path = self._settings.config or find_ladder_file(self._settings.rootdir)
-        return Ladder(rungs={}) if path is None else read_ladder(path, self._classes, self._meters.classes)
-
-    def _provider(self, rung: Rung) -> Provider:
-        kind = self._classes[rung.provider]
-        limits = [limit for limit in (self._settings.concurrency, rung.max_in_flight) if limit is not None]
-        rung = replace(rung, max_in_flight=min(limits, default=None))
-        if self._settings.download and "download" in kind.options:
-            rung = replace(rung, options={**rung.options, "download": True})
-        return self._meters.wrap(rung, kind(rung), room=lambda: self._base_room(rung.name))
-
-    def _make_recorder(self) -> Recorder | None:
-        """What knows recorded answers; where the user spoke of them, a mistake is told before any model is called."""
-        if self._settings.cache == "off" or self._collect_only:
-            return None
-        recorder = Recorder(
-            self._settings.cache_dir,
-            mode=self._settings.cache,
-            rungs=self._known,
-            withheld=self._settings.redact,
-            on_trouble=self._notices.put,
-        )
-        if self._settings.cache_is_given:
-            recorder.open()
-        return recorder
-
-    def _budget(self) -> Budget | None:
-        """What this process may spend: workers of xdist have a part each, of everything but the time."""
-        limits = self._settings.budget
-        if not limits or self._settings.cache == "replay":
-            return None
-        unpriced = [
-            rung.name for rung in self._rungs if rung.price is None and self._providers[rung.name].leaves_machine
-        ]
-        if "usd" in limits and unpriced:
-            raise ConfigError(
-                f"--rightsize-budget has usd, and {', '.join(unpriced)} has no price, which is not the same as free: "
-                f"add price = {{ prompt = .., completion = .. }} to it in the ladder file, in USD per million tokens"
-            )
-        parts = {unit: limit if unit == "seconds" else limit / self._workers for unit, limit in limits.items()}
-        return Budget(parts, clock=time.monotonic, on_spent=self._notices.put)
-
-    def _check_offline(self) -> None:
-        """Nothing on the ladder may leave this machine; recorded answers do not, wherever they were given."""
-        settings = self._settings
-        if not settings.offline or settings.cache == "replay":
-            return
-        if settings.download:
-            raise ConfigError("--rightsize-offline and --rightsize-download contradict each other: leave one out")
-        leaving = [rung.name for rung in self._rungs if self._providers[rung.name].leaves_machine]
-        leaving += [f"the meter of {rung.name}" for rung in self._rungs if _meter_leaves(rung)]
-        if leaving:
-            raise ConfigError(
-                f"--rightsize-offline: {', '.join(leaving)} would leave this machine: take them off "
-                f"--rightsize-ladder, or climb on recorded answers with --rightsize-cache=replay"
-            )
 
     def _check_results_path(self) -> None:
         path = self._settings.results
@@ -198,33 +101,10 @@ class LadderSession:
 
     def pytest_report_header(self) -> list[str]:
         """Say which ladder is climbed and how, and what of it cannot answer on this machine."""
-        if not self._rungs:
-            return [f"rightsize: no ladder; each task runs on its chosen rung, else on {self._ladder.default}"]
-        order = " < ".join(rung.name for rung in self._rungs)
-        note = order_note(self._rungs)
-        sure = f"; confidence {self._settings.confidence:g}" if self._settings.confidence is not None else ""
-        return [
-            f"rightsize: ladder {order}; strategy {self._settings.strategy}{sure}",
-            *([f"rightsize: {note}"] if note else []),
-            *(f"rightsize: {fault}" for fault in self._missing.values()),
-            *(f"rightsize: {line}" for line in self._meter_lines()),
-        ]
-
-    def _meter_lines(self) -> list[str]:
-        """Which meter each rung that can answer has; one that cannot be as it is asked for ends the session here."""
         try:
-            answering = [rung for rung in self._rungs if rung.name not in self._missing]
-            return [] if self._collect_only else self._meters.header(answering)
+            return [f"rightsize: {line}" for line in self._equipment.header()]
         except ConfigError as error:
             raise pytest.UsageError(str(error)) from None
-
-    def _find_missing(self) -> Iterator[tuple[str, RungError]]:
-        """The rungs that cannot answer on this machine, as faults that say how to get each."""
-        for rung in self._rungs:
-            problem = self._providers[rung.name].check()
-            if problem is not None:
-                message = f"rung {rung.name} cannot answer: {problem.what}. To get it: {problem.remedy}"
-                yield rung.name, RungError(message, reason="missing", permanent=True)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make a trial of each test on each rung, for each sample."""
@@ -367,7 +247,7 @@ class LadderSession:
             return None
         self._suspends = True
         try:
-            Loop(session, trials=self, source=source, room=self._room).run()
+            Loop(session, trials=self, source=source, room=self._equipment.room).run()
         except (session.Failed, session.Interrupted):
             # A worker of xdist only stops; the controller hears of the failures and says why.
             if not self._is_worker:
@@ -381,18 +261,6 @@ class LadderSession:
             interactor = next((one for one in plugins if type(one).__name__ == "WorkerInteractor"), None)
             return None if interactor is None else WorkerSource(session, interactor)
         return None if session.config.pluginmanager.has_plugin("dsession") else SessionSource(session)
-
-    def _room(self, rung: str) -> int:
-        """How many requests may wait for a rung from this process: those in flight, and answers for their energy."""
-        room = self._base_room(rung)
-        return room if room == 1 else room + getattr(self._providers[rung], "waiting_room", 0)
-
-    def _base_room(self, rung: str) -> int:
-        """How many requests may be in flight to a rung from this process."""
-        limits = (self._settings.concurrency, self._rung(rung).max_in_flight)
-        given = [limit for limit in limits if limit is not None]
-        room: int = min(given) if given else getattr(self._providers[rung], "in_flight", _IN_FLIGHT)
-        return max(1, room // self._workers)
 
     def group(self, item: pytest.Item) -> tuple[str, str] | None:
         """The task and rung of a test that has the fixture `model`."""
@@ -430,7 +298,7 @@ class LadderSession:
         group = self.group(item)
         if group is None or inspect.iscoroutinefunction(getattr(item, "obj", None)):
             return False
-        return self._policies[group[0]].concurrent and self._room(group[1]) > 1
+        return self._policies[group[0]].concurrent and self._equipment.room(group[1]) > 1
 
     def may_start(self, group: tuple[str, str], waiting: Mapping[tuple[str, str], int]) -> bool:
         """A trial starts when its task's trials on earlier rungs have ended and those in flight will hardly settle it.
@@ -644,7 +512,7 @@ class LadderSession:
         """Judge, write what is known, and let a failed gate fail the session."""
         self._engine.close()
         self._notices.tell(self._config)
-        self._metered += self._meters.seen()
+        self._metered += self._equipment.meters.seen()
         if self._is_worker:
             session.config.workeroutput["rightsize"] = {  # type: ignore[attr-defined]  # a worker of xdist has it
                 "metered": [seen.to_dict() for seen in self._metered],
@@ -654,47 +522,29 @@ class LadderSession:
             return
         interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
         self._about = {**self._about, "identities": self._who_answered(interrupted=interrupted)}
-        run = self._snapshot(interrupted=interrupted)
-        verdicts = judge(run)
-        conclusions = conclude(run, verdicts, objective=self._settings.objective)
-        verdicts = [
-            replace(verdict, recommended=conclusion.recommended)
-            for verdict, conclusion in zip(verdicts, conclusions, strict=True)
-        ]
-        if self._baseline is not None:
-            verdicts = with_regressions(run, verdicts, self._baseline)
-        gates, today = self._settings.gate, date.today().isoformat()
-        waivers = waiver_states(self._policies, verdicts, gates, today=today)
-        failed = failed_gates(verdicts, gates, waivers)
-        waived = [*waiver_lines(waivers), *unmet_waiver_lines(self._ladder.tasks, self._policies)]
-        faults = any(trial.outcome == "error" for trial in run.trials)
-        spending = spend(run)
-        clean = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
-        if clean and (failed or faults):
+        ended = sum_up(
+            self._snapshot(interrupted=interrupted),
+            objective=self._settings.objective,
+            gates=self._settings.gate,
+            policies=self._policies,
+            tasks=self._ladder.tasks,
+            baseline=self._baseline,
+            deselected=self._deselected,
+            today=date.today().isoformat(),
+        )
+        if ended.fails and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._results is not None:
             for metering in self._metered:
                 self._results.metering(metering)
             self._results.end(
-                verdicts,
+                ended.verdicts,
                 exitstatus=int(session.exitstatus),
-                failed=[f"{gate}: {verdict.task}" for gate, verdict in failed],
-                totals=_totals(run)
-                | {"spending": spending.to_dict(), "conclusions": [one.to_dict() for one in conclusions]}
-                | {"ranking_note": idle_note(run, spending)}
-                | {"identities": self._about.get("identities", {})},
-                waived=waived,
+                failed=[f"{gate}: {verdict.task}" for gate, verdict in ended.failed],
+                totals=ended.totals() | {"identities": self._about.get("identities", {})},
+                waived=ended.waived,
             )
             self._notices.tell(self._config)
-        ended = Ended(
-            run=run,
-            verdicts=verdicts,
-            failed=failed,
-            waived=waived,
-            spending=spending,
-            conclusions=conclusions,
-            notes=[*self._end_notes(verdicts)],
-        )
         if not self._presenter.present(ended) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -710,14 +560,6 @@ class LadderSession:
         """Print the table, and for each failed gate what to change."""
         self._presenter.summarise(terminalreporter)
 
-    def _end_notes(self, verdicts: Sequence[Verdict]) -> Iterator[str]:
-        """What the verdicts do not speak of."""
-        if self._deselected:
-            yield f"{self._deselected} trials were deselected; the verdicts leave them out"
-        left_out = tasks_not_run(verdicts, self._baseline) if self._baseline else []
-        if self._baseline and left_out:
-            yield f"{self._baseline.name} has {len(left_out)} tasks more: {', '.join(left_out)}"
-
 
 def _parameter(item: pytest.Item) -> tuple[str, int] | None:
     """The rung and sample of an item that a ladder was made for."""
@@ -725,27 +567,6 @@ def _parameter(item: pytest.Item) -> tuple[str, int] | None:
     return None if callspec is None else callspec.params.get(_PARAM)
 
 
-def _meter_leaves(rung: Rung) -> bool:
-    """Whether the rung's meter is read over the network; that says who measures, and no prompt."""
-    url = rung.meter.get("url") if isinstance(rung.meter, Mapping) else None
-    return isinstance(url, str) and not is_this_machine(host_of(url) or "")
-
-
 def _case(item: pytest.Item) -> str:
     """An item's name on any rung and for any sample."""
     return item.stash[_KEY].case if _KEY in item.stash else item.nodeid
-
-
-def _totals(run: Run) -> dict[str, Any]:
-    """Sums over the whole run; what is not known of every answer is null."""
-    answers = [answer for trial in run.trials for answer in trial.answers]
-    outcomes = Counter(trial.outcome for trial in run.trials)
-    tokens = [answer.tokens.total for answer in answers]
-    costs = [answer.cost_usd for answer in answers]
-    return {
-        "trials": dict(outcomes),
-        "answers": len(answers),
-        "tokens": None if None in tokens else sum(token or 0 for token in tokens),
-        "cost_usd": None if None in costs else sum(cost or 0.0 for cost in costs),
-        "interrupted": run.interrupted,
-    }

@@ -4,9 +4,10 @@ It reads often while an answer waits for the tick that ends its window, seldom w
 nothing is asked. What is to be done after each round is the owner's: it is called in this thread.
 """
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from pytest_rightsize.meters import Counter, CounterError
@@ -104,13 +105,13 @@ class Sampler:
                 elif after - self._moved[place] > self._patience(timeline, counter):
                     timeline.broke(f"the counter has not moved for {after - self._moved[place]:.0f} s", "stuck")
                     self._moved[place] = after
-        self._ask_for_others()
+        self._look_around()
 
     @staticmethod
     def _patience(timeline: Timeline, counter: Counter) -> float:
         return max(_STUCK_S, _STUCK_TICKS * (timeline.tick_s or 0.0), 90 * counter.facts.poll_s)
 
-    def _ask_for_others(self) -> None:
+    def _look_around(self) -> None:
         now = time.monotonic()
         if now - self._asked_others < _OTHERS_EVERY_S:
             return
@@ -123,12 +124,18 @@ class Sampler:
 
     def _warmest(self) -> float | None:
         """How warm the warmest device is, of those that tell."""
-        asked = [getattr(counter, "celsius", None) for counter in self.counters]
-        return max((warmth for ask in asked if ask is not None and (warmth := ask()) is not None), default=None)
+        return max((found for found in self._asked("celsius") if isinstance(found, int | float)), default=None)
 
     def _others_now(self) -> str | None:
-        found = [who for counter in self.counters if (who := counter.others()) is not None]
-        return "; ".join(found) or None
+        return "; ".join(found for found in self._asked("others") if isinstance(found, str)) or None
+
+    def _asked(self, question: str) -> Iterator[object]:
+        """What the counters say beside their totals; one that cannot costs nobody an answer."""
+        for counter in self.counters:
+            ask = getattr(counter, question, None)
+            if ask is not None:
+                with contextlib.suppress(Exception):
+                    yield ask()
 
     def _run(self) -> None:
         while not self._stopped.is_set():

@@ -568,6 +568,20 @@ def test_idle_power_is_found_again_when_a_board_has_grown_warm(monkeypatch: pyte
     assert [power.state for power in seen.idle_powers] == ["cold", "resident", "resident"]
 
 
+def test_a_counter_that_breaks_when_asked_about_its_device_keeps_no_answer_back() -> None:
+    class Broken(Warming):
+        def celsius(self) -> float:
+            raise AttributeError("no such call")
+
+        def others(self) -> str | None:
+            raise OSError("gone")
+
+    provider = Sleeper()
+    one = metered(provider, Sim(Broken(provider)))
+    assert all(energy.joules for energy in energies(ask(one, 3)))
+    one.close()
+
+
 class Logged(Ticking):
     """Says who reads it, and when."""
 
