@@ -100,7 +100,7 @@ def _row(spent: Spent, interval: Interval | None) -> dict[str, str]:
         "tokens": "?" if tokens is None else f"{tokens:,.0f}",
         "reasoning": "?" if share is None else f"{100 * share:.0f} %",
         "s/case": _figure(spent.per_case(spent.seconds)),
-        "USD/passed": _figure(spent.per_pass(spent.cost_usd)),
+        "USD/passed": _usd(spent),
     }
 
 
@@ -116,6 +116,12 @@ def _joules(spent: Spent, energy: Energy | None) -> str:
     if spent.energy_unknown:
         return "?"
     return "mixed" if len({subtotal.kind for subtotal in spent.energies}) > 1 else "-"
+
+
+def _usd(spent: Spent) -> str:
+    """What a passed case costs; where none passed that is not unknown, but not to be had."""
+    cost = spent.cost_usd.complete
+    return "-" if cost is not None and not spent.passed else _figure(spent.per_pass(spent.cost_usd))
 
 
 def _figure(value: float | None) -> str:

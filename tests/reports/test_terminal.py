@@ -132,6 +132,17 @@ def test_columns_that_nobody_knows_are_left_out_and_named() -> None:
     assert "not known of any rung: USD/passed)" in text
 
 
+def test_what_a_passed_case_costs_is_not_unknown_where_none_passed() -> None:
+    run = make_run({"t": {"a": "00", "b": "01"}})
+    priced = [
+        replace(trial, answers=tuple(replace(answer, cost_usd=0.5) for answer in trial.answers)) for trial in run.trials
+    ]
+    run = replace(run, trials=priced)
+    header, none_passed, one_passed, *_ = spending_lines(spend(run), conclude(run, judge(run)))[1:]
+    assert header.endswith("USD/passed")
+    assert (none_passed.split()[-1], one_passed.split()[-1]) == ("-", "1")
+
+
 def test_a_gate_names_the_line_to_change() -> None:
     run = rich_run(cases=6)
     lines = {line.split(": ")[1]: line for line in gate_lines(failed_gates(judge(run), tuple(GATES)), run)}
