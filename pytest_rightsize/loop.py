@@ -210,13 +210,13 @@ class _Relay:
 class _Started:
     """An item between its first attempt and the moment its reports are told."""
 
-    def __init__(self, item: pytest.Item, group: Group | None, ticket: Ticket) -> None:
+    def __init__(self, item: pytest.Item, group: Group | None, ticket: Ticket, chain: list[Node]) -> None:
         self.item = item
         self.group = group
         self.ticket = ticket
         self.held: list[Callable[[], object]] = []
         self.done = False
-        self.chain = item.listchain()[:-1]
+        self.chain = chain
         self.shared = list(_shared_params(item))
         self._markers = list(item.own_markers)
         self._properties = list(item.user_properties)
@@ -261,6 +261,7 @@ class Loop:
         self._suspended: set[_Started] = set()
         self._groups: Counter[Group] = Counter()
         self._nodes: Counter[Node] = Counter()
+        self._chains: dict[Node, list[Node]] = {}
         self._params: Counter[tuple[str, int]] = Counter()
         # Of those whose reply has not come.
         self._in_flight: Counter[str] = Counter()
@@ -345,12 +346,20 @@ class Loop:
         group = self._trials.group(item)
         if group is not None and self._suspended and not self._has_room(group):
             return None
-        started = _Started(item, group, self._trials.ticket(item))
+        started = _Started(item, group, self._trials.ticket(item), self._chain_above(item))
         if not self._fits(started):
             return None
         self._source.pop()
         self._untold.append(started)
         return started
+
+    def _chain_above(self, item: pytest.Item) -> list[Node]:
+        """The nodes above the item, from the session down; one list for all items of a parent."""
+        parent = item.parent
+        assert parent is not None  # an item has one
+        if parent not in self._chains:
+            self._chains[parent] = item.listchain()[:-1]
+        return self._chains[parent]
 
     def _has_room(self, group: Group) -> bool:
         return self._in_flight[group[1]] < self._room(group[1]) and self._trials.may_start(group, self._groups)
@@ -358,7 +367,7 @@ class Loop:
     def _fits(self, started: _Started) -> bool:
         """Whether the item can run without tearing down what a suspended or later item still needs."""
         upcoming = self._source.peek()
-        below = set() if upcoming is None or upcoming is started.item else set(upcoming.listchain())
+        below = [] if upcoming is None or upcoming is started.item else self._chain_above(upcoming)
         for node in self._setup.stack:
             if node not in started.chain and self._setup.has_state(node) and (self._nodes[node] or node in below):
                 return False
@@ -391,7 +400,7 @@ class Loop:
         """Have the item ask its first question, if that can be done without pytest; whether it has."""
         ticket = started.ticket
         ticket.open()
-        self._opening.start(started.item, self._trials.opening_model)
+        self._opening.start(started.item, started.chain, self._trials.opening_model)
         waiting_for = ticket.waiting_for
         if waiting_for is None:
             started.forget_attempt()
@@ -433,7 +442,7 @@ class Loop:
         upcoming = self._source.peek()
         if upcoming is None and not self._source.ended:
             return started.chain
-        needed = set() if upcoming is None else set(upcoming.listchain())
+        needed = [] if upcoming is None else self._chain_above(upcoming)
         return [node for node in started.chain if node in needed or self._nodes[node]]
 
     def hold(self, tell: Callable[[], object]) -> None:

@@ -7,7 +7,7 @@ account: the test then starts as any other.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -51,9 +51,12 @@ class Opening:
         # By the names of a function's fixtures, which all its items share; kept alive, so that no id comes twice.
         self._plans: dict[int, tuple[object, Mapping[str, str] | None]] = {}
 
-    def start(self, item: pytest.Item, model: Callable[[pytest.Item], Model | None]) -> None:
-        """Call the item's function with what `model` gives; only Ctrl-C and the like come out of it."""
-        if not self._possible or type(item) is not pytest.Function or not self._is_plain(item):
+    def start(self, item: pytest.Item, chain: Sequence[Node], model: Callable[[pytest.Item], Model | None]) -> None:
+        """Call the item's function with what `model` gives; only Ctrl-C and the like come out of it.
+
+        `chain` are the nodes above the item.
+        """
+        if not self._possible or type(item) is not pytest.Function or not self._is_plain(item, chain):
             return
         values = self._values(item)
         if values is None:
@@ -77,13 +80,13 @@ class Opening:
                 self._capture.suspend_global_capture(in_=False)
                 self._capture.read_global_capture()
 
-    def _is_plain(self, item: pytest.Function) -> bool:
+    def _is_plain(self, item: pytest.Function, chain: Sequence[Node]) -> bool:
         """Whether pytest would do nothing to it but call it."""
         if any(marker.name in _MARKERS for marker in item.iter_markers()):
             return False
         if getattr(item.obj, "is_hypothesis_test", False):
             return False
-        return all(node in self._stack or type(node).setup is Node.setup for node in item.listchain()[:-1])
+        return all(node in self._stack or type(node).setup is Node.setup for node in chain)
 
     def _values(self, item: pytest.Function) -> dict[str, object] | None:
         """What its fixtures are worth, but `model`; None where one of them is not set up."""

@@ -8,33 +8,46 @@ import pytest
 from pytest_rightsize.grading import Ending
 from pytest_rightsize.records import Trial, TrialKey
 
-__all__ = ["attach", "ending", "shape", "show_fault", "status", "trial_of"]
+__all__ = ["as_plain", "attach", "ending", "shape", "show_fault", "status", "trial_of"]
 
 
 def attach(report: Any, trial: Trial) -> None:
-    """Send the trial along with its report, as plain data: it may come from another process."""
-    report.rightsize = trial.to_dict()
+    """Send the trial along with its report."""
+    report.rightsize = trial
+
+
+def as_plain(data: dict[str, Any]) -> dict[str, Any]:
+    """A report that goes to another process, or into a file, has its trial as plain data."""
+    trial = data.get("rightsize")
+    return data | {"rightsize": trial.to_dict()} if isinstance(trial, Trial) else data
 
 
 def trial_of(report: Any, known: Mapping[str, Mapping[TrialKey, Trial]]) -> Trial | None:
     """The trial that came with a report, unless it is known; a run that is to be repeated is not the trial yet."""
-    plain = getattr(report, "rightsize", None)
-    if plain is None or str(report.outcome) == "rerun":
+    trial = _attached(report)
+    if trial is None or str(report.outcome) == "rerun":
         return None
-    key = TrialKey(task=plain["task"], case=plain["case"], rung=plain["rung"], sample=plain["sample"])
-    return None if key in known.get(key.task, ()) else Trial.from_dict(plain)
+    return None if trial.key in known.get(trial.key.task, ()) else trial
+
+
+def _attached(report: Any) -> Trial | None:
+    """The report's trial; one from another process is read once."""
+    trial = getattr(report, "rightsize", None)
+    if isinstance(trial, dict):
+        trial = report.rightsize = Trial.from_dict(trial)
+    return trial
 
 
 def status(report: Any) -> tuple[str, str, Any] | None:
     """The category, letter and word of a report that pytest has no status for."""
     if getattr(report, "rightsize_fault", False):
         return "error", "E", ("ERROR", {"red": True})
-    trial = getattr(report, "rightsize", None)
+    trial = _attached(report)
     if trial is None or getattr(report, "outcome", None) == "rerun":
         return None
-    if trial["outcome"] == "failed":
+    if trial.outcome == "failed":
         return "too small", "t", ("TOO SMALL", {"yellow": True})
-    if trial["outcome"] == "not_run" and trial["reason"] not in ("skipped", "xfail"):
+    if trial.outcome == "not_run" and trial.reason not in ("skipped", "xfail"):
         return "not run", "", ("NOT RUN", {"light": True})
     return None
 

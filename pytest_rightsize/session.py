@@ -27,7 +27,7 @@ from pytest_rightsize.live import Live, Tally
 from pytest_rightsize.loop import Loop, SessionSource, Source, WorkerSource
 from pytest_rightsize.model import Model, Transcript
 from pytest_rightsize.notices import Notices
-from pytest_rightsize.outcomes import attach, ending, shape, show_fault, status, trial_of
+from pytest_rightsize.outcomes import as_plain, attach, ending, shape, show_fault, status, trial_of
 from pytest_rightsize.policies import Policies, definition_of
 from pytest_rightsize.presenting import Presenter
 from pytest_rightsize.records import Policy, Run, Rung, Trial, TrialKey
@@ -487,6 +487,12 @@ class LadderSession:
     def pytest_report_teststatus(self, report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, Any] | None:
         """Give each outcome that pytest does not have a status of its own."""
         return status(report)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_to_serializable(self) -> Generator[None, dict[str, Any] | None, dict[str, Any] | None]:
+        """Let a trial leave this process."""
+        data = yield
+        return None if data is None else as_plain(data)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the trial; the controller of a distributed session sees its workers' here too."""

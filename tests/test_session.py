@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pytest_rightsize.records import Trial
 from pytest_rightsize.store import read_run
 from pytest_rightsize.verdict import judge
 from tests.conftest import record
@@ -82,6 +83,26 @@ def test_the_results_file_has_every_line_and_judges_the_same(suite: pytest.Pytes
     run = read_run(suite.path / "run.jsonl")
     assert [verdict.verdict for verdict in judge(run)] == ["over-sized"]
     assert not run.interrupted
+
+
+def test_a_report_that_leaves_the_process_has_its_trial_as_plain_data(suite: pytest.Pytester) -> None:
+    """As plugins do that write reports to files."""
+    suite.makeconftest(
+        """
+        import json
+        def pytest_configure(config):
+            global hook
+            hook = config.hook
+        def pytest_runtest_logreport(report):
+            data = hook.pytest_report_to_serializable(config=None, report=report)
+            with open("reports.jsonl", "a") as file:
+                file.write(json.dumps(data) + "\\n")
+        """
+    )
+    suite.runpytest(LADDER)
+    lines = [json.loads(line) for line in (suite.path / "reports.jsonl").read_text(encoding="utf-8").splitlines()]
+    trials = [Trial.from_dict(line["rightsize"]) for line in lines if line.get("rightsize")]
+    assert {trial.outcome for trial in trials} >= {"passed", "failed"}
 
 
 def test_workers_of_xdist_come_to_the_same_results(suite: pytest.Pytester) -> None:
