@@ -106,7 +106,12 @@ class Ticket:
         """Stop what is in flight and drop what was heard."""
         for asked in (one for run in self.runs for one in run):
             asked.future.cancel()
+        self.close()
+
+    def close(self) -> None:
+        """The test has ended, and needs nothing of what it heard."""
         self.runs = [[]]
+        self.waiting_for = None
 
 
 class Engine:

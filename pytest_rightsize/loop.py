@@ -31,7 +31,7 @@ _BUFFERED = ("pytest_runtest_logstart", "pytest_runtest_logreport", "pytest_runt
 _WAKE = object()
 # So many new objects, and garbage is searched for. Trials and reports stay to the end: with Python's own 700 a tenth of
 # a long session went into looking at them again and again.
-_SEARCH_AFTER = 10_000
+_SEARCH_AFTER = 5_000
 
 
 class Trials(Protocol):

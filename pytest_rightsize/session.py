@@ -331,7 +331,7 @@ class LadderSession:
         trial = item.stash.get(_TRIAL, None)
         if trial is not None:
             self._keep(trial)
-        item.stash[_TICKET] = Ticket()
+        item.stash[_TICKET].close()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> None:

@@ -26,7 +26,7 @@ from pytest_rightsize.meters.processes import OwnSum, ProcessorTrack
 from pytest_rightsize.meters.repetition import Row, combined, rows_needed
 from pytest_rightsize.meters.sampler import Pace, Sampler
 from pytest_rightsize.meters.sharing import Ledger, Part, Share
-from pytest_rightsize.meters.windows import Terms, Window, fail, hand_on, resolve
+from pytest_rightsize.meters.windows import Terms, Window, fail, hand_on, pass_cancellation, resolve
 from pytest_rightsize.records import Reply, Request
 
 __all__ = ["CountedWindow"]
@@ -42,7 +42,6 @@ class _Waiting:
 
     request: Request
     outer: Future[Reply]
-    inner: Future[Reply] | None = None
     reply: Reply | None = None
     share: Share | None = None
     row: Row | None = None
@@ -155,12 +154,12 @@ class CountedWindow(Window):
 
     def _send(self, ticket: int, waiting: _Waiting) -> None:
         try:
-            waiting.inner = inner = self.terms.provider.submit(waiting.request)
+            inner = self.terms.provider.submit(waiting.request)
         except Exception as error:
             self._lost(ticket)
             fail(waiting.outer, error)
             return
-        waiting.outer.add_done_callback(lambda outer: inner.cancel() if outer.cancelled() else None)
+        pass_cancellation(waiting.outer, inner)
         inner.add_done_callback(partial(self._landed, ticket, waiting))
 
     def _landed(self, ticket: int, waiting: _Waiting, inner: Future[Reply]) -> None:

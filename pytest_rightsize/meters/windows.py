@@ -3,6 +3,7 @@
 Without counters a window does not wait: each answer tells its energy by itself, or nobody knows it.
 """
 
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from pytest_rightsize.meters.idling import IdleMemory
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.records import Reply, Request
 
-__all__ = ["PlainWindow", "Terms", "Window", "fail", "hand_on", "resolve"]
+__all__ = ["PlainWindow", "Terms", "Window", "fail", "hand_on", "pass_cancellation", "resolve"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,14 +66,26 @@ class PlainWindow(Window):
         if site_of(self.terms.provider) == "process":
             self.terms.memory.has_loaded = True
         inner = self.terms.provider.submit(request)
-        outer.add_done_callback(lambda _: inner.cancel() if outer.cancelled() else None)
-        inner.add_done_callback(lambda _: hand_on(inner, outer, self._with_energy))
+        pass_cancellation(outer, inner)
+        inner.add_done_callback(lambda ended: hand_on(ended, outer, self._with_energy))
         return outer
 
     def _with_energy(self, reply: Reply) -> Reply:
         if reply.replayed or reply.energy is not None:
             return reply
         return replace(reply, energy=self._unknown if self._meter is None else self._meter.of_answer(reply))
+
+
+def pass_cancellation(outer: Future[Reply], inner: Future[Reply]) -> None:
+    """Cancel `inner` when `outer` is. They do not hold each other: `inner` is its provider's while it is under way."""
+    reference = weakref.ref(inner)
+
+    def cancel(ended: Future[Reply]) -> None:
+        running = reference() if ended.cancelled() else None
+        if running is not None:
+            running.cancel()
+
+    outer.add_done_callback(cancel)
 
 
 def hand_on(inner: Future[Reply], outer: Future[Reply], change: Callable[[Reply], Reply]) -> None:

@@ -6,6 +6,7 @@ The gate holds requests back while its rung has as many in flight as its `Flight
 import asyncio
 import functools
 import threading
+import weakref
 from collections import deque
 from collections.abc import Coroutine
 from concurrent.futures import Future
@@ -21,8 +22,53 @@ _starting = threading.Lock()
 
 
 def start(work: Coroutine[Any, Any, T]) -> Future[T]:
-    """Run `work` in the event loop thread, from any thread; cancelling the Future cancels it."""
-    return asyncio.run_coroutine_threadsafe(work, _running_loop())
+    """Run `work` in the event loop thread, from any thread; cancelling the Future cancels it.
+
+    As `asyncio.run_coroutine_threadsafe`, whose Futures refer to themselves: with many of them, the search for garbage
+    takes longer than what they do.
+    """
+    future: Future[T] = Future()
+    loop = _running_loop()
+    loop.call_soon_threadsafe(_begin, loop, work, future)
+    return future
+
+
+# The event loop itself holds its tasks by weak references only.
+_tasks: set[asyncio.Task[Any]] = set()
+
+
+def _begin(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T], future: Future[T]) -> None:
+    if future.cancelled():
+        work.close()
+        future.set_running_or_notify_cancel()
+        return
+    task = loop.create_task(work)
+    _tasks.add(task)
+    task.add_done_callback(functools.partial(_ended, future))
+    future.add_done_callback(functools.partial(_cancel, loop, weakref.ref(task)))
+
+
+def _ended(future: Future[T], task: asyncio.Task[T]) -> None:
+    """Tell the Future what became of the task."""
+    _tasks.discard(task)
+    error = None if task.cancelled() else task.exception()
+    if task.cancelled():
+        future.cancel()
+    if not future.set_running_or_notify_cancel():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(task.result())
+
+
+def _cancel(
+    loop: asyncio.AbstractEventLoop, task: "weakref.ReferenceType[asyncio.Task[Any]]", future: Future[Any]
+) -> None:
+    """Cancel the task if the Future was; called in whatever thread ended the Future."""
+    running = task() if future.cancelled() else None
+    if running is not None:
+        loop.call_soon_threadsafe(running.cancel)
 
 
 def in_loop() -> bool:
