@@ -48,7 +48,7 @@ class Opening:
         hooks = [impl for name in _HOOKS for impl in getattr(config.hook, name).get_hookimpls()]
         packages = {impl.function.__module__.partition(".")[0] for impl in hooks}
         self._possible = packages <= _HARMLESS and not ("pytest_timeout" in packages and _has_limit(config))
-        # By the names of a function's fixtures, which all its items share; kept alive, so that no id comes twice.
+        # By what pytest knows of a function's fixtures, which all its items share; kept, so that no id comes twice.
         self._plans: dict[int, tuple[object, Mapping[str, str] | None]] = {}
 
     def start(self, item: pytest.Item, chain: Sequence[Node], model: Callable[[pytest.Item], Model | None]) -> None:
