@@ -145,6 +145,17 @@ def resident(memory: IdleMemory | None = None, celsius: float | None = None) -> 
     return rung
 
 
+@pytest.mark.parametrize("tick_s", [0.07, 0.1, 0.13, 0.2])
+def test_its_error_reaches_both_bounds_wherever_the_guess_lies_between_them(tick_s: float) -> None:
+    rung = Rung(memory=IdleMemory(has_loaded=True), loaded_at=90.0, tick_s=tick_s)
+    rung.answer(0.5)
+    rung.run(120, stop=lambda: rung.idling.may_begin(1))
+    found = rung.idling.resident
+    assert found is not None
+    assert found.power.watts - found.error_w <= found.power.low + 1e-9
+    assert found.power.watts + found.error_w >= found.power.high - 1e-9
+
+
 def test_it_is_found_again_after_five_minutes_in_a_pause_that_comes_by_itself() -> None:
     rung = resident()
     rung.run(395)  # idle all the time, and no older than five minutes
