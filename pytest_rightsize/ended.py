@@ -7,24 +7,27 @@ from typing import Any
 
 from pytest_rightsize.baseline import Baseline, tasks_not_run, with_regressions
 from pytest_rightsize.conclusions import Conclusion, Objective, conclude, idle_note
-from pytest_rightsize.records import Policy, Run, TaskSettings, Verdict
-from pytest_rightsize.reports.terminal import unmet_waiver_lines, waiver_lines
+from pytest_rightsize.records import Policy, Run, TaskSettings, Verdict, Waiver
 from pytest_rightsize.spending import Spending, spend
-from pytest_rightsize.verdict import failed_gates, judge, waiver_states
+from pytest_rightsize.verdict import WaiverState, failed_gates, judge, waiver_states
 
 __all__ = ["Ended", "sum_up"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """A session that has ended: the run, what is concluded, which gates failed or were waived, the rest as lines."""
+    """A session that has ended: the run, what is concluded, which gates failed or were waived, the rest as lines.
+
+    `unmet` are waivers of tasks that no test of the session has, each with its task.
+    """
 
     run: Run
     verdicts: Sequence[Verdict]
     spending: Spending
     conclusions: Sequence[Conclusion]
     failed: Sequence[tuple[str, Verdict]] = ()
-    waived: Sequence[str] = ()
+    waivers: Sequence[WaiverState] = ()
+    unmet: Sequence[tuple[str, Waiver]] = ()
     notes: Sequence[str] = ()
 
     @property
@@ -80,7 +83,13 @@ def sum_up(
         spending=spend(run),
         conclusions=conclusions,
         failed=failed_gates(verdicts, gates, waivers),
-        waived=[*waiver_lines(waivers), *unmet_waiver_lines(tasks, policies)],
+        waivers=waivers,
+        unmet=[
+            (task, waiver)
+            for task, settings in tasks.items()
+            if task not in policies
+            for waiver in settings.waive or ()
+        ],
         notes=[*_notes(verdicts, baseline, deselected)],
     )
 

@@ -1,9 +1,9 @@
 """Runs the items of a session, several at once: an item that waits for a reply gives way to the next one.
 
 An attempt is a whole `pytest_runtest_protocol`, but for the first one of a test that has nothing around it
-(opening.py). What it would tell the terminal, junit and the rest is held back; if
-the item was suspended it is dropped, else it is told in the order of the items, as if each had run once. Fixtures of
-function scope are finished after every attempt, wider ones when nobody needs them any more.
+(opening.py). What it would tell the terminal, junit and the rest is held back; if the item was suspended it is dropped,
+else it is told in the order of the items, as if each had run once. Fixtures of function scope are finished after every
+attempt, wider ones when nobody needs them any more.
 """
 
 import gc
@@ -29,8 +29,8 @@ Group = tuple[str, str]
 
 _BUFFERED = ("pytest_runtest_logstart", "pytest_runtest_logreport", "pytest_runtest_logfinish")
 _WAKE = object()
-# So many new objects, and garbage is searched for. Trials and reports stay to the end: with Python's own 700 a tenth of
-# a long session went into looking at them again and again.
+# So many new objects, and garbage is searched for. Trials and reports stay to the end: with Python's own 700 they are
+# looked at again and again.
 _SEARCH_AFTER = 5_000
 
 

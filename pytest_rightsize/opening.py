@@ -1,9 +1,9 @@
 """Starts a test only to learn its first question: its function alone, where nobody could tell the difference.
 
-A start that ends in suspension is dropped with all that pytest would make of it, and takes half of a test's time. Where
-a test has nothing around it but its parameters, `model`, and fixtures that are set up already, and only plugins that
-are known have a say in how tests run, calling the function comes to the same. Whatever else it ends with is of no
-account: the test then starts as any other.
+A start that ends in suspension is dropped with all that pytest would make of it. Where a test has nothing around it but
+its parameters, `model`, and fixtures that are set up already, and only plugins that are known have a say in how tests
+run, calling the function comes to the same. Whatever else it ends with is of no account: the test then starts as any
+other.
 """
 
 import os

@@ -18,7 +18,15 @@ from pytest_rightsize.reports.facts import intervals
 from pytest_rightsize.reports.github import annotations
 from pytest_rightsize.reports.junit import suite_properties
 from pytest_rightsize.reports.spending import spending_lines
-from pytest_rightsize.reports.terminal import TITLE, gate_lines, styled, summary_lines, table_lines, wrapped
+from pytest_rightsize.reports.terminal import (
+    TITLE,
+    gate_lines,
+    styled,
+    summary_lines,
+    table_lines,
+    waiver_lines,
+    wrapped,
+)
 from pytest_rightsize.reports.visible import visible
 from pytest_rightsize.settings import Settings
 
@@ -89,7 +97,7 @@ class Presenter:
             yield line, {}
         for line in ended.notes:
             yield f"rightsize: {line}", {}
-        for line in ended.waived:
+        for line in waiver_lines(ended.waivers, ended.unmet):
             yield line, {"yellow": True}
         for line in gate_lines(ended.failed, ended.run):
             yield line, {"red": True}

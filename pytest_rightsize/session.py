@@ -33,6 +33,7 @@ from pytest_rightsize.presenting import Presenter
 from pytest_rightsize.records import Policy, Run, Rung, Trial, TrialKey
 from pytest_rightsize.redaction import redacted, redacted_case
 from pytest_rightsize.reports.junit import trial_properties
+from pytest_rightsize.reports.terminal import waiver_lines
 from pytest_rightsize.schedule import Progress, reason_not_to_run, visiting_order
 from pytest_rightsize.settings import Settings
 from pytest_rightsize.store import ResultsFile, describe_session
@@ -548,7 +549,7 @@ class LadderSession:
                 exitstatus=int(session.exitstatus),
                 failed=[f"{gate}: {verdict.task}" for gate, verdict in ended.failed],
                 totals=ended.totals() | {"identities": self._about.get("identities", {})},
-                waived=ended.waived,
+                waived=waiver_lines(ended.waivers, ended.unmet),
             )
             self._notices.tell(self._config)
         if not self._presenter.present(ended) and session.exitstatus == pytest.ExitCode.OK:

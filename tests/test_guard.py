@@ -67,7 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings.py": {"budget", "conclusions", "options", "records", "errors", "redaction", "verdict", "pytest"},
     "live.py": {"records", "reports", "pytest"},
     "publishing.py": {"records", "errors", "reports"},
-    "ended.py": {"baseline", "conclusions", "records", "reports", "spending", "verdict"},
+    "ended.py": {"baseline", "conclusions", "records", "spending", "verdict"},
     "presenting.py": {"conclusions", "ended", "records", "publishing", "reports", "settings", "pytest"},
     "equipment.py": {
         "budget",

@@ -112,7 +112,7 @@ class CountedWindow(Window):
     def _admit(self) -> None:
         """Let those in who may; the provider is called without the lock, as it may answer at once."""
         while True:
-            if self._queue and (self._limit == 1 or not self._ledger.in_flight):
+            if self._queue and not self._idling.holds and (self._limit == 1 or not self._ledger.in_flight):
                 # Alone in its window, an answer is worth a reading at either end of it, and so is the first of many.
                 # Never with the lock held: the sampler's thread takes the two the other way round.
                 self._sampler.read()

@@ -7,13 +7,13 @@ nothing is asked. What is to be done after each round is the owner's: it is call
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from pytest_rightsize.meters import Counter, CounterError
 from pytest_rightsize.meters.timeline import Timeline
 
-__all__ = ["Pace", "Sampler"]
+__all__ = ["QUIET_S", "Pace", "Sampler"]
 
 Pace = Literal["hurried", "steady", "quiet"]
 
@@ -22,7 +22,7 @@ _STUCK_S, _STUCK_TICKS = 5.0, 20
 _OTHERS_EVERY_S = 1.0
 _HURRIED_ROUNDS = 3
 # Where ticks are too fast to be seen, and the owner reads before anything begins, only a wrap or a fault may come up.
-_QUIET_S = 0.25
+QUIET_S = 0.25
 
 
 class Sampler:
@@ -124,18 +124,15 @@ class Sampler:
 
     def _warmest(self) -> float | None:
         """How warm the warmest device is, of those that tell."""
-        return max((found for found in self._asked("celsius") if isinstance(found, int | float)), default=None)
+        found = []
+        for counter in self.counters:
+            # It is no part of the protocol, and a counter that breaks here is asked again later.
+            with contextlib.suppress(Exception):
+                found.append(counter.celsius())  # type: ignore[attr-defined]  # those that have none are left out
+        return max((celsius for celsius in found if celsius is not None), default=None)
 
     def _others_now(self) -> str | None:
-        return "; ".join(found for found in self._asked("others") if isinstance(found, str)) or None
-
-    def _asked(self, question: str) -> Iterator[object]:
-        """What the counters say beside their totals; one that cannot costs nobody an answer."""
-        for counter in self.counters:
-            ask = getattr(counter, question, None)
-            if ask is not None:
-                with contextlib.suppress(Exception):
-                    yield ask()
+        return "; ".join(filter(None, map(_others, self.counters))) or None
 
     def _run(self) -> None:
         while not self._stopped.is_set():
@@ -158,6 +155,14 @@ class Sampler:
             if pace == "hurried":
                 pause = min(pause, facts.hurry_s)
             elif pace == "quiet" and facts.period_s is not None:
-                pause = max(pause, _QUIET_S)
+                pause = max(pause, QUIET_S)
             pauses.append(pause)
         return min(pauses, default=1.0)
+
+
+def _others(counter: Counter) -> str | None:
+    """Who else uses a counter's device; where asking fails somebody might, and no joules are an answer's own."""
+    try:
+        return counter.others()
+    except Exception as error:
+        return f"nobody knows who else uses {counter.facts.device} ({type(error).__name__}: {error})"

@@ -158,7 +158,9 @@ class Timeline:
             return None
         if high.joules <= low.joules:
             return low.joules
-        first, last = self._nearest(moment, low, high)
+        # Those between which the moment lies, by when each came up at best guess; the bounds are as near or farther.
+        place = bisect_right(self._edges, moment, key=lambda edge: edge.at)
+        first, last = self._edges[place - 1], self._edges[place]
         if idle == "before" and idle_w is not None:
             value = first.joules + idle_w * max(0.0, moment - first.at)
         elif idle == "after" and idle_w is not None:
@@ -167,13 +169,6 @@ class Timeline:
             whole = last.at - first.at
             value = first.joules + (last.joules - first.joules) * ((moment - first.at) / whole if whole > 0 else 0.5)
         return min(max(value, low.joules), high.joules)
-
-    def _nearest(self, moment: float, low: _Edge, high: _Edge) -> tuple[_Edge, _Edge]:
-        """The last value before the moment and the first after it, by when each came up at best guess."""
-        place = bisect_right(self._edges, moment, key=lambda edge: edge.at)
-        first = self._edges[place - 1] if place else low
-        last = self._edges[place] if place < len(self._edges) else high
-        return max(low, first, key=lambda edge: edge.at), min(high, last, key=lambda edge: edge.at)
 
     def at_least(self, start: float, end: float) -> float | None:
         """How much was surely spent from `start` to `end`."""

@@ -24,8 +24,8 @@ _starting = threading.Lock()
 def start(work: Coroutine[Any, Any, T]) -> Future[T]:
     """Run `work` in the event loop thread, from any thread; cancelling the Future cancels it.
 
-    As `asyncio.run_coroutine_threadsafe`, whose Futures refer to themselves: with many of them, the search for garbage
-    takes longer than what they do.
+    As `asyncio.run_coroutine_threadsafe`, whose Futures refer to themselves: each waits for a search for garbage, and
+    these need none.
     """
     future: Future[T] = Future()
     loop = _running_loop()

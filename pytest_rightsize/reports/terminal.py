@@ -6,11 +6,11 @@ It writes no colour; `styled` says which parts of a line of the table deserve on
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tabulate import tabulate
 
-from pytest_rightsize.records import Run, Standing, TaskSettings, Verdict
+from pytest_rightsize.records import Run, Standing, Verdict, Waiver
 from pytest_rightsize.reports.facts import effort, failure, place_to_change, tokens_spent
 from pytest_rightsize.savings import joules_of, saved, tokens_of
 from pytest_rightsize.verdict import WaiverState
@@ -21,7 +21,6 @@ __all__ = [
     "styled",
     "summary_lines",
     "table_lines",
-    "unmet_waiver_lines",
     "waiver_lines",
     "wrapped",
 ]
@@ -178,18 +177,11 @@ def _where(gate: str, verdict: Verdict, run: Run) -> str:
     return f" ({place})" if place else ""
 
 
-def waiver_lines(states: Iterable[WaiverState]) -> list[str]:
-    """Every waiver, whether it is used, not needed, or over."""
-    return [_waiver_line(state) for state in states]
-
-
-def unmet_waiver_lines(tasks: Mapping[str, TaskSettings], met: Container[str]) -> list[str]:
-    """The waivers of tasks that no test of this session has: they may be misspelt."""
-    return [
+def waiver_lines(states: Iterable[WaiverState], unmet: Iterable[tuple[str, Waiver]] = ()) -> list[str]:
+    """Every waiver, whether it is used, not needed, or over; and those of tasks that no test has: misspelt, perhaps."""
+    return [_waiver_line(state) for state in states] + [
         f"waiver of no test here, until {waiver.until}: gate {waiver.gate}: {task}: {waiver.reason}"
-        for task, settings in tasks.items()
-        if task not in met
-        for waiver in settings.waive or ()
+        for task, waiver in unmet
     ]
 
 

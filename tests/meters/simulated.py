@@ -17,7 +17,7 @@ from pytest_rightsize.meters import CounterError, Facts
 from pytest_rightsize.meters.amounts import energy_of_share
 from pytest_rightsize.meters.idling import IdleMemory, Idling
 from pytest_rightsize.meters.processes import ProcessorTrack
-from pytest_rightsize.meters.sampler import _QUIET_S
+from pytest_rightsize.meters.sampler import QUIET_S
 from pytest_rightsize.meters.sharing import PROMPT_WEIGHT, Ledger
 from pytest_rightsize.meters.timeline import Timeline
 
@@ -252,7 +252,7 @@ def meter_requests(
         Timeline(exact=one.exact, resolution=one.resolution, lag_s=one.lag_s, period_s=one.period_s)
         for _, one in counters
     ]
-    quiet_s = poll_s if any(one.period_s is None for _, one in counters) else max(poll_s, _QUIET_S)
+    quiet_s = poll_s if any(one.period_s is None for _, one in counters) else max(poll_s, QUIET_S)
     ledger = Ledger(lines, opened=clock.now, patience_s=patience_s, marginal=marginal)
     ledger.idle_w = [idle_w for _ in lines]
     ledger.prompt_weights = [prompt_weight for _ in lines]

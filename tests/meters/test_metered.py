@@ -568,7 +568,11 @@ def test_idle_power_is_found_again_when_a_board_has_grown_warm(monkeypatch: pyte
     assert [power.state for power in seen.idle_powers] == ["cold", "resident", "resident"]
 
 
-def test_a_counter_that_breaks_when_asked_about_its_device_keeps_no_answer_back() -> None:
+def test_a_counter_that_breaks_when_asked_about_its_device_keeps_no_answer_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pytest_rightsize.meters.sampler._OTHERS_EVERY_S", 0.0)
+
     class Broken(Warming):
         def celsius(self) -> float:
             raise AttributeError("no such call")
@@ -578,8 +582,12 @@ def test_a_counter_that_breaks_when_asked_about_its_device_keeps_no_answer_back(
 
     provider = Sleeper()
     one = metered(provider, Sim(Broken(provider)))
-    assert all(energy.joules for energy in energies(ask(one, 3)))
+    found = energies(ask(one, 3))
+    assert all(energy.joules for energy in found)
+    assert all("contended" in energy.flags for energy in found)  # somebody else might be there
     one.close()
+    (seen,) = one.meterings
+    assert "nobody knows who else uses sim:0 (OSError: gone)" in seen.notes
 
 
 class Logged(Ticking):
