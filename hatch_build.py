@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-BUNDLE = Path(__file__).parent / "pytest_rightsize" / "reports" / "page" / "vega.js"
+BUNDLE = Path(__file__).parent / "pytest_rightsize" / "reports" / "html" / "page" / "vega.js"
 SOURCE = "vl-convert-python"
 # vega-embed brings Vega's expression interpreter along, so that a page with it needs no `unsafe-eval`.
 SNIPPET = "window.rightsizeEmbed = vegaEmbed;"

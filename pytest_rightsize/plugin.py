@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_rightsize import hookspecs, options
+from pytest_rightsize import hookspecs
+from pytest_rightsize.config import options
 
 if TYPE_CHECKING:
     from pytest_rightsize.model import Model
@@ -48,9 +49,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", options.MARKER_HELP)
     if not options.settings_are_given(config) and options.find_ladder_file(config.rootpath) is None:
         return
-    from pytest_rightsize.builtin import builtin_plugins
     from pytest_rightsize.errors import ConfigError
-    from pytest_rightsize.session import LadderSession
+    from pytest_rightsize.session.builtin import builtin_plugins
+    from pytest_rightsize.session.hooks import LadderSession
 
     # The built-in providers, meters and reports come in by the same doors as others.
     for name, module in builtin_plugins().items():

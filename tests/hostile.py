@@ -16,23 +16,23 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pytest_rightsize.baseline import read_baseline, with_regressions
-from pytest_rightsize.cache import plain_reply
+from pytest_rightsize.config.ladder import read_ladder
 from pytest_rightsize.errors import RightsizeError
-from pytest_rightsize.ladder import read_ladder
+from pytest_rightsize.judging.baseline import read_baseline, with_regressions
+from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.meters.choice import choose
 from pytest_rightsize.meters.declared import Declared
 from pytest_rightsize.providers import load_providers
-from pytest_rightsize.providers.llama_cpp import LlamaCpp, _context_tokens, _file_problem
-from pytest_rightsize.providers.openai import OpenAI
+from pytest_rightsize.providers.llama_cpp.provider import LlamaCpp, _context_tokens, _file_problem
+from pytest_rightsize.providers.openai.provider import OpenAI
 from pytest_rightsize.providers.replay import Replay
-from pytest_rightsize.recorded_lines import lines_of, read_lines
+from pytest_rightsize.recorded.cache import plain_reply
+from pytest_rightsize.recorded.json_lines import lines_of, read_lines
 from pytest_rightsize.records import Reply, Rung
-from pytest_rightsize.store import read_run
-from pytest_rightsize.verdict import judge
-from tests.providers.endpoint import completion
-from tests.test_cache import IDENTITY, ask, recorded
-from tests.test_store import RUN, write
+from pytest_rightsize.results.results_file import read_run
+from tests.providers.openai.endpoint import completion
+from tests.recorded.test_cache import IDENTITY, ask, recorded
+from tests.results.test_results_file import RUN, write
 
 __all__ = ["METADATA", "ODD", "SAMPLES", "TARGETS", "gguf_header"]
 
@@ -91,8 +91,8 @@ def _gguf(path: Path) -> None:
 
 def _chat_reply(content: bytes) -> None:
     """An HTTP answer of status 200: a reply that can be written down, or what the HTTP client takes for no answer."""
-    from pytest_rightsize.providers.http import UNREADABLE
-    from pytest_rightsize.providers.openai import _reply
+    from pytest_rightsize.providers.openai.http import UNREADABLE
+    from pytest_rightsize.providers.openai.provider import _reply
 
     try:
         reply = _reply(json.loads(content), 0.1, 0)

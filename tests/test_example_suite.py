@@ -15,8 +15,8 @@ import pytest
 from example_suite.models.train.cases import CASES, CASES_PER_TASK, held_out, passes, read_cases, render_cases
 from example_suite.models.train.tasks import TASKS, Split, Task, draw, held_out_cases, split_of
 from example_suite.models.train.words import HELD_OUT, TRAIN, Words
-from pytest_rightsize.store import read_run
-from pytest_rightsize.verdict import judge
+from pytest_rightsize.judging.verdict import judge
+from pytest_rightsize.results.results_file import read_run
 
 MODELS = Path(__file__).parents[1] / "example_suite" / "models"
 CARD = json.loads((MODELS / "card.json").read_text(encoding="utf-8"))

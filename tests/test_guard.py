@@ -260,15 +260,15 @@ def test_contributing_names_every_file() -> None:
 
 
 def test_the_readme_lists_every_option() -> None:
-    from pytest_rightsize import options
+    from pytest_rightsize.config import options
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert all(f"`--rightsize-{name}" in readme for name in [*options.OPTIONS, "download", "offline"])
 
 
 def test_the_help_names_every_gate() -> None:
-    from pytest_rightsize.options import OPTIONS
-    from pytest_rightsize.verdict import GATES
+    from pytest_rightsize.config.options import OPTIONS
+    from pytest_rightsize.judging.verdict import GATES
 
     assert f"some of {','.join(GATES)}," in OPTIONS["gate"][1]
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pytest_rightsize.store import read_run
+from pytest_rightsize.results.results_file import read_run
 from tests.hostile import METADATA, ODD, SAMPLES, TARGETS, gguf_header
-from tests.providers.endpoint import Answering, completion, serve
-from tests.test_recording import rungs
-from tests.test_store import RUN, write
+from tests.providers.openai.endpoint import Answering, completion, serve
+from tests.recorded.test_recorder import rungs
+from tests.results.test_results_file import RUN, write
 
 quick = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -135,7 +135,7 @@ def test_a_large_results_file_is_read_line_by_line(tmp_path: Path) -> None:
         for _ in range(200):
             file.write(json.dumps(trial) + "\n")
     program = (
-        "import resource, sys; from pathlib import Path; from pytest_rightsize.store import read_run\n"
+        "import resource, sys; from pathlib import Path; from pytest_rightsize.results.results_file import read_run\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "run = read_run(Path(sys.argv[1])); assert len(run.trials) == 1\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"

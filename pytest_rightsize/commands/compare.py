@@ -10,11 +10,11 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pytest_rightsize.comparison import Comparison, compare_several
 from pytest_rightsize.errors import ConfigError, unknown_name
+from pytest_rightsize.judging.comparison import Comparison, compare_several
 from pytest_rightsize.records import Run, TrialKey
-from pytest_rightsize.reports.comparison import comparison_lines, shown_cases
-from pytest_rightsize.store import nobody, read_run
+from pytest_rightsize.reports.comparison_text import comparison_lines, shown_cases
+from pytest_rightsize.results.results_file import nobody, read_run
 
 __all__ = ["add_arguments", "run"]
 

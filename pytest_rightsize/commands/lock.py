@@ -8,9 +8,9 @@ import argparse
 from pathlib import Path
 
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.lockfile import lock_of, render_lock, why_none
-from pytest_rightsize.store import nobody, read_run
-from pytest_rightsize.verdict import judge
+from pytest_rightsize.judging.verdict import judge
+from pytest_rightsize.results.lockfile import lock_of, render_lock, why_none
+from pytest_rightsize.results.results_file import nobody, read_run
 
 __all__ = ["add_arguments", "run"]
 

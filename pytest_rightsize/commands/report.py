@@ -7,13 +7,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from pytest_rightsize.builtin import builtin_plugins
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.publishing import write_report
+from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.reports import load_reports
+from pytest_rightsize.reports.publishing import write_report
 from pytest_rightsize.reports.terminal import TITLE, summary_lines, table_lines
-from pytest_rightsize.store import nobody, read_run
-from pytest_rightsize.verdict import judge
+from pytest_rightsize.results.results_file import nobody, read_run
+from pytest_rightsize.session.builtin import builtin_plugins
 
 __all__ = ["add_arguments", "run"]
 

@@ -4,10 +4,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_rightsize.conclusions import Conclusion, Saving, conclude
+from pytest_rightsize.judging.conclusions import Conclusion, Saving, conclude
+from pytest_rightsize.judging.usage import Spending, Spent, spend
 from pytest_rightsize.records import Interval, Run, Standing, Trial, Verdict, VerdictName
-from pytest_rightsize.reports.amounts import count, joules, percent, seconds, usd
-from pytest_rightsize.spending import Spending, Spent, spend
+from pytest_rightsize.reports.units import count, joules, percent, seconds, usd
 from pytest_rightsize.statistics import pass_rate_interval
 
 __all__ = [

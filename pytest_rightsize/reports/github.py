@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from posixpath import join, normpath
 
 from pytest_rightsize.records import Run, Verdict
+from pytest_rightsize.reports.escaping import visible
 from pytest_rightsize.reports.facts import failure, place_to_change
-from pytest_rightsize.reports.visible import visible
 
 __all__ = ["annotations"]
 

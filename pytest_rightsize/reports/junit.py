@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import MixedEnergyError
 from pytest_rightsize.records import Trial, Verdict
-from pytest_rightsize.reports.visible import visible
+from pytest_rightsize.reports.escaping import visible
 
 __all__ = ["suite_properties", "trial_properties"]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_rightsize.records import Run, Verdict
 from pytest_rightsize.reports import Report
+from pytest_rightsize.reports.escaping import visible
 from pytest_rightsize.reports.facts import (
     Cell,
     Facts,
@@ -19,7 +20,6 @@ from pytest_rightsize.reports.facts import (
     verdict_counts,
     waived,
 )
-from pytest_rightsize.reports.visible import visible
 
 __all__ = ["MOST_CHARS", "MarkdownReport", "escaped", "pytest_rightsize_reports"]
 

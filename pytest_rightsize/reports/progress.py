@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_rightsize.reports.amounts import count, joules, seconds, usd
+from pytest_rightsize.reports.units import count, joules, seconds, usd
 
 __all__ = ["RungProgress", "progress_lines"]
 

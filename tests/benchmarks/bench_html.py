@@ -15,8 +15,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pytest_rightsize.reports.html import HtmlReport
-from pytest_rightsize.verdict import judge
+from pytest_rightsize.judging.verdict import judge
+from pytest_rightsize.reports.html.report import HtmlReport
 from tests.reports.rich_run import large_run
 
 __all__ = ["main"]

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pytest_rightsize.providers.openai import OpenAI
+from pytest_rightsize.providers.openai.provider import OpenAI
 from pytest_rightsize.records import Request, Rung
 from tests.benchmarks.processes import endpoint
 

@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from pytest_rightsize.providers import native
-from pytest_rightsize.providers.llama_cpp import LlamaCpp
+from pytest_rightsize.providers.llama_cpp import native
+from pytest_rightsize.providers.llama_cpp.provider import LlamaCpp
 from pytest_rightsize.records import Request, Rung
-from tests.random_gguf import Shape, write_model
+from tests.providers.llama_cpp.random_gguf import Shape, write_model
 
 # Loaded as the provider loads it, for all: without what would crash here, and with threads that do not spin for long.
 llama_cpp = native.load()

@@ -17,16 +17,19 @@ from pathlib import Path
 from typing import Any
 
 from pytest_rightsize.records import AnswerRecord, Policy, Rung, Tokens, Trial, TrialKey
-from pytest_rightsize.store import ResultsFile
+from pytest_rightsize.results.results_file import ResultsFile
 from tests.benchmarks.processes import run
 
 __all__ = ["main", "write_file"]
 
 _RUNGS = ("small", "big")
 _LONG_CHARS, _SHORT_CHARS = 200_000, 40
-_READ = "import sys; from pathlib import Path; from pytest_rightsize.store import read_run; read_run(Path(sys.argv[1]))"
-_NOTHING = "import pytest_rightsize.store, pytest_rightsize.verdict"
-_RIGHTSIZE = "import sys; from pytest_rightsize.cli import main; sys.exit(main(sys.argv[1:]))"
+_READ = (
+    "import sys; from pathlib import Path; from pytest_rightsize.results.results_file import read_run; "
+    "read_run(Path(sys.argv[1]))"
+)
+_NOTHING = "import pytest_rightsize.results.results_file, pytest_rightsize.judging.verdict"
+_RIGHTSIZE = "import sys; from pytest_rightsize.commands.__main__ import main; sys.exit(main(sys.argv[1:]))"
 _COMMANDS: Mapping[str, list[str]] = {
     "nothing read": ["-c", _NOTHING],
     "all words": ["-c", _READ, "run.jsonl"],

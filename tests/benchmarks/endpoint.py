@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.providers.endpoint import Answering, completion
+from tests.providers.openai.endpoint import Answering, completion
 
 Handler = Callable[[dict[str, Any]], Awaitable[Answering]]
 

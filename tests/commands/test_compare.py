@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_rightsize.cli import main
+from pytest_rightsize.commands.__main__ import main
 from tests.conftest import record
 
 FULL = ("--rightsize-strategy=full", "--rightsize-gate=none", "--rightsize-ladder=tiny,small,big")
@@ -167,7 +167,7 @@ def test_bad_input_is_one_line(
 
 def test_who_reads_only_the_beginning_gets_no_traceback(full: pytest.Pytester) -> None:
     """As with `rightsize compare ... | head -1`: the reader is gone before the first line is written."""
-    program = "import sys; from pytest_rightsize.cli import main; sys.exit(main(sys.argv[1:]))"
+    program = "import sys; from pytest_rightsize.commands.__main__ import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", program, "compare", "run.jsonl", "--rungs", "small,big"]
     reading, writing = os.pipe()
     os.close(reading)

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from pytest_rightsize.cli import main
+from pytest_rightsize.commands.__main__ import main
 from pytest_rightsize.meters import Facts
-from pytest_rightsize.meters.period import measure_period
+from pytest_rightsize.meters.attribution.period import measure_period
+from tests.meters.attribution.test_sharing import FACTS, Reader
 from tests.meters.simulated import Clock, FakeBoard, FakeNvml, Load, SimCounter, plant_powercap
-from tests.meters.test_sharing import FACTS, Reader
 
 
 class Endpoint:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_rightsize.cli import main
+from pytest_rightsize.commands.__main__ import main
 from tests.conftest import record
 
 LADDER = "--rightsize-ladder=tiny,small,big"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_rightsize.cli import main
+from pytest_rightsize.commands.__main__ import main
 
 
 def plan(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:

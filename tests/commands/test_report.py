@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_rightsize.cli import main
-from pytest_rightsize.store import ResultsFile
-from pytest_rightsize.verdict import judge
+from pytest_rightsize.commands.__main__ import main
+from pytest_rightsize.judging.verdict import judge
+from pytest_rightsize.results.results_file import ResultsFile
 from tests.runs import make_run
 
 

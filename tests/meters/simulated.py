@@ -14,12 +14,12 @@ from typing import Any
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.meters import CounterError, Facts
-from pytest_rightsize.meters.amounts import energy_of_share
-from pytest_rightsize.meters.idling import IdleMemory, Idling
-from pytest_rightsize.meters.processes import ProcessorTrack
-from pytest_rightsize.meters.sampler import QUIET_S
-from pytest_rightsize.meters.sharing import PROMPT_WEIGHT, Ledger
-from pytest_rightsize.meters.timeline import Timeline
+from pytest_rightsize.meters.attribution.amounts import energy_of_share
+from pytest_rightsize.meters.attribution.idling import IdleMemory, Idling
+from pytest_rightsize.meters.attribution.processes import ProcessorTrack
+from pytest_rightsize.meters.attribution.sampler import QUIET_S
+from pytest_rightsize.meters.attribution.sharing import PROMPT_WEIGHT, Ledger
+from pytest_rightsize.meters.attribution.timeline import Timeline
 
 __all__ = ["Asked", "Clock", "FakeNvml", "FakeZone", "Load", "SimCounter", "meter_requests", "plant_powercap"]
 

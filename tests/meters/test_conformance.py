@@ -36,23 +36,23 @@ BORNE = {
     ),
     "a foreign process": ("meters/test_nvml.py", "test_other_processes_on_the_board_are_seen"),
     "a foreign process in an answer": (
-        "meters/test_metered.py",
+        "meters/attribution/test_metered.py",
         "test_who_else_uses_the_device_is_told_of_and_nothing_is_measured_as_the_answers_own",
     ),
     "two workers of xdist": (
-        "test_metering.py",
+        "session/test_metering.py",
         "test_workers_take_turns_and_tell_the_controller_what_their_meters_saw",
     ),
     "a window without a tick": (
-        "meters/test_sharing.py",
+        "meters/attribution/test_sharing.py",
         "test_a_window_without_a_tick_is_below_resolution_and_not_zero",
     ),
-    "no usage": ("providers/test_openai.py", "test_a_count_that_the_endpoint_does_not_give_is_unknown"),
+    "no usage": ("providers/openai/test_provider.py", "test_a_count_that_the_endpoint_does_not_give_is_unknown"),
     # There are no streams without usage, as no provider asks for a stream.
-    "no stream": ("providers/test_openai.py", "test_only_what_was_asked_for_is_sent"),
-    "0 prompt tokens": ("providers/test_openai.py", "test_a_zero_for_what_is_there_was_not_counted"),
+    "no stream": ("providers/openai/test_provider.py", "test_only_what_was_asked_for_is_sent"),
+    "0 prompt tokens": ("providers/openai/test_provider.py", "test_a_zero_for_what_is_there_was_not_counted"),
     "two provenances in one sum": ("test_energy.py", "test_amounts_of_two_kinds_have_no_sum_and_no_order"),
-    "truth within bounds": ("meters/test_sharing.py", "test_bounds_are_true_whatever_the_requests"),
+    "truth within bounds": ("meters/attribution/test_sharing.py", "test_bounds_are_true_whatever_the_requests"),
 }
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pytest_rightsize.reports.html import HtmlReport
-from pytest_rightsize.verdict import judge
+from pytest_rightsize.judging.verdict import judge
+from pytest_rightsize.reports.html.report import HtmlReport
 from tests.reports.rich_run import rich_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

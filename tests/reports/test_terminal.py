@@ -5,18 +5,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_rightsize.conclusions import conclude
 from pytest_rightsize.energy import Energy
+from pytest_rightsize.judging.conclusions import conclude
+from pytest_rightsize.judging.usage import spend
+from pytest_rightsize.judging.verdict import GATES, failed_gates, judge
 from pytest_rightsize.records import Run
 from pytest_rightsize.reports.facts import intervals
-from pytest_rightsize.reports.spending import spending_lines
 from pytest_rightsize.reports.terminal import TITLE, gate_lines, styled, summary_lines, table_lines, wrapped
-from pytest_rightsize.spending import spend
-from pytest_rightsize.verdict import GATES, failed_gates, judge
+from pytest_rightsize.reports.usage_tables import spending_lines
 from tests.reports.rich_run import rich_run
 from tests.runs import make_run
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parent / "golden"
 OUTCOMES: Mapping[str, Mapping[str, str]] = {
     "route-ticket": {"25k": "1111", "160k": "----", "frontier": "----"},
     "iso-date": {"25k": "0100", "160k": "1111", "frontier": "----"},

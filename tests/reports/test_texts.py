@@ -10,21 +10,21 @@ from typing import Literal
 
 import pytest
 
-from pytest_rightsize.conclusions import FalseEconomy, Saving
 from pytest_rightsize.energy import Energy, IdlePower, Metering, Phases
+from pytest_rightsize.judging.conclusions import FalseEconomy, Saving
+from pytest_rightsize.judging.verdict import GATES, failed_gates, judge
 from pytest_rightsize.records import Ratio, Run, Trial, Waiver
 from pytest_rightsize.reports import load_reports
-from pytest_rightsize.reports.amounts import bounded_joules, count, joules, parameters, percent, seconds, usd
 from pytest_rightsize.reports.badge import BadgeReport
+from pytest_rightsize.reports.escaping import visible
 from pytest_rightsize.reports.facts import gather, headline, saving_words
 from pytest_rightsize.reports.github import annotations
-from pytest_rightsize.reports.html import HtmlReport
+from pytest_rightsize.reports.html.page_view import _metering as metering_lines
+from pytest_rightsize.reports.html.report import HtmlReport
 from pytest_rightsize.reports.junit import suite_properties, trial_properties
 from pytest_rightsize.reports.markdown import MOST_CHARS, MarkdownReport, escaped
-from pytest_rightsize.reports.page_view import _metering as metering_lines
 from pytest_rightsize.reports.tables import CsvReport, JsonReport
-from pytest_rightsize.reports.visible import visible
-from pytest_rightsize.verdict import GATES, failed_gates, judge
+from pytest_rightsize.reports.units import bounded_joules, count, joules, parameters, percent, seconds, usd
 from tests.reports.rich_run import rich_run
 from tests.runs import make_run
 

@@ -1,0 +1,277 @@
+"""From pytest's options, ini keys and markers to Settings and TaskSettings: the only reader of `config`.
+
+What is wrong is a ConfigError that names the option, or the test and the argument.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from pytest_rightsize.config.options import OPTIONS, given
+from pytest_rightsize.errors import ConfigError, unknown_name
+from pytest_rightsize.judging.conclusions import OBJECTIVES, Objective
+from pytest_rightsize.judging.verdict import GATES
+from pytest_rightsize.records import CacheMode, ChosenSource, Json, Strategy, TaskSettings
+from pytest_rightsize.results.redaction import WITHHOLDABLE
+from pytest_rightsize.running.budget import UNITS
+
+__all__ = ["Settings", "marked_settings", "merged"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the user asked of this session; `ladder` is None where no ladder is climbed."""
+
+    rootdir: Path
+    ladder: tuple[str, ...] | None = None
+    config: Path | None = None
+    strategy: Strategy = "climb"
+    samples: int = 1
+    pass_rate: float = 1.0
+    confidence: float | None = None
+    concurrency: int | None = None
+    results: Path | None = None
+    baseline: Path | None = None
+    reports: tuple[tuple[str, Path], ...] = ()
+    gate: tuple[str, ...] = tuple(GATES)
+    objective: Objective = "size"
+    energy_budget_s: float = 0.0
+    download: bool = False
+    cache: CacheMode = "auto"
+    cache_dir: Path = Path(".rightsize")
+    cache_is_given: bool = False
+    offline: bool = False
+    redact: tuple[str, ...] = ()
+    budget: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def from_config(cls, config: pytest.Config) -> "Settings":
+        """Read them all, once; raises ConfigError with the option's name and what it was given."""
+        said = {name: given(config, name) for name in OPTIONS}
+        ladder = said["ladder"]
+        return cls(
+            rootdir=config.rootpath,
+            ladder=None if ladder is None else tuple(name.strip() for name in ladder.split(",") if name.strip()),
+            config=_path(said["config"], config),
+            strategy=_strategy(said["strategy"]),
+            samples=_whole_number("samples", said["samples"]) or 1,
+            pass_rate=_pass_rate(said["pass-rate"]),
+            confidence=_confidence(said["confidence"]),
+            concurrency=_whole_number("concurrency", said["concurrency"]),
+            results=_path(said["results"], config),
+            baseline=_path(said["baseline"], config),
+            reports=tuple(_reports(said, config)),
+            gate=_gates(said["gate"], has_baseline=said["baseline"] is not None),
+            objective=_objective(said["objective"]),
+            energy_budget_s=_seconds("energy-budget", said["energy-budget"]),
+            download=bool(config.getoption("rightsize_download") or config.getini("rightsize_download")),
+            offline=bool(config.getoption("rightsize_offline") or config.getini("rightsize_offline")),
+            budget=_budget(said["budget"]),
+            redact=_redact(said["redact"]),
+            cache=_cache_mode(said["cache"]),
+            cache_dir=_path(said["cache-dir"], config) or config.rootpath / ".rightsize",
+            cache_is_given=any(said[name] is not None for name in ("cache", "cache-dir")),
+        )
+
+    def to_dict(self) -> dict[str, Json]:
+        """The settings as the results file shows them: what changes a verdict, not where files lie."""
+        return {
+            "strategy": self.strategy,
+            "samples": self.samples,
+            "pass_rate": self.pass_rate,
+            "confidence": self.confidence,
+            "gate": list(self.gate),
+            **({"budget": dict(self.budget)} if self.budget else {}),
+            **({"redact": list(self.redact)} if self.redact else {}),
+            "objective": self.objective,
+        }
+
+
+def _path(text: str | None, config: pytest.Config) -> Path | None:
+    """A path as the user meant it: relative to the folder pytest was started in."""
+    return None if text is None else config.invocation_params.dir / text
+
+
+def _reports(said: Mapping[str, str | None], config: pytest.Config) -> Iterator[tuple[str, Path]]:
+    """Name and file of each report that was asked for."""
+    asked = [(name, text) for name in ("html", "markdown") if (text := said[name]) is not None]
+    for one in filter(None, map(str.strip, (said["report"] or "").split(","))):
+        name, colon, file = one.partition(":")
+        if not (name and colon and file):
+            raise ConfigError(f"--rightsize-report was given {one!r}: give NAME:FILE, such as csv:run.csv")
+        asked.append((name, file))
+    for name, text in asked:
+        yield name, config.invocation_params.dir / text
+
+
+def _strategy(text: str | None) -> Strategy:
+    known: tuple[Strategy, ...] = get_args(Strategy)
+    for strategy in known:
+        if strategy == (text or "climb"):
+            return strategy
+    raise unknown_name("--rightsize-strategy", str(text), known)
+
+
+def _cache_mode(text: str | None) -> CacheMode:
+    known: tuple[CacheMode, ...] = get_args(CacheMode)
+    for mode in known:
+        if mode == (text or "auto"):
+            return mode
+    raise unknown_name("--rightsize-cache", str(text), known)
+
+
+def _budget(text: str | None) -> dict[str, float]:
+    limits: dict[str, float] = {}
+    for part in [] if text is None else text.split(","):
+        unit, _, amount = (word.strip() for word in part.partition(":"))
+        if unit not in UNITS:
+            raise unknown_name("--rightsize-budget", unit, UNITS, noun="unit")
+        try:
+            limit = float(amount)
+        except ValueError:
+            limit = 0.0
+        if not 0 < limit < float("inf") or unit in limits:
+            raise ConfigError(
+                f"--rightsize-budget was given {text!r}: give each unit once, and an amount above 0, as in "
+                f"usd:2,joules:50000,tokens:1e6,seconds:600"
+            )
+        limits[unit] = limit
+    return limits
+
+
+def _redact(text: str | None) -> tuple[str, ...]:
+    words = () if text is None else tuple(word.strip() for word in text.split(",") if word.strip())
+    for word in words:
+        if word not in WITHHOLDABLE:
+            raise unknown_name("--rightsize-redact", word, WITHHOLDABLE)
+    if text is not None and not words:
+        raise ConfigError("--rightsize-redact was given nothing: give prompts, answers, or both with a comma")
+    return words
+
+
+def _objective(text: str | None) -> Objective:
+    for objective in OBJECTIVES:
+        if objective == (text or "size"):
+            return objective
+    raise unknown_name("--rightsize-objective", str(text), OBJECTIVES)
+
+
+def _seconds(name: str, text: str | None) -> float:
+    try:
+        seconds = float(text or 0)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise ConfigError(f"--rightsize-{name} was given {text!r}: give seconds, such as 10, or 0")
+    return seconds
+
+
+def _whole_number(name: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigError(f"--rightsize-{name} was given {text!r}: give a whole number, 1 or more")
+    return int(text)
+
+
+def _pass_rate(text: str | None) -> float:
+    try:
+        rate = 1.0 if text is None else float(text)
+    except ValueError:
+        rate = -1.0
+    if not 0 <= rate <= 1:
+        raise ConfigError(f"--rightsize-pass-rate was given {text!r}: give a number from 0 to 1, such as 0.9")
+    return rate
+
+
+def _confidence(text: str | None) -> float | None:
+    try:
+        confidence = None if text is None else float(text)
+    except ValueError:
+        confidence = 0.0
+    if confidence is not None and not 0.5 < confidence < 1:
+        raise ConfigError(f"--rightsize-confidence was given {text!r}: give a number between 0.5 and 1, such as 0.95")
+    return confidence
+
+
+def _gates(text: str | None, *, has_baseline: bool) -> tuple[str, ...]:
+    if text is None:
+        return tuple(gate for gate in GATES if gate != "regressed" or has_baseline)
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if names == ("none",):
+        return ()
+    for name in names:
+        if name not in GATES:
+            raise unknown_name("--rightsize-gate", name, [*GATES, "none"])
+    if "regressed" in names and not has_baseline:
+        raise ConfigError("--rightsize-gate=regressed needs something to compare with: give --rightsize-baseline=FILE")
+    if not names:
+        raise ConfigError(f"--rightsize-gate was given nothing: give some of {', '.join(GATES)}, or none")
+    return names
+
+
+def marked_settings(nodeid: str, marker: pytest.Mark) -> tuple[str | None, TaskSettings]:
+    """The task name and settings of one `rightsize` marker; raises ConfigError naming the test and the argument."""
+    where = f"the marker rightsize of {nodeid}"
+    # A waiver excuses a task for some weeks; it stands in the ladder file, where one reads all of them at once.
+    known = ["task", *(field.name for field in fields(TaskSettings) if field.name != "waive")]
+    if marker.args:
+        raise ConfigError(
+            f"{where} was given {marker.args[0]!r} without a name: write rightsize(task={marker.args[0]!r})"
+        )
+    for name in marker.kwargs:
+        if name not in known:
+            raise unknown_name(where, name, known, noun="argument")
+    values = dict(marker.kwargs)
+    task = values.pop("task", None)
+    if isinstance(values.get("chosen"), Mapping):
+        values["chosen"] = _chosen_source(where, values["chosen"])
+    _check_types(where, {"task": task, **values})
+    return task, TaskSettings(**values)
+
+
+def _chosen_source(where: str, given: Mapping[str, str]) -> ChosenSource:
+    if set(given) not in ({"file", "key"}, {"env"}):
+        raise ConfigError(
+            f"{where} was given chosen={dict(given)!r}: give {{'file': ..., 'key': ...}} or {{'env': ...}}"
+        )
+    return ChosenSource(**given)
+
+
+_TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
+    "task": (str, "a name"),
+    "pass_rate": ((int, float), "a number from 0 to 1"),
+    "confidence": ((int, float), "a number between 0.5 and 1"),
+    "samples": (int, "a whole number, 1 or more"),
+    "chosen": ((str, ChosenSource), "a rung's name, a model id, or a dict that says where it is written"),
+    "private": (bool, "True or False"),
+    "max_tokens": (int, "a whole number, 1 or more"),
+    "concurrent": (bool, "True or False"),
+}
+
+
+def _check_types(where: str, values: Mapping[str, object]) -> None:
+    for name, value in values.items():
+        wanted, words = _TYPES[name]
+        if value is None:
+            continue
+        mistaken_bool = isinstance(value, bool) and wanted is not bool
+        out_of_range = isinstance(value, int | float) and (
+            (name == "pass_rate" and not 0 <= value <= 1)
+            or (name == "confidence" and not 0.5 < value < 1)
+            or (name in ("samples", "max_tokens") and value < 1)
+        )
+        if not isinstance(value, wanted) or mistaken_bool or out_of_range or value == "":
+            raise ConfigError(f"{where} was given {name}={value!r}: give {words}")
+
+
+def merged(*layers: TaskSettings) -> TaskSettings:
+    """One TaskSettings from several; an earlier layer wins where it says something."""
+    result = TaskSettings()
+    for layer in reversed(layers):
+        said = {field.name: value for field in fields(layer) if (value := getattr(layer, field.name)) is not None}
+        result = replace(result, **said)
+    return result

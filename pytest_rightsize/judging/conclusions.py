@@ -1,0 +1,421 @@
+"""From what was spent to what follows from it: the leanest rung that passes, false economies, what a smaller one saves.
+
+Pure. Two rungs are compared on the cases that both answered, paired per case, and only where their amounts are known in
+the same way; whoever cannot be compared is left out by name and with the reason. A tie is called a tie.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import isfinite
+from statistics import fmean
+from typing import Literal, get_args
+
+from pytest_rightsize.energy import Energy, Kind
+from pytest_rightsize.judging.usage import Spending
+from pytest_rightsize.records import AnswerRecord, Json, Ratio, Run, Trial, Verdict
+from pytest_rightsize.statistics import mean_difference, ratio_per_success
+
+__all__ = ["OBJECTIVES", "Conclusion", "FalseEconomy", "Leader", "Objective", "Saving", "conclude", "idle_note"]
+
+Objective = Literal["size", "energy", "cost", "latency"]
+Quantity = Literal["energy", "cost", "latency", "tokens"]
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+_UNITS: Mapping[Quantity, str] = {"energy": "J", "cost": "USD", "latency": "s", "tokens": "tokens"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leader:
+    """The passing rung that takes least of one quantity for a passed case.
+
+    `tied` are rungs from which it is not shown to differ, `left_out` those that could not be compared, each with why.
+    `rung` is None where no rung could be, and `compared` names those that were, the leader among them.
+    """
+
+    quantity: Quantity
+    rung: str | None
+    per_pass: float | None = None
+    tied: tuple[str, ...] = ()
+    compared: tuple[str, ...] = ()
+    left_out: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FalseEconomy:
+    """The smallest passing rung takes more than a larger passing one: `ratio` times as much for a passed case."""
+
+    quantity: Quantity
+    smaller: str
+    larger: str
+    ratio: Ratio
+
+    def __str__(self) -> str:
+        """`25k takes 1.84 times the energy of 60k for a passed case (95 % interval 1.31 to 2.58)`."""
+        what = {"energy": "the energy", "cost": "the money", "latency": "the time", "tokens": "the tokens"}
+        bounds = f"95 % interval {_clear_of_one(self.ratio.low)} to {_clear_of_one(self.ratio.high)}"
+        load = "; with others in flight, as they were asked" if self.quantity == "latency" else ""
+        return (
+            f"false economy: {self.smaller} takes {self.ratio.value:.3g} times {what[self.quantity]} of {self.larger} "
+            f"for a passed case ({bounds}{load})"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saving:
+    """What `instead` of `chosen` saves over 1,000 cases, in `unit`; negative where it takes more.
+
+    The 95 % interval is over cases and holds what the meter does not know; None for a single case.
+    """
+
+    quantity: Quantity
+    unit: str
+    chosen: str
+    instead: str
+    per_1000: float
+    low: float | None
+    high: float | None
+    cases: int
+    kind: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conclusion:
+    """What follows for one task; `smallest` is the rung that passes and is smallest, `leaders` those that take least.
+
+    `recommended` follows the objective; where it is None, `why` says why.
+    """
+
+    task: str
+    objective: Objective
+    smallest: str | None
+    recommended: str | None
+    why: str | None
+    leaders: tuple[Leader, ...]
+    false_economies: tuple[FalseEconomy, ...]
+    savings: tuple[Saving, ...]
+    no_savings: str | None = None
+
+    def to_dict(self) -> dict[str, Json]:
+        """The conclusion as JSON data."""
+        return asdict(self)
+
+
+def conclude(run: Run, verdicts: Sequence[Verdict], *, objective: Objective = "size") -> list[Conclusion]:
+    """What follows for each task, in the order of the verdicts."""
+    by_task: dict[str, dict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
+    for trial in run.trials:
+        if trial.outcome in ("passed", "failed"):
+            by_task[trial.key.task][trial.key.rung].append(trial)
+    return [_of_task(verdict, by_task[verdict.task], run, objective) for verdict in verdicts]
+
+
+def _clear_of_one(ratio: float | None) -> str:
+    """Three digits, or more where they would say 1 of what is not."""
+    if ratio is None:
+        return "?"
+    texts = [f"{ratio:.3g}", *(f"{ratio:.{digits}f}" for digits in range(3, 9))]
+    return next((text for text in texts if float(text) != 1), "1")
+
+
+def idle_note(run: Run, spending: Spending) -> str | None:
+    """A sentence if rungs rank otherwise by joules above idle power than by all joules; None if not, or not known.
+
+    Only rungs that were asked the same number of cases, with the same kind of joules, are ranked.
+    """
+    groups: dict[tuple[Kind, int], dict[str, tuple[float, float]]] = defaultdict(dict)
+    for metering in run.meters:
+        served, spent = metering.served, spending.by_rung.get(metering.rung)
+        if served is None or served.joules is None or metering.idle_w is None or spent is None or not spent.passed:
+            continue
+        above = served.joules - metering.idle_w * metering.busy_s
+        groups[served.kind, spent.judged][metering.rung] = (served.joules / spent.passed, above / spent.passed)
+    for (kind, _), rungs in groups.items():
+        by_all, by_above = (sorted(rungs, key=lambda rung: rungs[rung][place]) for place in (0, 1))
+        if kind.basis == "gross" and by_all != by_above:
+            return (
+                f"by joules above idle power the order is {' < '.join(by_above)}, by all joules {' < '.join(by_all)}: "
+                f"a slow model pays for the time it holds the device"
+            )
+    return None
+
+
+def _of_task(verdict: Verdict, trials: Mapping[str, Sequence[Trial]], run: Run, objective: Objective) -> Conclusion:
+    ladder = [rung.name for rung in run.rungs]
+    passing = [rung for rung in ladder if verdict.standing[rung].state == "passes"]
+    tables = {
+        rung: trials.get(rung, ()) for rung in dict.fromkeys([*passing, *([verdict.chosen] if verdict.chosen else [])])
+    }
+    errors = _meter_errors(run)
+    leaders = tuple(_leader(quantity, passing, tables, errors) for quantity in ("energy", "cost", "latency"))
+    recommended, why = _recommended(objective, verdict, leaders)
+    savings, no_savings = _savings(recommended or verdict.smallest, verdict, tables, errors)
+    return Conclusion(
+        task=verdict.task,
+        objective=objective,
+        smallest=verdict.smallest,
+        recommended=recommended,
+        why=why,
+        leaders=leaders,
+        false_economies=_false_economies(verdict.smallest, passing, tables, errors),
+        savings=savings,
+        no_savings=no_savings,
+    )
+
+
+# --- what one rung took for each case --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Taken:
+    """What a rung took: for each case the mean amount of its samples and the share of them that passed.
+
+    `bounds` are what the meter leaves open, as factors of the amounts: (0.95, 1.05) for 5 % either way.
+    """
+
+    rung: str
+    cases: Mapping[str, tuple[float, float]]
+    kind: Kind | None = None
+    energy: Energy | None = None
+    bounds: tuple[float, float] = (1.0, 1.0)
+
+
+def _taken(rung: str, trials: Sequence[Trial], quantity: Quantity, errors: "_Errors") -> _Taken | str:
+    """What the rung took of the quantity, or why that is not known, in a clause."""
+    amounts: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    energies: list[Energy] = []
+    for trial in trials:
+        total = 0.0
+        for answer in trial.answers:
+            amount = _amount(answer, quantity)
+            if isinstance(amount, str):
+                return amount
+            total += amount
+            if answer.energy is not None:
+                energies.append(answer.energy)
+        amounts[trial.key.case].append((total, float(trial.outcome == "passed")))
+    if not amounts:
+        return "it was not run"
+    cases = {case: (fmean(a for a, _ in rows), fmean(p for _, p in rows)) for case, rows in amounts.items()}
+    if quantity != "energy" and not (quantity == "cost" and rung in errors.electric):
+        return _Taken(rung=rung, cases=cases)
+    kinds = sorted({energy.kind for energy in energies})
+    if len(kinds) != 1:
+        return f"its joules are of several kinds ({'; '.join(map(str, kinds))})" if kinds else "it was not measured"
+    energy = Energy.total(energies)
+    assert energy is not None  # there is a kind
+    bounds = errors.of.get((rung, energy.kind)) or _factors(energy)
+    # Money is money, whatever the joules behind it are known by; only their bounds are its own.
+    return _Taken(rung=rung, cases=cases, kind=kinds[0] if quantity == "energy" else None, energy=energy, bounds=bounds)
+
+
+def _amount(answer: AnswerRecord, quantity: Quantity) -> float | str:
+    """One answer's amount, or why there is none."""
+    if quantity == "energy":
+        if answer.energy is None:
+            return "nothing measured its energy"
+        return answer.energy.reason or "unknown" if answer.energy.joules is None else answer.energy.joules
+    value = {"cost": answer.cost_usd, "latency": answer.seconds, "tokens": answer.tokens.total}[quantity]
+    words = {"cost": "its price is not known", "latency": "its time is not known", "tokens": "its tokens are not known"}
+    return words[quantity] if value is None else float(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Errors:
+    """What each rung's meter leaves open of all it served, as factors; shares err by case, but not in their sum.
+
+    `electric` are the rungs whose cost is that of their joules.
+    """
+
+    of: Mapping[tuple[str, Kind], tuple[float, float]]
+    electric: frozenset[str]
+
+
+def _meter_errors(run: Run) -> _Errors:
+    return _Errors(
+        of={
+            (metering.rung, metering.served.kind): _factors(metering.served)
+            for metering in run.meters
+            if metering.served is not None and metering.served.joules
+        },
+        electric=frozenset(rung.name for rung in run.rungs if rung.price is None),
+    )
+
+
+def _factors(energy: Energy) -> tuple[float, float]:
+    low, high = energy.bounds or (0.0, 0.0)
+    return (low / energy.joules, high / energy.joules) if energy.joules else (1.0, 1.0)
+
+
+# --- two rungs --------------------------------------------------------------------------------------------------------
+
+
+def _ratio(a: _Taken, b: _Taken) -> Ratio | str:
+    """How many times as much A takes for a passed case as B, or why that cannot be said."""
+    if a.kind != b.kind:
+        return f"its joules ({b.kind}) are not comparable with those of {a.rung} ({a.kind})"
+    common = [case for case in a.cases if case in b.cases]
+    if not common:
+        return f"it has no case in common with {a.rung}"
+    rows = [(a.cases[case][0], b.cases[case][0], a.cases[case][1], b.cases[case][1]) for case in common]
+    try:
+        ratio = ratio_per_success(rows)
+    except ValueError:
+        return f"there are cases for which it or {a.rung} took nothing"
+    if ratio is None:
+        return "it passed none of the common cases"
+    return _widened(ratio, a, b)
+
+
+def _widened(ratio: Ratio, a: _Taken, b: _Taken) -> Ratio:
+    """The ratio with what the meters leave open; one instrument's own error is in both and cancels."""
+    (low_a, high_a), (low_b, high_b) = _own_bounds(a, b), _own_bounds(b, a)
+    if ratio.low is None or ratio.high is None or not low_b:
+        return Ratio(value=ratio.value, low=None, high=None, n=ratio.n)
+    return Ratio(value=ratio.value, low=ratio.low * low_a / high_b, high=ratio.high * high_a / low_b, n=ratio.n)
+
+
+def _own_bounds(one: _Taken, other: _Taken) -> tuple[float, float]:
+    """The factors of `one`, without the systematic part where `other` was measured by the same instrument."""
+    low, high = one.bounds
+    if one.energy is None or other.energy is None or not one.energy.shares_instrument(other.energy):
+        return low, high
+    systematic = one.energy.systematic
+    return min(1.0, low / (1 - systematic)), max(1.0, high / (1 + systematic))
+
+
+def _surely_more(ratio: Ratio | str) -> bool:
+    return not isinstance(ratio, str) and ratio.low is not None and isfinite(ratio.low) and ratio.low > 1
+
+
+def _leader(
+    quantity: Quantity, passing: Sequence[str], tables: Mapping[str, Sequence[Trial]], errors: _Errors
+) -> Leader:
+    """The passing rung that takes least; those that cannot be compared with the smallest that can are left out."""
+    left_out: dict[str, str] = {}
+    known: list[_Taken] = []
+    for rung in passing:
+        taken = _taken(rung, tables[rung], quantity, errors)
+        if isinstance(taken, str):
+            left_out[rung] = taken
+        elif known and isinstance(said := _comparable(known[0], taken), str):
+            left_out[rung] = said
+        else:
+            known.append(taken)
+    if not known:
+        return Leader(quantity=quantity, rung=None, left_out=left_out)
+    best = min(known, key=_per_pass)
+    others = [taken for taken in known if taken is not best]
+    tied = tuple(taken.rung for taken in others if _per_pass(best) and not _surely_more(_ratio(taken, best)))
+    free = tuple(taken.rung for taken in others if not _per_pass(best) and not _per_pass(taken))
+    return Leader(
+        quantity=quantity,
+        rung=best.rung,
+        per_pass=_per_pass(best),
+        tied=tied + free,
+        compared=tuple(taken.rung for taken in known),
+        left_out=left_out,
+    )
+
+
+def _comparable(first: _Taken, other: _Taken) -> str | None:
+    """Why the two cannot be compared, or None. A rung that takes nothing at all takes less than any other."""
+    if not _per_pass(first) or not _per_pass(other):
+        return None
+    ratio = _ratio(first, other)
+    return ratio if isinstance(ratio, str) else None
+
+
+def _per_pass(taken: _Taken) -> float:
+    """The mean amount for a passed case; a rung that passes has passed one."""
+    return fmean(a for a, _ in taken.cases.values()) / (fmean(p for _, p in taken.cases.values()) or 1.0)
+
+
+def _false_economies(
+    smallest: str | None, passing: Sequence[str], tables: Mapping[str, Sequence[Trial]], errors: _Errors
+) -> tuple[FalseEconomy, ...]:
+    """Where the smallest passing rung takes surely more than a larger passing one."""
+    if smallest is None:
+        return ()
+    found = []
+    quantities: tuple[Quantity, ...] = ("energy", "cost", "latency")
+    for quantity in quantities:
+        mine = _taken(smallest, tables[smallest], quantity, errors)
+        for larger in passing[passing.index(smallest) + 1 :]:
+            its = _taken(larger, tables[larger], quantity, errors)
+            if isinstance(mine, str) or isinstance(its, str):
+                continue
+            ratio = _ratio(mine, its)
+            if isinstance(ratio, Ratio) and _surely_more(ratio):
+                found.append(FalseEconomy(quantity=quantity, smaller=smallest, larger=larger, ratio=ratio))
+    return tuple(found)
+
+
+# --- what to do -------------------------------------------------------------------------------------------------------
+
+
+def _recommended(objective: Objective, verdict: Verdict, leaders: Iterable[Leader]) -> tuple[str | None, str | None]:
+    """The rung that the objective asks for, and what is to be known beside it."""
+    if verdict.smallest is None:
+        return None, "no rung is known to be the smallest that passes"
+    if objective == "size":
+        return verdict.smallest, None
+    leader = next(leader for leader in leaders if leader.quantity == objective)
+    left_out = "; ".join(f"{rung}: {why}" for rung, why in leader.left_out.items())
+    if leader.rung is None:
+        return None, f"nothing is known of the {objective} of a passing rung ({left_out})"
+    # Of rungs that are not shown to differ the smallest is as good, and runs on less.
+    order = list(verdict.standing)
+    best = min((leader.rung, *leader.tied), key=order.index)
+    notes = [
+        *(
+            [f"tied with {', '.join(rung for rung in (leader.rung, *leader.tied) if rung != best)}"]
+            if leader.tied
+            else []
+        ),
+        *([f"not compared: {left_out}"] if left_out else []),
+        *(["it is the only passing rung that was run"] if len(leader.compared) == 1 and not left_out else []),
+    ]
+    return best, "; ".join(notes) or None
+
+
+def _savings(
+    instead: str | None, verdict: Verdict, tables: Mapping[str, Sequence[Trial]], errors: _Errors
+) -> tuple[tuple[Saving, ...], str | None]:
+    """What the right-sized choice saves against the chosen rung, or why that cannot be said."""
+    chosen = verdict.chosen
+    if chosen is None or instead is None or chosen == instead or chosen not in verdict.standing:
+        return (), None
+    if not tables.get(chosen):
+        return (), f"{chosen} was not run: --rightsize-strategy=full shows what {instead} saves"
+    found = []
+    quantities: tuple[Quantity, ...] = ("energy", "cost", "latency", "tokens")
+    for quantity in quantities:
+        of_chosen = _taken(chosen, tables[chosen], quantity, errors)
+        of_instead = _taken(instead, tables[instead], quantity, errors)
+        if not isinstance(of_chosen, str) and not isinstance(of_instead, str) and of_chosen.kind == of_instead.kind:
+            saving = _saving(quantity, of_chosen, of_instead)
+            found += [saving] if saving else []
+    return tuple(found), None
+
+
+def _saving(quantity: Quantity, chosen: _Taken, instead: _Taken) -> Saving | None:
+    common = [case for case in chosen.cases if case in instead.cases]
+    if not common:
+        return None
+    pairs = [(chosen.cases[case][0], instead.cases[case][0]) for case in common]
+    interval = mean_difference(pairs)
+    mean_chosen, mean_instead = (fmean(amounts) for amounts in zip(*pairs, strict=True))
+    (low_c, high_c), (low_i, high_i) = chosen.bounds, instead.bounds
+    down = mean_chosen * (1 - low_c) + mean_instead * (high_i - 1)
+    up = mean_chosen * (high_c - 1) + mean_instead * (1 - low_i)
+    return Saving(
+        quantity=quantity,
+        unit=_UNITS[quantity],
+        chosen=chosen.rung,
+        instead=instead.rung,
+        per_1000=1000 * (mean_chosen - mean_instead),
+        low=None if interval is None else 1000 * (interval.low - down),
+        high=None if interval is None else 1000 * (interval.high + up),
+        cases=len(common),
+        kind=None if chosen.kind is None else str(chosen.kind),
+    )

@@ -1,0 +1,115 @@
+"""What two runs, or two rungs of one, do not have in common beside the models that are compared; pure.
+
+A case is the same in both if it asks the same; where the prompts were not recorded, that is said.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pytest_rightsize.records import Json, Policy, Run, Rung, Trial
+from pytest_rightsize.results.redaction import fingerprint
+
+__all__ = ["asks_otherwise", "shortened", "what_differs"]
+
+_SHOWN = 5
+# What of a policy is the same for two runs that ask the same of their rungs.
+_TERMS = ("pass_rate", "confidence", "samples", "max_tokens")
+
+
+def asks_otherwise(a: Sequence[Trial], b: Sequence[Trial]) -> bool | None:
+    """Whether two rungs were asked something else in a case, by the first question of each; None if nobody knows.
+
+    Later questions may hold what a rung answered before, so they differ by right.
+    """
+    one, other = _first_question(a), _first_question(b)
+    return None if one is None or other is None else one != other
+
+
+def what_differs(run_a: Run, run_b: Run, names: tuple[str, str], rungs: Iterable[str]) -> list[str]:
+    """Sentences on what differs between two runs, `names` by name; for a run and itself only that it was cut off."""
+    runs = ((run_a, names[0]),) if run_a is run_b else ((run_a, names[0]), (run_b, names[1]))
+    cut_off = [f"{name} was cut off: of what it lacks nothing is said" for run, name in runs if run.interrupted]
+    if run_a is run_b:
+        return cut_off
+    return [
+        *cut_off,
+        *_models(run_a, run_b, names, rungs),
+        *_files(run_a, run_b, names, rungs),
+        *_suites(run_a, run_b, names),
+        *_terms(run_a.policies, run_b.policies, names),
+        *_surroundings(run_a.about, run_b.about, names),
+    ]
+
+
+def shortened(cases: Sequence[str]) -> str:
+    """The first few of many, and how many more there are."""
+    more = len(cases) - _SHOWN
+    return ", ".join(cases[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _first_question(trials: Sequence[Trial]) -> tuple[Mapping[str, Json], ...] | None:
+    first = next((trial.answers[0] for trial in trials if trial.answers), None)
+    return fingerprint(first.messages) or None if first is not None else None
+
+
+def _models(run_a: Run, run_b: Run, names: tuple[str, str], rungs: Iterable[str]) -> Iterator[str]:
+    """Rungs of one name that are not the same model, or are asked in another way."""
+    in_a, in_b = ({rung.name: rung for rung in run.rungs} for run in (run_a, run_b))
+    for name in dict.fromkeys(rungs):
+        if name in in_a and name in in_b:
+            for key, one, other in _unequal(_identity(in_a[name]), _identity(in_b[name])):
+                yield f"rung {name}: {key} is {one} in {names[0]} and {other} in {names[1]}"
+
+
+def _files(run_a: Run, run_b: Run, names: tuple[str, str], rungs: Iterable[str]) -> Iterator[str]:
+    """Rungs of one name whose files are not the same, as far as both runs know their hashes."""
+    in_a, in_b = (run.about.get("identities") or {} for run in (run_a, run_b))
+    for name in dict.fromkeys(rungs):
+        one, other = ((known.get(name) or {}).get("sha256") for known in (in_a, in_b))
+        if one and other and one != other:
+            yield f"rung {name}: its file has the hash {_short(one)} in {names[0]} and {_short(other)} in {names[1]}"
+
+
+def _short(hashes: Json) -> str:
+    return " ".join(str(one)[:16] for one in (hashes if isinstance(hashes, list) else [hashes]))
+
+
+def _identity(rung: Rung) -> dict[str, Any]:
+    """What makes a rung answer as it does: not its price, nor how many requests it bears."""
+    return {key: value for key, value in rung.to_dict().items() if key not in ("name", "price", "max_in_flight")}
+
+
+def _suites(run_a: Run, run_b: Run, names: tuple[str, str]) -> Iterator[str]:
+    cases_a, cases_b = (
+        dict.fromkeys((trial.key.task, trial.key.case) for trial in run.trials) for run in (run_a, run_b)
+    )
+    for mine, theirs, name in ((cases_a, cases_b, names[0]), (cases_b, cases_a, names[1])):
+        only = [f"{task}: {case}" for task, case in mine if (task, case) not in theirs]
+        if only:
+            yield f"{len(only)} case{'s are' if len(only) != 1 else ' is'} only in {name}: {shortened(only)}"
+
+
+def _terms(a: Mapping[str, Policy], b: Mapping[str, Policy], names: tuple[str, str]) -> Iterator[str]:
+    for task in a:
+        if task in b:
+            terms = [{term: getattr(policies[task], term) for term in _TERMS} for policies in (a, b)]
+            for key, one, other in _unequal(*terms):
+                yield f"task {task}: {key} is {one} in {names[0]} and {other} in {names[1]}"
+
+
+def _surroundings(a: Mapping[str, Json], b: Mapping[str, Json], names: tuple[str, str]) -> Iterator[str]:
+    if a.get("commit") and b.get("commit") and a["commit"] != b["commit"]:
+        yield f"the suite is at commit {a['commit'][:10]} in {names[0]} and {b['commit'][:10]} in {names[1]}"
+    for key, one, other in _unequal(a.get("machine") or {}, b.get("machine") or {}):
+        yield f"the machine's {key} is {one} in {names[0]} and {other} in {names[1]}: mind that with seconds and energy"
+
+
+def _unequal(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Keys whose values are not the same, with both; what is not there is `not set`."""
+    for key in dict.fromkeys([*a, *b]):
+        if a.get(key) != b.get(key):
+            yield key, _said(a, key), _said(b, key)
+
+
+def _said(plain: Mapping[str, Any], key: str) -> Any:
+    return "not set" if plain.get(key) is None else plain[key]

@@ -1,0 +1,168 @@
+"""One thread that reads a rung's counters while requests are in flight, into one time line each.
+
+It reads often while an answer waits for the tick that ends its window, seldom while nothing does, and least while
+nothing is asked. What is to be done after each round is the owner's: it is called in this thread.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from pytest_rightsize.meters import Counter, CounterError
+from pytest_rightsize.meters.attribution.timeline import Timeline
+
+__all__ = ["QUIET_S", "Pace", "Sampler"]
+
+Pace = Literal["hurried", "steady", "quiet"]
+
+# A counter that stands still for so long, or so many periods, says nothing more.
+_STUCK_S, _STUCK_TICKS = 5.0, 20
+_OTHERS_EVERY_S = 1.0
+_HURRIED_ROUNDS = 3
+# Where ticks are too fast to be seen, and the owner reads before anything begins, only a wrap or a fault may come up.
+QUIET_S = 0.25
+
+
+class Sampler:
+    """Reads `counters` until `stop`. `lock` guards the time lines; `after_round` is called without it."""
+
+    def __init__(self, counters: Sequence[Counter], *, lock: threading.RLock, after_round: Callable[[], Pace]) -> None:
+        """`after_round` returns "hurried" while an answer waits, and "quiet" while nothing is asked or learned."""
+        self.counters = counters
+        self.timelines = [
+            Timeline(
+                exact=one.facts.exact,
+                resolution=one.facts.resolution,
+                lag_s=one.facts.lag_s,
+                period_s=one.facts.period_s,
+            )
+            for one in counters
+        ]
+        self.others: list[tuple[float, float, str]] = []
+        self.celsius: float | None = None
+        self._lock = lock
+        self._after_round = after_round
+        self._moved = [time.monotonic() for _ in counters]
+        self._asked_others = time.monotonic()
+        self._latest_others: str | None = None
+        self._reading = threading.Lock()
+        self._wake = threading.Event()
+        self._hurried = 0
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rightsize meter", daemon=True)
+
+    def begin(self) -> float:
+        """Read once, so that there is a value before anything is asked; the moment of which something is known."""
+        self._latest_others, self.celsius = self._others_now(), self._warmest()
+        self.read()
+        return time.monotonic()
+
+    def start(self) -> None:
+        """Go on reading in the thread."""
+        self._thread.start()
+
+    def poke(self) -> None:
+        """Something has begun or ended: read now."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped.set()
+        self._wake.set()
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join(10)
+
+    def others_in(self, start: float, end: float) -> str | None:
+        """Who else used a device in that time."""
+        if end > self._asked_others and self._latest_others is not None:
+            return self._latest_others
+        return next((who for begin, stop, who in reversed(self.others) if begin < end and stop > start), None)
+
+    def read(self) -> None:
+        """Read every counter once, in whatever thread."""
+        with self._reading:
+            self._read()
+
+    def _read(self) -> None:
+        for place, (counter, timeline) in enumerate(zip(self.counters, self.timelines, strict=True)):
+            before = time.monotonic()
+            try:
+                joules = counter.read()
+            except CounterError as error:
+                with self._lock:
+                    timeline.broke(str(error), error.flag)
+                continue
+            except Exception as error:
+                with self._lock:
+                    timeline.broke(f"the counter failed ({type(error).__name__}: {error})", "counter_failed")
+                continue
+            after = time.monotonic()
+            with self._lock:
+                if timeline.read(before, after, joules):
+                    self._moved[place] = after
+                elif after - self._moved[place] > self._patience(timeline, counter):
+                    timeline.broke(f"the counter has not moved for {after - self._moved[place]:.0f} s", "stuck")
+                    self._moved[place] = after
+        self._look_around()
+
+    @staticmethod
+    def _patience(timeline: Timeline, counter: Counter) -> float:
+        return max(_STUCK_S, _STUCK_TICKS * (timeline.tick_s or 0.0), 90 * counter.facts.poll_s)
+
+    def _look_around(self) -> None:
+        now = time.monotonic()
+        if now - self._asked_others < _OTHERS_EVERY_S:
+            return
+        who = self._others_now()
+        if who is not None:
+            self.others.append((self._asked_others, now, who))
+        del self.others[:-1000]
+        self._asked_others, self._latest_others = now, who
+        self.celsius = self._warmest()
+
+    def _warmest(self) -> float | None:
+        """How warm the warmest device is, of those that tell."""
+        found = []
+        for counter in self.counters:
+            # It is no part of the protocol, and a counter that breaks here is asked again later.
+            with contextlib.suppress(Exception):
+                found.append(counter.celsius())  # type: ignore[attr-defined]  # those that have none are left out
+        return max((celsius for celsius in found if celsius is not None), default=None)
+
+    def _others_now(self) -> str | None:
+        return "; ".join(filter(None, map(_others, self.counters))) or None
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self.read()
+            pace = self._after_round()
+            self._hurried = max(0, self._hurried - 1)
+            if self._wake.wait(self._pause("hurried" if self._hurried else pace)):
+                self._wake.clear()
+                # What has just begun or ended is bounded by the next ticks after it.
+                self._hurried = _HURRIED_ROUNDS
+
+    def _pause(self, pace: Pace) -> float:
+        """Four times a tick is often enough to see each; as long as no tick is known, as often as is worth it."""
+        pauses = []
+        for counter, timeline in zip(self.counters, self.timelines, strict=True):
+            facts = counter.facts
+            pause = facts.poll_s
+            if not facts.exact and timeline.knows_tick and timeline.tick_s is not None:
+                pause = max(pause, min(timeline.tick_s / 4, 1.0))
+            if pace == "hurried":
+                pause = min(pause, facts.hurry_s)
+            elif pace == "quiet" and facts.period_s is not None:
+                pause = max(pause, QUIET_S)
+            pauses.append(pause)
+        return min(pauses, default=1.0)
+
+
+def _others(counter: Counter) -> str | None:
+    """Who else uses a counter's device; where asking fails somebody might, and no joules are an answer's own."""
+    try:
+        return counter.others()
+    except Exception as error:
+        return f"nobody knows who else uses {counter.facts.device} ({type(error).__name__}: {error})"

@@ -1,0 +1,264 @@
+"""Local models in this process: a GGUF file, loaded by llama-cpp-python on the first request and freed by `close`.
+
+One thread per loaded model answers many requests at once (see batching.py), greedily unless a temperature is given.
+Nothing native is imported before the first request, nothing is printed, and no prompt is ever shortened.
+"""
+
+import glob
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import re
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pluggy
+
+from pytest_rightsize.errors import ConfigError, RungError
+from pytest_rightsize.providers import Problem, Provider
+from pytest_rightsize.providers.llama_cpp import gguf, hub
+from pytest_rightsize.providers.llama_cpp.chat import LoadedModel
+from pytest_rightsize.providers.llama_cpp.layout import MOST_SLOTS
+from pytest_rightsize.providers.llama_cpp.native import last_words, native_log
+from pytest_rightsize.providers.llama_cpp.worker import Worker
+from pytest_rightsize.records import Identity, Json, Reply, Request, Rung
+
+if TYPE_CHECKING:
+    from pytest_rightsize.providers.llama_cpp.batching import Batch
+
+__all__ = ["LlamaCpp"]
+
+hookimpl = pluggy.HookimplMarker("pytest")
+
+# A trained context of 128 thousand tokens can take more memory than the weights; tests rarely need it.
+_MOST_CONTEXT = 8192
+# What `llama_cpp.Llama` takes when nothing is said.
+_BATCH_TOKENS = 512
+# llama.cpp knows no more sequences in one context.
+_MOST_PARALLEL = 256
+# Part of what recorded answers stand under: count it up when the same request becomes other tokens or other draws.
+_GENERATION = 1
+_SPLIT = re.compile(r"(?P<stem>.+)-\d{5}-of-(?P<count>\d{5})\.gguf")
+_NO_MEMORY = re.compile(r"out of memory|(unable|failed) to allocate|alloc\w* failed|cannot allocate", re.IGNORECASE)
+
+
+class LlamaCpp:
+    """A GGUF model in this process. `model` is a path, or `hf:org/repo[:QUANT]` for a file of the Hugging Face hub.
+
+    `n_ctx` defaults to the context the model was trained for, at most 8,192 tokens; `n_gpu_layers` to all of them;
+    `n_parallel`, the requests answered at once, to 16, or fewer where the context of so many takes too much memory.
+    Sample k of a request draws with the request's seed plus k, so that samples differ and runs repeat.
+    """
+
+    options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {
+        "chat_format": str,
+        "download": bool,
+        "flash_attn": bool,
+        "n_batch": int,
+        "n_ctx": int,
+        "n_gpu_layers": int,
+        "n_parallel": int,
+        "n_threads": int,
+    }
+    required: ClassVar[tuple[str, ...]] = ("model",)
+    site = "process"
+
+    def __init__(self, rung: Rung) -> None:
+        """Keep the rung; the file is not looked at yet."""
+        for name in ("n_batch", "n_ctx", "n_parallel", "n_threads"):
+            if rung.options.get(name, 1) < 1:
+                raise ConfigError(
+                    f"rung {rung.name!r}: {name} = {rung.options[name]} cannot be: give 1 or more, or leave it out"
+                )
+        if rung.options.get("n_parallel", 1) > _MOST_PARALLEL:
+            raise ConfigError(
+                f"rung {rung.name!r}: n_parallel = {rung.options['n_parallel']} cannot be: {_MOST_PARALLEL} is the most"
+            )
+        self._rung = rung
+        self._lock = threading.Lock()
+        self._worker: Worker | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """Twice the slots, so that a slot that gets free finds a request waiting."""
+        return 2 * int(self._rung.options.get("n_parallel", MOST_SLOTS))
+
+    @property
+    def leaves_machine(self) -> bool:
+        """Never: the model runs in this process."""
+        return False
+
+    def check(self) -> Problem | None:
+        """Say if llama-cpp-python or the file is missing, or the file broken, without loading it."""
+        if importlib.util.find_spec("llama_cpp") is None:
+            return Problem(
+                what="llama-cpp-python is not installed",
+                remedy='run `python -m pip install "pytest-rightsize[local]"` (it compiles for about 5 minutes)',
+            )
+        if not hub.is_reference(self._model):
+            return _file_problem(self._path, self._rung)
+        found = hub.find(self._model)
+        if isinstance(found, Problem):
+            return None if self._rung.options.get("download") else found
+        return _file_problem(found, self._rung)
+
+    def identity(self, sha256: Callable[[Path], str]) -> Identity:
+        """The content of the file, its quantisation and chat template; the context, the options and the engine."""
+        path = self._file()
+        try:
+            header = gguf.read_header(path)
+            hashes = [sha256(part) for part in _parts(path)]
+        except (OSError, gguf.GgufError) as error:
+            raise RungError(f"rung {self._rung.name!r}: {path} {error}", reason="missing", permanent=True) from None
+        template = str(header.metadata.get("tokenizer.chat_template", ""))
+        options = {name: value for name, value in self._rung.options.items() if name not in ("download", "n_ctx")}
+        return Identity(
+            content={
+                "provider": "llama_cpp",
+                "sha256": hashes,
+                "quantisation": header.metadata.get("general.file_type"),
+                "chat_template": hashlib.sha256(template.encode()).hexdigest(),
+                "context_tokens": _context_tokens(path, self._rung),
+                # Places on a device, threads and batches change the order of sums, and so once in a while a token.
+                "options": options,
+                "engine": f"llama-cpp-python {importlib.metadata.version('llama-cpp-python')}",
+                "generation": _GENERATION,
+            },
+            greedy=True,
+        )
+
+    def _file(self) -> Path:
+        """The model's file, fetched if it may be; RungError if it is not to be had."""
+        problem = self.check()
+        if problem is not None:
+            raise RungError(
+                f"rung {self._rung.name!r}: {problem.what}; {problem.remedy}", reason="missing", permanent=True
+            )
+        return hub.download(self._model) if hub.is_reference(self._model) else self._path
+
+    def submit(self, request: Request) -> Future[Reply]:
+        """Queue the request; the first one makes the model load."""
+        with self._lock:
+            if self._worker is None:
+                self._worker = Worker(self._load, self._rung.name)
+            return self._worker.submit(request)
+
+    def forget(self) -> None:
+        """Before the next request: forget what earlier ones had decoded, so that it takes what a first one takes."""
+        with self._lock:
+            if self._worker is not None:
+                self._worker.forget.set()
+
+    def close(self) -> None:
+        """Stop after the token being made and free the model's memory."""
+        with self._lock:
+            worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.close()
+
+    @property
+    def _model(self) -> str:
+        """The reference as the ladder file gives it."""
+        return self._rung.model or ""
+
+    @property
+    def _path(self) -> Path:
+        """The file that a reference without `hf:` means."""
+        return Path(self._rung.base_dir) / Path(self._model).expanduser()
+
+    def _load(self) -> LoadedModel:
+        """Bring the model into memory; RungError if that cannot be."""
+        native, batch = _load_native(self._file(), self._rung)
+        return LoadedModel(native, batch, self._rung.name)
+
+
+def _file_problem(path: Path, rung: Rung) -> Problem | None:
+    """What is wrong with the file, as far as its header tells."""
+    if not path.is_file():
+        return Problem(what=f"{path} is not there", remedy=_nearby(path))
+    try:
+        header = gguf.read_header(path)
+    except gguf.GgufError as error:
+        return Problem(what=f"{path} {error}", remedy="get the file again, or name another in `model`")
+    except OSError as error:
+        return Problem(what=f"{path} cannot be read ({error.strerror})", remedy="make the file readable")
+    if not header.has_chat_template and "chat_format" not in rung.options:
+        # llama-cpp-python would quietly take the Llama 2 format, and a good model would look like a bad one.
+        return Problem(
+            what=f"{path} does not say how a conversation is written for it (no chat template)",
+            remedy='set chat_format in the ladder file to the format it was trained with, such as "chatml"',
+        )
+    return None
+
+
+def _parts(path: Path) -> list[Path]:
+    """The file, or all files of a model that comes in several."""
+    split = _SPLIT.fullmatch(path.name)
+    if split is None:
+        return [path]
+    return sorted(path.parent.glob(f"{glob.escape(split['stem'])}-?????-of-{split['count']}.gguf"))
+
+
+def _nearby(path: Path) -> str:
+    """Name the models that do lie in the folder of a missing file, nearest name first."""
+    import difflib
+
+    names = sorted(file.name for file in path.parent.glob("*.gguf"))
+    if not names:
+        return "put the GGUF file there, or correct `model` in the ladder file"
+    names.sort(key=lambda name: -difflib.SequenceMatcher(None, name, path.name).ratio())
+    return f"correct `model` in the ladder file; that folder has {', '.join(names[:5])}"
+
+
+def _load_native(path: Path, rung: Rung) -> tuple[Any, "Batch"]:
+    """Make the `llama_cpp.Llama` and its slots."""
+    from pytest_rightsize.providers.llama_cpp.batching import open_batch
+
+    log = native_log()
+    log.lines.clear()
+    llama_cpp = importlib.import_module("llama_cpp")
+    try:
+        # Its own context is only a stand-in: the smallest there is.
+        native = llama_cpp.Llama(str(path), verbose=False, n_ctx=1, n_batch=1, **_settings(rung))
+        return native, open_batch(
+            native,
+            context_tokens=_context_tokens(path, rung),
+            batch_tokens=rung.options.get("n_batch", _BATCH_TOKENS),
+            slots=rung.options.get("n_parallel"),
+        )
+    except Exception as error:
+        words = last_words() or f": {error}"
+        memory = isinstance(error, MemoryError) or _NO_MEMORY.search(words) is not None
+        remedy = (
+            "a smaller n_ctx, n_gpu_layers or quantisation needs less" if memory else "get it again or name another"
+        )
+        raise RungError(
+            f"rung {rung.name!r}: llama.cpp could not load {path}{words}; {remedy}",
+            reason="memory" if memory else "load",
+            permanent=True,
+        ) from None
+
+
+def _settings(rung: Rung) -> dict[str, Json]:
+    """The keyword arguments of `llama_cpp.Llama` that the rung asks for, but those of its context's size."""
+    ours = {"download", "n_batch", "n_ctx", "n_parallel"}
+    given = {name: value for name, value in rung.options.items() if name not in ours}
+    if "n_threads" in given:
+        given["n_threads_batch"] = given["n_threads"]
+    return {"n_gpu_layers": -1} | given
+
+
+def _context_tokens(path: Path, rung: Rung) -> int:
+    """How many tokens a prompt and its answer may have together."""
+    trained = gguf.read_header(path).context_length or _MOST_CONTEXT
+    return int(rung.options.get("n_ctx", min(trained, _MOST_CONTEXT)))
+
+
+@hookimpl
+def pytest_rightsize_providers() -> dict[str, type[Provider]]:
+    """The provider `llama_cpp`."""
+    return {"llama_cpp": LlamaCpp}

@@ -1,0 +1,164 @@
+"""The thread of a loaded model: requests in, Futures of replies out; as many at a time as it has slots."""
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from pytest_rightsize.errors import RightsizeError, RungError, TooLongError
+from pytest_rightsize.providers.llama_cpp.chat import LoadedModel
+from pytest_rightsize.providers.llama_cpp.completions import Completion
+from pytest_rightsize.providers.llama_cpp.native import last_words
+from pytest_rightsize.records import Reply, Request
+
+__all__ = ["Worker"]
+
+_CLOSING_SECONDS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """A request, whoever waits for its reply, and the completions that were written for it so far."""
+
+    request: Request
+    future: Future[Reply] = field(default_factory=Future)
+    heard: list[Completion] = field(default_factory=list)
+
+    def is_cancelled(self) -> bool:
+        """Whether nobody wants the reply any more; whoever waits for the Future among others is told so."""
+        return self.future.cancelled() and not self.future.set_running_or_notify_cancel()
+
+
+class Worker:
+    """A daemon thread that loads one model, answers requests with it as many at a time as it has slots, and frees it.
+
+    A daemon and not an executor's thread: Python waits for those at its exit, and a model may write for minutes.
+    """
+
+    def __init__(self, load: Callable[[], LoadedModel], name: str) -> None:
+        self._load = load
+        self._name = name
+        self._stop = threading.Event()
+        self.forget = threading.Event()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=f"rightsize {name}", daemon=True)
+        self._thread.start()
+
+    def submit(self, request: Request) -> Future[Reply]:
+        """Put the request at the end of the queue."""
+        job = _Job(request=request)
+        self._jobs.put(job)
+        return job.future
+
+    def close(self) -> None:
+        """End the thread; whoever still waits gets a RungError."""
+        self._stop.set()
+        self._jobs.put(None)
+        self._thread.join(_CLOSING_SECONDS)
+
+    def _run(self) -> None:
+        """Load, answer, free."""
+        try:
+            model = self._load()
+        except Exception as error:
+            fault = self._as_fault(error)
+            while (job := self._jobs.get()) is not None:
+                self._settle(job, _StoppedError() if self._stop.is_set() else _copy_of(fault))
+            return
+        try:
+            self._serve(model)
+        finally:
+            model.close()
+
+    def _serve(self, model: LoadedModel) -> None:
+        """Answer what is queued, until the end is queued."""
+        waiting: deque[_Job] = deque()
+        writing: dict[int, _Job] = {}
+        while self._fetch(waiting, may_wait=not (waiting or writing)):
+            for ticket in [ticket for ticket, job in writing.items() if job.is_cancelled()]:
+                model.batch.cancel(ticket)
+                del writing[ticket]
+            if waiting and self.forget.is_set():
+                self.forget.clear()
+                model.batch.forget()
+            while waiting and model.batch.has_room:
+                self._go_on(model, waiting.popleft(), writing)
+            for ticket, end in self._step(model, writing):
+                job = writing.pop(ticket)
+                if isinstance(end, Exception):
+                    self._settle(job, end)
+                else:
+                    job.heard.append(end)
+                    self._go_on(model, job, writing)
+        for job in (*writing.values(), *waiting):
+            self._settle(job, _StoppedError())
+
+    def _fetch(self, waiting: deque[_Job], *, may_wait: bool) -> bool:
+        """Move what was submitted to those who wait; False if it is the end."""
+        try:
+            while (job := self._jobs.get(block=may_wait)) is not None:
+                waiting.append(job)
+                may_wait = False
+        except queue.Empty:
+            return not self._stop.is_set()
+        return False
+
+    def _step(self, model: LoadedModel, writing: Mapping[int, _Job]) -> list[tuple[int, Completion | Exception]]:
+        """One step of all that write; if llama.cpp fails, it has failed for each of them."""
+        try:
+            return model.batch.step()
+        except Exception as error:
+            fault = self._as_fault(error)
+            for ticket in writing:
+                model.batch.cancel(ticket)
+            return [(ticket, _copy_of(fault)) for ticket in writing]
+
+    def _go_on(self, model: LoadedModel, job: _Job, writing: dict[int, _Job]) -> None:
+        """Have the next completion of a request written, or settle it if there is none to come."""
+        if job.is_cancelled():
+            return
+        try:
+            turn = model.next_turn(job.request, job.heard)
+            if isinstance(turn, Reply):
+                self._settle(job, turn)
+            else:
+                writing[model.start(turn)] = job
+        except Exception as error:
+            self._settle(job, error)
+
+    def _settle(self, job: _Job, end: Reply | Exception) -> None:
+        """Give the caller what became of the request.
+
+        Only now does the Future count as running: until then it can be cancelled.
+        """
+        if not job.future.set_running_or_notify_cancel():
+            return
+        if isinstance(end, Reply):
+            job.future.set_result(end)
+        else:
+            job.future.set_exception(self._as_fault(end))
+
+    def _as_fault(self, error: Exception) -> RightsizeError:
+        """The error a caller may get for whatever happened here."""
+        if isinstance(error, RungError | TooLongError):
+            return error
+        if isinstance(error, _StoppedError):
+            return RungError(f"rung {self._name!r}: closed before it had answered", reason="crash")
+        if isinstance(error, MemoryError):
+            return RungError(f"rung {self._name!r}: out of memory", reason="memory")
+        return RungError(
+            f"rung {self._name!r}: llama.cpp failed ({type(error).__name__}: {error}){last_words()}", reason="crash"
+        )
+
+
+class _StoppedError(Exception):
+    """The model was closed while it wrote an answer."""
+
+
+def _copy_of(fault: RightsizeError) -> RightsizeError:
+    """A new copy: one exception raised from several threads would gather all their tracebacks."""
+    if isinstance(fault, RungError):
+        return RungError(str(fault), reason=fault.reason, permanent=fault.permanent)
+    return type(fault)(*fault.args)

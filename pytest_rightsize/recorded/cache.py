@@ -1,0 +1,493 @@
+"""Recorded answers on disk: what a rung said to a request, found again by all that could have changed it.
+
+In go the content of a rung and a whole Request, out comes the Reply with the date it was given. The file is SQLite in
+WAL mode, safe for several processes, and JSON inside. It never holds a key or a header, and never asks a model.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pytest_rightsize.energy import Energy
+from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.records import Identity, Json, Reply, Request, Tokens
+
+__all__ = [
+    "FILE_NAME",
+    "AnswerCache",
+    "Recorded",
+    "base_of",
+    "file_sha256",
+    "key_of",
+    "now",
+    "plain_reply",
+    "plain_request",
+    "rung_digest",
+]
+
+FILE_NAME = "answers.sqlite3"
+_SCHEMA = 1
+# Answers wait so long for others to be written with; a killed process loses no more than these.
+_BATCH_S = 0.1
+# After a write that failed (a full disk), the next try.
+_RETRY_S = 1.0
+_BUSY_S = 30
+_FIELDS = tuple(field.name for field in fields(Request))
+_FIND = "SELECT base, key, asker, reply, recorded FROM answers WHERE base = ? ORDER BY draw, recorded, key"
+_TABLES = """
+CREATE TABLE IF NOT EXISTS rungs (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, content TEXT NOT NULL, greedy INTEGER NOT NULL, UNIQUE (name, content));
+CREATE TABLE IF NOT EXISTS declared (
+    name TEXT NOT NULL, declared TEXT NOT NULL, rung INTEGER NOT NULL, PRIMARY KEY (name, declared));
+CREATE TABLE IF NOT EXISTS answers (
+    key TEXT PRIMARY KEY, base TEXT NOT NULL, rung INTEGER NOT NULL, asker TEXT NOT NULL, draw INTEGER NOT NULL,
+    request TEXT, reply TEXT NOT NULL, recorded TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS answers_by_base ON answers (base);
+CREATE INDEX IF NOT EXISTS answers_by_rung ON answers (rung);
+CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, sha256 TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """One recorded answer: `request` is None where prompts are withheld, `recorded` is a date in ISO 8601.
+
+    It belongs to the `asker`, a case of the suite, which asked the same request `draw` times before; an answer that any
+    case may have belongs to "". `base` stands for rung and request, whoever asks.
+    """
+
+    base: str
+    rung: str
+    identity: Identity
+    asker: str
+    draw: int
+    request: Mapping[str, Json] | None
+    reply: Reply
+    recorded: str
+
+    @property
+    def key(self) -> str:
+        """Under what the answer is kept."""
+        return key_of(self.base, asker=self.asker, draw=self.draw)
+
+
+def rung_digest(name: str, identity: Identity) -> str:
+    """What stands for a rung in a key: its name, so that no two rungs share an answer, and its content."""
+    return hashlib.sha256(_canonical([name, dict(identity.content)])).hexdigest()
+
+
+def plain_request(request: Request, *, greedy: bool) -> dict[str, Json]:
+    """Everything in a request that can change the answer; where the rung repeats itself, no sample or seed does."""
+    plain = {name: getattr(request, name) for name in _FIELDS}
+    if greedy and not request.temperature:
+        plain["sample"], plain["seed"] = 0, None
+    return plain
+
+
+def base_of(digest: str, request: Mapping[str, Json]) -> str:
+    """What stands for a request to a rung; `digest` is that of the rung. Raises ValueError for what is not JSON.
+
+    The order of keys counts: a model sees the properties of a schema or a tool in the order they were given.
+    """
+    return hashlib.sha256(digest.encode() + _canonical(request)).hexdigest()
+
+
+def key_of(base: str, *, asker: str, draw: int) -> str:
+    """Under what an answer is kept: two cases that ask the same have an answer each, or one draw would count twice."""
+    return hashlib.sha256(f"{base} {draw} ".encode() + asker.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _canonical(value: Json) -> bytes:
+    # As UTF-8 with surrogates: escapes would make one text of a character and of the two halves that stand for it.
+    try:
+        text = _KEY_JSON.encode(value)
+    except (TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _as_json(value: object) -> Json:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+# Made once, and without a look for circles, which end in a RecursionError: a third less time than json.dumps takes.
+_KEY_JSON = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"), default=_as_json
+)
+_COLUMN_JSON = json.JSONEncoder(allow_nan=False, check_circular=False, default=_as_json)
+
+
+def _text(value: Json) -> str:
+    """JSON for a column: escaped, as SQLite takes no lone surrogates."""
+    return _COLUMN_JSON.encode(value)
+
+
+def _reply_of(text: str, recorded: str) -> Reply:
+    plain = json.loads(text)
+    plain["tokens"] = Tokens(**plain["tokens"])
+    plain["tool_calls"] = tuple(plain["tool_calls"])
+    if plain["energy"] is not None:
+        plain["energy"] = Energy.from_dict(plain["energy"]).as_replayed()
+    return Reply(**plain, replayed=True, recorded=recorded)
+
+
+def plain_reply(reply: Reply) -> dict[str, Json]:
+    """A reply as JSON data, without what only tells where it came from."""
+    energy = None if reply.energy is None else reply.energy.to_dict()
+    plain = {**vars(reply), "tokens": dict(vars(reply.tokens)), "energy": energy, "tool_calls": list(reply.tool_calls)}
+    return {name: value for name, value in plain.items() if name not in ("replayed", "recorded", "retries", "after_s")}
+
+
+class AnswerCache:
+    """The recorded answers in one folder; `overwrite` lets a new answer take the place of a recorded one.
+
+    Answers are written by a thread, at the latest 0.1 s after `keep`. What cannot be written stays in memory, is tried
+    again, and is saved to a file elsewhere by `close`; `on_trouble` hears of it, from that thread.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        overwrite: bool = False,
+        read_only: bool = False,
+        on_trouble: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Open or make the file; raises ConfigError if it is no such file, OSError if it cannot be opened or made.
+
+        With `read_only` nothing is made or written, and `keep` forgets what it is given.
+        """
+        self.path = folder / FILE_NAME
+        self._verb = "REPLACE" if overwrite else "IGNORE"
+        self._read_only = read_only
+        self._on_trouble = on_trouble
+        self._lock = threading.Lock()
+        self._rung_ids: dict[tuple[str, str], int] = {}
+        self._latest: tuple[str, int, int] | None = None
+        self._taken: set[str] = set()
+        self._pending: list[Recorded] = []
+        self._arrived = threading.Condition()
+        self._closing = False
+        self._failing = False
+        if not read_only:
+            _make_folder(folder)
+        self._connection = self._opened()
+        self._writer: threading.Thread | None = None
+
+    def _opened(self) -> sqlite3.Connection:
+        if not self._read_only:
+            # Made by us, so that nobody else can read it for a moment; SQLite gives its other files the same mode.
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL, 0o600))
+        # A folder that cannot be written has no place for what WAL mode keeps beside the file.
+        connection = _connect(self.path, "?immutable=1" if self._read_only else "")
+        try:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version not in (0, _SCHEMA):
+                raise ConfigError(
+                    f"{self.path} has schema {version}; this version reads {_SCHEMA}: update pytest-rightsize, or name "
+                    f"another folder in --rightsize-cache-dir"
+                )
+            if version == 0 and not self._read_only:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_SCHEMA}; COMMIT")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("SELECT 1 FROM answers LIMIT 1")
+        except sqlite3.OperationalError as error:
+            connection.close()
+            raise OSError(f"{self.path}: {error}") from None
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            raise ConfigError(
+                f"{self.path} is no cache of answers ({error}): remove it, or name another folder in "
+                f"--rightsize-cache-dir"
+            ) from None
+        return connection
+
+    # --- answers ----------------------------------------------------------------------------------------------------
+
+    def find(self, base: str, *, asker: str, draw: int, is_needed: Callable[[str], bool]) -> Reply | None:
+        """The answer that belongs to the asker, else one whose own asker is gone; None if there is neither.
+
+        The latter belongs to this asker from now on. So renaming a test costs nothing, and an answer still counts for
+        one case only; `is_needed` tells of a case whether it may still ask. What cannot be read counts as not there.
+        """
+        try:
+            with self._lock:
+                rows = self._connection.execute(_FIND, (base,)).fetchall()
+                return self._choose(rows, asker, draw, is_needed) if rows else None
+        except sqlite3.Error as error:
+            self._trouble(f"recorded answers cannot be read from {self.path} ({error})")
+        except (ValueError, TypeError, KeyError):
+            pass
+        return None
+
+    def _choose(
+        self, rows: Sequence[tuple[str, ...]], asker: str, draw: int, is_needed: Callable[[str], bool]
+    ) -> Reply | None:
+        key = key_of(rows[0][0], asker=asker, draw=draw)
+        for _, known, _, reply, date in rows:
+            if known == key:
+                return _reply_of(reply, date)
+        for _, known, former, reply, date in rows:
+            free = asker and known not in self._taken and not is_needed(json.loads(former))
+            if free and self._moved(known, key, asker, draw):
+                self._taken.add(key)
+                return _reply_of(reply, date)
+        return None
+
+    def _moved(self, old: str, key: str, asker: str, draw: int) -> bool:
+        """Whether nobody else was faster; what can only be read is as good as moved."""
+        if self._read_only:
+            self._taken.add(old)
+            return True
+        row = (key, _text(asker), draw, old)
+        return (
+            self._connection.execute("UPDATE answers SET key = ?, asker = ?, draw = ? WHERE key = ?", row).rowcount == 1
+        )
+
+    def keep(self, recorded: Recorded) -> None:
+        """Have the answer written soon; from any thread."""
+        if self._read_only:
+            return
+        with self._arrived:
+            self._pending.append(recorded)
+            if len(self._pending) > 1:
+                return  # the thread has been told
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write_always, name="rightsize cache", daemon=True)
+                self._writer.start()
+            self._arrived.notify()
+
+    def keep_all(self, recorded: Sequence[Recorded]) -> int:
+        """Write these now, and tell how many were new; raises OSError if it cannot be done."""
+        with self._lock, self._as_os_error():
+            return self._write(recorded)
+
+    @contextlib.contextmanager
+    def _as_os_error(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise OSError(f"{self.path}: {error}") from None
+
+    def entries(self, *, rung: str | None = None, limit: int = -1) -> Iterator[Recorded]:
+        """Every answer, or those of the rungs of that name, the newest first. May raise OSError."""
+        query = """SELECT base, name, content, greedy, asker, draw, request, reply, recorded
+                   FROM answers JOIN rungs ON rungs.id = answers.rung
+                   WHERE ? IS NULL OR name = ? ORDER BY recorded DESC, key LIMIT ?"""
+        with self._lock, self._as_os_error():
+            rows = self._connection.execute(query, (rung, rung, limit)).fetchall()
+        for base, name, content, greedy, asker, draw, request, reply, date in rows:
+            yield Recorded(
+                base=base,
+                rung=name,
+                identity=Identity(content=json.loads(content), greedy=bool(greedy)),
+                asker=json.loads(asker),
+                draw=draw,
+                request=None if request is None else json.loads(request),
+                reply=_reply_of(reply, date),
+                recorded=date,
+            )
+
+    def remove(self, *, rung: str | None = None, before: str | None = None) -> int:
+        """Remove the answers of a rung, those recorded before a date, those that are both, or all; tells how many.
+
+        May raise OSError.
+        """
+        with self._lock, self._as_os_error():
+            done = self._connection.execute(
+                """DELETE FROM answers WHERE (? IS NULL OR rung IN (SELECT id FROM rungs WHERE name = ?))
+                   AND (? IS NULL OR recorded < ?)""",
+                (rung, rung, before, before),
+            )
+            self._connection.execute("DELETE FROM declared WHERE rung NOT IN (SELECT rung FROM answers)")
+            self._connection.execute("DELETE FROM rungs WHERE id NOT IN (SELECT rung FROM answers)")
+            self._connection.execute("VACUUM")
+            self._rung_ids.clear()
+        return done.rowcount
+
+    # --- rungs and files --------------------------------------------------------------------------------------------
+
+    def declare(self, name: str, declared: Mapping[str, Json], identity: Identity) -> None:
+        """Remember what the ladder file's words for a rung turned out to be, for machines that lack its model.
+
+        Raises OSError if that cannot be written.
+        """
+        with self._lock, self._as_os_error(), self._transaction():
+            row = (name, _text(declared), self._rung_id(name, identity))
+            self._connection.execute("INSERT OR REPLACE INTO declared VALUES (?, ?, ?)", row)
+
+    def declarations(self) -> Iterator[tuple[str, Mapping[str, Json], Identity]]:
+        """What `declare` was told, in order. May raise OSError."""
+        query = """SELECT declared.name, declared, content, greedy FROM declared JOIN rungs ON rungs.id = declared.rung
+                   ORDER BY declared.name, declared"""
+        with self._lock, self._as_os_error():
+            rows = self._connection.execute(query).fetchall()
+        for name, declared, content, greedy in rows:
+            yield name, json.loads(declared), Identity(content=json.loads(content), greedy=bool(greedy))
+
+    def sha256(self, path: Path) -> str:
+        """The SHA-256 of a file; read again only if its size or its time of change is another. May raise OSError."""
+        status = path.stat()
+        seen = (str(path.resolve()), status.st_size, status.st_mtime_ns)
+        query = "SELECT sha256 FROM files WHERE path = ? AND size = ? AND mtime_ns = ?"
+        with self._lock, contextlib.suppress(sqlite3.Error):
+            known = self._connection.execute(query, seen).fetchone()
+            if known is not None:
+                return str(known[0])
+        digest = file_sha256(path)
+        with self._lock, contextlib.suppress(sqlite3.Error):
+            self._connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (*seen, digest))
+        return digest
+
+    def _rung_id(self, name: str, identity: Identity) -> int:
+        if self._latest is not None and self._latest[:2] == (name, id(identity)):
+            return self._latest[2]
+        content = _text(dict(identity.content))
+        if (name, content) not in self._rung_ids:
+            self._connection.execute(
+                "INSERT OR IGNORE INTO rungs (name, content, greedy) VALUES (?, ?, ?)", (name, content, identity.greedy)
+            )
+            query = "SELECT id FROM rungs WHERE name = ? AND content = ?"
+            (self._rung_ids[name, content],) = self._connection.execute(query, (name, content)).fetchone()
+        # `keep` holds on to the identity, so its id is not another's while a batch is written.
+        self._latest = (name, id(identity), self._rung_ids[name, content])
+        return self._rung_ids[name, content]
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            # A full disk has ended the transaction already; what it made of rungs is gone with it.
+            self._rung_ids.clear()
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _write(self, batch: Sequence[Recorded]) -> int:
+        self._latest = None
+        with self._transaction():
+            rows = [row for one in batch if (row := self._row(one)) is not None]
+            before = self._connection.total_changes
+            self._connection.executemany(f"INSERT OR {self._verb} INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        return self._connection.total_changes - before
+
+    def _row(self, one: Recorded) -> tuple[Json, ...] | None:
+        """The columns of an answer; None for one that is not JSON (a NaN in it), which then is not recorded."""
+        try:
+            request = None if one.request is None else _text(one.request)
+            reply, asker = _text(plain_reply(one.reply)), _text(one.asker)
+        except (ValueError, TypeError, RecursionError):
+            return None
+        rung = self._rung_id(one.rung, one.identity)
+        return one.key, one.base, rung, asker, one.draw, request, reply, one.recorded
+
+    def _write_always(self) -> None:
+        """The thread: write what has come, a batch at a time, until `close`."""
+        while True:
+            with self._arrived:
+                self._arrived.wait_for(lambda: self._pending or self._closing)
+                if self._closing:
+                    return
+                self._arrived.wait_for(lambda: self._closing, timeout=_BATCH_S)
+            if not self._write_pending():
+                with self._arrived:
+                    self._arrived.wait_for(lambda: self._closing, timeout=_RETRY_S)
+
+    def _write_pending(self) -> bool:
+        """Write what waits; False if it still does."""
+        with self._arrived:
+            batch = list(self._pending)
+        try:
+            with self._lock:
+                self._write(batch)
+        except sqlite3.Error as error:
+            self._trouble(
+                f"recorded answers cannot be written to {self.path} ({error}): they are kept in memory, and writing is "
+                f"tried again; make room there"
+            )
+            return False
+        self._failing = False
+        with self._arrived:
+            del self._pending[: len(batch)]
+        return True
+
+    def _trouble(self, message: str) -> None:
+        """Say it once, until something could be written again."""
+        if not self._failing:
+            self._failing = True
+            self._on_trouble(message)
+
+    def close(self) -> None:
+        """Write what waits, and close the file; what still cannot be written goes to a file of its own."""
+        with self._arrived:
+            self._closing = True
+            self._arrived.notify_all()
+        if self._writer is not None:
+            self._writer.join()
+        if self._pending and not self._write_pending():
+            self._save_elsewhere()
+        with self._lock:
+            self._connection.close()
+
+    def _save_elsewhere(self) -> None:
+        from pytest_rightsize.recorded.json_lines import lines_of
+
+        try:
+            # Its mode is 0600.
+            with tempfile.NamedTemporaryFile(
+                "w", prefix="rightsize-answers-", suffix=".jsonl", delete=False, encoding="utf-8"
+            ) as file:
+                file.writelines(lines_of(self._pending, ()))
+        except OSError as error:
+            self._on_trouble(f"{len(self._pending)} answers could be written nowhere ({error}), and are lost")
+            return
+        self._on_trouble(
+            f"{len(self._pending)} answers could not be written to {self.path}; they are in {file.name}: make room, "
+            f"then run `rightsize cache import {file.name} --dir {self.path.parent}`"
+        )
+        self._pending.clear()
+
+
+def _connect(path: Path, how: str) -> sqlite3.Connection:
+    where = path.resolve().as_uri() + how
+    try:
+        return sqlite3.connect(where, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+    except sqlite3.OperationalError as error:
+        raise OSError(f"{path}: {error}") from None
+
+
+def _make_folder(folder: Path) -> None:
+    """The folder, with a .gitignore of its own: recorded answers are committed by an export, not by accident."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True, mode=0o700)
+    ignoring = folder / ".gitignore"
+    if not ignoring.exists():
+        ignoring.write_text("*\n", encoding="utf-8")
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file. May raise OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def now() -> str:
+    """The date of an answer that has just come."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

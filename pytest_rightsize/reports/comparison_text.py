@@ -1,0 +1,117 @@
+"""From comparisons to lines of text: the answer in one sentence first, then what it rests on."""
+
+from collections.abc import Iterable, Sequence
+
+from tabulate import tabulate
+
+from pytest_rightsize.judging.comparison import Changed, Comparison, Paired
+from pytest_rightsize.judging.economy import AMOUNTS
+from pytest_rightsize.records import Interval, Ratio
+
+__all__ = ["comparison_lines", "shown_cases"]
+
+# Characters of an answer that stand beside another one.
+_WIDTH = 48
+
+
+def comparison_lines(comparison: Comparison, *, by_task: bool, cases: int) -> list[str]:
+    """The answer, what else differs, the figures overall or by task, and up to `cases` that changed sides."""
+    lines = [comparison.answer, *(f"differs: {one}" for one in comparison.differs)]
+    if comparison.overall is None:
+        return lines
+    shown = comparison.tasks if by_task else {"all cases": comparison.overall}
+    for title, paired in shown.items():
+        lines += ["", f"{title}: {paired.n} cases" + _unpaired(paired), *_figures(paired, *comparison.labels)]
+        lines += [f"  note: {paired.partial}"] if paired.partial else []
+    return [*lines, *_changed_lines(comparison.overall, cases, comparison.labels)]
+
+
+def _unpaired(paired: Paired) -> str:
+    return f" ({paired.unpaired} more were answered by only one of the two)" if paired.unpaired else ""
+
+
+def _figures(paired: Paired, a: str, b: str) -> list[str]:
+    delta, margin = paired.difference, 100 * paired.non_inferior.margin
+    p = "several samples a case" if paired.mcnemar_p is None else f"{paired.mcnemar_p:.3g}"
+    holds = "shown" if paired.non_inferior.holds else "not shown"
+    rows = [
+        (f"pass rate of {a}", _rate(paired.rate_a, paired.interval_a)),
+        (f"pass rate of {b}", _rate(paired.rate_b, paired.interval_b)),
+        ("difference", f"{100 * delta.value:+.2f} points, 95 % {_points(delta.low, delta.high)}, "
+                       f"90 % {_points(delta.low90, delta.high90)} ({delta.method})"),
+        (f"only {a} right", str(paired.only_a)),
+        (f"only {b} right", str(paired.only_b)),
+        ("exact McNemar p", p),
+        (f"not worse by {margin:g} points", f"{holds} (p {paired.non_inferior.p:.3g})"),
+        *((f"{name} of {a} / {b}", _amount(paired, name)) for name in AMOUNTS),
+    ]  # fmt: skip
+    return [f"  {line}" for line in tabulate(rows, tablefmt="plain", disable_numparse=True).splitlines()]
+
+
+def _rate(rate: float, interval: Interval) -> str:
+    return f"{100 * rate:.1f} % [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+
+
+def _points(low: float, high: float) -> str:
+    return f"[{100 * low:+.2f}, {100 * high:+.2f}]"
+
+
+def _amount(paired: Paired, name: str) -> str:
+    ratio = paired.economy.ratios.get(name)
+    return paired.economy.unknown[name] if ratio is None else _ratio(ratio, paired.n)
+
+
+def _ratio(ratio: Ratio, cases: int) -> str:
+    """A geometric mean ratio; how many cases it is of, where that is not all."""
+    ends = "" if ratio.low is None or ratio.high is None else f" [{ratio.low:.3g}, {ratio.high:.3g}]"
+    tie = ", a tie" if ratio.tie and ends else ""
+    return f"{ratio.value:.3g}{ends}{tie}" + (f" (of {ratio.n} cases)" if ratio.n < cases else "")
+
+
+def _changed_lines(paired: Paired, cases: int, labels: tuple[str, str]) -> list[str]:
+    """The cases that changed sides, with both answers beside each other."""
+    if not paired.changed or cases < 1:
+        return []
+    rows = [row for one in shown_cases(paired, cases) for row in _sides(one)]
+    table = tabulate(rows, headers=["changed sides", *labels], tablefmt="plain", disable_numparse=True)
+    more = len(paired.changed) - cases
+    rest = [f"and {more} more: give --cases or --json"] if more > 0 else []
+    return ["", *table.splitlines(), *rest]
+
+
+def shown_cases(paired: Paired, cases: int) -> Sequence[Changed]:
+    """Of the cases that changed sides the first of both, up to `cases`, so that neither side hides the other."""
+    ahead, behind = paired.changed[: paired.only_a], paired.changed[paired.only_a :]
+    half = max(cases // 2, cases - len(behind))
+    few = ahead[:half]
+    return [*few, *behind[: cases - len(few)]]
+
+
+def _sides(one: Changed) -> Iterable[tuple[str, str, str]]:
+    """One row for each sample; the first tells the case and who passed."""
+    passed = (_passed(one.passed_a, one.trials_a), _passed(one.passed_b, one.trials_b))
+    yield one.case, *passed
+    for sample in range(max(len(one.texts_a), len(one.texts_b))):
+        yield "", *_texts(_at(one.texts_a, sample), _at(one.texts_b, sample))
+
+
+def _passed(passed: int, trials: int) -> str:
+    if trials == 1:
+        return "passed" if passed else "failed"
+    return f"passed {passed}/{trials}"
+
+
+def _at(texts: Sequence[str], sample: int) -> str:
+    return repr(texts[sample]) if sample < len(texts) else ""
+
+
+def _texts(a: str, b: str) -> tuple[str, str]:
+    """Both answers, shortened so that the place where they part can be seen."""
+    same = next((place for place, (one, other) in enumerate(zip(a, b, strict=False)) if one != other), 0)
+    start = max(0, same - _WIDTH // 3) if max(len(a), len(b)) > _WIDTH else 0
+    return _cut(a, start), _cut(b, start)
+
+
+def _cut(text: str, start: int) -> str:
+    shown = f"...{text[start + 3 :]}" if start > 3 else text
+    return shown if len(shown) <= _WIDTH else f"{shown[: _WIDTH - 3]}..."

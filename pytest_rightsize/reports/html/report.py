@@ -1,0 +1,94 @@
+"""One HTML file that holds everything: verdicts, charts, every answer. It asks the network for nothing.
+
+The template, the style and the scripts are files in `page/`; `vega.js` is written there when the package is built.
+Whatever a model said is escaped, or stands as packed data; the page's own policy runs our scripts by their hashes only.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from pytest_rightsize.records import Json, Run, Verdict
+from pytest_rightsize.reports import Report
+from pytest_rightsize.reports.escaping import visible
+from pytest_rightsize.reports.facts import gather
+from pytest_rightsize.reports.html.bodies import index_cases, packed
+from pytest_rightsize.reports.html.page_view import chart_data, page_view
+
+__all__ = ["HtmlReport", "pytest_rightsize_reports"]
+
+_CHARTS = "vega.js"
+_SCRIPTS = ("data.js", "charts.js", "diff.js", "cases.js", "app.js")
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><g fill="#2152c8"><path d="M2 10h3v5H2z"/>'
+    '<path opacity=".6" d="M6.500 6h3v9h-3z"/><path opacity=".3" d="M11 1h3v14h-3z"/></g></svg>'
+)
+
+
+class HtmlReport:
+    """The page as one file."""
+
+    def check(self) -> str | None:
+        """See `Report`."""
+        if _page(_CHARTS).is_file():
+            return None
+        return (
+            "the charts' JavaScript is missing from this source tree: it is written when the package is built. "
+            "Install it with `python -m pip install -e .`, or run `python hatch_build.py` where vl-convert-python is"
+        )
+
+    def render(self, run: Run, verdicts: Sequence[Verdict]) -> str:
+        """See `Report`."""
+        from jinja2 import Environment
+        from markupsafe import Markup
+
+        facts = gather(run, verdicts)
+        cases = index_cases(run, [verdict.task for verdict in verdicts])
+        page = page_view(facts, cases)
+        style = _text("report.css")
+        script = "(() => {\n'use strict';\n" + "\n".join(_text(name) for name in _SCRIPTS) + "\n})();"
+        vega = _text(_CHARTS) if _page(_CHARTS).is_file() else ""
+        environment = Environment(autoescape=True, finalize=_finalize, trim_blocks=True, lstrip_blocks=True)
+        return environment.from_string(_text("report.html.jinja")).render(
+            page=page,
+            policy=_policy(script, vega, style),
+            icon=Markup(base64.b64encode(_ICON.encode()).decode()),  # our own
+            style=Markup(style),  # our own file
+            script=Markup(script),  # our own files
+            data=Markup(packed({**cases.index, **chart_data(facts)})),  # base64
+            vega=Markup(packed(vega)),  # base64
+            chunks=[Markup(chunk) for chunk in cases.chunks],  # base64
+        )
+
+
+def _finalize(value: Json) -> Json:
+    """What a template prints: text from outside is made visible, our own is left alone."""
+    return visible(value) if type(value) is str else value
+
+
+def _policy(script: str, vega: str, style: str) -> str:
+    """Nothing may be fetched, and nothing may run but our own scripts."""
+    scripts = " ".join(_hash(text) for text in (script, vega))
+    return (
+        f"default-src 'none'; script-src {scripts}; style-src {_hash(style)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _page(name: str) -> Traversable:
+    return files("pytest_rightsize.reports.html") / "page" / name
+
+
+def _text(name: str) -> str:
+    return _page(name).read_text(encoding="utf-8")
+
+
+def pytest_rightsize_reports() -> Mapping[str, type[Report]]:
+    """The report of this file."""
+    return {"html": HtmlReport}

@@ -1,0 +1,226 @@
+"""The file `rightsize.lock`: what each task needed when it was last looked at, small enough to review; pure.
+
+It is made from a run and its verdicts, written as TOML one line a fact, and read back with the line of each task.
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import get_args
+
+from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.locations import key_line
+from pytest_rightsize.records import Json, Run, Rung, Standing, State, Verdict
+
+__all__ = [
+    "Lock",
+    "LockedTask",
+    "identified",
+    "is_other",
+    "lock_of",
+    "model_of",
+    "parse_lock",
+    "render_lock",
+    "why_none",
+]
+
+_SCHEMA = 1
+# Enough to tell two files apart, and short enough to read.
+_HASH, _HASH_DIGITS = ", sha256 ", 16
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_HEAD = """\
+# What each task needed when it was last looked at. Written by: rightsize lock RUN.jsonl
+# pytest --rightsize-baseline=rightsize.lock fails where a task has become worse. Review a change of this file as code.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockedTask:
+    """One task: its smallest rung (None: none was known) and how each rung stood that was asked.
+
+    `line` is where `smallest` stands in the file, for who has to change it, and `standing_lines` where each rung does;
+    None, and none, where they are in no file.
+    """
+
+    smallest: str | None = None
+    chosen: str | None = None
+    samples: int = 1
+    standing: Mapping[str, Standing] = field(default_factory=dict)
+    line: int | None = None
+    standing_lines: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lock:
+    """A lock: the day of the run as `YYYY-MM-DD`, its ladder smallest first, and who its rungs were."""
+
+    day: str
+    ladder: Sequence[str]
+    models: Mapping[str, str]
+    tasks: Mapping[str, LockedTask]
+    commit: str | None = None
+
+
+def lock_of(run: Run, verdicts: Sequence[Verdict]) -> Lock:
+    """What a run is worth keeping of."""
+    return Lock(
+        day=str(run.about.get("started", ""))[:10],
+        commit=run.about.get("commit"),
+        ladder=[rung.name for rung in run.rungs],
+        models={rung.name: identified(run, rung) for rung in run.rungs},
+        tasks={
+            verdict.task: LockedTask(
+                smallest=verdict.smallest,
+                chosen=verdict.chosen,
+                samples=run.policies[verdict.task].samples,
+                standing={rung: standing for rung, standing in verdict.standing.items() if standing.trials},
+            )
+            for verdict in verdicts
+        },
+    )
+
+
+def model_of(rung: Rung) -> str:
+    """Who a rung is: its provider and its model, or the file that answers for it."""
+    return f"{rung.provider}: {rung.model or rung.options.get('file') or 'not said'}"
+
+
+def identified(run: Run, rung: Rung) -> str:
+    """`model_of`, and the beginning of the hash of its files where the run knows it."""
+    content: Mapping[str, Json] = (run.about.get("identities") or {}).get(rung.name) or {}
+    hashes = content.get("sha256") or []
+    shown = [str(one)[:_HASH_DIGITS] for one in ([hashes] if isinstance(hashes, str) else hashes)]
+    return f"{model_of(rung)}{_HASH}{' '.join(shown)}" if shown else model_of(rung)
+
+
+def is_other(one: str, other: str) -> bool:
+    """Whether two models, as `identified` names them, are surely not the same: by name, or by hash if both have one."""
+    (name, _, digest), (other_name, _, other_digest) = one.partition(_HASH), other.partition(_HASH)
+    return name != other_name or bool(digest and other_digest and digest != other_digest)
+
+
+def render_lock(lock: Lock) -> str:
+    """The lock as TOML; rates and bounds with four digits."""
+    return _HEAD + "\n".join(_lines(lock)) + "\n"
+
+
+def _lines(lock: Lock) -> Iterator[str]:
+    yield f"schema = {_SCHEMA}"
+    yield f"date = {lock.day}"
+    if lock.commit:
+        yield f"commit = {_text(lock.commit)}"
+    yield f"ladder = [{', '.join(map(_text, lock.ladder))}]"
+    yield "\n[models]"
+    yield from (f"{_key(rung)} = {_text(model)}" for rung, model in lock.models.items())
+    # By name: tests run in another order with -n or pytest-randomly, and that is nothing to review.
+    for name, task in sorted(lock.tasks.items()):
+        yield f"\n[tasks.{_key(name)}]"
+        yield f"smallest = {_text(task.smallest)}" if task.smallest else f"# smallest: {why_none(lock, task)}"
+        if task.chosen:
+            yield f"chosen = {_text(task.chosen)}"
+        if task.samples > 1:
+            yield f"samples = {task.samples}"
+        yield from (f"standing.{_key(rung)} = {_inline(standing)}" for rung, standing in task.standing.items())
+
+
+def why_none(lock: Lock, task: LockedTask) -> str:
+    """Why a task has no smallest rung: nothing passes it, or that is not known."""
+    states = [task.standing[rung].state for rung in lock.ladder if rung in task.standing]
+    return "no rung passes" if states == ["fails"] * len(lock.ladder) else "not known"
+
+
+def _inline(standing: Standing) -> str:
+    """One rung: what it passed of `n`; `settled_early` counts the trials that were left out after that."""
+    facts = [f'state = "{standing.state}"', f"passed = {standing.passed}", f"n = {standing.trials}"]
+    if standing.given_up:
+        facts.append(f"settled_early = {standing.given_up}")
+    numbers = {"rate": standing.rate, "low": standing.low, "high": standing.high}
+    facts += [f"{name} = {value:.4f}" for name, value in numbers.items() if value is not None]
+    return f"{{ {', '.join(facts)} }}"
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else _text(name)
+
+
+def _text(text: str) -> str:
+    """A TOML string: as in JSON, and DEL is escaped too."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def parse_lock(text: str, *, where: str) -> Lock:
+    """Read what `render_lock` wrote; raises ConfigError that names `where` and what is wrong."""
+    try:
+        plain = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # a TOMLDecodeError is a ValueError
+        raise ConfigError(f"{where} is not TOML: {error}. Mend it, or write it again with rightsize lock") from None
+    if plain.get("schema") != _SCHEMA:
+        raise ConfigError(
+            f"{where} has schema {plain.get('schema')!r}; this version reads {_SCHEMA}: write it with rightsize lock"
+        )
+    try:
+        return Lock(
+            day=_day(plain["date"]),
+            commit=_name(plain, "commit"),
+            ladder=[str(rung) for rung in plain["ladder"]],
+            models={rung: str(model) for rung, model in plain.get("models", {}).items()},
+            tasks={name: _task(task, name, text) for name, task in plain.get("tasks", {}).items()},
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ConfigError(f"{where} is not a lock ({error!r}): write it again with rightsize lock RUN.jsonl") from None
+
+
+def _day(given: Json) -> str:
+    if not isinstance(given, date):
+        raise TypeError(f"date is {given!r}, not a day")
+    return given.isoformat()
+
+
+def _task(plain: Mapping[str, Json], name: str, text: str) -> LockedTask:
+    return LockedTask(
+        smallest=_name(plain, "smallest"),
+        chosen=_name(plain, "chosen"),
+        samples=int(plain.get("samples", 1)),
+        standing={
+            rung: Standing(
+                state=_state(facts["state"]),
+                passed=int(facts["passed"]),
+                trials=int(facts["n"]),
+                given_up=int(facts.get("settled_early", 0)),
+                rate=_fraction(facts.get("rate")),
+                low=_fraction(facts.get("low")),
+                high=_fraction(facts.get("high")),
+            )
+            for rung, facts in plain.get("standing", {}).items()
+        },
+        line=key_line(text, ["tasks", name, "smallest"], suffix=".toml"),
+        standing_lines={
+            rung: line
+            for rung in plain.get("standing", {})
+            if (line := key_line(text, ["tasks", name, "standing", rung], suffix=".toml"))
+        },
+    )
+
+
+def _name(plain: Mapping[str, Json], key: str) -> str | None:
+    value = plain.get(key)
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{key} is {value!r}, not a name")
+    return value
+
+
+def _state(given: Json) -> State:
+    known: tuple[State, ...] = get_args(State)
+    for state in known:
+        if state == given:
+            return state
+    raise ValueError(f"state is {given!r}")
+
+
+def _fraction(given: Json) -> float | None:
+    if given is not None and not (isinstance(given, int | float) and 0 <= given <= 1):
+        raise ValueError(f"{given!r} is no fraction of 1")
+    return given

@@ -1,0 +1,272 @@
+"""The results file: a run as JSON Lines, written line by line while it goes, and read back.
+
+Line 1 is the run, then trials as they end, verdicts, and an end; a file without its end was cut off. What was asked
+stands once, in a line of its own before the first trial that asked it; answers name it by its hash.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import IO
+
+from pytest_rightsize.energy import Metering
+from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.records import Json, Policy, Price, Run, Rung, Trial, TrialKey, Verdict
+from pytest_rightsize.results.append_only import DurableFile
+from pytest_rightsize.results.line_formats import check_line
+from pytest_rightsize.results.redaction import fingerprint, redacted
+
+__all__ = ["ResultsFile", "describe_session", "nobody", "read_run"]
+
+SCHEMA = 1
+_PACKAGES = ("pytest-rightsize", "pytest", "pytest-xdist", "aiohttp", "llama-cpp-python", "rapidfuzz", "jsonschema")
+
+
+class ResultsFile:
+    """The one writer of a results file. Every line is on its way to the disk before the next thing happens."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        rungs: Sequence[Rung],
+        about: Mapping[str, Json],
+        private: bool = False,
+        on_trouble: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Open `path` and write its first line; raises ConfigError if it cannot be opened.
+
+        A `private` file is its owner's only. `on_trouble` hears if the disk is full; no line is lost to that.
+        """
+        self.path = path
+        self._prompts: set[str] = set()
+        try:
+            self._file = DurableFile(path, private=private, on_trouble=on_trouble)
+        except OSError as error:
+            raise ConfigError(
+                f"--rightsize-results cannot write {path}: {error.strerror}. Give another file."
+            ) from None
+        self._write({"kind": "run", "schema": SCHEMA, **about, "ladder": [rung.to_dict() for rung in rungs]})
+
+    def trial(self, trial: Trial) -> None:
+        """Add one trial, after what it asked if that is new."""
+        line = trial.to_dict()
+        for answer in line["answers"]:
+            messages = answer.pop("messages")
+            answer["prompt"] = self._prompt(messages) if messages else None
+        self._write(line)
+
+    def _prompt(self, messages: Sequence[Mapping[str, Json]]) -> str:
+        """The hash of what was asked, which stands in the file from now on."""
+        key = hashlib.sha256(json.dumps(messages, sort_keys=True, ensure_ascii=True).encode()).hexdigest()[:32]
+        if key not in self._prompts:
+            self._prompts.add(key)
+            self._write({"kind": "prompt", "id": key, "messages": messages})
+        return key
+
+    def metering(self, metering: Metering) -> None:
+        """Add what a rung's meter saw."""
+        self._write(metering.to_dict())
+
+    def end(
+        self,
+        verdicts: Iterable[Verdict],
+        *,
+        exitstatus: int,
+        failed: Iterable[str],
+        totals: Mapping[str, Json],
+        waived: Iterable[str] = (),
+    ) -> None:
+        """Add the verdicts and the last line, and close the file."""
+        for verdict in verdicts:
+            self._write(verdict.to_dict())
+        self._write(
+            {
+                "kind": "end",
+                "exitstatus": exitstatus,
+                "gate": {"failed": list(failed), "waived": list(waived)},
+                "totals": dict(totals),
+            }
+        )
+        self._file.close()
+
+    def plan(self, policies: Iterable[Policy], planned: Mapping[tuple[str, str], int]) -> None:
+        """Add what the session means to do, so that a cut-off file still tells what is missing."""
+        for policy in policies:
+            counts = {rung: count for (task, rung), count in planned.items() if task == policy.task}
+            self._write({"kind": "plan", **policy.to_dict(), "planned": counts})
+
+    def _write(self, line: Mapping[str, Json]) -> None:
+        # json.dumps keeps lone surrogates of a hostile answer as \\ud800 escapes, which UTF-8 could not hold.
+        self._file.write(json.dumps(line, ensure_ascii=True, allow_nan=False) + "\n")
+
+
+def describe_session(settings: Mapping[str, Json], rootdir: Path) -> dict[str, Json]:
+    """When, where and with what a session runs: what the first line of a results file says beside the ladder."""
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version(), **dict(_versions())},
+        "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
+        "commit": _commit(rootdir),
+        "settings": dict(settings),
+    }
+
+
+def _processor() -> str:
+    """The processor's own name where Linux tells it, else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for name in _PACKAGES:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            continue
+
+
+def _commit(rootdir: Path) -> str | None:
+    """The commit of the suite, or None outside git."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=rootdir, capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+def nobody(_: TrialKey) -> bool:
+    """For `read_run`: no trial's words are kept."""
+    return False
+
+
+def read_run(path: Path, *, words_of: Callable[[TrialKey], bool] | None = None) -> Run:
+    """Read a results file into a Run, as a stream; a trial written twice counts as its last line says.
+
+    With `words_of` only those trials keep their words: in all others, and in every prompt, hashes stand in their place,
+    as where they are withheld. Reading then takes memory for what can be counted, however long the texts are.
+
+    Raises ConfigError that names the line if it is not a results file of a schema this version knows. A file that was
+    cut off gives a Run with `interrupted` set.
+    """
+    rungs: list[Rung] = []
+    strategy: Json = "climb"
+    trials: dict[Json, Trial] = {}
+    policies: dict[str, Policy] = {}
+    planned: dict[tuple[str, str], int] = {}
+    meters: list[Metering] = []
+    prompts: dict[str, tuple[Mapping[str, Json], ...]] = {}
+    about: dict[str, Json] = {}
+    ended = False
+    for number, line in _lines(path):
+        kind = line.get("kind")
+        if number == 1 and kind != "run":
+            raise ConfigError(f'{path}:1 is not the first line of a results file: it has no "kind": "run"')
+        try:
+            check_line(line)
+            if kind == "run":
+                if line["schema"] != SCHEMA:
+                    raise ConfigError(
+                        f"{path} has schema {line['schema']}; this version reads {SCHEMA}: update pytest-rightsize"
+                    )
+                rungs = [_rung(plain) for plain in line["ladder"]]
+                strategy = line["settings"].get("strategy", "climb")
+                about = {key: value for key, value in line.items() if key not in ("kind", "schema", "ladder")}
+            elif kind == "plan":
+                counts = line.pop("planned")
+                policies[line["task"]] = Policy.from_dict(line)
+                planned.update({(line["task"], rung): count for rung, count in counts.items()})
+            elif kind == "prompt":
+                prompts[line["id"]] = tuple(line["messages"]) if words_of is None else fingerprint(line["messages"])
+            elif kind == "trial":
+                trial = _trial(line, prompts, words_of)
+                trials[trial.key] = trial
+            elif kind == "metering":
+                meters.append(Metering.from_dict(line))
+            ended = kind == "end"
+            if ended:
+                about["identities"] = dict((line.get("totals") or {}).get("identities") or {})
+        except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+            raise ConfigError(f"{path}:{number} is not a line this version understands: {error!r}") from None
+    return Run(
+        rungs=tuple(rungs),
+        trials=tuple(trials.values()),
+        policies=policies,
+        planned=planned,
+        strategy=strategy,
+        interrupted=not ended,
+        meters=tuple(meters),
+        about=about,
+    )
+
+
+def _trial(
+    line: dict[str, Json],
+    prompts: Mapping[str, tuple[Mapping[str, Json], ...]],
+    words_of: Callable[[TrialKey], bool] | None,
+) -> Trial:
+    """A trial with what it asked; a prompt that was withheld stays empty."""
+    _share(line, "task", "rung", "outcome", "reason")
+    for answer in line.get("answers", ()):
+        _share(answer, "finish_reason")
+        _share(answer["tokens"], "source")
+        asked = tuple(answer.get("messages", ()))
+        answer["messages"] = prompts.get(answer.get("prompt") or "", asked if words_of is None else fingerprint(asked))
+    trial = Trial.from_dict(line)
+    return trial if words_of is None or words_of(trial.key) else redacted(trial, ["answers"])
+
+
+def _share(plain: dict[str, Json], *names: str) -> None:
+    """Keep a word that every line has once: such strings are a sixth of what a run takes in memory."""
+    for name in names:
+        if isinstance(plain.get(name), str):
+            plain[name] = sys.intern(plain[name])
+
+
+def _rung(plain: Mapping[str, Json]) -> Rung:
+    """The inverse of `Rung.to_dict`: what only its provider knows is in `options`."""
+    own = {name: value for name, value in plain.items() if name in Rung.__dataclass_fields__}
+    options = {name: value for name, value in plain.items() if name not in own}
+    price = Price(**own.pop("price")) if own.get("price") else None
+    return Rung(**{**own, "price": price, "options": options})
+
+
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
+    """Number and content of each line; a last line that was cut off in the middle is left out."""
+    try:
+        file = path.open(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot read the results file {path}: {error.strerror}") from None
+    with file:
+        for number, text in _numbered(file, path):
+            try:
+                line = json.loads(text)
+            except json.JSONDecodeError as error:
+                if not text.endswith("\n"):
+                    return
+                raise ConfigError(f"{path}:{number} is not JSON: {error.msg}") from None
+            except (ValueError, RecursionError) as error:
+                raise ConfigError(f"{path}:{number} cannot be read: {error}") from None
+            if not isinstance(line, dict):
+                raise ConfigError(f"{path}:{number} is not a JSON object")
+            yield number, line
+
+
+def _numbered(file: IO[str], path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        yield from enumerate(file, 1)
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8 text, and so no results file") from None

@@ -1,0 +1,500 @@
+"""Runs the items of a session, several at once: an item that waits for a reply gives way to the next one.
+
+An attempt is a whole `pytest_runtest_protocol`, but for the first one of a test that has nothing around it
+(opening.py). What it would tell the terminal, junit and the rest is held back; if the item was suspended it is dropped,
+else it is told in the order of the items, as if each had run once. Fixtures of function scope are finished after every
+attempt, wider ones when nobody needs them any more.
+"""
+
+import gc
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol, cast
+
+import pluggy
+import pytest
+from _pytest.nodes import Node
+from _pytest.runner import SetupState
+
+from pytest_rightsize.config.options import THRESHOLD
+from pytest_rightsize.model import Model
+from pytest_rightsize.running.engine import Ticket
+from pytest_rightsize.running.first_start import Opening
+
+__all__ = ["Loop", "SessionSource", "Source", "Trials", "WorkerSource"]
+
+Group = tuple[str, str]
+"""A task and a rung."""
+
+_BUFFERED = ("pytest_runtest_logstart", "pytest_runtest_logreport", "pytest_runtest_logfinish")
+_WAKE = object()
+# So many new objects, and garbage is searched for. Trials and reports stay to the end: with Python's own 700 they are
+# looked at again and again.
+_SEARCH_AFTER = 5_000
+
+
+class Trials(Protocol):
+    """What the loop must know of the items it runs."""
+
+    def group(self, item: pytest.Item) -> Group | None:
+        """The task and rung of an item that may ask a model."""
+
+    def ticket(self, item: pytest.Item) -> Ticket:
+        """The item's questions; the same object at every start."""
+
+    def may_start(self, group: Group, waiting: Mapping[Group, int]) -> bool:
+        """Whether what is still waited for leaves it open if and where the item runs."""
+
+    def opening_model(self, item: pytest.Item) -> Model | None:
+        """What the item may ask its first question, when only that is wanted; None if it may not ask now."""
+
+    def finished(self, item: pytest.Item) -> None:
+        """The item's last attempt has ended."""
+
+
+class Source(Protocol):
+    """Where items come from, in order: the session's list, or what xdist sends."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether no item will come after those that `peek` and `pop` gave."""
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Call `wake`, from any thread, when there may be another item."""
+
+    def peek(self) -> pytest.Item | None:
+        """The next item, or None if there is none, or none yet."""
+
+    def pop(self) -> pytest.Item:
+        """Take the next item."""
+
+    def told(self, item: pytest.Item, tell: Callable[[], None]) -> None:
+        """Call `tell`, which logs all reports of an item, with whatever must be done around it."""
+
+
+class SessionSource:
+    """The items of a session in one process."""
+
+    def __init__(self, session: pytest.Session) -> None:
+        """Start at the first."""
+        self._items = deque(session.items)
+        self.ended = True
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """See `Source`."""
+
+    def peek(self) -> pytest.Item | None:
+        """See `Source`."""
+        return self._items[0] if self._items else None
+
+    def pop(self) -> pytest.Item:
+        """See `Source`."""
+        return self._items.popleft()
+
+    def told(self, item: pytest.Item, tell: Callable[[], None]) -> None:  # noqa: ARG002  # the protocol has it
+        """See `Source`."""
+        tell()
+
+
+class WorkerSource:
+    """The items that a worker of pytest-xdist is sent; it does what xdist's own loop does around each."""
+
+    def __init__(self, session: pytest.Session, interactor: Any) -> None:
+        """`interactor` is xdist's plugin `WorkerInteractor`."""
+        # A worker runs xdist.remote as a script, so its classes are not those that an import gives.
+        self._shutdown = type(interactor).handle_command.__globals__["Marker"].SHUTDOWN
+        self._items = session.items
+        self._interactor = interactor
+        self._next: int | None = None
+        self._index_of: dict[pytest.Item, int] = {}
+        self.ended = False
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """See `Source`."""
+
+        def heard(command: Any) -> None:
+            self._interactor.handle_command(command)
+            wake()
+
+        self._interactor.channel.setcallback(heard, endmarker=self._shutdown)
+
+    def peek(self) -> pytest.Item | None:
+        """See `Source`."""
+        if self._next is None and not self.ended:
+            # One at a time, so that xdist can still give the others to another worker.
+            with self._interactor.torun.lock() as waiting:
+                taken = waiting.popleft() if waiting else None
+            if isinstance(taken, int):
+                self._next = taken
+            elif taken is not None:
+                self.ended = True
+        return None if self._next is None else self._items[self._next]
+
+    def pop(self) -> pytest.Item:
+        """See `Source`."""
+        assert self._next is not None
+        item = self._items[self._next]
+        self._index_of[item], self._next = self._next, None
+        return item
+
+    def told(self, item: pytest.Item, tell: Callable[[], None]) -> None:
+        """See `Source`."""
+        index = self._interactor.item_index = self._index_of.pop(item)
+        tell()
+        self._interactor.sendevent("runtest_protocol_complete", item_index=index, duration=0.0)
+
+
+class _KeepingSetupState(SetupState):
+    """pytest's stack of what is set up, which asks the loop how far to tear down."""
+
+    def __init__(self, loop: "Loop") -> None:
+        super().__init__()
+        self._loop = loop
+
+    def teardown_exact(self, nextitem: pytest.Item | None) -> None:
+        """Tear down the item that runs, and the nodes that nobody needs any more."""
+        kept = self._loop.kept_nodes()
+        super().teardown_exact(nextitem if kept is None else cast(pytest.Item, _Chain(kept)) if kept else None)
+
+    def leave(self, chain: list[Node]) -> None:
+        """Tear down what is not in `chain`."""
+        super().teardown_exact(cast(pytest.Item, _Chain(chain)))
+
+    def has_state(self, node: Node) -> bool:
+        """Whether setting the node up again would show: fixtures, a setup of its own, or a setup that failed."""
+        finalizers, failure = self.stack[node]
+        return len(finalizers) > 1 or failure is not None or type(node).setup is not Node.setup
+
+
+class _Chain:
+    """Stands for an item below these nodes, where SetupState asks for no more than that."""
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self._nodes = nodes
+
+    def listchain(self) -> list[Node]:
+        return self._nodes
+
+
+class _Relay:
+    """pytest's hooks, with those that tell of a test's progress held back."""
+
+    def __init__(self, relay: pluggy.HookRelay, loop: "Loop") -> None:
+        self._relay = relay
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> Any:
+        """Find a hook once; the next time it stands in the instance."""
+        hook = getattr(self._relay, name)
+        if name in _BUFFERED:
+            hook = self._held(hook)
+        self.__dict__[name] = hook
+        return hook
+
+    def _held(self, hook: pluggy.HookCaller) -> Callable[..., None]:
+        return lambda **kwargs: self._loop.hold(lambda: hook(**kwargs))
+
+    @property
+    def pytest_warning_recorded(self) -> Any:
+        hook, hold = self._relay.pytest_warning_recorded, self._loop.hold
+
+        class Held:
+            @staticmethod
+            def call_historic(kwargs: dict[str, Any]) -> None:
+                hold(lambda: hook.call_historic(kwargs=kwargs))
+
+        return Held
+
+
+class _Started:
+    """An item between its first attempt and the moment its reports are told."""
+
+    def __init__(self, item: pytest.Item, group: Group | None, ticket: Ticket, chain: list[Node]) -> None:
+        self.item = item
+        self.group = group
+        self.ticket = ticket
+        self.held: list[Callable[[], object]] = []
+        self.done = False
+        self.chain = chain
+        self.shared = list(_shared_params(item))
+        self._markers = list(item.own_markers)
+        self._properties = list(item.user_properties)
+
+    def forget_attempt(self) -> None:
+        """Make the item as if it had not been run."""
+        self.held.clear()
+        item = self.item
+        item.own_markers[:] = self._markers
+        item.user_properties[:] = self._properties
+        item._report_sections.clear()
+        if isinstance(item, pytest.Function) and isinstance(item.parent, pytest.Class):
+            for name in ("_instance", "_obj"):
+                item.__dict__.pop(name, None)
+
+
+def _shared_params(item: pytest.Item) -> Iterator[tuple[str, int]]:
+    """The parameters of the item that a fixture wider than a function depends on."""
+    callspec = getattr(item, "callspec", None)
+    for name, scope in getattr(callspec, "_arg2scope", {}).items():
+        if scope.value != "function" and name in callspec.indices:  # type: ignore[union-attr]  # there is one here
+            yield name, callspec.indices[name]  # type: ignore[union-attr]
+
+
+class Loop:
+    """The items of one session on their way from the first attempt to their reports."""
+
+    def __init__(self, session: pytest.Session, *, trials: Trials, source: Source, room: Callable[[str], int]) -> None:
+        """`room` tells how many requests may be in flight to a rung."""
+        self._session = session
+        self._trials = trials
+        self._source = source
+        self._room = room
+        self._setup = _KeepingSetupState(self)
+        self._relays: dict[object, _Relay] = {}
+        self._current: _Started | None = None
+        self._last_ended: pytest.Item | None = None
+        self._untold: deque[_Started] = deque()
+        self._ready: deque[_Started] = deque()
+        self._arrivals: SimpleQueue[object] = SimpleQueue()
+        # Of the items that are suspended, whether or not their reply has come.
+        self._suspended: set[_Started] = set()
+        self._groups: Counter[Group] = Counter()
+        self._nodes: Counter[Node] = Counter()
+        self._chains: dict[Node, list[Node]] = {}
+        self._params: Counter[tuple[str, int]] = Counter()
+        # Of those whose reply has not come.
+        self._in_flight: Counter[str] = Counter()
+        self._resume_next = False
+        self._opening = Opening(session.config, self._setup.stack)
+        # Not where replies are there at once: then no start is dropped.
+        self._opens = True
+        source.listen(lambda: self._arrivals.put(_WAKE))
+
+    # --- one after the other ----------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Run every item of the source."""
+        session = self._session
+        original, session._setupstate = session._setupstate, self._setup
+        gethookproxy = session.gethookproxy
+        session.gethookproxy = lambda fspath: self._relays.get(fspath) or self._relay(fspath, gethookproxy(fspath))  # type: ignore[method-assign,assignment,return-value]  # a relay by its behaviour
+        session.config.pluginmanager.register(self, "rightsize-loop")
+        # What was collected stays to the end, and so does much of what is to come; plugin.py undoes this last of all.
+        session.config.stash[THRESHOLD] = threshold = gc.get_threshold()
+        gc.set_threshold(_SEARCH_AFTER, *threshold[1:])
+        gc.freeze()
+        try:
+            while (started := self._next()) is not None:
+                self._attempt(started)
+                self._tell()
+            self._leave([])
+        except BaseException:
+            self._abandon()
+            raise
+        finally:
+            session.config.pluginmanager.unregister(self)
+            session.__dict__.pop("gethookproxy", None)
+            if not self._setup.stack:
+                session._setupstate = original
+
+    def _relay(self, fspath: object, relay: pluggy.HookRelay) -> _Relay:
+        """The hooks of a folder; which conftest.py have a say there does not change any more."""
+        return self._relays.setdefault(fspath, _Relay(relay, self))
+
+    def _next(self) -> _Started | None:
+        """What to attempt now: a new item if there is room, or one whose reply has come; None at the end."""
+        while True:
+            self._collect_arrivals(block=False)
+            item = self._source.peek()
+            # In turns: new items keep the endpoint busy, and what is paid for gets written down soon.
+            self._resume_next = not self._resume_next
+            started = (self._resumed() if self._resume_next else None) or self._admitted(item) or self._resumed()
+            if started is not None:
+                return started
+            if item is None and not self._suspended and self._source.ended:
+                return None
+            self._collect_arrivals(block=True)
+
+    def _collect_arrivals(self, *, block: bool) -> None:
+        """Move the items whose reply has come to the ready ones."""
+        while True:
+            try:
+                arrived = self._arrivals.get(block=block)
+            except Empty:
+                return
+            block = False
+            if isinstance(arrived, _Started):
+                self._ready.append(arrived)
+                if arrived.group is not None:
+                    self._in_flight[arrived.group[1]] -= 1
+
+    def _resumed(self) -> _Started | None:
+        """The first item whose reply has come and whose fixtures fit to what is set up."""
+        for started in self._ready:
+            if self._fits(started):
+                self._ready.remove(started)
+                self._suspended.remove(started)
+                self._count(started, -1)
+                return started
+        return None
+
+    def _admitted(self, item: pytest.Item | None) -> _Started | None:
+        """The next new item, if there is one and it may start now."""
+        if item is None:
+            return None
+        group = self._trials.group(item)
+        if group is not None and self._suspended and not self._has_room(group):
+            return None
+        started = _Started(item, group, self._trials.ticket(item), self._chain_above(item))
+        if not self._fits(started):
+            return None
+        self._source.pop()
+        self._untold.append(started)
+        return started
+
+    def _chain_above(self, item: pytest.Item) -> list[Node]:
+        """The nodes above the item, from the session down; one list for all items of a parent."""
+        parent = item.parent
+        assert parent is not None  # an item has one
+        if parent not in self._chains:
+            self._chains[parent] = item.listchain()[:-1]
+        return self._chains[parent]
+
+    def _has_room(self, group: Group) -> bool:
+        return self._in_flight[group[1]] < self._room(group[1]) and self._trials.may_start(group, self._groups)
+
+    def _fits(self, started: _Started) -> bool:
+        """Whether the item can run without tearing down what a suspended or later item still needs."""
+        upcoming = self._source.peek()
+        below = [] if upcoming is None or upcoming is started.item else self._chain_above(upcoming)
+        for node in self._setup.stack:
+            if node not in started.chain and self._setup.has_state(node) and (self._nodes[node] or node in below):
+                return False
+        mine = dict(started.shared)
+        return not any(count and mine.get(name, index) != index for (name, index), count in self._params.items())
+
+    # --- one attempt ------------------------------------------------------------------------------------------------
+
+    def _attempt(self, started: _Started) -> None:
+        item = started.item
+        self._leave(started.chain)
+        first = not started.ticket.runs[0]
+        if first and self._opens and started.ticket.may_suspend and self._open(started):
+            return
+        started.ticket.start()
+        self._current = started
+        try:
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=self._following(started, first=first))
+        finally:
+            self._current = None
+        if started.ticket.waiting_for is not None:
+            self._opens = True
+            self._suspend(started)
+            return
+        started.done = True
+        self._last_ended = item
+        self._trials.finished(item)
+
+    def _open(self, started: _Started) -> bool:
+        """Have the item ask its first question, if that can be done without pytest; whether it has."""
+        ticket = started.ticket
+        ticket.open()
+        self._opening.start(started.item, started.chain, self._trials.opening_model)
+        waiting_for = ticket.waiting_for
+        if waiting_for is None:
+            started.forget_attempt()
+            return False
+        self._opens = not waiting_for.done()
+        self._suspend(started)
+        return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport | None:
+        """Spare the report of an attempt that nobody will be told of."""
+        if self._current is None or self._current.ticket.waiting_for is None or type(item) is not pytest.Function:
+            return None  # of a unittest.TestCase there is more to clear away
+        return pytest.TestReport(item.nodeid, item.location, {}, "skipped", ("", 0, "suspended"), call.when)  # type: ignore[arg-type]  # no collection here
+
+    def _following(self, started: _Started, *, first: bool) -> pytest.Item | None:
+        """What plugins are told comes next; as far as anyone knows, a first attempt comes before the second."""
+        upcoming = self._source.peek() or next((other.item for other in self._suspended), None)
+        return upcoming or (started.item if first and started.ticket.may_suspend else None)
+
+    def _leave(self, chain: list[Node]) -> None:
+        """Tear down what the next attempt is not part of; an error of that belongs to the item that ended last."""
+        if all(node in chain for node in self._setup.stack):
+            return
+        call = pytest.CallInfo.from_call(lambda: self._setup.leave(chain), when="teardown", reraise=KeyboardInterrupt)
+        if call.excinfo is not None and self._last_ended is not None:
+            report = pytest.TestReport.from_item_and_call(self._last_ended, call)
+            self._session.config.hook.pytest_runtest_logreport(report=report)
+
+    def kept_nodes(self) -> list[Node] | None:
+        """The nodes above the current item that stay set up after it; None if there is no current item to ask about."""
+        started = self._current
+        if started is None:
+            return None
+        if self._session.shouldfail or self._session.shouldstop:
+            return []
+        if started.ticket.waiting_for is not None:
+            return started.chain
+        upcoming = self._source.peek()
+        if upcoming is None and not self._source.ended:
+            return started.chain
+        needed = [] if upcoming is None else self._chain_above(upcoming)
+        return [node for node in started.chain if node in needed or self._nodes[node]]
+
+    def hold(self, tell: Callable[[], object]) -> None:
+        """Keep what an attempt has to say until it is known to be the last, and its turn has come."""
+        if self._current is None:
+            tell()
+        else:
+            self._current.held.append(tell)
+
+    # --- suspended items --------------------------------------------------------------------------------------------
+
+    def _suspend(self, started: _Started) -> None:
+        started.forget_attempt()
+        self._count(started, 1)
+        self._suspended.add(started)
+        if started.group is not None:
+            self._in_flight[started.group[1]] += 1
+        assert started.ticket.waiting_for is not None
+        started.ticket.waiting_for.add_done_callback(lambda _: self._arrivals.put(started))
+
+    def _count(self, started: _Started, change: int) -> None:
+        for node in started.chain:
+            self._nodes[node] += change
+        for param in started.shared:
+            self._params[param] += change
+        if started.group is not None:
+            self._groups[started.group] += change
+
+    # --- telling ----------------------------------------------------------------------------------------------------
+
+    def _tell(self) -> None:
+        """Tell the reports of items that have ended, in the order of the items; stop where pytest says so."""
+        while self._untold and self._untold[0].done:
+            self._tell_of(self._untold.popleft())
+            if self._session.shouldfail:
+                raise self._session.Failed(self._session.shouldfail)
+            if self._session.shouldstop:
+                raise self._session.Interrupted(self._session.shouldstop)
+
+    def _tell_of(self, started: _Started) -> None:
+        def tell() -> None:
+            for one in started.held:
+                one()
+
+        self._source.told(started.item, tell)
+
+    def _abandon(self) -> None:
+        """The session ends early: stop what is in flight, and tell what is known unless a failure ended it."""
+        for started in self._suspended:
+            started.ticket.forget()
+        if self._session.shouldfail or self._session.shouldstop:
+            return
+        for started in self._untold:
+            if started.done:
+                self._tell_of(started)

@@ -1,0 +1,92 @@
+"""Between pytest's reports and trials: how a test ended, and what its trial means to the session that reports it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from pytest_rightsize.records import Trial, TrialKey
+from pytest_rightsize.running.grading import Ending
+
+__all__ = ["as_plain", "attach", "ending", "shape", "show_fault", "status", "trial_of"]
+
+
+def attach(report: Any, trial: Trial) -> None:
+    """Send the trial along with its report."""
+    report.rightsize = trial
+
+
+def as_plain(data: dict[str, Any]) -> dict[str, Any]:
+    """A report that goes to another process, or into a file, has its trial as plain data."""
+    trial = data.get("rightsize")
+    return data | {"rightsize": trial.to_dict()} if isinstance(trial, Trial) else data
+
+
+def trial_of(report: Any, known: Mapping[str, Mapping[TrialKey, Trial]]) -> Trial | None:
+    """The trial that came with a report, unless it is known; a run that is to be repeated is not the trial yet."""
+    trial = _attached(report)
+    if trial is None or str(report.outcome) == "rerun":
+        return None
+    return None if trial.key in known.get(trial.key.task, ()) else trial
+
+
+def _attached(report: Any) -> Trial | None:
+    """The report's trial; one from another process is read once."""
+    trial = getattr(report, "rightsize", None)
+    if isinstance(trial, dict):
+        trial = report.rightsize = Trial.from_dict(trial)
+    return trial
+
+
+def status(report: Any) -> tuple[str, str, Any] | None:
+    """The category, letter and word of a report that pytest has no status for."""
+    if getattr(report, "rightsize_fault", False):
+        return "error", "E", ("ERROR", {"red": True})
+    trial = _attached(report)
+    if trial is None or getattr(report, "outcome", None) == "rerun":
+        return None
+    if trial.outcome == "failed":
+        return "too small", "t", ("TOO SMALL", {"yellow": True})
+    if trial.outcome == "not_run" and trial.reason not in ("skipped", "xfail"):
+        return "not run", "", ("NOT RUN", {"light": True})
+    return None
+
+
+def ending(call: pytest.CallInfo[None], report: pytest.TestReport) -> Ending:
+    """How a test ended, in the words of grading."""
+    exception = call.excinfo.value if call.excinfo is not None else None
+    excused = hasattr(report, "wasxfail") or (report.failed and exception is None)
+    return Ending(
+        kind="xfailed" if excused else report.outcome,
+        in_setup=report.when == "setup",
+        judged=isinstance(exception, AssertionError | pytest.fail.Exception),
+        exception=exception,
+        detail=_detail(report),
+    )
+
+
+def _detail(report: pytest.TestReport) -> str | None:
+    """What pytest has to say of a failure or a skip, shortened for a line of the results file."""
+    if report.passed or report.longrepr is None:
+        return None
+    if isinstance(report.longrepr, tuple):
+        return report.longrepr[2]
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(report.longrepr if crash is None else crash.message)[:2000]
+
+
+def shape(report: pytest.TestReport, trial: Trial) -> None:
+    """Make the report say to pytest what the trial's outcome means for the session."""
+    if trial.outcome == "failed":
+        path, line, _ = report.location
+        report.outcome = "skipped"
+        report.longrepr = (path, line or 0, f"too small ({trial.reason}): {(trial.detail or '').partition(chr(10))[0]}")
+    elif trial.outcome == "error" and trial.reason not in ("test", "timeout"):
+        show_fault(report, trial.detail or "")
+
+
+def show_fault(report: pytest.TestReport, text: str) -> None:
+    """An infrastructure fault is an error of the session, said in its own words and without a traceback."""
+    report.outcome = "failed"
+    report.longrepr = text
+    report.rightsize_fault = True  # type: ignore[attr-defined]  # reports carry plugins' data

@@ -1,0 +1,67 @@
+"""The meters of one session: each rung's provider within its window, the line that says which, what they saw.
+
+A rung's meter is chosen when somebody asks for it, the header or the first request; before, none is loaded.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+from pytest_rightsize.energy import Metering
+from pytest_rightsize.meters import Meter, load_meters
+from pytest_rightsize.meters.attribution.idling import IdleMemory
+from pytest_rightsize.meters.attribution.metered import Metered
+from pytest_rightsize.meters.choice import choose, site_of
+from pytest_rightsize.providers import Provider
+from pytest_rightsize.records import Rung
+
+__all__ = ["Meters"]
+
+
+class Meters:
+    """What the session knows of meters."""
+
+    def __init__(self, found: Iterable[Mapping[str, type[Meter]]], *, budget_s: float = 0.0, workers: int = 1) -> None:
+        """Take the classes that plugins named; ConfigError if two gave one name. See `Metered` for the others."""
+        self.classes = load_meters(found)
+        self._budget_s = budget_s
+        self._workers = workers
+        self._metered: list[Metered] = []
+        self._memory = IdleMemory()
+
+    def wrap(self, rung: Rung, provider: Provider, *, room: Callable[[], int]) -> Provider:
+        """The provider within its rung's window; recorded answers and rungs that want no meter stay as they are."""
+        if site_of(provider) is None or rung.meter == "none":
+            return provider
+        # Answers that cost money are never asked for twice.
+        is_free = rung.price is None and not provider.leaves_machine
+        metered = Metered(
+            provider,
+            partial(choose, rung, site_of(provider), self.classes),
+            room=room,
+            budget_s=self._budget_s if is_free else 0.0,
+            workers=self._workers,
+            memory=self._memory,
+        )
+        self._metered.append(metered)
+        return metered
+
+    def header(self, rungs: Iterable[Rung]) -> list[str]:
+        """`meter cpu_time (25k, 60k)`, and a line for each reason why others have none."""
+        names = {rung.name for rung in rungs}
+        groups: dict[str, list[str]] = defaultdict(list)
+        blind: dict[str, list[str]] = defaultdict(list)
+        for choice in (metered.choice for metered in self._metered):
+            if choice.rung in names and choice.meters:
+                groups["+".join(choice.meters)].append(choice.rung)
+            elif choice.rung in names:
+                blind[choice.why].append(choice.rung)
+        metered = [f"{meter} ({', '.join(of)})" for meter, of in groups.items()]
+        return [
+            *([f"meter {'; '.join(metered)}"] if metered else []),
+            *(f"no meter for {', '.join(of)}: {why}" for why, of in blind.items()),
+        ]
+
+    def seen(self) -> list[Metering]:
+        """What the meters of rungs that have been closed saw."""
+        return [metering for metered in self._metered for metering in metered.meterings]

@@ -1,0 +1,118 @@
+"""What a session shows when it has ended: reports as files, JUnit properties, annotations, the summary on the terminal.
+
+It decides nothing: the run, the verdicts and the failed gates are settled before it is called.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_rightsize.config.settings import Settings
+from pytest_rightsize.judging.conclusions import idle_note
+from pytest_rightsize.records import Verdict
+from pytest_rightsize.reports.escaping import visible
+from pytest_rightsize.reports.facts import intervals
+from pytest_rightsize.reports.github import annotations
+from pytest_rightsize.reports.junit import suite_properties
+from pytest_rightsize.reports.publishing import Publisher, write_step_summary
+from pytest_rightsize.reports.terminal import (
+    TITLE,
+    gate_lines,
+    styled,
+    summary_lines,
+    table_lines,
+    waiver_lines,
+    wrapped,
+)
+from pytest_rightsize.reports.usage_tables import spending_lines
+from pytest_rightsize.session.result import Ended
+
+__all__ = ["Presenter"]
+
+_QUIET = -1
+
+
+class Presenter:
+    """Shows one session's end; made at its start, so that what cannot be written is known before any test."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        """Raises ConfigError for a report that is unknown or cannot be made."""
+        self._config = config
+        self._settings = settings
+        self._publisher = Publisher(settings.reports, config.hook.pytest_rightsize_reports())
+        self._ended: Ended | None = None
+        self._published: list[tuple[bool, str]] = []
+
+    def present(self, ended: Ended) -> bool:
+        """Write every report; False where one could not be written."""
+        self._ended = ended
+        self._tell_junit(ended.verdicts)
+        self._published = [*self._publisher.publish(ended.run, ended.verdicts)]
+        try:
+            write_step_summary(ended.run, ended.verdicts)
+        except OSError as error:
+            self._published.append((False, f"the summary of the job was not written: {error}"))
+        return all(written for written, _ in self._published)
+
+    def _tell_junit(self, verdicts: Sequence[Verdict]) -> None:
+        """Give the verdicts to pytest's JUnit XML, if one is written; its plugin has no public name."""
+        for plugin in self._config.pluginmanager.get_plugins():
+            add = getattr(plugin, "add_global_property", None)
+            if callable(add):
+                for name, value in suite_properties(verdicts):
+                    add(name, value)
+
+    def summarise(self, terminalreporter: Any) -> None:
+        """Print the table, for each failed gate what to change, and where the reports are."""
+        ended = self._ended
+        if ended is None:
+            return
+        width = self._config.get_terminal_writer().fullwidth if terminalreporter.isatty else None
+        # As pytest's own sections begin; what is written after `section` alone may be broken by a late end of a line.
+        terminalreporter.write_sep("=", TITLE)
+        for line in table_lines(ended.run, ended.verdicts, width=width):
+            for text, colour in styled(visible(line)):
+                terminalreporter.write(text, **({colour: True} if colour else {}))
+            terminalreporter.write_line("")
+        for line, colours in self._lines(ended, width):
+            for part in wrapped(visible(line), width):
+                terminalreporter.write_line(part, **colours)
+
+    def _lines(self, ended: Ended, width: int | None) -> Iterator[tuple[str, dict[str, bool]]]:
+        """What follows the table, each line with its colour."""
+        shown = intervals(ended.run, ended.verdicts)
+        spent = spending_lines(
+            ended.spending,
+            ended.conclusions,
+            intervals=shown,
+            width=width,
+            note=idle_note(ended.run, ended.spending),
+        )
+        # Twice quiet: what was found and what fails, and nothing of what it took.
+        spent = [] if self._config.get_verbosity() < _QUIET else spent
+        for line in (*summary_lines(ended.run, ended.verdicts), *spent):
+            yield line, {}
+        for line in ended.notes:
+            yield f"rightsize: {line}", {}
+        for line in waiver_lines(ended.waivers, ended.unmet):
+            yield line, {"yellow": True}
+        for line in gate_lines(ended.failed, ended.run):
+            yield line, {"red": True}
+        if self._settings.results is not None:
+            yield f"rightsize: results in {self._settings.results}", {}
+        for written, line in self._published:
+            yield f"rightsize: {line}", {"red": not written}
+        for line in self._annotations(ended):
+            yield line, {}
+
+    def _annotations(self, ended: Ended) -> Iterator[str]:
+        """Commands for GitHub Actions, in a job of it only."""
+        if os.environ.get("GITHUB_ACTIONS") != "true":
+            return
+        workspace, rootdir = Path(os.environ.get("GITHUB_WORKSPACE", ".")), self._settings.rootdir
+        inside = rootdir.is_relative_to(workspace)
+        prefix = rootdir.relative_to(workspace).as_posix() if inside else ""
+        yield from annotations(ended.run, ended.failed, prefix=prefix)

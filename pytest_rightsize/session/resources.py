@@ -1,0 +1,174 @@
+"""What a session works with, made from its settings before any test: ladder, rungs, providers, recorder, engine.
+
+Here bad input still costs nothing: every mistake that can be known without asking a model is a ConfigError.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import pytest
+
+from pytest_rightsize.config.catalogue import CATALOGUE
+from pytest_rightsize.config.ladder import order_note, read_ladder, select_rungs
+from pytest_rightsize.config.options import find_ladder_file
+from pytest_rightsize.config.settings import Settings
+from pytest_rightsize.errors import ConfigError, RungError
+from pytest_rightsize.providers import Provider, load_providers
+from pytest_rightsize.providers.locality import host_of, is_this_machine
+from pytest_rightsize.recorded.recorder import Recorder
+from pytest_rightsize.records import Ladder, Rung
+from pytest_rightsize.running.budget import Budget
+from pytest_rightsize.running.engine import Engine
+from pytest_rightsize.session.metering import Meters
+from pytest_rightsize.session.notices import Notices
+
+__all__ = ["Equipment"]
+
+# Requests in flight to a rung that does not say how many it bears.
+_IN_FLIGHT = 8
+
+
+class Equipment:
+    """The parts of one session, each made once.
+
+    `rungs` is the ladder that is climbed, smallest first, and empty outside one; `known` has every rung by its name.
+    `missing` has those of the ladder that cannot answer here, as faults that say how to get each.
+    """
+
+    def __init__(self, config: pytest.Config, settings: Settings, notices: Notices) -> None:
+        """Make them; raises ConfigError. `notices` hears of what ends nothing."""
+        self.settings = settings
+        self.is_worker = hasattr(config, "workerinput")
+        self.workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
+        self.collect_only = bool(config.getoption("collectonly", False))
+        self._notices = notices
+        self._classes = load_providers(config.hook.pytest_rightsize_providers())
+        self.meters = Meters(
+            config.hook.pytest_rightsize_meters(), budget_s=settings.energy_budget_s, workers=self.workers
+        )
+        self.ladder = self._read_ladder()
+        self.rungs = () if settings.ladder is None else select_rungs(self.ladder, settings.ladder)
+        self.known = {**CATALOGUE, **self.ladder.rungs}
+        self.providers = {rung.name: self._provider(rung) for rung in self.rungs or self.known.values()}
+        self.known |= {
+            name: replace(self.known[name], electricity_usd_per_kwh=None)
+            for name, provider in self.providers.items()
+            if provider.leaves_machine
+        }
+        self.recorder = self._make_recorder()
+        self.engine = Engine(
+            self.providers,
+            one_at_a_time=bool(self.rungs),
+            recorder=self.recorder,
+            budget=self._budget(),
+            rungs=self.known,
+            offline=settings.offline,
+        )
+        self._check_offline()
+        # Recorded answers need no model, no key and no server.
+        no_model = self.collect_only or settings.cache == "replay"
+        self.missing: Mapping[str, RungError] = {} if no_model else dict(self._find_missing())
+        for rung, fault in self.missing.items():
+            self.engine.mark_down(rung, fault)
+
+    def header(self) -> list[str]:
+        """Which ladder is climbed and how, and what of it cannot answer on this machine.
+
+        Raises ConfigError for a meter that cannot be as it is asked for.
+        """
+        if not self.rungs:
+            return [f"no ladder; each task runs on its chosen rung, else on {self.ladder.default}"]
+        settings = self.settings
+        order, note = " < ".join(rung.name for rung in self.rungs), order_note(self.rungs)
+        sure = f"; confidence {settings.confidence:g}" if settings.confidence is not None else ""
+        answering = [rung for rung in self.rungs if rung.name not in self.missing]
+        return [
+            f"ladder {order}; strategy {settings.strategy}{sure}",
+            *([note] if note else []),
+            *map(str, self.missing.values()),
+            *([] if self.collect_only else self.meters.header(answering)),
+        ]
+
+    def room(self, rung: str) -> int:
+        """How many requests may wait for a rung from this process: those in flight, and answers for their energy."""
+        room = self._base_room(rung)
+        return room if room == 1 else room + getattr(self.providers[rung], "waiting_room", 0)
+
+    def _base_room(self, rung: str) -> int:
+        """How many requests may be in flight to a rung from this process."""
+        limits = (self.settings.concurrency, self.known[rung].max_in_flight)
+        given = [limit for limit in limits if limit is not None]
+        room: int = min(given) if given else getattr(self.providers[rung], "in_flight", _IN_FLIGHT)
+        return max(1, room // self.workers)
+
+    def _read_ladder(self) -> Ladder:
+        path = self.settings.config or find_ladder_file(self.settings.rootdir)
+        return Ladder(rungs={}) if path is None else read_ladder(path, self._classes, self.meters.classes)
+
+    def _provider(self, rung: Rung) -> Provider:
+        kind = self._classes[rung.provider]
+        limits = [limit for limit in (self.settings.concurrency, rung.max_in_flight) if limit is not None]
+        rung = replace(rung, max_in_flight=min(limits, default=None))
+        if self.settings.download and "download" in kind.options:
+            rung = replace(rung, options={**rung.options, "download": True})
+        return self.meters.wrap(rung, kind(rung), room=lambda: self._base_room(rung.name))
+
+    def _make_recorder(self) -> Recorder | None:
+        """What knows recorded answers; where the user spoke of them, a mistake is told before any model is called."""
+        settings = self.settings
+        if settings.cache == "off" or self.collect_only:
+            return None
+        recorder = Recorder(
+            settings.cache_dir,
+            mode=settings.cache,
+            rungs=self.known,
+            withheld=settings.redact,
+            on_trouble=self._notices.put,
+        )
+        if settings.cache_is_given:
+            recorder.open()
+        return recorder
+
+    def _budget(self) -> Budget | None:
+        """What this process may spend: workers of xdist have a part each, of everything but the time."""
+        limits = self.settings.budget
+        if not limits or self.settings.cache == "replay":
+            return None
+        unpriced = [rung.name for rung in self.rungs if rung.price is None and self.providers[rung.name].leaves_machine]
+        if "usd" in limits and unpriced:
+            raise ConfigError(
+                f"--rightsize-budget has usd, and {', '.join(unpriced)} has no price, which is not the same as free: "
+                f"add price = {{ prompt = .., completion = .. }} to it in the ladder file, in USD per million tokens"
+            )
+        parts = {unit: limit if unit == "seconds" else limit / self.workers for unit, limit in limits.items()}
+        return Budget(parts, clock=time.monotonic, on_spent=self._notices.put)
+
+    def _check_offline(self) -> None:
+        """Nothing on the ladder may leave this machine; recorded answers do not, wherever they were given."""
+        settings = self.settings
+        if not settings.offline or settings.cache == "replay":
+            return
+        if settings.download:
+            raise ConfigError("--rightsize-offline and --rightsize-download contradict each other: leave one out")
+        leaving = [rung.name for rung in self.rungs if self.providers[rung.name].leaves_machine]
+        leaving += [f"the meter of {rung.name}" for rung in self.rungs if _meter_leaves(rung)]
+        if leaving:
+            raise ConfigError(
+                f"--rightsize-offline: {', '.join(leaving)} would leave this machine: take them off "
+                f"--rightsize-ladder, or climb on recorded answers with --rightsize-cache=replay"
+            )
+
+    def _find_missing(self) -> Iterator[tuple[str, RungError]]:
+        """The rungs that cannot answer on this machine, as faults that say how to get each."""
+        for rung in self.rungs:
+            problem = self.providers[rung.name].check()
+            if problem is not None:
+                message = f"rung {rung.name} cannot answer: {problem.what}. To get it: {problem.remedy}"
+                yield rung.name, RungError(message, reason="missing", permanent=True)
+
+
+def _meter_leaves(rung: Rung) -> bool:
+    """Whether the rung's meter is read over the network; that says who measures, and no prompt."""
+    url = rung.meter.get("url") if isinstance(rung.meter, Mapping) else None
+    return isinstance(url, str) and not is_this_machine(host_of(url) or "")

@@ -1,0 +1,103 @@
+"""What a session came to: from its run to verdicts, what is concluded from them, the gates, and the rest as lines."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pytest_rightsize.judging.baseline import Baseline, tasks_not_run, with_regressions
+from pytest_rightsize.judging.conclusions import Conclusion, Objective, conclude, idle_note
+from pytest_rightsize.judging.usage import Spending, spend
+from pytest_rightsize.judging.verdict import WaiverState, failed_gates, judge, waiver_states
+from pytest_rightsize.records import Policy, Run, TaskSettings, Verdict, Waiver
+
+__all__ = ["Ended", "sum_up"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A session that has ended: the run, what is concluded, which gates failed or were waived, the rest as lines.
+
+    `unmet` are waivers of tasks that no test of the session has, each with its task.
+    """
+
+    run: Run
+    verdicts: Sequence[Verdict]
+    spending: Spending
+    conclusions: Sequence[Conclusion]
+    failed: Sequence[tuple[str, Verdict]] = ()
+    waivers: Sequence[WaiverState] = ()
+    unmet: Sequence[tuple[str, Waiver]] = ()
+    notes: Sequence[str] = ()
+
+    @property
+    def fails(self) -> bool:
+        """Whether the session fails, even if every test passed: by a gate, or a fault that hid an answer."""
+        return bool(self.failed) or any(trial.outcome == "error" for trial in self.run.trials)
+
+    def totals(self) -> dict[str, Any]:
+        """Sums over the whole run, as plain data; what is not known of every answer is null."""
+        answers = [answer for trial in self.run.trials for answer in trial.answers]
+        tokens = [answer.tokens.total for answer in answers]
+        costs = [answer.cost_usd for answer in answers]
+        return {
+            "trials": dict(Counter(trial.outcome for trial in self.run.trials)),
+            "answers": len(answers),
+            "tokens": None if None in tokens else sum(token or 0 for token in tokens),
+            "cost_usd": None if None in costs else sum(cost or 0.0 for cost in costs),
+            "interrupted": self.run.interrupted,
+            "spending": self.spending.to_dict(),
+            "conclusions": [one.to_dict() for one in self.conclusions],
+            "ranking_note": idle_note(self.run, self.spending),
+        }
+
+
+def sum_up(
+    run: Run,
+    *,
+    objective: Objective,
+    gates: Collection[str],
+    policies: Mapping[str, Policy],
+    tasks: Mapping[str, TaskSettings],
+    baseline: Baseline | None,
+    deselected: int,
+    today: str,
+) -> Ended:
+    """Judge the run and conclude from it.
+
+    `policies` are those of its tasks, `tasks` what the ladder file says of any; of `deselected` trials the verdicts do
+    not speak. `today`, a day as `YYYY-MM-DD`, ends waivers.
+    """
+    verdicts = judge(run)
+    conclusions = conclude(run, verdicts, objective=objective)
+    verdicts = [
+        replace(verdict, recommended=conclusion.recommended)
+        for verdict, conclusion in zip(verdicts, conclusions, strict=True)
+    ]
+    if baseline is not None:
+        verdicts = with_regressions(run, verdicts, baseline)
+    waivers = waiver_states(policies, verdicts, gates, today=today)
+    return Ended(
+        run=run,
+        verdicts=verdicts,
+        spending=spend(run),
+        conclusions=conclusions,
+        failed=failed_gates(verdicts, gates, waivers),
+        waivers=waivers,
+        unmet=[
+            (task, waiver)
+            for task, settings in tasks.items()
+            if task not in policies
+            for waiver in settings.waive or ()
+        ],
+        notes=[*_notes(verdicts, baseline, deselected)],
+    )
+
+
+def _notes(verdicts: Sequence[Verdict], baseline: Baseline | None, deselected: int) -> Iterator[str]:
+    """What the verdicts do not speak of."""
+    if deselected:
+        yield f"{deselected} trials were deselected; the verdicts leave them out"
+    left_out = tasks_not_run(verdicts, baseline) if baseline else []
+    if baseline and left_out:
+        yield f"{baseline.name} has {len(left_out)} tasks more: {', '.join(left_out)}"

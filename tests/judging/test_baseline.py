@@ -1,0 +1,190 @@
+"""What counts as worse than a baseline: a larger smallest rung, a pass rate that fell by more than chance allows."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.judging.baseline import Baseline, tasks_not_run, with_regressions
+from pytest_rightsize.judging.verdict import failed_gates, judge
+from pytest_rightsize.records import Run, Verdict
+from pytest_rightsize.results.lockfile import LockedTask, lock_of, parse_lock, render_lock
+from pytest_rightsize.statistics import fisher_fell
+from tests.runs import make_run
+
+ABOUT = {"started": "2026-11-24T10:00:00+00:00", "commit": "abc"}
+
+
+def run_of(outcomes: Mapping[str, Mapping[str, str]], chosen: str | None = "m", **more: float) -> Run:
+    return replace(make_run(outcomes, chosen=chosen, **more), about=ABOUT)  # type: ignore[arg-type]  # pass_rate only
+
+
+def against(before: Run, now: Run, *, as_lock: bool = False) -> list[Verdict]:
+    """The verdicts of `now` with `before` as their baseline."""
+    lock = lock_of(before, judge(before))
+    if as_lock:
+        baseline = Baseline(name="rightsize.lock", lock=parse_lock(render_lock(lock), where="rightsize.lock"))
+    else:
+        baseline = Baseline(name="run.jsonl", lock=lock, run=before)
+    return with_regressions(now, judge(now), baseline)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "regressed"),
+    [
+        ({"s": "1111", "m": "1111"}, {"s": "1111", "m": "1111"}, None),
+        ({"s": "0000", "m": "1111"}, {"s": "1111", "m": "1111"}, None),  # it got better
+        ({"s": "0000", "m": "0000"}, {"s": "0000", "m": "1111"}, None),
+        ({"s": "1111", "m": "1111"}, {"s": "0000", "m": "1111"}, "s was {}, and now it is m"),
+        ({"s": "0000", "m": "1111"}, {"s": "0000", "m": "0000"}, "m was {}, and no rung passes now"),
+        ({"s": "1111", "m": "1111"}, {"s": "1EE1", "m": "1111"}, "s was {}, and now it is not known which is"),
+    ],
+)
+def test_a_larger_smallest_rung_is_a_regression(
+    before: dict[str, str], now: dict[str, str], regressed: str | None
+) -> None:
+    (verdict,) = against(run_of({"t": before}), run_of({"t": now}))
+    if regressed is None:
+        assert verdict.regressed is None
+    else:
+        assert verdict.regressed is not None
+        assert verdict.regressed.startswith(regressed.format("the smallest that passes in run.jsonl"))
+    assert [gate for gate, _ in failed_gates([verdict], ["regressed"])] == (["regressed"] if regressed else [])
+
+
+def test_a_lock_names_the_line_to_change() -> None:
+    before, now = run_of({"t": {"s": "1111", "m": "1111"}}), run_of({"t": {"s": "0000", "m": "1111"}})
+    (verdict,) = against(before, now, as_lock=True)
+    text = render_lock(lock_of(before, judge(before)))
+    line = text.splitlines().index('smallest = "s"') + 1
+    assert verdict.regressed == (
+        "s was the smallest that passes in rightsize.lock, and now it is m: "
+        f"if that is to be, write smallest = 'm' in rightsize.lock:{line}"
+    )
+
+
+def test_a_rate_that_fell_by_more_than_chance_allows_is_a_regression() -> None:
+    """Five lost and none won: one-sided exact McNemar, p = 1/32; four lost, p = 1/16."""
+    before = run_of({"t": {"m": "1" * 40}})
+    (five,) = against(before, run_of({"t": {"m": "0" * 5 + "1" * 35}}))
+    assert five.smallest == "m"
+    assert five.regressed == (
+        "m passes fewer cases than in run.jsonl: 5 lost, 0 won (exact McNemar, one-sided, p 0.031)"
+    )
+    (four,) = against(before, run_of({"t": {"m": "0" * 4 + "1" * 36}}))
+    assert four.regressed is None
+
+
+def test_several_tasks_are_asked_at_once() -> None:
+    """Five lost in one of two tasks: 2/32 by Holm."""
+    before = run_of({"t": {"m": "1" * 40}, "u": {"m": "1" * 40}})
+    now = run_of({"t": {"m": "0" * 5 + "1" * 35}, "u": {"m": "1" * 40}})
+    assert [verdict.regressed for verdict in against(before, now)] == [None, None]
+    worse = run_of({"t": {"m": "0" * 6 + "1" * 34}, "u": {"m": "1" * 40}})
+    first, _ = against(before, worse)
+    assert first.regressed is not None
+    assert first.regressed.endswith("p 0.031, Holm over 2 tasks)")
+
+
+def test_what_was_given_up_counts_against_a_fall() -> None:
+    """Six lost and four not asked: had the baseline failed those four, they would all count as won."""
+    before = run_of({"t": {"m": "1" * 36 + "0000"}})
+    (verdict,) = against(before, run_of({"t": {"m": "0" * 6 + "1" * 30 + "----"}}))
+    assert verdict.standing["m"].given_up == 4
+    assert verdict.regressed is None
+    (whole,) = against(before, run_of({"t": {"m": "0" * 6 + "1" * 30 + "0000"}}))
+    assert whole.regressed is not None
+
+
+def test_a_lock_compares_counts() -> None:
+    scipy_stats = pytest.importorskip("scipy.stats")
+    before, now = run_of({"t": {"m": "1" * 40}}), run_of({"t": {"m": "0" * 6 + "1" * 34}})
+    p = scipy_stats.fisher_exact([[34, 6], [40, 0]], alternative="less").pvalue
+    assert fisher_fell((40, 40), (34, 40)) == pytest.approx(p)
+    (verdict,) = against(before, now, as_lock=True)
+    text = render_lock(lock_of(before, judge(before)))
+    line = next(place for place, line in enumerate(text.splitlines(), 1) if line.startswith("standing.m = "))
+    assert verdict.regressed == (
+        f"m passes 34 of 40, and passed 40 of 40 in rightsize.lock:{line} (exact Fisher, one-sided, p {p:.2g}): "
+        "if that is to be, lock this run with rightsize lock"
+    )
+
+
+def test_a_ladder_of_other_rungs_cannot_be_told_and_fails_the_gate() -> None:
+    before, now = run_of({"t": {"s": "1111"}}, chosen="s"), run_of({"t": {"m": "1111"}})
+    (verdict,) = against(before, now)
+    assert verdict.regressed is not None
+    assert verdict.regressed.startswith(
+        "s, the smallest in run.jsonl, is not on this ladder, and m was not on that one"
+    )
+
+
+def test_what_the_baseline_lacks_and_other_models_are_noted() -> None:
+    before = run_of({"t": {"m": "1111"}})
+    now = run_of({"t": {"m": "1111"}, "u": {"m": "1111"}})
+    now = replace(now, rungs=[replace(rung, model="new") for rung in now.rungs])
+    same, added = against(before, now)
+    assert same.notes == ("m is another model than in run.jsonl: replay: new, and was replay: not said",)
+    assert added.notes == ("not in the baseline run.jsonl",)
+    assert tasks_not_run([added], Baseline(name="run.jsonl", lock=lock_of(before, judge(before)))) == ["t"]
+
+
+def test_a_file_of_the_same_name_and_another_hash_is_another_model() -> None:
+    def hashed(digest: str | None) -> Run:
+        content = {"m": {"provider": "replay", "sha256": [digest * 8]}} if digest else {}
+        return replace(run_of({"t": {"m": "1111"}}), about=ABOUT | {"identities": content})
+
+    (same,) = against(hashed("0123456789"), hashed("0123456789"), as_lock=True)
+    (unknown,) = against(hashed(None), hashed("0123456789"), as_lock=True)
+    assert same.notes == unknown.notes == ()
+    (other,) = against(hashed("0123456789"), hashed("9876543210"), as_lock=True)
+    assert other.notes == (
+        "m is another model than in rightsize.lock: replay: not said, sha256 9876543210987654, "
+        "and was replay: not said, sha256 0123456789012345",
+    )
+
+
+def test_a_lock_is_the_same_whatever_the_order_of_the_tests() -> None:
+    runs = [run_of({task: {"m": "1111"} for task in order}) for order in ("abc", "cab")]
+    one, other = (render_lock(lock_of(run, judge(run))) for run in runs)
+    assert one == other
+
+
+@pytest.mark.parametrize(("outcomes", "why"), [("0000", "no rung passes"), ("00EE", "not known")])
+def test_a_lock_says_why_a_task_has_no_smallest_rung(outcomes: str, why: str) -> None:
+    run = run_of({"t": {"s": "0000", "m": outcomes}})
+    assert f"# smallest: {why}" in render_lock(lock_of(run, judge(run))).splitlines()
+
+
+def test_a_lock_is_read_back_as_it_was_written() -> None:
+    run = run_of({'a "task" [1]': {"s": "0-", "my rung": "1111"}, "b": {"s": "0011", "my rung": "0011"}}, chosen=None)
+    lock = lock_of(run, judge(run))
+    text = render_lock(lock)
+    found = parse_lock(text, where="rightsize.lock")
+    assert (found.day, found.commit, found.ladder, found.models) == ("2026-11-24", "abc", lock.ladder, lock.models)
+    for name, task in lock.tasks.items():
+        read = found.tasks[name]
+        assert (read.smallest, read.chosen, read.samples) == (task.smallest, task.chosen, task.samples)
+        for rung, standing in task.standing.items():
+            assert read.standing[rung].passed == standing.passed
+            assert read.standing[rung].given_up == standing.given_up
+            assert read.standing[rung].low == pytest.approx(standing.low, abs=1e-4)
+    assert found.tasks["b"] == replace(found.tasks["b"], smallest=None, line=None)
+    assert isinstance(found.tasks['a "task" [1]'], LockedTask)
+    assert text.splitlines()[found.tasks['a "task" [1]'].line - 1] == 'smallest = "my rung"'  # type: ignore[operator]  # it has one
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("schema = 1\ndate = [", "rightsize.lock is not TOML"),
+        ("schema = 2", "has schema 2; this version reads 1"),
+        ("schema = 1", "rightsize.lock is not a lock (KeyError('date'))"),
+        ('schema = 1\ndate = "x"\nladder = []', "date is 'x', not a day"),
+    ],
+)
+def test_a_broken_lock_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_lock(text, where="rightsize.lock")
+    assert message in str(caught.value)

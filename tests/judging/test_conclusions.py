@@ -1,0 +1,189 @@
+"""What follows from what was spent: who takes least, where smaller is dearer, what is saved, when nothing is said."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pytest_rightsize.energy import Energy, Metering
+from pytest_rightsize.judging.conclusions import Conclusion, conclude, idle_note
+from pytest_rightsize.judging.usage import spend
+from pytest_rightsize.judging.verdict import judge
+from pytest_rightsize.records import AnswerRecord, Policy, Run, Rung, Tokens, Trial, TrialKey
+from pytest_rightsize.reports.facts import saving_words
+from pytest_rightsize.statistics import mean_difference, ratio_per_success
+
+Amounts = Sequence[float | None]
+
+
+def energy(joules: float | None, **more: Any) -> Energy:
+    if joules is None:
+        return Energy(reason="the counter was reset")
+    given: dict[str, Any] = {
+        "low": joules,
+        "high": joules,
+        "provenance": "measured",
+        "boundary": frozenset({"gpu.board"}),
+    }
+    return Energy(joules=joules, **(given | more))
+
+
+def ladder(
+    joules: Mapping[str, Amounts],
+    *,
+    passes: Mapping[str, str] | None = None,
+    chosen: str | None = None,
+    kinds: Mapping[str, dict[str, Any]] | None = None,
+    meters: Sequence[Metering] = (),
+) -> Run:
+    """A run of one task: for each rung the joules of its cases, and which of them passed."""
+    trials = []
+    for rung, amounts in joules.items():
+        marks = (passes or {}).get(rung, "1" * len(amounts))
+        for number, (amount, mark) in enumerate(zip(amounts, marks, strict=True)):
+            answer = AnswerRecord(
+                text="x",
+                tokens=Tokens(prompt=1, completion=1, source="counted"),
+                seconds=1.0,
+                energy=energy(amount, **(kinds or {}).get(rung, {})),
+            )
+            outcome: Any = "passed" if mark == "1" else "failed"
+            trials.append(
+                Trial(key=TrialKey(task="t", case=f"c{number}", rung=rung), outcome=outcome, answers=(answer,))
+            )
+    return Run(
+        rungs=[Rung(name=rung, provider="replay") for rung in joules],
+        trials=trials,
+        policies={"t": Policy(task="t", pass_rate=0.5, chosen=chosen)},
+        planned={("t", rung): len(amounts) for rung, amounts in joules.items()},
+        strategy="full",
+        meters=meters,
+    )
+
+
+def concluded(run: Run, objective: Any = "size") -> Conclusion:
+    return conclude(run, judge(run), objective=objective)[0]
+
+
+SMALL, LARGE = [8.0, 10.0, 12.0, 9.0], [2.0, 3.0, 2.5, 2.2]
+
+
+def test_a_smaller_rung_that_takes_more_is_a_false_economy() -> None:
+    found = concluded(ladder({"small": SMALL, "large": LARGE})).false_economies
+    assert [(one.quantity, one.smaller, one.larger) for one in found] == [("energy", "small", "large")]
+    assert found[0].ratio.low is not None
+    assert found[0].ratio.low > 1
+    assert str(found[0]).startswith("false economy: small takes 4.0")
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        ladder({"small": [5, 1, 5, 1], "large": [1, 5, 1, 5]}),
+        ladder({"small": [9], "large": [1]}),
+        ladder({"small": LARGE, "large": SMALL}),
+        ladder({"small": SMALL, "large": LARGE}, kinds={"large": {"provenance": "modelled"}}),
+        ladder({"small": SMALL, "large": LARGE}, kinds={"large": {"boundary": frozenset({"cpu.package"})}}),
+        ladder({"small": [*SMALL[:3], None], "large": LARGE}),
+        ladder({"small": SMALL, "large": LARGE}, passes={"large": "0001"}),
+        ladder({"small": [10, 10.1, 10], "large": [9, 9.1, 9]}, kinds={"small": {"low": 5, "high": 15}}),
+    ],
+    ids=["tie", "one case", "leaner", "modelled", "another boundary", "unknown", "larger fails", "wide meter"],
+)
+def test_what_is_not_shown_is_no_false_economy(run: Run) -> None:
+    assert concluded(run).false_economies == ()
+
+
+def test_failures_are_paid_by_what_passes() -> None:
+    """A rung that takes 1.5 times as much for a case, but passes twice as often, takes less for a passed case."""
+    rows = [(3.0, 2.0, 1.0, float(number % 2)) for number in range(40)]
+    ratio = ratio_per_success(rows)
+    assert ratio is not None
+    assert ratio.value == pytest.approx(0.75)
+    assert ratio.low is not None
+    assert ratio.low < 0.75 < (ratio.high or 0)
+
+
+def test_the_leanest_rung_is_named_with_those_it_is_tied_with() -> None:
+    leader = concluded(ladder({"a": SMALL, "b": [2.0, 3.1, 2.4, 2.2], "c": LARGE})).leaders[0]
+    assert leader.quantity == "energy"
+    assert {leader.rung, *leader.tied} == {"b", "c"}
+    assert leader.compared == ("a", "b", "c")
+
+
+def test_what_cannot_be_compared_is_left_out_by_name() -> None:
+    run = ladder({"a": SMALL, "b": LARGE, "c": [1, None, 1, 1]}, kinds={"b": {"provenance": "modelled"}})
+    leader = concluded(run).leaders[0]
+    assert (leader.rung, leader.compared) == ("a", ("a",))
+    assert leader.left_out["c"] == "the counter was reset"
+    assert "not comparable" in leader.left_out["b"]
+
+
+def test_recommended_follows_the_objective_and_says_what_it_could_not_compare() -> None:
+    run = ladder({"small": SMALL, "large": LARGE, "huge": [None] * 4})
+    assert concluded(run).recommended == "small"
+    by_energy = concluded(run, "energy")
+    assert by_energy.recommended == "large"
+    assert by_energy.why == "not compared: huge: the counter was reset"
+    assert concluded(run, "cost").recommended is None
+    assert "its price is not known" in str(concluded(run, "cost").why)
+
+
+def test_of_tied_rungs_the_smallest_is_recommended() -> None:
+    result = concluded(ladder({"small": [2.0, 3.1, 2.4, 2.2], "large": LARGE}), "energy")
+    assert (result.recommended, result.why) == ("small", "tied with large")
+
+
+def test_a_saving_has_an_interval_over_cases() -> None:
+    savings = concluded(ladder({"small": LARGE, "large": SMALL}, chosen="large")).savings
+    by = {saving.quantity: saving for saving in savings}
+    saved = by["energy"]
+    mean = 1000 * (sum(SMALL) - sum(LARGE)) / 4
+    interval = mean_difference(zip(SMALL, LARGE, strict=True))
+    assert interval is not None
+    assert (saved.chosen, saved.instead) == ("large", "small")
+    assert saved.per_1000 == pytest.approx(mean)
+    assert [saved.low, saved.high] == pytest.approx([1000 * interval.low, 1000 * interval.high])
+    assert saving_words(saved).startswith("small instead of large saves 7.33 kJ per 1,000 cases (95 % interval ")
+    assert saving_words(saved).endswith("; measured)")
+    assert by["tokens"].per_1000 == 0
+
+
+def test_a_saving_holds_what_the_meter_leaves_open() -> None:
+    """Shares of a total may be far off each, but their sum is as sure as the total."""
+    shares = {"low": 0.0, "high": 40.0, "provenance": "measured_shared"}
+    served = {"low": 36.0, "high": 44.0, "provenance": "measured_shared"}
+    kinds = {"small": shares, "large": shares}
+    loose = concluded(ladder({"small": LARGE, "large": SMALL}, chosen="large", kinds=kinds)).savings[0]
+    meters = [Metering(rung=rung, meter="nvml", served=energy(40.0, **served)) for rung in ("small", "large")]
+    tight = concluded(ladder({"small": LARGE, "large": SMALL}, chosen="large", kinds=kinds, meters=meters)).savings[0]
+    assert loose.low is not None
+    assert tight.low is not None
+    assert loose.low < 0 < tight.low
+
+
+def test_a_chosen_rung_that_was_not_run_saves_nothing_that_is_known() -> None:
+    result = concluded(ladder({"small": SMALL, "large": []}, chosen="large"))
+    assert result.savings == ()
+    assert "large was not run" in str(result.no_savings)
+
+
+def test_conclusions_are_json() -> None:
+    run = ladder({"small": SMALL, "large": LARGE}, chosen="large")
+    assert json.loads(json.dumps(concluded(run, "energy").to_dict(), allow_nan=False))["recommended"] == "large"
+
+
+@pytest.mark.parametrize(("idle_w", "said"), [(1.0, False), (10.0, True), (None, False)])
+def test_a_ranking_that_idle_power_turns_round_is_told(idle_w: float | None, said: bool) -> None:
+    """The slow rung holds a board of 10 W for 6 s and takes 70 J, the fast one for 1 s and takes 40 J."""
+    run = ladder({"slow": [17.5] * 4, "fast": [10.0] * 4})
+    meters = [
+        Metering(rung="slow", meter="nvml", served=energy(70.0), busy_s=6.0, idle_w=idle_w),
+        Metering(rung="fast", meter="nvml", served=energy(40.0), busy_s=1.0, idle_w=idle_w),
+    ]
+    note = idle_note(replace(run, meters=meters), spend(run))
+    assert (note is not None) == said
+    if said:
+        assert "above idle power the order is slow < fast, by all joules fast < slow" in str(note)

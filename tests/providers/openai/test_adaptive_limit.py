@@ -1,0 +1,63 @@
+"""The limit of a rung's flight, for any order of answers and refusals."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_rightsize.providers.openai.adaptive_limit import Flight
+
+MOST = st.integers(1, 200)
+
+
+def fly(flight: Flight, refusals: list[bool]) -> None:
+    """Outcomes one after another, each of a request that departed after the one before."""
+    for refused in refusals:
+        (flight.refused if refused else flight.answered)(flight.departure)
+
+
+@given(MOST, st.lists(st.tuples(st.booleans(), st.integers(0, 3))))
+def test_the_limit_stays_between_one_and_the_most(most: int, outcomes: list[tuple[bool, int]]) -> None:
+    flight = Flight(most)
+    for refused, departed_before in outcomes:
+        (flight.refused if refused else flight.answered)(flight.departure - departed_before)
+        assert 1 <= flight.limit <= most
+
+
+@given(MOST, st.lists(st.booleans(), max_size=50), st.integers(1, 300))
+def test_a_burst_of_refusals_halves_once(most: int, before: list[bool], burst: int) -> None:
+    flight = Flight(most)
+    fly(flight, before)
+    limit, departure = flight.limit, flight.departure
+    for _ in range(burst):
+        flight.refused(departure)
+    assert flight.limit == max(limit // 2, 1)
+
+
+@given(MOST, st.lists(st.booleans(), max_size=50))
+def test_a_refusal_of_what_departed_after_the_cut_halves_again(most: int, before: list[bool]) -> None:
+    flight = Flight(most)
+    fly(flight, [*before, True])
+    limit = flight.limit
+    flight.refused(flight.departure)
+    assert flight.limit == max(limit // 2, 1)
+
+
+@given(MOST, st.lists(st.booleans(), max_size=50))
+def test_each_answer_lets_it_grow_by_one_up_to_the_most(most: int, before: list[bool]) -> None:
+    flight = Flight(most)
+    fly(flight, before)
+    for _ in range(most):
+        limit = flight.limit
+        flight.answered(flight.departure)
+        assert flight.limit == min(limit + 1, most)
+    assert flight.limit == most
+
+
+@given(MOST, st.integers(1, 50))
+def test_an_answer_to_what_departed_before_the_cut_lets_nothing_grow(most: int, late: int) -> None:
+    flight = Flight(most)
+    departure = flight.departure
+    flight.refused(departure)
+    limit = flight.limit
+    for _ in range(late):
+        flight.answered(departure)
+    assert flight.limit == limit

@@ -1,0 +1,58 @@
+"""From how a test ended and what it heard to an outcome."""
+
+import pytest
+
+from pytest_rightsize.errors import FormatError, RungError, TooLongError
+from pytest_rightsize.model import Transcript
+from pytest_rightsize.records import AnswerRecord
+from pytest_rightsize.running.grading import Ending, grade
+
+HEARD = AnswerRecord(text="x", finish_reason="stop")
+CUT = AnswerRecord(text="x", finish_reason="length")
+REFUSED = AnswerRecord(text="no", finish_reason="content_filter")
+
+
+def failed(exception: BaseException, *, judged: bool = False, in_setup: bool = False) -> Ending:
+    """A test that ended by an exception."""
+    return Ending(kind="failed", exception=exception, judged=judged, in_setup=in_setup)
+
+
+@pytest.mark.parametrize(
+    ("ending", "answers", "outcome", "reason"),
+    [
+        (Ending(kind="passed"), [HEARD], "passed", None),
+        (Ending(kind="passed"), [], "passed", None),
+        (failed(AssertionError(), judged=True), [HEARD], "failed", "wrong"),
+        (failed(AssertionError(), judged=True), [CUT], "failed", "truncated"),
+        (failed(AssertionError(), judged=True), [REFUSED], "failed", "refusal"),
+        (failed(FormatError("x")), [HEARD], "failed", "format"),
+        (failed(KeyError("name")), [HEARD], "failed", "format"),
+        (failed(ValueError("int('x')")), [HEARD], "failed", "format"),
+        (failed(KeyError("before any answer")), [], "error", "test"),
+        (failed(NameError("answr")), [HEARD], "error", "test"),
+        (failed(FileNotFoundError("cases.csv")), [HEARD], "error", "test"),
+        (failed(AssertionError(), judged=True), [], "failed", "wrong"),
+        (failed(AssertionError(), judged=True, in_setup=True), [], "error", "test"),
+        (failed(AssertionError(), judged=True, in_setup=True), [HEARD], "failed", "wrong"),
+        (failed(Exception("Timeout (>1.0s) from pytest-timeout."), judged=True), [HEARD], "error", "timeout"),
+        (Ending(kind="skipped"), [HEARD], "not_run", "skipped"),
+        (Ending(kind="xfailed"), [HEARD], "not_run", "xfail"),
+    ],
+)
+def test_grade(ending: Ending, answers: list[AnswerRecord], outcome: str, reason: str | None) -> None:
+    result = grade(ending, Transcript(answers=answers))
+    assert (result.outcome, result.reason) == (outcome, reason)
+
+
+@pytest.mark.parametrize(
+    "ending", [Ending(kind="passed"), failed(AssertionError(), judged=True), Ending(kind="skipped")]
+)
+def test_a_fault_is_an_error_whatever_the_test_made_of_it(ending: Ending) -> None:
+    """A test that catches the exception and passes, or asserts on nothing, has still not heard the model."""
+    result = grade(ending, Transcript(fault=RungError("refused", reason="transport")))
+    assert (result.outcome, result.reason, result.detail) == ("error", "transport", "refused")
+
+
+def test_a_prompt_too_long_is_held_against_the_rung() -> None:
+    result = grade(failed(TooLongError("300 tokens")), Transcript(fault=TooLongError("300 tokens")))
+    assert (result.outcome, result.reason) == ("failed", "too_long")

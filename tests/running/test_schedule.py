@@ -1,0 +1,213 @@
+"""What to run next: leaving out rungs and trials never changes which rung is the smallest."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_rightsize.judging.verdict import judge, standings
+from pytest_rightsize.records import Outcome, Policy, Run, Standing, State, Strategy, Trial, TrialKey, Verdict
+from pytest_rightsize.running.schedule import Progress, falls_back, reason_not_to_run, reason_to_stop, visiting_order
+from pytest_rightsize.statistics import stand
+from tests.runs import make_run
+
+LADDER = ("s", "m", "l")
+
+
+def reason(rung: str, **states: State) -> str | None:
+    """Why climb would not run `rung` with these standings below."""
+    standing = {name: Standing(state=state) for name, state in states.items()}
+    return reason_not_to_run(rung, ladder=LADDER, standings=standing, strategy="climb")
+
+
+def test_the_smallest_rung_always_runs() -> None:
+    assert reason("s") is None
+
+
+def test_a_task_that_passes_below_is_settled() -> None:
+    assert reason("l", s="fails", m="passes") == "settled: m passes"
+
+
+def test_a_task_that_fails_below_climbs() -> None:
+    assert reason("l", s="fails", m="fails") is None
+
+
+def test_above_an_undecided_rung_nothing_can_be_the_smallest() -> None:
+    assert reason("m", s="undecided") == "s is undecided, so no larger rung can be called the smallest"
+
+
+@pytest.mark.parametrize("rung", LADDER)
+def test_full_runs_everything(rung: str) -> None:
+    passing = {name: Standing(state="passes") for name in LADDER}
+    assert reason_not_to_run(rung, ladder=LADDER, standings=passing, strategy="full") is None
+
+
+def search(
+    table: Mapping[str, str], strategy: Strategy, *, pass_rate: float = 0.75, confidence: float | None = None
+) -> tuple[Verdict, list[str], int]:
+    """What a session does: the verdict, the rungs that were asked, and how many trials were.
+
+    `table` holds each rung's outcomes. Every task comes to each rung once, in the strategy's order.
+    """
+    ladder, known, asked = list(table), {rung: "-" * len(marks) for rung, marks in table.items()}, []
+    for rung in visiting_order(ladder, strategy):
+        run = _run(known, pass_rate, confidence, strategy)
+        standing = standings(run.policies["t"], run.trials, run)
+        if reason_not_to_run(rung, ladder=ladder, standings=standing, strategy=strategy) is None:
+            asked.append(rung)
+            known[rung] = table[rung] if strategy == "full" else _curtailed(table[rung], pass_rate, confidence)
+    (verdict,) = judge(_run(known, pass_rate, confidence, strategy))
+    return verdict, asked, sum(mark != "-" for marks in known.values() for mark in marks)
+
+
+def _run(outcomes: Mapping[str, str], pass_rate: float, confidence: float | None, strategy: Strategy) -> Run:
+    run = make_run({"t": outcomes}, strategy=strategy)
+    policy = Policy(task="t", pass_rate=pass_rate, confidence=confidence, chosen="m")
+    return replace(run, policies={"t": policy})
+
+
+def _curtailed(marks: str, pass_rate: float, confidence: float | None) -> str:
+    """The outcomes up to the one that settles the rung."""
+    run = make_run({"t": {"s": marks}})
+    progress = Progress(Counter(t.key.case for t in run.trials), pass_rate=pass_rate, confidence=confidence)
+    for count, trial in enumerate(run.trials, 1):
+        progress.add(trial)
+        if progress.reason_to_stop():
+            return marks[:count] + "-" * (len(marks) - count)
+    return marks
+
+
+TABLES = (
+    st.integers(1, 6)
+    .flatmap(lambda cases: st.lists(st.text(alphabet="10", min_size=cases, max_size=cases), min_size=1, max_size=7))
+    .map(lambda marks: dict(zip("abmdefg", marks, strict=False)))
+)
+FAULTY = st.lists(st.sampled_from(["1", "0", "E"]), min_size=1, max_size=7).map(
+    lambda marks: dict(zip("abmdefg", marks, strict=False))
+)
+
+
+BARS = st.sampled_from([0.0, 0.5, 0.75, 1.0])
+CONFIDENCES = st.sampled_from([None, 0.6, 0.8])
+
+
+@given(table=TABLES | FAULTY, bar=BARS, confidence=CONFIDENCES)
+def test_every_strategy_names_the_same_smallest_and_none_asks_more_than_full(
+    table: dict[str, str], bar: float, confidence: float | None
+) -> None:
+    """Over any table of outcomes, non-monotone ones and faults too; what is settled gives up its trials at once."""
+    full, all_rungs, every = search(table, "full", pass_rate=bar, confidence=confidence)
+    assert (all_rungs, every) == (list(table), sum(map(len, table.values())))
+    climb, climbed, fewer = search(table, "climb", pass_rate=bar, confidence=confidence)
+    bisect, bisected, some = search(table, "bisect", pass_rate=bar, confidence=confidence)
+    for found in (climb, bisect):
+        assert (found.smallest, found.verdict) == (full.smallest, full.verdict)
+    assert fewer <= some <= every
+    assert set(climbed) <= set(bisected)
+    fell_back = any("bisect fell back to full" in note for note in bisect.notes)
+    assert fell_back == falls_back(list(table), bisect.standing)
+    if fell_back:
+        assert set(bisected) == set(table)
+
+
+@given(table=TABLES, bar=BARS, confidence=CONFIDENCES)
+def test_what_was_asked_stands_as_in_full(table: dict[str, str], bar: float, confidence: float | None) -> None:
+    """Giving up trials changes no state, and the bounds of what was asked hold those of all trials."""
+    full, _, _ = search(table, "full", pass_rate=bar, confidence=confidence)
+    climb, asked, _ = search(table, "climb", pass_rate=bar, confidence=confidence)
+    for rung in asked:
+        short, whole = climb.standing[rung], full.standing[rung]
+        assert short.state == whole.state
+        assert short.trials + short.given_up == whole.trials
+        assert None not in (short.low, short.high, whole.low, whole.high)
+        assert (short.low or 0.0) <= (whole.low or 0.0)
+        assert (short.high or 0.0) >= (whole.high or 0.0)
+
+
+@given(cases=st.lists(st.text(alphabet="10", min_size=3, max_size=3), min_size=1, max_size=5), confidence=CONFIDENCES)
+def test_samples_are_given_up_only_when_nothing_can_change(cases: list[str], confidence: float | None) -> None:
+    """Three samples a case: the state on stopping is that of all trials."""
+    progress = Progress({str(case): 3 for case in range(len(cases))}, pass_rate=0.75, confidence=confidence)
+    heard: dict[str, list[bool]] = {}
+    for sample in range(3):
+        for case, marks in enumerate(cases):
+            heard.setdefault(str(case), []).append(marks[sample] == "1")
+            key = TrialKey(task="t", case=str(case), rung="s", sample=sample)
+            progress.add(Trial(key=key, outcome="passed" if marks[sample] == "1" else "failed"))
+            reason = progress.reason_to_stop()
+            if reason is not None:
+                whole = {str(case): [mark == "1" for mark in marks] for case, marks in enumerate(cases)}
+                state = stand(whole, pass_rate=0.75, planned=3 * len(cases), confidence=confidence).state
+                assert reason.startswith(f"settled: {state} whatever the remaining ")
+                return
+
+
+@pytest.mark.parametrize(
+    ("ladder", "order"), [("", ""), ("a", "a"), ("ab", "ab"), ("abc", "bac"), ("abcd", "bacd"), ("abcdefg", "dbacfeg")]
+)
+def test_bisect_starts_in_the_middle(ladder: str, order: str) -> None:
+    assert visiting_order(ladder, "bisect") == list(order)
+    assert visiting_order(ladder, "climb") == visiting_order(ladder, "full") == list(ladder)
+
+
+@pytest.mark.parametrize(
+    ("passing", "asked"),
+    [
+        ("0000111", "dbacfe"),
+        ("0001111", "dbac"),
+        ("1111111", "dba"),
+        ("0000000", "dbacfeg"),
+        ("1000111", "dbacfeg"),  # a passes below d, which fails: all are asked
+    ],
+)
+def test_bisect_asks_every_smaller_rung_and_all_of_a_ladder_that_is_not_monotone(passing: str, asked: str) -> None:
+    verdict, order, _ = search(dict(zip("abcdefg", passing, strict=True)), "bisect")
+    assert order == list(asked)
+    assert verdict.smallest == ("abcdefg"[passing.index("1")] if "1" in passing else None)
+
+
+def test_bisect_says_that_it_fell_back() -> None:
+    verdict, _, _ = search({"s": "1", "m": "0", "l": "1"}, "bisect")
+    assert verdict.notes[-1] == "non-monotone: s passes, m fails, so bisect fell back to full"
+
+
+@pytest.mark.parametrize(
+    ("passed", "failed", "bar", "room"),
+    [
+        (0, 0, 0.75, 11),  # eleven failures of forty settle it, so the first eleven may
+        (1, 0, 0.75, 39),  # one answer, and it passed: 29 more passes at three of four
+        (0, 5, 0.75, 8),  # six failures more, which are as good as certain
+        (20, 0, 1.0, 21),  # nothing but passes: the twenty that are left
+        (0, 0, 1.0, 8),
+    ],
+)
+def test_about_as_many_are_in_flight_as_will_settle_the_task(passed: int, failed: int, bar: float, room: int) -> None:
+    progress = Progress({str(case): 1 for case in range(40)}, pass_rate=bar)
+    for case in range(passed + failed):
+        outcome: Outcome = "passed" if case < passed else "failed"
+        progress.add(Trial(key=TrialKey(task="t", case=str(case), rung="s"), outcome=outcome))
+    assert progress.room == room
+    assert [progress.has_room(count) for count in (0, room - 1, room)] == [True, True, False]
+
+
+def test_of_many_cases_an_eighth_is_always_in_flight() -> None:
+    assert Progress({str(case): 1 for case in range(1000)}, pass_rate=1.0).room == 125
+
+
+def test_a_trial_without_an_answer_gives_nothing_up() -> None:
+    progress = Progress({"a": 1, "b": 1, "c": 1}, pass_rate=0.3)
+    progress.add(Trial(key=TrialKey(task="t", case="a", rung="s"), outcome="error", reason="transport"))
+    progress.add(Trial(key=TrialKey(task="t", case="b", rung="s"), outcome="passed"))
+    assert progress.reason_to_stop() is None
+
+
+def test_a_task_that_is_settled_stops_and_says_so() -> None:
+    failed = {str(place): [False] for place in range(4)}
+    rest = {str(place): 1 for place in range(4, 30)}
+    reason = reason_to_stop(failed, rest, pass_rate=0.9)
+    assert reason == "settled: fails whatever the remaining 26 trials bring"
+    assert reason_to_stop({"0": [False]}, rest, pass_rate=0.9) is None
+    assert reason_to_stop(failed, {}, pass_rate=0.9) is None
