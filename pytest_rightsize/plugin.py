@@ -6,7 +6,6 @@ registered: no heavy import, no file, no connection.
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING
@@ -38,9 +37,10 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object
     try:
         return (yield)
     finally:
-        if options.THRESHOLD in config.stash:
-            gc.set_threshold(*config.stash[options.THRESHOLD])
-            gc.unfreeze()
+        if "pytest_rightsize.running.garbage" in sys.modules:
+            from pytest_rightsize.running.garbage import restore_garbage_search
+
+            restore_garbage_search(config)
 
 
 @pytest.hookimpl(trylast=True)

@@ -9,26 +9,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from pytest_rightsize.energy import Energy, Metering
+from pytest_rightsize.energy import Energy
+from pytest_rightsize.meter_records import Metering
 
 __all__ = [
+    "BUDGET_UNITS",
+    "WITHHOLDABLE",
     "AnswerRecord",
     "CacheMode",
-    "ChosenSource",
-    "Difference",
     "Identity",
-    "Interval",
-    "Ladder",
-    "NonInferiority",
     "Policy",
     "Price",
-    "Ratio",
     "Reply",
     "Request",
     "Run",
     "Rung",
     "Standing",
-    "TaskSettings",
     "Tokens",
     "Trial",
     "TrialKey",
@@ -42,6 +38,8 @@ VerdictName = Literal["right-sized", "over-sized", "under-sized", "unsolved", "u
 Strategy = Literal["climb", "full", "bisect"]
 CacheMode = Literal["auto", "off", "replay", "refresh"]
 GateName = Literal["oversized", "undersized", "unsolved", "undecided", "regressed"]
+BUDGET_UNITS = ("usd", "tokens", "joules", "seconds")
+WITHHOLDABLE = ("prompts", "answers")
 Json = Any  # a JSON value; mypy has no useful recursive type for data that users own
 
 
@@ -121,45 +119,12 @@ class Rung:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChosenSource:
-    """Where the application keeps the name of the model it uses: a key of a file, or an environment variable."""
-
-    file: str | None = None
-    key: str | None = None
-    env: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Waiver:
     """A gate that a task need not pass up to and including the day `until` (`YYYY-MM-DD`), and why."""
 
     gate: GateName
     until: str
     reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class TaskSettings:
-    """What a marker or a `[tasks.x]` table says of a task; None means it does not say."""
-
-    pass_rate: float | None = None
-    confidence: float | None = None
-    samples: int | None = None
-    chosen: str | ChosenSource | None = None
-    private: bool | None = None
-    max_tokens: int | None = None
-    concurrent: bool | None = None
-    waive: tuple[Waiver, ...] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ladder:
-    """The ladder file as read: every rung by name, the order they stand in, and what is said of tasks."""
-
-    rungs: Mapping[str, Rung]
-    tasks: Mapping[str, TaskSettings] = field(default_factory=dict)
-    default: str | None = None
-    source: str = "the built-in catalogue"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -409,49 +374,3 @@ class Run:
     interrupted: bool = False
     meters: Sequence[Metering] = ()
     about: Mapping[str, Json] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """Where a rate may lie: fractions of 1. With `one_sided`, each end by itself is a bound at `confidence`."""
-
-    low: float
-    high: float
-    confidence: float = 0.95
-    one_sided: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """A's pass rate minus B's on the same cases, with its 95 % interval and its 90 % one; fractions of 1."""
-
-    value: float
-    low: float
-    high: float
-    low90: float
-    high90: float
-    method: Literal["tango", "paired t"] = "tango"
-
-
-@dataclass(frozen=True, kw_only=True)
-class NonInferiority:
-    """Whether A is shown to be worse than B by less than `margin`; `p` is adjusted where several were asked at once."""
-
-    margin: float
-    holds: bool
-    p: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ratio:
-    """A geometric mean ratio of `n` pairs with its interval; the ends are None for a single pair."""
-
-    value: float
-    low: float | None
-    high: float | None
-    n: int
-
-    @property
-    def tie(self) -> bool:
-        """Whether the interval covers 1, or there is none."""
-        return self.low is None or self.high is None or self.low <= 1 <= self.high

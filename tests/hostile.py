@@ -26,8 +26,8 @@ from pytest_rightsize.providers import load_providers
 from pytest_rightsize.providers.llama_cpp.provider import LlamaCpp, _context_tokens, _file_problem
 from pytest_rightsize.providers.openai.provider import OpenAI
 from pytest_rightsize.providers.replay import Replay
-from pytest_rightsize.recorded.cache import plain_reply
 from pytest_rightsize.recorded.json_lines import lines_of, read_lines
+from pytest_rightsize.recorded.keys import plain_reply
 from pytest_rightsize.records import Reply, Rung
 from pytest_rightsize.results.results_file import read_run
 from tests.providers.openai.endpoint import completion

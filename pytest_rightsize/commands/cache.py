@@ -14,8 +14,9 @@ from pathlib import Path
 from tabulate import tabulate
 
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.recorded.cache import FILE_NAME, AnswerCache, Recorded
+from pytest_rightsize.recorded.cache import FILE_NAME, AnswerCache
 from pytest_rightsize.recorded.json_lines import Declaration, lines_of, read_lines
+from pytest_rightsize.recorded.keys import Recorded
 from pytest_rightsize.results.append_only import for_the_owner
 
 __all__ = ["add_arguments", "run"]

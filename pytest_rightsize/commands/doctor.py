@@ -14,7 +14,7 @@ import pluggy
 
 from pytest_rightsize import hookspecs
 from pytest_rightsize.config.catalogue import CATALOGUE
-from pytest_rightsize.config.ladder import read_ladder, select_rungs
+from pytest_rightsize.config.ladder import Ladder, read_ladder, select_rungs
 from pytest_rightsize.config.options import find_ladder_file
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.meters import Counter, CounterError, Facts, Meter, MeterProblem, Site, load_meters
@@ -22,7 +22,7 @@ from pytest_rightsize.meters.attribution.idling import seconds_needed, shows_idl
 from pytest_rightsize.meters.attribution.period import Period, measure_period
 from pytest_rightsize.meters.choice import Choice, choose, site_of
 from pytest_rightsize.providers import Problem, Provider, load_providers
-from pytest_rightsize.records import Ladder, Rung
+from pytest_rightsize.records import Rung
 from pytest_rightsize.session.builtin import builtin_plugins
 
 __all__ = ["add_arguments", "run"]

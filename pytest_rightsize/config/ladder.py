@@ -7,19 +7,20 @@ Whatever is wrong is a ConfigError that names the file, the key, and the nearest
 import json
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
 from pytest_rightsize.config.catalogue import CATALOGUE
+from pytest_rightsize.config.task_settings import ChosenSource, TaskSettings
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.meters import Meter, check_meter
 from pytest_rightsize.providers import Provider
-from pytest_rightsize.records import ChosenSource, GateName, Json, Ladder, Price, Rung, TaskSettings, Waiver
+from pytest_rightsize.records import GateName, Json, Price, Rung, Waiver
 
-__all__ = ["order_note", "parse_ladder", "read_ladder", "resolve_chosen", "select_rungs"]
+__all__ = ["Ladder", "order_note", "parse_ladder", "read_ladder", "resolve_chosen", "select_rungs"]
 
 _TOP = ("default", "electricity_usd_per_kwh", "ladder", "tasks")
 _NUMBER = (int, float)
@@ -57,6 +58,16 @@ _WORDS: Mapping[type, str] = {
     dict: "a table",
     list: "a list",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ladder:
+    """The ladder file as read: every rung by name, the order they stand in, and what is said of tasks."""
+
+    rungs: Mapping[str, Rung]
+    tasks: Mapping[str, TaskSettings] = field(default_factory=dict)
+    default: str | None = None
+    source: str = "the built-in catalogue"
 
 
 def read_ladder(

@@ -8,10 +8,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["MARKER_HELP", "OPTIONS", "THRESHOLD", "add_options", "find_ladder_file", "given", "settings_are_given"]
-
-THRESHOLD = pytest.StashKey[tuple[int, int, int]]()
-"""How often Python searched for garbage before the loop made it search less."""
+__all__ = ["MARKER_HELP", "OPTIONS", "add_options", "find_ladder_file", "given", "settings_are_given"]
 
 MARKER_HELP = (
     "rightsize(task=, pass_rate=, confidence=, samples=, chosen=, private=, max_tokens=, concurrent=): "

@@ -7,11 +7,12 @@ from typing import Protocol
 
 import pytest
 
-from pytest_rightsize.config.ladder import resolve_chosen
-from pytest_rightsize.config.settings import Settings, marked_settings, merged
+from pytest_rightsize.config.ladder import Ladder, resolve_chosen
+from pytest_rightsize.config.settings import Settings
+from pytest_rightsize.config.task_settings import ChosenSource, TaskSettings, marked_settings, merged
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.locations import key_line, place
-from pytest_rightsize.records import ChosenSource, Ladder, Policy, TaskSettings
+from pytest_rightsize.records import Policy
 
 __all__ = ["Definition", "Policies", "definition_of"]
 

@@ -1,10 +1,10 @@
-"""From pytest's options, ini keys and markers to Settings and TaskSettings: the only reader of `config`.
+"""From pytest's options and ini keys to Settings: the only reader of `config`.
 
-What is wrong is a ConfigError that names the option, or the test and the argument.
+What is wrong is a ConfigError that names the option.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
@@ -14,11 +14,9 @@ from pytest_rightsize.config.options import OPTIONS, given
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.judging.conclusions import OBJECTIVES, Objective
 from pytest_rightsize.judging.verdict import GATES
-from pytest_rightsize.records import CacheMode, ChosenSource, Json, Strategy, TaskSettings
-from pytest_rightsize.results.redaction import WITHHOLDABLE
-from pytest_rightsize.running.budget import UNITS
+from pytest_rightsize.records import BUDGET_UNITS, WITHHOLDABLE, CacheMode, Json, Strategy
 
-__all__ = ["Settings", "marked_settings", "merged"]
+__all__ = ["Settings"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,8 +125,8 @@ def _budget(text: str | None) -> dict[str, float]:
     limits: dict[str, float] = {}
     for part in [] if text is None else text.split(","):
         unit, _, amount = (word.strip() for word in part.partition(":"))
-        if unit not in UNITS:
-            raise unknown_name("--rightsize-budget", unit, UNITS, noun="unit")
+        if unit not in BUDGET_UNITS:
+            raise unknown_name("--rightsize-budget", unit, BUDGET_UNITS, noun="unit")
         try:
             limit = float(amount)
         except ValueError:
@@ -211,67 +209,3 @@ def _gates(text: str | None, *, has_baseline: bool) -> tuple[str, ...]:
     if not names:
         raise ConfigError(f"--rightsize-gate was given nothing: give some of {', '.join(GATES)}, or none")
     return names
-
-
-def marked_settings(nodeid: str, marker: pytest.Mark) -> tuple[str | None, TaskSettings]:
-    """The task name and settings of one `rightsize` marker; raises ConfigError naming the test and the argument."""
-    where = f"the marker rightsize of {nodeid}"
-    # A waiver excuses a task for some weeks; it stands in the ladder file, where one reads all of them at once.
-    known = ["task", *(field.name for field in fields(TaskSettings) if field.name != "waive")]
-    if marker.args:
-        raise ConfigError(
-            f"{where} was given {marker.args[0]!r} without a name: write rightsize(task={marker.args[0]!r})"
-        )
-    for name in marker.kwargs:
-        if name not in known:
-            raise unknown_name(where, name, known, noun="argument")
-    values = dict(marker.kwargs)
-    task = values.pop("task", None)
-    if isinstance(values.get("chosen"), Mapping):
-        values["chosen"] = _chosen_source(where, values["chosen"])
-    _check_types(where, {"task": task, **values})
-    return task, TaskSettings(**values)
-
-
-def _chosen_source(where: str, given: Mapping[str, str]) -> ChosenSource:
-    if set(given) not in ({"file", "key"}, {"env"}):
-        raise ConfigError(
-            f"{where} was given chosen={dict(given)!r}: give {{'file': ..., 'key': ...}} or {{'env': ...}}"
-        )
-    return ChosenSource(**given)
-
-
-_TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
-    "task": (str, "a name"),
-    "pass_rate": ((int, float), "a number from 0 to 1"),
-    "confidence": ((int, float), "a number between 0.5 and 1"),
-    "samples": (int, "a whole number, 1 or more"),
-    "chosen": ((str, ChosenSource), "a rung's name, a model id, or a dict that says where it is written"),
-    "private": (bool, "True or False"),
-    "max_tokens": (int, "a whole number, 1 or more"),
-    "concurrent": (bool, "True or False"),
-}
-
-
-def _check_types(where: str, values: Mapping[str, object]) -> None:
-    for name, value in values.items():
-        wanted, words = _TYPES[name]
-        if value is None:
-            continue
-        mistaken_bool = isinstance(value, bool) and wanted is not bool
-        out_of_range = isinstance(value, int | float) and (
-            (name == "pass_rate" and not 0 <= value <= 1)
-            or (name == "confidence" and not 0.5 < value < 1)
-            or (name in ("samples", "max_tokens") and value < 1)
-        )
-        if not isinstance(value, wanted) or mistaken_bool or out_of_range or value == "":
-            raise ConfigError(f"{where} was given {name}={value!r}: give {words}")
-
-
-def merged(*layers: TaskSettings) -> TaskSettings:
-    """One TaskSettings from several; an earlier layer wins where it says something."""
-    result = TaskSettings()
-    for layer in reversed(layers):
-        said = {field.name: value for field in fields(layer) if (value := getattr(layer, field.name)) is not None}
-        result = replace(result, **said)
-    return result

@@ -8,8 +8,9 @@ from statistics import fmean
 
 from pytest_rightsize.judging.differences import asks_otherwise, shortened, what_differs
 from pytest_rightsize.judging.economy import AMOUNTS, Economy, economy
-from pytest_rightsize.records import Difference, Interval, Json, NonInferiority, Ratio, Run, Trial
+from pytest_rightsize.records import Json, Run, Trial
 from pytest_rightsize.statistics import difference, holm, mcnemar, non_inferiority_p, pass_rate_interval
+from pytest_rightsize.statistics.estimates import Difference, Interval, NonInferiority, Ratio
 
 __all__ = ["Changed", "Comparison", "Paired", "compare", "compare_several"]
 

@@ -12,9 +12,10 @@ from statistics import fmean
 from typing import Literal, get_args
 
 from pytest_rightsize.energy import Energy, Kind
-from pytest_rightsize.judging.usage import Spending
-from pytest_rightsize.records import AnswerRecord, Json, Ratio, Run, Trial, Verdict
+from pytest_rightsize.judging.usage import RunUsage
+from pytest_rightsize.records import AnswerRecord, Json, Run, Trial, Verdict
 from pytest_rightsize.statistics import mean_difference, ratio_per_success
+from pytest_rightsize.statistics.estimates import Ratio
 
 __all__ = ["OBJECTIVES", "Conclusion", "FalseEconomy", "Leader", "Objective", "Saving", "conclude", "idle_note"]
 
@@ -117,18 +118,18 @@ def _clear_of_one(ratio: float | None) -> str:
     return next((text for text in texts if float(text) != 1), "1")
 
 
-def idle_note(run: Run, spending: Spending) -> str | None:
+def idle_note(run: Run, run_usage: RunUsage) -> str | None:
     """A sentence if rungs rank otherwise by joules above idle power than by all joules; None if not, or not known.
 
     Only rungs that were asked the same number of cases, with the same kind of joules, are ranked.
     """
     groups: dict[tuple[Kind, int], dict[str, tuple[float, float]]] = defaultdict(dict)
     for metering in run.meters:
-        served, spent = metering.served, spending.by_rung.get(metering.rung)
-        if served is None or served.joules is None or metering.idle_w is None or spent is None or not spent.passed:
+        served, usage = metering.served, run_usage.by_rung.get(metering.rung)
+        if served is None or served.joules is None or metering.idle_w is None or usage is None or not usage.passed:
             continue
         above = served.joules - metering.idle_w * metering.busy_s
-        groups[served.kind, spent.judged][metering.rung] = (served.joules / spent.passed, above / spent.passed)
+        groups[served.kind, usage.judged][metering.rung] = (served.joules / usage.passed, above / usage.passed)
     for (kind, _), rungs in groups.items():
         by_all, by_above = (sorted(rungs, key=lambda rung: rungs[rung][place]) for place in (0, 1))
         if kind.basis == "gross" and by_all != by_above:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_rightsize.records import Json, Policy, Run, Rung, Trial
-from pytest_rightsize.results.redaction import fingerprint
+from pytest_rightsize.results.redaction import text_digest
 
 __all__ = ["asks_otherwise", "shortened", "what_differs"]
 
@@ -49,7 +49,7 @@ def shortened(cases: Sequence[str]) -> str:
 
 def _first_question(trials: Sequence[Trial]) -> tuple[Mapping[str, Json], ...] | None:
     first = next((trial.answers[0] for trial in trials if trial.answers), None)
-    return fingerprint(first.messages) or None if first is not None else None
+    return text_digest(first.messages) or None if first is not None else None
 
 
 def _models(run_a: Run, run_b: Run, names: tuple[str, str], rungs: Iterable[str]) -> Iterator[str]:

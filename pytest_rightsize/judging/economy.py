@@ -10,8 +10,9 @@ from statistics import fmean
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import MixedEnergyError
-from pytest_rightsize.records import AnswerRecord, Ratio, Trial
+from pytest_rightsize.records import AnswerRecord, Trial
 from pytest_rightsize.statistics import geometric_mean_ratio
+from pytest_rightsize.statistics.estimates import Ratio
 
 __all__ = ["AMOUNTS", "Economy", "economy"]
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 from pytest_rightsize.energy import Energy, Kind
 from pytest_rightsize.records import AnswerRecord, Json, Run, Trial
 
-__all__ = ["Amount", "Spending", "Spent", "Subtotal", "spend"]
+__all__ = ["Amount", "RunUsage", "Subtotal", "Usage", "usage_of"]
 
 K = TypeVar("K", bound=Hashable)
 
@@ -57,7 +57,7 @@ class Subtotal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spent:
+class Usage:
     """What some trials took. `judged` counts those that passed or failed: a case is one of them.
 
     `energies` are subtotals that must not be added up; `energy_unknown` counts the answers whose joules nobody knows,
@@ -158,44 +158,44 @@ class Spent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spending:
+class RunUsage:
     """What a run took: in all, and by what. `live` is what this session itself spent: replayed answers left out.
 
     `total` and `live` count every answer, the others those of trials that passed or failed.
     """
 
-    by_task_rung: Mapping[tuple[str, str], Spent]
-    by_task: Mapping[str, Spent]
-    by_rung: Mapping[str, Spent]
-    total: Spent
-    live: Spent
+    by_task_rung: Mapping[tuple[str, str], Usage]
+    by_task: Mapping[str, Usage]
+    by_rung: Mapping[str, Usage]
+    total: Usage
+    live: Usage
 
     def to_dict(self) -> dict[str, Json]:
         """The sums as JSON data."""
         return {
             "total": self.total.to_dict(),
             "live": self.live.to_dict(),
-            "rungs": [spent.to_dict() for spent in self.by_rung.values()],
-            "tasks": [spent.to_dict() for spent in self.by_task_rung.values()],
+            "rungs": [usage.to_dict() for usage in self.by_rung.values()],
+            "tasks": [usage.to_dict() for usage in self.by_task_rung.values()],
         }
 
 
-def spend(run: Run) -> Spending:
+def usage_of(run: Run) -> RunUsage:
     """Add up what the run's answers took."""
     judged = [trial for trial in run.trials if trial.outcome in ("passed", "failed")]
     live = [answer for trial in run.trials for answer in trial.answers if not answer.cached]
-    return Spending(
+    return RunUsage(
         by_task_rung={
-            key: _spent(trials, task=key[0], rung=key[1])
+            key: _usage(trials, task=key[0], rung=key[1])
             for key, trials in _grouped(judged, lambda trial: (trial.key.task, trial.key.rung)).items()
         },
         by_task={
-            task: _spent(trials, task=task) for task, trials in _grouped(judged, lambda trial: trial.key.task).items()
+            task: _usage(trials, task=task) for task, trials in _grouped(judged, lambda trial: trial.key.task).items()
         },
         by_rung={
-            rung: _spent(trials, rung=rung) for rung, trials in _grouped(judged, lambda trial: trial.key.rung).items()
+            rung: _usage(trials, rung=rung) for rung, trials in _grouped(judged, lambda trial: trial.key.rung).items()
         },
-        total=_spent(run.trials),
+        total=_usage(run.trials),
         live=_sum_of(live),
     )
 
@@ -207,7 +207,7 @@ def _grouped(trials: Iterable[Trial], key: Callable[[Trial], K]) -> dict[K, list
     return groups
 
 
-def _spent(trials: Sequence[Trial], *, task: str | None = None, rung: str | None = None) -> Spent:
+def _usage(trials: Sequence[Trial], *, task: str | None = None, rung: str | None = None) -> Usage:
     return replace(
         _sum_of([answer for trial in trials for answer in trial.answers]),
         task=task,
@@ -217,12 +217,12 @@ def _spent(trials: Sequence[Trial], *, task: str | None = None, rung: str | None
     )
 
 
-def _sum_of(answers: Sequence[AnswerRecord]) -> Spent:
+def _sum_of(answers: Sequence[AnswerRecord]) -> Usage:
     """What the answers took, without the trials they belong to."""
     energies = [answer.energy for answer in answers]
     known = [energy for energy in energies if energy is not None and energy.joules is not None]
     reasons = ["nothing measured it" if energy is None else energy.reason for energy in energies]
-    return Spent(
+    return Usage(
         answers=len(answers),
         energies=tuple(_subtotals(known)),
         energy_unknown=len(answers) - len(known),

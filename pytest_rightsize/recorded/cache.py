@@ -5,33 +5,22 @@ WAL mode, safe for several processes, and JSON inside. It never holds a key or a
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import sqlite3
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.records import Identity, Json, Reply, Request, Tokens
+from pytest_rightsize.recorded.json_lines import lines_of
+from pytest_rightsize.recorded.keys import Recorded, as_json, file_sha256, key_of, plain_reply
+from pytest_rightsize.records import Identity, Json, Reply, Tokens
 
-__all__ = [
-    "FILE_NAME",
-    "AnswerCache",
-    "Recorded",
-    "base_of",
-    "file_sha256",
-    "key_of",
-    "now",
-    "plain_reply",
-    "plain_request",
-    "rung_digest",
-]
+__all__ = ["FILE_NAME", "AnswerCache", "now"]
 
 FILE_NAME = "answers.sqlite3"
 _SCHEMA = 1
@@ -40,7 +29,6 @@ _BATCH_S = 0.1
 # After a write that failed (a full disk), the next try.
 _RETRY_S = 1.0
 _BUSY_S = 30
-_FIELDS = tuple(field.name for field in fields(Request))
 _FIND = "SELECT base, key, asker, reply, recorded FROM answers WHERE base = ? ORDER BY draw, recorded, key"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS rungs (
@@ -56,75 +44,7 @@ CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime_ns 
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recorded:
-    """One recorded answer: `request` is None where prompts are withheld, `recorded` is a date in ISO 8601.
-
-    It belongs to the `asker`, a case of the suite, which asked the same request `draw` times before; an answer that any
-    case may have belongs to "". `base` stands for rung and request, whoever asks.
-    """
-
-    base: str
-    rung: str
-    identity: Identity
-    asker: str
-    draw: int
-    request: Mapping[str, Json] | None
-    reply: Reply
-    recorded: str
-
-    @property
-    def key(self) -> str:
-        """Under what the answer is kept."""
-        return key_of(self.base, asker=self.asker, draw=self.draw)
-
-
-def rung_digest(name: str, identity: Identity) -> str:
-    """What stands for a rung in a key: its name, so that no two rungs share an answer, and its content."""
-    return hashlib.sha256(_canonical([name, dict(identity.content)])).hexdigest()
-
-
-def plain_request(request: Request, *, greedy: bool) -> dict[str, Json]:
-    """Everything in a request that can change the answer; where the rung repeats itself, no sample or seed does."""
-    plain = {name: getattr(request, name) for name in _FIELDS}
-    if greedy and not request.temperature:
-        plain["sample"], plain["seed"] = 0, None
-    return plain
-
-
-def base_of(digest: str, request: Mapping[str, Json]) -> str:
-    """What stands for a request to a rung; `digest` is that of the rung. Raises ValueError for what is not JSON.
-
-    The order of keys counts: a model sees the properties of a schema or a tool in the order they were given.
-    """
-    return hashlib.sha256(digest.encode() + _canonical(request)).hexdigest()
-
-
-def key_of(base: str, *, asker: str, draw: int) -> str:
-    """Under what an answer is kept: two cases that ask the same have an answer each, or one draw would count twice."""
-    return hashlib.sha256(f"{base} {draw} ".encode() + asker.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _canonical(value: Json) -> bytes:
-    # As UTF-8 with surrogates: escapes would make one text of a character and of the two halves that stand for it.
-    try:
-        text = _KEY_JSON.encode(value)
-    except (TypeError, RecursionError) as error:
-        raise ValueError(str(error)) from None
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _as_json(value: object) -> Json:
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} is not JSON")
-
-
-# Made once, and without a look for circles, which end in a RecursionError: a third less time than json.dumps takes.
-_KEY_JSON = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"), default=_as_json
-)
-_COLUMN_JSON = json.JSONEncoder(allow_nan=False, check_circular=False, default=_as_json)
+_COLUMN_JSON = json.JSONEncoder(allow_nan=False, check_circular=False, default=as_json)
 
 
 def _text(value: Json) -> str:
@@ -139,13 +59,6 @@ def _reply_of(text: str, recorded: str) -> Reply:
     if plain["energy"] is not None:
         plain["energy"] = Energy.from_dict(plain["energy"]).as_replayed()
     return Reply(**plain, replayed=True, recorded=recorded)
-
-
-def plain_reply(reply: Reply) -> dict[str, Json]:
-    """A reply as JSON data, without what only tells where it came from."""
-    energy = None if reply.energy is None else reply.energy.to_dict()
-    plain = {**vars(reply), "tokens": dict(vars(reply.tokens)), "energy": energy, "tool_calls": list(reply.tool_calls)}
-    return {name: value for name, value in plain.items() if name not in ("replayed", "recorded", "retries", "after_s")}
 
 
 class AnswerCache:
@@ -447,8 +360,6 @@ class AnswerCache:
             self._connection.close()
 
     def _save_elsewhere(self) -> None:
-        from pytest_rightsize.recorded.json_lines import lines_of
-
         try:
             # Its mode is 0600.
             with tempfile.NamedTemporaryFile(
@@ -480,12 +391,6 @@ def _make_folder(folder: Path) -> None:
     ignoring = folder / ".gitignore"
     if not ignoring.exists():
         ignoring.write_text("*\n", encoding="utf-8")
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file. May raise OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def now() -> str:

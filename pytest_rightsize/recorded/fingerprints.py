@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 
 from pytest_rightsize.errors import RungError
 from pytest_rightsize.providers import Provider
-from pytest_rightsize.recorded.cache import file_sha256
+from pytest_rightsize.recorded.keys import file_sha256
 from pytest_rightsize.records import Json
 
-__all__ = ["identities_of"]
+__all__ = ["fingerprints_of"]
 
 
-def identities_of(
+def fingerprints_of(
     rungs: Iterable[str], providers: Mapping[str, Provider], *, known: Mapping[str, Json]
 ) -> dict[str, Json]:
     """The content of each of the rungs, as JSON data; one that nobody can tell is left out."""

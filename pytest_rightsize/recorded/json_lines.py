@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.recorded.cache import Recorded, base_of, plain_reply, rung_digest
+from pytest_rightsize.recorded.keys import Recorded, base_of, plain_reply, rung_digest
 from pytest_rightsize.records import Identity, Json, Reply, Tokens
 
 __all__ = ["Declaration", "lines_of", "read_lines"]

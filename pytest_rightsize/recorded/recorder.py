@@ -17,16 +17,8 @@ from pathlib import Path
 
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers import Provider
-from pytest_rightsize.recorded.cache import (
-    FILE_NAME,
-    AnswerCache,
-    Recorded,
-    base_of,
-    file_sha256,
-    now,
-    plain_request,
-    rung_digest,
-)
+from pytest_rightsize.recorded.cache import FILE_NAME, AnswerCache, now
+from pytest_rightsize.recorded.keys import Recorded, base_of, file_sha256, plain_request, rung_digest
 from pytest_rightsize.records import CacheMode, Identity, Json, Reply, Request, Rung
 
 __all__ = ["Recorder"]
@@ -79,7 +71,7 @@ class Recorder:
         self._on_trouble = on_trouble
         self._cache: AnswerCache | None = None
         self._failed = False
-        self._identities: dict[str, Identity | None] = {}
+        self._fingerprints: dict[str, Identity | None] = {}
         self._digests: dict[str, str] = {}
         self._lock = threading.Lock()
         self._compared: dict[str, list[tuple[str, Recorded]]] = {}
@@ -87,9 +79,9 @@ class Recorder:
         self._times: Counter[tuple[str, str]] = Counter()
         self._cases: set[str] = set()
 
-    def identities(self) -> dict[str, Json]:
+    def fingerprints(self) -> dict[str, Json]:
         """What is known of each rung that was asked, by its content: hashes of files, an endpoint's model."""
-        return {rung: dict(found.content) for rung, found in [*self._identities.items()] if found is not None}
+        return {rung: dict(found.content) for rung, found in [*self._fingerprints.items()] if found is not None}
 
     def open(self) -> None:
         """Open the folder now; raises ConfigError if that cannot be."""
@@ -193,16 +185,16 @@ class Recorder:
 
     def _identity(self, rung: str, provider: Provider) -> Identity | None:
         """What the rung is; in a replay on a machine without its model, what it was when the answers were recorded."""
-        if rung not in self._identities:
+        if rung not in self._fingerprints:
             identity = self._found_identity(rung, provider)
-            self._identities[rung] = identity
+            self._fingerprints[rung] = identity
             if identity is not None and not identity.is_recording:
                 self._digests[rung] = rung_digest(rung, identity)
                 if self._mode != "replay" and (cache := self._opened()) is not None:
                     with contextlib.suppress(OSError):  # where the disk is full, answers will say so
                         cache.declare(rung, _declared(self._rungs[rung]), identity)
                     self._mark(rung)
-        return self._identities[rung]
+        return self._fingerprints[rung]
 
     def _found_identity(self, rung: str, provider: Provider) -> Identity | None:
         if not hasattr(provider, "identity"):

@@ -6,7 +6,7 @@ from tabulate import tabulate
 
 from pytest_rightsize.judging.comparison import Changed, Comparison, Paired
 from pytest_rightsize.judging.economy import AMOUNTS
-from pytest_rightsize.records import Interval, Ratio
+from pytest_rightsize.statistics.estimates import Interval, Ratio
 
 __all__ = ["comparison_lines", "shown_cases"]
 

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_rightsize.judging.conclusions import Conclusion, Saving, conclude
-from pytest_rightsize.judging.usage import Spending, Spent, spend
-from pytest_rightsize.records import Interval, Run, Standing, Trial, Verdict, VerdictName
+from pytest_rightsize.judging.usage import RunUsage, Usage, usage_of
+from pytest_rightsize.records import Run, Standing, Trial, Verdict, VerdictName
 from pytest_rightsize.reports.units import count, joules, percent, seconds, usd
 from pytest_rightsize.statistics import pass_rate_interval
+from pytest_rightsize.statistics.estimates import Interval
 
 __all__ = [
     "Cell",
@@ -40,7 +41,7 @@ class Cell:
     rung: str
     standing: Standing
     interval: Interval | None
-    spent: Spent | None
+    usage: Usage | None
     smallest: bool
     chosen: bool
 
@@ -52,13 +53,13 @@ class Facts:
     run: Run
     verdicts: Sequence[Verdict]
     cells: Mapping[tuple[str, str], Cell]
-    spending: Spending
+    run_usage: RunUsage
     conclusions: Mapping[str, Conclusion]
 
 
 def gather(run: Run, verdicts: Sequence[Verdict]) -> Facts:
     """Everything a report needs; nothing is read but the arguments."""
-    spending = spend(run)
+    run_usage = usage_of(run)
     found = intervals(run, verdicts)
     cells = {
         (verdict.task, rung.name): Cell(
@@ -66,7 +67,7 @@ def gather(run: Run, verdicts: Sequence[Verdict]) -> Facts:
             rung=rung.name,
             standing=verdict.standing[rung.name],
             interval=found.get((verdict.task, rung.name)),
-            spent=spending.by_task_rung.get((verdict.task, rung.name)),
+            usage=run_usage.by_task_rung.get((verdict.task, rung.name)),
             smallest=rung.name == verdict.smallest,
             chosen=rung.name == verdict.chosen,
         )
@@ -74,7 +75,7 @@ def gather(run: Run, verdicts: Sequence[Verdict]) -> Facts:
         for rung in run.rungs
     }
     conclusions = {conclusion.task: conclusion for conclusion in conclude(run, verdicts)}
-    return Facts(run=run, verdicts=verdicts, cells=cells, spending=spending, conclusions=conclusions)
+    return Facts(run=run, verdicts=verdicts, cells=cells, run_usage=run_usage, conclusions=conclusions)
 
 
 def intervals(run: Run, verdicts: Sequence[Verdict]) -> dict[tuple[str, str], Interval]:
@@ -150,13 +151,13 @@ def _saving(facts: Facts, smaller: Sequence[Verdict]) -> str | None:
 
 def _chosen_per_1000(facts: Facts, verdict: Verdict, saving: Saving) -> float | None:
     """What the chosen rung takes for 1,000 cases of the task."""
-    spent = facts.spending.by_task_rung.get((verdict.task, saving.chosen))
-    if spent is None or not spent.judged:
+    usage = facts.run_usage.by_task_rung.get((verdict.task, saving.chosen))
+    if usage is None or not usage.judged:
         return None
     if saving.quantity == "energy":
-        energy = spent.energy_per_case
+        energy = usage.energy_per_case
         return None if energy is None or energy.joules is None else 1000 * energy.joules
-    per_case = spent.per_case(spent.cost_usd)
+    per_case = usage.per_case(usage.cost_usd)
     return None if per_case is None else 1000 * per_case
 
 
@@ -165,13 +166,13 @@ def effort(run: Run) -> str:
     asked = [trial for trial in run.trials if trial.outcome != "not_run"]
     planned = sum(run.planned.values())
     tokens = tokens_spent(asked)
-    spent = "tokens unknown" if tokens is None else f"{tokens:,} tokens"
+    usage = "tokens unknown" if tokens is None else f"{tokens:,} tokens"
     if run.interrupted:
-        return f"interrupted after {len(asked):,} of {planned:,} trials, {spent}"
+        return f"interrupted after {len(asked):,} of {planned:,} trials, {usage}"
     if run.strategy == "full" or not planned:
-        return f"{len(asked):,} trials, {spent}"
+        return f"{len(asked):,} trials, {usage}"
     word = "bisected" if run.strategy == "bisect" else "climbed"
-    return f"{word} with {100 * len(asked) / planned:.0f} % of the trials of the full ladder, {spent}"
+    return f"{word} with {100 * len(asked) / planned:.0f} % of the trials of the full ladder, {usage}"
 
 
 def tokens_spent(trials: Iterable[Trial]) -> int | None:
@@ -276,21 +277,21 @@ def _amount(saving: Saving, value: float) -> str:
     return str(write(value))
 
 
-def per_case(spent: Spent | None) -> dict[str, float | None]:
+def per_case(usage: Usage | None) -> dict[str, float | None]:
     """Mean tokens, seconds, joules and USD of a case; None where not all of it is known, or joules are of two kinds."""
-    if spent is None or not spent.judged:
+    if usage is None or not usage.judged:
         return dict.fromkeys(("joules", "tokens", "seconds", "usd", "prompt", "reasoning", "answer"))
-    energy = spent.energy_per_case
+    energy = usage.energy_per_case
 
     def mean(total: float | None) -> float | None:
-        return None if total is None else total / spent.judged
+        return None if total is None else total / usage.judged
 
     return {
         "joules": None if energy is None else energy.joules,
-        "tokens": mean(spent.tokens),
-        "seconds": spent.per_case(spent.seconds),
-        "usd": spent.per_case(spent.cost_usd),
-        "prompt": spent.per_case(spent.prompt),
-        "reasoning": spent.per_case(spent.reasoning),
-        "answer": mean(spent.answer_tokens),
+        "tokens": mean(usage.tokens),
+        "seconds": usage.per_case(usage.seconds),
+        "usd": usage.per_case(usage.cost_usd),
+        "prompt": usage.per_case(usage.prompt),
+        "reasoning": usage.per_case(usage.reasoning),
+        "answer": mean(usage.answer_tokens),
     }

@@ -101,7 +101,7 @@ class JsonReport:
             "run": {**run.about, "strategy": run.strategy, "interrupted": run.interrupted},
             "ladder": [rung.to_dict() for rung in run.rungs],
             "verdicts": [_verdict(facts, verdict) for verdict in verdicts],
-            "spending": facts.spending.to_dict(),
+            "spending": facts.run_usage.to_dict(),
             "conclusions": [conclusion.to_dict() for conclusion in facts.conclusions.values()],
             "meters": [metering.to_dict() for metering in run.meters],
             "trials": [trial.to_dict() for trial in run.trials],

@@ -6,12 +6,12 @@ from tabulate import tabulate
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.judging.conclusions import Conclusion
-from pytest_rightsize.judging.usage import Spending, Spent
-from pytest_rightsize.records import Interval
+from pytest_rightsize.judging.usage import RunUsage, Usage
 from pytest_rightsize.reports.facts import saving_words
 from pytest_rightsize.reports.units import percent
+from pytest_rightsize.statistics.estimates import Interval
 
-__all__ = ["spending_lines"]
+__all__ = ["usage_lines"]
 
 
 _LEAST: Mapping[str, tuple[str, str]] = {
@@ -24,8 +24,8 @@ _DISPENSABLE = ("J/token", "reasoning", "USD/passed", "tokens", "J/passed", "rat
 _NEEDED = ("J/case",)
 
 
-def spending_lines(
-    spending: Spending,
+def usage_lines(
+    run_usage: RunUsage,
     conclusions: Sequence[Conclusion],
     *,
     intervals: Mapping[tuple[str, str], Interval] | None = None,
@@ -37,18 +37,18 @@ def spending_lines(
     Empty where nobody knows any joules, seconds or money: a table of question marks helps nobody. `intervals` are those
     of the pass rates by task and rung; where the table is wider than `width`, columns are left out.
     """
-    spent = list(spending.by_task_rung.values())
+    usage = list(run_usage.by_task_rung.values())
     told = [line for conclusion in conclusions for line in _told(conclusion)]
-    if not any(one.energies or one.cost_usd.known or one.seconds.known for one in spent):
+    if not any(one.energies or one.cost_usd.known or one.seconds.known for one in usage):
         return told
-    rows = [_row(one, (intervals or {}).get((one.task or "", one.rung or ""))) for one in spent]
+    rows = [_row(one, (intervals or {}).get((one.task or "", one.rung or ""))) for one in usage]
     unknown = [name for name in rows[0] if name in _DISPENSABLE + _NEEDED and all(row.get(name) == "?" for row in rows)]
     rows = [{name: cell for name, cell in row.items() if name not in unknown} for row in _grouped(rows)]
     return [
         "",
         *_table(rows, width),
         *_legend(rows, unknown, intervals),
-        *_origins(spent),
+        *_origins(usage),
         *([note] if note else []),
         *told,
     ]
@@ -86,53 +86,53 @@ def _legend(
     return [f"({', '.join(parts)})"] if parts else []
 
 
-def _row(spent: Spent, interval: Interval | None) -> dict[str, str]:
-    tokens = spent.tokens
-    share = spent.reasoning_share
-    rate = {"rate": _rate(spent, interval)} if interval is not None else {}
+def _row(usage: Usage, interval: Interval | None) -> dict[str, str]:
+    tokens = usage.tokens
+    share = usage.reasoning_share
+    rate = {"rate": _rate(usage, interval)} if interval is not None else {}
     return {
-        "task": spent.task or "",
-        "rung": spent.rung or "",
+        "task": usage.task or "",
+        "rung": usage.rung or "",
         **rate,
-        "J/case": _joules(spent, spent.energy_per_case),
-        "J/passed": _joules(spent, spent.energy_per_pass),
-        "J/token": _joules(spent, spent.energy_per_output_token),
+        "J/case": _joules(usage, usage.energy_per_case),
+        "J/passed": _joules(usage, usage.energy_per_pass),
+        "J/token": _joules(usage, usage.energy_per_output_token),
         "tokens": "?" if tokens is None else f"{tokens:,.0f}",
         "reasoning": "?" if share is None else f"{100 * share:.0f} %",
-        "s/case": _figure(spent.per_case(spent.seconds)),
-        "USD/passed": _usd(spent),
+        "s/case": _figure(usage.per_case(usage.seconds)),
+        "USD/passed": _usd(usage),
     }
 
 
-def _rate(spent: Spent, interval: Interval) -> str:
+def _rate(usage: Usage, interval: Interval) -> str:
     """`95 % [83,99]`."""
-    return f"{percent(spent.passed / spent.judged)} [{100 * interval.low:.0f},{100 * interval.high:.0f}]"
+    return f"{percent(usage.passed / usage.judged)} [{100 * interval.low:.0f},{100 * interval.high:.0f}]"
 
 
-def _joules(spent: Spent, energy: Energy | None) -> str:
+def _joules(usage: Usage, energy: Energy | None) -> str:
     """The figure; `mixed` where it is known in several ways, `?` where it is not known of every answer."""
     if energy is not None and energy.joules is not None:
         return f"{energy.joules:.3g}"
-    if spent.energy_unknown:
+    if usage.energy_unknown:
         return "?"
-    return "mixed" if len({subtotal.kind for subtotal in spent.energies}) > 1 else "-"
+    return "mixed" if len({subtotal.kind for subtotal in usage.energies}) > 1 else "-"
 
 
-def _usd(spent: Spent) -> str:
+def _usd(usage: Usage) -> str:
     """What a passed case costs; where none passed that is not unknown, but not to be had."""
-    cost = spent.cost_usd.complete
-    return "-" if cost is not None and not spent.passed else _figure(spent.per_pass(spent.cost_usd))
+    cost = usage.cost_usd.complete
+    return "-" if cost is not None and not usage.passed else _figure(usage.per_pass(usage.cost_usd))
 
 
 def _figure(value: float | None) -> str:
     return "?" if value is None else f"{value:.3g}"
 
 
-def _origins(spent: Iterable[Spent]) -> list[str]:
+def _origins(usage: Iterable[Usage]) -> list[str]:
     """Where the joules of the table come from: kinds that may not be added up or compared stand on their own."""
     rungs: dict[str, list[str]] = {}
     lines = []
-    for one in spent:
+    for one in usage:
         for subtotal in one.energies:
             words = f"{subtotal.kind}{', replayed' if subtotal.replayed else ''}"
             rungs.setdefault(words, []).append(one.rung or "")

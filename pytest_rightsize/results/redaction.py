@@ -12,9 +12,8 @@ from typing import Any
 
 from pytest_rightsize.records import AnswerRecord, Json, Trial
 
-__all__ = ["WITHHOLDABLE", "fingerprint", "redacted", "redacted_case"]
+__all__ = ["redacted", "redacted_case", "text_digest"]
 
-WITHHOLDABLE = ("prompts", "answers")
 # The details of these faults are this program's own words.
 _TELLING_NOTHING = frozenset(
     {"auth", "budget", "curtailed", "down", "load", "memory", "missing", "offline", "private", "settled", "transport"}
@@ -64,7 +63,7 @@ def _message(message: Mapping[str, Json]) -> dict[str, Json]:
     return {"role": message.get("role"), "content": _hash(dict(message))}
 
 
-def fingerprint(messages: Iterable[Mapping[str, Json]]) -> tuple[Mapping[str, Json], ...]:
+def text_digest(messages: Iterable[Mapping[str, Json]]) -> tuple[Mapping[str, Json], ...]:
     """What stands for a conversation where only its sameness is asked for: as redacted; what is so already stays.
 
     So a run that withheld its prompts, and one that was read without them, are compared with any other.

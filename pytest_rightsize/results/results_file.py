@@ -16,12 +16,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO
 
-from pytest_rightsize.energy import Metering
 from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.records import Json, Policy, Price, Run, Rung, Trial, TrialKey, Verdict
 from pytest_rightsize.results.append_only import DurableFile
 from pytest_rightsize.results.line_formats import check_line
-from pytest_rightsize.results.redaction import fingerprint, redacted
+from pytest_rightsize.results.redaction import redacted, text_digest
 
 __all__ = ["ResultsFile", "describe_session", "nobody", "read_run"]
 
@@ -190,7 +190,7 @@ def read_run(path: Path, *, words_of: Callable[[TrialKey], bool] | None = None) 
                 policies[line["task"]] = Policy.from_dict(line)
                 planned.update({(line["task"], rung): count for rung, count in counts.items()})
             elif kind == "prompt":
-                prompts[line["id"]] = tuple(line["messages"]) if words_of is None else fingerprint(line["messages"])
+                prompts[line["id"]] = tuple(line["messages"]) if words_of is None else text_digest(line["messages"])
             elif kind == "trial":
                 trial = _trial(line, prompts, words_of)
                 trials[trial.key] = trial
@@ -224,7 +224,7 @@ def _trial(
         _share(answer, "finish_reason")
         _share(answer["tokens"], "source")
         asked = tuple(answer.get("messages", ()))
-        answer["messages"] = prompts.get(answer.get("prompt") or "", asked if words_of is None else fingerprint(asked))
+        answer["messages"] = prompts.get(answer.get("prompt") or "", asked if words_of is None else text_digest(asked))
     trial = Trial.from_dict(line)
     return trial if words_of is None or words_of(trial.key) else redacted(trial, ["answers"])
 

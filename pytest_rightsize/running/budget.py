@@ -12,11 +12,10 @@ from concurrent.futures import Future
 
 from pytest_rightsize.records import Reply, Rung
 
-__all__ = ["UNITS", "Budget"]
+__all__ = ["Budget"]
 
 # Ten times 0.9 USD is 9, and a sum of floats is a little more.
 _ROUNDING = 1 + 1e-9
-UNITS = ("usd", "tokens", "joules", "seconds")
 
 
 class Budget:

@@ -16,7 +16,7 @@ from _pytest.nodes import Node
 
 from pytest_rightsize.model import Model
 
-__all__ = ["Opening"]
+__all__ = ["FirstStart"]
 
 # Through these a plugin can change what a test does before its first question.
 _HOOKS = ("pytest_runtest_protocol", "pytest_runtest_setup", "pytest_runtest_call", "pytest_pyfunc_call")
@@ -38,7 +38,7 @@ _CURRENT = "PYTEST_CURRENT_TEST"
 _PARAMETER = getattr(python, "get_direct_param_fixture_func", None)
 
 
-class Opening:
+class FirstStart:
     """Knows which tests of a session can be started so. `stack` holds the nodes that are set up."""
 
     def __init__(self, config: pytest.Config, stack: Mapping[Node, object]) -> None:

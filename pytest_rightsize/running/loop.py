@@ -1,37 +1,34 @@
 """Runs the items of a session, several at once: an item that waits for a reply gives way to the next one.
 
 An attempt is a whole `pytest_runtest_protocol`, but for the first one of a test that has nothing around it
-(opening.py). What it would tell the terminal, junit and the rest is held back; if the item was suspended it is dropped,
+(first_start.py). What it would tell the terminal, junit and the rest is held back; if the item was suspended it is dropped,
 else it is told in the order of the items, as if each had run once. Fixtures of function scope are finished after every
 attempt, wider ones when nobody needs them any more.
 """
 
-import gc
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol, cast
+from typing import Protocol
 
 import pluggy
 import pytest
 from _pytest.nodes import Node
-from _pytest.runner import SetupState
 
-from pytest_rightsize.config.options import THRESHOLD
 from pytest_rightsize.model import Model
 from pytest_rightsize.running.engine import Ticket
-from pytest_rightsize.running.first_start import Opening
+from pytest_rightsize.running.first_start import FirstStart
+from pytest_rightsize.running.garbage import spare_garbage_search
+from pytest_rightsize.running.held_reports import HoldingRelay
+from pytest_rightsize.running.setup_state import KeepingSetupState, shared_params
+from pytest_rightsize.running.sources import Source
 
-__all__ = ["Loop", "SessionSource", "Source", "Trials", "WorkerSource"]
+__all__ = ["Loop", "Trials"]
 
 Group = tuple[str, str]
 """A task and a rung."""
 
-_BUFFERED = ("pytest_runtest_logstart", "pytest_runtest_logreport", "pytest_runtest_logfinish")
 _WAKE = object()
-# So many new objects, and garbage is searched for. Trials and reports stay to the end: with Python's own 700 they are
-# looked at again and again.
-_SEARCH_AFTER = 5_000
 
 
 class Trials(Protocol):
@@ -46,165 +43,11 @@ class Trials(Protocol):
     def may_start(self, group: Group, waiting: Mapping[Group, int]) -> bool:
         """Whether what is still waited for leaves it open if and where the item runs."""
 
-    def opening_model(self, item: pytest.Item) -> Model | None:
+    def first_start_model(self, item: pytest.Item) -> Model | None:
         """What the item may ask its first question, when only that is wanted; None if it may not ask now."""
 
     def finished(self, item: pytest.Item) -> None:
         """The item's last attempt has ended."""
-
-
-class Source(Protocol):
-    """Where items come from, in order: the session's list, or what xdist sends."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether no item will come after those that `peek` and `pop` gave."""
-
-    def listen(self, wake: Callable[[], None]) -> None:
-        """Call `wake`, from any thread, when there may be another item."""
-
-    def peek(self) -> pytest.Item | None:
-        """The next item, or None if there is none, or none yet."""
-
-    def pop(self) -> pytest.Item:
-        """Take the next item."""
-
-    def told(self, item: pytest.Item, tell: Callable[[], None]) -> None:
-        """Call `tell`, which logs all reports of an item, with whatever must be done around it."""
-
-
-class SessionSource:
-    """The items of a session in one process."""
-
-    def __init__(self, session: pytest.Session) -> None:
-        """Start at the first."""
-        self._items = deque(session.items)
-        self.ended = True
-
-    def listen(self, wake: Callable[[], None]) -> None:
-        """See `Source`."""
-
-    def peek(self) -> pytest.Item | None:
-        """See `Source`."""
-        return self._items[0] if self._items else None
-
-    def pop(self) -> pytest.Item:
-        """See `Source`."""
-        return self._items.popleft()
-
-    def told(self, item: pytest.Item, tell: Callable[[], None]) -> None:  # noqa: ARG002  # the protocol has it
-        """See `Source`."""
-        tell()
-
-
-class WorkerSource:
-    """The items that a worker of pytest-xdist is sent; it does what xdist's own loop does around each."""
-
-    def __init__(self, session: pytest.Session, interactor: Any) -> None:
-        """`interactor` is xdist's plugin `WorkerInteractor`."""
-        # A worker runs xdist.remote as a script, so its classes are not those that an import gives.
-        self._shutdown = type(interactor).handle_command.__globals__["Marker"].SHUTDOWN
-        self._items = session.items
-        self._interactor = interactor
-        self._next: int | None = None
-        self._index_of: dict[pytest.Item, int] = {}
-        self.ended = False
-
-    def listen(self, wake: Callable[[], None]) -> None:
-        """See `Source`."""
-
-        def heard(command: Any) -> None:
-            self._interactor.handle_command(command)
-            wake()
-
-        self._interactor.channel.setcallback(heard, endmarker=self._shutdown)
-
-    def peek(self) -> pytest.Item | None:
-        """See `Source`."""
-        if self._next is None and not self.ended:
-            # One at a time, so that xdist can still give the others to another worker.
-            with self._interactor.torun.lock() as waiting:
-                taken = waiting.popleft() if waiting else None
-            if isinstance(taken, int):
-                self._next = taken
-            elif taken is not None:
-                self.ended = True
-        return None if self._next is None else self._items[self._next]
-
-    def pop(self) -> pytest.Item:
-        """See `Source`."""
-        assert self._next is not None
-        item = self._items[self._next]
-        self._index_of[item], self._next = self._next, None
-        return item
-
-    def told(self, item: pytest.Item, tell: Callable[[], None]) -> None:
-        """See `Source`."""
-        index = self._interactor.item_index = self._index_of.pop(item)
-        tell()
-        self._interactor.sendevent("runtest_protocol_complete", item_index=index, duration=0.0)
-
-
-class _KeepingSetupState(SetupState):
-    """pytest's stack of what is set up, which asks the loop how far to tear down."""
-
-    def __init__(self, loop: "Loop") -> None:
-        super().__init__()
-        self._loop = loop
-
-    def teardown_exact(self, nextitem: pytest.Item | None) -> None:
-        """Tear down the item that runs, and the nodes that nobody needs any more."""
-        kept = self._loop.kept_nodes()
-        super().teardown_exact(nextitem if kept is None else cast(pytest.Item, _Chain(kept)) if kept else None)
-
-    def leave(self, chain: list[Node]) -> None:
-        """Tear down what is not in `chain`."""
-        super().teardown_exact(cast(pytest.Item, _Chain(chain)))
-
-    def has_state(self, node: Node) -> bool:
-        """Whether setting the node up again would show: fixtures, a setup of its own, or a setup that failed."""
-        finalizers, failure = self.stack[node]
-        return len(finalizers) > 1 or failure is not None or type(node).setup is not Node.setup
-
-
-class _Chain:
-    """Stands for an item below these nodes, where SetupState asks for no more than that."""
-
-    def __init__(self, nodes: list[Node]) -> None:
-        self._nodes = nodes
-
-    def listchain(self) -> list[Node]:
-        return self._nodes
-
-
-class _Relay:
-    """pytest's hooks, with those that tell of a test's progress held back."""
-
-    def __init__(self, relay: pluggy.HookRelay, loop: "Loop") -> None:
-        self._relay = relay
-        self._loop = loop
-
-    def __getattr__(self, name: str) -> Any:
-        """Find a hook once; the next time it stands in the instance."""
-        hook = getattr(self._relay, name)
-        if name in _BUFFERED:
-            hook = self._held(hook)
-        self.__dict__[name] = hook
-        return hook
-
-    def _held(self, hook: pluggy.HookCaller) -> Callable[..., None]:
-        return lambda **kwargs: self._loop.hold(lambda: hook(**kwargs))
-
-    @property
-    def pytest_warning_recorded(self) -> Any:
-        hook, hold = self._relay.pytest_warning_recorded, self._loop.hold
-
-        class Held:
-            @staticmethod
-            def call_historic(kwargs: dict[str, Any]) -> None:
-                hold(lambda: hook.call_historic(kwargs=kwargs))
-
-        return Held
 
 
 class _Started:
@@ -217,7 +60,7 @@ class _Started:
         self.held: list[Callable[[], object]] = []
         self.done = False
         self.chain = chain
-        self.shared = list(_shared_params(item))
+        self.shared = list(shared_params(item))
         self._markers = list(item.own_markers)
         self._properties = list(item.user_properties)
 
@@ -233,14 +76,6 @@ class _Started:
                 item.__dict__.pop(name, None)
 
 
-def _shared_params(item: pytest.Item) -> Iterator[tuple[str, int]]:
-    """The parameters of the item that a fixture wider than a function depends on."""
-    callspec = getattr(item, "callspec", None)
-    for name, scope in getattr(callspec, "_arg2scope", {}).items():
-        if scope.value != "function" and name in callspec.indices:  # type: ignore[union-attr]  # there is one here
-            yield name, callspec.indices[name]  # type: ignore[union-attr]
-
-
 class Loop:
     """The items of one session on their way from the first attempt to their reports."""
 
@@ -250,8 +85,8 @@ class Loop:
         self._trials = trials
         self._source = source
         self._room = room
-        self._setup = _KeepingSetupState(self)
-        self._relays: dict[object, _Relay] = {}
+        self._setup = KeepingSetupState(self.kept_nodes)
+        self._relays: dict[object, HoldingRelay] = {}
         self._current: _Started | None = None
         self._last_ended: pytest.Item | None = None
         self._untold: deque[_Started] = deque()
@@ -266,7 +101,7 @@ class Loop:
         # Of those whose reply has not come.
         self._in_flight: Counter[str] = Counter()
         self._resume_next = False
-        self._opening = Opening(session.config, self._setup.stack)
+        self._first_start = FirstStart(session.config, self._setup.stack)
         # Not where replies are there at once: then no start is dropped.
         self._opens = True
         source.listen(lambda: self._arrivals.put(_WAKE))
@@ -281,9 +116,7 @@ class Loop:
         session.gethookproxy = lambda fspath: self._relays.get(fspath) or self._relay(fspath, gethookproxy(fspath))  # type: ignore[method-assign,assignment,return-value]  # a relay by its behaviour
         session.config.pluginmanager.register(self, "rightsize-loop")
         # What was collected stays to the end, and so does much of what is to come; plugin.py undoes this last of all.
-        session.config.stash[THRESHOLD] = threshold = gc.get_threshold()
-        gc.set_threshold(_SEARCH_AFTER, *threshold[1:])
-        gc.freeze()
+        spare_garbage_search(session.config)
         try:
             while (started := self._next()) is not None:
                 self._attempt(started)
@@ -298,9 +131,9 @@ class Loop:
             if not self._setup.stack:
                 session._setupstate = original
 
-    def _relay(self, fspath: object, relay: pluggy.HookRelay) -> _Relay:
+    def _relay(self, fspath: object, relay: pluggy.HookRelay) -> HoldingRelay:
         """The hooks of a folder; which conftest.py have a say there does not change any more."""
-        return self._relays.setdefault(fspath, _Relay(relay, self))
+        return self._relays.setdefault(fspath, HoldingRelay(relay, self.hold))
 
     def _next(self) -> _Started | None:
         """What to attempt now: a new item if there is room, or one whose reply has come; None at the end."""
@@ -400,7 +233,7 @@ class Loop:
         """Have the item ask its first question, if that can be done without pytest; whether it has."""
         ticket = started.ticket
         ticket.open()
-        self._opening.start(started.item, started.chain, self._trials.opening_model)
+        self._first_start.start(started.item, started.chain, self._trials.first_start_model)
         waiting_for = ticket.waiting_for
         if waiting_for is None:
             started.forget_attempt()

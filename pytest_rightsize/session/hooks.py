@@ -16,12 +16,12 @@ import pytest
 
 from pytest_rightsize.config.policies import Policies, definition_of
 from pytest_rightsize.config.settings import Settings
-from pytest_rightsize.energy import Metering
 from pytest_rightsize.errors import ConfigError, RightsizeWarning, RungError
 from pytest_rightsize.judging.baseline import read_baseline
 from pytest_rightsize.judging.verdict import standings
+from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.model import Model, Transcript
-from pytest_rightsize.recorded.fingerprints import identities_of
+from pytest_rightsize.recorded.fingerprints import fingerprints_of
 from pytest_rightsize.records import Policy, Run, Rung, Trial, TrialKey
 from pytest_rightsize.reports.junit import trial_properties
 from pytest_rightsize.reports.terminal import waiver_lines
@@ -29,15 +29,16 @@ from pytest_rightsize.results.redaction import redacted, redacted_case
 from pytest_rightsize.results.results_file import ResultsFile, describe_session
 from pytest_rightsize.running.engine import Ticket
 from pytest_rightsize.running.grading import grade
-from pytest_rightsize.running.loop import Loop, SessionSource, Source, WorkerSource
+from pytest_rightsize.running.loop import Loop
 from pytest_rightsize.running.outcomes import as_plain, attach, ending, shape, show_fault, status, trial_of
 from pytest_rightsize.running.schedule import Progress, reason_not_to_run, visiting_order
+from pytest_rightsize.running.sources import SessionSource, Source, WorkerSource
 from pytest_rightsize.session.distribution import labelled, read_label, task_scheduling
 from pytest_rightsize.session.live_progress import Live, Tally
 from pytest_rightsize.session.notices import Notices
 from pytest_rightsize.session.presenter import Presenter
-from pytest_rightsize.session.resources import Equipment
-from pytest_rightsize.session.result import sum_up
+from pytest_rightsize.session.resources import Resources
+from pytest_rightsize.session.result import session_result
 
 __all__ = ["LadderSession"]
 
@@ -66,10 +67,10 @@ class LadderSession:
         """Read what the user asked for; raises ConfigError before any model is called."""
         self._settings = Settings.from_config(config)
         self._notices = Notices()
-        self._equipment = equipment = Equipment(config, self._settings, self._notices)
-        self._is_worker, self._collect_only = equipment.is_worker, equipment.collect_only
-        self._ladder, self._rungs, self._known = equipment.ladder, equipment.rungs, equipment.known
-        self._providers, self._recorder, self._engine = equipment.providers, equipment.recorder, equipment.engine
+        self._resources = resources = Resources(config, self._settings, self._notices)
+        self._is_worker, self._collect_only = resources.is_worker, resources.collect_only
+        self._ladder, self._rungs, self._known = resources.ladder, resources.rungs, resources.known
+        self._providers, self._recorder, self._engine = resources.providers, resources.recorder, resources.engine
         order = visiting_order([rung.name for rung in self._rungs], self._settings.strategy)
         self._turn = {rung: turn for turn, rung in enumerate(order)}
         self._config = config
@@ -85,7 +86,7 @@ class LadderSession:
         self._about: Mapping[str, Any] = {}
         self._results: ResultsFile | None = None
         self._metered: list[Metering] = []
-        self._identities: dict[str, Any] = {}
+        self._fingerprints: dict[str, Any] = {}
         self._baseline = read_baseline(self._settings.baseline) if self._settings.baseline else None
         self._check_results_path()
         self._presenter = Presenter(config, self._settings)
@@ -103,7 +104,7 @@ class LadderSession:
     def pytest_report_header(self) -> list[str]:
         """Say which ladder is climbed and how, and what of it cannot answer on this machine."""
         try:
-            return [f"rightsize: {line}" for line in self._equipment.header()]
+            return [f"rightsize: {line}" for line in self._resources.header()]
         except ConfigError as error:
             raise pytest.UsageError(str(error)) from None
 
@@ -194,7 +195,7 @@ class LadderSession:
         """Collect what the meters of a worker saw, and who its rungs were."""
         seen = (getattr(node, "workeroutput", None) or {}).get("rightsize") or {}
         self._metered += [Metering.from_dict(plain) for plain in seen.get("metered", ())]
-        self._identities |= seen.get("identities", {})
+        self._fingerprints |= seen.get("identities", {})
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
@@ -248,7 +249,7 @@ class LadderSession:
             return None
         self._suspends = True
         try:
-            Loop(session, trials=self, source=source, room=self._equipment.room).run()
+            Loop(session, trials=self, source=source, room=self._resources.room).run()
         except (session.Failed, session.Interrupted):
             # A worker of xdist only stops; the controller hears of the failures and says why.
             if not self._is_worker:
@@ -299,7 +300,7 @@ class LadderSession:
         group = self.group(item)
         if group is None or inspect.iscoroutinefunction(getattr(item, "obj", None)):
             return False
-        return self._policies[group[0]].concurrent and self._equipment.room(group[1]) > 1
+        return self._policies[group[0]].concurrent and self._resources.room(group[1]) > 1
 
     def may_start(self, group: tuple[str, str], waiting: Mapping[tuple[str, str], int]) -> bool:
         """A trial starts when its task's trials on earlier rungs have ended and those in flight will hardly settle it.
@@ -316,7 +317,7 @@ class LadderSession:
         closing = self._engine.must_close_for(rung)
         return not any(other in closing for _, other in pending)
 
-    def opening_model(self, item: pytest.Item) -> Model | None:
+    def first_start_model(self, item: pytest.Item) -> Model | None:
         """The model for a start of which pytest does not know; None where the test is to be skipped, or fails."""
         key = item.stash.get(_KEY, None)
         if key is not None and (self._why_idle(item, key) is not None or self._engine.down(key.rung) is not None):
@@ -519,17 +520,17 @@ class LadderSession:
         """Judge, write what is known, and let a failed gate fail the session."""
         self._engine.close()
         self._notices.tell(self._config)
-        self._metered += self._equipment.meters.seen()
+        self._metered += self._resources.meters.seen()
         if self._is_worker:
             session.config.workeroutput["rightsize"] = {  # type: ignore[attr-defined]  # a worker of xdist has it
                 "metered": [seen.to_dict() for seen in self._metered],
-                "identities": {} if self._recorder is None else self._recorder.identities(),
+                "identities": {} if self._recorder is None else self._recorder.fingerprints(),
             }
         if self._is_worker or self._collect_only or not self._planned:
             return
         interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
-        self._about = {**self._about, "identities": self._who_answered(interrupted=interrupted)}
-        ended = sum_up(
+        self._about = {**self._about, "identities": self._fingerprints_of_rungs(interrupted=interrupted)}
+        result = session_result(
             self._snapshot(interrupted=interrupted),
             objective=self._settings.objective,
             gates=self._settings.gate,
@@ -539,29 +540,29 @@ class LadderSession:
             deselected=self._deselected,
             today=date.today().isoformat(),
         )
-        if ended.fails and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        if result.fails and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._results is not None:
             for metering in self._metered:
                 self._results.metering(metering)
             self._results.end(
-                ended.verdicts,
+                result.verdicts,
                 exitstatus=int(session.exitstatus),
-                failed=[f"{gate}: {verdict.task}" for gate, verdict in ended.failed],
-                totals=ended.totals() | {"identities": self._about.get("identities", {})},
-                waived=waiver_lines(ended.waivers, ended.unmet),
+                failed=[f"{gate}: {verdict.task}" for gate, verdict in result.failed],
+                totals=result.totals() | {"identities": self._about.get("identities", {})},
+                waived=waiver_lines(result.waivers, result.unmet),
             )
             self._notices.tell(self._config)
-        if not self._presenter.present(ended) and session.exitstatus == pytest.ExitCode.OK:
+        if not self._presenter.present(result) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def _who_answered(self, *, interrupted: bool) -> Mapping[str, Any]:
+    def _fingerprints_of_rungs(self, *, interrupted: bool) -> Mapping[str, Any]:
         """Each rung that answered, by its content; who wants to leave, or keeps nothing, waits for no file's hash."""
-        known = self._identities | ({} if self._recorder is None else self._recorder.identities())
+        known = self._fingerprints | ({} if self._recorder is None else self._recorder.fingerprints())
         if interrupted or (self._settings.results is None and not self._settings.reports):
             return known
         asked = {trial.key.rung for trials in self._trials.values() for trial in trials.values() if trial.answers}
-        return identities_of(sorted(asked), self._providers, known=known)
+        return fingerprints_of(sorted(asked), self._providers, known=known)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the table, and for each failed gate what to change."""

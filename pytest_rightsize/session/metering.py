@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from pytest_rightsize.energy import Metering
+from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.meters import Meter, load_meters
 from pytest_rightsize.meters.attribution.idling import IdleMemory
 from pytest_rightsize.meters.attribution.metered import Metered

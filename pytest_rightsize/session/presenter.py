@@ -27,8 +27,8 @@ from pytest_rightsize.reports.terminal import (
     waiver_lines,
     wrapped,
 )
-from pytest_rightsize.reports.usage_tables import spending_lines
-from pytest_rightsize.session.result import Ended
+from pytest_rightsize.reports.usage_tables import usage_lines
+from pytest_rightsize.session.result import SessionResult
 
 __all__ = ["Presenter"]
 
@@ -43,16 +43,16 @@ class Presenter:
         self._config = config
         self._settings = settings
         self._publisher = Publisher(settings.reports, config.hook.pytest_rightsize_reports())
-        self._ended: Ended | None = None
+        self._result: SessionResult | None = None
         self._published: list[tuple[bool, str]] = []
 
-    def present(self, ended: Ended) -> bool:
+    def present(self, result: SessionResult) -> bool:
         """Write every report; False where one could not be written."""
-        self._ended = ended
-        self._tell_junit(ended.verdicts)
-        self._published = [*self._publisher.publish(ended.run, ended.verdicts)]
+        self._result = result
+        self._tell_junit(result.verdicts)
+        self._published = [*self._publisher.publish(result.run, result.verdicts)]
         try:
-            write_step_summary(ended.run, ended.verdicts)
+            write_step_summary(result.run, result.verdicts)
         except OSError as error:
             self._published.append((False, f"the summary of the job was not written: {error}"))
         return all(written for written, _ in self._published)
@@ -67,52 +67,52 @@ class Presenter:
 
     def summarise(self, terminalreporter: Any) -> None:
         """Print the table, for each failed gate what to change, and where the reports are."""
-        ended = self._ended
-        if ended is None:
+        result = self._result
+        if result is None:
             return
         width = self._config.get_terminal_writer().fullwidth if terminalreporter.isatty else None
         # As pytest's own sections begin; what is written after `section` alone may be broken by a late end of a line.
         terminalreporter.write_sep("=", TITLE)
-        for line in table_lines(ended.run, ended.verdicts, width=width):
+        for line in table_lines(result.run, result.verdicts, width=width):
             for text, colour in styled(visible(line)):
                 terminalreporter.write(text, **({colour: True} if colour else {}))
             terminalreporter.write_line("")
-        for line, colours in self._lines(ended, width):
+        for line, colours in self._lines(result, width):
             for part in wrapped(visible(line), width):
                 terminalreporter.write_line(part, **colours)
 
-    def _lines(self, ended: Ended, width: int | None) -> Iterator[tuple[str, dict[str, bool]]]:
+    def _lines(self, result: SessionResult, width: int | None) -> Iterator[tuple[str, dict[str, bool]]]:
         """What follows the table, each line with its colour."""
-        shown = intervals(ended.run, ended.verdicts)
-        spent = spending_lines(
-            ended.spending,
-            ended.conclusions,
+        shown = intervals(result.run, result.verdicts)
+        usage = usage_lines(
+            result.run_usage,
+            result.conclusions,
             intervals=shown,
             width=width,
-            note=idle_note(ended.run, ended.spending),
+            note=idle_note(result.run, result.run_usage),
         )
         # Twice quiet: what was found and what fails, and nothing of what it took.
-        spent = [] if self._config.get_verbosity() < _QUIET else spent
-        for line in (*summary_lines(ended.run, ended.verdicts), *spent):
+        usage = [] if self._config.get_verbosity() < _QUIET else usage
+        for line in (*summary_lines(result.run, result.verdicts), *usage):
             yield line, {}
-        for line in ended.notes:
+        for line in result.notes:
             yield f"rightsize: {line}", {}
-        for line in waiver_lines(ended.waivers, ended.unmet):
+        for line in waiver_lines(result.waivers, result.unmet):
             yield line, {"yellow": True}
-        for line in gate_lines(ended.failed, ended.run):
+        for line in gate_lines(result.failed, result.run):
             yield line, {"red": True}
         if self._settings.results is not None:
             yield f"rightsize: results in {self._settings.results}", {}
         for written, line in self._published:
             yield f"rightsize: {line}", {"red": not written}
-        for line in self._annotations(ended):
+        for line in self._annotations(result):
             yield line, {}
 
-    def _annotations(self, ended: Ended) -> Iterator[str]:
+    def _annotations(self, result: SessionResult) -> Iterator[str]:
         """Commands for GitHub Actions, in a job of it only."""
         if os.environ.get("GITHUB_ACTIONS") != "true":
             return
         workspace, rootdir = Path(os.environ.get("GITHUB_WORKSPACE", ".")), self._settings.rootdir
         inside = rootdir.is_relative_to(workspace)
         prefix = rootdir.relative_to(workspace).as_posix() if inside else ""
-        yield from annotations(ended.run, ended.failed, prefix=prefix)
+        yield from annotations(result.run, result.failed, prefix=prefix)

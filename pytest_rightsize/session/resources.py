@@ -10,26 +10,26 @@ from dataclasses import replace
 import pytest
 
 from pytest_rightsize.config.catalogue import CATALOGUE
-from pytest_rightsize.config.ladder import order_note, read_ladder, select_rungs
+from pytest_rightsize.config.ladder import Ladder, order_note, read_ladder, select_rungs
 from pytest_rightsize.config.options import find_ladder_file
 from pytest_rightsize.config.settings import Settings
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers import Provider, load_providers
 from pytest_rightsize.providers.locality import host_of, is_this_machine
 from pytest_rightsize.recorded.recorder import Recorder
-from pytest_rightsize.records import Ladder, Rung
+from pytest_rightsize.records import Rung
 from pytest_rightsize.running.budget import Budget
 from pytest_rightsize.running.engine import Engine
 from pytest_rightsize.session.metering import Meters
 from pytest_rightsize.session.notices import Notices
 
-__all__ = ["Equipment"]
+__all__ = ["Resources"]
 
 # Requests in flight to a rung that does not say how many it bears.
 _IN_FLIGHT = 8
 
 
-class Equipment:
+class Resources:
     """The parts of one session, each made once.
 
     `rungs` is the ladder that is climbed, smallest first, and empty outside one; `known` has every rung by its name.

@@ -5,17 +5,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pytest_rightsize.config.task_settings import TaskSettings
 from pytest_rightsize.judging.baseline import Baseline, tasks_not_run, with_regressions
 from pytest_rightsize.judging.conclusions import Conclusion, Objective, conclude, idle_note
-from pytest_rightsize.judging.usage import Spending, spend
+from pytest_rightsize.judging.usage import RunUsage, usage_of
 from pytest_rightsize.judging.verdict import WaiverState, failed_gates, judge, waiver_states
-from pytest_rightsize.records import Policy, Run, TaskSettings, Verdict, Waiver
+from pytest_rightsize.records import Policy, Run, Verdict, Waiver
 
-__all__ = ["Ended", "sum_up"]
+__all__ = ["SessionResult", "session_result"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
+class SessionResult:
     """A session that has ended: the run, what is concluded, which gates failed or were waived, the rest as lines.
 
     `unmet` are waivers of tasks that no test of the session has, each with its task.
@@ -23,7 +24,7 @@ class Ended:
 
     run: Run
     verdicts: Sequence[Verdict]
-    spending: Spending
+    run_usage: RunUsage
     conclusions: Sequence[Conclusion]
     failed: Sequence[tuple[str, Verdict]] = ()
     waivers: Sequence[WaiverState] = ()
@@ -46,13 +47,13 @@ class Ended:
             "tokens": None if None in tokens else sum(token or 0 for token in tokens),
             "cost_usd": None if None in costs else sum(cost or 0.0 for cost in costs),
             "interrupted": self.run.interrupted,
-            "spending": self.spending.to_dict(),
+            "spending": self.run_usage.to_dict(),
             "conclusions": [one.to_dict() for one in self.conclusions],
-            "ranking_note": idle_note(self.run, self.spending),
+            "ranking_note": idle_note(self.run, self.run_usage),
         }
 
 
-def sum_up(
+def session_result(
     run: Run,
     *,
     objective: Objective,
@@ -62,7 +63,7 @@ def sum_up(
     baseline: Baseline | None,
     deselected: int,
     today: str,
-) -> Ended:
+) -> SessionResult:
     """Judge the run and conclude from it.
 
     `policies` are those of its tasks, `tasks` what the ladder file says of any; of `deselected` trials the verdicts do
@@ -77,10 +78,10 @@ def sum_up(
     if baseline is not None:
         verdicts = with_regressions(run, verdicts, baseline)
     waivers = waiver_states(policies, verdicts, gates, today=today)
-    return Ended(
+    return SessionResult(
         run=run,
         verdicts=verdicts,
-        spending=spend(run),
+        run_usage=usage_of(run),
         conclusions=conclusions,
         failed=failed_gates(verdicts, gates, waivers),
         waivers=waivers,

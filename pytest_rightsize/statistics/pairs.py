@@ -9,7 +9,7 @@ from math import inf, sqrt
 from statistics import fmean, stdev
 from typing import Literal
 
-from pytest_rightsize.records import Difference, Interval
+from pytest_rightsize.statistics.estimates import Difference, Interval
 
 __all__ = [
     "difference",

@@ -12,7 +12,8 @@ from functools import cache, partial
 from itertools import count
 from math import ceil, lcm
 
-from pytest_rightsize.records import Interval, Standing, State
+from pytest_rightsize.records import Standing, State
+from pytest_rightsize.statistics.estimates import Interval
 
 __all__ = [
     "bounds_whatever_comes",

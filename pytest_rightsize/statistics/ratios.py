@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from math import exp, log, sqrt
 from statistics import fmean, stdev
 
-from pytest_rightsize.records import Interval, Ratio
+from pytest_rightsize.statistics.estimates import Interval, Ratio
 
 __all__ = ["geometric_mean_ratio", "mean_difference", "ratio_per_success"]
 

@@ -19,7 +19,7 @@ def energy(joules: float, provenance: str = "measured") -> dict[str, Any]:
     return {"joules": joules, "provenance": provenance, "boundary": ["gpu.board"], "basis": "marginal"}
 
 
-def spend(path: Path, amounts: dict[str, Any]) -> None:
+def usage_of(path: Path, amounts: dict[str, Any]) -> None:
     """Add amounts to every line of a replay file."""
     lines = [json.loads(line) | amounts for line in path.read_text(encoding="utf-8").splitlines()]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
@@ -28,8 +28,8 @@ def spend(path: Path, amounts: dict[str, Any]) -> None:
 @pytest.fixture
 def full(suite: pytest.Pytester) -> pytest.Pytester:
     """The suite, and `run.jsonl` of its full ladder; `big` takes ten times the joules of `small`."""
-    spend(suite.path / "small.jsonl", {"energy": energy(2.0), "seconds": 0.5})
-    spend(suite.path / "big.jsonl", {"energy": energy(20.0), "seconds": 1.0})
+    usage_of(suite.path / "small.jsonl", {"energy": energy(2.0), "seconds": 0.5})
+    usage_of(suite.path / "big.jsonl", {"energy": energy(20.0), "seconds": 1.0})
     suite.runpytest(*FULL, "--rightsize-results=run.jsonl")
     return suite
 
@@ -87,7 +87,7 @@ def test_each_of_several_rungs_is_compared_with_the_last(
 
 
 def test_energy_of_another_kind_is_not_compared(full: pytest.Pytester, capsys: pytest.CaptureFixture[str]) -> None:
-    spend(full.path / "big.jsonl", {"energy": energy(20.0, "modelled")})
+    usage_of(full.path / "big.jsonl", {"energy": energy(20.0, "modelled")})
     full.runpytest(*FULL, "--rightsize-results=run.jsonl")
     paired = compared(capsys, "run.jsonl", "--rungs", "small,big")["overall"]
     assert paired["ratios"]["energy"] is None

@@ -7,6 +7,7 @@ import pytest
 
 from pytest_rightsize.config.catalogue import CATALOGUE
 from pytest_rightsize.config.ladder import (
+    Ladder,
     order_note,
     parse_ladder,
     read_ladder,
@@ -14,11 +15,12 @@ from pytest_rightsize.config.ladder import (
     select_rungs,
 )
 from pytest_rightsize.config.options import find_ladder_file
+from pytest_rightsize.config.task_settings import ChosenSource
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.providers.llama_cpp.provider import LlamaCpp
 from pytest_rightsize.providers.openai.provider import OpenAI
 from pytest_rightsize.providers.replay import Replay
-from pytest_rightsize.records import ChosenSource, Ladder, Price, Rung
+from pytest_rightsize.records import Price, Rung
 
 PROVIDERS: dict[str, Any] = {"llama_cpp": LlamaCpp, "openai": OpenAI, "replay": Replay}
 PLAIN: dict[str, Any] = {

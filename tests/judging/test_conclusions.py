@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from pytest_rightsize.energy import Energy, Metering
+from pytest_rightsize.energy import Energy
 from pytest_rightsize.judging.conclusions import Conclusion, conclude, idle_note
-from pytest_rightsize.judging.usage import spend
+from pytest_rightsize.judging.usage import usage_of
 from pytest_rightsize.judging.verdict import judge
+from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.records import AnswerRecord, Policy, Run, Rung, Tokens, Trial, TrialKey
 from pytest_rightsize.reports.facts import saving_words
 from pytest_rightsize.statistics import mean_difference, ratio_per_success
@@ -183,7 +184,7 @@ def test_a_ranking_that_idle_power_turns_round_is_told(idle_w: float | None, sai
         Metering(rung="slow", meter="nvml", served=energy(70.0), busy_s=6.0, idle_w=idle_w),
         Metering(rung="fast", meter="nvml", served=energy(40.0), busy_s=1.0, idle_w=idle_w),
     ]
-    note = idle_note(replace(run, meters=meters), spend(run))
+    note = idle_note(replace(run, meters=meters), usage_of(run))
     assert (note is not None) == said
     if said:
         assert "above idle power the order is slow < fast, by all joules fast < slow" in str(note)

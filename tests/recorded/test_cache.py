@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.recorded.cache import AnswerCache, Recorded, base_of, key_of, plain_request, rung_digest
+from pytest_rightsize.recorded.cache import AnswerCache
 from pytest_rightsize.recorded.json_lines import lines_of, read_lines
+from pytest_rightsize.recorded.keys import Recorded, base_of, key_of, plain_request, rung_digest
 from pytest_rightsize.records import Identity, Reply, Request, Tokens
 
 TEXT = st.text(st.characters(), max_size=20)  # surrogates and NULs too

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.judging.conclusions import conclude
-from pytest_rightsize.judging.usage import spend
+from pytest_rightsize.judging.usage import usage_of
 from pytest_rightsize.judging.verdict import GATES, failed_gates, judge
 from pytest_rightsize.records import Run
 from pytest_rightsize.reports.facts import intervals
 from pytest_rightsize.reports.terminal import TITLE, gate_lines, styled, summary_lines, table_lines, wrapped
-from pytest_rightsize.reports.usage_tables import spending_lines
+from pytest_rightsize.reports.usage_tables import usage_lines
 from tests.reports.rich_run import rich_run
 from tests.runs import make_run
 
@@ -30,10 +30,10 @@ CHOSEN = {"route-ticket": "frontier", "iso-date": "160k", "contact-json": "160k"
 def summary(run: Run, *, width: int | None = None) -> str:
     verdicts = judge(run)
     conclusions = conclude(run, verdicts)
-    spent = spending_lines(spend(run), conclusions, intervals=intervals(run, verdicts), width=width)
+    usage = usage_lines(usage_of(run), conclusions, intervals=intervals(run, verdicts), width=width)
     gates = gate_lines(failed_gates(verdicts, tuple(GATES)), run)
     return (
-        "\n".join([TITLE, *table_lines(run, verdicts, width=width), *summary_lines(run, verdicts), *spent, *gates])
+        "\n".join([TITLE, *table_lines(run, verdicts, width=width), *summary_lines(run, verdicts), *usage, *gates])
         + "\n"
     )
 
@@ -72,7 +72,7 @@ def test_energy_intervals_and_savings_are_in_it() -> None:
 
 def test_energy_leaves_out_columns_where_it_is_narrow() -> None:
     verdicts = judge(run := rich_run(cases=2))
-    lines = spending_lines(spend(run), conclude(run, verdicts), intervals=intervals(run, verdicts), width=60)
+    lines = usage_lines(usage_of(run), conclude(run, verdicts), intervals=intervals(run, verdicts), width=60)
     header = lines[1].split()
     assert header[:3] == ["task", "rung", "rate"]
     assert "J/case" in header
@@ -89,7 +89,7 @@ def test_joules_of_two_kinds_stand_in_two_subtotals() -> None:
         for trial, energy in zip(run.trials, kinds, strict=True)
     ]
     run = replace(run, trials=trials)
-    lines = spending_lines(spend(run), conclude(run, judge(run)))
+    lines = usage_lines(usage_of(run), conclude(run, judge(run)))
     assert "mixed" in lines[2]
     assert (
         "t on a: 3 J of 1 (measured, boundary not said, gross); 5 J of 1 (modelled, boundary not said, gross)" in lines
@@ -127,7 +127,7 @@ def test_columns_that_nobody_knows_are_left_out_and_named() -> None:
     ]
     run = replace(run, trials=free)
     verdicts = judge(run)
-    text = "\n".join(spending_lines(spend(run), conclude(run, verdicts), intervals=intervals(run, verdicts)))
+    text = "\n".join(usage_lines(usage_of(run), conclude(run, verdicts), intervals=intervals(run, verdicts)))
     assert "USD/passed" not in text.splitlines()[1]
     assert "not known of any rung: USD/passed)" in text
 
@@ -138,7 +138,7 @@ def test_what_a_passed_case_costs_is_not_unknown_where_none_passed() -> None:
         replace(trial, answers=tuple(replace(answer, cost_usd=0.5) for answer in trial.answers)) for trial in run.trials
     ]
     run = replace(run, trials=priced)
-    header, none_passed, one_passed, *_ = spending_lines(spend(run), conclude(run, judge(run)))[1:]
+    header, none_passed, one_passed, *_ = usage_lines(usage_of(run), conclude(run, judge(run)))[1:]
     assert header.endswith("USD/passed")
     assert (none_passed.split()[-1], one_passed.split()[-1]) == ("-", "1")
 

@@ -10,10 +10,11 @@ from typing import Literal
 
 import pytest
 
-from pytest_rightsize.energy import Energy, IdlePower, Metering, Phases
+from pytest_rightsize.energy import Energy
 from pytest_rightsize.judging.conclusions import FalseEconomy, Saving
 from pytest_rightsize.judging.verdict import GATES, failed_gates, judge
-from pytest_rightsize.records import Ratio, Run, Trial, Waiver
+from pytest_rightsize.meter_records import IdlePower, Metering, Phases
+from pytest_rightsize.records import Run, Trial, Waiver
 from pytest_rightsize.reports import load_reports
 from pytest_rightsize.reports.badge import BadgeReport
 from pytest_rightsize.reports.escaping import visible
@@ -25,6 +26,7 @@ from pytest_rightsize.reports.junit import suite_properties, trial_properties
 from pytest_rightsize.reports.markdown import MOST_CHARS, MarkdownReport, escaped
 from pytest_rightsize.reports.tables import CsvReport, JsonReport
 from pytest_rightsize.reports.units import bounded_joules, count, joules, parameters, percent, seconds, usd
+from pytest_rightsize.statistics.estimates import Ratio
 from tests.reports.rich_run import rich_run
 from tests.runs import make_run
 

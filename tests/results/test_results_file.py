@@ -15,8 +15,8 @@ from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.baseline import read_baseline
 from pytest_rightsize.judging.differences import asks_otherwise
 from pytest_rightsize.judging.verdict import judge
-from pytest_rightsize.records import Price, Run, Rung, Trial
-from pytest_rightsize.results.redaction import WITHHOLDABLE, redacted
+from pytest_rightsize.records import WITHHOLDABLE, Price, Run, Rung, Trial
+from pytest_rightsize.results.redaction import redacted
 from pytest_rightsize.results.results_file import ResultsFile, describe_session, nobody, read_run
 from tests.benchmarks.bench_results_file import write_file
 from tests.runs import make_run

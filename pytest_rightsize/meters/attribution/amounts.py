@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from functools import reduce
 
-from pytest_rightsize.energy import Basis, Energy, Metering, unknown_energy
+from pytest_rightsize.energy import Basis, Energy, unknown_energy
+from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.meters import Facts
 from pytest_rightsize.meters.attribution.processes import OwnShare
 from pytest_rightsize.meters.attribution.sharing import Ledger, Part, Share

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from pytest_rightsize.energy import Energy, Metering, Phases, unknown_energy
+from pytest_rightsize.energy import Energy, unknown_energy
 from pytest_rightsize.errors import MixedEnergyError
+from pytest_rightsize.meter_records import Metering, Phases
 from pytest_rightsize.meters import Counter
 from pytest_rightsize.meters.attribution.amounts import energy_of_share, metering_of
 from pytest_rightsize.meters.attribution.exclusive import DeviceLock

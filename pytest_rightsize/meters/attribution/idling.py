@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Literal
 
-from pytest_rightsize.energy import IdlePower
+from pytest_rightsize.meter_records import IdlePower
 from pytest_rightsize.meters import Facts
 from pytest_rightsize.meters.attribution.timeline import Timeline
 

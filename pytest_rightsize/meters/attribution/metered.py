@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pytest_rightsize.energy import Metering
+from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.meters import CounterError
 from pytest_rightsize.meters.attribution.counted import CountedWindow
 from pytest_rightsize.meters.attribution.idling import IdleMemory

@@ -7,7 +7,7 @@ tell the three apart, or do not tell of the joules at all, a clause says so in p
 from collections.abc import Sequence
 from typing import Any
 
-from pytest_rightsize.energy import Phases
+from pytest_rightsize.meter_records import Phases
 from pytest_rightsize.meters.attribution.sharing import PROMPT_WEIGHT, Stretch
 
 __all__ = ["LEAST_STRETCHES", "fit_phases", "is_better_known"]

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
-from pytest_rightsize.energy import Metering, unknown_energy
+from pytest_rightsize.energy import unknown_energy
+from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.meters import Meter
 from pytest_rightsize.meters.attribution.idling import IdleMemory
 from pytest_rightsize.meters.choice import Choice, site_of

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_rightsize.errors import RungError, TooLongError
 from pytest_rightsize.providers.llama_cpp.completions import Completion, Prompt, Sampling
 from pytest_rightsize.providers.llama_cpp.native import last_words
-from pytest_rightsize.providers.reasoning import thought_in
+from pytest_rightsize.providers.reasoning import reasoning_in
 from pytest_rightsize.records import Json, Reply, Request, Tokens
 
 if TYPE_CHECKING:
@@ -207,5 +207,5 @@ class LoadedModel:
 
     def _reasoning_tokens(self, text: str) -> int:
         """Tokens between `<think>` and `</think>`."""
-        thought = thought_in(text)
+        thought = reasoning_in(text)
         return len(self._native.tokenize(thought.encode(), add_bos=False, special=False)) if thought else 0

@@ -4,10 +4,10 @@ Comes in: that a request departed, was answered or was refused (429). Goes out: 
 sends nothing.
 """
 
-__all__ = ["Flight"]
+__all__ = ["AdaptiveLimit"]
 
 
-class Flight:
+class AdaptiveLimit:
     """The limit of one rung, between 1 and `most`, where it also starts.
 
     A request keeps the `departure` it started with. What departed before the last cut tells of the crowd that the cut

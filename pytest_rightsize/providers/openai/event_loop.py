@@ -1,6 +1,6 @@
 """What providers that wait for sockets share: one event loop thread of this process, and a gate before each rung.
 
-The gate holds requests back while its rung has as many in flight as its `Flight` allows. It sends nothing itself.
+The gate holds requests back while its rung has as many in flight as its `AdaptiveLimit` allows. It sends nothing.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from pytest_rightsize.providers.openai.adaptive_limit import Flight
+from pytest_rightsize.providers.openai.adaptive_limit import AdaptiveLimit
 
 __all__ = ["Gate", "Passage", "in_loop", "start"]
 
@@ -93,21 +93,21 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 class Gate:
-    """Lets requests through in the order they came, at most `flight.limit` at once. For the event loop thread only.
+    """Lets requests through in order, at most `adaptive_limit.limit` at once. For the event loop thread only.
 
     A request that is refused gives up its place among those that are *sent*, but stays *begun*: it is sent again before
     any newcomer is, or newcomers would take the places that its retries need.
     """
 
-    def __init__(self, flight: Flight) -> None:
-        self._flight = flight
+    def __init__(self, adaptive_limit: AdaptiveLimit) -> None:
+        self._adaptive_limit = adaptive_limit
         self._begun = 0
         self._sent = 0
         self._newcomers: deque[asyncio.Future[None]] = deque()
         self._again: deque[asyncio.Future[None]] = deque()
 
     def _admit(self) -> None:
-        limit = self._flight.limit  # what is begun is never less than what is sent
+        limit = self._adaptive_limit.limit  # what is begun is never less than what is sent
         while self._again and self._sent < limit:
             self._sent += _granted(self._again.popleft())
         while self._newcomers and self._begun < limit:
@@ -145,14 +145,14 @@ class Passage:
         if not self._flying:
             await self._wait(self._gate._again, newcomer=False)
             self._flying = True
-        self._departure = self._gate._flight.departure
+        self._departure = self._gate._adaptive_limit.departure
 
     def land(self, *, answered: bool = False, refused: bool = False) -> None:
-        """Give up the place until the next `depart`, and tell the flight how it went."""
+        """Give up the place until the next `depart`, and tell the limit how it went."""
         if answered:
-            self._gate._flight.answered(self._departure)
+            self._gate._adaptive_limit.answered(self._departure)
         if refused:
-            self._gate._flight.refused(self._departure)
+            self._gate._adaptive_limit.refused(self._departure)
         self._flying = False
         self._gate._sent -= 1
         self._gate._admit()

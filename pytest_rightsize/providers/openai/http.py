@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pytest_rightsize.providers.locality import BeyondError, loopback_socket
-from pytest_rightsize.providers.openai.adaptive_limit import Flight
+from pytest_rightsize.providers.openai.adaptive_limit import AdaptiveLimit
 from pytest_rightsize.providers.openai.event_loop import Gate, Passage
 from pytest_rightsize.records import Json
 
@@ -74,7 +74,7 @@ class Line:
     def __init__(self, endpoint: Endpoint) -> None:
         """Nothing is opened before the first request."""
         self._endpoint = endpoint
-        self._gate = Gate(Flight(endpoint.max_in_flight))
+        self._gate = Gate(AdaptiveLimit(endpoint.max_in_flight))
         self._session: Any = None
         self._proxy: str | None = None
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -27,7 +27,7 @@ from pytest_rightsize.providers.openai import event_loop
 from pytest_rightsize.providers.openai.http import Endpoint, HttpError, Line
 from pytest_rightsize.providers.openai.probing import probe_models
 from pytest_rightsize.providers.openai.tokenizing import Tokenizer
-from pytest_rightsize.providers.reasoning import thought_in
+from pytest_rightsize.providers.reasoning import reasoning_in
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung, Tokens
 
 __all__ = ["OpenAI"]
@@ -204,7 +204,7 @@ class OpenAI:
 
     async def _with_reasoning_counted(self, reply: Reply, line: Line) -> Reply:
         """The reply with its reasoning counted by the endpoint's own tokenizer, where it has not told."""
-        thought = reply.reasoning or thought_in(reply.text)
+        thought = reply.reasoning or reasoning_in(reply.text)
         if self._is_vendors_own or not thought or reply.tokens.reasoning is not None:
             return reply
         started = time.perf_counter()

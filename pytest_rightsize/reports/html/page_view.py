@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
-from pytest_rightsize.energy import Metering, Phases
-from pytest_rightsize.judging.usage import Spent, Subtotal
+from pytest_rightsize.judging.usage import Subtotal, Usage
+from pytest_rightsize.meter_records import Metering, Phases
 from pytest_rightsize.records import Json, Rung, Standing, Verdict
 from pytest_rightsize.reports.facts import (
     Cell,
@@ -51,7 +51,7 @@ def page_view(facts: Facts, cases: CaseIndex) -> dict[str, Json]:
         "measure": next((measure["key"] for measure in measures if not measure["why"]), None),
         "columns": ["energy per case", "tokens per case", "time per case", "money per case"],
         "figures": [_figures(cell) for cell in facts.cells.values() if cell.standing.trials],
-        "tokens": [_tokens(rung.name, facts.spending.by_rung[rung.name]) for rung in _ran(facts)],
+        "tokens": [_tokens(rung.name, facts.run_usage.by_rung[rung.name]) for rung in _ran(facts)],
         "tokens_words": _tokens_words(facts),
         "economies": [
             f"{task}: {str(found).removeprefix('false economy: ')}"
@@ -71,7 +71,9 @@ def chart_data(facts: Facts) -> dict[str, Json]:
     return {
         "policies": [_policy_row(facts, verdict) for verdict in facts.verdicts],
         "points": [_point(cell, by_task[cell.task]) for cell in facts.cells.values() if cell.standing.trials],
-        "token_means": [{"rung": rung.name, **_token_means(facts.spending.by_rung[rung.name])} for rung in _ran(facts)],
+        "token_means": [
+            {"rung": rung.name, **_token_means(facts.run_usage.by_rung[rung.name])} for rung in _ran(facts)
+        ],
         "measures": {
             key: {"label": label, "unit": unit, "known": why is None}
             for key, (label, unit) in _MEASURES.items()
@@ -183,11 +185,11 @@ def _measures(facts: Facts) -> Iterator[dict[str, Json]]:
 
 def _why_unknown(facts: Facts, key: str) -> str | None:
     """Why nothing can be drawn of a measure, or None if something can."""
-    if any(per_case(cell.spent)[key] is not None for cell in facts.cells.values()):
+    if any(per_case(cell.usage)[key] is not None for cell in facts.cells.values()):
         return None
     if key == "joules":
-        mixed = any(len({part.kind for part in spent.energies}) > 1 for spent in facts.spending.by_rung.values())
-        reasons = "; ".join(facts.spending.total.reasons) or "no answer came"
+        mixed = any(len({part.kind for part in usage.energies}) > 1 for usage in facts.run_usage.by_rung.values())
+        reasons = "; ".join(facts.run_usage.total.reasons) or "no answer came"
         return "joules of several kinds are not added up." if mixed else f"not known ({reasons})."
     reasons_of = {
         "tokens": "not known: no endpoint or tokenizer told for every answer.",
@@ -198,8 +200,8 @@ def _why_unknown(facts: Facts, key: str) -> str | None:
 
 
 def _figures(cell: Cell) -> dict[str, Json]:
-    values = per_case(cell.spent)
-    energy = None if cell.spent is None else cell.spent.energy_per_case
+    values = per_case(cell.usage)
+    energy = None if cell.usage is None else cell.usage.energy_per_case
     return {
         "task": cell.task,
         "rung": cell.rung,
@@ -210,7 +212,7 @@ def _figures(cell: Cell) -> dict[str, Json]:
 
 
 def _point(cell: Cell, verdict: Verdict) -> dict[str, Json]:
-    energy = None if cell.spent is None else cell.spent.energy_per_case
+    energy = None if cell.usage is None else cell.usage.energy_per_case
     low, high = (None, None) if energy is None or energy.bounds is None else energy.bounds
     return {
         "task": cell.task,
@@ -227,7 +229,7 @@ def _point(cell: Cell, verdict: Verdict) -> dict[str, Json]:
         "kind": None if energy is None else str(energy.kind),
         "joules_low": low,
         "joules_high": high,
-        **{key: value for key, value in per_case(cell.spent).items() if key in _MEASURES},
+        **{key: value for key, value in per_case(cell.usage).items() if key in _MEASURES},
     }
 
 
@@ -251,24 +253,24 @@ def _policy_row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
 
 
 def _ran(facts: Facts) -> list[Rung]:
-    return [rung for rung in facts.run.rungs if rung.name in facts.spending.by_rung]
+    return [rung for rung in facts.run.rungs if rung.name in facts.run_usage.by_rung]
 
 
-def _token_means(spent: Spent) -> dict[str, Json]:
-    values = per_case(spent)
+def _token_means(usage: Usage) -> dict[str, Json]:
+    values = per_case(usage)
     known = {name: values[name] for name in ("prompt", "reasoning", "answer")}
-    return {"cases": spent.judged, **known, "completion": spent.per_case(spent.completion)}
+    return {"cases": usage.judged, **known, "completion": usage.per_case(usage.completion)}
 
 
-def _tokens(rung: str, spent: Spent) -> dict[str, Json]:
-    values = per_case(spent)
+def _tokens(rung: str, usage: Usage) -> dict[str, Json]:
+    values = per_case(usage)
     # Where nobody tells reasoning apart, the whole completion is shown as what it is.
     answer = values["answer"]
-    completion = spent.per_case(spent.completion)
+    completion = usage.per_case(usage.completion)
     shown = count(answer) if answer is not None or completion is None else f"{count(completion)} (with any reasoning)"
     return {
         "rung": rung,
-        "cases": f"{spent.judged:,}",
+        "cases": f"{usage.judged:,}",
         "prompt": count(values["prompt"]),
         "reasoning": count(values["reasoning"]),
         "answer": shown,
@@ -277,7 +279,7 @@ def _tokens(rung: str, spent: Spent) -> dict[str, Json]:
 
 
 def _tokens_words(facts: Facts) -> str:
-    judged = {facts.spending.by_rung[rung.name].judged for rung in _ran(facts)}
+    judged = {facts.run_usage.by_rung[rung.name].judged for rung in _ran(facts)}
     return "" if len(judged) < 2 else "The models did not all answer the same cases: compare across rows with care."
 
 
@@ -311,7 +313,7 @@ def _fact_groups(facts: Facts) -> Iterator[dict[str, Json]]:
                 f"{outcomes['passed']:,} passed, {outcomes['failed']:,} too small, {outcomes['error']:,} errors, "
                 f"{outcomes['not_run']:,} not run",
             ),
-            ("recorded answers", f"{cached:,} of {facts.spending.total.answers:,}"),
+            ("recorded answers", f"{cached:,} of {facts.run_usage.total.answers:,}"),
             *((name.replace("_", " "), _plain(value) or "none") for name, value in settings.items()),
         ],
     }
@@ -368,12 +370,12 @@ def _identity(content: Mapping[str, Json] | None) -> str | None:
 
 def _measured(facts: Facts) -> Iterator[str]:
     """What was measured on each rung, then what was not and why, rungs of which the same is true at once."""
-    ran = [(rung, facts.spending.by_rung[rung.name]) for rung in _ran(facts)]
+    ran = [(rung, facts.run_usage.by_rung[rung.name]) for rung in _ran(facts)]
     unknown: dict[str, list[str]] = {}
-    for rung, spent in ran:
-        for part in spent.energies:
+    for rung, usage in ran:
+        for part in usage.energies:
             yield f"{rung.name}: {_measured_part(part)}"
-        for sentence in _unknown(rung, spent):
+        for sentence in _unknown(rung, usage):
             unknown.setdefault(sentence, []).append(rung.name)
     for metering in facts.run.meters:
         yield from _metering(metering)
@@ -388,15 +390,15 @@ def _measured_part(part: Subtotal) -> str:
     return f"{joules(part.energy.joules)} for {part.answers:,} answers ({part.kind}{meter}{when})"
 
 
-def _unknown(rung: Rung, spent: Spent) -> Iterator[str]:
-    why = "; ".join(spent.reasons) or "no reason was given"
-    if spent.energy_unknown:
-        yield f"the energy of {_share(spent.energy_unknown, spent.answers)} is unknown ({why})"
-    for name, amount in (("tokens", spent.completion), ("time", spent.seconds), ("cost", spent.cost_usd)):
+def _unknown(rung: Rung, usage: Usage) -> Iterator[str]:
+    why = "; ".join(usage.reasons) or "no reason was given"
+    if usage.energy_unknown:
+        yield f"the energy of {_share(usage.energy_unknown, usage.answers)} is unknown ({why})"
+    for name, amount in (("tokens", usage.completion), ("time", usage.seconds), ("cost", usage.cost_usd)):
         if amount.unknown:
             verb = "are" if name == "tokens" else "is"
             reason = " (no price is set)" if name == "cost" and rung.price is None else ""
-            yield f"the {name} of {_share(amount.unknown, spent.answers)} {verb} unknown{reason}"
+            yield f"the {name} of {_share(amount.unknown, usage.answers)} {verb} unknown{reason}"
 
 
 def _share(number: int, whole: int) -> str:

@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from pytest_rightsize.energy import Basis, Energy, Metering
+from pytest_rightsize.energy import Basis, Energy
 from pytest_rightsize.errors import RungError
+from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.meters import Counter, CounterError, Facts
 from pytest_rightsize.meters.attribution.exclusive import DeviceLock
 from pytest_rightsize.meters.attribution.metered import Metered

@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_rightsize.providers.openai.adaptive_limit import Flight
+from pytest_rightsize.providers.openai.adaptive_limit import AdaptiveLimit
 
 MOST = st.integers(1, 200)
 
 
-def fly(flight: Flight, refusals: list[bool]) -> None:
+def fly(flight: AdaptiveLimit, refusals: list[bool]) -> None:
     """Outcomes one after another, each of a request that departed after the one before."""
     for refused in refusals:
         (flight.refused if refused else flight.answered)(flight.departure)
@@ -16,7 +16,7 @@ def fly(flight: Flight, refusals: list[bool]) -> None:
 
 @given(MOST, st.lists(st.tuples(st.booleans(), st.integers(0, 3))))
 def test_the_limit_stays_between_one_and_the_most(most: int, outcomes: list[tuple[bool, int]]) -> None:
-    flight = Flight(most)
+    flight = AdaptiveLimit(most)
     for refused, departed_before in outcomes:
         (flight.refused if refused else flight.answered)(flight.departure - departed_before)
         assert 1 <= flight.limit <= most
@@ -24,7 +24,7 @@ def test_the_limit_stays_between_one_and_the_most(most: int, outcomes: list[tupl
 
 @given(MOST, st.lists(st.booleans(), max_size=50), st.integers(1, 300))
 def test_a_burst_of_refusals_halves_once(most: int, before: list[bool], burst: int) -> None:
-    flight = Flight(most)
+    flight = AdaptiveLimit(most)
     fly(flight, before)
     limit, departure = flight.limit, flight.departure
     for _ in range(burst):
@@ -34,7 +34,7 @@ def test_a_burst_of_refusals_halves_once(most: int, before: list[bool], burst: i
 
 @given(MOST, st.lists(st.booleans(), max_size=50))
 def test_a_refusal_of_what_departed_after_the_cut_halves_again(most: int, before: list[bool]) -> None:
-    flight = Flight(most)
+    flight = AdaptiveLimit(most)
     fly(flight, [*before, True])
     limit = flight.limit
     flight.refused(flight.departure)
@@ -43,7 +43,7 @@ def test_a_refusal_of_what_departed_after_the_cut_halves_again(most: int, before
 
 @given(MOST, st.lists(st.booleans(), max_size=50))
 def test_each_answer_lets_it_grow_by_one_up_to_the_most(most: int, before: list[bool]) -> None:
-    flight = Flight(most)
+    flight = AdaptiveLimit(most)
     fly(flight, before)
     for _ in range(most):
         limit = flight.limit
@@ -54,7 +54,7 @@ def test_each_answer_lets_it_grow_by_one_up_to_the_most(most: int, before: list[
 
 @given(MOST, st.integers(1, 50))
 def test_an_answer_to_what_departed_before_the_cut_lets_nothing_grow(most: int, late: int) -> None:
-    flight = Flight(most)
+    flight = AdaptiveLimit(most)
     departure = flight.departure
     flight.refused(departure)
     limit = flight.limit

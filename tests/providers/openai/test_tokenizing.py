@@ -8,7 +8,7 @@ import pytest
 
 from pytest_rightsize.providers.openai.provider import OpenAI
 from pytest_rightsize.providers.openai.tokenizing import tokenizer_url
-from pytest_rightsize.providers.reasoning import thought_in
+from pytest_rightsize.providers.reasoning import reasoning_in
 from pytest_rightsize.records import Reply, Request, Rung
 from tests.providers.openai.endpoint import Answering, Endpoint, Script, completion, serve
 
@@ -217,11 +217,11 @@ def test_the_tokenizer_is_beside_the_endpoint_and_nowhere_else(base_url: str, ex
     ],
 )
 def test_what_is_reasoning_in_a_text(text: str, thought: str) -> None:
-    assert thought_in(text) == thought
+    assert reasoning_in(text) == thought
 
 
 def test_a_recorded_answer_keeps_whose_count_its_reasoning_is() -> None:
-    from pytest_rightsize.recorded.cache import plain_reply
+    from pytest_rightsize.recorded.keys import plain_reply
 
     with serve(thinking, aside={"/tokenize": llama_server}) as endpoint:
         (reply,) = ask(endpoint)

@@ -1,0 +1,101 @@
+"""What a recorded answer is kept under: everything about rung and request that can change the answer, as hashes.
+
+In come a rung's fingerprint, a request and a reply; out go keys, and plain JSON data. It reads no file but to hash it,
+and never asks a model.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from pytest_rightsize.records import Identity, Json, Reply, Request
+
+__all__ = ["Recorded", "as_json", "base_of", "file_sha256", "key_of", "plain_reply", "plain_request", "rung_digest"]
+
+_FIELDS = tuple(field.name for field in fields(Request))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """One recorded answer: `request` is None where prompts are withheld, `recorded` is a date in ISO 8601.
+
+    It belongs to the `asker`, a case of the suite, which asked the same request `draw` times before; an answer that any
+    case may have belongs to "". `base` stands for rung and request, whoever asks.
+    """
+
+    base: str
+    rung: str
+    identity: Identity
+    asker: str
+    draw: int
+    request: Mapping[str, Json] | None
+    reply: Reply
+    recorded: str
+
+    @property
+    def key(self) -> str:
+        """Under what the answer is kept."""
+        return key_of(self.base, asker=self.asker, draw=self.draw)
+
+
+def rung_digest(name: str, identity: Identity) -> str:
+    """What stands for a rung in a key: its name, so that no two rungs share an answer, and its content."""
+    return hashlib.sha256(_canonical([name, dict(identity.content)])).hexdigest()
+
+
+def plain_request(request: Request, *, greedy: bool) -> dict[str, Json]:
+    """Everything in a request that can change the answer; where the rung repeats itself, no sample or seed does."""
+    plain = {name: getattr(request, name) for name in _FIELDS}
+    if greedy and not request.temperature:
+        plain["sample"], plain["seed"] = 0, None
+    return plain
+
+
+def base_of(digest: str, request: Mapping[str, Json]) -> str:
+    """What stands for a request to a rung; `digest` is that of the rung. Raises ValueError for what is not JSON.
+
+    The order of keys counts: a model sees the properties of a schema or a tool in the order they were given.
+    """
+    return hashlib.sha256(digest.encode() + _canonical(request)).hexdigest()
+
+
+def key_of(base: str, *, asker: str, draw: int) -> str:
+    """Under what an answer is kept: two cases that ask the same have an answer each, or one draw would count twice."""
+    return hashlib.sha256(f"{base} {draw} ".encode() + asker.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _canonical(value: Json) -> bytes:
+    # As UTF-8 with surrogates: escapes would make one text of a character and of the two halves that stand for it.
+    try:
+        text = _KEY_JSON.encode(value)
+    except (TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+    return text.encode("utf-8", "surrogatepass")
+
+
+def as_json(value: object) -> Json:
+    """The `default` of a JSON encoder: a mapping of any kind is an object. Raises TypeError for what is not JSON."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+# Made once, and without a look for circles, which end in a RecursionError: a third less time than json.dumps takes.
+_KEY_JSON = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"), default=as_json
+)
+
+
+def plain_reply(reply: Reply) -> dict[str, Json]:
+    """A reply as JSON data, without what only tells where it came from."""
+    energy = None if reply.energy is None else reply.energy.to_dict()
+    plain = {**vars(reply), "tokens": dict(vars(reply.tokens)), "energy": energy, "tool_calls": list(reply.tool_calls)}
+    return {name: value for name, value in plain.items() if name not in ("replayed", "recorded", "retries", "after_s")}
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file. May raise OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,43 @@
+"""Holds back what pytest would tell of a test until that start of the test is known to be its last."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pluggy
+
+__all__ = ["Hold", "HoldingRelay"]
+
+Hold = Callable[[Callable[[], object]], None]
+"""Keeps something to tell, or tells it at once where no item runs."""
+
+_BUFFERED = ("pytest_runtest_logstart", "pytest_runtest_logreport", "pytest_runtest_logfinish")
+
+
+class HoldingRelay:
+    """pytest's hooks, with those that tell of a test's progress held back."""
+
+    def __init__(self, relay: pluggy.HookRelay, hold: Hold) -> None:
+        self._relay = relay
+        self._hold = hold
+
+    def __getattr__(self, name: str) -> Any:
+        """Find a hook once; the next time it stands in the instance."""
+        hook = getattr(self._relay, name)
+        if name in _BUFFERED:
+            hook = self._held(hook)
+        self.__dict__[name] = hook
+        return hook
+
+    def _held(self, hook: pluggy.HookCaller) -> Callable[..., None]:
+        return lambda **kwargs: self._hold(lambda: hook(**kwargs))
+
+    @property
+    def pytest_warning_recorded(self) -> Any:
+        hook, hold = self._relay.pytest_warning_recorded, self._hold
+
+        class Held:
+            @staticmethod
+            def call_historic(kwargs: dict[str, Any]) -> None:
+                hold(lambda: hook.call_historic(kwargs=kwargs))
+
+        return Held
