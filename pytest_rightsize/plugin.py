@@ -51,14 +51,14 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     from pytest_rightsize.errors import ConfigError
     from pytest_rightsize.session.builtin import builtin_plugins
-    from pytest_rightsize.session.hooks import LadderSession
+    from pytest_rightsize.session.hooks import register_session
 
     # The built-in providers, meters and reports come in by the same doors as others.
     for name, module in builtin_plugins().items():
         config.pluginmanager.register(module, name)
 
     try:
-        config.pluginmanager.register(LadderSession(config), "rightsize-session")
+        register_session(config)
     except ConfigError as error:
         raise pytest.UsageError(str(error)) from None
 

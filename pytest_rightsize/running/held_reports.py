@@ -33,6 +33,7 @@ class HoldingRelay:
 
     @property
     def pytest_warning_recorded(self) -> Any:
+        """The hook of warnings, which pytest calls by another method."""
         hook, hold = self._relay.pytest_warning_recorded, self._hold
 
         class Held:

@@ -1,9 +1,9 @@
 """Runs the items of a session, several at once: an item that waits for a reply gives way to the next one.
 
 An attempt is a whole `pytest_runtest_protocol`, but for the first one of a test that has nothing around it
-(first_start.py). What it would tell the terminal, junit and the rest is held back; if the item was suspended it is dropped,
-else it is told in the order of the items, as if each had run once. Fixtures of function scope are finished after every
-attempt, wider ones when nobody needs them any more.
+(`first_start.py`). Its reports are held back (`held_reports.py`): if the item was suspended they are dropped, else they
+are passed on in the order of the items, as if each had run once. Fixtures of function scope are finished after every
+attempt, wider ones when no item needs them any more (`setup_state.py`).
 """
 
 from collections import Counter, deque

@@ -18,7 +18,7 @@ import pytest
 from pytest_rightsize.records import Trial
 from pytest_rightsize.reports.progress import RungProgress, progress_lines
 
-__all__ = ["Live", "Screen", "Tally"]
+__all__ = ["LiveProgress", "Screen", "Tally"]
 
 _REDRAW_S = 0.25
 _PLAIN_S = 60.0
@@ -124,7 +124,7 @@ class Screen:
             self._drawn = False
 
 
-class Live:
+class LiveProgress:
     """A plugin for the hooks in which pytest writes: the lines are gone whenever it does."""
 
     def __init__(self, config: pytest.Config, tally: Tally) -> None:

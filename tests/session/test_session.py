@@ -166,7 +166,7 @@ def test_without_anything_the_plugin_does_nothing(pytester: pytest.Pytester) -> 
         import sys
 
         def test_nothing_heavy_is_imported(request):
-            assert not request.config.pluginmanager.has_plugin("rightsize-session")
+            assert not request.config.pluginmanager.has_plugin("rightsize-collecting")
             heavy = {"aiohttp", "llama_cpp", "huggingface_hub", "rapidfuzz", "jsonschema", "pynvml"}
             assert not heavy & set(sys.modules)
             own = {name for name in sys.modules if name.startswith("pytest_rightsize")}

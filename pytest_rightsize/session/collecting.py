@@ -1,0 +1,106 @@
+"""Collection: each test becomes trials, one for each rung and sample, and the trials become the plan.
+
+In come pytest's test functions and items; out go items that know their trial, sorted by rung, and the counts of
+`SessionState.planned`. No test runs here.
+"""
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import pytest
+
+from pytest_rightsize.config.policies import definition_of
+from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.records import TrialKey
+from pytest_rightsize.results.redaction import redacted_case
+from pytest_rightsize.session.distribution import labelled
+from pytest_rightsize.session.state import TRIAL_KEY, SessionState, case_of
+
+__all__ = ["Collecting"]
+
+_PARAM = "_rightsize_trial"
+
+
+class Collecting:
+    """The hooks before the first test. Reads the state's settings, rungs and policies; writes its plan."""
+
+    def __init__(self, state: SessionState) -> None:
+        self._state = state
+        self._rungs = state.resources.rungs
+        self._policies = state.policies
+
+    def pytest_report_header(self) -> list[str]:
+        """Say which ladder is climbed and how, and what of it cannot answer on this machine."""
+        try:
+            return [f"rightsize: {line}" for line in self._state.resources.header()]
+        except ConfigError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Make a trial of each test on each rung, for each sample."""
+        definition = metafunc.definition
+        try:
+            if _PARAM in metafunc.fixturenames or definition.get_closest_marker("rightsize"):
+                policy = self._policies.of(definition)
+        except ConfigError as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
+        if _PARAM not in metafunc.fixturenames or not self._rungs:
+            return
+        trials = [(rung.name, sample) for rung in self._rungs for sample in range(policy.samples)]
+        ids = [_parameter_id(rung, sample, policy.samples) for rung, sample in trials]
+        metafunc.parametrize(_PARAM, trials, ids=ids, indirect=True)
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Count the trials that -k, -m, --lf and the like took out: the verdicts do not speak of them."""
+        self._state.deselected += sum(_parameter(item) is not None for item in items)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Climb rung by rung: all tasks on the smallest, then what is left on the next."""
+        for item in items:
+            parameter = _parameter(item)
+            if parameter is not None:
+                item.stash[TRIAL_KEY] = self._key(item, *parameter)
+        turn = self._state.turn
+        items.sort(key=lambda item: turn[item.stash[TRIAL_KEY].rung] if TRIAL_KEY in item.stash else -1)
+
+    def _key(self, item: pytest.Item, rung: str, sample: int) -> TrialKey:
+        """The trial that an item is; its case is the test's id without the rung."""
+        policy = self._policies.of(definition_of(item))
+        name = _parameter_id(rung, sample, policy.samples)
+        case = item.nodeid
+        for old, new in ((f"-{name}]", "]"), (f"[{name}]", ""), (f"[{name}-", "["), (f"-{name}-", "-")):
+            if old in case:
+                head, _, tail = case.rpartition(old)
+                case = head + new + tail
+                break
+        case = redacted_case(case, self._state.settings.redact)
+        return TrialKey(task=policy.task, case=case, rung=rung, sample=sample)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """Make the plan; under xdist tell it to the controller by the ids that xdist sends there anyway."""
+        items = session.items
+        self._state.plan([item.stash[TRIAL_KEY] for item in items if TRIAL_KEY in item.stash])
+        if self._state.resources.recorder is not None:
+            self._state.resources.recorder.expect(case_of(item) for item in items)
+        if self._state.resources.is_worker:
+            keys = [item.stash.get(TRIAL_KEY, None) for item in items]
+            session.items = [*labelled(items, keys, self._policies)]
+        else:
+            self._state.begin()
+        try:
+            return (yield)
+        finally:
+            session.items = items
+
+
+def _parameter(item: pytest.Item) -> tuple[str, int] | None:
+    """The rung and sample of an item that a ladder was made for."""
+    callspec = getattr(item, "callspec", None)
+    return None if callspec is None else callspec.params.get(_PARAM)
+
+
+def _parameter_id(rung: str, sample: int, samples: int) -> str:
+    """How a rung and a sample stand in the id of a test."""
+    return rung if samples == 1 else f"{rung}-s{sample}"

@@ -1,0 +1,58 @@
+"""The session under pytest-xdist: the controller learns the plan from its workers and collects what they saw.
+
+In come xdist's messages; out go the plan, meterings and fingerprints of `SessionState`, and a trial for a test that
+killed its worker. Without xdist none of these hooks is called.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from pytest_rightsize.meter_records import Metering
+from pytest_rightsize.records import Trial
+from pytest_rightsize.running.outcomes import attach
+from pytest_rightsize.session.distribution import read_label, task_scheduling
+from pytest_rightsize.session.state import SessionState
+
+__all__ = ["Distributing"]
+
+
+class Distributing:
+    """The hooks of xdist's controller. Writes the state's plan, policies, meterings and fingerprints."""
+
+    def __init__(self, state: SessionState) -> None:
+        self._state = state
+        self._climbs = bool(state.resources.rungs)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> object | None:
+        """Keep the trials of a task on one worker: only who knows the smaller rungs can stop the climb."""
+        return task_scheduling(config, log) if self._climbs else None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """Learn the plan from the first worker that has collected; the others have the same."""
+        if self._state.planned or not self._climbs:
+            return
+        for label in filter(None, map(read_label, ids)):
+            self._state.planned[label.key.task, label.key.rung] += 1
+            if label.policy:
+                self._state.policies.add(label.policy)
+        self._state.begin()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Collect what the meters of a worker saw, and which models answered it."""
+        output = (getattr(node, "workeroutput", None) or {}).get("rightsize") or {}
+        self._state.metered += [Metering.from_dict(plain) for plain in output.get("metered", ())]
+        self._state.fingerprints |= output.get("identities", {})
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
+        """A worker that died took a trial with it: an infrastructure fault, and no answer."""
+        label = read_label(crashitem)
+        if label is not None:
+            report.nodeid = label.nodeid
+            report.longrepr = f"a worker process crashed while running {label.nodeid!r}"
+            attach(report, Trial(key=label.key, outcome="error", reason="crash", detail=report.longrepr))

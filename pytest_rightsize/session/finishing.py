@@ -1,0 +1,103 @@
+"""The end of a session: judge the run, write what is known, let a failed gate fail the session, show the summary.
+
+In comes the run that `SessionState` holds; out go the results file's last lines, the reports and the exit status.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import pytest
+
+from pytest_rightsize.judging.baseline import read_baseline
+from pytest_rightsize.recorded.fingerprints import fingerprints_of
+from pytest_rightsize.reports.terminal import waiver_lines
+from pytest_rightsize.session.presenter import Presenter
+from pytest_rightsize.session.result import SessionResult, session_result
+from pytest_rightsize.session.state import SessionState
+
+__all__ = ["Finishing"]
+
+
+class Finishing:
+    """The hooks after the last test. Reads all of the state; writes its meterings, its fingerprints and its file's end.
+
+    Made before any test, so that a baseline that cannot be read and a report that cannot be made cost nothing.
+    """
+
+    def __init__(self, state: SessionState) -> None:
+        """Raises ConfigError for a baseline that cannot be read, or a report that is unknown or cannot be made."""
+        self._state = state
+        self._settings = state.settings
+        self._resources = state.resources
+        self._baseline = read_baseline(state.settings.baseline) if state.settings.baseline else None
+        self._presenter = Presenter(state.config, state.settings)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Judge, write what is known, and let a failed gate fail the session."""
+        state = self._state
+        self._resources.engine.close()
+        state.notices.tell(state.config)
+        state.metered += self._resources.meters.seen()
+        if self._resources.is_worker:
+            self._tell_controller(session)
+        if self._resources.is_worker or self._resources.collect_only or not state.planned:
+            return
+        interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+        state.about = {**state.about, "identities": self._fingerprints(interrupted=interrupted)}
+        result = self._judge(interrupted=interrupted)
+        if result.fails and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self._end_results_file(result, exitstatus=int(session.exitstatus))
+        if not self._presenter.present(result) and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _tell_controller(self, session: pytest.Session) -> None:
+        """Send the controller of xdist what its own process has not seen."""
+        recorder = self._resources.recorder
+        session.config.workeroutput["rightsize"] = {  # type: ignore[attr-defined]  # a worker of xdist has it
+            "metered": [metering.to_dict() for metering in self._state.metered],
+            "identities": {} if recorder is None else recorder.fingerprints(),
+        }
+
+    def _judge(self, *, interrupted: bool) -> SessionResult:
+        return session_result(
+            self._state.run(interrupted=interrupted),
+            objective=self._settings.objective,
+            gates=self._settings.gate,
+            policies=self._state.policies,
+            tasks=self._resources.ladder.tasks,
+            baseline=self._baseline,
+            deselected=self._state.deselected,
+            today=date.today().isoformat(),
+        )
+
+    def _fingerprints(self, *, interrupted: bool) -> Mapping[str, Any]:
+        """Each rung that answered, by its content; a model file is not hashed where nobody will read the result."""
+        recorder = self._resources.recorder
+        known = self._state.fingerprints | ({} if recorder is None else recorder.fingerprints())
+        if interrupted or (self._settings.results is None and not self._settings.reports):
+            return known
+        trials = (trial for by_key in self._state.trials.values() for trial in by_key.values())
+        answered = {trial.key.rung for trial in trials if trial.answers}
+        return fingerprints_of(sorted(answered), self._resources.providers, known=known)
+
+    def _end_results_file(self, result: SessionResult, *, exitstatus: int) -> None:
+        results = self._state.results
+        if results is None:
+            return
+        for metering in self._state.metered:
+            results.metering(metering)
+        results.end(
+            result.verdicts,
+            exitstatus=exitstatus,
+            failed=[f"{gate}: {verdict.task}" for gate, verdict in result.failed],
+            totals=result.totals() | {"identities": self._state.about.get("identities", {})},
+            waived=waiver_lines(result.waivers, result.unmet),
+        )
+        self._state.notices.tell(self._state.config)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print the table, and for each failed gate what to change."""
+        self._presenter.summarise(terminalreporter)

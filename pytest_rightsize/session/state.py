@@ -1,0 +1,142 @@
+"""The state that the four plugins of a session share: what was asked for, what is planned, and the trials so far.
+
+In come settings and resources that were checked before any test; out goes the run as far as it is known. It decides
+nothing about rungs or verdicts.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_rightsize.config.policies import Policies
+from pytest_rightsize.config.settings import Settings
+from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.meter_records import Metering
+from pytest_rightsize.records import Run, Trial, TrialKey
+from pytest_rightsize.results.results_file import ResultsFile, describe_session
+from pytest_rightsize.running.schedule import Progress, visiting_order
+from pytest_rightsize.session.live_progress import LiveProgress, Tally
+from pytest_rightsize.session.notices import Notices
+from pytest_rightsize.session.resources import Resources
+
+__all__ = ["TRIAL_KEY", "SessionState", "case_of"]
+
+TRIAL_KEY = pytest.StashKey[TrialKey]()
+"""Which trial an item is; an item without it is no trial of a ladder."""
+
+
+def case_of(item: pytest.Item) -> str:
+    """An item's name on any rung and for any sample."""
+    return item.stash[TRIAL_KEY].case if TRIAL_KEY in item.stash else item.nodeid
+
+
+class SessionState:
+    """Everything that more than one plugin of a session knows.
+
+    | attribute | what it is | written by |
+    | --- | --- | --- |
+    | `settings`, `notices`, `resources`, `policies` | what was asked for, and what there is to do it | `__init__` |
+    | `turn` | when each rung's turn comes, by the strategy | `__init__` |
+    | `planned`, `progress` | the trials of each task and rung, and how many have ended | collecting, distributing |
+    | `deselected` | how many trials -k, -m and the like took out | collecting |
+    | `trials` | each trial that has ended, by task and key | trying, through `keep` |
+    | `metered`, `fingerprints` | what meters saw, and which models answered | distributing, finishing |
+    | `about`, `results` | the head of the results file, and the file | collecting, distributing, through `begin` |
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        """Read and check what the user asked for; raises ConfigError before any model is called."""
+        self.config = config
+        self.settings = Settings.from_config(config)
+        self.notices = Notices()
+        self.resources = Resources(config, self.settings, self.notices)
+        self.policies = Policies(self.settings, self.resources.ladder)
+        order = visiting_order([rung.name for rung in self.resources.rungs], self.settings.strategy)
+        self.turn = {rung: turn for turn, rung in enumerate(order)}
+        self.planned: Counter[tuple[str, str]] = Counter()
+        self.progress: dict[tuple[str, str], Progress] = {}
+        self.deselected = 0
+        self.trials: dict[str, dict[TrialKey, Trial]] = defaultdict(dict)
+        self.metered: list[Metering] = []
+        self.fingerprints: dict[str, Any] = {}
+        self.about: Mapping[str, Any] = {}
+        self.results: ResultsFile | None = None
+        self._check_results_path()
+        self.tally = Tally([rung.name for rung in self.resources.rungs], self.resources.engine.in_flight)
+        self.live_progress = LiveProgress(config, self.tally)
+
+    def _check_results_path(self) -> None:
+        path = self.settings.results
+        if path is not None and (path.is_dir() or path.parent.is_file()):
+            raise ConfigError(f"--rightsize-results was given {path}, which is no file that can be written")
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks that have a trial in this session, in the order they were collected."""
+        return list(dict.fromkeys(task for task, _ in self.planned))
+
+    # --- the plan ---------------------------------------------------------------------------------------------------
+
+    def plan(self, keys: Iterable[TrialKey]) -> None:
+        """Count the trials of each task on each rung, and of each case."""
+        cases: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        for key in keys:
+            cases[key.task, key.rung][key.case] += 1
+        for (task, rung), planned in cases.items():
+            policy = self.policies[task]
+            self.planned[task, rung] += planned.total()
+            self.progress[task, rung] = Progress(planned, pass_rate=policy.pass_rate, confidence=policy.confidence)
+
+    def begin(self) -> None:
+        """The plan is known and nothing has been asked yet: open the results file."""
+        if self.resources.collect_only or not self.planned:
+            return
+        self.tally.plan(self.planned)
+        self.live_progress.begin()
+        self.about = describe_session(self.settings.to_dict(), self.settings.rootdir)
+        if self.settings.results is not None:
+            self.results = self._open_results(self.settings.results)
+            self.results.plan((self.policies[task] for task in self.tasks), self.planned)
+
+    def _open_results(self, path: Path) -> ResultsFile:
+        """The results file; one that cannot be written ends the session here, where nothing has been paid for."""
+        try:
+            return ResultsFile(
+                path,
+                rungs=self.resources.rungs,
+                about=self.about,
+                private=any(self.policies[task].private for task in self.tasks),
+                on_trouble=self.notices.put,
+            )
+        except ConfigError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    # --- the run ----------------------------------------------------------------------------------------------------
+
+    def keep(self, trial: Trial) -> None:
+        """Take in a trial that has ended, and write it down."""
+        self.notices.tell(self.config)
+        if trial.key not in self.trials[trial.key.task]:
+            self.tally.add(trial)
+            progress = self.progress.get((trial.key.task, trial.key.rung))
+            if progress is not None:
+                progress.add(trial)
+        self.trials[trial.key.task][trial.key] = trial
+        if self.results is not None:
+            self.results.trial(trial)
+
+    def run(self, *, interrupted: bool = False) -> Run:
+        """The run as far as it is known."""
+        return Run(
+            rungs=self.resources.rungs,
+            trials=tuple(trial for trials in self.trials.values() for trial in trials.values()),
+            policies={task: self.policies[task] for task in self.tasks},
+            planned=self.planned,
+            strategy=self.settings.strategy,
+            interrupted=interrupted,
+            meters=tuple(self.metered),
+            about=self.about,
+        )

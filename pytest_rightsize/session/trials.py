@@ -1,0 +1,180 @@
+"""The trials of a session as its tests come to them: who may start, who is not run and why, and what each may ask.
+
+In come pytest's items; out go the tickets and models with which they ask. It implements the loop's protocol `Trials`.
+"""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from pytest_rightsize.config.policies import definition_of
+from pytest_rightsize.errors import ConfigError, RightsizeWarning
+from pytest_rightsize.judging.verdict import standings
+from pytest_rightsize.model import Model, Transcript
+from pytest_rightsize.records import Policy, Trial, TrialKey
+from pytest_rightsize.running.engine import Ticket
+from pytest_rightsize.running.schedule import reason_not_to_run
+from pytest_rightsize.session.state import TRIAL_KEY, SessionState, case_of
+
+__all__ = ["TICKET", "TRANSCRIPT", "TRIAL", "NotRun", "SessionTrials"]
+
+TICKET = pytest.StashKey[Ticket]()
+"""The item's questions, the same object at every start."""
+TRANSCRIPT = pytest.StashKey[Transcript]()
+"""What the item's present start has asked and was answered."""
+TRIAL = pytest.StashKey[Trial]()
+"""The graded trial of an item that has ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotRun:
+    """Why a trial is not run: a word for the results file, and a sentence."""
+
+    reason: str
+    detail: str
+
+
+class SessionTrials:
+    """What one session knows of its items. Reads the state's policies, plan and trials; writes trials through `keep`.
+
+    `suspends` says whether this session's tests may be suspended; until it is set, each starts once.
+    """
+
+    def __init__(self, state: SessionState) -> None:
+        self._state = state
+        self._resources = state.resources
+        self._policies = state.policies
+        self._not_run: dict[tuple[str, str], NotRun | None] = {}
+        self.suspends = False
+
+    # --- for the loop -----------------------------------------------------------------------------------------------
+
+    def group(self, item: pytest.Item) -> tuple[str, str] | None:
+        """The task and rung of a test that has the fixture `model`."""
+        if TRIAL_KEY in item.stash:
+            return item.stash[TRIAL_KEY].task, item.stash[TRIAL_KEY].rung
+        if "model" not in getattr(item, "fixturenames", ()) or self._resources.rungs:
+            return None
+        try:
+            policy = self._policies.of(definition_of(item))
+        except ConfigError:
+            # The fixture runs into it too, and there it is told as the test's own error.
+            return None
+        name = policy.chosen or self._resources.ladder.default
+        return (policy.task, name) if name in self._resources.providers else None
+
+    def ticket(self, item: pytest.Item) -> Ticket:
+        """The test's questions; it may be suspended unless it or its task cannot bear a second start."""
+        if TICKET not in item.stash:
+            item.stash[TICKET] = Ticket(
+                case=case_of(item),
+                test=item.nodeid,
+                private=self._is_private(item),
+                may_suspend=self.suspends and self._may_start_again(item),
+                on_doubt=lambda why: item.warn(
+                    RightsizeWarning(f"{item.nodeid} is not suspended any more: {why}. See rightsize(concurrent=False)")
+                ),
+            )
+        return item.stash[TICKET]
+
+    def _is_private(self, item: pytest.Item) -> bool:
+        group = self.group(item)
+        return group is not None and self._policies[group[0]].private
+
+    def _may_start_again(self, item: pytest.Item) -> bool:
+        group = self.group(item)
+        if group is None or inspect.iscoroutinefunction(getattr(item, "obj", None)):
+            return False
+        return self._policies[group[0]].concurrent and self._resources.room(group[1]) > 1
+
+    def may_start(self, group: tuple[str, str], waiting: Mapping[tuple[str, str], int]) -> bool:
+        """A trial starts when its task's trials on earlier rungs have ended and those in flight will hardly settle it.
+
+        And when no rung in use would lose its place in memory.
+        """
+        task, rung = group
+        pending = [group for group, count in waiting.items() if count]
+        turn = self._state.turn
+        if self._resources.rungs and any(task == other and turn[before] < turn[rung] for other, before in pending):
+            return False
+        gives_up = self._state.settings.strategy != "full" and group in self._state.progress
+        if gives_up and not self._state.progress[group].has_room(waiting.get(group, 0)):
+            return False
+        closing = self._resources.engine.must_close_for(rung)
+        return not any(other in closing for _, other in pending)
+
+    def first_start_model(self, item: pytest.Item) -> Model | None:
+        """The model for a start of which pytest does not know; None where the test is to be skipped, or fails."""
+        key = item.stash.get(TRIAL_KEY, None)
+        engine = self._resources.engine
+        if key is not None and (self.why_not_run(item, key) is not None or engine.down(key.rung) is not None):
+            return None
+        item.stash[TRANSCRIPT] = Transcript()
+        try:
+            return self.model_for(item)
+        except ConfigError:
+            return None
+
+    def finished(self, item: pytest.Item) -> None:
+        """Take in the trial as soon as its test has ended, also where others must be told of before it."""
+        trial = item.stash.get(TRIAL, None)
+        if trial is not None:
+            self._state.keep(trial)
+        item.stash[TICKET].close()
+
+    # --- whether a trial is run -------------------------------------------------------------------------------------
+
+    def why_not_run(self, item: pytest.Item, key: TrialKey) -> NotRun | None:
+        """Decide once for all trials of a task on a rung, whose earlier rungs have ended; then see what is settled."""
+        group = (key.task, key.rung)
+        if group not in self._not_run:
+            self._not_run[group] = self._decide(key)
+        if self._not_run[group] is not None or self._state.settings.strategy == "full" or self.has_asked(item):
+            return self._not_run[group]
+        detail = self._state.progress[group].reason_to_stop()
+        return None if detail is None else NotRun(reason="settled", detail=detail)
+
+    @staticmethod
+    def has_asked(item: pytest.Item) -> bool:
+        """Whether an earlier start of the test asked something: its answer is there or on the way, and paid for."""
+        return any(item.stash[TICKET].runs)
+
+    def _decide(self, key: TrialKey) -> NotRun | None:
+        policy = self._policies[key.task]
+        if policy.private and self._resources.providers[key.rung].leaves_machine:
+            return NotRun(reason="private", detail=f"{key.task} is private, and {key.rung} is not on this machine")
+        detail = reason_not_to_run(
+            key.rung,
+            ladder=[rung.name for rung in self._resources.rungs],
+            standings=standings(policy, self._state.trials[key.task].values(), self._state.run()),
+            strategy=self._state.settings.strategy,
+        )
+        return None if detail is None else NotRun(reason="settled", detail=detail)
+
+    # --- the model --------------------------------------------------------------------------------------------------
+
+    def model_for(self, item: pytest.Item) -> Model:
+        """What the item asks; raises ConfigError for a test without a rung."""
+        key = item.stash.get(TRIAL_KEY, None)
+        policy = self._policies.of(definition_of(item)) if key is None else self._policies[key.task]
+        rung = self._resources.known[key.rung if key is not None else self._only_rung(policy)]
+        ticket = self.ticket(item)
+        return Model(
+            rung_record=rung,
+            answer=lambda request: self._resources.engine.ask(rung.name, request, ticket),
+            transcript=item.stash.setdefault(TRANSCRIPT, Transcript()),
+            sample=key.sample if key is not None else 0,
+            max_tokens=policy.max_tokens,
+        )
+
+    def _only_rung(self, policy: Policy) -> str:
+        """The rung of a test outside a ladder: the chosen one, else the default."""
+        name = policy.chosen or self._resources.ladder.default
+        if name is None:
+            raise ConfigError(
+                f"{policy.task} has no rung to run on: give the task a `chosen` rung, name a `default` in the ladder "
+                f"file, or climb a ladder with --rightsize-ladder"
+            )
+        return name

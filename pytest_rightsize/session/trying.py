@@ -1,0 +1,176 @@
+"""One trial after the other: pytest's hooks around a test, from its setup to the report that carries its trial.
+
+In come items; out go reports with graded trials, and the trials that `SessionState` keeps. A wrong answer is data here
+and no failure; nothing is judged.
+"""
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from pytest_rightsize.errors import ConfigError, RungError
+from pytest_rightsize.model import Model, Transcript
+from pytest_rightsize.records import Trial, TrialKey
+from pytest_rightsize.reports.junit import trial_properties
+from pytest_rightsize.results.redaction import redacted
+from pytest_rightsize.running.grading import grade
+from pytest_rightsize.running.loop import Loop
+from pytest_rightsize.running.outcomes import as_plain, attach, ending, shape, show_fault, status, trial_of
+from pytest_rightsize.running.sources import SessionSource, Source, WorkerSource
+from pytest_rightsize.session.state import TRIAL_KEY, SessionState
+from pytest_rightsize.session.trials import TICKET, TRANSCRIPT, TRIAL, NotRun, SessionTrials
+
+__all__ = ["Trying"]
+
+_NOT_RUN = pytest.StashKey[NotRun]()
+# Options of pytest that show what a test does while it does it: with them a test must start once.
+_WATCHING = ("usepdb", "trace", "setupshow", "setuponly", "setupplan")
+
+
+class Trying:
+    """The hooks around each test. Reads the state's resources; writes its trials."""
+
+    def __init__(self, state: SessionState, trials: SessionTrials) -> None:
+        self._state = state
+        self._trials = trials
+        self._resources = state.resources
+        self._engine = state.resources.engine
+        self._item: pytest.Item | None = None
+        # For each rung that is down, the one trial that says so for all others.
+        self._reported_down: dict[str, TrialKey] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Run the items with many requests in flight, unless every test is to start once."""
+        config = session.config
+        broken = session.testsfailed and not config.option.continue_on_collection_errors
+        watched = any(config.getoption(option, False) for option in _WATCHING)
+        if self._resources.collect_only or broken or watched or self._state.settings.concurrency == 1:
+            return None
+        source = self._source(session)
+        if source is None:
+            return None
+        self._trials.suspends = True
+        try:
+            Loop(session, trials=self._trials, source=source, room=self._resources.room).run()
+        except (session.Failed, session.Interrupted):
+            # A worker of xdist only stops; the controller hears of the failures and says why.
+            if not self._resources.is_worker:
+                raise
+        return True
+
+    def _source(self, session: pytest.Session) -> Source | None:
+        """Where this process gets its items from; None for the controller of xdist, which runs none."""
+        if self._resources.is_worker:
+            plugins = session.config.pluginmanager.get_plugins()
+            interactor = next((plugin for plugin in plugins if type(plugin).__name__ == "WorkerInteractor"), None)
+            return None if interactor is None else WorkerSource(session, interactor)
+        return None if session.config.pluginmanager.has_plugin("dsession") else SessionSource(session)
+
+    # --- one test ---------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Skip what cannot change a verdict, or may not or cannot be asked."""
+        self._item = item
+        self._trials.ticket(item).next_run()
+        if TRANSCRIPT in item.stash:
+            del item.stash[TRANSCRIPT]
+        if TRIAL_KEY not in item.stash:
+            return
+        key = item.stash[TRIAL_KEY]
+        item.stash[TRANSCRIPT] = Transcript()
+        not_run = self._trials.why_not_run(item, key)
+        fault = self._engine.down(key.rung)
+        if not_run is None and fault is not None and not self._trials.has_asked(item):
+            if self._reports_down(key):
+                item.stash[TRANSCRIPT].fault = fault
+                pytest.skip(str(fault))
+            not_run = NotRun(reason="down", detail=str(fault))
+        if not_run is not None:
+            item.stash[_NOT_RUN] = not_run
+            pytest.skip(not_run.detail)
+
+    def _reports_down(self, key: TrialKey) -> bool:
+        """Whether this trial is the one that says for all others that its rung is down."""
+        return self._reported_down.setdefault(key.rung, key) == key
+
+    @pytest.fixture
+    def model(self, _rightsize_trial: None) -> Model:
+        """One rung of the ladder, to ask: `model.ask(prompt)` returns the answer as a string."""
+        # Without the fixture `request`, which pytest makes anew for each that takes it: a tenth of a test's cost.
+        assert self._item is not None
+        try:
+            return self._trials.model_for(self._item)
+        except ConfigError as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        """A fixture that ends waits for its answers."""
+        if TICKET in item.stash:
+            item.stash[TICKET].in_teardown = True
+
+    # --- its report -------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Grade the trial when its test has ended, and let a wrong answer be data rather than a failure."""
+        report = yield
+        transcript = item.stash.get(TRANSCRIPT, None)
+        if TICKET in item.stash:
+            if item.stash[TICKET].waiting_for is not None:
+                return report
+            report.duration += item.stash[TICKET].take_remembered_seconds()
+        ended = report.when == "call" or (report.when == "setup" and not report.passed)
+        if transcript is None or not ended:
+            return report
+        if TRIAL_KEY in item.stash:
+            trial = redacted(self._grade(item, call, report, transcript), self._state.settings.redact)
+            item.stash[TRIAL] = trial
+            item.user_properties += trial_properties(trial)
+            shape(report, trial)
+            attach(report, trial)
+        elif isinstance(transcript.fault, RungError):
+            show_fault(report, str(transcript.fault))
+        return report
+
+    def _grade(
+        self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, transcript: Transcript
+    ) -> Trial:
+        key = item.stash[TRIAL_KEY]
+        not_run = item.stash.get(_NOT_RUN, None)
+        if not_run is not None:
+            return Trial(key=key, outcome="not_run", reason=not_run.reason, detail=not_run.detail)
+        is_down = isinstance(transcript.fault, RungError) and self._engine.down(key.rung) is not None
+        if is_down and not self._reports_down(key):
+            # What was in flight when the rung went down failed with it.
+            return Trial(key=key, outcome="not_run", reason="down", detail=str(transcript.fault))
+        result = grade(ending(call, report), transcript)
+        return Trial(
+            key=key,
+            outcome=result.outcome,
+            reason=result.reason,
+            detail=result.detail,
+            answers=tuple(transcript.answers),
+            seconds=round(report.duration, 6),
+        )
+
+    def pytest_report_teststatus(self, report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, Any] | None:
+        """Give each outcome that pytest does not have a status of its own."""
+        return status(report)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_to_serializable(self) -> Generator[None, dict[str, Any] | None, dict[str, Any] | None]:
+        """Let a trial leave this process."""
+        data = yield
+        return None if data is None else as_plain(data)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect the trial; the controller of a distributed session sees its workers' here too."""
+        trial = trial_of(report, known=self._state.trials)
+        if trial is not None:
+            self._state.keep(trial)
