@@ -5,7 +5,10 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -17,160 +20,75 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pytest_rightsize"
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
-# Which of our own modules, and which others beyond the standard library, each file may import.
-MAY_IMPORT: dict[str, set[str]] = {
-    "__init__.py": {"errors", "matchers", "model"},
-    "energy.py": {"errors"},
-    "records.py": {"energy"},
-    "errors.py": set(),
-    "catalogue.py": {"records"},
-    "ladder.py": {"catalogue", "records", "errors", "meters", "providers", "yaml"},
-    "places.py": {"records"},
-    "matchers.py": {"rapidfuzz", "jsonschema"},
-    "statistics/__init__.py": {"statistics"},
-    "statistics/rates.py": {"records", "scipy"},
-    "statistics/pairs.py": {"records", "scipy"},
-    "statistics/ratios.py": {"records", "scipy"},
-    "statistics/planning.py": {"statistics", "scipy"},
-    "statistics/unpaired.py": {"scipy"},
-    "schedule.py": {"records", "statistics"},
-    "comparison.py": {"differences", "economy", "records", "statistics"},
-    "differences.py": {"records", "redaction"},
-    "lockfile.py": {"places", "records", "errors"},
-    "baseline.py": {"differences", "lockfile", "records", "errors", "statistics", "store", "verdict"},
-    "economy.py": {"energy", "errors", "records", "statistics"},
-    "verdict.py": {"records", "statistics"},
-    "spending.py": {"energy", "records"},
-    "conclusions.py": {"energy", "records", "spending", "statistics"},
-    "model.py": {"energy", "records", "errors", "matchers", "jsonschema"},
-    "grading.py": {"records", "errors", "model"},
-    "flight.py": set(),
-    "policies.py": {"ladder", "settings", "records", "errors", "pytest", "places"},
-    "distribution.py": {"records", "pytest", "xdist"},
-    "outcomes.py": {"grading", "records", "pytest"},
-    "cache.py": {"energy", "records", "errors", "recorded_lines"},
-    "recorded_lines.py": {"cache", "energy", "records", "errors"},
-    "recording.py": {"cache", "records", "errors", "providers", "rapidfuzz"},
-    "identities.py": {"cache", "records", "errors", "providers"},
-    "notices.py": {"errors", "pytest"},
-    "budget.py": {"records"},
-    "engine.py": {"budget", "records", "errors", "providers", "recording", "_pytest"},
-    "opening.py": {"model", "pytest", "_pytest"},
-    "loop.py": {"engine", "model", "opening", "options", "pytest", "_pytest", "pluggy"},
-    "savings.py": {"records"},
-    "redaction.py": {"records"},
-    "durable.py": set(),
-    "results_lines.py": {"records"},
-    "store.py": {"durable", "energy", "results_lines", "records", "redaction", "errors"},
-    "hookspecs.py": {"meters", "providers", "reports", "pluggy"},
-    "options.py": {"pytest"},
-    "settings.py": {"budget", "conclusions", "options", "records", "errors", "redaction", "verdict", "pytest"},
-    "live.py": {"records", "reports", "pytest"},
-    "publishing.py": {"records", "errors", "reports"},
-    "ended.py": {"baseline", "conclusions", "records", "spending", "verdict"},
-    "presenting.py": {"conclusions", "ended", "records", "publishing", "reports", "settings", "pytest"},
-    "equipment.py": {
-        "budget",
-        "catalogue",
-        "engine",
-        "errors",
-        "ladder",
-        "metering",
-        "notices",
-        "options",
-        "providers",
-        "recording",
-        "records",
-        "settings",
-        "pytest",
+# The line: what each room may import of ours. As guests, `providers` and `meters` stand for their Protocol, which is
+# the folder's `__init__.py`, and for what stands beside it and is no provider or meter.
+NOUNS = {"errors", "energy", "meter_records", "records", "locations", "matchers", "model"}
+ROOMS: dict[str, set[str]] = {
+    "nouns": set(),
+    "statistics": {"nouns"},
+    "providers": {"nouns"},
+    "meters": {"nouns", "providers"},
+    "recorded": {"nouns", "providers"},
+    "results": {"nouns"},
+    "judging": {"nouns", "statistics", "results"},
+    "config": {"nouns", "providers", "meters", "judging"},
+    "running": {"nouns", "recorded", "providers", "statistics"},
+    "reports": {"nouns", "judging", "statistics"},
+    "hookspecs": {"providers", "meters", "reports"},
+    "session": {
+        *("nouns", "statistics", "providers", "meters", "recorded", "results"),
+        *("judging", "config", "running", "reports"),
     },
-    "reports/__init__.py": {"records", "errors"},
-    "reports/amounts.py": {"energy"},
-    "reports/badge.py": {"records", "reports"},
-    "reports/bodies.py": {"records"},
-    "reports/facts.py": {"conclusions", "records", "reports", "spending", "statistics"},
-    "reports/github.py": {"records", "reports"},
-    "reports/html.py": {"records", "reports", "jinja2", "markupsafe"},
-    "reports/junit.py": {"energy", "errors", "records", "reports"},
-    "reports/markdown.py": {"records", "reports"},
-    "reports/page_view.py": {"energy", "records", "reports", "spending"},
-    "reports/progress.py": {"reports"},
-    "reports/tables.py": {"energy", "errors", "records", "reports"},
-    "reports/visible.py": set(),
-    "reports/spending.py": {"conclusions", "energy", "records", "reports", "spending", "tabulate"},
-    "reports/comparison.py": {"comparison", "economy", "records", "tabulate"},
-    "reports/terminal.py": {"records", "reports", "savings", "tabulate", "verdict"},
-    "providers/__init__.py": {"records", "errors"},
-    "providers/amx.py": set(),
-    "providers/batching.py": {"providers", "numpy", "llama_cpp"},
-    "providers/chat.py": {"records", "errors", "providers", "llama_cpp"},
-    "providers/completions.py": set(),
-    "providers/gguf.py": set(),
-    "providers/hub.py": {"errors", "providers", "huggingface_hub"},
-    "providers/layout.py": {"llama_cpp"},
-    "providers/llama_cpp.py": {"records", "errors", "providers", "pluggy", "llama_cpp"},
-    "providers/native.py": {"providers", "llama_cpp"},
-    "providers/sampling.py": {"providers", "numpy", "llama_cpp"},
-    "providers/worker.py": {"records", "errors", "providers"},
-    "providers/event_loop.py": {"flight"},
-    "providers/locality.py": set(),
-    "providers/http.py": {"records", "flight", "providers", "aiohttp"},
-    "providers/probing.py": {"providers"},
-    "providers/thoughts.py": set(),
-    "providers/tokenizing.py": {"records", "providers"},
-    "providers/openai.py": {"records", "errors", "providers", "pluggy"},
-    "providers/replay.py": {"energy", "records", "errors", "providers", "pluggy", "rapidfuzz"},
-    "builtin.py": {"meters", "providers", "reports"},
-    "meters/period.py": {"meters"},
-    "metering.py": {"energy", "meters", "providers", "records"},
-    "meters/__init__.py": {"energy", "records", "errors"},
-    "meters/timeline.py": set(),
-    "meters/idling.py": {"energy", "meters"},
-    "meters/phases.py": {"energy", "meters", "numpy", "scipy"},
-    "meters/processes.py": {"energy"},
-    "meters/sharing.py": {"meters"},
-    "meters/repetition.py": {"energy", "meters"},
-    "meters/amounts.py": {"energy", "meters"},
-    "meters/sampler.py": {"meters"},
-    "meters/exclusive.py": set(),
-    "meters/choice.py": {"energy", "records", "errors", "meters"},
-    "meters/windows.py": {"energy", "records", "meters", "providers"},
-    "meters/counted.py": {"energy", "records", "errors", "meters"},
-    "meters/metered.py": {"energy", "records", "meters", "providers"},
-    **{
-        f"meters/{name}.py": {"energy", "records", "errors", "meters", "pluggy"}
-        for name in ("cpu_time", "declared", "nvml", "prometheus", "rapl", "served_model")
+    "commands": {
+        *("nouns", "statistics", "providers", "meters", "recorded", "results"),
+        *("judging", "config", "running", "reports", "session", "hookspecs"),
     },
+    "plugin": {"nouns", "config", "running", "session", "hookspecs"},
 }
-# The plugin and the commands join what the others do; the commands start from a results file or a ladder.
-MAY_IMPORT_ALL = {"plugin.py", "session.py", "cli.py", *(file for file in FILES if file.startswith("commands/"))}
+# What a room may have of others, beyond the standard library.
+LIBRARIES: dict[str, set[str]] = {
+    "nouns": {"rapidfuzz", "jsonschema"},
+    "statistics": {"scipy"},
+    "providers": {"pluggy", "aiohttp", "numpy", "llama_cpp", "huggingface_hub", "rapidfuzz"},
+    "meters": {"pluggy", "numpy", "scipy", "pynvml"},
+    "recorded": {"rapidfuzz"},
+    "config": {"pytest", "yaml"},
+    "running": {"pytest", "_pytest", "pluggy"},
+    "reports": {"jinja2", "markupsafe", "tabulate"},
+    "hookspecs": {"pluggy"},
+    "session": {"pytest", "xdist"},
+    "commands": {"pluggy", "tabulate"},
+    "plugin": {"pytest"},
+}
+# Folders within a room, and the one file of each that files outside the folder may import.
+FACES = {
+    "providers/llama_cpp": "provider",
+    "providers/openai": "provider",
+    "meters/attribution": "metered",
+    "reports/html": "report",
+}
+# Of a room that lends only its Protocol and its vocabulary: the modules that others may import.
+LENT = {
+    "providers": {"providers", "providers.locality", "providers.reasoning"},
+    "meters": {"meters"},
+}
+JOINS_ALL = ("session", "commands")
+MOST_LINES = 400
 PURE = [
-    "energy.py",
-    "records.py",
-    "errors.py",
+    *(f"{name}.py" for name in sorted(NOUNS - {"model"})),
     *(file for file in FILES if file.startswith("statistics/")),
-    "meters/timeline.py",
-    "meters/idling.py",
-    "meters/phases.py",
-    "meters/processes.py",
-    "meters/sharing.py",
-    "meters/repetition.py",
-    "meters/amounts.py",
-    "verdict.py",
-    "spending.py",
-    "conclusions.py",
-    "schedule.py",
-    "comparison.py",
-    "differences.py",
-    "economy.py",
-    "savings.py",
-    "matchers.py",
-    "places.py",
-    "grading.py",
-    "redaction.py",
-    "results_lines.py",
-    "flight.py",
-    "providers/completions.py",
+    *(file for file in FILES if file.startswith("judging/") and file != "judging/baseline.py"),
+    *(
+        f"meters/attribution/{name}.py"
+        for name in ("timeline", "idling", "phases", "processes", "sharing", "repetition", "amounts")
+    ),
+    "running/schedule.py",
+    "running/grading.py",
+    "results/redaction.py",
+    "results/line_formats.py",
+    "providers/reasoning.py",
+    "providers/openai/adaptive_limit.py",
+    "providers/llama_cpp/completions.py",
 ]
 HEAVY = {
     "aiohttp",
@@ -187,37 +105,111 @@ HEAVY = {
 IMPURE = {"os", "time", "datetime", "random", "socket", "subprocess", "pathlib", "tempfile", "urllib", "io", "secrets"}
 
 
-def _imports(tree: ast.AST) -> Iterator[str]:
-    """Our own modules by their first name below the package, others by their top name, without the standard library."""
+MODULES = {file.removesuffix(".py").removesuffix("/__init__").replace("/", "."): file for file in FILES}
+
+
+def _room(module: str) -> str:
+    """The room of one of our modules, named from below the package."""
+    first = module.partition(".")[0]
+    return "nouns" if first in NOUNS else first
+
+
+def _ours(tree: ast.AST) -> Iterator[str]:
+    """The modules of ours that a file imports, wherever in it, named from below the package."""
     for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            module = node.module or ""
-            names = [f"{module}.{alias.name}" for alias in node.names] if module == "pytest_rightsize" else [module]
+            # `from pytest_rightsize.commands import cache` imports a module, `... import Engine` a name of one.
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
         for name in names:
-            top, _, rest = name.partition(".")
+            top, _, module = name.partition(".")
             if top == "pytest_rightsize":
-                yield rest.partition(".")[0]
-            elif top not in sys.stdlib_module_names:
+                yield module if module in MODULES else module.rpartition(".")[0]
+
+
+def _others(tree: ast.AST) -> Iterator[str]:
+    """The libraries that a file imports, without the standard library."""
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        for name in names:
+            top = name.partition(".")[0]
+            if top not in {"pytest_rightsize", *sys.stdlib_module_names}:
                 yield top
 
 
+@cache
 def _tree(file: str) -> ast.Module:
     return ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
 
 
+def _guests(file: str) -> Iterator[tuple[str, str]]:
+    """Room and module of everything that a file imports from another room."""
+    mine = _room(MODULE_OF[file])
+    for module in _ours(_tree(file)):
+        if module and _room(module) != mine:
+            yield _room(module), module
+
+
+MODULE_OF = {file: module for module, file in MODULES.items()}
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file != "__init__.py"])
+def test_a_file_imports_only_rooms_on_its_left(file: str) -> None:
+    room = _room(MODULE_OF[file])
+    assert {guest for guest, _ in _guests(file)} <= ROOMS[room], f"see the rooms in CONTRIBUTING.md for {file}"
+    assert set(_others(_tree(file))) <= LIBRARIES.get(room, set())
+    if room not in JOINS_ALL:
+        for guest, module in _guests(file):
+            assert module in LENT.get(guest, {module}), f"{file} imports {module}: only {guest}'s Protocol is lent"
+
+
+def test_rooms_import_each_other_one_way() -> None:
+    """Each room stands after all that it may import: the table is a line, and not a net."""
+    placed: set[str] = set()
+    for room, guests in ROOMS.items():
+        assert guests <= placed, room
+        placed.add(room)
+
+
 @pytest.mark.parametrize("file", FILES)
-def test_a_file_imports_only_what_stands_on_its_left(file: str) -> None:
-    if file not in MAY_IMPORT_ALL:
-        assert set(_imports(_tree(file))) <= MAY_IMPORT[file], f"see the rooms in CONTRIBUTING.md for {file}"
+def test_a_folder_within_a_room_has_one_face(file: str) -> None:
+    for folder, face in FACES.items():
+        inside = f"{folder.replace('/', '.')}."
+        if not file.startswith(f"{folder}/"):
+            assert {module for module in _ours(_tree(file)) if module.startswith(inside)} <= {inside + face}
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    """TopologicalSorter raises CycleError, which names the circle."""
+    graph = {module: set(_ours(_tree(file))) - {module, ""} for module, file in MODULES.items() if module}
+    assert [*TopologicalSorter(graph).static_order()]
+
+
+def test_no_file_is_long() -> None:
+    lengths = {file: len((PACKAGE / file).read_text(encoding="utf-8").splitlines()) for file in FILES}
+    assert {file: length for file, length in lengths.items() if length > MOST_LINES} == {}
+
+
+def test_no_two_files_have_one_name() -> None:
+    """But for what Python and the house name: a folder's `provider.py`, and a command, which its user types."""
+    names = Counter(
+        Path(file).name
+        for file in FILES
+        if not file.startswith("commands/") and Path(file).name not in ("__init__.py", "provider.py")
+    )
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_heavy_libraries_are_imported_where_they_are_needed(file: str) -> None:
     at_import = ast.Module([node for node in _tree(file).body if isinstance(node, ast.Import | ast.ImportFrom)], [])
-    assert not set(_imports(at_import)) & HEAVY
+    assert not set(_others(at_import)) & HEAVY
 
 
 @pytest.mark.parametrize("file", PURE)
@@ -235,7 +227,7 @@ def test_a_pure_file_sees_no_clock_disk_or_network(file: str) -> None:
 def test_every_file_says_what_it_is_and_what_it_exports(file: str) -> None:
     tree = _tree(file)
     assert ast.get_docstring(tree)
-    if file != "commands/__init__.py":
+    if len(tree.body) > 1:  # a room's face is its docstring alone
         assert "__all__" in (PACKAGE / file).read_text(encoding="utf-8")
     assert not re.search(r"(utils|helpers|common|misc)\.py$", file)
 
@@ -252,11 +244,19 @@ def test_every_error_is_in_the_tree_of_its_docstring() -> None:
         assert issubclass(getattr(errors, name), errors.RightsizeError)
 
 
-def test_contributing_names_every_file() -> None:
+def test_contributing_has_a_row_for_each_room() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    for file in FILES:
-        name = file if not file.endswith("/__init__.py") else file.removesuffix("__init__.py")
-        assert f"`{name}`" in text, file
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    rooms = {room for row in rows for room in re.findall(r"`(\w+)(?:/|\.py)?`", row)}
+    assert rooms >= (set(ROOMS) - {"nouns"}) | NOUNS
+
+
+def test_the_life_of_an_answer_names_files_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    life = text.partition("## The life of one answer")[2].partition("\n## ")[0]
+    files = re.findall(r"`([\w/]+\.(?:py|js|jinja))`", life)
+    assert len(files) > 15
+    assert [file for file in files if not (PACKAGE / file).is_file()] == []
 
 
 def test_the_readme_lists_every_option() -> None:
