@@ -1,8 +1,8 @@
-"""What a session may spend: asked before each request, told after each answer. What is in flight counts as spent.
+"""Keeps a session within its budget: each request takes its part before it is sent, and settles it when it has ended.
 
-A request in flight counts as the dearest answer its rung has given so far; until a rung has given one, it is asked one
-request at a time. So a budget is passed by no more than the last answers are dearer than any before them. What an
-answer took and nobody knows cannot be kept within a budget: its rung is then asked no further.
+A request in flight counts as the most expensive answer its rung has given so far; until a rung has given one, it is
+asked one request at a time. So a budget is exceeded by no more than the last answers cost above all before them. A rung
+that does not say what its answers took is asked no further, as no budget can be kept on it.
 """
 
 import threading
@@ -22,7 +22,7 @@ class Budget:
     """Limits by unit: USD, tokens, joules, and wall seconds since the first request, as `clock` tells them.
 
     Recorded answers are free, and so is a request that brought no answer. A rung on this machine without a price costs
-    no USD. `on_spent` hears once that it is spent.
+    no USD. `on_spent` is called once, when the budget is spent.
     """
 
     def __init__(
@@ -36,10 +36,10 @@ class Budget:
         self._limits = limits
         self._clock = clock
         self._on_spent = on_spent
-        self._begun_s: float | None = None
+        self._started_s: float | None = None
         self._spent: dict[str, float] = defaultdict(float)
         self._in_flight: Counter[str] = Counter()
-        self._dearest: dict[str, dict[str, float]] = defaultdict(dict)
+        self._most_expensive: dict[str, dict[str, float]] = defaultdict(dict)
         self._unknown: dict[str, str] = {}
         self._why_spent: str | None = None
         self._changed = threading.Condition()
@@ -55,8 +55,8 @@ class Budget:
                     self._in_flight[rung] += 1
                     return None
                 if self._why_spent or not self._in_flight.total() or full == "seconds":
-                    return self._say_spent(full)
-                # An answer may turn out cheaper than it counts for; the clock does not go back.
+                    return self._report_spent(full)
+                # An answer may turn out cheaper than it counted; time never comes back.
                 self._changed.wait(timeout=self._seconds_left())
 
     def give_back(self, rung: str) -> None:
@@ -65,16 +65,16 @@ class Budget:
             self._in_flight[rung] -= 1
             self._changed.notify_all()
 
-    def settle(self, rung: Rung, ended: Future[Reply], *, leaves_machine: bool) -> None:
+    def settle(self, rung: Rung, future: Future[Reply], *, leaves_machine: bool) -> None:
         """A request has ended; called by whichever thread it ended in."""
         with self._changed:
             self._in_flight[rung.name] -= 1
-            if not ended.cancelled() and ended.exception() is None and not ended.result().replayed:
-                self._count(rung, ended.result(), leaves_machine=leaves_machine)
+            if not future.cancelled() and future.exception() is None and not future.result().replayed:
+                self._count(rung, future.result(), leaves_machine=leaves_machine)
             self._changed.notify_all()
 
     def _count(self, rung: Rung, reply: Reply, *, leaves_machine: bool) -> None:
-        dearest = self._dearest[rung.name]
+        most_expensive = self._most_expensive[rung.name]
         amounts = {
             "usd": rung.price.cost_usd(reply.tokens) if rung.price else None if leaves_machine else 0.0,
             "tokens": reply.tokens.total,
@@ -88,38 +88,38 @@ class Budget:
                 )
             else:
                 self._spent[unit] += amount
-                dearest[unit] = max(dearest.get(unit, 0.0), amount)
+                most_expensive[unit] = max(most_expensive.get(unit, 0.0), amount)
 
     def _full(self, rung: str) -> str | None:
         """The unit that another request to `rung` could take beyond its limit, or of which it is not known."""
-        if self._begun_s is None:
-            self._begun_s = self._clock()
+        if self._started_s is None:
+            self._started_s = self._clock()
         for unit, limit in self._limits.items():
             if unit == "seconds":
-                if self._clock() - self._begun_s >= limit:
+                if self._clock() - self._started_s >= limit:
                     return unit
                 continue
             if self._spent[unit] >= limit:
                 return unit
-            if unit not in self._dearest[rung]:
+            if unit not in self._most_expensive[rung]:
                 if self._in_flight[rung]:
                     return unit
                 continue
-            ahead = self._spent[unit] + self._dearest[rung][unit]
-            ahead += sum(count * self._dearest[other].get(unit, 0.0) for other, count in self._in_flight.items())
+            ahead = self._spent[unit] + self._most_expensive[rung][unit]
+            ahead += sum(count * self._most_expensive[other].get(unit, 0.0) for other, count in self._in_flight.items())
             if ahead > limit * _ROUNDING:
                 return unit
         return None
 
     def _seconds_left(self) -> float | None:
-        if "seconds" not in self._limits or self._begun_s is None:
+        if "seconds" not in self._limits or self._started_s is None:
             return None
-        return max(0.0, self._limits["seconds"] - (self._clock() - self._begun_s))
+        return max(0.0, self._limits["seconds"] - (self._clock() - self._started_s))
 
-    def _say_spent(self, unit: str) -> str:
+    def _report_spent(self, unit: str) -> str:
         if self._why_spent is None:
-            begun = self._clock() if self._begun_s is None else self._begun_s
-            spent = self._clock() - begun if unit == "seconds" else self._spent[unit]
+            started = self._clock() if self._started_s is None else self._started_s
+            spent = self._clock() - started if unit == "seconds" else self._spent[unit]
             self._why_spent = (
                 f"the budget of {self._limits[unit]:,g} {unit} is spent ({spent:,.6g}, and another request may take "
                 f"more than is left)"

@@ -1,7 +1,7 @@
-"""From a Request to a Reply: opens a rung when it is first asked, closes it when another takes its place.
+"""Takes a Request to its rung and brings back the Reply; opens a rung when first asked, and closes it for another.
 
-A test whose reply is not there yet is suspended: `ask` raises `Suspended`, the loop (loop.py) runs other tests, and the
-test starts again when the reply has come; what it heard before is then handed back from its `Ticket`. A rung that has
+A test whose reply is not there yet is suspended: `ask` raises `Suspended`, the loop (`loop.py`) runs other tests, and
+the test starts again when the reply has come; earlier replies are then handed back from its `Ticket`. A rung that has
 failed for good is not asked again in this session.
 """
 
@@ -42,22 +42,22 @@ class Suspended(Skipped):
 
 
 @dataclass(kw_only=True)
-class _Asked:
-    """A request of a test, the reply it gets, and whether a fault of it was counted."""
+class _Question:
+    """A request of a test, its reply to come, and whether that reply has been counted as an answer or a fault."""
 
     request: Request
     future: Future[Reply]
-    heard: bool = False
+    is_answered: bool = False
 
 
 @dataclass(kw_only=True)
 class Ticket:
     """What one test asked so far, over all its starts.
 
-    `case` is its name on any rung, `test` the one on this. What a `private` one asks stays on this machine. `runs` has
-    one list of questions for each run that the test needs: a rerun after a failure asks anew. `may_suspend` is False
-    once the test has shown that it cannot be started again with the same effect. While it `is_opening` nothing but its
-    first question is wanted, and it is suspended even if the reply is there at once.
+    `case` is its name on any rung, `test` its name on this one. A `private` test asks only this machine. `runs` has one
+    list of questions for each run that the test needs: a rerun after a failure asks anew. `may_suspend` is False
+    once the test has shown that it cannot be started again with the same effect. While `is_first_start`, only its first
+    question is wanted, and it is suspended even if the reply is there at once.
     """
 
     case: str = ""
@@ -65,12 +65,12 @@ class Ticket:
     private: bool = False
     may_suspend: bool = False
     on_doubt: Callable[[str], None] = lambda _: None
-    runs: list[list[_Asked]] = field(default_factory=lambda: [[]])
+    runs: list[list[_Question]] = field(default_factory=lambda: [[]])
     run: int = 0
     position: int = 0
     waiting_for: Future[Reply] | None = None
     in_teardown: bool = False
-    is_opening: bool = False
+    is_first_start: bool = False
     remembered_seconds: float = 0.0
     thread: int = field(default_factory=threading.get_ident)
 
@@ -79,13 +79,13 @@ class Ticket:
         self.run = -1
         self.waiting_for = None
         self.in_teardown = False
-        self.is_opening = False
+        self.is_first_start = False
 
-    def open(self) -> None:
+    def start_for_first_question(self) -> None:
         """The test starts only to ask its first question."""
         self.start()
         self.next_run()
-        self.is_opening = True
+        self.is_first_start = True
 
     def next_run(self) -> None:
         """The test's setup begins: its first run, or a rerun after a failure."""
@@ -103,13 +103,13 @@ class Ticket:
         return seconds
 
     def forget(self) -> None:
-        """Stop what is in flight and drop what was heard."""
-        for asked in (one for run in self.runs for one in run):
-            asked.future.cancel()
+        """Cancel what is in flight and drop the replies."""
+        for question in (question for run in self.runs for question in run):
+            question.future.cancel()
         self.close()
 
     def close(self) -> None:
-        """The test has ended, and needs nothing of what it heard."""
+        """The test has ended, and needs its replies no more."""
         self.runs = [[]]
         self.waiting_for = None
 
@@ -127,7 +127,7 @@ class Engine:
         rungs: Mapping[str, Rung] | None = None,
         offline: bool = False,
     ) -> None:
-        """Take the providers by rung name; none is opened yet. The recorder knows what they said before.
+        """Take the providers by rung name; none is opened yet. The recorder knows their earlier answers.
 
         With `offline`, no rung that leaves this machine is asked anything. A budget needs the `rungs` for their prices.
         """
@@ -140,41 +140,41 @@ class Engine:
         self._open: set[str] = set()
         self._faults_in_a_row: Counter[str] = Counter()
         self._down: dict[str, RungError] = {}
-        self._flying: dict[str, set[Future[Reply]]] = {}
+        self._in_flight: dict[str, set[Future[Reply]]] = {}
 
     def ask(self, rung: str, request: Request, ticket: Ticket) -> Reply:
         """The reply of `rung`; raises RungError or TooLongError, or Suspended while it is not there yet."""
         if ticket.waiting_for is not None:
             # The `finally:` of a test that is being suspended, or the end of its fixture: nothing is asked on the way.
             raise Suspended
-        asked, remembered = self._asked(rung, request, ticket)
+        question, remembered = self._question(rung, request, ticket)
         ticket.position += 1
-        if (ticket.is_opening or not asked.future.done()) and self._may_suspend(ticket):
-            ticket.waiting_for = asked.future
+        if (ticket.is_first_start or not question.future.done()) and self._may_suspend(ticket):
+            ticket.waiting_for = question.future
             raise Suspended
-        reply = self._hear(rung, asked)
+        reply = self._wait_for_reply(rung, question)
         if remembered:
             ticket.remembered_seconds += reply.seconds or 0.0
         return reply
 
-    def _asked(self, rung: str, request: Request, ticket: Ticket) -> tuple[_Asked, bool]:
+    def _question(self, rung: str, request: Request, ticket: Ticket) -> tuple[_Question, bool]:
         """The question at the ticket's position, and whether an earlier start of the test had asked it."""
         run = ticket.runs[ticket.run]
         if ticket.position < len(run):
-            asked = run[ticket.position]
-            if asked.request == request:
-                return asked, True
+            question = run[ticket.position]
+            if question.request == request:
+                return question, True
             self._doubt(ticket, "it asks something else when it starts again (a clock or a random value in it?)")
             for stale in run[ticket.position :]:
                 stale.future.cancel()
             del run[ticket.position :]
-        asked = _Asked(request=request, future=self._submit(rung, request, ticket))
-        run.append(asked)
-        return asked, False
+        question = _Question(request=request, future=self._submit(rung, request, ticket))
+        run.append(question)
+        return question, False
 
     @staticmethod
     def _doubt(ticket: Ticket, why: str) -> None:
-        """The test cannot be suspended any more; said once."""
+        """The test cannot be suspended any more; reported once."""
         if ticket.may_suspend:
             ticket.may_suspend = False
             ticket.on_doubt(why)
@@ -214,14 +214,14 @@ class Engine:
             future = self._providers[rung].submit(request)
         else:
             future = self._send_within(self._budget, rung, request)
-        flying = self._flying.setdefault(rung, set())
-        flying.add(future)
-        future.add_done_callback(flying.discard)
+        in_flight = self._in_flight.setdefault(rung, set())
+        in_flight.add(future)
+        future.add_done_callback(in_flight.discard)
         return future
 
     def in_flight(self, rung: str) -> int:
         """How many requests wait for the rung's reply."""
-        return len(self._flying.get(rung, ()))
+        return len(self._in_flight.get(rung, ()))
 
     def _send_within(self, budget: Budget, rung: str, request: Request) -> Future[Reply]:
         refusal = budget.take(rung)
@@ -238,18 +238,18 @@ class Engine:
         future.add_done_callback(lambda ended: budget.settle(self._rungs[rung], ended, leaves_machine=leaves))
         return future
 
-    def _hear(self, rung: str, asked: _Asked) -> Reply:
-        """Wait for the reply; a fault is counted once, however often the test hears of it."""
-        first, asked.heard = not asked.heard, True
+    def _wait_for_reply(self, rung: str, question: _Question) -> Reply:
+        """Wait for the reply; a fault is counted once, however often the test runs into it."""
+        first, question.is_answered = not question.is_answered, True
         try:
-            reply = asked.future.result()
+            reply = question.future.result()
         except RungError as fault:
             if first:
                 self._count_fault(rung, fault)
-            # Where in a provider it came from is nobody's concern, and takes pytest a tenth of a second to lay out.
+            # Where in a provider it came from helps no user, and takes pytest a tenth of a second to lay out.
             raise fault.with_traceback(None) from None
         except BaseException:
-            asked.future.cancel()
+            question.future.cancel()
             raise
         if first:
             self._faults_in_a_row[rung] = 0

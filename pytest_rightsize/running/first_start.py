@@ -1,9 +1,8 @@
-"""Starts a test only to learn its first question: its function alone, where nobody could tell the difference.
+"""Starts a test only to learn its first question: calls its function alone, where that makes no difference.
 
 A start that ends in suspension is dropped with all that pytest would make of it. Where a test has nothing around it but
-its parameters, `model`, and fixtures that are set up already, and only plugins that are known have a say in how tests
-run, calling the function comes to the same. Whatever else it ends with is of no account: the test then starts as any
-other.
+its parameters, `model`, and fixtures that are set up already, and only known plugins can change how tests run, a plain
+call asks the same question. Any other end of the call is ignored: the test then starts like any other.
 """
 
 import os
@@ -20,7 +19,7 @@ __all__ = ["FirstStart"]
 
 # Through these a plugin can change what a test does before its first question.
 _HOOKS = ("pytest_runtest_protocol", "pytest_runtest_setup", "pytest_runtest_call", "pytest_pyfunc_call")
-# Who does nothing to a plain function that has none of the markers below; pytest-timeout only if it was given no limit.
+# Plugins that do nothing to a plain function without the markers below; pytest-timeout only if it was given no limit.
 _HARMLESS = {
     "_pytest",
     "_hypothesis_pytestplugin",
@@ -31,7 +30,7 @@ _HARMLESS = {
     "pytest_rightsize",
     "pytest_timeout",
 }
-# By these pytest does not run a test, or runs it otherwise, or not for long.
+# Markers by which pytest skips a test, runs it differently, or limits its time.
 _MARKERS = frozenset({"skip", "skipif", "xfail", "timeout"})
 _CURRENT = "PYTEST_CURRENT_TEST"
 # The fixture that stands for a parameter; where a later pytest has it no more, every start is whole.
@@ -39,7 +38,7 @@ _PARAMETER = getattr(python, "get_direct_param_fixture_func", None)
 
 
 class FirstStart:
-    """Knows which tests of a session can be started so. `stack` holds the nodes that are set up."""
+    """The tests of a session that can be started this way. `stack` holds the nodes that are set up."""
 
     def __init__(self, config: pytest.Config, stack: Mapping[Node, object]) -> None:
         """Look once at the plugins; every conftest.py of the session must be loaded."""
@@ -49,10 +48,10 @@ class FirstStart:
         packages = {impl.function.__module__.partition(".")[0] for impl in hooks}
         self._possible = packages <= _HARMLESS and not ("pytest_timeout" in packages and _has_limit(config))
         # By what pytest knows of a function's fixtures, which all its items share; kept, so that no id comes twice.
-        self._plans: dict[int, tuple[object, Mapping[str, str] | None]] = {}
+        self._sources_by_function: dict[int, tuple[object, Mapping[str, str] | None]] = {}
 
     def start(self, item: pytest.Item, chain: Sequence[Node], model: Callable[[pytest.Item], Model | None]) -> None:
-        """Call the item's function with what `model` gives; only Ctrl-C and the like come out of it.
+        """Call the item's function with what `model` returns; raises nothing but Ctrl-C and pytest.exit.
 
         `chain` are the nodes above the item.
         """
@@ -61,10 +60,10 @@ class FirstStart:
         values = self._values(item)
         if values is None:
             return
-        asked = model(item)
-        if asked is None:
+        value_of_model = model(item)
+        if value_of_model is None:
             return
-        arguments = {name: asked if name == "model" else values[name] for name in item._fixtureinfo.argnames}
+        arguments = {name: value_of_model if name == "model" else values[name] for name in item._fixtureinfo.argnames}
         if self._capture is not None:
             self._capture.resume_global_capture()
         os.environ[_CURRENT] = f"{item.nodeid} (call)".replace("\x00", "(null)")
@@ -72,7 +71,7 @@ class FirstStart:
             item.obj(**arguments)
         except (KeyboardInterrupt, pytest.exit.Exception):
             raise
-        except BaseException:  # told of when the test has started as any other
+        except BaseException:  # reported when the test has started like any other
             pass
         finally:
             os.environ.pop(_CURRENT, None)
@@ -81,7 +80,7 @@ class FirstStart:
                 self._capture.read_global_capture()
 
     def _is_plain(self, item: pytest.Function, chain: Sequence[Node]) -> bool:
-        """Whether pytest would do nothing to it but call it."""
+        """Whether pytest would only call it."""
         if any(marker.name in _MARKERS for marker in item.iter_markers()):
             return False
         if getattr(item.obj, "is_hypothesis_test", False):
@@ -89,13 +88,15 @@ class FirstStart:
         return all(node in self._stack or type(node).setup is Node.setup for node in chain)
 
     def _values(self, item: pytest.Function) -> dict[str, object] | None:
-        """What its fixtures are worth, but `model`; None where one of them is not set up."""
+        """The values of its fixtures other than `model`; None where one of them is not set up."""
         info = item._fixtureinfo
-        _, plan = self._plans.get(id(info)) or self._plans.setdefault(id(info), (info, _plan(item)))
-        if plan is None:
+        if id(info) not in self._sources_by_function:
+            self._sources_by_function[id(info)] = (info, _sources(item))
+        _, sources = self._sources_by_function[id(info)]
+        if sources is None:
             return None
         values: dict[str, object] = {}
-        for name, kind in plan.items():
+        for name, kind in sources.items():
             if kind == "parameter":
                 values[name] = item.callspec.params[name]
             elif kind == "wide":
@@ -111,23 +112,23 @@ def _has_limit(config: pytest.Config) -> bool:
     return any((config.getoption("timeout", None), config.getini("timeout"), os.environ.get("PYTEST_TIMEOUT")))
 
 
-def _plan(item: pytest.Function) -> Mapping[str, str] | None:
+def _sources(item: pytest.Function) -> Mapping[str, str] | None:
     """Where each fixture of a function comes from: a parameter, a wider one, ours; None where one must be set up."""
     info = item._fixtureinfo
     params = getattr(getattr(item, "callspec", None), "params", {})
-    plan = {}
+    sources = {}
     for name in info.names_closure:
-        found = info.name2fixturedefs.get(name)
-        if name == "request" and not found and name not in info.argnames:
+        definitions = info.name2fixturedefs.get(name)
+        if name == "request" and not definitions and name not in info.argnames:
             continue  # a wider fixture's
-        if not found:
+        if not definitions:
             return None
-        if found[-1].func is _PARAMETER:
-            plan[name] = "parameter"
-        elif all(one.func.__module__.partition(".")[0] == "pytest_rightsize" for one in found):
-            plan[name] = "ours"
-        elif found[-1].scope != "function" and name not in params:
-            plan[name] = "wide"
+        if definitions[-1].func is _PARAMETER:
+            sources[name] = "parameter"
+        elif all(definition.func.__module__.partition(".")[0] == "pytest_rightsize" for definition in definitions):
+            sources[name] = "ours"
+        elif definitions[-1].scope != "function" and name not in params:
+            sources[name] = "wide"
         else:
             return None
-    return plan if plan.get("model") == "ours" else None
+    return sources if sources.get("model") == "ours" else None

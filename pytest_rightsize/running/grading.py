@@ -1,6 +1,6 @@
-"""What becomes of a trial: from how its test ended and what it heard, to an outcome. Pure.
+"""Grades a trial: from how its test ended and which answers it got, to an outcome. Pure.
 
-A wrong answer is the model's; a rung that could not answer, or a test that broke before it heard anything, is not.
+A wrong answer is the model's fault; a rung that could not answer, or a test that broke before it got an answer, is not.
 """
 
 from dataclasses import dataclass
@@ -62,10 +62,10 @@ def _grade_failure(ending: Ending, transcript: Transcript) -> Grade:
     """The model's failure or the test's own."""
     if "from pytest-timeout" in str(ending.exception):
         return Grade(outcome="error", reason="timeout", detail=ending.detail)
-    heard = bool(transcript.answers)
-    if _is_the_tests_own(ending, heard=heard):
+    has_answer = bool(transcript.answers)
+    if _is_the_tests_own(ending, has_answer=has_answer):
         return Grade(outcome="error", reason="test", detail=ending.detail)
-    finish_reason = transcript.answers[-1].finish_reason if heard else None
+    finish_reason = transcript.answers[-1].finish_reason if has_answer else None
     if finish_reason == "length":
         return Grade(outcome="failed", reason="truncated", detail=ending.detail)
     if finish_reason == "content_filter":
@@ -74,15 +74,15 @@ def _grade_failure(ending: Ending, transcript: Transcript) -> Grade:
     return Grade(outcome="failed", reason="format" if by_form else "wrong", detail=ending.detail)
 
 
-def _is_the_tests_own(ending: Ending, *, heard: bool) -> bool:
+def _is_the_tests_own(ending: Ending, *, has_answer: bool) -> bool:
     """Whether the failure says nothing about the model.
 
     An assertion in the test's body judges what the application made of the rung, even if the model was asked elsewhere
-    than by `model.ask`. Any other exception counts against the model only once it has said something that can cause it;
-    a misspelt name or a missing module never does.
+    than by `model.ask`. Any other exception counts against the model only once it has given an answer that can
+    cause it; a misspelt name or a missing module never does.
     """
     if isinstance(ending.exception, NameError | ImportError | SyntaxError | OSError):
         return True
-    if heard:
+    if has_answer:
         return False
     return ending.in_setup or not ending.judged

@@ -1,4 +1,4 @@
-"""Holds back what pytest would tell of a test until that start of the test is known to be its last."""
+"""Holds back pytest's reports of a test until that start of the test is known to be its last."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,13 +8,13 @@ import pluggy
 __all__ = ["Hold", "HoldingRelay"]
 
 Hold = Callable[[Callable[[], object]], None]
-"""Keeps something to tell, or tells it at once where no item runs."""
+"""Keeps a call for later, or makes it at once where no item runs."""
 
 _BUFFERED = ("pytest_runtest_logstart", "pytest_runtest_logreport", "pytest_runtest_logfinish")
 
 
 class HoldingRelay:
-    """pytest's hooks, with those that tell of a test's progress held back."""
+    """pytest's hooks, with those that report a test's progress held back."""
 
     def __init__(self, relay: pluggy.HookRelay, hold: Hold) -> None:
         self._relay = relay

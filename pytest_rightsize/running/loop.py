@@ -32,7 +32,7 @@ _WAKE = object()
 
 
 class Trials(Protocol):
-    """What the loop must know of the items it runs."""
+    """What the loop asks about the items it runs."""
 
     def group(self, item: pytest.Item) -> Group | None:
         """The task and rung of an item that may ask a model."""
@@ -44,14 +44,14 @@ class Trials(Protocol):
         """Whether what is still waited for leaves it open if and where the item runs."""
 
     def first_start_model(self, item: pytest.Item) -> Model | None:
-        """What the item may ask its first question, when only that is wanted; None if it may not ask now."""
+        """The model for a start that only asks the first question; None if the item may not ask now."""
 
     def finished(self, item: pytest.Item) -> None:
         """The item's last attempt has ended."""
 
 
 class _Started:
-    """An item between its first attempt and the moment its reports are told."""
+    """An item between its first attempt and the moment its reports are passed on."""
 
     def __init__(self, item: pytest.Item, group: Group | None, ticket: Ticket, chain: list[Node]) -> None:
         self.item = item
@@ -89,7 +89,7 @@ class Loop:
         self._relays: dict[object, HoldingRelay] = {}
         self._current: _Started | None = None
         self._last_ended: pytest.Item | None = None
-        self._untold: deque[_Started] = deque()
+        self._unreported: deque[_Started] = deque()
         self._ready: deque[_Started] = deque()
         self._arrivals: SimpleQueue[object] = SimpleQueue()
         # Of the items that are suspended, whether or not their reply has come.
@@ -120,7 +120,7 @@ class Loop:
         try:
             while (started := self._next()) is not None:
                 self._attempt(started)
-                self._tell()
+                self._pass_on_reports()
             self._leave([])
         except BaseException:
             self._abandon()
@@ -183,7 +183,7 @@ class Loop:
         if not self._fits(started):
             return None
         self._source.pop()
-        self._untold.append(started)
+        self._unreported.append(started)
         return started
 
     def _chain_above(self, item: pytest.Item) -> list[Node]:
@@ -232,7 +232,7 @@ class Loop:
     def _open(self, started: _Started) -> bool:
         """Have the item ask its first question, if that can be done without pytest; whether it has."""
         ticket = started.ticket
-        ticket.open()
+        ticket.start_for_first_question()
         self._first_start.start(started.item, started.chain, self._trials.first_start_model)
         waiting_for = ticket.waiting_for
         if waiting_for is None:
@@ -244,13 +244,13 @@ class Loop:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport | None:
-        """Spare the report of an attempt that nobody will be told of."""
+        """Make no full report of an attempt that is dropped."""
         if self._current is None or self._current.ticket.waiting_for is None or type(item) is not pytest.Function:
             return None  # of a unittest.TestCase there is more to clear away
         return pytest.TestReport(item.nodeid, item.location, {}, "skipped", ("", 0, "suspended"), call.when)  # type: ignore[arg-type]  # no collection here
 
     def _following(self, started: _Started, *, first: bool) -> pytest.Item | None:
-        """What plugins are told comes next; as far as anyone knows, a first attempt comes before the second."""
+        """The item that plugins are told comes next; before a first attempt has ended, its own second one may be it."""
         upcoming = self._source.peek() or next((other.item for other in self._suspended), None)
         return upcoming or (started.item if first and started.ticket.may_suspend else None)
 
@@ -279,7 +279,7 @@ class Loop:
         return [node for node in started.chain if node in needed or self._nodes[node]]
 
     def hold(self, tell: Callable[[], object]) -> None:
-        """Keep what an attempt has to say until it is known to be the last, and its turn has come."""
+        """Keep a report of an attempt until the attempt is known to be the last, and its turn has come."""
         if self._current is None:
             tell()
         else:
@@ -304,30 +304,30 @@ class Loop:
         if started.group is not None:
             self._groups[started.group] += change
 
-    # --- telling ----------------------------------------------------------------------------------------------------
+    # --- reports ----------------------------------------------------------------------------------------------------
 
-    def _tell(self) -> None:
-        """Tell the reports of items that have ended, in the order of the items; stop where pytest says so."""
-        while self._untold and self._untold[0].done:
-            self._tell_of(self._untold.popleft())
+    def _pass_on_reports(self) -> None:
+        """Pass on the reports of items that have ended, in the order of the items; stop where pytest says so."""
+        while self._unreported and self._unreported[0].done:
+            self._pass_on_reports_of(self._unreported.popleft())
             if self._session.shouldfail:
                 raise self._session.Failed(self._session.shouldfail)
             if self._session.shouldstop:
                 raise self._session.Interrupted(self._session.shouldstop)
 
-    def _tell_of(self, started: _Started) -> None:
+    def _pass_on_reports_of(self, started: _Started) -> None:
         def tell() -> None:
             for one in started.held:
                 one()
 
-        self._source.told(started.item, tell)
+        self._source.report(started.item, tell)
 
     def _abandon(self) -> None:
-        """The session ends early: stop what is in flight, and tell what is known unless a failure ended it."""
+        """The session ends early: cancel what is in flight, and pass on the known reports unless a failure ended it."""
         for started in self._suspended:
             started.ticket.forget()
         if self._session.shouldfail or self._session.shouldstop:
             return
-        for started in self._untold:
+        for started in self._unreported:
             if started.done:
-                self._tell_of(started)
+                self._pass_on_reports_of(started)

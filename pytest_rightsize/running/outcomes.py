@@ -1,4 +1,4 @@
-"""Between pytest's reports and trials: how a test ended, and what its trial means to the session that reports it."""
+"""Translates between pytest's reports and trials: how a test ended, and how pytest shows the outcome of its trial."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -66,7 +66,7 @@ def ending(call: pytest.CallInfo[None], report: pytest.TestReport) -> Ending:
 
 
 def _detail(report: pytest.TestReport) -> str | None:
-    """What pytest has to say of a failure or a skip, shortened for a line of the results file."""
+    """Pytest's text of a failure or a skip, shortened for a line of the results file."""
     if report.passed or report.longrepr is None:
         return None
     if isinstance(report.longrepr, tuple):
@@ -76,7 +76,7 @@ def _detail(report: pytest.TestReport) -> str | None:
 
 
 def shape(report: pytest.TestReport, trial: Trial) -> None:
-    """Make the report say to pytest what the trial's outcome means for the session."""
+    """Change the report so that pytest treats the trial's outcome as the session must."""
     if trial.outcome == "failed":
         path, line, _ = report.location
         report.outcome = "skipped"
@@ -86,7 +86,7 @@ def shape(report: pytest.TestReport, trial: Trial) -> None:
 
 
 def show_fault(report: pytest.TestReport, text: str) -> None:
-    """An infrastructure fault is an error of the session, said in its own words and without a traceback."""
+    """Show an infrastructure fault as an error of the session, in its own words and without a traceback."""
     report.outcome = "failed"
     report.longrepr = text
     report.rightsize_fault = True  # type: ignore[attr-defined]  # reports carry plugins' data

@@ -1,4 +1,4 @@
-"""What is set up and torn down around the items: fixtures wider than a function stay until no item needs them."""
+"""Keeps fixtures wider than a function set up until no suspended or later item needs them."""
 
 from collections.abc import Callable, Iterator
 from typing import cast

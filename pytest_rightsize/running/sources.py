@@ -25,8 +25,8 @@ class Source(Protocol):
     def pop(self) -> pytest.Item:
         """Take the next item."""
 
-    def told(self, item: pytest.Item, tell: Callable[[], None]) -> None:
-        """Call `tell`, which logs all reports of an item, with whatever must be done around it."""
+    def report(self, item: pytest.Item, tell: Callable[[], None]) -> None:
+        """Call `tell`, which logs all reports of an item, with what the source must do around it."""
 
 
 class SessionSource:
@@ -48,7 +48,7 @@ class SessionSource:
         """See `Source`."""
         return self._items.popleft()
 
-    def told(self, item: pytest.Item, tell: Callable[[], None]) -> None:  # noqa: ARG002  # the protocol has it
+    def report(self, item: pytest.Item, tell: Callable[[], None]) -> None:  # noqa: ARG002  # the protocol has it
         """See `Source`."""
         tell()
 
@@ -69,21 +69,21 @@ class WorkerSource:
     def listen(self, wake: Callable[[], None]) -> None:
         """See `Source`."""
 
-        def heard(command: Any) -> None:
+        def on_command(command: Any) -> None:
             self._interactor.handle_command(command)
             wake()
 
-        self._interactor.channel.setcallback(heard, endmarker=self._shutdown)
+        self._interactor.channel.setcallback(on_command, endmarker=self._shutdown)
 
     def peek(self) -> pytest.Item | None:
         """See `Source`."""
         if self._next is None and not self.ended:
             # One at a time, so that xdist can still give the others to another worker.
             with self._interactor.torun.lock() as waiting:
-                taken = waiting.popleft() if waiting else None
-            if isinstance(taken, int):
-                self._next = taken
-            elif taken is not None:
+                index_or_end = waiting.popleft() if waiting else None
+            if isinstance(index_or_end, int):
+                self._next = index_or_end
+            elif index_or_end is not None:
                 self.ended = True
         return None if self._next is None else self._items[self._next]
 
@@ -94,7 +94,7 @@ class WorkerSource:
         self._index_of[item], self._next = self._next, None
         return item
 
-    def told(self, item: pytest.Item, tell: Callable[[], None]) -> None:
+    def report(self, item: pytest.Item, tell: Callable[[], None]) -> None:
         """See `Source`."""
         index = self._interactor.item_index = self._index_of.pop(item)
         tell()

@@ -1,4 +1,4 @@
-"""The package's own providers, meters and reports: modules that enter by the same hooks as anyone's."""
+"""The package's own providers, meters and reports: modules that are registered through the same hooks as anyone's."""
 
 from types import ModuleType
 
@@ -6,7 +6,7 @@ __all__ = ["builtin_plugins"]
 
 
 def builtin_plugins() -> dict[str, ModuleType]:
-    """Each by the name it is registered under; none of them loads anything heavy."""
+    """The modules by the names they are registered under; none loads anything heavy."""
     from pytest_rightsize.meters import cpu_time, declared, nvml, prometheus, rapl, served_model
     from pytest_rightsize.providers import replay
     from pytest_rightsize.providers.llama_cpp import provider as llama_cpp

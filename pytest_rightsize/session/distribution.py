@@ -1,4 +1,4 @@
-"""A ladder under pytest-xdist: what the controller learns from the ids of tests, and which worker runs which.
+"""Puts trials into the ids of tests for pytest-xdist, and keeps each task on one worker.
 
 Workers send the controller no more than the ids of what they collected; so each id carries a label with the trial.
 """
@@ -42,13 +42,13 @@ def labelled(
     items: Sequence[pytest.Item], keys: Sequence[TrialKey | None], policies: Mapping[str, Policy]
 ) -> Iterator[pytest.Item]:
     """The items under ids that carry their labels; `keys` has None for a test that is no trial."""
-    told: set[str] = set()
+    described: set[str] = set()
     for item, key in zip(items, keys, strict=True):
         if key is None:
             yield item
             continue
-        policy = None if key.task in told else policies[key.task].to_dict()
-        told.add(key.task)
+        policy = None if key.task in described else policies[key.task].to_dict()
+        described.add(key.task)
         label = json.dumps([key.task, key.case, key.rung, key.sample, policy])
         yield cast(pytest.Item, _Labelled(item, item.nodeid + _SEPARATOR + label))
 

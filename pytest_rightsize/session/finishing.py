@@ -38,7 +38,7 @@ class Finishing:
         """Judge, write what is known, and let a failed gate fail the session."""
         state = self._state
         self._resources.engine.close()
-        state.notices.tell(state.config)
+        state.notices.show(state.config)
         state.metered += self._resources.meters.seen()
         if self._resources.is_worker:
             self._tell_controller(session)
@@ -96,7 +96,7 @@ class Finishing:
             totals=result.totals() | {"identities": self._state.about.get("identities", {})},
             waived=waiver_lines(result.waivers, result.unmet),
         )
-        self._state.notices.tell(self._state.config)
+        self._state.notices.show(self._state.config)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the table, and for each failed gate what to change."""

@@ -1,7 +1,7 @@
-"""How far a session is, while it runs: two lines below pytest's own on a terminal, a plain line now and then elsewhere.
+"""Progress of a session while it runs: two lines below pytest's own on a terminal, a plain line now and then elsewhere.
 
 On a terminal the lines are drawn below the cursor, which goes back to where pytest left it; before pytest writes they
-are wiped. Nothing is shown with `-q -q`, with `-s`, or where something else talks to the terminal meanwhile.
+are wiped. Nothing is shown with `-q -q`, with `-s`, or where something else writes to the terminal meanwhile.
 """
 
 import os
@@ -23,12 +23,12 @@ __all__ = ["LiveProgress", "Screen", "Tally"]
 _REDRAW_S = 0.25
 _PLAIN_S = 60.0
 _WINDOW_S = 20.0
-# Options with which somebody else writes to the terminal while tests run.
-_TALKING = ("usepdb", "trace", "setupshow", "setuponly", "setupplan")
+# Options with which pytest itself writes to the terminal while tests run.
+_WRITING_OPTIONS = ("usepdb", "trace", "setupshow", "setuponly", "setupplan")
 
 
 class Tally:
-    """What has ended on each rung of a session, and how fast."""
+    """Counts of what has ended on each rung of a session, and how fast."""
 
     def __init__(
         self, rungs: Sequence[str], in_flight: Callable[[str], int | None], clock: Callable[[], float] = time.monotonic
@@ -80,7 +80,7 @@ class Tally:
 
 
 def _plus(total: float | None, more: Sequence[float | None]) -> float | None:
-    """The sum, or None from the first amount on that nobody knows."""
+    """The sum, or None from the first unknown amount on."""
     known = [amount for amount in more if amount is not None]
     return None if total is None or len(known) < len(more) else total + sum(known)
 
@@ -136,8 +136,8 @@ class LiveProgress:
         self._over = threading.Event()
         self._screen: Screen | None = None
         self._thread: threading.Thread | None = None
-        self._said_at = time.monotonic()
-        self._shows = reporter is not None and config.get_verbosity() > -2 and not _is_talked_to(config)
+        self._written_at = time.monotonic()
+        self._shows = reporter is not None and config.get_verbosity() > -2 and not _others_write(config)
         if self._shows and reporter.isatty and os.environ.get("TERM", "dumb") != "dumb":
             # While a test runs, pytest has something else in the place of this file.
             self._terminal = os.dup(sys.stdout.fileno())
@@ -183,7 +183,7 @@ class LiveProgress:
         """Pytest writes the test's letter."""
         result = yield from self._writing()
         if self._shows and self._screen is None:
-            self._say()
+            self._write_plain_line()
         return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -191,12 +191,12 @@ class LiveProgress:
         """Pytest may write how far it is."""
         return (yield from self._writing())
 
-    def _say(self) -> None:
+    def _write_plain_line(self) -> None:
         """Where there is no terminal: a plain line, once in a while."""
         now = time.monotonic()
-        if now - self._said_at < _PLAIN_S or self._tally.current is None:
+        if now - self._written_at < _PLAIN_S or self._tally.current is None:
             return
-        self._said_at = now
+        self._written_at = now
         self._reporter.ensure_newline()
         for line in self._tally.lines(1000):
             self._reporter.write_line(line)
@@ -229,7 +229,7 @@ class LiveProgress:
             self._screen = None
 
 
-def _is_talked_to(config: pytest.Config) -> bool:
+def _others_write(config: pytest.Config) -> bool:
     """Whether something else writes to the terminal while tests run."""
-    given = any(config.getoption(option, False) for option in _TALKING)
-    return given or config.getoption("capture") == "no" or bool(config.getoption("log_cli_level", None))
+    by_option = any(config.getoption(option, False) for option in _WRITING_OPTIONS)
+    return by_option or config.getoption("capture") == "no" or bool(config.getoption("log_cli_level", None))

@@ -1,4 +1,4 @@
-"""The meters of one session: each rung's provider within its window, the line that says which, what they saw.
+"""The meters of one session: puts each rung's provider within its meter's window, and collects what the meters saw.
 
 A rung's meter is chosen when somebody asks for it, the header or the first request; before, none is loaded.
 """
@@ -19,11 +19,13 @@ __all__ = ["Meters"]
 
 
 class Meters:
-    """What the session knows of meters."""
+    """The meters of a session, by rung."""
 
-    def __init__(self, found: Iterable[Mapping[str, type[Meter]]], *, budget_s: float = 0.0, workers: int = 1) -> None:
+    def __init__(
+        self, from_plugins: Iterable[Mapping[str, type[Meter]]], *, budget_s: float = 0.0, workers: int = 1
+    ) -> None:
         """Take the classes that plugins named; ConfigError if two gave one name. See `Metered` for the others."""
-        self.classes = load_meters(found)
+        self.classes = load_meters(from_plugins)
         self._budget_s = budget_s
         self._workers = workers
         self._metered: list[Metered] = []
@@ -50,16 +52,16 @@ class Meters:
         """`meter cpu_time (25k, 60k)`, and a line for each reason why others have none."""
         names = {rung.name for rung in rungs}
         groups: dict[str, list[str]] = defaultdict(list)
-        blind: dict[str, list[str]] = defaultdict(list)
+        unmetered: dict[str, list[str]] = defaultdict(list)
         for choice in (metered.choice for metered in self._metered):
             if choice.rung in names and choice.meters:
                 groups["+".join(choice.meters)].append(choice.rung)
             elif choice.rung in names:
-                blind[choice.why].append(choice.rung)
+                unmetered[choice.why].append(choice.rung)
         metered = [f"{meter} ({', '.join(of)})" for meter, of in groups.items()]
         return [
             *([f"meter {'; '.join(metered)}"] if metered else []),
-            *(f"no meter for {', '.join(of)}: {why}" for why, of in blind.items()),
+            *(f"no meter for {', '.join(of)}: {why}" for why, of in unmetered.items()),
         ]
 
     def seen(self) -> list[Metering]:

@@ -1,6 +1,6 @@
-"""What the user should hear while a session runs: put in from any thread, told by the one that runs the tests.
+"""Warnings for the user while a session runs: added from any thread, shown by the one that runs the tests.
 
-It is said at once where there is a terminal; a worker of pytest-xdist has none, and warns through its controller.
+They appear at once where there is a terminal; a worker of pytest-xdist has none, and warns through its controller.
 """
 
 from queue import Empty, SimpleQueue
@@ -13,17 +13,17 @@ __all__ = ["Notices"]
 
 
 class Notices:
-    """Messages that wait to be told."""
+    """Messages that wait to be shown."""
 
     def __init__(self) -> None:
         self._waiting: SimpleQueue[str] = SimpleQueue()
 
     def put(self, message: str) -> None:
-        """Have the message told soon; from any thread."""
+        """Have the message shown soon; from any thread."""
         self._waiting.put(message)
 
-    def tell(self, config: pytest.Config) -> None:
-        """Tell what waits; from the main thread."""
+    def show(self, config: pytest.Config) -> None:
+        """Show the messages that wait; from the main thread."""
         while not self._waiting.empty():
             try:
                 message = self._waiting.get_nowait()

@@ -1,6 +1,6 @@
-"""What a session shows when it has ended: reports as files, JUnit properties, annotations, the summary on the terminal.
+"""Shows the result of a session: reports as files, JUnit properties, annotations, the summary on the terminal.
 
-It decides nothing: the run, the verdicts and the failed gates are settled before it is called.
+In comes a finished `SessionResult`; verdicts, gates and the exit status are settled before it is called.
 """
 
 import os
@@ -49,7 +49,7 @@ class Presenter:
     def present(self, result: SessionResult) -> bool:
         """Write every report; False where one could not be written."""
         self._result = result
-        self._tell_junit(result.verdicts)
+        self._add_junit_properties(result.verdicts)
         self._published = [*self._publisher.publish(result.run, result.verdicts)]
         try:
             write_step_summary(result.run, result.verdicts)
@@ -57,7 +57,7 @@ class Presenter:
             self._published.append((False, f"the summary of the job was not written: {error}"))
         return all(written for written, _ in self._published)
 
-    def _tell_junit(self, verdicts: Sequence[Verdict]) -> None:
+    def _add_junit_properties(self, verdicts: Sequence[Verdict]) -> None:
         """Give the verdicts to pytest's JUnit XML, if one is written; its plugin has no public name."""
         for plugin in self._config.pluginmanager.get_plugins():
             add = getattr(plugin, "add_global_property", None)

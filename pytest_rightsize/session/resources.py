@@ -1,6 +1,6 @@
-"""What a session works with, made from its settings before any test: ladder, rungs, providers, recorder, engine.
+"""Makes what a session works with from its settings, before any test: ladder, rungs, providers, recorder, engine.
 
-Here bad input still costs nothing: every mistake that can be known without asking a model is a ConfigError.
+Validates the configuration before any model is called: every mistake that can be known by then is a ConfigError.
 """
 
 import time
@@ -25,7 +25,7 @@ from pytest_rightsize.session.notices import Notices
 
 __all__ = ["Resources"]
 
-# Requests in flight to a rung that does not say how many it bears.
+# Requests in flight to a rung that sets no limit of its own.
 _IN_FLIGHT = 8
 
 
@@ -33,11 +33,11 @@ class Resources:
     """The parts of one session, each made once.
 
     `rungs` is the ladder that is climbed, smallest first, and empty outside one; `known` has every rung by its name.
-    `missing` has those of the ladder that cannot answer here, as faults that say how to get each.
+    `missing` has those of the ladder that cannot answer here, as faults that name the remedy.
     """
 
     def __init__(self, config: pytest.Config, settings: Settings, notices: Notices) -> None:
-        """Make them; raises ConfigError. `notices` hears of what ends nothing."""
+        """Make them; raises ConfigError. What is worth a warning but ends nothing goes to `notices`."""
         self.settings = settings
         self.is_worker = hasattr(config, "workerinput")
         self.workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
@@ -73,9 +73,9 @@ class Resources:
             self.engine.mark_down(rung, fault)
 
     def header(self) -> list[str]:
-        """Which ladder is climbed and how, and what of it cannot answer on this machine.
+        """The ladder, the strategy, and the rungs that cannot answer on this machine.
 
-        Raises ConfigError for a meter that cannot be as it is asked for.
+        Raises ConfigError for a meter that cannot work as the ladder file asks.
         """
         if not self.rungs:
             return [f"no ladder; each task runs on its chosen rung, else on {self.ladder.default}"]
@@ -98,8 +98,8 @@ class Resources:
     def _base_room(self, rung: str) -> int:
         """How many requests may be in flight to a rung from this process."""
         limits = (self.settings.concurrency, self.known[rung].max_in_flight)
-        given = [limit for limit in limits if limit is not None]
-        room: int = min(given) if given else getattr(self.providers[rung], "in_flight", _IN_FLIGHT)
+        set_limits = [limit for limit in limits if limit is not None]
+        room: int = min(set_limits) if set_limits else getattr(self.providers[rung], "in_flight", _IN_FLIGHT)
         return max(1, room // self.workers)
 
     def _read_ladder(self) -> Ladder:
@@ -115,7 +115,7 @@ class Resources:
         return self.meters.wrap(rung, kind(rung), room=lambda: self._base_room(rung.name))
 
     def _make_recorder(self) -> Recorder | None:
-        """What knows recorded answers; where the user spoke of them, a mistake is told before any model is called."""
+        """The recorded answers; where the user set an option for them, they are opened before any model is called."""
         settings = self.settings
         if settings.cache == "off" or self.collect_only:
             return None

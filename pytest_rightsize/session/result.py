@@ -1,4 +1,4 @@
-"""What a session came to: from its run to verdicts, what is concluded from them, the gates, and the rest as lines."""
+"""The result of a session: verdicts, conclusions, failed gates and notes. Pure."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ __all__ = ["SessionResult", "session_result"]
 
 @dataclass(frozen=True, kw_only=True)
 class SessionResult:
-    """A session that has ended: the run, what is concluded, which gates failed or were waived, the rest as lines.
+    """A session that has ended: its run, the verdicts, which gates failed or were waived, and notes as lines.
 
     `unmet` are waivers of tasks that no test of the session has, each with its task.
     """
@@ -48,7 +48,7 @@ class SessionResult:
             "cost_usd": None if None in costs else sum(cost or 0.0 for cost in costs),
             "interrupted": self.run.interrupted,
             "spending": self.run_usage.to_dict(),
-            "conclusions": [one.to_dict() for one in self.conclusions],
+            "conclusions": [conclusion.to_dict() for conclusion in self.conclusions],
             "ranking_note": idle_note(self.run, self.run_usage),
         }
 
@@ -66,8 +66,8 @@ def session_result(
 ) -> SessionResult:
     """Judge the run and conclude from it.
 
-    `policies` are those of its tasks, `tasks` what the ladder file says of any; of `deselected` trials the verdicts do
-    not speak. `today`, a day as `YYYY-MM-DD`, ends waivers.
+    `policies` are those of its tasks, `tasks` the settings of the ladder file; the verdicts leave out the `deselected`
+    trials. `today`, a day as `YYYY-MM-DD`, ends waivers.
     """
     verdicts = judge(run)
     conclusions = conclude(run, verdicts, objective=objective)
@@ -96,7 +96,7 @@ def session_result(
 
 
 def _notes(verdicts: Sequence[Verdict], baseline: Baseline | None, deselected: int) -> Iterator[str]:
-    """What the verdicts do not speak of."""
+    """What the verdicts leave out."""
     if deselected:
         yield f"{deselected} trials were deselected; the verdicts leave them out"
     left_out = tasks_not_run(verdicts, baseline) if baseline else []

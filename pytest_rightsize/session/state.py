@@ -118,7 +118,7 @@ class SessionState:
 
     def keep(self, trial: Trial) -> None:
         """Take in a trial that has ended, and write it down."""
-        self.notices.tell(self.config)
+        self.notices.show(self.config)
         if trial.key not in self.trials[trial.key.task]:
             self.tally.add(trial)
             progress = self.progress.get((trial.key.task, trial.key.rung))
