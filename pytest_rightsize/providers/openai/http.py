@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pytest_rightsize.providers.locality import BeyondError, loopback_socket
+from pytest_rightsize.providers.locality import LeavesMachineError, loopback_socket
 from pytest_rightsize.providers.openai.adaptive_limit import AdaptiveLimit
 from pytest_rightsize.providers.openai.event_loop import Gate, Passage
 from pytest_rightsize.records import Json
@@ -174,7 +174,7 @@ class Line:
         except TimeoutError:
             raise _AttemptError(HttpError("timeout", f"did not answer within {self._endpoint.timeout_s:g} s")) from None
         except (aiohttp.ClientError, OSError) as error:
-            again = not isinstance(getattr(error, "os_error", None), BeyondError)
+            again = not isinstance(getattr(error, "os_error", None), LeavesMachineError)
             raise _AttemptError(HttpError("unreachable", str(error) or type(error).__name__), again=again) from None
         finally:
             passage.land(answered=status == 200, refused=status == 429)
