@@ -54,7 +54,7 @@ class Provider(Protocol):
         """Report what is missing, such as a file or a key, as far as that shows without calling a model."""
 
     def identity(self, sha256: Callable[[Path], str]) -> Identity | None:
-        """Identify the rung by its content; its recorded answers are stored under it, and none are with None.
+        """Identify the rung by its content, under which its answers are recorded; None to record none.
 
         It holds whatever may change the answer to the same request: the hash of a model's file (`sha256` computes it,
         and remembers it), the engine's version, an endpoint's URL. It never holds a key, a header or a path. May raise
