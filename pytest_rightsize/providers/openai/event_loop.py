@@ -1,4 +1,4 @@
-"""The event loop thread that all rungs of endpoints share, and a gate before each rung.
+"""The event loop thread that all OpenAI-compatible rungs share, and the gate before each of them.
 
 Coroutines come in, Futures of their results go out. The gate holds requests back while its rung has as many in flight
 as its `AdaptiveLimit` allows; nothing is sent here.

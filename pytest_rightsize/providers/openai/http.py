@@ -196,7 +196,7 @@ class Client:
             import aiohttp
 
             local_only = self._endpoint.local_only
-            # The gate already bounds what is in flight; time spent waiting for a second bound would count as the model's.
+            # The gate bounds what is in flight; waiting for a second bound here would count as the model's time.
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, socket_factory=loopback_socket if local_only else None),
                 headers={"Content-Type": "application/json", **self._endpoint.headers},

@@ -1,6 +1,6 @@
 """Asks an OpenAI-compatible endpoint for its list of models, to tell whether it would answer.
 
-An URL, a key and a model's name come in, a Problem or None goes out; no model is called, so that it costs nothing.
+A URL, a key and a model's name come in, a Problem or None goes out; no model is called, so that it costs nothing.
 """
 
 import json
