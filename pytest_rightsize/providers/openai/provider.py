@@ -24,7 +24,7 @@ from pytest_rightsize.errors import ConfigError, RightsizeError, RungError, TooL
 from pytest_rightsize.providers import Problem, Provider
 from pytest_rightsize.providers.locality import host_of, is_this_machine
 from pytest_rightsize.providers.openai import event_loop
-from pytest_rightsize.providers.openai.http import Endpoint, HttpError, Client
+from pytest_rightsize.providers.openai.http import Client, Endpoint, HttpError
 from pytest_rightsize.providers.openai.probing import probe_models
 from pytest_rightsize.providers.openai.replies import parse_reply
 from pytest_rightsize.providers.openai.tokenizing import Tokenizer

@@ -37,7 +37,7 @@ def parse_reply(completion: Json, seconds: float, retries: int) -> Reply:
 
 
 def _tokens(usage: Json, *, text: str, reasoning: Json) -> Tokens:
-    """The reported counts. A zero for text that is there means not counted; without a prompt count none is used."""
+    """The reported counts; a zero for text that is there means unknown, and without a prompt count all are unknown."""
     if usage is not None and not isinstance(usage, dict):
         raise TypeError(f"the usage is no object but {type(usage).__name__}")
     prompt = _count(usage, "prompt_tokens")

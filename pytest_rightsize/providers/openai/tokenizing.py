@@ -59,7 +59,7 @@ class Tokenizer:
     async def _detect_body(self, client: Client) -> Callable[[str, str], Mapping[str, Json]] | None:
         """The request body that the endpoint takes, or None if it takes neither."""
         for body_of in (_llama_server_body, _vllm_body):
-            # One letter is one token in any tokenizer; an endpoint that counts two adds special ones, and would overcount.
+            # One letter is one token in any tokenizer; a count of two means that special tokens are added to each text.
             if _count(await self._tokenize(body_of, _PROBE, client)) == 1:
                 return body_of
         return None
