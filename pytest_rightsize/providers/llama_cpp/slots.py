@@ -1,4 +1,7 @@
-"""One sequence of a model's context: its tokens, how many are decoded, and the prompt that it answers; pure."""
+"""The state of one sequence of a model's context: its tokens, how many are decoded, and the prompt it answers.
+
+Only `Batch` changes it; nothing here calls llama.cpp.
+"""
 
 from collections.abc import Sequence
 
@@ -12,7 +15,7 @@ __all__ = ["Slot", "common_prefix_tokens"]
 
 
 class Slot:
-    """One sequence of the context. `tokens[:decoded]` are in its cells, `tokens[decoded:length]` are yet to be decoded."""
+    """One sequence of the context. `tokens[:decoded]` are in its cells, `tokens[decoded:length]` wait to be decoded."""
 
     def __init__(self, index: int, context_tokens: int) -> None:
         self.index = index
