@@ -233,7 +233,7 @@ class AnswerCache:
     # --- rungs and files --------------------------------------------------------------------------------------------
 
     def declare(self, name: str, declared: Mapping[str, Json], identity: Identity) -> None:
-        """Store the identity that a rung's options resolved to, for machines that lack its model.
+        """Store the identity found for what the ladder file declares, for machines that lack the rung's model.
 
         Raises OSError if it cannot be written.
         """

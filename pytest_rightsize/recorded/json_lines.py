@@ -19,7 +19,7 @@ from pytest_rightsize.records import Identity, Json, Reply, Tokens
 __all__ = ["Declaration", "lines_of", "read_lines"]
 
 Declaration = tuple[str, Mapping[str, Json], Identity]
-"""A rung's name, its options in the ladder file, and the identity they resolved to."""
+"""A rung's name, what the ladder file declares for it, and the identity found for that."""
 
 _COUNTS = tuple(field.name for field in fields(Tokens) if not field.name.endswith("source"))
 _SOURCES = ("reported", "counted", "unknown")
@@ -30,26 +30,26 @@ def lines_of(answers: Iterable[Recorded], declarations: Iterable[Declaration]) -
     rungs: dict[str, tuple[str, Identity, list[Mapping[str, Json]]]] = {}
     by_rung: dict[str, list[Recorded]] = {}
     for name, declared, identity in declarations:
-        _, _, declared_options = rungs.setdefault(rung_digest(name, identity), (name, identity, []))
-        declared_options.append(declared)
+        _, _, rung_declarations = rungs.setdefault(rung_digest(name, identity), (name, identity, []))
+        rung_declarations.append(declared)
     for answer in answers:
         label = rung_digest(answer.rung, answer.identity)
         rungs.setdefault(label, (answer.rung, answer.identity, []))
         by_rung.setdefault(label, []).append(answer)
-    for label, (name, identity, declared_options) in sorted(rungs.items(), key=lambda item: (item[1][0], item[0])):
+    for label, (name, identity, rung_declarations) in sorted(rungs.items(), key=lambda item: (item[1][0], item[0])):
         if label not in by_rung:
             continue
         content = {"content": dict(identity.content), "greedy": identity.greedy}
-        sorted_options = sorted(declared_options, key=lambda plain: json.dumps(plain, sort_keys=True))
-        yield _line({"kind": "rung", "rung": label[:12], "name": name, **content, "declared": sorted_options})
+        sorted_declarations = sorted(rung_declarations, key=lambda plain: json.dumps(plain, sort_keys=True))
+        yield _line({"kind": "rung", "rung": label[:12], "name": name, **content, "declared": sorted_declarations})
         lines = (
             (answer.asker, json.dumps(answer.request), answer.draw, answer.base, answer) for answer in by_rung[label]
         )
         for *_, answer in sorted(lines, key=lambda item: item[:4]):
-            yield _line(_answer_line(answer, label[:12]))
+            yield _line(_plain_answer(answer, label[:12]))
 
 
-def _answer_line(answer: Recorded, label: str) -> dict[str, Json]:
+def _plain_answer(answer: Recorded, label: str) -> dict[str, Json]:
     return {
         "kind": "answer",
         "rung": label,
