@@ -75,7 +75,7 @@ class Recorder:
         self._digests: dict[str, str] = {}
         self._lock = threading.Lock()
         self._comparable_by_rung: dict[str, list[tuple[str, Recorded]]] = {}
-        self._explained = 0
+        self._unrecorded_count = 0
         self._draws: Counter[tuple[str, str]] = Counter()
         self._cases: set[str] = set()
 
@@ -277,11 +277,11 @@ class Recorder:
         """Name the test and the nearest recorded request, and how the two differ."""
         problem = f"{test}: no recorded answer of the rung {place.rung!r} in {self._folder}"
         remedy = "Record it with --rightsize-cache=auto, where the model is."
-        self._explained += 1
+        self._unrecorded_count += 1
         candidates = self._comparable(place.rung)
         if not candidates:
-            return f"{problem}, which has none of that rung whose prompt is candidates. {remedy}"
-        if self._explained > _MOST_EXPLAINED:
+            return f"{problem}, which has none of that rung whose prompt is known. {remedy}"
+        if self._unrecorded_count > _MOST_EXPLAINED:
             return f"{problem}. {remedy}"
         lines = list(_differences(_nearest(candidates, place.request), place))
         if len(lines) > _MOST_DIFFERENCES:
