@@ -14,7 +14,7 @@ from pytest_rightsize.records import AnswerRecord, Json, Trial
 
 __all__ = ["redacted", "redacted_case", "text_digest"]
 
-# The details of these faults are written by this program, and quote neither prompt nor answer.
+# The details of these faults are this program's own words.
 _REASONS_WITHOUT_QUOTES = frozenset(
     {"auth", "budget", "curtailed", "down", "load", "memory", "missing", "offline", "private", "settled", "transport"}
 )
