@@ -183,7 +183,7 @@ class Recorder:
             with contextlib.suppress(OSError):
                 (self._folder / f"asking-{os.getpid()}").unlink()
 
-    # --- what a rung is ---------------------------------------------------------------------------------------------
+    # --- identities of rungs ------------------------------------------------------------------------------------------
 
     def _identity(self, rung: str, provider: Provider) -> Identity | None:
         """The rung's identity; in a replay without its model, the one it had when its answers were recorded."""
@@ -271,7 +271,7 @@ class Recorder:
             )
         )
 
-    # --- what is missing --------------------------------------------------------------------------------------------
+    # --- requests without an answer -----------------------------------------------------------------------------------
 
     def _unrecorded_message(self, place: _Place, test: str) -> str:
         """Name the test and the nearest recorded request, and how the two differ."""

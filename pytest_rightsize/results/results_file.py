@@ -56,7 +56,7 @@ class ResultsFile:
         self._write({"kind": "run", "schema": SCHEMA, **about, "ladder": [rung.to_dict() for rung in rungs]})
 
     def trial(self, trial: Trial) -> None:
-        """Add one trial, after the prompts of it that are new."""
+        """Add one trial, preceded by those of its prompts that are new."""
         line = trial.to_dict()
         for answer in line["answers"]:
             messages = answer.pop("messages")
