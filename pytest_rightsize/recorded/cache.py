@@ -94,10 +94,10 @@ class AnswerCache:
         self._failing = False
         if not read_only:
             _make_folder(folder)
-        self._connection = self._opened()
+        self._connection = self._open_connection()
         self._writer: threading.Thread | None = None
 
-    def _opened(self) -> sqlite3.Connection:
+    def _open_connection(self) -> sqlite3.Connection:
         if not self._read_only:
             # Made here, so that nobody else can read it even for a moment; SQLite gives its other files the same mode.
             with contextlib.suppress(FileExistsError):
