@@ -92,10 +92,10 @@ def _gguf(path: Path) -> None:
 def _chat_reply(content: bytes) -> None:
     """An HTTP answer of status 200: a reply that can be written down, or what the HTTP client takes for no answer."""
     from pytest_rightsize.providers.openai.http import UNREADABLE
-    from pytest_rightsize.providers.openai.provider import _reply
+    from pytest_rightsize.providers.openai.replies import parse_reply
 
     try:
-        reply = _reply(json.loads(content), 0.1, 0)
+        reply = parse_reply(json.loads(content), 0.1, 0)
     except UNREADABLE:
         return
     json.dumps(plain_reply(reply), allow_nan=False)

@@ -14,7 +14,7 @@ from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.judging.comparison import Comparison, compare_several
 from pytest_rightsize.records import Run, TrialKey
 from pytest_rightsize.reports.comparison_text import comparison_lines, shown_cases
-from pytest_rightsize.results.results_file import nobody, read_run
+from pytest_rightsize.results.results_file import no_trial, read_run
 
 __all__ = ["add_arguments", "run"]
 
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the comparison; raises ConfigError for a file, a rung or a margin that cannot be."""
     if not 0 < arguments.margin < 1:
         raise ConfigError(f"--margin was given {arguments.margin:g}: give a fraction of 1, such as 0.05 for 5 points")
-    comparisons = _compared(arguments, nobody)
+    comparisons = _compared(arguments, no_trial)
     shown = _shown(comparisons, arguments)
     if shown:
         # Only now is it known whose words are wanted: of a large file they may be more than memory holds.

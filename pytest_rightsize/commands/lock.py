@@ -10,7 +10,7 @@ from pathlib import Path
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.results.lockfile import lock_of, render_lock, why_none
-from pytest_rightsize.results.results_file import nobody, read_run
+from pytest_rightsize.results.results_file import no_trial, read_run
 
 __all__ = ["add_arguments", "run"]
 
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the lock; raises ConfigError for a run that was cut off, or a file that cannot be written."""
-    results = read_run(arguments.run_file, words_of=nobody)
+    results = read_run(arguments.run_file, words_of=no_trial)
     if results.interrupted:
         raise ConfigError(f"{arguments.run_file} was cut off: lock the results of a session that ran to its end")
     lock = lock_of(results, judge(results))

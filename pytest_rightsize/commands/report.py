@@ -12,7 +12,7 @@ from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.reports import load_reports
 from pytest_rightsize.reports.publishing import write_report
 from pytest_rightsize.reports.terminal import TITLE, summary_lines, table_lines
-from pytest_rightsize.results.results_file import nobody, read_run
+from pytest_rightsize.results.results_file import no_trial, read_run
 from pytest_rightsize.session.builtin import builtin_plugins
 
 __all__ = ["add_arguments", "run"]
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write what was asked for; raises ConfigError for what cannot be read, made or written."""
     wanted = [(name, getattr(arguments, name)) for name in _HELP if getattr(arguments, name)]
     # The summary shows no words; a report may.
-    found = read_run(arguments.results, words_of=None if wanted else nobody)
+    found = read_run(arguments.results, words_of=None if wanted else no_trial)
     verdicts = judge(found)
     modules = builtin_plugins().values()
     known = load_reports(one.pytest_rightsize_reports() for one in modules if hasattr(one, "pytest_rightsize_reports"))

@@ -1,6 +1,6 @@
-"""What the user asked for, as settings that the other rooms can trust.
+"""Checks the user's configuration and turns it into values that the other rooms can trust.
 
-In come pytest's options, ini keys, markers and the ladder file; out go `Settings`, a `Ladder` of rungs and a `Policy`
-for each task. Nothing here asks a model, opens a connection or writes a file. To add an option: a row in `options.py`
-and a field in `settings.py`; a key of the ladder file: `ladder.py`.
+Pytest's options, ini keys, markers and the ladder file come in; `Settings`, a `Ladder` of rungs and a `Policy` for each
+task go out. Nothing here asks a model, opens a connection or writes a file. A new option is a row in `options.py` and a
+field in `settings.py`; a new key of the ladder file goes into `rung_tables.py` or `task_tables.py`.
 """

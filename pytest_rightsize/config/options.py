@@ -1,6 +1,7 @@
-"""The options and their ini twins, and whether any is in use; all that is loaded in a project without a ladder.
+"""The options and their ini twins, and whether any is in use.
 
-Every `--rightsize-x` has an ini twin `rightsize_x`; the command line wins. settings.py reads what they say.
+Every `--rightsize-x` has an ini twin `rightsize_x`; the command line wins. The texts are parsed in settings.py: this
+file is all of the room that is loaded in a project without a ladder.
 """
 
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["MARKER_HELP", "OPTIONS", "add_options", "find_ladder_file", "given", "settings_are_given"]
+__all__ = ["MARKER_HELP", "OPTIONS", "add_options", "find_ladder_file", "option_text", "settings_are_given"]
 
 MARKER_HELP = (
     "rightsize(task=, pass_rate=, confidence=, samples=, chosen=, private=, max_tokens=, concurrent=): "
@@ -87,15 +88,15 @@ def add_options(parser: pytest.Parser) -> None:
 
 def settings_are_given(config: pytest.Config) -> bool:
     """Whether any option or ini key of this plugin is in use."""
-    return any(given(config, name) is not None for name in OPTIONS)
+    return any(option_text(config, name) is not None for name in OPTIONS)
 
 
 def _dest(name: str) -> str:
     return "rightsize_" + name.replace("-", "_")
 
 
-def given(config: pytest.Config, name: str) -> str | None:
-    """The option's text, from the command line or else the ini file; an empty ini key is one that is not set."""
+def option_text(config: pytest.Config, name: str) -> str | None:
+    """The option's text, from the command line or else the ini file; an empty ini key counts as not set."""
     value: str | None = config.getoption(_dest(name))
     return value if value is not None else (config.getini(_dest(name)) or None)
 
@@ -107,7 +108,7 @@ def find_ladder_file(rootdir: Path) -> Path | None:
         return own
     project = rootdir / "pyproject.toml"
     try:
-        # Most projects have no such table, and a pyproject.toml that is not TOML is not ours to complain of.
+        # Most projects have no such table, and a broken pyproject.toml is not for this plugin to report.
         has_table = "tool.rightsize" in project.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None

@@ -1,4 +1,7 @@
-"""The task and bar of each test: what its markers say, else the ladder file, else the options."""
+"""Settles the task and the bar of each test, from its markers, else the ladder file, else the options.
+
+Test functions come in, a Policy for each task goes out. Files are read only to find a `chosen` and its line.
+"""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +10,8 @@ from typing import Protocol
 
 import pytest
 
-from pytest_rightsize.config.ladder import Ladder, resolve_chosen
+from pytest_rightsize.config.chosen import resolve_chosen
+from pytest_rightsize.config.ladder import Ladder
 from pytest_rightsize.config.settings import Settings
 from pytest_rightsize.config.task_settings import ChosenSource, TaskSettings, marked_settings, merged
 from pytest_rightsize.errors import ConfigError
@@ -18,7 +22,7 @@ __all__ = ["Definition", "Policies", "definition_of"]
 
 
 class Definition(Protocol):
-    """A test function: its id without parameters, where it stands, and its markers."""
+    """A test function: its id without parameters, its place in the source, and its markers."""
 
     @property
     def nodeid(self) -> str:
@@ -29,11 +33,11 @@ class Definition(Protocol):
         """The file from the rootdir, the line counted from 0, and the name."""
 
     def iter_markers(self, name: str | None = None) -> Iterator[pytest.Mark]:
-        """The markers, the nearest first."""
+        """The markers, nearest first."""
 
 
 def definition_of(item: pytest.Item) -> Definition:
-    """An item as its test function."""
+    """The test function of an item."""
     return _Item(item)
 
 
@@ -45,31 +49,31 @@ class _Item:
 
 
 class Policies(Mapping[str, Policy]):
-    """The policies of a session by task, settled when a test of the task is first met."""
+    """The policies of a session by task; each is settled when the first test of its task is seen."""
 
     def __init__(self, settings: Settings, ladder: Ladder) -> None:
         """Start with none."""
         self._settings = settings
         self._ladder = ladder
         self._policies: dict[str, Policy] = {}
-        self._said_by: dict[str, tuple[str, TaskSettings]] = {}
-        # The cases of one function have the same markers; they are kept, so that an id stays theirs.
+        self._described_by: dict[str, tuple[str, TaskSettings]] = {}
+        # The cases of one function have the same markers; they are kept, so that no other object gets their ids.
         self._by_markers: dict[tuple[str, tuple[int, ...]], tuple[Policy, Sequence[pytest.Mark]]] = {}
 
     def __getitem__(self, task: str) -> Policy:
-        """The policy of a task that was met."""
+        """The policy of a task that was seen."""
         return self._policies[task]
 
     def __iter__(self) -> Iterator[str]:
-        """The tasks that were met."""
+        """The tasks that were seen."""
         return iter(self._policies)
 
     def __len__(self) -> int:
-        """How many tasks were met."""
+        """The number of tasks that were seen."""
         return len(self._policies)
 
     def add(self, policy: Policy) -> None:
-        """Take over a policy that another process has settled."""
+        """Take over a policy from another process."""
         self._policies[policy.task] = policy
 
     def of(self, definition: Definition) -> Policy:
@@ -84,10 +88,10 @@ class Policies(Mapping[str, Policy]):
         layers = [marked_settings(definition.nodeid, marker) for marker in markers]
         task = next((name for name, _ in layers if name is not None), definition.nodeid)
         marked = merged(*(settings for _, settings in layers))
-        known = self._said_by.setdefault(task, (definition.nodeid, marked))
-        if known[1] != marked:
+        first = self._described_by.setdefault(task, (definition.nodeid, marked))
+        if first[1] != marked:
             raise ConfigError(
-                f"the task {task!r} is described differently by {known[0]} and {definition.nodeid}: "
+                f"the task {task!r} is described differently by {first[0]} and {definition.nodeid}: "
                 f"give both the same arguments of rightsize(...), or write them once under [tasks] in the ladder file"
             )
         if task not in self._policies:
@@ -97,27 +101,27 @@ class Policies(Mapping[str, Policy]):
         return self._policies[task]
 
     def _complete(self, task: str, marked: TaskSettings, test_at: str | None) -> Policy:
-        said = merged(marked, self._ladder.tasks.get(task, TaskSettings()))
+        task_settings = merged(marked, self._ladder.tasks.get(task, TaskSettings()))
         chosen, chosen_from = resolve_chosen(
-            said.chosen, ladder=self._ladder, base_dir=self._settings.rootdir, env=os.environ, task=task
+            task_settings.chosen, ladder=self._ladder, base_dir=self._settings.rootdir, env=os.environ, task=task
         )
         return Policy(
             task=task,
-            pass_rate=self._settings.pass_rate if said.pass_rate is None else said.pass_rate,
-            confidence=self._settings.confidence if said.confidence is None else said.confidence,
-            samples=self._settings.samples if said.samples is None else said.samples,
+            pass_rate=self._settings.pass_rate if task_settings.pass_rate is None else task_settings.pass_rate,
+            confidence=self._settings.confidence if task_settings.confidence is None else task_settings.confidence,
+            samples=self._settings.samples if task_settings.samples is None else task_settings.samples,
             chosen=chosen,
             chosen_from=chosen_from,
-            private=bool(said.private),
-            max_tokens=said.max_tokens,
-            concurrent=said.concurrent is not False,
-            waivers=said.waive or (),
+            private=bool(task_settings.private),
+            max_tokens=task_settings.max_tokens,
+            concurrent=task_settings.concurrent is not False,
+            waivers=task_settings.waive or (),
             test_at=test_at,
-            chosen_at=self._chosen_at(said.chosen, task) or (test_at if marked.chosen is not None else None),
+            chosen_at=self._chosen_at(task_settings.chosen, task) or (test_at if marked.chosen is not None else None),
         )
 
     def _chosen_at(self, chosen: str | ChosenSource | None, task: str) -> str | None:
-        """The place of a `chosen` that stands in a file; one in a marker is at the test, a variable's is nowhere."""
+        """The place of a `chosen` that is written in a file; None for one in a marker or a variable."""
         if isinstance(chosen, ChosenSource):
             if chosen.file is None:
                 return None

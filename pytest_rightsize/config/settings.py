@@ -1,6 +1,6 @@
-"""From pytest's options and ini keys to Settings: the only reader of `config`.
+"""Parses pytest's options and ini keys into Settings; nothing else reads their texts.
 
-What is wrong is a ConfigError that names the option.
+A wrong value is a ConfigError that names the option.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from typing import get_args
 
 import pytest
 
-from pytest_rightsize.config.options import OPTIONS, given
+from pytest_rightsize.config.options import OPTIONS, option_text
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.judging.conclusions import OBJECTIVES, Objective
 from pytest_rightsize.judging.verdict import GATES
@@ -21,7 +21,7 @@ __all__ = ["Settings"]
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the user asked of this session; `ladder` is None where no ladder is climbed."""
+    """The user's settings for this session; `ladder` is None where no ladder is climbed."""
 
     rootdir: Path
     ladder: tuple[str, ...] | None = None
@@ -47,35 +47,35 @@ class Settings:
 
     @classmethod
     def from_config(cls, config: pytest.Config) -> "Settings":
-        """Read them all, once; raises ConfigError with the option's name and what it was given."""
-        said = {name: given(config, name) for name in OPTIONS}
-        ladder = said["ladder"]
+        """Parse all options, once; raises ConfigError with the option's name and its text."""
+        texts = {name: option_text(config, name) for name in OPTIONS}
+        ladder = texts["ladder"]
         return cls(
             rootdir=config.rootpath,
             ladder=None if ladder is None else tuple(name.strip() for name in ladder.split(",") if name.strip()),
-            config=_path(said["config"], config),
-            strategy=_strategy(said["strategy"]),
-            samples=_whole_number("samples", said["samples"]) or 1,
-            pass_rate=_pass_rate(said["pass-rate"]),
-            confidence=_confidence(said["confidence"]),
-            concurrency=_whole_number("concurrency", said["concurrency"]),
-            results=_path(said["results"], config),
-            baseline=_path(said["baseline"], config),
-            reports=tuple(_reports(said, config)),
-            gate=_gates(said["gate"], has_baseline=said["baseline"] is not None),
-            objective=_objective(said["objective"]),
-            energy_budget_s=_seconds("energy-budget", said["energy-budget"]),
+            config=_path(texts["config"], config),
+            strategy=_strategy(texts["strategy"]),
+            samples=_whole_number("samples", texts["samples"]) or 1,
+            pass_rate=_pass_rate(texts["pass-rate"]),
+            confidence=_confidence(texts["confidence"]),
+            concurrency=_whole_number("concurrency", texts["concurrency"]),
+            results=_path(texts["results"], config),
+            baseline=_path(texts["baseline"], config),
+            reports=tuple(_reports(texts, config)),
+            gate=_gates(texts["gate"], has_baseline=texts["baseline"] is not None),
+            objective=_objective(texts["objective"]),
+            energy_budget_s=_seconds("energy-budget", texts["energy-budget"]),
             download=bool(config.getoption("rightsize_download") or config.getini("rightsize_download")),
             offline=bool(config.getoption("rightsize_offline") or config.getini("rightsize_offline")),
-            budget=_budget(said["budget"]),
-            redact=_redact(said["redact"]),
-            cache=_cache_mode(said["cache"]),
-            cache_dir=_path(said["cache-dir"], config) or config.rootpath / ".rightsize",
-            cache_is_given=any(said[name] is not None for name in ("cache", "cache-dir")),
+            budget=_budget(texts["budget"]),
+            redact=_redact(texts["redact"]),
+            cache=_cache_mode(texts["cache"]),
+            cache_dir=_path(texts["cache-dir"], config) or config.rootpath / ".rightsize",
+            cache_is_given=any(texts[name] is not None for name in ("cache", "cache-dir")),
         )
 
     def to_dict(self) -> dict[str, Json]:
-        """The settings as the results file shows them: what changes a verdict, not where files lie."""
+        """The settings for the results file: those that can change a verdict, without paths of files."""
         return {
             "strategy": self.strategy,
             "samples": self.samples,
@@ -89,36 +89,36 @@ class Settings:
 
 
 def _path(text: str | None, config: pytest.Config) -> Path | None:
-    """A path as the user meant it: relative to the folder pytest was started in."""
+    """A path relative to the folder that pytest was started in."""
     return None if text is None else config.invocation_params.dir / text
 
 
-def _reports(said: Mapping[str, str | None], config: pytest.Config) -> Iterator[tuple[str, Path]]:
-    """Name and file of each report that was asked for."""
-    asked = [(name, text) for name in ("html", "markdown") if (text := said[name]) is not None]
-    for one in filter(None, map(str.strip, (said["report"] or "").split(","))):
-        name, colon, file = one.partition(":")
+def _reports(texts: Mapping[str, str | None], config: pytest.Config) -> Iterator[tuple[str, Path]]:
+    """The name and file of each requested report."""
+    requested = [(name, text) for name in ("html", "markdown") if (text := texts[name]) is not None]
+    for part in filter(None, map(str.strip, (texts["report"] or "").split(","))):
+        name, colon, file = part.partition(":")
         if not (name and colon and file):
-            raise ConfigError(f"--rightsize-report was given {one!r}: give NAME:FILE, such as csv:run.csv")
-        asked.append((name, file))
-    for name, text in asked:
+            raise ConfigError(f"--rightsize-report was given {part!r}: give NAME:FILE, such as csv:run.csv")
+        requested.append((name, file))
+    for name, text in requested:
         yield name, config.invocation_params.dir / text
 
 
 def _strategy(text: str | None) -> Strategy:
-    known: tuple[Strategy, ...] = get_args(Strategy)
-    for strategy in known:
+    strategies: tuple[Strategy, ...] = get_args(Strategy)
+    for strategy in strategies:
         if strategy == (text or "climb"):
             return strategy
-    raise unknown_name("--rightsize-strategy", str(text), known)
+    raise unknown_name("--rightsize-strategy", str(text), strategies)
 
 
 def _cache_mode(text: str | None) -> CacheMode:
-    known: tuple[CacheMode, ...] = get_args(CacheMode)
-    for mode in known:
+    modes: tuple[CacheMode, ...] = get_args(CacheMode)
+    for mode in modes:
         if mode == (text or "auto"):
             return mode
-    raise unknown_name("--rightsize-cache", str(text), known)
+    raise unknown_name("--rightsize-cache", str(text), modes)
 
 
 def _budget(text: str | None) -> dict[str, float]:

@@ -1,6 +1,6 @@
-"""What a `rightsize` marker or a `[tasks.x]` table says of a task, checked, and one on top of the other.
+"""Settings of a task from a `rightsize` marker or a `[tasks.x]` table, and how several of them are merged.
 
-A wrong value is a ConfigError that names the test and the argument.
+A wrong argument of a marker is a ConfigError that names the test and the argument.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ __all__ = ["ChosenSource", "TaskSettings", "marked_settings", "merged"]
 
 @dataclass(frozen=True, kw_only=True)
 class ChosenSource:
-    """Where the application keeps the name of the model it uses: a key of a file, or an environment variable."""
+    """The place where the application keeps the name of its model: a key of a file, or an environment variable."""
 
     file: str | None = None
     key: str | None = None
@@ -25,7 +25,7 @@ class ChosenSource:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSettings:
-    """What a marker or a `[tasks.x]` table says of a task; None means it does not say."""
+    """The settings in one marker or one `[tasks.x]` table; None means not set there."""
 
     pass_rate: float | None = None
     confidence: float | None = None
@@ -40,15 +40,15 @@ class TaskSettings:
 def marked_settings(nodeid: str, marker: pytest.Mark) -> tuple[str | None, TaskSettings]:
     """The task name and settings of one `rightsize` marker; raises ConfigError naming the test and the argument."""
     where = f"the marker rightsize of {nodeid}"
-    # A waiver excuses a task for some weeks; it stands in the ladder file, where one reads all of them at once.
-    known = ["task", *(field.name for field in fields(TaskSettings) if field.name != "waive")]
+    # A waiver excuses a task for some weeks; it belongs in the ladder file, where all of them can be read at once.
+    arguments = ["task", *(field.name for field in fields(TaskSettings) if field.name != "waive")]
     if marker.args:
         raise ConfigError(
             f"{where} was given {marker.args[0]!r} without a name: write rightsize(task={marker.args[0]!r})"
         )
     for name in marker.kwargs:
-        if name not in known:
-            raise unknown_name(where, name, known, noun="argument")
+        if name not in arguments:
+            raise unknown_name(where, name, arguments, noun="argument")
     values = dict(marker.kwargs)
     task = values.pop("task", None)
     if isinstance(values.get("chosen"), Mapping):
@@ -57,12 +57,12 @@ def marked_settings(nodeid: str, marker: pytest.Mark) -> tuple[str | None, TaskS
     return task, TaskSettings(**values)
 
 
-def _chosen_source(where: str, given: Mapping[str, str]) -> ChosenSource:
-    if set(given) not in ({"file", "key"}, {"env"}):
+def _chosen_source(where: str, source: Mapping[str, str]) -> ChosenSource:
+    if set(source) not in ({"file", "key"}, {"env"}):
         raise ConfigError(
-            f"{where} was given chosen={dict(given)!r}: give {{'file': ..., 'key': ...}} or {{'env': ...}}"
+            f"{where} was given chosen={dict(source)!r}: give {{'file': ..., 'key': ...}} or {{'env': ...}}"
         )
-    return ChosenSource(**given)
+    return ChosenSource(**source)
 
 
 _TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
@@ -79,23 +79,23 @@ _TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
 
 def _check_types(where: str, values: Mapping[str, object]) -> None:
     for name, value in values.items():
-        wanted, words = _TYPES[name]
+        allowed, words = _TYPES[name]
         if value is None:
             continue
-        mistaken_bool = isinstance(value, bool) and wanted is not bool
+        mistaken_bool = isinstance(value, bool) and allowed is not bool
         out_of_range = isinstance(value, int | float) and (
             (name == "pass_rate" and not 0 <= value <= 1)
             or (name == "confidence" and not 0.5 < value < 1)
             or (name in ("samples", "max_tokens") and value < 1)
         )
-        if not isinstance(value, wanted) or mistaken_bool or out_of_range or value == "":
+        if not isinstance(value, allowed) or mistaken_bool or out_of_range or value == "":
             raise ConfigError(f"{where} was given {name}={value!r}: give {words}")
 
 
 def merged(*layers: TaskSettings) -> TaskSettings:
-    """One TaskSettings from several; an earlier layer wins where it says something."""
+    """Merge the layers; where several have a setting, the earliest wins."""
     result = TaskSettings()
     for layer in reversed(layers):
-        said = {field.name: value for field in fields(layer) if (value := getattr(layer, field.name)) is not None}
-        result = replace(result, **said)
+        set_values = {field.name: value for field in fields(layer) if (value := getattr(layer, field.name)) is not None}
+        result = replace(result, **set_values)
     return result

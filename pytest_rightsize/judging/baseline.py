@@ -14,8 +14,15 @@ from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.differences import asks_otherwise
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import Run, Standing, Trial, Verdict
-from pytest_rightsize.results.lockfile import Lock, LockedTask, identified, is_other, lock_of, parse_lock
-from pytest_rightsize.results.results_file import nobody, read_run
+from pytest_rightsize.results.lockfile import (
+    Lock,
+    LockedTask,
+    are_different_models,
+    lock_of,
+    model_with_hash,
+    parse_lock,
+)
+from pytest_rightsize.results.results_file import no_trial, read_run
 from pytest_rightsize.statistics import fisher_fell, holm, mcnemar
 
 __all__ = ["Baseline", "read_baseline", "tasks_not_run", "with_regressions"]
@@ -51,7 +58,7 @@ def read_baseline(path: Path) -> Baseline:
         raise ConfigError(f"--rightsize-baseline cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"--rightsize-baseline: {path} is not UTF-8 text: give a results file or a lock") from None
-    run = read_run(path, words_of=nobody)
+    run = read_run(path, words_of=no_trial)
     return Baseline(name=path.name, lock=lock_of(run, judge(run)), run=run)
 
 
@@ -109,12 +116,12 @@ def _notes(run: Run, verdict: Verdict, before: LockedTask | None, baseline: Base
     """What a reader must know to take the comparison with the baseline for what it is."""
     if before is None:
         return [f"not in the baseline {baseline.name}"]
-    rungs = {rung.name: identified(run, rung) for rung in run.rungs}
+    rungs = {rung.name: model_with_hash(run, rung) for rung in run.rungs}
     concerned = dict.fromkeys(rung for rung in (before.smallest, verdict.smallest, verdict.chosen) if rung)
     return [
         f"{rung} is another model than in {baseline.name}: {rungs[rung]}, and was {baseline.lock.models[rung]}"
         for rung in concerned
-        if rung in rungs and is_other(baseline.lock.models.get(rung, rungs[rung]), rungs[rung])
+        if rung in rungs and are_different_models(baseline.lock.models.get(rung, rungs[rung]), rungs[rung])
     ]
 
 

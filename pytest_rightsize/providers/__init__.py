@@ -1,7 +1,8 @@
-"""How a rung answers: the Protocol of a provider, and its built-in kinds behind the same hook as anyone's own.
+"""The interface of a provider, which answers for one rung: a Request comes in, a Future of a Reply goes out.
 
-How to add one: write a class with the members of `Provider` in a file of its own, and return it from
-`pytest_rightsize_providers` (see hookspecs.py). The ladder file then names it by `provider = "..."`.
+A provider never judges an answer, and neither making one nor its `check` calls a model. To add one, write a class with
+the members of `Provider` in a file of its own and return it from `pytest_rightsize_providers` (see hookspecs.py); the
+ladder file then names it by `provider = "..."`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +19,7 @@ __all__ = ["Problem", "Provider", "load_providers"]
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Why a rung cannot answer at all on this machine, and what gets it going.
+    """A reason why a rung cannot answer at all on this machine, and how to fix it.
 
     `what` is a clause ("models/1b.gguf is not there"), `remedy` an imperative with the command or the key to set.
     """
@@ -28,50 +29,54 @@ class Problem:
 
 
 class Provider(Protocol):
-    """One rung's way to its model. Making one is cheap: it reads nothing, imports nothing heavy, and calls nobody.
+    """Sends the requests of one rung to its model.
+
+    Making one is cheap: it reads no file, imports nothing heavy and opens no connection.
 
     `options` are the ladder-file keys it understands beyond the common ones, with the types they may have; `required`
-    are those (common ones too) without which it cannot be. An attribute `in_flight` may say how many requests it takes
-    well at once (8 where there is none); `max_in_flight` of the rung and `--rightsize-concurrency` bound it. `site` may
-    say where its model runs, for the meter: "process", "machine", "remote", or None where nothing runs.
+    are the keys (common ones too) that it cannot do without. An attribute `in_flight` may say how many requests it
+    handles well at once (8 where there is none); the rung's `max_in_flight` and `--rightsize-concurrency` take
+    precedence. `site` may say where its model runs, for the meter: "process", "machine", "remote", or None where
+    nothing runs.
     """
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]]
     required: ClassVar[tuple[str, ...]]
 
     def __init__(self, rung: Rung) -> None:
-        """Keep the rung; raise ConfigError if its options contradict each other."""
+        """Keep the rung; raises ConfigError if its options contradict each other."""
 
     @property
     def leaves_machine(self) -> bool:
         """Whether a request may travel beyond this machine."""
 
     def check(self) -> Problem | None:
-        """Say what is missing, as far as that can be known without calling a model: a file, a key."""
+        """Report what is missing, such as a file or a key, as far as that shows without calling a model."""
 
     def identity(self, sha256: Callable[[Path], str]) -> Identity | None:
-        """Say what the rung is by its content, under which its answers are recorded; None to have none recorded.
+        """Identify the rung by its content, under which its answers are recorded; None to record none.
 
-        Whatever may change an answer to the same request belongs in it: the hash of a model's file (`sha256` gives it,
-        and remembers it), the engine's version, an endpoint's URL. A key, a header or a path never does. May raise
+        It holds whatever may change the answer to the same request: the hash of a model's file (`sha256` computes it,
+        and remembers it), the engine's version, an endpoint's URL. It never holds a key, a header or a path. May raise
         RungError, as when a file is missing.
         """
 
     def submit(self, request: Request) -> Future[Reply]:
-        """Ask; the Future ends in a Reply, a RungError or a TooLongError. Callable from any thread, never blocks long.
+        """Send the request; the Future ends in a Reply, a RungError or a TooLongError.
 
-        The first request may load the model; that time is not part of any reply's seconds.
+        Callable from any thread, and never blocks for long. The first request may load the model; that time is not part
+        of any reply's seconds.
         """
 
     def close(self) -> None:
         """Free the model's memory or the connections. Idempotent; a later submit opens again."""
 
 
-def load_providers(found: Iterable[Mapping[str, type[Provider]]]) -> dict[str, type[Provider]]:
-    """One table of providers from what every plugin named; raises ConfigError if two gave the same name."""
+def load_providers(contributions: Iterable[Mapping[str, type[Provider]]]) -> dict[str, type[Provider]]:
+    """Merge the providers that each plugin contributes; raises ConfigError if two gave the same name."""
     table: dict[str, type[Provider]] = {}
-    for named in found:
-        for name, kind in named.items():
+    for classes in contributions:
+        for name, kind in classes.items():
             if table.get(name, kind) is not kind:
                 raise ConfigError(
                     f"two plugins provide {name!r}: {table[name].__module__} and {kind.__module__}. Uninstall one, "

@@ -1,4 +1,7 @@
-"""Whether a host is this machine, and sockets that connect nowhere else."""
+"""Decides whether a host is this machine, and makes sockets that can connect nowhere else.
+
+URLs, host names and addresses come in. It may ask the resolver about a name, and never opens a connection itself.
+"""
 
 import errno
 import ipaddress
@@ -7,27 +10,27 @@ import socket
 from typing import Any
 from urllib.parse import urlsplit
 
-__all__ = ["BeyondError", "host_of", "is_this_machine", "loopback_socket"]
+__all__ = ["LeavesMachineError", "host_of", "is_this_machine", "loopback_socket"]
 
 _LOCAL_NAME = re.compile(r"localhost\.?|.+\.localhost\.?", re.IGNORECASE)
 
 
-class BeyondError(OSError):
-    """A connection would have left this machine; it was not made."""
+class LeavesMachineError(OSError):
+    """The connection would have left this machine, and was not made."""
 
 
 def host_of(url: str) -> str | None:
-    """The host of an http or https URL; None for what is no such URL, or has no host or a port that cannot be."""
+    """The host of an http or https URL; None for any other text, or if the host is missing or the port invalid."""
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises for a port that is none
+        _ = parts.port  # raises ValueError for an invalid port
         return parts.hostname if parts.scheme in ("http", "https") and parts.hostname else None
     except ValueError:
         return None
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether all addresses of the host are loopback ones; a name that cannot be resolved counts as another machine.
+    """Whether every address of the host is a loopback one; a name that does not resolve counts as another machine.
 
     Asks the resolver for names other than localhost, and may wait for it.
     """
@@ -38,7 +41,7 @@ def is_this_machine(host: str) -> bool:
     except ValueError:
         pass
     try:
-        addresses = {str(found[4][0]) for found in socket.getaddrinfo(host, None)}
+        addresses = {str(addr_info[4][0]) for addr_info in socket.getaddrinfo(host, None)}
     except (OSError, UnicodeError):
         return False
     return bool(addresses) and all(_is_loopback(address) for address in addresses)
@@ -51,13 +54,13 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
-def loopback_socket(found: tuple[Any, ...]) -> socket.socket:
-    """A socket for what getaddrinfo found; BeyondError unless it is a loopback address.
+def loopback_socket(addr_info: tuple[Any, ...]) -> socket.socket:
+    """A socket for one result of getaddrinfo; raises LeavesMachineError unless its address is a loopback one.
 
-    The address is checked here, where it is about to be connected to: a name may have been another's since it was
-    looked up, and a proxy may stand in between.
+    The check is made here, just before connecting: the name may resolve differently since it was last looked up, and
+    there may be a proxy in between.
     """
-    family, kind, protocol, _, address = found
+    family, kind, protocol, _, address = addr_info
     if not _is_loopback(str(address[0])):
-        raise BeyondError(errno.EACCES, f"{address[0]} is not this machine, and nothing was sent there")
+        raise LeavesMachineError(errno.EACCES, f"{address[0]} is not this machine, and nothing was sent there")
     return socket.socket(family, kind, protocol)

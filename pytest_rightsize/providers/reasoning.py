@@ -1,12 +1,12 @@
-"""What of a model's text is reasoning, for those who count its tokens; pure."""
+"""Extracts the reasoning from a model's text, so that its tokens can be counted; pure."""
 
 __all__ = ["reasoning_in"]
 
 
 def reasoning_in(text: str) -> str:
-    """What stands between `<think>` and `</think>`; empty where there is nothing.
+    """The text between `<think>` and `</think>`; empty where there is none.
 
-    A chat template may have written the first one already, and an answer may have been cut off before the second.
+    A chat template may already have written the opening tag, and an answer may be cut off before the closing one.
     """
     before, closed, _ = text.partition("</think>")
     head, opened, rest = before.partition("<think>")

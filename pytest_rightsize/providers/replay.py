@@ -1,7 +1,7 @@
-"""Recorded answers: a JSON Lines file stands in for a model, and no model is called.
+"""Answers requests from a JSON Lines file of recorded answers; no model is called.
 
-One line is one answer: `{"prompt": ..}` or `{"messages": [..]}` says to what, `sample` (default 0) to which
-repetition; `text`, `tokens`, `seconds`, `energy` and `finish_reason` are what was recorded. A file may be gzipped.
+Each line holds one answer: `prompt` or `messages` is the question, `sample` (default 0) the number of the repetition;
+`text`, `tokens`, `seconds`, `energy` and `finish_reason` are what was recorded. The file may be gzipped.
 """
 
 import gzip
@@ -28,7 +28,7 @@ _COUNTS = ("prompt", "cached", "completion", "reasoning")
 
 
 class Replay:
-    """A rung that answers from `file`, read whole at the first question or check."""
+    """A rung that answers from `file`, which is read whole at the first request or check."""
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {"file": str}
     required: ClassVar[tuple[str, ...]] = ("file",)
@@ -43,11 +43,11 @@ class Replay:
 
     @property
     def leaves_machine(self) -> bool:
-        """Never: nothing is sent."""
+        """Always False: nothing is sent."""
         return False
 
     def check(self) -> Problem | None:
-        """Read the file; a line that is wrong is a ConfigError that names it."""
+        """Read the file; raises a ConfigError that names a line which is wrong."""
         try:
             self._read()
         except FileNotFoundError:
@@ -59,11 +59,11 @@ class Replay:
         return None
 
     def identity(self, sha256: Callable[[Path], str]) -> Identity:  # noqa: ARG002  # the protocol has it
-        """A recording itself."""
+        """Identify the rung as a recording, so that its answers are not recorded again."""
         return Identity(content={}, is_recording=True)
 
     def submit(self, request: Request) -> Future[Reply]:
-        """Look the answer up; the Future is done when it comes back."""
+        """Look up the answer; the Future is already done when it is returned."""
         future: Future[Reply] = Future()
         try:
             future.set_result(self._find(request))
@@ -74,29 +74,29 @@ class Replay:
         return future
 
     def close(self) -> None:
-        """Forget what was read."""
+        """Drop the answers that were read."""
         with self._lock:
             self._replies = None
 
     def _find(self, request: Request) -> Reply:
-        replies, key = self._read(), _key(request.messages)
+        replies, key = self._read(), _prompt_key(request.messages)
         reply = replies.get((key, request.sample))
         if reply is None:
-            raise RungError(self._missing(replies, key, request.sample), reason="unrecorded")
+            raise RungError(self._unrecorded_message(replies, key, request.sample), reason="unrecorded")
         return reply
 
-    def _missing(self, replies: Mapping[tuple[str, int], Reply], key: str, sample: int) -> str:
-        """Say what is nearest to a question that has no recorded answer."""
+    def _unrecorded_message(self, replies: Mapping[tuple[str, int], Reply], key: str, sample: int) -> str:
+        """Describe a request that has no recorded answer, and the nearest one that has."""
         if (key, 0) in replies:
             recorded = sum(prompt == key for prompt, _ in replies)
             return f"rung {self._name!r}: {self._path} has {recorded} samples of this prompt, but no sample {sample}"
         from rapidfuzz import process
 
         if not replies:
-            return f"rung {self._name!r}: {self._path} has no line, and so no answer to {_words(key)!r}"
-        near = process.extractOne(key, sorted({prompt for prompt, _ in replies}))
-        words = f"; the nearest recorded one is {_words(near[0])!r}"
-        return f"rung {self._name!r}: {self._path} has no answer to {_words(key)!r}{words}"
+            return f"rung {self._name!r}: {self._path} has no line, and so no answer to {_last_message(key)!r}"
+        nearest = process.extractOne(key, sorted({prompt for prompt, _ in replies}))
+        hint = f"; the nearest recorded one is {_last_message(nearest[0])!r}"
+        return f"rung {self._name!r}: {self._path} has no answer to {_last_message(key)!r}{hint}"
 
     def _read(self) -> dict[tuple[str, int], Reply]:
         with self._lock:
@@ -105,13 +105,13 @@ class Replay:
             return self._replies
 
 
-def _words(key: str) -> str:
+def _last_message(key: str) -> str:
     """The last message of a conversation, shortened."""
     text = str(json.loads(key)[-1].get("content"))
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 
-def _key(messages: Sequence[Mapping[str, Json]]) -> str:
+def _prompt_key(messages: Sequence[Mapping[str, Json]]) -> str:
     return json.dumps([dict(message) for message in messages], sort_keys=True)
 
 
@@ -124,30 +124,30 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _read_replies(path: Path) -> dict[tuple[str, int], Reply]:
-    """Every recorded answer by its messages and sample; ConfigError names the line that is wrong."""
+    """Read all recorded answers by messages and sample; raises a ConfigError that names a line which is wrong."""
     replies: dict[tuple[str, int], Reply] = {}
     first_seen: dict[tuple[str, int], int] = {}
     for number, line in _lines(path):
         if not line.strip():
             continue
         try:
-            place, reply = _parse(json.loads(line))
+            key, reply = _parse(json.loads(line))
         except json.JSONDecodeError as error:
-            raise _broken(path, number, f"is not JSON ({error.msg} at column {error.colno})") from None
+            raise _line_error(path, number, f"is not JSON ({error.msg} at column {error.colno})") from None
         except (ValueError, TypeError, RecursionError) as error:
-            raise _broken(path, number, str(error)) from None
-        if place in replies:
-            raise _broken(path, number, f"repeats line {first_seen[place]}: give another prompt, or another sample")
-        replies[place], first_seen[place] = reply, number
+            raise _line_error(path, number, str(error)) from None
+        if key in replies:
+            raise _line_error(path, number, f"repeats line {first_seen[key]}: give another prompt, or another sample")
+        replies[key], first_seen[key] = reply, number
     return replies
 
 
-def _broken(path: Path, number: int, why: str) -> ConfigError:
+def _line_error(path: Path, number: int, why: str) -> ConfigError:
     return ConfigError(f"{path}:{number}: this line of the replay file {why}. Mend or remove it.")
 
 
 def _parse(plain: Json) -> tuple[tuple[str, int], Reply]:
-    """One line: to what it answers, and what; ValueError says in a clause what is wrong with it."""
+    """Parse one line into its key and its Reply; ValueError says in a clause what is wrong with it."""
     if not isinstance(plain, dict):
         raise ValueError("is not an object")
     unknown = sorted(set(plain) - _KEYS)
@@ -156,7 +156,7 @@ def _parse(plain: Json) -> tuple[tuple[str, int], Reply]:
     if ("prompt" in plain) == ("messages" in plain):
         raise ValueError("needs either prompt or messages")
     messages = plain.get("messages", [{"role": "user", "content": plain.get("prompt")}])
-    if not isinstance(messages, list) or not messages or not all(isinstance(one, dict) for one in messages):
+    if not isinstance(messages, list) or not messages or not all(isinstance(message, dict) for message in messages):
         raise ValueError("has messages that are not a list of objects")
     if "prompt" in plain and not isinstance(plain["prompt"], str):
         raise ValueError("has a prompt that is not a string")
@@ -165,9 +165,9 @@ def _parse(plain: Json) -> tuple[tuple[str, int], Reply]:
         raise ValueError(f"has sample {sample!r}, which is not a whole number")
     if not isinstance(text, str):
         raise ValueError("has a text that is not a string")
-    return (_key(messages), sample), Reply(
+    return (_prompt_key(messages), sample), Reply(
         text=text,
-        seconds=_amount(plain.get("seconds")),
+        seconds=_seconds(plain.get("seconds")),
         tokens=_tokens(plain.get("tokens")),
         finish_reason=plain.get("finish_reason"),
         energy=_energy(plain.get("energy")),
@@ -175,7 +175,7 @@ def _parse(plain: Json) -> tuple[tuple[str, int], Reply]:
     )
 
 
-def _amount(seconds: Json) -> float | None:
+def _seconds(seconds: Json) -> float | None:
     if seconds is None:
         return None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
@@ -184,7 +184,7 @@ def _amount(seconds: Json) -> float | None:
 
 
 def _energy(plain: Json) -> Energy | None:
-    """What was spent when the answer was recorded."""
+    """The energy of the answer when it was recorded, marked as replayed."""
     if plain is None:
         return None
     if not isinstance(plain, dict):

@@ -1,5 +1,5 @@
-"""Answers that were given before, found again by everything that could have changed them.
+"""Answers that were recorded earlier, found again by everything that could have changed them.
 
-In come a rung's fingerprint and a request; out goes the recorded reply, or the new one after it was written down. A
-key, a header or a path is never recorded, and an answer is never given to a second case.
+A rung's fingerprint and a request come in; the recorded reply goes out, or the new one, which is then recorded. No key
+and no header is ever recorded, and a sampled answer counts for one case only.
 """

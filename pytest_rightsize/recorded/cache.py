@@ -1,7 +1,7 @@
-"""Recorded answers on disk: what a rung said to a request, found again by all that could have changed it.
+"""Recorded answers on disk, in one SQLite file: a Reply is found by everything that could have changed it.
 
-In go the content of a rung and a whole Request, out comes the Reply with the date it was given. The file is SQLite in
-WAL mode, safe for several processes, and JSON inside. It never holds a key or a header, and never asks a model.
+The content of a rung and a whole Request go in, the Reply comes out with the date it was given. The file is in WAL
+mode, safe for several processes, with JSON in its columns; it never holds a key or a header, and no model is asked.
 """
 
 import contextlib
@@ -24,9 +24,9 @@ __all__ = ["FILE_NAME", "AnswerCache", "now"]
 
 FILE_NAME = "answers.sqlite3"
 _SCHEMA = 1
-# Answers wait so long for others to be written with; a killed process loses no more than these.
+# Answers wait this long to be written together; a killed process loses no more than these.
 _BATCH_S = 0.1
-# After a write that failed (a full disk), the next try.
+# The wait before the next try after a write that failed (a full disk).
 _RETRY_S = 1.0
 _BUSY_S = 30
 _FIND = "SELECT base, key, asker, reply, recorded FROM answers WHERE base = ? ORDER BY draw, recorded, key"
@@ -48,7 +48,7 @@ _COLUMN_JSON = json.JSONEncoder(allow_nan=False, check_circular=False, default=a
 
 
 def _text(value: Json) -> str:
-    """JSON for a column: escaped, as SQLite takes no lone surrogates."""
+    """JSON for a column, with escapes: SQLite takes no lone surrogates."""
     return _COLUMN_JSON.encode(value)
 
 
@@ -62,10 +62,10 @@ def _reply_of(text: str, recorded: str) -> Reply:
 
 
 class AnswerCache:
-    """The recorded answers in one folder; `overwrite` lets a new answer take the place of a recorded one.
+    """The recorded answers in one folder; with `overwrite` a new answer replaces a recorded one.
 
-    Answers are written by a thread, at the latest 0.1 s after `keep`. What cannot be written stays in memory, is tried
-    again, and is saved to a file elsewhere by `close`; `on_trouble` hears of it, from that thread.
+    A thread writes the answers, at the latest 0.1 s after `keep`. Answers that cannot be written stay in memory, are
+    tried again, and are saved to a file elsewhere by `close`; `on_trouble` is called with a message, from that thread.
     """
 
     def __init__(
@@ -76,9 +76,9 @@ class AnswerCache:
         read_only: bool = False,
         on_trouble: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Open or make the file; raises ConfigError if it is no such file, OSError if it cannot be opened or made.
+        """Open or make the file; ConfigError if it is something else, OSError if it cannot be opened or made.
 
-        With `read_only` nothing is made or written, and `keep` forgets what it is given.
+        With `read_only` nothing is made or written, and `keep` does nothing.
         """
         self.path = folder / FILE_NAME
         self._verb = "REPLACE" if overwrite else "IGNORE"
@@ -94,15 +94,15 @@ class AnswerCache:
         self._failing = False
         if not read_only:
             _make_folder(folder)
-        self._connection = self._opened()
+        self._connection = self._open_connection()
         self._writer: threading.Thread | None = None
 
-    def _opened(self) -> sqlite3.Connection:
+    def _open_connection(self) -> sqlite3.Connection:
         if not self._read_only:
-            # Made by us, so that nobody else can read it for a moment; SQLite gives its other files the same mode.
+            # Made here, so that nobody else can read it even for a moment; SQLite gives its other files the same mode.
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL, 0o600))
-        # A folder that cannot be written has no place for what WAL mode keeps beside the file.
+        # A folder that cannot be written has no place for the files of WAL mode.
         connection = _connect(self.path, "?immutable=1" if self._read_only else "")
         try:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -133,14 +133,14 @@ class AnswerCache:
         """The answer that belongs to the asker, else one whose own asker is gone; None if there is neither.
 
         The latter belongs to this asker from now on. So renaming a test costs nothing, and an answer still counts for
-        one case only; `is_needed` tells of a case whether it may still ask. What cannot be read counts as not there.
+        one case only; `is_needed` says whether a case may still ask. An answer that cannot be read counts as missing.
         """
         try:
             with self._lock:
                 rows = self._connection.execute(_FIND, (base,)).fetchall()
                 return self._choose(rows, asker, draw, is_needed) if rows else None
         except sqlite3.Error as error:
-            self._trouble(f"recorded answers cannot be read from {self.path} ({error})")
+            self._report_trouble(f"recorded answers cannot be read from {self.path} ({error})")
         except (ValueError, TypeError, KeyError):
             pass
         return None
@@ -149,18 +149,18 @@ class AnswerCache:
         self, rows: Sequence[tuple[str, ...]], asker: str, draw: int, is_needed: Callable[[str], bool]
     ) -> Reply | None:
         key = key_of(rows[0][0], asker=asker, draw=draw)
-        for _, known, _, reply, date in rows:
-            if known == key:
+        for _, stored, _, reply, date in rows:
+            if stored == key:
                 return _reply_of(reply, date)
-        for _, known, former, reply, date in rows:
-            free = asker and known not in self._taken and not is_needed(json.loads(former))
-            if free and self._moved(known, key, asker, draw):
+        for _, stored, owner, reply, date in rows:
+            is_free = asker and stored not in self._taken and not is_needed(json.loads(owner))
+            if is_free and self._move(stored, key, asker, draw):
                 self._taken.add(key)
                 return _reply_of(reply, date)
         return None
 
-    def _moved(self, old: str, key: str, asker: str, draw: int) -> bool:
-        """Whether nobody else was faster; what can only be read is as good as moved."""
+    def _move(self, old: str, key: str, asker: str, draw: int) -> bool:
+        """Give an answer to another asker; False if another process was faster. A read-only file stays as it is."""
         if self._read_only:
             self._taken.add(old)
             return True
@@ -170,20 +170,20 @@ class AnswerCache:
         )
 
     def keep(self, recorded: Recorded) -> None:
-        """Have the answer written soon; from any thread."""
+        """Queue the answer to be written soon; callable from any thread."""
         if self._read_only:
             return
         with self._arrived:
             self._pending.append(recorded)
             if len(self._pending) > 1:
-                return  # the thread has been told
+                return  # the thread has been notified
             if self._writer is None:
                 self._writer = threading.Thread(target=self._write_always, name="rightsize cache", daemon=True)
                 self._writer.start()
             self._arrived.notify()
 
     def keep_all(self, recorded: Sequence[Recorded]) -> int:
-        """Write these now, and tell how many were new; raises OSError if it cannot be done."""
+        """Write these now and return how many were new; raises OSError if that fails."""
         with self._lock, self._as_os_error():
             return self._write(recorded)
 
@@ -195,7 +195,7 @@ class AnswerCache:
             raise OSError(f"{self.path}: {error}") from None
 
     def entries(self, *, rung: str | None = None, limit: int = -1) -> Iterator[Recorded]:
-        """Every answer, or those of the rungs of that name, the newest first. May raise OSError."""
+        """All answers, or those of the rungs of that name, newest first. May raise OSError."""
         query = """SELECT base, name, content, greedy, asker, draw, request, reply, recorded
                    FROM answers JOIN rungs ON rungs.id = answers.rung
                    WHERE ? IS NULL OR name = ? ORDER BY recorded DESC, key LIMIT ?"""
@@ -214,12 +214,12 @@ class AnswerCache:
             )
 
     def remove(self, *, rung: str | None = None, before: str | None = None) -> int:
-        """Remove the answers of a rung, those recorded before a date, those that are both, or all; tells how many.
+        """Remove the answers of a rung, those recorded before a date, those that are both, or all; returns how many.
 
         May raise OSError.
         """
         with self._lock, self._as_os_error():
-            done = self._connection.execute(
+            deletion = self._connection.execute(
                 """DELETE FROM answers WHERE (? IS NULL OR rung IN (SELECT id FROM rungs WHERE name = ?))
                    AND (? IS NULL OR recorded < ?)""",
                 (rung, rung, before, before),
@@ -228,21 +228,21 @@ class AnswerCache:
             self._connection.execute("DELETE FROM rungs WHERE id NOT IN (SELECT rung FROM answers)")
             self._connection.execute("VACUUM")
             self._rung_ids.clear()
-        return done.rowcount
+        return deletion.rowcount
 
     # --- rungs and files --------------------------------------------------------------------------------------------
 
     def declare(self, name: str, declared: Mapping[str, Json], identity: Identity) -> None:
-        """Remember what the ladder file's words for a rung turned out to be, for machines that lack its model.
+        """Store the identity found for what the ladder file declares, for machines that lack the rung's model.
 
-        Raises OSError if that cannot be written.
+        Raises OSError if it cannot be written.
         """
         with self._lock, self._as_os_error(), self._transaction():
             row = (name, _text(declared), self._rung_id(name, identity))
             self._connection.execute("INSERT OR REPLACE INTO declared VALUES (?, ?, ?)", row)
 
     def declarations(self) -> Iterator[tuple[str, Mapping[str, Json], Identity]]:
-        """What `declare` was told, in order. May raise OSError."""
+        """All that `declare` stored, sorted by name. May raise OSError."""
         query = """SELECT declared.name, declared, content, greedy FROM declared JOIN rungs ON rungs.id = declared.rung
                    ORDER BY declared.name, declared"""
         with self._lock, self._as_os_error():
@@ -251,17 +251,17 @@ class AnswerCache:
             yield name, json.loads(declared), Identity(content=json.loads(content), greedy=bool(greedy))
 
     def sha256(self, path: Path) -> str:
-        """The SHA-256 of a file; read again only if its size or its time of change is another. May raise OSError."""
+        """The SHA-256 of a file, computed again only if its size or modification time changed. May raise OSError."""
         status = path.stat()
-        seen = (str(path.resolve()), status.st_size, status.st_mtime_ns)
+        version = (str(path.resolve()), status.st_size, status.st_mtime_ns)
         query = "SELECT sha256 FROM files WHERE path = ? AND size = ? AND mtime_ns = ?"
         with self._lock, contextlib.suppress(sqlite3.Error):
-            known = self._connection.execute(query, seen).fetchone()
-            if known is not None:
-                return str(known[0])
+            row = self._connection.execute(query, version).fetchone()
+            if row is not None:
+                return str(row[0])
         digest = file_sha256(path)
         with self._lock, contextlib.suppress(sqlite3.Error):
-            self._connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (*seen, digest))
+            self._connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (*version, digest))
         return digest
 
     def _rung_id(self, name: str, identity: Identity) -> int:
@@ -274,7 +274,7 @@ class AnswerCache:
             )
             query = "SELECT id FROM rungs WHERE name = ? AND content = ?"
             (self._rung_ids[name, content],) = self._connection.execute(query, (name, content)).fetchone()
-        # `keep` holds on to the identity, so its id is not another's while a batch is written.
+        # `keep` holds the identity, so no other object gets its id while a batch is written.
         self._latest = (name, id(identity), self._rung_ids[name, content])
         return self._rung_ids[name, content]
 
@@ -287,7 +287,7 @@ class AnswerCache:
             yield
             self._connection.execute("COMMIT")
         except BaseException:
-            # A full disk has ended the transaction already; what it made of rungs is gone with it.
+            # A full disk has ended the transaction already, and the rungs it added are gone.
             self._rung_ids.clear()
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
@@ -296,23 +296,23 @@ class AnswerCache:
     def _write(self, batch: Sequence[Recorded]) -> int:
         self._latest = None
         with self._transaction():
-            rows = [row for one in batch if (row := self._row(one)) is not None]
+            rows = [row for recorded in batch if (row := self._row(recorded)) is not None]
             before = self._connection.total_changes
             self._connection.executemany(f"INSERT OR {self._verb} INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         return self._connection.total_changes - before
 
-    def _row(self, one: Recorded) -> tuple[Json, ...] | None:
-        """The columns of an answer; None for one that is not JSON (a NaN in it), which then is not recorded."""
+    def _row(self, recorded: Recorded) -> tuple[Json, ...] | None:
+        """The columns of an answer; None for one that is not JSON (it holds a NaN), which is not recorded."""
         try:
-            request = None if one.request is None else _text(one.request)
-            reply, asker = _text(plain_reply(one.reply)), _text(one.asker)
+            request = None if recorded.request is None else _text(recorded.request)
+            reply, asker = _text(plain_reply(recorded.reply)), _text(recorded.asker)
         except (ValueError, TypeError, RecursionError):
             return None
-        rung = self._rung_id(one.rung, one.identity)
-        return one.key, one.base, rung, asker, one.draw, request, reply, one.recorded
+        rung = self._rung_id(recorded.rung, recorded.identity)
+        return recorded.key, recorded.base, rung, asker, recorded.draw, request, reply, recorded.recorded
 
     def _write_always(self) -> None:
-        """The thread: write what has come, a batch at a time, until `close`."""
+        """The thread's work: write waiting answers, a batch at a time, until `close`."""
         while True:
             with self._arrived:
                 self._arrived.wait_for(lambda: self._pending or self._closing)
@@ -324,14 +324,14 @@ class AnswerCache:
                     self._arrived.wait_for(lambda: self._closing, timeout=_RETRY_S)
 
     def _write_pending(self) -> bool:
-        """Write what waits; False if it still does."""
+        """Write the waiting answers; False if they still wait."""
         with self._arrived:
             batch = list(self._pending)
         try:
             with self._lock:
                 self._write(batch)
         except sqlite3.Error as error:
-            self._trouble(
+            self._report_trouble(
                 f"recorded answers cannot be written to {self.path} ({error}): they are kept in memory, and writing is "
                 f"tried again; make room there"
             )
@@ -341,14 +341,14 @@ class AnswerCache:
             del self._pending[: len(batch)]
         return True
 
-    def _trouble(self, message: str) -> None:
-        """Say it once, until something could be written again."""
+    def _report_trouble(self, message: str) -> None:
+        """Report it once, until a write succeeds again."""
         if not self._failing:
             self._failing = True
             self._on_trouble(message)
 
     def close(self) -> None:
-        """Write what waits, and close the file; what still cannot be written goes to a file of its own."""
+        """Write the waiting answers, in another file if need be, and close the file."""
         with self._arrived:
             self._closing = True
             self._arrived.notify_all()
@@ -376,23 +376,23 @@ class AnswerCache:
         self._pending.clear()
 
 
-def _connect(path: Path, how: str) -> sqlite3.Connection:
-    where = path.resolve().as_uri() + how
+def _connect(path: Path, query: str) -> sqlite3.Connection:
+    uri = path.resolve().as_uri() + query
     try:
-        return sqlite3.connect(where, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        return sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
     except sqlite3.OperationalError as error:
         raise OSError(f"{path}: {error}") from None
 
 
 def _make_folder(folder: Path) -> None:
-    """The folder, with a .gitignore of its own: recorded answers are committed by an export, not by accident."""
+    """Make the folder, with a .gitignore of its own: answers are committed by an export, not by accident."""
     if not folder.is_dir():
         folder.mkdir(parents=True, mode=0o700)
-    ignoring = folder / ".gitignore"
-    if not ignoring.exists():
-        ignoring.write_text("*\n", encoding="utf-8")
+    gitignore = folder / ".gitignore"
+    if not gitignore.exists():
+        gitignore.write_text("*\n", encoding="utf-8")
 
 
 def now() -> str:
-    """The date of an answer that has just come."""
+    """The present date and time in ISO 8601, for an answer that has just arrived."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,6 +1,6 @@
-"""Who the rungs of a session were, by their content: the hash of a model's file, an endpoint's model and URL.
+"""Fingerprints of the models that answered in this session: the hash of a model's file, an endpoint's model and URL.
 
-What recording has found out already is taken as it is; the rest is asked of the providers, and hashed, once.
+Fingerprints that the recorder has already are taken over; the others come from the providers, and files are hashed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,16 +16,16 @@ __all__ = ["fingerprints_of"]
 def fingerprints_of(
     rungs: Iterable[str], providers: Mapping[str, Provider], *, known: Mapping[str, Json]
 ) -> dict[str, Json]:
-    """The content of each of the rungs, as JSON data; one that nobody can tell is left out."""
-    found = {rung: _content(providers[rung]) for rung in rungs if rung not in known and rung in providers}
-    return {**known, **{rung: content for rung, content in found.items() if content is not None}}
+    """The fingerprint of each rung, as JSON data; a rung without one is left out."""
+    contents = {rung: _content(providers[rung]) for rung in rungs if rung not in known and rung in providers}
+    return {**known, **{rung: content for rung, content in contents.items() if content is not None}}
 
 
 def _content(provider: Provider) -> dict[str, Json] | None:
-    # A third party's provider may be older than this question.
-    told = getattr(provider, "identity", None)
+    # A provider of a third party may lack this method.
+    identify = getattr(provider, "identity", None)
     try:
-        identity = None if told is None else told(file_sha256)
+        identity = None if identify is None else identify(file_sha256)
     except (OSError, RungError):
         return None
     return None if identity is None else dict(identity.content)

@@ -1,7 +1,7 @@
 """Recorded answers as JSON Lines, to be committed and reviewed: sorted, the same bytes for the same answers.
 
-A `rung` line says what a rung was when it answered; the `answer` lines after it name it by its label. Reading checks
-every line, and that an answer still stands under its own base: whatever is wrong is a ConfigError that names the line.
+A `rung` line gives a rung's fingerprint when it answered; the `answer` lines after it refer to it by its label. Reading
+checks every line, and that each answer still has its own base; an error is a ConfigError that names the line.
 """
 
 import json
@@ -19,44 +19,46 @@ from pytest_rightsize.records import Identity, Json, Reply, Tokens
 __all__ = ["Declaration", "lines_of", "read_lines"]
 
 Declaration = tuple[str, Mapping[str, Json], Identity]
-"""A rung's name, the ladder file's words for it, and what that turned out to be."""
+"""A rung's name, what the ladder file declares for it, and the identity found for that."""
 
 _COUNTS = tuple(field.name for field in fields(Tokens) if not field.name.endswith("source"))
 _SOURCES = ("reported", "counted", "unknown")
 
 
 def lines_of(answers: Iterable[Recorded], declarations: Iterable[Declaration]) -> Iterator[str]:
-    """The lines of an export, each with its end."""
+    """The lines of an export, each with its newline."""
     rungs: dict[str, tuple[str, Identity, list[Mapping[str, Json]]]] = {}
     by_rung: dict[str, list[Recorded]] = {}
     for name, declared, identity in declarations:
-        _, _, words = rungs.setdefault(rung_digest(name, identity), (name, identity, []))
-        words.append(declared)
-    for one in answers:
-        label = rung_digest(one.rung, one.identity)
-        rungs.setdefault(label, (one.rung, one.identity, []))
-        by_rung.setdefault(label, []).append(one)
-    for label, (name, identity, words) in sorted(rungs.items(), key=lambda item: (item[1][0], item[0])):
+        _, _, rung_declarations = rungs.setdefault(rung_digest(name, identity), (name, identity, []))
+        rung_declarations.append(declared)
+    for answer in answers:
+        label = rung_digest(answer.rung, answer.identity)
+        rungs.setdefault(label, (answer.rung, answer.identity, []))
+        by_rung.setdefault(label, []).append(answer)
+    for label, (name, identity, rung_declarations) in sorted(rungs.items(), key=lambda item: (item[1][0], item[0])):
         if label not in by_rung:
             continue
         content = {"content": dict(identity.content), "greedy": identity.greedy}
-        declared_words = sorted(words, key=lambda plain: json.dumps(plain, sort_keys=True))
-        yield _line({"kind": "rung", "rung": label[:12], "name": name, **content, "declared": declared_words})
-        lines = ((one.asker, json.dumps(one.request), one.draw, one.base, one) for one in by_rung[label])
-        for *_, one in sorted(lines, key=lambda item: item[:4]):
-            yield _line(_plain(one, label[:12]))
+        sorted_declarations = sorted(rung_declarations, key=lambda plain: json.dumps(plain, sort_keys=True))
+        yield _line({"kind": "rung", "rung": label[:12], "name": name, **content, "declared": sorted_declarations})
+        lines = (
+            (answer.asker, json.dumps(answer.request), answer.draw, answer.base, answer) for answer in by_rung[label]
+        )
+        for *_, answer in sorted(lines, key=lambda item: item[:4]):
+            yield _line(_plain_answer(answer, label[:12]))
 
 
-def _plain(one: Recorded, label: str) -> dict[str, Json]:
+def _plain_answer(answer: Recorded, label: str) -> dict[str, Json]:
     return {
         "kind": "answer",
         "rung": label,
-        "asker": one.asker,
-        "draw": one.draw,
-        "request": one.request,
-        "reply": plain_reply(one.reply),
-        "recorded": one.recorded,
-        "base": one.base,
+        "asker": answer.asker,
+        "draw": answer.draw,
+        "request": answer.request,
+        "reply": plain_reply(answer.reply),
+        "recorded": answer.recorded,
+        "base": answer.base,
     }
 
 
@@ -65,13 +67,13 @@ def _line(plain: Mapping[str, Json]) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        # A hostile answer may hold half a surrogate pair, which UTF-8 cannot.
+        # A hostile answer may hold half a surrogate pair, which UTF-8 cannot encode.
         text = json.dumps(plain, allow_nan=False)
     return text + "\n"
 
 
 def read_lines(path: Path) -> Iterator[Recorded | Declaration]:
-    """The answers and declarations of an export, as a stream; raises ConfigError that names the line."""
+    """Read the answers and declarations of an export as a stream; raises a ConfigError that names the line."""
     rungs: dict[str, tuple[str, Identity]] = {}
     try:
         with path.open(encoding="utf-8") as file:
@@ -146,8 +148,8 @@ def _typed(plain: Mapping[str, Json], name: str, kind: type) -> Json:
 
 
 def _reply(plain: Mapping[str, Json]) -> Reply:
-    known = {field.name for field in fields(Reply)} - {"replayed", "recorded", "retries"}
-    unknown = sorted(set(plain) - known)
+    reply_keys = {field.name for field in fields(Reply)} - {"replayed", "recorded", "retries"}
+    unknown = sorted(set(plain) - reply_keys)
     if unknown:
         raise ValueError(f"has a reply with an unknown key {unknown[0]!r}")
     seconds, calls = plain.get("seconds"), plain.get("tool_calls", [])
@@ -158,10 +160,10 @@ def _reply(plain: Mapping[str, Json]) -> Reply:
             _typed(plain, name, str)
     if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
         raise ValueError("has tool_calls that are not a list of objects")
-    sets = {"tokens": _tokens(plain.get("tokens", {})), "tool_calls": tuple(calls), "energy": None}
+    parsed = {"tokens": _tokens(plain.get("tokens", {})), "tool_calls": tuple(calls), "energy": None}
     if plain.get("energy") is not None:
-        sets["energy"] = Energy.from_dict(_typed(plain, "energy", dict))
-    return Reply(**{**plain, "text": _typed(plain, "text", str), **sets})
+        parsed["energy"] = Energy.from_dict(_typed(plain, "energy", dict))
+    return Reply(**{**plain, "text": _typed(plain, "text", str), **parsed})
 
 
 def _tokens(plain: Json) -> Tokens:

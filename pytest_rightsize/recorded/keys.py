@@ -1,7 +1,7 @@
-"""What a recorded answer is kept under: everything about rung and request that can change the answer, as hashes.
+"""Keys of recorded answers: hashes of everything about rung and request that can change the answer.
 
-In come a rung's fingerprint, a request and a reply; out go keys, and plain JSON data. It reads no file but to hash it,
-and never asks a model.
+A rung's fingerprint, a request and a reply come in; keys and plain JSON data go out. A file is read only to hash it,
+and no model is asked.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ class Recorded:
     """One recorded answer: `request` is None where prompts are withheld, `recorded` is a date in ISO 8601.
 
     It belongs to the `asker`, a case of the suite, which asked the same request `draw` times before; an answer that any
-    case may have belongs to "". `base` stands for rung and request, whoever asks.
+    case may have belongs to "". `base` identifies rung and request, whoever asks.
     """
 
     base: str
@@ -36,17 +36,17 @@ class Recorded:
 
     @property
     def key(self) -> str:
-        """Under what the answer is kept."""
+        """The key that the answer is stored under."""
         return key_of(self.base, asker=self.asker, draw=self.draw)
 
 
 def rung_digest(name: str, identity: Identity) -> str:
-    """What stands for a rung in a key: its name, so that no two rungs share an answer, and its content."""
+    """The hash of a rung in a key: of its name, so that no two rungs share an answer, and of its content."""
     return hashlib.sha256(_canonical([name, dict(identity.content)])).hexdigest()
 
 
 def plain_request(request: Request, *, greedy: bool) -> dict[str, Json]:
-    """Everything in a request that can change the answer; where the rung repeats itself, no sample or seed does."""
+    """All fields of a request that can change the answer; sample and seed do not where the rung is deterministic."""
     plain = {name: getattr(request, name) for name in _FIELDS}
     if greedy and not request.temperature:
         plain["sample"], plain["seed"] = 0, None
@@ -54,7 +54,7 @@ def plain_request(request: Request, *, greedy: bool) -> dict[str, Json]:
 
 
 def base_of(digest: str, request: Mapping[str, Json]) -> str:
-    """What stands for a request to a rung; `digest` is that of the rung. Raises ValueError for what is not JSON.
+    """The hash of a request to a rung; `digest` is that of the rung. Raises ValueError for what is not JSON.
 
     The order of keys counts: a model sees the properties of a schema or a tool in the order they were given.
     """
@@ -62,12 +62,12 @@ def base_of(digest: str, request: Mapping[str, Json]) -> str:
 
 
 def key_of(base: str, *, asker: str, draw: int) -> str:
-    """Under what an answer is kept: two cases that ask the same have an answer each, or one draw would count twice."""
+    """The key of an answer: two cases with the same request get an answer each, or one draw would count twice."""
     return hashlib.sha256(f"{base} {draw} ".encode() + asker.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _canonical(value: Json) -> bytes:
-    # As UTF-8 with surrogates: escapes would make one text of a character and of the two halves that stand for it.
+    # UTF-8 with surrogates: escaped, a character and its two surrogate halves would be the same text.
     try:
         text = _KEY_JSON.encode(value)
     except (TypeError, RecursionError) as error:
@@ -76,20 +76,20 @@ def _canonical(value: Json) -> bytes:
 
 
 def as_json(value: object) -> Json:
-    """The `default` of a JSON encoder: a mapping of any kind is an object. Raises TypeError for what is not JSON."""
+    """The `default` of a JSON encoder: any mapping becomes an object. Raises TypeError for what is not JSON."""
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-# Made once, and without a look for circles, which end in a RecursionError: a third less time than json.dumps takes.
+# Made once, and without a check for circles, which end in a RecursionError: takes a third less time than json.dumps.
 _KEY_JSON = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"), default=as_json
 )
 
 
 def plain_reply(reply: Reply) -> dict[str, Json]:
-    """A reply as JSON data, without what only tells where it came from."""
+    """A reply as JSON data, without the fields that only say where it came from."""
     energy = None if reply.energy is None else reply.energy.to_dict()
     plain = {**vars(reply), "tokens": dict(vars(reply.tokens)), "energy": energy, "tool_calls": list(reply.tool_calls)}
     return {name: value for name, value in plain.items() if name not in ("replayed", "recorded", "retries", "after_s")}

@@ -1,7 +1,7 @@
-"""Between the engine and a rung: a recorded answer is handed back, any other is asked for and recorded as it arrives.
+"""Stands between the engine and a rung: returns a recorded answer, or asks for one and records it when it arrives.
 
 The mode decides: `auto` looks up and records, `refresh` only records, `replay` only looks up. Errors, refusals by a
-content filter and what an interrupt cut off are never recorded.
+content filter and answers that were interrupted are never recorded.
 """
 
 import contextlib
@@ -25,23 +25,23 @@ __all__ = ["Recorder"]
 
 __tracebackhide__ = True  # a traceback ends where the test asks
 
-# Words for an end that says nothing lasting about the answer; some servers call an interrupt an abort.
+# Finish reasons of answers that were interrupted or refused; some servers call an interrupt an abort.
 _NOT_KEPT = frozenset({"abort", "aborted", "cancelled", "canceled", "content_filter", "error"})
-# Which recorded prompt is nearest is looked for among so many, the newest.
+# The nearest recorded prompt is searched for among this many, the newest.
 _MOST_COMPARED = 2000
 _MOST_DIFFERENCES = 30
-# The first so many questions without an answer are told with the nearest; it takes milliseconds for each.
-_MOST_TOLD = 50
+# Only this many requests without an answer are compared with the nearest; each takes milliseconds.
+_MOST_EXPLAINED = 50
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Place:
-    """Where an answer is kept: what was asked of which rung, by whom, for which time."""
+    """The place of an answer: the request and its rung, the case that asks, and the number of the draw."""
 
     rung: str
     identity: Identity
     base: str
-    asked: Mapping[str, Json]
+    request: Mapping[str, Json]
     asker: str
     draw: int
 
@@ -50,8 +50,8 @@ class Recorder:
     """The recorded answers of a session; `folder` is opened with the first answer that can be recorded.
 
     `rungs` are the rungs by name, as the ladder file declares them. `withheld` may name `prompts`, which are then left
-    out of the file, and `answers`, and then nothing is recorded. `on_trouble` hears, from any thread, of what ends
-    nothing.
+    out of the file, and `answers`, and then nothing is recorded. `on_trouble` is called with a message, from any
+    thread, for trouble that does not end the session.
     """
 
     def __init__(
@@ -74,17 +74,19 @@ class Recorder:
         self._fingerprints: dict[str, Identity | None] = {}
         self._digests: dict[str, str] = {}
         self._lock = threading.Lock()
-        self._compared: dict[str, list[tuple[str, Recorded]]] = {}
-        self._told = 0
-        self._times: Counter[tuple[str, str]] = Counter()
+        self._comparable_by_rung: dict[str, list[tuple[str, Recorded]]] = {}
+        self._unrecorded_count = 0
+        self._draws: Counter[tuple[str, str]] = Counter()
         self._cases: set[str] = set()
 
     def fingerprints(self) -> dict[str, Json]:
-        """What is known of each rung that was asked, by its content: hashes of files, an endpoint's model."""
-        return {rung: dict(found.content) for rung, found in [*self._fingerprints.items()] if found is not None}
+        """The content of each rung that was asked and is identified: hashes of files, an endpoint's model."""
+        return {
+            rung: dict(identity.content) for rung, identity in [*self._fingerprints.items()] if identity is not None
+        }
 
     def open(self) -> None:
-        """Open the folder now; raises ConfigError if that cannot be."""
+        """Open the folder now; raises ConfigError if that fails."""
         if self._mode == "replay" and not (self._folder / FILE_NAME).is_file():
             raise ConfigError(
                 f"--rightsize-cache=replay finds no recorded answers in {self._folder}: record them with "
@@ -95,29 +97,29 @@ class Recorder:
         except OSError as error:
             self._cache = self._read_only(error)
         else:
-            self._tell_of_the_dead()
+            self._report_killed_sessions()
 
-    def _tell_of_the_dead(self) -> None:
-        """Say whom a session was asking that ended without a word, as by a crash of a model's native library."""
-        for mark in self._folder.glob("asking-*"):
+    def _report_killed_sessions(self) -> None:
+        """Report which rungs an earlier, killed session was asking, as after a crash of a model's native library."""
+        for note in self._folder.glob("asking-*"):
             with contextlib.suppress(OSError, ValueError):
-                if not _is_alive(int(mark.name.removeprefix("asking-"))):
-                    rungs = ", ".join(mark.read_text(encoding="utf-8").split("\n")[:-1])
-                    mark.unlink()
+                if not _is_alive(int(note.name.removeprefix("asking-"))):
+                    rungs = ", ".join(note.read_text(encoding="utf-8").split("\n")[:-1])
+                    note.unlink()
                     self._on_trouble(
                         f"an earlier process died while it asked {rungs}; what it was answered is recorded, and this "
                         f"session goes on from there. If a model's library crashed, add -n 1 (pytest-xdist): a crash "
                         f"then costs a trial and not the session"
                     )
 
-    def _mark(self, rung: str) -> None:
-        """Leave a mark for as long as this process lives, of the rungs it asks."""
-        mark = self._folder / f"asking-{os.getpid()}"
-        with contextlib.suppress(OSError), mark.open("a", encoding="utf-8") as file:
+    def _note_asking(self, rung: str) -> None:
+        """Note on disk, while this process lives, that it asks the rung."""
+        note = self._folder / f"asking-{os.getpid()}"
+        with contextlib.suppress(OSError), note.open("a", encoding="utf-8") as file:
             file.write(f"{rung}\n")
 
     def _read_only(self, error: OSError) -> AnswerCache:
-        """The same file where it can only be read; that is enough to look up."""
+        """Open the file for reading only, which is enough to look answers up."""
         if self._mode != "refresh" and (self._folder / FILE_NAME).is_file():
             try:
                 cache = AnswerCache(self._folder, read_only=True, on_trouble=self._on_trouble)
@@ -133,7 +135,7 @@ class Recorder:
         ) from None
 
     def expect(self, cases: Iterable[str]) -> None:
-        """Name the cases of this session: their answers are not given to others."""
+        """Name the cases of this session, whose answers are not given to others."""
         self._cases.update(cases)
 
     def submit(
@@ -146,10 +148,10 @@ class Recorder:
         test: str,
         send: Callable[[], Future[Reply]],
     ) -> Future[Reply]:
-        """The recorded answer, else what `send` brings; raises RungError where neither may be.
+        """Return the recorded answer, else that of `send`; raises RungError where neither is allowed.
 
-        `case` is who asks on each rung and for each sample, `test` its name on this one. A request that a case asks
-        twice, or that two cases ask, has an answer for each: each time is another draw.
+        `case` is the name of the asking case, the same on each rung and for each sample; `test` is its name on this
+        one. A request that a case asks twice, or that two cases ask, has an answer for each: each time is another draw.
         """
         identity = self._identity(rung, provider)
         if identity is not None and identity.is_recording:
@@ -162,63 +164,63 @@ class Recorder:
                     reason="unrecorded",
                 )
             return send()
-        reply = None if self._mode == "refresh" else self._found(place)
+        reply = None if self._mode == "refresh" else self._look_up(place)
         if reply is not None:
             done: Future[Reply] = Future()
             done.set_result(reply)
             return done
         if self._mode == "replay":
-            raise RungError(self._missing(place, test), reason="unrecorded")
+            raise RungError(self._unrecorded_message(place, test), reason="unrecorded")
         future = send()
-        future.add_done_callback(lambda ended: self._arrived(ended, place))
+        future.add_done_callback(lambda answered: self._record(answered, place))
         return future
 
     def close(self) -> None:
-        """Write what is not yet written."""
+        """Write what is still unwritten."""
         cache, self._cache = self._cache, None
         if cache is not None:
             cache.close()
             with contextlib.suppress(OSError):
                 (self._folder / f"asking-{os.getpid()}").unlink()
 
-    # --- what a rung is ---------------------------------------------------------------------------------------------
+    # --- identities of rungs ------------------------------------------------------------------------------------------
 
     def _identity(self, rung: str, provider: Provider) -> Identity | None:
-        """What the rung is; in a replay on a machine without its model, what it was when the answers were recorded."""
+        """The rung's identity; in a replay without its model, the one it had when its answers were recorded."""
         if rung not in self._fingerprints:
-            identity = self._found_identity(rung, provider)
+            identity = self._current_identity(rung, provider)
             self._fingerprints[rung] = identity
             if identity is not None and not identity.is_recording:
                 self._digests[rung] = rung_digest(rung, identity)
-                if self._mode != "replay" and (cache := self._opened()) is not None:
-                    with contextlib.suppress(OSError):  # where the disk is full, answers will say so
-                        cache.declare(rung, _declared(self._rungs[rung]), identity)
-                    self._mark(rung)
+                if self._mode != "replay" and (cache := self._open_cache()) is not None:
+                    with contextlib.suppress(OSError):  # a full disk is reported with the first answer
+                        cache.declare(rung, _declaration(self._rungs[rung]), identity)
+                    self._note_asking(rung)
         return self._fingerprints[rung]
 
-    def _found_identity(self, rung: str, provider: Provider) -> Identity | None:
+    def _current_identity(self, rung: str, provider: Provider) -> Identity | None:
         if not hasattr(provider, "identity"):
-            # A provider of someone's own need not have one; what it says is then not recorded.
+            # A provider of a third party need not have one; its answers are then not recorded.
             return None
         try:
             return provider.identity(self._sha256)
         except RungError:
             if self._mode != "replay":
                 raise
-        declared = _declared(self._rungs[rung])
-        cache = self._opened()
+        declared = _declaration(self._rungs[rung])
+        cache = self._open_cache()
         with contextlib.suppress(OSError):
-            for name, words, identity in cache.declarations() if cache is not None else ():
-                if name == rung and words == declared:
+            for name, declaration, identity in cache.declarations() if cache is not None else ():
+                if name == rung and declaration == declared:
                     return identity
         return Identity(content=declared)
 
     def _sha256(self, path: Path) -> str:
-        cache = self._opened()
+        cache = self._open_cache()
         return file_sha256(path) if cache is None else cache.sha256(path)
 
-    def _opened(self) -> AnswerCache | None:
-        """The cache, or None where it cannot be had; that is told once, and ends nothing but recording."""
+    def _open_cache(self) -> AnswerCache | None:
+        """The cache, or None where it cannot be opened; that is reported once, and ends only the recording."""
         if self._cache is None and not self._failed:
             try:
                 self.open()
@@ -230,30 +232,30 @@ class Recorder:
     # --- one answer -------------------------------------------------------------------------------------------------
 
     def _place(self, rung: str, identity: Identity, request: Request, case: str) -> _Place | None:
-        """Where the answer is kept; None for a request that is not JSON."""
-        asked = plain_request(request, greedy=identity.greedy)
+        """The place of the answer; None for a request that is not JSON."""
+        plain = plain_request(request, greedy=identity.greedy)
         try:
-            base = base_of(self._digests[rung], asked)
+            base = base_of(self._digests[rung], plain)
         except ValueError:
             return None
         if identity.greedy and not request.temperature:
-            return _Place(rung=rung, identity=identity, base=base, asked=asked, asker="", draw=0)
+            return _Place(rung=rung, identity=identity, base=base, request=plain, asker="", draw=0)
         with self._lock:
-            draw = self._times[base, case]
-            self._times[base, case] += 1
-        return _Place(rung=rung, identity=identity, base=base, asked=asked, asker=case, draw=draw)
+            draw = self._draws[base, case]
+            self._draws[base, case] += 1
+        return _Place(rung=rung, identity=identity, base=base, request=plain, asker=case, draw=draw)
 
-    def _found(self, place: _Place) -> Reply | None:
-        cache = self._opened()
+    def _look_up(self, place: _Place) -> Reply | None:
+        cache = self._open_cache()
         if cache is None:
             return None
         return cache.find(place.base, asker=place.asker, draw=place.draw, is_needed=self._cases.__contains__)
 
-    def _arrived(self, ended: Future[Reply], place: _Place) -> None:
-        """Keep what has come, in the thread that brought it."""
-        if ended.cancelled() or ended.exception() is not None or "answers" in self._withheld:
+    def _record(self, future: Future[Reply], place: _Place) -> None:
+        """Record the answer, in the thread that brought it."""
+        if future.cancelled() or future.exception() is not None or "answers" in self._withheld:
             return
-        reply, cache = ended.result(), self._cache
+        reply, cache = future.result(), self._cache
         if reply.finish_reason in _NOT_KEPT or cache is None:
             return
         cache.keep(
@@ -263,44 +265,44 @@ class Recorder:
                 identity=place.identity,
                 asker=place.asker,
                 draw=place.draw,
-                request=None if "prompts" in self._withheld else place.asked,
+                request=None if "prompts" in self._withheld else place.request,
                 reply=reply,
                 recorded=now(),
             )
         )
 
-    # --- what is missing --------------------------------------------------------------------------------------------
+    # --- requests without an answer -----------------------------------------------------------------------------------
 
-    def _missing(self, place: _Place, test: str) -> str:
+    def _unrecorded_message(self, place: _Place, test: str) -> str:
         """Name the test and the nearest recorded request, and how the two differ."""
-        opening = f"{test}: no recorded answer of the rung {place.rung!r} in {self._folder}"
+        problem = f"{test}: no recorded answer of the rung {place.rung!r} in {self._folder}"
         remedy = "Record it with --rightsize-cache=auto, where the model is."
-        self._told += 1
-        known = self._comparable(place.rung)
-        if not known:
-            return f"{opening}, which has none of that rung whose prompt is known. {remedy}"
-        if self._told > _MOST_TOLD:
-            return f"{opening}. {remedy}"
-        lines = list(_differences(_nearest(known, place.asked), place))
+        self._unrecorded_count += 1
+        candidates = self._comparable(place.rung)
+        if not candidates:
+            return f"{problem}, which has none of that rung whose prompt is known. {remedy}"
+        if self._unrecorded_count > _MOST_EXPLAINED:
+            return f"{problem}. {remedy}"
+        lines = list(_differences(_nearest(candidates, place.request), place))
         if len(lines) > _MOST_DIFFERENCES:
             lines = [*lines[:_MOST_DIFFERENCES], "..."]
-        return "\n".join([f"{opening}. The nearest recorded one differs:", *lines, remedy])
+        return "\n".join([f"{problem}. The nearest recorded one differs:", *lines, remedy])
 
     def _comparable(self, rung: str) -> list[tuple[str, Recorded]]:
         """The newest recorded answers of the rung whose prompts are known, each with its conversation as text."""
-        if rung not in self._compared:
-            cache = self._opened()
-            self._compared[rung] = []
+        if rung not in self._comparable_by_rung:
+            cache = self._open_cache()
+            self._comparable_by_rung[rung] = []
             with contextlib.suppress(OSError):
-                for one in () if cache is None else cache.entries(rung=rung, limit=_MOST_COMPARED):
-                    if one.request is not None:
-                        self._compared[rung].append((_words(one.request), one))
-        return self._compared[rung]
+                for answer in () if cache is None else cache.entries(rung=rung, limit=_MOST_COMPARED):
+                    if answer.request is not None:
+                        self._comparable_by_rung[rung].append((_conversation_text(answer.request), answer))
+        return self._comparable_by_rung[rung]
 
 
 def _is_alive(process: int) -> bool:
     if os.name != "posix":
-        return True  # elsewhere that signal ends the process
+        return True  # elsewhere signal 0 ends the process
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -310,39 +312,39 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-def _declared(rung: Rung) -> dict[str, Json]:
-    """The ladder file's words for a rung, as far as they say who answers; no header, as one might hold a secret."""
+def _declaration(rung: Rung) -> dict[str, Json]:
+    """The keys of the ladder file that say who answers; without headers, as one might hold a secret."""
     options = {name: value for name, value in rung.options.items() if name not in ("download", "headers")}
     return {"provider": rung.provider, "model": rung.model, "options": options}
 
 
-def _nearest(known: Sequence[tuple[str, Recorded]], asked: Mapping[str, Json]) -> Recorded:
+def _nearest(candidates: Sequence[tuple[str, Recorded]], request: Mapping[str, Json]) -> Recorded:
     from rapidfuzz import fuzz, process
 
-    _, _, place = process.extractOne(_words(asked), [text for text, _ in known], scorer=fuzz.ratio)
-    return known[place][1]
+    _, _, place = process.extractOne(_conversation_text(request), [text for text, _ in candidates], scorer=fuzz.ratio)
+    return candidates[place][1]
 
 
-def _words(request: Mapping[str, Json]) -> str:
-    """A conversation as text, a message a line or more."""
+def _conversation_text(request: Mapping[str, Json]) -> str:
+    """A conversation as text, with one message on a line or more."""
     messages: Sequence[Mapping[str, Json]] = request.get("messages", ())
-    said = ((message.get("role"), message.get("content")) for message in messages)
-    return "\n".join(f"{role}: {text if isinstance(text, str) else json.dumps(text)}" for role, text in said)
+    parts = ((message.get("role"), message.get("content")) for message in messages)
+    return "\n".join(f"{role}: {text if isinstance(text, str) else json.dumps(text)}" for role, text in parts)
 
 
-def _differences(near: Recorded, place: _Place) -> Iterator[str]:
-    before, after = _words(near.request or {}), _words(place.asked)
+def _differences(nearest: Recorded, place: _Place) -> Iterator[str]:
+    before, after = _conversation_text(nearest.request or {}), _conversation_text(place.request)
     if before != after:
         diff = difflib.unified_diff(before.splitlines(), after.splitlines(), "recorded", "asked", lineterm="", n=1)
         yield from (f"    {line}" for line in diff)
-    for name, value in (near.request or {}).items():
-        now_asked = json.dumps(place.asked.get(name))
-        if name != "messages" and json.dumps(value) != now_asked:
-            yield f"    {name}: recorded with {json.dumps(value)}, asked with {now_asked}"
-    if near.base == place.base:
-        yield f"    it is the answer to {near.asker or 'any test'}, for the time {near.draw + 1}"
-    if rung_digest(near.rung, near.identity) != rung_digest(place.rung, place.identity):
-        was, is_now = near.identity.content, place.identity.content
+    for name, value in (nearest.request or {}).items():
+        requested = json.dumps(place.request.get(name))
+        if name != "messages" and json.dumps(value) != requested:
+            yield f"    {name}: recorded with {json.dumps(value)}, asked with {requested}"
+    if nearest.base == place.base:
+        yield f"    it is the answer to {nearest.asker or 'any test'}, for the time {nearest.draw + 1}"
+    if rung_digest(nearest.rung, nearest.identity) != rung_digest(place.rung, place.identity):
+        was, is_now = nearest.identity.content, place.identity.content
         for name in dict.fromkeys([*was, *is_now]):
             if was.get(name) != is_now.get(name):
                 yield f"    the rung's {name}: was {json.dumps(was.get(name))}, is {json.dumps(is_now.get(name))}"

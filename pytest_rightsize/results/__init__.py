@@ -1,5 +1,5 @@
 """The files that a run leaves behind: the results file and the lock.
 
-In come the nouns of `records.py`; out go lines on disk and, when read again, the same nouns. Nothing here judges, and a
-prompt or an answer that is to be withheld never reaches the disk.
+The nouns of `records.py` come in and are written as lines; read again, the lines become the same nouns. Nothing here
+judges, and a prompt or an answer that is to be withheld never reaches the disk.
 """

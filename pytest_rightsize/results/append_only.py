@@ -1,7 +1,7 @@
-"""A text file written line by line of which nothing is lost: what a full disk refuses is kept, tried again, and saved.
+"""A text file that is written line by line and loses nothing: lines that a full disk refuses are kept and tried again.
 
-Lines go to the system at once, so that a process that is killed loses none. A file that may hold private prompts is
-readable by its owner only.
+Each line is passed to the system at once, so that a process that is killed loses none. What cannot be written until the
+end is saved to another file. A private file is readable by its owner only.
 """
 
 import os
@@ -13,12 +13,12 @@ from pathlib import Path
 
 __all__ = ["DurableFile", "for_the_owner"]
 
-# After a write that failed, the next try.
+# The wait before the next try after a write that failed.
 _RETRY_S = 1.0
 
 
 def for_the_owner(path: str, flags: int) -> int:
-    """An `opener` for `open`: the file is its owner's only, also if it was there before."""
+    """An `opener` for `open`: only the owner may read the file, even if it existed before."""
     descriptor = os.open(path, flags, 0o600)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.chmod(descriptor, 0o600)
@@ -26,12 +26,12 @@ def for_the_owner(path: str, flags: int) -> int:
 
 
 class DurableFile:
-    """One writer of one file. `on_trouble` is told what went wrong, once, and at the end where the rest is."""
+    """The one writer of a file. `on_trouble` is called once when a write fails, and if the rest is saved elsewhere."""
 
     def __init__(
         self, path: Path, *, private: bool = False, on_trouble: Callable[[str], None] = lambda _: None
     ) -> None:
-        """Make or empty the file; raises OSError if that cannot be."""
+        """Create or empty the file; raises OSError if that fails."""
         self.path = path
         self._on_trouble = on_trouble
         self._waiting = bytearray()
@@ -40,13 +40,13 @@ class DurableFile:
         self._file = open(path, "wb", buffering=0, opener=for_the_owner if private else None)  # noqa: SIM115  # `close` closes it
 
     def write(self, line: str) -> None:
-        """Add a line, with its end; one that cannot be written now is written before the next."""
+        """Add a line with its newline; one that cannot be written now is written before the next."""
         self._waiting += line.encode("utf-8", "backslashreplace")
         if self._try_again_at is None or time.monotonic() >= self._try_again_at:
-            self._empty()
+            self._write_waiting()
 
-    def _empty(self) -> bool:
-        """Write what waits; False if some still does."""
+    def _write_waiting(self) -> bool:
+        """Write the waiting lines; False if some still wait."""
         try:
             while self._waiting:
                 written = self._file.write(self._waiting)
@@ -63,12 +63,12 @@ class DurableFile:
         return True
 
     def close(self) -> None:
-        """Write what waits, elsewhere if it must be, and close the file."""
-        if not self._empty():
+        """Write the waiting lines, to another file if they cannot be written here, and close the file."""
+        if not self._write_waiting():
             self._save_elsewhere()
         try:
             self._file.close()
-        except OSError as error:  # a network disk may say only now that it is full
+        except OSError as error:  # a network disk may report only now that it is full
             self._on_trouble(f"{self.path} may be incomplete ({error.strerror})")
 
     def _save_elsewhere(self) -> None:

@@ -1,6 +1,6 @@
-"""What a line of a results file may hold: a line of another shape is refused here, before anyone counts with it. Pure.
+"""Checks the shape of each line of a results file, before its values are used; pure.
 
-Fields that are not named here are taken as they are: a later version may have added them.
+Fields that are not listed here are accepted as they are: a later version may have added them.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,11 +38,11 @@ def _table(value: Json) -> bool:
     return isinstance(value, dict)
 
 
-def _maybe(check: Check) -> Check:
+def _optional(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
 
-def _some(check: Check) -> Check:
+def _list_of(check: Check) -> Check:
     return lambda value: isinstance(value, list) and all(map(check, value))
 
 
@@ -51,77 +51,77 @@ def _one_of(*words: Json) -> Check:
 
 
 def _shaped(**fields: Check) -> Check:
-    """An object with these fields, where it has them."""
+    """An object whose fields, where it has them, pass these checks."""
     return lambda value: (
         isinstance(value, dict) and all(check(value[name]) for name, check in fields.items() if name in value)
     )
 
 
 _TOKENS = _shaped(
-    prompt=_maybe(_count),
-    cached=_maybe(_count),
-    completion=_maybe(_count),
-    reasoning=_maybe(_count),
-    characters=_maybe(_count),
+    prompt=_optional(_count),
+    cached=_optional(_count),
+    completion=_optional(_count),
+    reasoning=_optional(_count),
+    characters=_optional(_count),
     source=_one_of("reported", "counted", "unknown"),
 )
 _ANSWER = {
     "text": _text,
-    "reasoning": _maybe(_text),
+    "reasoning": _optional(_text),
     "tokens": _TOKENS,
-    "seconds": _maybe(_amount),
-    "energy": _maybe(_table),
-    "cost_usd": _maybe(_amount),
+    "seconds": _optional(_amount),
+    "energy": _optional(_table),
+    "cost_usd": _optional(_amount),
     "cached": _flag,
-    "finish_reason": _maybe(_text),
-    "tool_calls": _some(_table),
-    "messages": _some(_table),
-    "prompt": _maybe(_text),
-    "recorded": _maybe(_text),
+    "finish_reason": _optional(_text),
+    "tool_calls": _list_of(_table),
+    "messages": _list_of(_table),
+    "prompt": _optional(_text),
+    "recorded": _optional(_text),
     "retries": _count,
 }
 _RUNG = {
     "name": _text,
     "provider": _text,
-    "model": _maybe(_text),
-    "params_b": _maybe(_amount),
-    "active_b": _maybe(_amount),
-    "price": _maybe(_shaped(prompt=_amount, completion=_amount, cached=_maybe(_amount))),
+    "model": _optional(_text),
+    "params_b": _optional(_amount),
+    "active_b": _optional(_amount),
+    "price": _optional(_shaped(prompt=_amount, completion=_amount, cached=_optional(_amount))),
 }
 _LINES: Mapping[str, Mapping[str, Check]] = {
-    "run": {"ladder": _some(_shaped(**_RUNG)), "settings": _shaped(strategy=_text)},
+    "run": {"ladder": _list_of(_shaped(**_RUNG)), "settings": _shaped(strategy=_text)},
     "plan": {
         "task": _text,
         "planned": lambda value: isinstance(value, dict) and all(map(_count, value.values())),
         "pass_rate": _fraction,
         "samples": _count,
-        "confidence": _maybe(_fraction),
-        "chosen": _maybe(_text),
-        "chosen_from": _maybe(_text),
+        "confidence": _optional(_fraction),
+        "chosen": _optional(_text),
+        "chosen_from": _optional(_text),
         "private": _flag,
-        "max_tokens": _maybe(_count),
+        "max_tokens": _optional(_count),
         "concurrent": _flag,
-        "test_at": _maybe(_text),
-        "chosen_at": _maybe(_text),
-        "waivers": _some(_shaped(gate=_text, until=_text, reason=_text)),
+        "test_at": _optional(_text),
+        "chosen_at": _optional(_text),
+        "waivers": _list_of(_shaped(gate=_text, until=_text, reason=_text)),
     },
-    "prompt": {"id": _text, "messages": _some(_table)},
+    "prompt": {"id": _text, "messages": _list_of(_table)},
     "trial": {
         "task": _text,
         "case": _text,
         "rung": _text,
         "sample": _count,
         "outcome": _one_of(*get_args(Outcome)),
-        "reason": _maybe(_text),
-        "detail": _maybe(_text),
-        "seconds": _maybe(_amount),
-        "answers": _some(_shaped(**_ANSWER)),
+        "reason": _optional(_text),
+        "detail": _optional(_text),
+        "seconds": _optional(_amount),
+        "answers": _list_of(_shaped(**_ANSWER)),
     },
 }
 
 
 def check_line(line: Mapping[str, Json]) -> None:
-    """Raise ValueError, in a clause, for a field of a known line that holds what it cannot hold."""
+    """Raise ValueError, worded as a clause, if a field of a known kind of line has a value it cannot have."""
     kind = line.get("kind")
     for name, check in _LINES.get(kind, {}).items() if isinstance(kind, str) else ():
         if name in line and not check(line[name]):

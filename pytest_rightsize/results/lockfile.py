@@ -1,6 +1,6 @@
-"""The file `rightsize.lock`: what each task needed when it was last looked at, small enough to review; pure.
+"""The file `rightsize.lock`: the result of each task when it was last run, small enough to review; pure.
 
-It is made from a run and its verdicts, written as TOML one line a fact, and read back with the line of each task.
+It is made from a run and its verdicts, written as TOML with one fact a line, and read back with the line of each task.
 """
 
 import json
@@ -18,10 +18,10 @@ from pytest_rightsize.records import Json, Run, Rung, Standing, State, Verdict
 __all__ = [
     "Lock",
     "LockedTask",
-    "identified",
-    "is_other",
+    "are_different_models",
     "lock_of",
     "model_of",
+    "model_with_hash",
     "parse_lock",
     "render_lock",
     "why_none",
@@ -39,10 +39,10 @@ _HEAD = """\
 
 @dataclass(frozen=True, kw_only=True)
 class LockedTask:
-    """One task: its smallest rung (None: none was known) and how each rung stood that was asked.
+    """One task: its smallest rung (None: none was known) and how each rung that was run stood.
 
-    `line` is where `smallest` stands in the file, for who has to change it, and `standing_lines` where each rung does;
-    None, and none, where they are in no file.
+    `line` is the line of `smallest` in the file, for the person who has to change it, and `standing_lines` are those of
+    each rung; None and empty if the lock is in no file.
     """
 
     smallest: str | None = None
@@ -55,7 +55,7 @@ class LockedTask:
 
 @dataclass(frozen=True, kw_only=True)
 class Lock:
-    """A lock: the day of the run as `YYYY-MM-DD`, its ladder smallest first, and who its rungs were."""
+    """A lock: the day of the run as `YYYY-MM-DD`, its ladder smallest first, and the model of each rung."""
 
     day: str
     ladder: Sequence[str]
@@ -65,12 +65,12 @@ class Lock:
 
 
 def lock_of(run: Run, verdicts: Sequence[Verdict]) -> Lock:
-    """What a run is worth keeping of."""
+    """The parts of a run that a lock keeps."""
     return Lock(
         day=str(run.about.get("started", ""))[:10],
         commit=run.about.get("commit"),
         ladder=[rung.name for rung in run.rungs],
-        models={rung.name: identified(run, rung) for rung in run.rungs},
+        models={rung.name: model_with_hash(run, rung) for rung in run.rungs},
         tasks={
             verdict.task: LockedTask(
                 smallest=verdict.smallest,
@@ -84,21 +84,21 @@ def lock_of(run: Run, verdicts: Sequence[Verdict]) -> Lock:
 
 
 def model_of(rung: Rung) -> str:
-    """Who a rung is: its provider and its model, or the file that answers for it."""
+    """The provider and model of a rung, or the file that answers for it."""
     return f"{rung.provider}: {rung.model or rung.options.get('file') or 'not said'}"
 
 
-def identified(run: Run, rung: Rung) -> str:
-    """`model_of`, and the beginning of the hash of its files where the run knows it."""
+def model_with_hash(run: Run, rung: Rung) -> str:
+    """`model_of`, with the beginning of the hash of its files where the run has it."""
     content: Mapping[str, Json] = (run.about.get("identities") or {}).get(rung.name) or {}
     hashes = content.get("sha256") or []
-    shown = [str(one)[:_HASH_DIGITS] for one in ([hashes] if isinstance(hashes, str) else hashes)]
+    shown = [str(digest)[:_HASH_DIGITS] for digest in ([hashes] if isinstance(hashes, str) else hashes)]
     return f"{model_of(rung)}{_HASH}{' '.join(shown)}" if shown else model_of(rung)
 
 
-def is_other(one: str, other: str) -> bool:
-    """Whether two models, as `identified` names them, are surely not the same: by name, or by hash if both have one."""
-    (name, _, digest), (other_name, _, other_digest) = one.partition(_HASH), other.partition(_HASH)
+def are_different_models(model: str, other: str) -> bool:
+    """Whether two models, as `model_with_hash` names them, surely differ: by name, or by hash if both have one."""
+    (name, _, digest), (other_name, _, other_digest) = model.partition(_HASH), other.partition(_HASH)
     return name != other_name or bool(digest and other_digest and digest != other_digest)
 
 
@@ -115,7 +115,7 @@ def _lines(lock: Lock) -> Iterator[str]:
     yield f"ladder = [{', '.join(map(_text, lock.ladder))}]"
     yield "\n[models]"
     yield from (f"{_key(rung)} = {_text(model)}" for rung, model in lock.models.items())
-    # By name: tests run in another order with -n or pytest-randomly, and that is nothing to review.
+    # Sorted by name: with -n or pytest-randomly the order of tests changes, and that is nothing to review.
     for name, task in sorted(lock.tasks.items()):
         yield f"\n[tasks.{_key(name)}]"
         yield f"smallest = {_text(task.smallest)}" if task.smallest else f"# smallest: {why_none(lock, task)}"
@@ -127,13 +127,13 @@ def _lines(lock: Lock) -> Iterator[str]:
 
 
 def why_none(lock: Lock, task: LockedTask) -> str:
-    """Why a task has no smallest rung: nothing passes it, or that is not known."""
+    """Why a task has no smallest rung: no rung passes, or it is not known."""
     states = [task.standing[rung].state for rung in lock.ladder if rung in task.standing]
     return "no rung passes" if states == ["fails"] * len(lock.ladder) else "not known"
 
 
 def _inline(standing: Standing) -> str:
-    """One rung: what it passed of `n`; `settled_early` counts the trials that were left out after that."""
+    """The standing of one rung as an inline table; `settled_early` counts the trials that could be left out."""
     facts = [f'state = "{standing.state}"', f"passed = {standing.passed}", f"n = {standing.trials}"]
     if standing.given_up:
         facts.append(f"settled_early = {standing.given_up}")
@@ -147,12 +147,12 @@ def _key(name: str) -> str:
 
 
 def _text(text: str) -> str:
-    """A TOML string: as in JSON, and DEL is escaped too."""
+    """A TOML string: as in JSON, with DEL escaped too."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def parse_lock(text: str, *, where: str) -> Lock:
-    """Read what `render_lock` wrote; raises ConfigError that names `where` and what is wrong."""
+    """Read what `render_lock` wrote; raises a ConfigError that names `where` and what is wrong."""
     try:
         plain = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a TOMLDecodeError is a ValueError
@@ -173,10 +173,10 @@ def parse_lock(text: str, *, where: str) -> Lock:
         raise ConfigError(f"{where} is not a lock ({error!r}): write it again with rightsize lock RUN.jsonl") from None
 
 
-def _day(given: Json) -> str:
-    if not isinstance(given, date):
-        raise TypeError(f"date is {given!r}, not a day")
-    return given.isoformat()
+def _day(value: Json) -> str:
+    if not isinstance(value, date):
+        raise TypeError(f"date is {value!r}, not a day")
+    return value.isoformat()
 
 
 def _task(plain: Mapping[str, Json], name: str, text: str) -> LockedTask:
@@ -212,15 +212,15 @@ def _name(plain: Mapping[str, Json], key: str) -> str | None:
     return value
 
 
-def _state(given: Json) -> State:
-    known: tuple[State, ...] = get_args(State)
-    for state in known:
-        if state == given:
+def _state(value: Json) -> State:
+    states: tuple[State, ...] = get_args(State)
+    for state in states:
+        if state == value:
             return state
-    raise ValueError(f"state is {given!r}")
+    raise ValueError(f"state is {value!r}")
 
 
-def _fraction(given: Json) -> float | None:
-    if given is not None and not (isinstance(given, int | float) and 0 <= given <= 1):
-        raise ValueError(f"{given!r} is no fraction of 1")
-    return given
+def _fraction(value: Json) -> float | None:
+    if value is not None and not (isinstance(value, int | float) and 0 <= value <= 1):
+        raise ValueError(f"{value!r} is no fraction of 1")
+    return value

@@ -1,6 +1,6 @@
-"""What a record says where prompts or answers are withheld: hashes in the place of words. Pure.
+"""Puts hashes in the place of prompts or answers that are to be withheld; pure.
 
-The same words have the same hash, so that two runs can still be compared.
+The same text has the same hash, so that two runs can still be compared.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from pytest_rightsize.records import AnswerRecord, Json, Trial
 __all__ = ["redacted", "redacted_case", "text_digest"]
 
 # The details of these faults are this program's own words.
-_TELLING_NOTHING = frozenset(
+_REASONS_WITHOUT_QUOTES = frozenset(
     {"auth", "budget", "curtailed", "down", "load", "memory", "missing", "offline", "private", "settled", "transport"}
 )
 _WITHHELD = re.compile(r"sha256:[0-9a-f]{64}")
@@ -27,19 +27,19 @@ def _hash(value: Json) -> str:
 
 
 def redacted_case(case: str, withheld: Collection[str]) -> str:
-    """A case's name; its parameters are mostly what the prompt is made of."""
+    """The case's name, with its parameters hashed if prompts are withheld: prompts are mostly made of them."""
     head, bracket, parameters = case.partition("[")
     return f"{head}[{_hash(parameters)[:23]}]" if bracket and "prompts" in withheld else case
 
 
 def redacted(trial: Trial, withheld: Collection[str]) -> Trial:
-    """A trial without what is withheld; an assertion's words may hold both prompt and answer."""
+    """The trial without what is withheld. Its detail is hashed if an assertion may quote prompt or answer in it."""
     if not withheld:
         return trial
-    told = trial.detail is None or trial.reason in _TELLING_NOTHING
+    keeps_detail = trial.detail is None or trial.reason in _REASONS_WITHOUT_QUOTES
     return replace(
         trial,
-        detail=trial.detail if told else f"withheld ({_hash(trial.detail)})",
+        detail=trial.detail if keeps_detail else f"withheld ({_hash(trial.detail)})",
         answers=tuple(_answer(answer, withheld) for answer in trial.answers),
     )
 
@@ -64,9 +64,9 @@ def _message(message: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def text_digest(messages: Iterable[Mapping[str, Json]]) -> tuple[Mapping[str, Json], ...]:
-    """What stands for a conversation where only its sameness is asked for: as redacted; what is so already stays.
+    """The messages with their content hashed, for comparing conversations; messages that are hashed already stay.
 
-    So a run that withheld its prompts, and one that was read without them, are compared with any other.
+    So a run that withheld its prompts, or that was read without them, can be compared with any other.
     """
     return tuple(message if _is_withheld(message) else _message(message) for message in messages)
 

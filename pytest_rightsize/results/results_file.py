@@ -1,7 +1,7 @@
 """The results file: a run as JSON Lines, written line by line while it goes, and read back.
 
-Line 1 is the run, then trials as they end, verdicts, and an end; a file without its end was cut off. What was asked
-stands once, in a line of its own before the first trial that asked it; answers name it by its hash.
+The run comes first, then trials as they end, verdicts, and an end; a file without its end was cut off. Each prompt
+stands once, in a line of its own before the first trial that used it; answers refer to it by its hash.
 """
 
 import hashlib
@@ -23,14 +23,14 @@ from pytest_rightsize.results.append_only import DurableFile
 from pytest_rightsize.results.line_formats import check_line
 from pytest_rightsize.results.redaction import redacted, text_digest
 
-__all__ = ["ResultsFile", "describe_session", "nobody", "read_run"]
+__all__ = ["ResultsFile", "describe_session", "no_trial", "read_run"]
 
 SCHEMA = 1
 _PACKAGES = ("pytest-rightsize", "pytest", "pytest-xdist", "aiohttp", "llama-cpp-python", "rapidfuzz", "jsonschema")
 
 
 class ResultsFile:
-    """The one writer of a results file. Every line is on its way to the disk before the next thing happens."""
+    """The only writer of a results file. Each line is passed to the system before the next thing happens."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class ResultsFile:
     ) -> None:
         """Open `path` and write its first line; raises ConfigError if it cannot be opened.
 
-        A `private` file is its owner's only. `on_trouble` hears if the disk is full; no line is lost to that.
+        Only the owner may read a `private` file. `on_trouble` is called if the disk is full; no line is lost then.
         """
         self.path = path
         self._prompts: set[str] = set()
@@ -56,7 +56,7 @@ class ResultsFile:
         self._write({"kind": "run", "schema": SCHEMA, **about, "ladder": [rung.to_dict() for rung in rungs]})
 
     def trial(self, trial: Trial) -> None:
-        """Add one trial, after what it asked if that is new."""
+        """Add one trial, preceded by those of its prompts that are new."""
         line = trial.to_dict()
         for answer in line["answers"]:
             messages = answer.pop("messages")
@@ -64,7 +64,7 @@ class ResultsFile:
         self._write(line)
 
     def _prompt(self, messages: Sequence[Mapping[str, Json]]) -> str:
-        """The hash of what was asked, which stands in the file from now on."""
+        """The hash of a prompt, which is in the file from now on."""
         key = hashlib.sha256(json.dumps(messages, sort_keys=True, ensure_ascii=True).encode()).hexdigest()[:32]
         if key not in self._prompts:
             self._prompts.add(key)
@@ -72,7 +72,7 @@ class ResultsFile:
         return key
 
     def metering(self, metering: Metering) -> None:
-        """Add what a rung's meter saw."""
+        """Add the readings of a rung's meter."""
         self._write(metering.to_dict())
 
     def end(
@@ -98,7 +98,7 @@ class ResultsFile:
         self._file.close()
 
     def plan(self, policies: Iterable[Policy], planned: Mapping[tuple[str, str], int]) -> None:
-        """Add what the session means to do, so that a cut-off file still tells what is missing."""
+        """Add what the session plans to do, so that a file that was cut off still shows what is missing."""
         for policy in policies:
             counts = {rung: count for (task, rung), count in planned.items() if task == policy.task}
             self._write({"kind": "plan", **policy.to_dict(), "planned": counts})
@@ -109,7 +109,7 @@ class ResultsFile:
 
 
 def describe_session(settings: Mapping[str, Json], rootdir: Path) -> dict[str, Json]:
-    """When, where and with what a session runs: what the first line of a results file says beside the ladder."""
+    """The time, machine, versions and settings of a session, for the first line of its results file."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), **dict(_versions())},
@@ -120,7 +120,7 @@ def describe_session(settings: Mapping[str, Json], rootdir: Path) -> dict[str, J
 
 
 def _processor() -> str:
-    """The processor's own name where Linux tells it, else its architecture."""
+    """The processor's model name on Linux, else its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -140,26 +140,26 @@ def _versions() -> Iterator[tuple[str, str]]:
 def _commit(rootdir: Path) -> str | None:
     """The commit of the suite, or None outside git."""
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=rootdir, capture_output=True, text=True, timeout=10, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() or None
+    return process.stdout.strip() or None
 
 
-def nobody(_: TrialKey) -> bool:
-    """For `read_run`: no trial's words are kept."""
+def no_trial(_: TrialKey) -> bool:
+    """For `words_of` of `read_run`: no trial keeps its texts."""
     return False
 
 
 def read_run(path: Path, *, words_of: Callable[[TrialKey], bool] | None = None) -> Run:
-    """Read a results file into a Run, as a stream; a trial written twice counts as its last line says.
+    """Read a results file into a Run, as a stream; of a trial that was written twice the last line counts.
 
-    With `words_of` only those trials keep their words: in all others, and in every prompt, hashes stand in their place,
-    as where they are withheld. Reading then takes memory for what can be counted, however long the texts are.
+    With `words_of` only those trials keep their texts: in all others, and in every prompt, hashes take their place, as
+    where they are withheld. The memory needed then does not depend on how long the texts are.
 
-    Raises ConfigError that names the line if it is not a results file of a schema this version knows. A file that was
+    Raises a ConfigError that names the line if it is not a results file of a schema this version reads. A file that was
     cut off gives a Run with `interrupted` set.
     """
     rungs: list[Rung] = []
@@ -218,26 +218,28 @@ def _trial(
     prompts: Mapping[str, tuple[Mapping[str, Json], ...]],
     words_of: Callable[[TrialKey], bool] | None,
 ) -> Trial:
-    """A trial with what it asked; a prompt that was withheld stays empty."""
+    """A trial with its prompts; a prompt that was withheld stays empty."""
     _share(line, "task", "rung", "outcome", "reason")
     for answer in line.get("answers", ()):
         _share(answer, "finish_reason")
         _share(answer["tokens"], "source")
-        asked = tuple(answer.get("messages", ()))
-        answer["messages"] = prompts.get(answer.get("prompt") or "", asked if words_of is None else text_digest(asked))
+        inline_messages = tuple(answer.get("messages", ()))
+        answer["messages"] = prompts.get(
+            answer.get("prompt") or "", inline_messages if words_of is None else text_digest(inline_messages)
+        )
     trial = Trial.from_dict(line)
     return trial if words_of is None or words_of(trial.key) else redacted(trial, ["answers"])
 
 
 def _share(plain: dict[str, Json], *names: str) -> None:
-    """Keep a word that every line has once: such strings are a sixth of what a run takes in memory."""
+    """Share words that are the same in every line: such strings are a sixth of a run's memory."""
     for name in names:
         if isinstance(plain.get(name), str):
             plain[name] = sys.intern(plain[name])
 
 
 def _rung(plain: Mapping[str, Json]) -> Rung:
-    """The inverse of `Rung.to_dict`: what only its provider knows is in `options`."""
+    """The inverse of `Rung.to_dict`: keys that only the provider understands go into `options`."""
     own = {name: value for name, value in plain.items() if name in Rung.__dataclass_fields__}
     options = {name: value for name, value in plain.items() if name not in own}
     price = Price(**own.pop("price")) if own.get("price") else None
@@ -245,7 +247,7 @@ def _rung(plain: Mapping[str, Json]) -> Rung:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
-    """Number and content of each line; a last line that was cut off in the middle is left out."""
+    """The number and content of each line; a last line that was cut off in the middle is left out."""
     try:
         file = path.open(encoding="utf-8")
     except OSError as error:

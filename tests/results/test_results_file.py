@@ -17,7 +17,7 @@ from pytest_rightsize.judging.differences import asks_otherwise
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import WITHHOLDABLE, Price, Run, Rung, Trial
 from pytest_rightsize.results.redaction import redacted
-from pytest_rightsize.results.results_file import ResultsFile, describe_session, nobody, read_run
+from pytest_rightsize.results.results_file import ResultsFile, describe_session, no_trial, read_run
 from tests.benchmarks.bench_results_file import write_file
 from tests.runs import make_run
 
@@ -145,7 +145,7 @@ def test_a_run_read_without_words_or_recorded_without_them_asks_the_same_as_any_
     write(tmp_path / "withheld.jsonl", withheld)
     runs = [prompted, withheld]
     for name in ("run", "withheld"):
-        runs += [read_run(tmp_path / f"{name}.jsonl"), read_run(tmp_path / f"{name}.jsonl", words_of=nobody)]
+        runs += [read_run(tmp_path / f"{name}.jsonl"), read_run(tmp_path / f"{name}.jsonl", words_of=no_trial)]
     firsts = [run.trials[:1] for run in runs]
     assert not any(asks_otherwise(one, other) for one in firsts for other in firsts)
     other = asking(RUN, "2 + 3?").trials[:1]
@@ -154,7 +154,7 @@ def test_a_run_read_without_words_or_recorded_without_them_asks_the_same_as_any_
 
 def test_without_words_a_run_counts_the_same_and_says_none(tmp_path: Path) -> None:
     write(tmp_path / "run.jsonl", asking(RUN))
-    run = read_run(tmp_path / "run.jsonl", words_of=nobody)
+    run = read_run(tmp_path / "run.jsonl", words_of=no_trial)
     assert judge(run) == judge(RUN)
     assert "four" not in repr(run)
     assert "2 + 2" not in repr(run)
@@ -170,7 +170,7 @@ def _whole(path: Path) -> None:
 
 
 def _wordless(path: Path) -> None:
-    read_run(path, words_of=nobody)
+    read_run(path, words_of=no_trial)
 
 
 def _lock(path: Path) -> None:

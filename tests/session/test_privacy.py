@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.commands.__main__ import main
-from pytest_rightsize.providers.locality import BeyondError, is_this_machine, loopback_socket
+from pytest_rightsize.providers.locality import LeavesMachineError, is_this_machine, loopback_socket
 from tests.providers.openai.endpoint import Answering, completion, serve
 
 KEY = "sk-planted-4242-do-not-tell"
@@ -132,7 +132,7 @@ def test_a_name_is_this_machine_if_all_its_addresses_are(monkeypatch: pytest.Mon
 
 
 def test_the_socket_itself_connects_nowhere_else() -> None:
-    with pytest.raises(BeyondError, match=r"192\.0\.2\.1 is not this machine, and nothing was sent there"):
+    with pytest.raises(LeavesMachineError, match=r"192\.0\.2\.1 is not this machine, and nothing was sent there"):
         loopback_socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 80)))
     loopback_socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80))).close()
 

@@ -1,5 +1,5 @@
-"""GGUF models that run in this process, many answers at a time.
+"""Runs GGUF models in this process, many requests at a time: Requests come in, Futures of Replies go out.
 
-In come requests, out go Futures of replies; `provider.py` is the only file that others import. A model is loaded by its
-own thread when it is first asked, and nothing is downloaded unless the user allowed it.
+Nothing outside this folder imports more of it than `provider.py`. A model is loaded by its own thread when the first
+request comes, and nothing is downloaded unless the user allowed it.
 """

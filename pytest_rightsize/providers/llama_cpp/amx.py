@@ -1,7 +1,8 @@
-"""Whether llama.cpp's AMX code works in this build, found out by running it in a process that may crash.
+"""Tests whether llama.cpp's AMX code works in this build, in another process that may crash.
 
 Some compilers drop the tile configuration that it writes (GCC 12.2 does; github.com/ggml-org/llama.cpp/pull/26954), and
-the first prompt then ends the whole process by a signal. In: the folder of llama.cpp's libraries. Out: works or not.
+the first prompt then kills the whole process by a signal. In comes the folder of llama.cpp's libraries, out goes True
+or False.
 """
 
 import contextlib
@@ -12,17 +13,17 @@ from pathlib import Path
 
 __all__ = ["works"]
 
-_PATIENCE_SECONDS = 20
+_TIMEOUT_SECONDS = 20
 _Q8_0, _F32 = 8, 0
-# Its kernels take rows of whole blocks of 32, and tiles only for more than one column.
+# The kernels take rows of whole blocks of 32, and use tiles only for more than one column.
 _WIDTH, _ROWS, _COLUMNS = 256, 64, 16
 
 
 def works(libraries: Path) -> bool:
-    """Multiply once by AMX in another process; False too if that cannot be tried, for a crash would cost more."""
+    """Multiply once with AMX in another process; False also where that cannot be tried, as a crash would cost more."""
     command = [sys.executable, "-I", __file__, str(libraries)]
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-        return subprocess.run(command, check=False, capture_output=True, timeout=_PATIENCE_SECONDS).returncode == 0
+        return subprocess.run(command, check=False, capture_output=True, timeout=_TIMEOUT_SECONDS).returncode == 0
     return False
 
 
@@ -33,7 +34,7 @@ class _InitParams(ctypes.Structure):
 
 
 def _multiply(libraries: Path) -> int:
-    """One product of matrices, the left one in AMX's layout; ggml's status, where 0 is success."""
+    """Multiply two matrices, the left one in AMX's layout; returns ggml's status, where 0 is success."""
     base, cpu = (
         ctypes.CDLL(str(min(libraries.glob(f"*ggml-{name}.*"))), mode=ctypes.RTLD_GLOBAL) for name in ("base", "cpu")
     )
@@ -50,10 +51,12 @@ def _multiply(libraries: Path) -> int:
         function.restype = ctypes.c_void_p
     base.ggml_nbytes.restype = ctypes.c_size_t
 
-    kept = ctypes.c_void_p(base.ggml_init(_InitParams(2**20, None, True)))
-    weights = ctypes.c_void_p(base.ggml_new_tensor_2d(kept, _Q8_0, ctypes.c_int64(_WIDTH), ctypes.c_int64(_ROWS)))
+    weights_context = ctypes.c_void_p(base.ggml_init(_InitParams(2**20, None, True)))
+    weights = ctypes.c_void_p(
+        base.ggml_new_tensor_2d(weights_context, _Q8_0, ctypes.c_int64(_WIDTH), ctypes.c_int64(_ROWS))
+    )
     layout = ctypes.c_void_p(cpu._Z28ggml_backend_amx_buffer_typev())
-    base.ggml_backend_alloc_ctx_tensors_from_buft(kept, layout)
+    base.ggml_backend_alloc_ctx_tensors_from_buft(weights_context, layout)
     size = ctypes.c_size_t(base.ggml_nbytes(weights))
     base.ggml_backend_tensor_set(weights, bytes(size.value), ctypes.c_size_t(0), size)
 

@@ -1,4 +1,7 @@
-"""Requests to prompts and completions to replies, by llama-cpp-python's chat formats and the template in the file."""
+"""Turns requests into prompts and completions into replies, by the chat template in the file or a named chat format.
+
+It uses llama-cpp-python's own chat formats, and never decodes a token itself.
+"""
 
 import importlib
 import json
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_rightsize.errors import RungError, TooLongError
 from pytest_rightsize.providers.llama_cpp.completions import Completion, Prompt, Sampling
-from pytest_rightsize.providers.llama_cpp.native import last_words
+from pytest_rightsize.providers.llama_cpp.native import last_errors
 from pytest_rightsize.providers.reasoning import reasoning_in
 from pytest_rightsize.records import Json, Reply, Request, Tokens
 
@@ -36,33 +39,34 @@ _EXTRA = frozenset(
 )
 
 
-class _AskedError(Exception):
-    """A chat format wants a completion that is not written yet; carries the arguments it asks with."""
+class _CompletionNeededError(Exception):
+    """A chat format needs a completion that is not written yet; carries the arguments it asks with."""
 
     def __init__(self, arguments: Mapping[str, Json]) -> None:
         super().__init__()
         self.arguments = arguments
 
 
-class _Stage:
-    """A `llama_cpp.Llama` to the chat formats, which gives them completions that were written before.
+class _LlamaStandIn:
+    """Stands in for a `llama_cpp.Llama` in the chat formats, and returns completions that were written before.
 
-    They call `create_completion`, most once and some several times, as if it returned at once. It cannot: so they are
-    run from their beginning each time another completion is there, and asking for one that is not ends the run.
+    The formats call `create_completion`, most of them once and some several times, as if it returned at once. It
+    cannot, so a format runs from its beginning each time another completion is ready, and asking for one that is not
+    ends the run.
     """
 
-    def __init__(self, native: Any, heard: Iterable[Completion]) -> None:
+    def __init__(self, native: Any, completions: Iterable[Completion]) -> None:
         self._native = native
-        self._heard = iter(heard)
+        self._completions = iter(completions)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._native, name)
 
     def create_completion(self, **arguments: Json) -> Json:
-        """The next completion, in llama-cpp-python's form."""
-        completion = next(self._heard, None)
+        """Return the next completion in llama-cpp-python's form."""
+        completion = next(self._completions, None)
         if completion is None:
-            raise _AskedError(arguments)
+            raise _CompletionNeededError(arguments)
         choice = {"text": completion.text, "index": 0, "logprobs": None, "finish_reason": completion.finish_reason}
         usage = {"prompt_tokens": completion.prompt_tokens, "completion_tokens": completion.completion_tokens}
         return {"id": "cmpl", "object": "text_completion", "created": 0, "model": "", "choices": [choice]} | {
@@ -78,28 +82,28 @@ class LoadedModel:
         self._native = native
         self._name = name
 
-    def next_turn(self, request: Request, heard: Sequence[Completion]) -> Prompt | Reply:
-        """What is to be written next for the request, or its reply if everything is written."""
+    def next_turn(self, request: Request, completions: Sequence[Completion]) -> Prompt | Reply:
+        """The next prompt to complete for the request, or its reply if all completions are there."""
         arguments = self._arguments(request)
-        stage = _Stage(self._native, heard)
+        stand_in = _LlamaStandIn(self._native, completions)
         try:
-            response = type(self._native).create_chat_completion(stage, **arguments)
-        except _AskedError as asked:
-            return self._prompt(**asked.arguments)
+            response = type(self._native).create_chat_completion(stand_in, **arguments)
+        except _CompletionNeededError as needed:
+            return self._prompt(**needed.arguments)
         except ValueError as error:
             raise RungError(
                 f"rung {self._name!r}: the model's chat template or llama.cpp refused the request ({error}); "
                 "change the messages, or set chat_format in the ladder file",
                 reason="request",
             ) from None
-        return self._reply(response, heard)
+        return self._reply(response, completions)
 
     def start(self, prompt: Prompt) -> int:
-        """Have the prompt written in a free slot; the ticket that its end is told with."""
+        """Start the prompt in a free slot; returns the ticket that identifies its completion."""
         try:
             return self.batch.start(prompt)
         except ValueError as error:
-            raise RungError(f"rung {self._name!r}: {error}{last_words()}", reason="request") from None
+            raise RungError(f"rung {self._name!r}: {error}{last_errors()}", reason="request") from None
 
     def close(self) -> None:
         """Free the memory."""
@@ -116,21 +120,21 @@ class LoadedModel:
         logit_bias: Mapping[str, float] | None = None,
         **arguments: Json,
     ) -> Prompt:
-        """The arguments of a `create_completion`, as the batch takes them."""
-        del stopping_criteria  # the chat formats only say with it that the answer ends at the end token
+        """Convert the arguments of `create_completion` to a Prompt for the batch."""
+        del stopping_criteria  # the chat formats use it only to stop at the end token
         tokens = self._tokens(prompt)
         room = self.batch.context_tokens - len(tokens)
         if room <= 0:
             raise self._too_long(len(tokens))
         stops = [stop] if isinstance(stop, str) else stop or []
-        known = {each.name for each in fields(Sampling)}
-        given = {name: value for name, value in arguments.items() if name in known and value is not None}
+        setting_names = {setting.name for setting in fields(Sampling)}
+        settings = {name: value for name, value in arguments.items() if name in setting_names and value is not None}
         bias = {int(token): float(added) for token, added in (logit_bias or {}).items()}
         return Prompt(
             tokens=tokens,
             max_tokens=min(max_tokens, room) if max_tokens is not None and max_tokens > 0 else room,
             stop=[text.encode() for text in stops],
-            sampling=Sampling(**given, logit_bias=bias),
+            sampling=Sampling(**settings, logit_bias=bias),
         )
 
     def _tokens(self, prompt: str | list[int]) -> list[int]:
@@ -170,14 +174,14 @@ class LoadedModel:
         return arguments
 
     def _grammar(self, schema: Mapping[str, Json]) -> Any:
-        """The grammar that lets only JSON by the schema through."""
+        """The grammar that allows only JSON that follows the schema."""
         llama_cpp = importlib.import_module("llama_cpp")
         try:
             text = llama_cpp.llama_grammar.json_schema_to_gbnf(json.dumps(schema))
-            # llama-cpp-python hands a grammar that llama.cpp cannot parse on as a null pointer, which crashes.
+            # llama-cpp-python passes on a grammar that llama.cpp cannot parse as a null pointer, which crashes.
             sampler = llama_cpp.llama_sampler_init_grammar(self._native._model.vocab, text.encode(), b"root")
             if not sampler:
-                raise ValueError(last_words().removeprefix(": ") or "llama.cpp cannot parse the grammar made of it")
+                raise ValueError(last_errors().removeprefix(": ") or "llama.cpp cannot parse the grammar made of it")
             llama_cpp.llama_sampler_free(sampler)
         except Exception as error:
             raise RungError(
@@ -187,16 +191,16 @@ class LoadedModel:
             ) from None
         return llama_cpp.LlamaGrammar.from_string(text, verbose=False)
 
-    def _reply(self, response: Mapping[str, Json], heard: Sequence[Completion]) -> Reply:
-        """What the chat format made of the completions, in our words."""
+    def _reply(self, response: Mapping[str, Json], completions: Sequence[Completion]) -> Reply:
+        """Convert the chat format's response to a Reply."""
         choice = response["choices"][0]
         text = choice["message"].get("content") or ""
         return Reply(
             text=text,
-            seconds=sum(completion.seconds for completion in heard),
+            seconds=sum(completion.seconds for completion in completions),
             tokens=Tokens(
                 prompt=response["usage"]["prompt_tokens"],
-                cached=heard[-1].cached_tokens,
+                cached=completions[-1].cached_tokens,
                 completion=response["usage"]["completion_tokens"],
                 reasoning=self._reasoning_tokens(text),
                 source="counted",
@@ -206,6 +210,6 @@ class LoadedModel:
         )
 
     def _reasoning_tokens(self, text: str) -> int:
-        """Tokens between `<think>` and `</think>`."""
-        thought = reasoning_in(text)
-        return len(self._native.tokenize(thought.encode(), add_bos=False, special=False)) if thought else 0
+        """The number of tokens between `<think>` and `</think>`."""
+        reasoning = reasoning_in(text)
+        return len(self._native.tokenize(reasoning.encode(), add_bos=False, special=False)) if reasoning else 0

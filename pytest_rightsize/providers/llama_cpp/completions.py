@@ -1,4 +1,4 @@
-"""What a sequence begins with and how its tokens are drawn, how its answer grows and ends, what is told of it; pure."""
+"""The values of one sequence: its prompt and sampling, its answer as it grows, and its completion; pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,14 +28,14 @@ class Sampling:
 
     @property
     def is_argmax(self) -> bool:
-        """Whether the likeliest token is taken as it is, the grammar aside."""
+        """Whether the most likely token is always taken; a grammar may still exclude it."""
         untouched = (self.frequency_penalty, self.presence_penalty, self.repeat_penalty) == (0.0, 0.0, 1.0)
         return self.temperature == 0.0 and untouched and not self.logit_bias
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """What a sequence begins with, and when it ends; `tokens` and `max_tokens` together fit the context."""
+    """The tokens a sequence begins with, and when it ends; `tokens` and `max_tokens` together fit the context."""
 
     tokens: Sequence[int]
     max_tokens: int
@@ -45,7 +45,7 @@ class Prompt:
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
-    """What became of a prompt. `seconds` run from its start in a slot; `cached_tokens` were not decoded again."""
+    """The result of a prompt. `seconds` run from its start in a slot; `cached_tokens` were not decoded again."""
 
     text: str
     finish_reason: str
@@ -56,53 +56,53 @@ class Completion:
 
 
 class Answer:
-    """The answer of one sequence as it grows: its text, and whether it has ended.
+    """The answer of one sequence as it grows, and whether it has ended.
 
-    It ends where `llama_cpp.Llama` ends it, to the token: neither stop strings nor the limit are looked at while a
-    character of several bytes is incomplete.
+    It ends at the same token as in `llama_cpp.Llama`: neither stop strings nor the limit are checked while a character
+    of several bytes is incomplete.
     """
 
     def __init__(self, prompt: Prompt, begin_token: int) -> None:
         self._prompt = prompt
         self._begin_token = begin_token
         self._text = bytearray()
-        self._bytes_to_come = 0
-        self._ended_at: int | None = None
+        self._missing_bytes = 0
+        self._stopped_at: int | None = None
         self.tokens: list[int] = []
         self.finish_reason: str | None = None
 
     @property
     def text(self) -> str:
-        """What was written, without the stop string."""
-        text = bytes(self._text if self._ended_at is None else self._text[: self._ended_at])
+        """The text so far, without the stop string."""
+        text = bytes(self._text if self._stopped_at is None else self._text[: self._stopped_at])
         return text.decode(errors="ignore")
 
     def end(self) -> None:
-        """The model has ended its answer."""
+        """End the answer because the model has ended it."""
         self.finish_reason = "stop"
 
     def add(self, token: int, piece: bytes) -> None:
-        """Take the next token."""
+        """Append the next token, and end the answer at a stop string or the limit."""
         self.tokens.append(token)
         self._text += piece
         if self.tokens[0] == self._begin_token and self._text[:1] == b" ":
             del self._text[0]
         if self._is_within_a_character():
             return
-        found = next((stop for stop in self._prompt.stop if stop in self._text), None)
-        if found is not None:
-            self._ended_at = self._text.index(found)
+        stop_text = next((stop for stop in self._prompt.stop if stop in self._text), None)
+        if stop_text is not None:
+            self._stopped_at = self._text.index(stop_text)
             self.finish_reason = "stop"
         elif len(self.tokens) >= self._prompt.max_tokens:
             self.finish_reason = "length"
 
     def _is_within_a_character(self) -> bool:
-        for place, byte in enumerate(self._text[-3:]):
-            behind = 3 - place
+        for position, byte in enumerate(self._text[-3:]):
+            bytes_to_end = 3 - position
             for length, mark in ((2, 0xC0), (3, 0xE0), (4, 0xF0)):
-                if length > behind and byte & mark == mark:
-                    self._bytes_to_come = length - behind
-        if self._bytes_to_come == 0:
+                if length > bytes_to_end and byte & mark == mark:
+                    self._missing_bytes = length - bytes_to_end
+        if self._missing_bytes == 0:
             return False
-        self._bytes_to_come -= 1
+        self._missing_bytes -= 1
         return True

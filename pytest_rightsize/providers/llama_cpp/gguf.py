@@ -1,4 +1,4 @@
-"""What a GGUF file says of itself, read from its header alone: no weights are touched and nothing native is loaded."""
+"""Reads the header of a GGUF file: its metadata and expected size; no weights are read, nothing native is loaded."""
 
 import math
 import mmap
@@ -15,7 +15,7 @@ MAGIC = b"GGUF"
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 _HEADER_BYTES = 2**26
-# ggml has no tensors of more; without a limit a hostile file makes a product of a million factors.
+# ggml has no tensors of more dimensions; without a limit a hostile file makes a product of a million factors.
 _MOST_DIMENSIONS = 4
 
 # ggml's tensor types: how many weights one block holds and how many bytes it takes.
@@ -56,25 +56,25 @@ _BLOCKS = {
 
 
 class GgufError(ValueError):
-    """The file is not a whole GGUF; the text is a clause that says in what way."""
+    """The file is not a complete GGUF file; the text is a clause that says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """The scalar metadata of a file, and the bytes it must have so that no tensor is cut off."""
+    """The scalar metadata of a file, and the size it must have for all of its tensors."""
 
     metadata: Mapping[str, str | int | float]
     needed_bytes: int
 
     @property
     def context_length(self) -> int | None:
-        """The context the model was trained for; None where the file does not say, or nonsense."""
+        """The context the model was trained for; None where the file gives none or an invalid one."""
         length = self.metadata.get(f"{self.metadata.get('general.architecture')}.context_length")
         return length if _is_count(length) else None
 
     @property
     def has_chat_template(self) -> bool:
-        """Whether the file says how a conversation is written for its model."""
+        """Whether the file says how a conversation is formatted for its model."""
         return "tokenizer.chat_template" in self.metadata
 
 
@@ -98,9 +98,9 @@ def read_header(path: Path) -> Header:
 
 
 def _parse_file(descriptor: int, size_bytes: int) -> Header:
-    """Parse what is mapped of the file: its beginning, and all of it only if the header is longer than any known.
+    """Parse the beginning of the file, and all of it only if the header is longer than any known.
 
-    A model may be larger than what this process may map, and that is for llama.cpp to tell.
+    A model may be larger than what this process may map, and reporting that is left to llama.cpp.
     """
     for mapped_bytes in (min(size_bytes, _HEADER_BYTES), size_bytes):
         with mmap.mmap(descriptor, mapped_bytes, access=mmap.ACCESS_READ) as content:
@@ -115,14 +115,14 @@ def _parse_file(descriptor: int, size_bytes: int) -> Header:
 
 
 class _Cursor:
-    """A place in the bytes of the file that moves on as values are read; struct.error where they end."""
+    """A position in the file that advances as values are read; struct.error where the bytes end."""
 
     def __init__(self, content: mmap.mmap) -> None:
         self.content = content
         self.at = len(MAGIC)
 
     def scalar(self, code: str) -> int | float:
-        """Read one number; `code` is that of the struct module."""
+        """Read one number; `code` is its format in the struct module."""
         (value,) = struct.unpack_from(f"<{code}", self.content, self.at)
         self.at += struct.calcsize(f"<{code}")
         return value  # type: ignore[no-any-return]  # struct knows no types
@@ -132,14 +132,14 @@ class _Cursor:
         return int(self.scalar(code))
 
     def string(self) -> str:
-        """Read a string with its length before it."""
+        """Read a string, which is preceded by its length."""
         length = self.count()
         text = self.content[self.at : self.at + length]
         self.at += length
         return text.decode(errors="replace")
 
     def value(self, kind: int) -> str | int | float | None:
-        """Read a metadata value; arrays (vocabularies, mostly) are passed over and give None."""
+        """Read a metadata value; arrays (vocabularies, mostly) are skipped and give None."""
         if kind == _STRING:
             return self.string()
         if kind == _ARRAY:
@@ -150,7 +150,7 @@ class _Cursor:
         return self.scalar(_SCALARS[kind])
 
     def _skip_array(self) -> None:
-        """Move past an array without making its elements."""
+        """Advance past an array without reading its elements."""
         kind, length = self.count("I"), self.count()
         if kind in _SCALARS:
             self.at += length * struct.calcsize(_SCALARS[kind])
@@ -159,14 +159,14 @@ class _Cursor:
                 size = self.count()
                 self.at += size
         elif kind == _ARRAY:
-            # The format allows it, and no model has one; a file of nothing else would exhaust the stack.
+            # The format allows arrays in arrays, and no model has them; a file of nothing else would exhaust the stack.
             raise GgufError("has arrays in arrays: it is broken, or newer than this program")
         else:
             raise GgufError(f"has metadata of the unknown type {kind}: it is broken, or newer than this program")
 
 
 def _parse(cursor: _Cursor) -> Header:
-    """Walk through metadata and tensor infos."""
+    """Read the metadata and the tensor infos."""
     version = cursor.count("I")
     if version not in (2, 3):
         raise GgufError(f"is a GGUF of version {version}, and only 2 and 3 (little-endian) can be read")
@@ -186,12 +186,12 @@ def _parse(cursor: _Cursor) -> Header:
 
 
 def _tensor_end(cursor: _Cursor) -> int:
-    """Read one tensor info: where the tensor ends, counted from the start of all tensors."""
+    """Read one tensor info; returns the end of the tensor, counted from the start of all tensors."""
     cursor.string()
     dimensions = cursor.count("I")
     if dimensions > _MOST_DIMENSIONS:
         raise GgufError(f"has a tensor of {dimensions:,} dimensions: it is broken, or newer than this program")
     weights = math.prod([cursor.count() for _ in range(dimensions)])
-    # A type that is not in the table counts as empty: llama.cpp itself then finds a cut.
+    # A type that is not in the table counts as empty: llama.cpp itself then notices a truncated file.
     per_block, block_bytes = _BLOCKS.get(cursor.count("I"), (1, 0))
     return cursor.count() + weights // per_block * block_bytes

@@ -1,7 +1,7 @@
-"""`hf:` references: from `hf:org/repo[:QUANT]` to a GGUF file on this machine.
+"""Resolves `hf:org/repo[:QUANT]` references to GGUF files on this machine.
 
-`find` looks in the local cache only and never at the network; `download` gets what is missing. Both go through
-huggingface_hub, so HF_HOME, HF_ENDPOINT and HF_TOKEN hold as everywhere.
+`find` looks in the local cache only and never uses the network; `download` fetches what is missing. Both go through
+huggingface_hub, so HF_HOME, HF_ENDPOINT and HF_TOKEN work as usual.
 """
 
 import re
@@ -22,30 +22,30 @@ _PART = re.compile(r"-(?P<index>\d{5})-of-(?P<count>\d{5})\.gguf$")
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """A model of the hub; `quant` is None where the reference does not name a quantisation."""
+    """A model of the hub; `quant` is None where the reference names no quantisation."""
 
     repo: str
     quant: str | None = None
 
 
 def is_reference(model: str) -> bool:
-    """Whether `model` of a ladder file means the hub and not a path."""
+    """Whether `model` of a ladder file is a reference to the hub rather than a path."""
     return model.startswith(_PREFIX)
 
 
 def parse(model: str) -> Reference:
-    """Read `hf:org/repo[:QUANT]`; ConfigError if it is not of that form."""
-    found = _FORM.fullmatch(model)
-    if found is None:
+    """Parse `hf:org/repo[:QUANT]`; raises ConfigError if it has another form."""
+    match = _FORM.fullmatch(model)
+    if match is None:
         raise ConfigError(
             f"{model!r} is no reference to a model of the hub: write hf:org/repo or hf:org/repo:QUANT, "
             "such as hf:ggml-org/gemma-3-1b-it-GGUF:Q4_K_M"
         )
-    return Reference(repo=found["repo"], quant=found["quant"])
+    return Reference(repo=match["repo"], quant=match["quant"])
 
 
 def find(model: str) -> Path | Problem:
-    """The file of `model` in the local cache, or how to get it. Never goes to the network."""
+    """The file of `model` in the local cache, or a Problem that says how to get it. Never uses the network."""
     reference = parse(model)
     try:
         from huggingface_hub import scan_cache_dir
@@ -59,7 +59,9 @@ def find(model: str) -> Path | Problem:
         repos = [repo for repo in scan_cache_dir().repos if repo.repo_id == reference.repo]
     except CacheNotFound:
         repos = []
-    revisions = sorted((revision for repo in repos for revision in repo.revisions), key=lambda one: -one.last_modified)
+    revisions = sorted(
+        (revision for repo in repos for revision in repo.revisions), key=lambda revision: -revision.last_modified
+    )
     for revision in revisions:
         paths: dict[str, Path] = {
             str(file.file_path.relative_to(revision.snapshot_path)): file.file_path for file in revision.files
@@ -75,10 +77,10 @@ def find(model: str) -> Path | Problem:
 
 
 def download(model: str) -> Path:
-    """The file of `model`, fetched into the cache if it is not there; RungError if it cannot be had."""
-    found = find(model)
-    if isinstance(found, Path):
-        return found
+    """The file of `model`, downloaded if it is not in the cache; raises RungError if that fails."""
+    cached = find(model)
+    if isinstance(cached, Path):
+        return cached
     reference = parse(model)
     from huggingface_hub import HfApi, hf_hub_download
 
@@ -89,8 +91,8 @@ def download(model: str) -> Path:
             raise _fault(
                 model, f"the repository has no such file; it has {', '.join(_models(names)) or 'no GGUF at all'}"
             )
-        fetched = [Path(hf_hub_download(reference.repo, part)) for part in parts]
-        return fetched[0]
+        paths = [Path(hf_hub_download(reference.repo, part)) for part in parts]
+        return paths[0]
     except RungError:
         raise
     except Exception as error:  # the hub's client raises errors of several libraries
@@ -106,7 +108,7 @@ def _fault(model: str, why: str) -> RungError:
 
 
 def _models(names: list[str]) -> list[str]:
-    """The GGUF files of a repository that hold a language model, in order of their names."""
+    """The GGUF files of a repository that hold a language model, sorted by name."""
     return sorted(
         name
         for name in names
@@ -115,10 +117,10 @@ def _models(names: list[str]) -> list[str]:
 
 
 def choose(names: list[str], reference: Reference) -> list[str]:
-    """The file of the quantisation asked for, or all its parts in order; nothing if there is none."""
+    """The file of the requested quantisation, or all its parts in order; empty if there is none."""
     models = _models(names)
-    wanted = reference.quant or DEFAULT_QUANT
-    matching = [name for name in models if re.search(rf"(?i)(?<![a-z0-9]){re.escape(wanted)}(?![a-z0-9_])", name)]
+    quant = reference.quant or DEFAULT_QUANT
+    matching = [name for name in models if re.search(rf"(?i)(?<![a-z0-9]){re.escape(quant)}(?![a-z0-9_])", name)]
     if not matching and reference.quant is None and len(models) == 1:
         matching = models
     if not matching:

@@ -1,4 +1,4 @@
-"""How a model's context is cut into slots, chosen from the memory there is, and made."""
+"""Divides a model's context into slots, as many as the free memory allows, and creates it."""
 
 import contextlib
 import importlib
@@ -8,7 +8,7 @@ from typing import Any
 
 __all__ = ["MOST_SLOTS", "Layout", "lay_out", "open_context", "padded"]
 
-# The keys and values of all slots together take at most this, or what one full context takes if that is more.
+# Keys and values of all slots together take at most this, or as much as one full context if that is more.
 _KV_BUDGET_BYTES = 2**30
 MOST_SLOTS = 16
 # llama.cpp rounds the cells of a sequence up to a multiple of this.
@@ -17,7 +17,7 @@ _PAD_CELLS = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How the context is cut: `unified` shares `cells` among the slots, else each slot has as many of its own."""
+    """The division of a context: `unified` shares `cells` among the slots, else each has cells of its own."""
 
     slots: int
     cells: int
@@ -27,55 +27,55 @@ class Layout:
 def lay_out(context_tokens: int, slots: int | None, cell_bytes: int, budget_bytes: int) -> Layout:
     """Choose slots and cells for sequences of at most `context_tokens` each.
 
-    Own cells are preferred where the budget allows every slot a full context: where a token's cell lies then depends on
-    no neighbour. Of 1,100 greedy answers of the example models three fell the other way of a near tie in shared cells,
-    none in own ones. They cost a twelfth more processor time where prompts and answers differ in length, measured on
-    one core. Else the slots share what there is, and one full context always fits.
+    Own cells are preferred where the budget allows every slot a full context: the place of a token's cell then depends
+    on no neighbour. Of 1,100 greedy answers of the example models three fell the other way of a near tie in shared
+    cells, none in own ones. They cost a twelfth more processor time where prompts and answers differ in length,
+    measured on one core. Otherwise the slots share the cells there are, and one full context always fits.
     """
-    one = padded(context_tokens)
-    affordable = max(one, budget_bytes // max(cell_bytes, 1) // _PAD_CELLS * _PAD_CELLS)
-    wanted = slots or MOST_SLOTS
-    if wanted * one <= affordable:
-        return Layout(slots=wanted, cells=wanted * one, unified=False)
+    full_context = padded(context_tokens)
+    affordable = max(full_context, budget_bytes // max(cell_bytes, 1) // _PAD_CELLS * _PAD_CELLS)
+    slot_count = slots or MOST_SLOTS
+    if slot_count * full_context <= affordable:
+        return Layout(slots=slot_count, cells=slot_count * full_context, unified=False)
     return Layout(slots=slots or min(MOST_SLOTS, affordable // _PAD_CELLS), cells=affordable, unified=True)
 
 
 def open_context(native: Any, *, context_tokens: int, batch_tokens: int, slots: int | None) -> Layout:
-    """Give `native` (a `llama_cpp.Llama`) a context with slots in place of its own; ValueError if none fits memory."""
+    """Replace the context of `native` (a `llama_cpp.Llama`) by one with slots; ValueError if none fits memory."""
     layout = lay_out(context_tokens, slots, _cell_bytes(native), _budget_bytes())
-    one = padded(context_tokens)
+    full_context = padded(context_tokens)
     while True:
         try:
             _replace_context(native, layout, batch_tokens)
         except ValueError:
-            if layout.cells <= one:
+            if layout.cells <= full_context:
                 raise
-            cells = max(one, layout.cells // 2 // _PAD_CELLS * _PAD_CELLS)
+            cells = max(full_context, layout.cells // 2 // _PAD_CELLS * _PAD_CELLS)
             layout = Layout(slots=layout.slots, cells=cells, unified=True)
         else:
             return layout
 
 
 def padded(cells: int) -> int:
-    """As many cells as llama.cpp makes of so many."""
+    """The number of cells that llama.cpp allocates for so many."""
     return -(-cells // _PAD_CELLS) * _PAD_CELLS
 
 
 def _cell_bytes(native: Any) -> int:
-    """What one token takes in the cache: keys and values of all layers, in 16 bits."""
+    """The bytes that one token takes in the cache: keys and values of all layers, 16 bits each."""
     llama_cpp = importlib.import_module("llama_cpp")
     model = native.model
     heads = max(llama_cpp.llama_model_n_head(model), 1)
     width = llama_cpp.llama_model_n_embd(model) // heads
     kind = native.metadata.get("general.architecture")
-    both = sum(int(native.metadata.get(f"{kind}.attention.{part}_length", width)) for part in ("key", "value"))
-    # Where layers differ, the first may have no keys at all: then as many as there are heads, to be safe.
-    kept = llama_cpp.llama_model_n_head_kv(model) or heads
-    return int(llama_cpp.llama_model_n_layer(model) * kept * both * 2)
+    key_and_value = sum(int(native.metadata.get(f"{kind}.attention.{part}_length", width)) for part in ("key", "value"))
+    # Where layers differ, the first may have no keys at all: then assume as many as there are heads.
+    kv_heads = llama_cpp.llama_model_n_head_kv(model) or heads
+    return int(llama_cpp.llama_model_n_layer(model) * kv_heads * key_and_value * 2)
 
 
 def _budget_bytes() -> int:
-    """At most a quarter of the memory that is free now, where the system tells."""
+    """At most a quarter of the memory that is free now, where the system reports it."""
     with contextlib.suppress(OSError, ValueError):
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):
@@ -84,7 +84,7 @@ def _budget_bytes() -> int:
 
 
 def _replace_context(native: Any, layout: Layout, batch_tokens: int) -> None:
-    """Free the context that `llama_cpp.Llama` made for one sequence and put one for many in its place."""
+    """Free the context that `llama_cpp.Llama` made for one sequence, and make one for many."""
     internals = importlib.import_module("llama_cpp._internals")
     params = native.context_params
     params.n_ctx = layout.cells

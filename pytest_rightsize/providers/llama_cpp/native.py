@@ -1,4 +1,7 @@
-"""llama.cpp as a guest in this process: it prints nothing, spins not for long, and leaves alone what would crash."""
+"""Loads llama.cpp so that it does no harm in this process.
+
+It prints nothing, its waiting threads sleep soon, and code of it that would crash is not used.
+"""
 
 import contextlib
 import functools
@@ -13,17 +16,17 @@ from typing import Any
 
 from pytest_rightsize.providers.llama_cpp import amx
 
-__all__ = ["NativeLog", "last_words", "load", "native_log"]
+__all__ = ["NativeLog", "last_errors", "load", "native_log"]
 
-# What GNU OpenMP takes by itself where it knows of more threads than processors: a wait of about 0.05 ms.
+# GNU OpenMP's own choice where it knows of more threads than processors: a wait of about 0.05 ms.
 _SPINS = "1000"
 
-_COMPLAINT = re.compile(r"error|fail|invalid|unable|cannot|not ", re.IGNORECASE)
+_ERROR_WORDS = re.compile(r"error|fail|invalid|unable|cannot|not ", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class NativeLog:
-    """The last lines llama.cpp logged, in place of printing them; `callback` must live as long as the process."""
+    """The last lines that llama.cpp logged instead of printing; `callback` must live as long as the process."""
 
     lines: deque[str]
     callback: object
@@ -31,7 +34,7 @@ class NativeLog:
 
 @functools.cache
 def load() -> Any:
-    """The module `llama_cpp`, imported and made a good guest, once for the process."""
+    """Import the module `llama_cpp` and set it up, once for the process."""
     with _short_spins():
         llama_cpp = importlib.import_module("llama_cpp")
     _leave_streams_alone()
@@ -44,12 +47,12 @@ def load() -> Any:
 
 @contextlib.contextmanager
 def _short_spins() -> Iterator[None]:
-    """Have GNU OpenMP, which reads its settings when it is loaded, put threads to sleep that wait for others.
+    """Make GNU OpenMP put waiting threads to sleep soon; it reads its settings when it is loaded.
 
-    Its default is to spin for some 300,000 rounds, each time that one thread of a model waits for another one, hundreds
-    of times a token. Where another process has that other one's processor, whole time slices are burnt: with six busy
-    neighbours on two processors, 16 short answers took 71 to 131 ms a token, and 26 to 30 ms with this, in turns.
-    Whoever has set one of the variables keeps it.
+    By default a thread that waits for another spins for some 300,000 rounds, hundreds of times a token. Where another
+    process has the processor of the thread it waits for, that burns whole time slices: with six busy neighbours on two
+    processors, 16 short answers took 71 to 131 ms a token, and 26 to 30 ms with this setting, measured in turns. A
+    variable that the user has set is kept.
     """
     if "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ:
         yield
@@ -62,9 +65,9 @@ def _short_spins() -> Iterator[None]:
 
 
 def _keep_plain_weights(low_level: Any) -> None:
-    """Have models loaded without the layouts for special instructions, of which AMX's would crash.
+    """Load models without the weight layouts for special instructions, of which AMX's would crash.
 
-    `llama_cpp.Llama` has no argument for it: it takes what the defaults say.
+    `llama_cpp.Llama` has no argument for this: it takes the default parameters.
     """
     defaults = low_level.llama_model_default_params
 
@@ -78,7 +81,7 @@ def _keep_plain_weights(low_level: Any) -> None:
 
 @functools.cache
 def native_log() -> NativeLog:
-    """Take over llama.cpp's log, once for the process."""
+    """Redirect llama.cpp's log to a NativeLog, once for the process."""
     llama_cpp = load()
     lines: deque[str] = deque(maxlen=40)
 
@@ -91,18 +94,18 @@ def native_log() -> NativeLog:
 
 
 def _leave_streams_alone() -> None:
-    """Keep llama-cpp-python from silencing the log its own way.
+    """Keep llama-cpp-python from silencing the log in its own way.
 
     It points file descriptors 1 and 2 of the whole process, and sys.stdout, to the null device while a model loads.
-    Done in a thread beside pytest's capturing that loses other code's output. Our log callback is enough.
+    Done in a thread beside pytest's capturing, that loses other code's output. Our log callback is enough.
     """
     for name in ("llama_cpp.llama", "llama_cpp._internals"):
         module: Any = importlib.import_module(name)
         module.suppress_stdout_stderr = lambda disable=True: contextlib.nullcontext()  # noqa: ARG005  # its signature
 
 
-def last_words() -> str:
-    """What llama.cpp complained of last, as the end of a sentence."""
+def last_errors() -> str:
+    """The last errors that llama.cpp logged, as the end of a sentence; empty if there are none."""
     lines = [line.strip() for line in "".join(native_log().lines).splitlines()]
-    complaints = [line for line in dict.fromkeys(lines) if _COMPLAINT.search(line)]
-    return f": {'; '.join(complaints[-3:])}" if complaints else ""
+    errors = [line for line in dict.fromkeys(lines) if _ERROR_WORDS.search(line)]
+    return f": {'; '.join(errors[-3:])}" if errors else ""

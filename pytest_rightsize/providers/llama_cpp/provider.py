@@ -1,4 +1,4 @@
-"""Local models in this process: a GGUF file, loaded by llama-cpp-python on the first request and freed by `close`.
+"""Provider for local models: a GGUF file, loaded in this process on the first request and freed by `close`.
 
 One thread per loaded model answers many requests at once (see batching.py), greedily unless a temperature is given.
 Nothing native is imported before the first request, nothing is printed, and no prompt is ever shortened.
@@ -23,7 +23,7 @@ from pytest_rightsize.providers import Problem, Provider
 from pytest_rightsize.providers.llama_cpp import gguf, hub
 from pytest_rightsize.providers.llama_cpp.chat import LoadedModel
 from pytest_rightsize.providers.llama_cpp.layout import MOST_SLOTS
-from pytest_rightsize.providers.llama_cpp.native import last_words, native_log
+from pytest_rightsize.providers.llama_cpp.native import last_errors, native_log
 from pytest_rightsize.providers.llama_cpp.worker import Worker
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung
 
@@ -36,11 +36,11 @@ hookimpl = pluggy.HookimplMarker("pytest")
 
 # A trained context of 128 thousand tokens can take more memory than the weights; tests rarely need it.
 _MOST_CONTEXT = 8192
-# What `llama_cpp.Llama` takes when nothing is said.
+# The default of `llama_cpp.Llama`.
 _BATCH_TOKENS = 512
-# llama.cpp knows no more sequences in one context.
+# llama.cpp's limit on the sequences of one context.
 _MOST_PARALLEL = 256
-# Part of what recorded answers stand under: count it up when the same request becomes other tokens or other draws.
+# Part of the key of recorded answers: increase it when the same request gives other tokens or other draws.
 _GENERATION = 1
 _SPLIT = re.compile(r"(?P<stem>.+)-\d{5}-of-(?P<count>\d{5})\.gguf")
 _NO_MEMORY = re.compile(r"out of memory|(unable|failed) to allocate|alloc\w* failed|cannot allocate", re.IGNORECASE)
@@ -84,16 +84,16 @@ class LlamaCpp:
 
     @property
     def in_flight(self) -> int:
-        """Twice the slots, so that a slot that gets free finds a request waiting."""
+        """Twice the slots, so that a request is waiting when a slot becomes free."""
         return 2 * int(self._rung.options.get("n_parallel", MOST_SLOTS))
 
     @property
     def leaves_machine(self) -> bool:
-        """Never: the model runs in this process."""
+        """Always False: the model runs in this process."""
         return False
 
     def check(self) -> Problem | None:
-        """Say if llama-cpp-python or the file is missing, or the file broken, without loading it."""
+        """Report if llama-cpp-python or the file is missing, or the file broken, without loading it."""
         if importlib.util.find_spec("llama_cpp") is None:
             return Problem(
                 what="llama-cpp-python is not installed",
@@ -101,13 +101,13 @@ class LlamaCpp:
             )
         if not hub.is_reference(self._model):
             return _file_problem(self._path, self._rung)
-        found = hub.find(self._model)
-        if isinstance(found, Problem):
-            return None if self._rung.options.get("download") else found
-        return _file_problem(found, self._rung)
+        path = hub.find(self._model)
+        if isinstance(path, Problem):
+            return None if self._rung.options.get("download") else path
+        return _file_problem(path, self._rung)
 
     def identity(self, sha256: Callable[[Path], str]) -> Identity:
-        """The content of the file, its quantisation and chat template; the context, the options and the engine."""
+        """Identify the rung by the file's content, its quantisation and chat template, context, options and engine."""
         path = self._file()
         try:
             header = gguf.read_header(path)
@@ -123,7 +123,7 @@ class LlamaCpp:
                 "quantisation": header.metadata.get("general.file_type"),
                 "chat_template": hashlib.sha256(template.encode()).hexdigest(),
                 "context_tokens": _context_tokens(path, self._rung),
-                # Places on a device, threads and batches change the order of sums, and so once in a while a token.
+                # Layers on a GPU, threads and batches change the order of sums, and so once in a while a token.
                 "options": options,
                 "engine": f"llama-cpp-python {importlib.metadata.version('llama-cpp-python')}",
                 "generation": _GENERATION,
@@ -132,7 +132,7 @@ class LlamaCpp:
         )
 
     def _file(self) -> Path:
-        """The model's file, fetched if it may be; RungError if it is not to be had."""
+        """The model's file, downloaded if that is allowed; raises RungError if there is none."""
         problem = self.check()
         if problem is not None:
             raise RungError(
@@ -141,20 +141,20 @@ class LlamaCpp:
         return hub.download(self._model) if hub.is_reference(self._model) else self._path
 
     def submit(self, request: Request) -> Future[Reply]:
-        """Queue the request; the first one makes the model load."""
+        """Queue the request; the first one starts loading the model."""
         with self._lock:
             if self._worker is None:
                 self._worker = Worker(self._load, self._rung.name)
             return self._worker.submit(request)
 
     def forget(self) -> None:
-        """Before the next request: forget what earlier ones had decoded, so that it takes what a first one takes."""
+        """Drop what earlier requests decoded, so that the next one costs as much as a first one."""
         with self._lock:
             if self._worker is not None:
                 self._worker.forget.set()
 
     def close(self) -> None:
-        """Stop after the token being made and free the model's memory."""
+        """Stop after the current token and free the model's memory."""
         with self._lock:
             worker, self._worker = self._worker, None
         if worker is not None:
@@ -167,19 +167,19 @@ class LlamaCpp:
 
     @property
     def _path(self) -> Path:
-        """The file that a reference without `hf:` means."""
+        """The file, where the reference is a path."""
         return Path(self._rung.base_dir) / Path(self._model).expanduser()
 
     def _load(self) -> LoadedModel:
-        """Bring the model into memory; RungError if that cannot be."""
+        """Load the model; raises RungError if that fails."""
         native, batch = _load_native(self._file(), self._rung)
         return LoadedModel(native, batch, self._rung.name)
 
 
 def _file_problem(path: Path, rung: Rung) -> Problem | None:
-    """What is wrong with the file, as far as its header tells."""
+    """Report what is wrong with the file, as far as its header shows."""
     if not path.is_file():
-        return Problem(what=f"{path} is not there", remedy=_nearby(path))
+        return Problem(what=f"{path} is not there", remedy=_missing_file_remedy(path))
     try:
         header = gguf.read_header(path)
     except gguf.GgufError as error:
@@ -187,7 +187,7 @@ def _file_problem(path: Path, rung: Rung) -> Problem | None:
     except OSError as error:
         return Problem(what=f"{path} cannot be read ({error.strerror})", remedy="make the file readable")
     if not header.has_chat_template and "chat_format" not in rung.options:
-        # llama-cpp-python would quietly take the Llama 2 format, and a good model would look like a bad one.
+        # llama-cpp-python would silently use the Llama 2 format, and a good model would look like a bad one.
         return Problem(
             what=f"{path} does not say how a conversation is written for it (no chat template)",
             remedy='set chat_format in the ladder file to the format it was trained with, such as "chatml"',
@@ -196,15 +196,15 @@ def _file_problem(path: Path, rung: Rung) -> Problem | None:
 
 
 def _parts(path: Path) -> list[Path]:
-    """The file, or all files of a model that comes in several."""
+    """The file, or all files of a model that is split into several."""
     split = _SPLIT.fullmatch(path.name)
     if split is None:
         return [path]
     return sorted(path.parent.glob(f"{glob.escape(split['stem'])}-?????-of-{split['count']}.gguf"))
 
 
-def _nearby(path: Path) -> str:
-    """Name the models that do lie in the folder of a missing file, nearest name first."""
+def _missing_file_remedy(path: Path) -> str:
+    """Name the models in the folder of a missing file, the most similar name first."""
     import difflib
 
     names = sorted(file.name for file in path.parent.glob("*.gguf"))
@@ -215,14 +215,14 @@ def _nearby(path: Path) -> str:
 
 
 def _load_native(path: Path, rung: Rung) -> tuple[Any, "Batch"]:
-    """Make the `llama_cpp.Llama` and its slots."""
+    """Load the `llama_cpp.Llama` and open its slots."""
     from pytest_rightsize.providers.llama_cpp.batching import open_batch
 
     log = native_log()
     log.lines.clear()
     llama_cpp = importlib.import_module("llama_cpp")
     try:
-        # Its own context is only a stand-in: the smallest there is.
+        # Its own context is replaced at once: it is the smallest there is.
         native = llama_cpp.Llama(str(path), verbose=False, n_ctx=1, n_batch=1, **_settings(rung))
         return native, open_batch(
             native,
@@ -231,29 +231,31 @@ def _load_native(path: Path, rung: Rung) -> tuple[Any, "Batch"]:
             slots=rung.options.get("n_parallel"),
         )
     except Exception as error:
-        words = last_words() or f": {error}"
-        memory = isinstance(error, MemoryError) or _NO_MEMORY.search(words) is not None
+        detail = last_errors() or f": {error}"
+        is_out_of_memory = isinstance(error, MemoryError) or _NO_MEMORY.search(detail) is not None
         remedy = (
-            "a smaller n_ctx, n_gpu_layers or quantisation needs less" if memory else "get it again or name another"
+            "a smaller n_ctx, n_gpu_layers or quantisation needs less"
+            if is_out_of_memory
+            else "get it again or name another"
         )
         raise RungError(
-            f"rung {rung.name!r}: llama.cpp could not load {path}{words}; {remedy}",
-            reason="memory" if memory else "load",
+            f"rung {rung.name!r}: llama.cpp could not load {path}{detail}; {remedy}",
+            reason="memory" if is_out_of_memory else "load",
             permanent=True,
         ) from None
 
 
 def _settings(rung: Rung) -> dict[str, Json]:
-    """The keyword arguments of `llama_cpp.Llama` that the rung asks for, but those of its context's size."""
-    ours = {"download", "n_batch", "n_ctx", "n_parallel"}
-    given = {name: value for name, value in rung.options.items() if name not in ours}
-    if "n_threads" in given:
-        given["n_threads_batch"] = given["n_threads"]
-    return {"n_gpu_layers": -1} | given
+    """The keyword arguments of `llama_cpp.Llama` that the rung sets, except those for the size of its context."""
+    not_arguments = {"download", "n_batch", "n_ctx", "n_parallel"}
+    arguments = {name: value for name, value in rung.options.items() if name not in not_arguments}
+    if "n_threads" in arguments:
+        arguments["n_threads_batch"] = arguments["n_threads"]
+    return {"n_gpu_layers": -1} | arguments
 
 
 def _context_tokens(path: Path, rung: Rung) -> int:
-    """How many tokens a prompt and its answer may have together."""
+    """The number of tokens that a prompt and its answer may have together."""
     trained = gguf.read_header(path).context_length or _MOST_CONTEXT
     return int(rung.options.get("n_ctx", min(trained, _MOST_CONTEXT)))
 

@@ -1,4 +1,4 @@
-"""Logits to tokens: the next token of one sequence, drawn as `llama_cpp.Llama` draws it."""
+"""Draws the next token of one sequence from its logits, exactly as `llama_cpp.Llama` draws it."""
 
 import ctypes
 import importlib
@@ -14,7 +14,7 @@ __all__ = ["Sampler"]
 
 
 class Sampler:
-    """Draws the tokens of one sequence. Its random numbers are its own, so no other sequence changes them."""
+    """Draws the tokens of one sequence. Its random numbers are its own, so that no other sequence changes them."""
 
     def __init__(self, native: Any, sampling: Sampling) -> None:
         self._llama_cpp: Any = importlib.import_module("llama_cpp")
@@ -34,12 +34,12 @@ class Sampler:
             self._grammar = self._llama_cpp.llama_sampler_chain_get(self._chain.sampler, 0)
 
     def draw(self, row: int) -> int:
-        """The next token, by the logits of this row of the last decode."""
+        """Draw the next token from the logits in this row of the last decode."""
         if self._chain is None:
             return self._likeliest(row)
         if self._grammar is not None:
             likeliest = self._likeliest(row)
-            # The grammar is slow on a whole vocabulary, and mostly the likeliest token is one that it allows.
+            # The grammar is slow on a whole vocabulary, and it mostly allows the likeliest token.
             if self._allows(likeliest):
                 if not self._llama_cpp.llama_vocab_is_eog(self._native._model.vocab, likeliest):
                     self._llama_cpp.llama_sampler_accept(self._grammar, likeliest)
@@ -60,13 +60,13 @@ class Sampler:
 
     def _allows(self, token: int) -> bool:
         llama_cpp = self._llama_cpp
-        one = (llama_cpp.llama_token_data * 1)(llama_cpp.llama_token_data(id=token, logit=1.0, p=0.0))
-        candidates = llama_cpp.llama_token_data_array(data=one, size=1, selected=-1, sorted=False)
+        token_data = (llama_cpp.llama_token_data * 1)(llama_cpp.llama_token_data(id=token, logit=1.0, p=0.0))
+        candidates = llama_cpp.llama_token_data_array(data=token_data, size=1, selected=-1, sorted=False)
         llama_cpp.llama_sampler_apply(self._grammar, ctypes.byref(candidates))
-        return bool(one[0].logit == 1.0)
+        return bool(token_data[0].logit == 1.0)
 
     def _check(self, grammar: Any) -> None:
-        """Refuse what llama.cpp cannot parse: llama-cpp-python hands it on as a null pointer, which crashes."""
+        """Refuse a grammar that llama.cpp cannot parse: llama-cpp-python would pass on a null pointer, and crash."""
         sampler = self._llama_cpp.llama_sampler_init_grammar(
             self._native._model.vocab, grammar._grammar.encode(), grammar._root.encode()
         )
@@ -75,7 +75,7 @@ class Sampler:
         self._llama_cpp.llama_sampler_free(sampler)
 
     def _drawing_chain(self, sampling: Sampling) -> Any:
-        """The chain that `llama_cpp.Llama` would make, so that the same seed draws the same."""
+        """The sampler chain that `llama_cpp.Llama` would make, so that the same seed draws the same tokens."""
         self._native.set_seed(sampling.seed)
         biased = None
         if sampling.logit_bias:

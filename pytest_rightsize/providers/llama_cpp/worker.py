@@ -1,4 +1,7 @@
-"""The thread of a loaded model: requests in, Futures of replies out; as many at a time as it has slots."""
+"""The thread of a loaded model, which answers as many requests at a time as the model has slots.
+
+Requests come in, Futures of replies go out; whatever fails becomes a RungError or a TooLongError of its request.
+"""
 
 import queue
 import threading
@@ -10,7 +13,7 @@ from dataclasses import dataclass, field
 from pytest_rightsize.errors import RightsizeError, RungError, TooLongError
 from pytest_rightsize.providers.llama_cpp.chat import LoadedModel
 from pytest_rightsize.providers.llama_cpp.completions import Completion
-from pytest_rightsize.providers.llama_cpp.native import last_words
+from pytest_rightsize.providers.llama_cpp.native import last_errors
 from pytest_rightsize.records import Reply, Request
 
 __all__ = ["Worker"]
@@ -20,21 +23,21 @@ _CLOSING_SECONDS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class _Job:
-    """A request, whoever waits for its reply, and the completions that were written for it so far."""
+    """A request, the Future of its reply, and the completions written for it so far."""
 
     request: Request
     future: Future[Reply] = field(default_factory=Future)
-    heard: list[Completion] = field(default_factory=list)
+    completions: list[Completion] = field(default_factory=list)
 
     def is_cancelled(self) -> bool:
-        """Whether nobody wants the reply any more; whoever waits for the Future among others is told so."""
+        """Whether nobody wants the reply any more; anyone waiting on the Future is then notified."""
         return self.future.cancelled() and not self.future.set_running_or_notify_cancel()
 
 
 class Worker:
-    """A daemon thread that loads one model, answers requests with it as many at a time as it has slots, and frees it.
+    """A daemon thread that loads one model, answers requests with it in batches, and frees it.
 
-    A daemon and not an executor's thread: Python waits for those at its exit, and a model may write for minutes.
+    It is a daemon thread rather than an executor's: Python joins those at its exit, and a model may write for minutes.
     """
 
     def __init__(self, load: Callable[[], LoadedModel], name: str) -> None:
@@ -47,19 +50,19 @@ class Worker:
         self._thread.start()
 
     def submit(self, request: Request) -> Future[Reply]:
-        """Put the request at the end of the queue."""
+        """Queue the request."""
         job = _Job(request=request)
         self._jobs.put(job)
         return job.future
 
     def close(self) -> None:
-        """End the thread; whoever still waits gets a RungError."""
+        """End the thread; requests that still wait end in a RungError."""
         self._stop.set()
         self._jobs.put(None)
         self._thread.join(_CLOSING_SECONDS)
 
     def _run(self) -> None:
-        """Load, answer, free."""
+        """Load the model, answer requests, free the model."""
         try:
             model = self._load()
         except Exception as error:
@@ -73,7 +76,7 @@ class Worker:
             model.close()
 
     def _serve(self, model: LoadedModel) -> None:
-        """Answer what is queued, until the end is queued."""
+        """Answer queued requests until the thread is to end."""
         waiting: deque[_Job] = deque()
         writing: dict[int, _Job] = {}
         while self._fetch(waiting, may_wait=not (waiting or writing)):
@@ -84,19 +87,19 @@ class Worker:
                 self.forget.clear()
                 model.batch.forget()
             while waiting and model.batch.has_room:
-                self._go_on(model, waiting.popleft(), writing)
-            for ticket, end in self._step(model, writing):
+                self._continue(model, waiting.popleft(), writing)
+            for ticket, outcome in self._step(model, writing):
                 job = writing.pop(ticket)
-                if isinstance(end, Exception):
-                    self._settle(job, end)
+                if isinstance(outcome, Exception):
+                    self._settle(job, outcome)
                 else:
-                    job.heard.append(end)
-                    self._go_on(model, job, writing)
+                    job.completions.append(outcome)
+                    self._continue(model, job, writing)
         for job in (*writing.values(), *waiting):
             self._settle(job, _StoppedError())
 
     def _fetch(self, waiting: deque[_Job], *, may_wait: bool) -> bool:
-        """Move what was submitted to those who wait; False if it is the end."""
+        """Move submitted requests to `waiting`; False if the thread is to end."""
         try:
             while (job := self._jobs.get(block=may_wait)) is not None:
                 waiting.append(job)
@@ -106,7 +109,7 @@ class Worker:
         return False
 
     def _step(self, model: LoadedModel, writing: Mapping[int, _Job]) -> list[tuple[int, Completion | Exception]]:
-        """One step of all that write; if llama.cpp fails, it has failed for each of them."""
+        """Decode one step of all sequences; if llama.cpp fails, it has failed for each of them."""
         try:
             return model.batch.step()
         except Exception as error:
@@ -115,33 +118,33 @@ class Worker:
                 model.batch.cancel(ticket)
             return [(ticket, _copy_of(fault)) for ticket in writing]
 
-    def _go_on(self, model: LoadedModel, job: _Job, writing: dict[int, _Job]) -> None:
-        """Have the next completion of a request written, or settle it if there is none to come."""
+    def _continue(self, model: LoadedModel, job: _Job, writing: dict[int, _Job]) -> None:
+        """Start the next completion of a request, or settle the request if it needs no more."""
         if job.is_cancelled():
             return
         try:
-            turn = model.next_turn(job.request, job.heard)
-            if isinstance(turn, Reply):
-                self._settle(job, turn)
+            next_turn = model.next_turn(job.request, job.completions)
+            if isinstance(next_turn, Reply):
+                self._settle(job, next_turn)
             else:
-                writing[model.start(turn)] = job
+                writing[model.start(next_turn)] = job
         except Exception as error:
             self._settle(job, error)
 
-    def _settle(self, job: _Job, end: Reply | Exception) -> None:
-        """Give the caller what became of the request.
+    def _settle(self, job: _Job, outcome: Reply | Exception) -> None:
+        """Put the reply or the error into the request's Future.
 
         Only now does the Future count as running: until then it can be cancelled.
         """
         if not job.future.set_running_or_notify_cancel():
             return
-        if isinstance(end, Reply):
-            job.future.set_result(end)
+        if isinstance(outcome, Reply):
+            job.future.set_result(outcome)
         else:
-            job.future.set_exception(self._as_fault(end))
+            job.future.set_exception(self._as_fault(outcome))
 
     def _as_fault(self, error: Exception) -> RightsizeError:
-        """The error a caller may get for whatever happened here."""
+        """The error to raise to the caller for any exception in this thread."""
         if isinstance(error, RungError | TooLongError):
             return error
         if isinstance(error, _StoppedError):
@@ -149,16 +152,16 @@ class Worker:
         if isinstance(error, MemoryError):
             return RungError(f"rung {self._name!r}: out of memory", reason="memory")
         return RungError(
-            f"rung {self._name!r}: llama.cpp failed ({type(error).__name__}: {error}){last_words()}", reason="crash"
+            f"rung {self._name!r}: llama.cpp failed ({type(error).__name__}: {error}){last_errors()}", reason="crash"
         )
 
 
 class _StoppedError(Exception):
-    """The model was closed while it wrote an answer."""
+    """The model was closed before the answer was complete."""
 
 
 def _copy_of(fault: RightsizeError) -> RightsizeError:
-    """A new copy: one exception raised from several threads would gather all their tracebacks."""
+    """A new copy of the error: one exception raised in several threads would collect all their tracebacks."""
     if isinstance(fault, RungError):
         return RungError(str(fault), reason=fault.reason, permanent=fault.permanent)
     return type(fault)(*fault.args)

@@ -1,5 +1,5 @@
-"""Models behind an OpenAI-compatible endpoint.
+"""Sends requests to an OpenAI-compatible endpoint: Requests come in, Futures of Replies go out.
 
-In come requests, out go Futures of replies; `provider.py` is the only file that others import. A request is repeated
-after a fault and never after an answer, and a key appears in no error, log or file.
+Nothing outside this folder imports more of it than `provider.py`. A request is sent again after a fault and never after
+an answer, and a key appears in no error, log or file.
 """

@@ -1,6 +1,6 @@
-"""How many requests a rung may have in flight: each burst of refusals halves the number, answers let it grow again.
+"""Limit on the requests that one rung may have in flight: a burst of refusals halves it, each answer raises it by one.
 
-Comes in: that a request departed, was answered or was refused (429). Goes out: the present limit. It keeps no clock and
+The outcome of each request comes in (answered, or refused with 429), the present limit goes out. It keeps no clock and
 sends nothing.
 """
 
@@ -10,14 +10,14 @@ __all__ = ["AdaptiveLimit"]
 class AdaptiveLimit:
     """The limit of one rung, between 1 and `most`, where it also starts.
 
-    A request keeps the `departure` it started with. What departed before the last cut tells of the crowd that the cut
-    has answered already, so it neither halves the limit again nor lets it grow.
+    An epoch begins with each cut. A request reports its outcome with the epoch it was sent in; outcomes of an earlier
+    epoch describe the load before the cut, so they neither halve the limit again nor raise it.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._limit = most
-        self._cuts = 0
+        self._epoch = 0
 
     @property
     def limit(self) -> int:
@@ -25,17 +25,17 @@ class AdaptiveLimit:
         return self._limit
 
     @property
-    def departure(self) -> int:
-        """What a request that departs now has to hand back with its outcome."""
-        return self._cuts
+    def epoch(self) -> int:
+        """The number of the present epoch, which a request sent now reports back with its outcome."""
+        return self._epoch
 
-    def answered(self, departure: int) -> None:
-        """Grow by one place, up to `most`."""
-        if departure == self._cuts:
+    def answered(self, epoch: int) -> None:
+        """Raise the limit by one, up to `most`."""
+        if epoch == self._epoch:
             self._limit = min(self._limit + 1, self._most)
 
-    def refused(self, departure: int) -> None:
-        """Halve, unless the limit was cut since that request departed."""
-        if departure == self._cuts:
+    def refused(self, epoch: int) -> None:
+        """Halve the limit, unless it was cut since that request was sent."""
+        if epoch == self._epoch:
             self._limit = max(self._limit // 2, 1)
-            self._cuts += 1
+            self._epoch += 1

@@ -1,4 +1,7 @@
-"""Whether an OpenAI-compatible endpoint would answer, by asking for its list of models: that costs nothing."""
+"""Asks an OpenAI-compatible endpoint for its list of models, to tell whether it would answer.
+
+A URL, a key and a model's name come in, a Problem or None goes out; no model is called, so that it costs nothing.
+"""
 
 import json
 from difflib import get_close_matches
@@ -10,30 +13,30 @@ from pytest_rightsize.providers import Problem
 
 __all__ = ["probe_models"]
 
-_PATIENCE_S = 10.0
-# Many servers have no such list, and answer all the same.
+_TIMEOUT_S = 10.0
+# Many servers have no such list, and answer requests all the same.
 _NO_LIST = (404, 405, 501)
 
 
-class _Stay(HTTPRedirectHandler):
-    """A redirect would carry the key to a host that nobody has named."""
+class _NoRedirects(HTTPRedirectHandler):
+    """Refuses redirects: one would carry the key to a host that the ladder file does not name."""
 
     def redirect_request(self, *_: Any) -> None:
-        """Follow none; the status is then told."""
+        """Follow none; the status is then reported."""
 
 
-def probe_models(base_url: str, *, key: str, model: str, shown: str, stays: bool) -> Problem | None:
-    """What keeps the endpoint at `base_url` from answering for `model`, or None.
+def probe_models(base_url: str, *, key: str, model: str, display_url: str, local_only: bool) -> Problem | None:
+    """The reason why the endpoint at `base_url` would not answer for `model`, or None.
 
-    The key appears in no text, and the endpoint as `shown`. One that `stays` on this machine is asked through no proxy.
+    The key appears in no text, and the endpoint is called `display_url` there. With `local_only` no proxy is used.
     """
-    url = f"{shown}/models"
+    url = f"{display_url}/models"
     request = Request(f"{base_url}/models", headers={"Authorization": f"Bearer {key}"} if key else {})
-    opener = build_opener(_Stay, *([ProxyHandler({})] if stays else []))
+    opener = build_opener(_NoRedirects, *([ProxyHandler({})] if local_only else []))
     try:
-        with opener.open(request, timeout=_PATIENCE_S) as said:
-            listed = json.load(said)
-        names = [str(one["id"]) for one in listed["data"]]
+        with opener.open(request, timeout=_TIMEOUT_S) as response:
+            listing = json.load(response)
+        names = [str(entry["id"]) for entry in listing["data"]]
     except HTTPError as error:
         return _refused(url, error.code)
     except (KeyError, TypeError):
@@ -46,8 +49,8 @@ def probe_models(base_url: str, *, key: str, model: str, shown: str, stays: bool
         )
     if not names or model in names:
         return None
-    near = get_close_matches(model, names, n=3, cutoff=0.3) or names[:3]
-    return Problem(what=f"{url} lists no model {model!r}", remedy=f"correct model: it has {', '.join(near)}")
+    nearest = get_close_matches(model, names, n=3, cutoff=0.3) or names[:3]
+    return Problem(what=f"{url} lists no model {model!r}", remedy=f"correct model: it has {', '.join(nearest)}")
 
 
 def _refused(url: str, status: int) -> Problem | None:

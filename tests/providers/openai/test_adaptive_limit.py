@@ -11,14 +11,14 @@ MOST = st.integers(1, 200)
 def fly(flight: AdaptiveLimit, refusals: list[bool]) -> None:
     """Outcomes one after another, each of a request that departed after the one before."""
     for refused in refusals:
-        (flight.refused if refused else flight.answered)(flight.departure)
+        (flight.refused if refused else flight.answered)(flight.epoch)
 
 
 @given(MOST, st.lists(st.tuples(st.booleans(), st.integers(0, 3))))
 def test_the_limit_stays_between_one_and_the_most(most: int, outcomes: list[tuple[bool, int]]) -> None:
     flight = AdaptiveLimit(most)
     for refused, departed_before in outcomes:
-        (flight.refused if refused else flight.answered)(flight.departure - departed_before)
+        (flight.refused if refused else flight.answered)(flight.epoch - departed_before)
         assert 1 <= flight.limit <= most
 
 
@@ -26,7 +26,7 @@ def test_the_limit_stays_between_one_and_the_most(most: int, outcomes: list[tupl
 def test_a_burst_of_refusals_halves_once(most: int, before: list[bool], burst: int) -> None:
     flight = AdaptiveLimit(most)
     fly(flight, before)
-    limit, departure = flight.limit, flight.departure
+    limit, departure = flight.limit, flight.epoch
     for _ in range(burst):
         flight.refused(departure)
     assert flight.limit == max(limit // 2, 1)
@@ -37,7 +37,7 @@ def test_a_refusal_of_what_departed_after_the_cut_halves_again(most: int, before
     flight = AdaptiveLimit(most)
     fly(flight, [*before, True])
     limit = flight.limit
-    flight.refused(flight.departure)
+    flight.refused(flight.epoch)
     assert flight.limit == max(limit // 2, 1)
 
 
@@ -47,7 +47,7 @@ def test_each_answer_lets_it_grow_by_one_up_to_the_most(most: int, before: list[
     fly(flight, before)
     for _ in range(most):
         limit = flight.limit
-        flight.answered(flight.departure)
+        flight.answered(flight.epoch)
         assert flight.limit == min(limit + 1, most)
     assert flight.limit == most
 
@@ -55,7 +55,7 @@ def test_each_answer_lets_it_grow_by_one_up_to_the_most(most: int, before: list[
 @given(MOST, st.integers(1, 50))
 def test_an_answer_to_what_departed_before_the_cut_lets_nothing_grow(most: int, late: int) -> None:
     flight = AdaptiveLimit(most)
-    departure = flight.departure
+    departure = flight.epoch
     flight.refused(departure)
     limit = flight.limit
     for _ in range(late):

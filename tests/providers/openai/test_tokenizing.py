@@ -206,7 +206,7 @@ def test_the_tokenizer_is_beside_the_endpoint_and_nowhere_else(base_url: str, ex
 
 
 @pytest.mark.parametrize(
-    ("text", "thought"),
+    ("text", "reasoning"),
     [
         ("<think>hm</think>yes", "hm"),
         ("hm</think>yes", "hm"),
@@ -216,8 +216,8 @@ def test_the_tokenizer_is_beside_the_endpoint_and_nowhere_else(base_url: str, ex
         ("<think></think>yes", ""),
     ],
 )
-def test_what_is_reasoning_in_a_text(text: str, thought: str) -> None:
-    assert reasoning_in(text) == thought
+def test_what_is_reasoning_in_a_text(text: str, reasoning: str) -> None:
+    assert reasoning_in(text) == reasoning
 
 
 def test_a_recorded_answer_keeps_whose_count_its_reasoning_is() -> None:

@@ -1,0 +1,118 @@
+"""Turns a `[ladder.NAME]` table of the ladder file into a Rung.
+
+The table and the known providers come in. Whatever is wrong is a ConfigError that names the key, and a secret in the
+table is refused without being repeated; no file is read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+
+from pytest_rightsize.config.table_checks import NUMBER, check_keys, check_type
+from pytest_rightsize.errors import ConfigError, unknown_name
+from pytest_rightsize.providers import Provider
+from pytest_rightsize.records import Json, Price, Rung
+
+__all__ = ["parse_rung", "with_electricity_price"]
+
+# The keys that a rung of any provider may have.
+_COMMON_KEYS: Mapping[str, type | tuple[type, ...]] = {
+    "provider": str,
+    "model": str,
+    "params_b": NUMBER,
+    "active_b": NUMBER,
+    "price": dict,
+    "max_in_flight": int,
+    "temperature": NUMBER,
+    "top_p": NUMBER,
+    "seed": int,
+    "max_tokens": int,
+    "meter": (str, dict),
+    "electricity_usd_per_kwh": NUMBER,
+}
+_POSITIVE_KEYS = ("params_b", "active_b", "max_in_flight", "max_tokens")
+
+
+def parse_rung(
+    name: str, plain: Mapping[str, Json], providers: Mapping[str, type[Provider]], *, where: str, base_dir: Path
+) -> Rung:
+    """The rung that one table describes; raises ConfigError, where `where` names the table."""
+    provider = plain.get("provider")
+    if provider is None:
+        raise ConfigError(f"{where} has no provider: add provider = one of {', '.join(sorted(providers))}")
+    if not isinstance(provider, str) or provider not in providers:
+        raise unknown_name(f"{where}: provider", str(provider), sorted(providers), noun="provider")
+    if "," in name or name != name.strip() or not name:
+        raise ConfigError(f"{where}: a rung's name cannot be {name!r}: --rightsize-ladder parts names at commas")
+    kind = providers[provider]
+    _refuse_secrets(plain, kind, where=where)
+    check_keys(plain, [*_COMMON_KEYS, *kind.options], where=where)
+    for key, value in plain.items():
+        check_type(value, kind.options.get(key) or _COMMON_KEYS[key], where=f"{where}: {key}")
+    for key in kind.required:
+        if not plain.get(key):
+            raise ConfigError(f"{where} has no {key}, which the provider {provider} needs: add {key} = ...")
+    for key in _POSITIVE_KEYS:
+        if key in plain and plain[key] <= 0:
+            raise ConfigError(f"{where}: {key} = {plain[key]} cannot be: give a number above 0")
+    common = {key: value for key, value in plain.items() if key in _COMMON_KEYS and key != "price"}
+    return Rung(
+        name=name,
+        **common,
+        price=_price(plain["price"], where=f"{where}: price") if "price" in plain else None,
+        options={key: value for key, value in plain.items() if key not in _COMMON_KEYS},
+        base_dir=str(base_dir),
+    )
+
+
+def _refuse_secrets(plain: Mapping[str, Json], kind: type[Provider], *, where: str) -> None:
+    """Refuse a literal key, as the file ends in a repository; it is not repeated, as the error ends in a log."""
+    for key in plain:
+        if key not in kind.options and key.lower().replace("-", "_") in (
+            "api_key",
+            "key",
+            "token",
+            "secret",
+            "password",
+        ):
+            raise ConfigError(f"{where}: {key} would hold a literal key, which is refused: put the key into a variable "
+                              f'and name it, as in api_key_env = "OPENAI_API_KEY"')  # fmt: skip
+    variable = plain.get("api_key_env")
+    if isinstance(variable, str) and not variable.isidentifier():
+        raise ConfigError(f"{where}: api_key_env must be the name of an environment variable, and this is none; if "
+                          f'it is the key itself, take it out and write api_key_env = "OPENAI_API_KEY"')  # fmt: skip
+    # Keys of some vendors could be names of variables, unlike sk-...; but variables are upper case by custom.
+    if isinstance(variable, str) and len(variable) > 30 and not variable.isupper():
+        raise ConfigError(
+            f"{where}: api_key_env looks like a literal key, which is refused: give the name of a variable"
+        )
+
+
+def _price(plain: Mapping[str, Json], *, where: str) -> Price:
+    check_keys(plain, [field.name for field in fields(Price)], where=where)
+    for key in ("prompt", "completion"):
+        if key not in plain:
+            raise ConfigError(
+                f"{where} has no {key}: give USD per million tokens, as in {{ prompt = 1.25, completion = 10.0 }}"
+            )
+    for key, value in plain.items():
+        check_type(value, NUMBER, where=f"{where}.{key}")
+        if value < 0:
+            raise ConfigError(f"{where}.{key} = {value} cannot be: give USD per million tokens, 0 or more")
+    return Price(**{key: float(value) for key, value in plain.items()})
+
+
+def with_electricity_price(rungs: dict[str, Rung], plain: Mapping[str, Json], *, where: str) -> dict[str, Rung]:
+    """The rungs with the file's price of a kilowatt hour, where a rung has none of its own."""
+    own_prices = {rung.name: rung.electricity_usd_per_kwh for rung in rungs.values()}
+    price = plain.get("electricity_usd_per_kwh")
+    for name, value in {"": price, **own_prices}.items():
+        place = f"{where} [ladder.{name}]: electricity_usd_per_kwh" if name else f"{where}: electricity_usd_per_kwh"
+        if value is not None:
+            check_type(value, NUMBER, where=place)
+            if not 0 <= value < float("inf"):
+                raise ConfigError(f"{place} = {value} cannot be: give USD per kilowatt hour, such as 0.30")
+    return {
+        name: replace(rung, electricity_usd_per_kwh=price) if own_prices[name] is None else rung
+        for name, rung in rungs.items()
+    }
