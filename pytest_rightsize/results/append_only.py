@@ -1,6 +1,6 @@
 """A text file that is written line by line and loses nothing: lines that a full disk refuses are kept and tried again.
 
-Each line is passed to the system at once, so that a process that is killed loses none. What cannot be written until the
+Each line is passed to the system at once, so that a process that is killed loses none; what cannot be written until the
 end is saved to another file. A private file is readable by its owner only.
 """
 

@@ -1,4 +1,4 @@
-"""Divides a model's context into slots, as many as the free memory allows, and creates it."""
+"""Divides a model's context into slots, as the free memory allows, and creates it."""
 
 import contextlib
 import importlib

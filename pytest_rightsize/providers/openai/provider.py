@@ -1,8 +1,8 @@
 """Provider for any OpenAI-compatible endpoint: vLLM, llama-server, Ollama, LM Studio, or a vendor's own.
 
-Requests are sent by one event loop thread, over connections that are kept alive, `max_in_flight` of a rung at once.
-After a temporary fault a request is sent again, at most `retries` times. Answers come whole, never as streams. The key
-is read from the environment when the first request is made and never appears in a message.
+One event loop thread sends the requests over connections that are kept alive, `max_in_flight` of a rung at once, and
+again after a temporary fault, at most `retries` times; answers come whole, never as streams. The key is read from the
+environment when the first request is made and never appears in a message.
 """
 
 import json
