@@ -20,7 +20,7 @@ from pytest_rightsize.reports.badge import BadgeReport
 from pytest_rightsize.reports.escaping import visible
 from pytest_rightsize.reports.facts import gather, headline, saving_words
 from pytest_rightsize.reports.github import annotations
-from pytest_rightsize.reports.html.page_view import _metering as metering_lines
+from pytest_rightsize.reports.html.measured_lines import metering_lines
 from pytest_rightsize.reports.html.report import HtmlReport
 from pytest_rightsize.reports.junit import suite_properties, trial_properties
 from pytest_rightsize.reports.markdown import MOST_CHARS, MarkdownReport, escaped
