@@ -1,4 +1,4 @@
-"""Reports that are text: what they say, how long they are, and that nothing in them works but our own."""
+"""Reports that are text: their words, their length, and that text from outside has no effect in them."""
 
 import csv
 import io

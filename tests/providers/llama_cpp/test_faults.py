@@ -15,7 +15,7 @@ import pytest
 
 from tests.providers.llama_cpp.random_gguf import TINY, Shape, write_hollow_model, write_model
 
-MODELS = Path(__file__).parents[2] / "example_suite" / "models"
+MODELS = Path(__file__).parents[3] / "example_suite" / "models"
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("llama_cpp") is None,
     reason="llama-cpp-python is not installed: pip install 'pytest-rightsize[local]'",
