@@ -32,20 +32,20 @@ __all__ = [
     "one_of",
 ]
 
-# Imported when first asked for: pytest loads this package in every project that has it installed.
-_HOMES = {
+# Imported on first use: pytest loads this package in every project that has it installed.
+_FILES = {
     **dict.fromkeys(["ConfigError", "FormatError", "RightsizeError", "RungError", "TooLongError"], "errors"),
     **dict.fromkeys(["Answer", "Conversation", "Model"], "model"),
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Fetch an export from its file."""
+    """Import an export from its file."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'matchers')}"), name)
+    return getattr(import_module(f"{__name__}.{_FILES.get(name, 'matchers')}"), name)
 
 
 def __dir__() -> list[str]:
-    """The exports, for a prompt's completion."""
+    """The exports, for tab completion."""
     return __all__

@@ -1,10 +1,10 @@
-"""What can go wrong, one class for each thing a caller can do about it.
+"""Exceptions of this package, one class for each thing a caller can do about it.
 
 RightsizeError
-├── ConfigError      an option, marker, ladder file or replay file is wrong: mend it and start again
+├── ConfigError      an option, marker, ladder file or replay file is wrong: correct it and start again
 ├── RungError        a rung could not answer: an infrastructure fault, never held against the model
 ├── TooLongError     the prompt does not fit the rung's context: the rung fails this trial
-├── MixedEnergyError two amounts of energy have no honest sum or order: keep them apart
+├── MixedEnergyError two amounts of energy cannot be added or compared: keep them apart
 └── FormatError      an answer does not have the form that was asked for: the rung fails this trial
 """
 
@@ -27,7 +27,7 @@ class RightsizeError(Exception):
 
 
 class ConfigError(RightsizeError):
-    """What the user wrote cannot be used; the text says what was given and what to do."""
+    """The user's input cannot be used; the message says what was given and what to do."""
 
 
 class RungError(RightsizeError):
@@ -45,7 +45,7 @@ class RungError(RightsizeError):
 
 
 class RightsizeWarning(UserWarning):
-    """Something that the user should know, and that changes no verdict."""
+    """A warning for the user that changes no verdict."""
 
 
 class TooLongError(RightsizeError):
@@ -53,16 +53,16 @@ class TooLongError(RightsizeError):
 
 
 class MixedEnergyError(RightsizeError, TypeError):
-    """Two amounts of energy were come by in different ways, or would count a joule twice."""
+    """Two amounts of energy were obtained in different ways, or their sum would count a joule twice."""
 
 
 class FormatError(RightsizeError, ValueError):
     """An answer is not JSON, or not the JSON that the schema asks for."""
 
 
-def unknown_name(where: str, given: str, known: Iterable[str], *, noun: str = "name") -> ConfigError:
-    """The error for a name that nobody knows, with the nearest that somebody does; `where` says who was given it."""
-    names = list(dict.fromkeys(known))
-    near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
-    hint = f": did you mean {near[0]!r}?" if near else "."
-    return ConfigError(f"{where}: unknown {noun} {given!r}{hint} Known: {', '.join(names)}.")
+def unknown_name(where: str, name: str, known_names: Iterable[str], *, noun: str = "name") -> ConfigError:
+    """The error for an unknown name, with the nearest known one; `where` is the option, file or key that holds it."""
+    choices = list(dict.fromkeys(known_names))
+    nearest = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
+    hint = f": did you mean {nearest[0]!r}?" if nearest else "."
+    return ConfigError(f"{where}: unknown {noun} {name!r}{hint} Known: {', '.join(choices)}.")

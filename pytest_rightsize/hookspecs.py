@@ -1,4 +1,4 @@
-"""The hooks this plugin calls: the doors for providers, meters and reports, the built-in ones too."""
+"""Hooks that this plugin calls to collect providers, meters and reports, the built-in ones too."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Where something is written, as `file:line`: the line that a person has to change, for annotations and reports.
+"""Locations as `file:line`: the lines that a person has to change, for annotations and reports.
 
-Text in, line numbers out; what cannot be found is None, never a guess at line 1.
+Text in, line numbers out; a key that is not found gives None, never a guess at line 1. It reads no file.
 """
 
 import re
@@ -20,9 +20,9 @@ def place(path: str, line: int | None) -> str | None:
 
 
 def key_line(text: str, keys: Sequence[str], *, suffix: str) -> int | None:
-    """The line, counted from 1, on which the key of a TOML, JSON or YAML file stands; None where it is not found.
+    """The line, counted from 1, of a key of a TOML, JSON or YAML file; None where it is not found.
 
-    In TOML a key inside an inline table is found at the line of the table.
+    A key inside an inline table of TOML is found at the line of the table.
     """
     if suffix.lower() == ".toml":
         return _toml_line(text, tuple(keys))
@@ -30,7 +30,7 @@ def key_line(text: str, keys: Sequence[str], *, suffix: str) -> int | None:
 
 
 def _toml_line(text: str, keys: tuple[str, ...]) -> int | None:
-    """The line of the longest beginning of `keys` that starts no table: `chosen = ..` before `[tasks.x]`."""
+    """The line that assigns the longest prefix of `keys`; the header of a table, as `[tasks.x]`, does not count."""
     best: tuple[int, int] | None = None
     for number, path in _toml_keys(text):
         if keys[: len(path)] == path and (best is None or len(path) > best[0]):
@@ -39,19 +39,19 @@ def _toml_line(text: str, keys: tuple[str, ...]) -> int | None:
 
 
 def _toml_keys(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Each line that assigns a key, and the key from the top of the file."""
+    """Each line that assigns a key, and the full path of that key."""
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), 1):
         if line.lstrip().startswith("["):
             table = _path(line) or table
-        elif found := _TOML_KEY.match(line):
-            path = _path(f"{found[1]} = 0")
+        elif assigned := _TOML_KEY.match(line):
+            path = _path(f"{assigned[1]} = 0")
             if path:
                 yield number, (*table, *path)
 
 
 def _path(line: str) -> tuple[str, ...]:
-    """The key that one line of TOML names, as tomllib reads it; empty where it is no such line."""
+    """The path of the key that one line of TOML names, as tomllib reads it; empty for any other line."""
     try:
         plain: Json = tomllib.loads(line)
     except tomllib.TOMLDecodeError:
@@ -67,12 +67,12 @@ def _path(line: str) -> tuple[str, ...]:
 
 
 def _nested_line(text: str, keys: Sequence[str]) -> int | None:
-    """JSON and YAML: each key is looked for after the one that holds it."""
+    """The line of a key of JSON or YAML: each key is searched for after the one that contains it."""
     position = 0
     for key in keys:
-        found = re.compile(rf"""^[ \t{{,-]*["']?{re.escape(key)}["']?[ \t]*:""", re.MULTILINE).search(text, position)
-        found = found or re.compile(rf'"{re.escape(key)}"\s*:').search(text, position)
-        if found is None:
+        at = re.compile(rf"""^[ \t{{,-]*["']?{re.escape(key)}["']?[ \t]*:""", re.MULTILINE).search(text, position)
+        at = at or re.compile(rf'"{re.escape(key)}"\s*:').search(text, position)
+        if at is None:
             return None
-        position = found.end()
+        position = at.end()
     return text.count("\n", 0, position) + 1

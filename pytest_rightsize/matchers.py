@@ -1,4 +1,4 @@
-"""What an answer is compared with when equality is too strict: `assert answer == fuzzy("Paris")`.
+"""Matchers for answers where equality is too strict: `assert answer == fuzzy("Paris")`.
 
 A matcher takes a text and gives a Match: whether it matches, a score from 0 to 100, and a sentence saying why.
 Pure: the same text always gives the same Match.
@@ -34,7 +34,7 @@ _NUMBER = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
-    """How a text fares with a matcher: `score` is 0 to 100, 100 the best."""
+    """Result of comparing a text with a matcher: `score` is 0 to 100, 100 the best."""
 
     ok: bool
     score: float
@@ -42,9 +42,9 @@ class Match:
 
 
 class Matcher(ABC):
-    """Something a text can be compared with by `==`; it remembers the last text for `score` and `explain()`."""
+    """Base of the values that a text is compared with by `==`; `score` and `explain()` are of the last comparison."""
 
-    __hash__ = None  # type: ignore[assignment]  # equal to many texts, so it can be no key
+    __hash__ = None  # type: ignore[assignment]  # equal to many texts, so it cannot be a key
 
     def __init__(self, words: str) -> None:
         """`words` is how the matcher is written, for messages."""
@@ -53,7 +53,7 @@ class Matcher(ABC):
 
     @abstractmethod
     def match(self, text: object) -> Match:
-        """Compare `text`; anything but a string is looked at by subclasses that can, and refused by the others."""
+        """Compare `text`; a value that is no string raises TypeError, unless the subclass can compare it."""
 
     @property
     def score(self) -> float | None:
@@ -80,8 +80,8 @@ def explain_comparison(op: str, left: object, right: object) -> list[str] | None
     matcher, text = (right, left) if isinstance(right, Matcher) else (left, right)
     if op not in ("==", "!=") or not isinstance(matcher, Matcher):
         return None
-    found = matcher.match(text)
-    return [f"{_shortened(text)} {op} {matcher!r}", found.explanation, f"score {found.score:.0f} of 100"]
+    match = matcher.match(text)
+    return [f"{_shortened(text)} {op} {matcher!r}", match.explanation, f"score {match.score:.0f} of 100"]
 
 
 def _shortened(value: object, length: int = 200) -> str:
@@ -116,10 +116,10 @@ class _Fuzzy(Matcher):
     def match(self, text: object) -> Match:
         from rapidfuzz import fuzz, utils
 
-        given = _text(text, self)
-        cleaned = utils.default_process(given), utils.default_process(self._expected)
+        answer = _text(text, self)
+        cleaned = utils.default_process(answer), utils.default_process(self._expected)
         # Texts of nothing but punctuation would all be the same empty text.
-        score = fuzz.ratio(*(cleaned if all(cleaned) else (given, self._expected)))
+        score = fuzz.ratio(*(cleaned if all(cleaned) else (answer, self._expected)))
         ok = score >= self._at_least
         return Match(
             ok=ok,
@@ -160,7 +160,7 @@ class _JsonMatching(Matcher):
 
 
 def json_in(text: str) -> Json:
-    """The JSON of a text, out of a Markdown code fence if it is in one; ValueError if it is none."""
+    """Parse a text as JSON, without the Markdown code fence around it if there is one; ValueError if it is not JSON."""
     body = text.strip()
     if body.startswith("```") and body.endswith("```") and "\n" in body:
         body = body[body.index("\n") : -3]
@@ -174,20 +174,20 @@ class _Number(Matcher):
         for name, tolerance in (("rel", rel), ("abs", abs_)):
             if tolerance is not None and not 0 <= tolerance < math.inf:
                 raise ValueError(f"number({name}={tolerance!r}): give a tolerance of 0 or more")
-        given = "".join(
+        options = "".join(
             f", {name}={tolerance:g}" for name, tolerance in (("rel", rel), ("abs", abs_)) if tolerance is not None
         )
-        super().__init__(f"number({value!r}{given})")
+        super().__init__(f"number({value!r}{options})")
         self._value = value
         self._tolerance = max(abs(value) * (rel or 0.0), abs_ or 0.0)
 
     def match(self, text: object) -> Match:
-        found = _last_number(_text(text, self))
-        if found is None:
+        answer = _last_number(_text(text, self))
+        if answer is None:
             return Match(ok=False, score=0.0, explanation="there is no number in it")
-        distance = abs(found - self._value)
-        # A hair of room for what binary fractions do to 0.1 + 0.2; none for whole numbers.
-        slack = 0.0 if isinstance(found, int) and isinstance(self._value, int) else 1e-9 * abs(self._value)
+        distance = abs(answer - self._value)
+        # Room for rounding of binary fractions, as in 0.1 + 0.2; none for whole numbers.
+        slack = 0.0 if isinstance(answer, int) and isinstance(self._value, int) else 1e-9 * abs(self._value)
         ok = distance <= self._tolerance + slack
         near = (
             f"within {self._tolerance:g} of"
@@ -197,20 +197,20 @@ class _Number(Matcher):
             else f"{distance:g} away from"
         )
         return Match(
-            ok=ok, score=100.0 if ok else 0.0, explanation=f"its last number, {found}, is {near} {self._value}"
+            ok=ok, score=100.0 if ok else 0.0, explanation=f"its last number, {answer}, is {near} {self._value}"
         )
 
 
 def _last_number(text: str) -> int | float | None:
     """The last number of a text: an answer comes after its working. Commas between groups of three are left out."""
-    found = _NUMBER.findall(text)
-    if not found:
+    numbers = _NUMBER.findall(text)
+    if not numbers:
         return None
-    plain = found[-1].replace(",", "").replace("\u2212", "-")
+    digits = numbers[-1].replace(",", "").replace("\u2212", "-")
     try:
-        return int(plain)
+        return int(digits)
     except ValueError:
-        return float(plain)
+        return float(digits)
 
 
 class _OneOf(Matcher):
@@ -223,10 +223,10 @@ class _OneOf(Matcher):
     def match(self, text: object) -> Match:
         from rapidfuzz import fuzz, process
 
-        given = _text(text, self).strip()
-        if given in self._choices:
+        answer = _text(text, self).strip()
+        if answer in self._choices:
             return Match(ok=True, score=100.0, explanation="it is one of the choices")
-        nearest = process.extractOne(given, self._choices, scorer=fuzz.ratio)
+        nearest = process.extractOne(answer, self._choices, scorer=fuzz.ratio)
         score = min(nearest[1], 99.0)
         return Match(ok=False, score=score, explanation=f"it is none of the choices; the nearest is {nearest[0]!r}")
 
@@ -239,11 +239,11 @@ class _Containing(Matcher):
         self._parts = parts
 
     def match(self, text: object) -> Match:
-        given = _text(text, self).casefold()
-        missing = [part for part in self._parts if part.casefold() not in given]
+        answer = _text(text, self).casefold()
+        missing = [part for part in self._parts if part.casefold() not in answer]
         score = 100.0 * (len(self._parts) - len(missing)) / len(self._parts)
-        said = f"it lacks {', '.join(map(repr, missing))}" if missing else "it contains every part"
-        return Match(ok=not missing, score=score, explanation=said)
+        explanation = f"it lacks {', '.join(map(repr, missing))}" if missing else "it contains every part"
+        return Match(ok=not missing, score=score, explanation=explanation)
 
 
 def fuzzy(expected: str, *, at_least: float = 90) -> Matcher:

@@ -1,7 +1,7 @@
-"""What a test holds: `model.ask(prompt)` turns a prompt into a Request, has it answered, and hands back an Answer.
+"""The `model` of a test: `model.ask(prompt)` turns a prompt into a Request, has it answered, and returns an Answer.
 
-It keeps in a `Transcript` what was answered and what went wrong, so that the trial can be judged whatever the test
-does with an exception. It never touches a file, a clock or a network itself.
+It keeps the answers and the first fault in a `Transcript`, so that the trial can be graded whatever the test does with
+an exception. It never touches a file, a clock or a network itself.
 """
 
 import re
@@ -21,19 +21,19 @@ __tracebackhide__ = True  # a traceback ends where the test asks
 T = TypeVar("T")
 
 # A leading block only: a model that writes about the tag later in its answer keeps its words.
-_THOUGHT = re.compile(r"\A\s*<think>(?P<thought>.*?)(?:</think>\s*|\Z)", re.DOTALL)
+_REASONING = re.compile(r"\A\s*<think>(?P<reasoning>.*?)(?:</think>\s*|\Z)", re.DOTALL)
 
 
 @dataclass(kw_only=True)
 class Transcript:
-    """What one trial heard so far: the answers in order, and the first fault that kept one away."""
+    """Answers of one trial so far, in order, and the first fault that prevented one."""
 
     answers: list[AnswerRecord] = field(default_factory=list)
     fault: RungError | TooLongError | None = None
 
 
 class Answer(str):
-    """A model's answer: a string to assert on, which also knows what it took to get it.
+    """A model's answer: a string to assert on, with its tokens, energy, seconds and cost.
 
     Text between `<think>` and `</think>` is not part of the string but stands in `reasoning`.
     """
@@ -58,7 +58,7 @@ class Answer(str):
 
     @property
     def energy(self) -> Energy | None:
-        """What the answer took in joules and how that is known, or None where nothing measured it."""
+        """Joules of the answer and how they are known, or None where nothing measured it."""
         return self.record.energy
 
     @property
@@ -68,12 +68,12 @@ class Answer(str):
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the model stopped: `stop`, `length`, `content_filter`, `tool_calls`, or what the endpoint said."""
+        """Why the model stopped: `stop`, `length`, `content_filter`, `tool_calls`, or the endpoint's own word."""
         return self.record.finish_reason
 
     @property
     def reasoning(self) -> str | None:
-        """What the model thought before it answered, if it did so in sight."""
+        """The reasoning before the answer, if the model or its endpoint shows it."""
         return self.record.reasoning
 
     @property
@@ -82,7 +82,7 @@ class Answer(str):
         return self.record.tool_calls
 
     def json(self, schema: Mapping[str, Json] | None = None) -> Json:
-        """Parse the answer as JSON, taking it out of a Markdown code fence if it stands in one.
+        """Parse the answer as JSON, without the Markdown code fence around it if there is one.
 
         Raises FormatError if it is not JSON, or not what `schema` (a JSON schema) asks for.
         """
@@ -132,10 +132,10 @@ class Model:
         """Ask the rung and wait for its answer.
 
         `messages` (OpenAI chat messages) come before the prompt, `system` before both. `schema` is a JSON schema that
-        the answer is constrained to where the rung can do so. `extra` goes to the model's server as is.
+        the answer is constrained to where the rung can do so. `extra` goes to the model's server unchanged.
 
         Raises RungError if the rung cannot answer, TooLongError if the prompt does not fit its context. A test need not
-        catch either: the trial is counted rightly even if it does.
+        catch either: the trial is graded correctly whether it does or not.
         """
         request = Request(
             messages=_messages(prompt, system, messages),
@@ -158,22 +158,22 @@ class Model:
         return Answer(record)
 
     def chat(self, system: str | None = None) -> "Conversation":
-        """Start a conversation, in which each question knows those before it."""
+        """Start a conversation, in which each question is sent with those before it and their answers."""
         return Conversation(self, system)
 
 
 class Conversation:
-    """Several turns with one rung; `messages` is what was said so far."""
+    """Several turns with one rung; `messages` are those of both sides so far."""
 
     def __init__(self, model: Model, system: str | None = None) -> None:
-        """Start with nothing said but the system message."""
+        """Start with no message but the system message."""
         self._model = model
         self.messages: list[Mapping[str, Json]] = []
         if system is not None:
             self.messages.append({"role": "system", "content": system})
 
     def ask(self, prompt: str, **options: Any) -> Answer:
-        """Say `prompt` next and return the answer; `options` are those of `Model.ask`."""
+        """Ask `prompt` next and return the answer; `options` are those of `Model.ask`."""
         answer = self._model.ask(prompt, messages=self.messages, **options)
         self.messages.append({"role": "user", "content": prompt})
         self.messages.append({"role": "assistant", "content": str(answer)})
@@ -201,9 +201,9 @@ def _first(*values: T | None) -> T | None:
 
 
 def answer_record(reply: Reply, rung: Rung, messages: tuple[Mapping[str, Json], ...] = ()) -> AnswerRecord:
-    """What the results file keeps of a reply: thoughts apart from the answer, and the cost if it can be known."""
-    thought, text = split_thought(reply.text)
-    reasoning = reply.reasoning if reply.reasoning is not None else thought
+    """The part of a reply that the results file keeps: reasoning apart from the answer, and the cost if it is known."""
+    leading, text = _split_reasoning(reply.text)
+    reasoning = reply.reasoning if reply.reasoning is not None else leading
     return AnswerRecord(
         text=text,
         messages=messages,
@@ -221,15 +221,15 @@ def answer_record(reply: Reply, rung: Rung, messages: tuple[Mapping[str, Json], 
 
 
 def _electricity_usd(energy: Energy | None, rung: Rung) -> float | None:
-    """What the joules cost, as far as they are known: those within the meter's boundary."""
+    """USD for the joules that are known, which are those within the meter's boundary."""
     if energy is None or energy.joules is None or rung.electricity_usd_per_kwh is None:
         return None
     return energy.joules / 3.6e6 * rung.electricity_usd_per_kwh
 
 
-def split_thought(text: str) -> tuple[str | None, str]:
-    """Part a leading `<think>...</think>` block from the answer; an unclosed one leaves no answer."""
-    found = _THOUGHT.match(text)
-    if found is None:
+def _split_reasoning(text: str) -> tuple[str | None, str]:
+    """Split a leading `<think>...</think>` block from the answer; an unclosed block leaves no answer."""
+    block = _REASONING.match(text)
+    if block is None:
         return None, text
-    return found["thought"].strip(), text[found.end() :]
+    return block["reasoning"].strip(), text[block.end() :]

@@ -1,7 +1,7 @@
-"""The hooks, in the order of a session's life.
+"""Entry point of the plugin: its hooks, in the order in which pytest calls them.
 
-Without a ladder file, an option, or a test that uses `model`, nothing but the options and the marker's name is
-registered: no heavy import, no file, no connection.
+It registers the options and the marker, and the session's hooks where there is a ladder file or an option. Without
+either it imports nothing heavy, writes no file and opens no connection.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__: list[str] = []
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Open the doors for providers and meters."""
+    """Add the hooks by which providers, meters and reports come in."""
     pluginmanager.add_hookspecs(hookspecs)
 
 
@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
-    """Hand back to Python's search for garbage what the loop kept out of it: pytest itself searches at the very end."""
+    """Undo what the loop did to Python's garbage collector: pytest itself collects at the very end."""
     try:
         return (yield)
     finally:
@@ -53,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from pytest_rightsize.session.builtin import builtin_plugins
     from pytest_rightsize.session.hooks import register_session
 
-    # The built-in providers, meters and reports come in by the same doors as others.
+    # The built-in providers, meters and reports come in by the same hooks as others.
     for name, module in builtin_plugins().items():
         config.pluginmanager.register(module, name)
 
@@ -80,7 +80,7 @@ def _rightsize_trial() -> None:
 @pytest.fixture
 def model(_rightsize_trial: None) -> Model:
     """One rung of the ladder, to ask: `model.ask(prompt)` returns the answer as a string."""
-    # A session with rungs brings a fixture of this name, which comes before this one.
+    # A session with rungs registers a fixture of this name, which overrides this one.
     raise pytest.fail.Exception(NO_RUNG, pytrace=False)
 
 

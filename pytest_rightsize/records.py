@@ -1,8 +1,8 @@
-"""The nouns of the program: frozen, keyword-only, and turned into plain dicts only at a file or process border.
+"""Nouns of the program: frozen, keyword-only, and turned into plain dicts only at a file or process border.
 
 A *task* is what the application asks of a model; a *case* is one input of it; a *trial* is one case on one *rung*
 of the *ladder*, repeated for each *sample*. Tokens are counts, `seconds` are wall seconds, prices are USD per million
-tokens. What was not measured is None, never 0.
+tokens. A quantity that was not measured is None, never 0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,11 +45,11 @@ Json = Any  # a JSON value; mypy has no useful recursive type for data that user
 
 @dataclass(frozen=True, kw_only=True)
 class Tokens:
-    """Token counts of one answer; None where neither the endpoint nor a tokenizer told.
+    """Token counts of one answer; None where neither the endpoint nor a tokenizer gave one.
 
-    `cached` is part of `prompt`, `reasoning` is part of `completion`. `characters` are those of answer and reasoning:
-    tokens of two models do not compare. `source` says whose count it is, `reasoning_source` whose that of `reasoning`
-    is, where it is another's.
+    `cached` is part of `prompt`, `reasoning` is part of `completion`. `characters` counts those of answer and
+    reasoning, as tokens of two models do not compare. `source` says where the counts come from, `reasoning_source`
+    where that of `reasoning` does, if elsewhere.
     """
 
     prompt: int | None = None
@@ -90,9 +90,9 @@ class Price:
 class Rung:
     """One model of the ladder and how to reach it; `options` are the keys that only its provider understands.
 
-    `temperature`, `top_p`, `seed` and `max_tokens` are defaults for requests that do not name them. `meter` names how
+    `temperature`, `top_p`, `seed` and `max_tokens` are defaults for requests that do not set them. `meter` names how
     its energy is known (None is `auto`); with `electricity_usd_per_kwh` the joules of a rung of this machine cost USD.
-    `base_dir` is the folder that relative paths count from: the ladder file's.
+    Relative paths start from `base_dir`, the folder of the ladder file.
     """
 
     name: str
@@ -112,7 +112,7 @@ class Rung:
     base_dir: str = "."
 
     def to_dict(self) -> dict[str, Json]:
-        """The rung as the results file shows it: without what is not set, and without this machine's folders."""
+        """The rung as the results file shows it: without what is not set and without this machine's folders."""
         plain = {key: value for key, value in asdict(self).items() if value is not None and key != "base_dir"}
         options = plain.pop("options")
         return {**plain, **options}
@@ -120,7 +120,7 @@ class Rung:
 
 @dataclass(frozen=True, kw_only=True)
 class Waiver:
-    """A gate that a task need not pass up to and including the day `until` (`YYYY-MM-DD`), and why."""
+    """A gate that a task need not pass up to and including the day `until` (`YYYY-MM-DD`), and the reason."""
 
     gate: GateName
     until: str
@@ -129,11 +129,11 @@ class Waiver:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One question to one rung, complete: what is not in here cannot change the answer.
+    """One question to one rung, complete: nothing outside it can change the answer.
 
     `messages` are chat messages as in the OpenAI API. `sample` is the index of the repetition: the same request with
-    another sample is another draw. `schema` is a JSON schema the answer must follow, `extra` goes to
-    the endpoint as is.
+    another sample is another draw. `schema` is a JSON schema the answer must follow; `extra` is passed to the endpoint
+    unchanged.
     """
 
     messages: tuple[Mapping[str, Json], ...]
@@ -149,10 +149,10 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What a rung is by its content: JSON data that differs where its answers may differ. Never a key or a header.
+    """Fingerprint of a rung: JSON data that differs wherever its answers may differ. It never holds a key or a header.
 
-    `greedy` says that it gives a request with a temperature of 0, or none, the same answer each time. `is_recording`
-    says that it has no model: its answers are recorded ones already, and are not recorded again.
+    `greedy` says that a request with a temperature of 0, or none, gets the same answer each time. `is_recording` says
+    that the rung has no model: its answers are recorded ones already, and are not recorded again.
     """
 
     content: Mapping[str, Json]
@@ -162,11 +162,11 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What a provider hands back: the text as the model wrote it, and what the endpoint said about it.
+    """A provider's result: the text as the model wrote it, and what the endpoint reported about it.
 
     `seconds` is the time from sending the request that succeeded to its last byte: waiting for retries is left out.
-    It is None only where a recorded answer does not tell. `after_s` is how long the provider kept the answer then, to
-    count its tokens.
+    It is None only where a recorded answer does not have it. `after_s` is how long the provider then kept the answer,
+    to count its tokens.
     `reasoning` is set only where the endpoint gives it apart from the text. A `replayed` reply was recorded before, at
     the date `recorded` where that is known. `retries` counts the attempts that failed before it.
     """
@@ -188,7 +188,8 @@ class Reply:
 class AnswerRecord:
     """One answer as the results file keeps it; `messages` are those it answers.
 
-    A `cached` one was recorded before, at the date `recorded` if that is known; `retries` failed before it.
+    A `cached` answer was recorded before, at the date `recorded` if that is known; `retries` counts the attempts that
+    failed before it.
     """
 
     text: str
@@ -217,19 +218,19 @@ class AnswerRecord:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Json]) -> "AnswerRecord":
         """The inverse of `to_dict`; keys that a later version added are left out."""
-        known = {name: plain[name] for name in cls.__dataclass_fields__ if name in plain}
+        values = {name: plain[name] for name in cls.__dataclass_fields__ if name in plain}
         energy = plain.get("energy")
-        lists = {name: tuple(plain.get(name, ())) for name in ("messages", "tool_calls")}
-        sets = {
+        tuples = {name: tuple(plain.get(name, ())) for name in ("messages", "tool_calls")}
+        nouns = {
             "tokens": Tokens(**plain["tokens"]),
             "energy": None if energy is None else Energy.from_dict(energy),
         }
-        return cls(**known | lists | sets)
+        return cls(**values | tuples | nouns)
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class TrialKey:
-    """Which trial: one sample of one case of a task on a rung."""
+    """Name of a trial: one sample of one case of a task on a rung."""
 
     task: str
     case: str
@@ -239,10 +240,11 @@ class TrialKey:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """What became of one trial.
+    """Outcome of one trial, with its answers.
 
     `reason` is one word (`wrong`, `format`, `truncated`, `refusal`, `too_long`, `transport`, `settled`, ...), or None
-    for a passed trial; `detail` is the sentence for people. `seconds` is the whole test's, the answers carry their own.
+    for a passed trial; `detail` is the sentence for people. `seconds` is the time of the whole test; each answer has
+    its own.
     """
 
     key: TrialKey
@@ -279,7 +281,7 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """The bar of one task, settled from marker, ladder file and options.
+    """The bar of one task, resolved from marker, ladder file and options.
 
     `chosen` is the rung the application uses today, `chosen_from` says where that was read, for the reader who has
     to change it. `test_at` and `chosen_at` are places as `file:line` from the rootdir; None where there is
@@ -300,24 +302,24 @@ class Policy:
     waivers: tuple[Waiver, ...] = ()
 
     def to_dict(self) -> dict[str, Json]:
-        """The policy as plain data, for the results file and for the way from a worker process."""
+        """The policy as plain data, for the results file and for transfer from a worker process."""
         return asdict(self) | {"waivers": [asdict(waiver) for waiver in self.waivers]}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Json]) -> "Policy":
         """The inverse of `to_dict`; keys that a later version added are left out."""
-        known = {name: plain[name] for name in cls.__dataclass_fields__ if name in plain}
-        return cls(**known | {"waivers": tuple(Waiver(**waiver) for waiver in plain.get("waivers", ()))})
+        values = {name: plain[name] for name in cls.__dataclass_fields__ if name in plain}
+        return cls(**values | {"waivers": tuple(Waiver(**waiver) for waiver in plain.get("waivers", ()))})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """How a rung stands in a task: `passed` of `trials` trials, and whether that reaches the bar.
+    """Result of a rung in a task: `passed` of `trials` trials, and whether that reaches the bar.
 
     `rate` is the mean over cases of each case's mean, or None if nothing was tried. `low` and `high` are its one-sided
     bounds at the confidence that was asked for, else at 0.95; None where nothing was tried. `given_up` counts the
-    trials that were left out because they could not change the state; the bounds hold whatever those would have
-    brought.
+    trials that were left out because they could not change the state; the bounds hold whatever the outcomes of those
+    would have been.
     """
 
     state: State
@@ -332,11 +334,11 @@ class Standing:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What is concluded for one task; `smallest` is None where no rung is known to be the smallest that passes.
+    """Conclusion for one task; `smallest` is None where no rung is known to be the smallest that passes.
 
     `recommended` is the rung that the session's objective asks for: the smallest, or the one that takes least.
-    `regressed` says how it is worse than the baseline, or why that cannot be told; None where it is not, or where
-    there is no baseline.
+    `regressed` says how the task is worse than in the baseline, or why that is not known; None where it is not worse,
+    or where there is no baseline.
     """
 
     task: str
@@ -359,11 +361,11 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One session: the rungs smallest first, what was planned, what became of it.
+    """One session: its rungs, smallest first, its plan and its trials.
 
-    `planned` counts the trials that each (task, rung) should have had, `meters` is what each rung's meter saw. `about`
-    is what the first line of a results file says beside the ladder: when and on what machine it started, with which
-    versions and settings.
+    `planned` counts the trials that each (task, rung) should have had; `meters` has the totals of each rung's meter.
+    `about` is what the first line of a results file says beside the ladder: when and on what machine it started, with
+    which versions and settings.
     """
 
     rungs: Sequence[Rung]

@@ -1,4 +1,4 @@
-"""A small suite on recorded answers, for sessions in pytester, which know nothing of where these tests run."""
+"""Fixtures for sessions in pytester: a small suite on recorded answers, and an environment that is alike everywhere."""
 
 import json
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-# Sessions in this process forget what they imported, and numpy cannot be loaded twice: so it is here before them.
+# Sessions in this process forget what they imported, and numpy cannot be loaded twice: so it is loaded before them.
 import scipy.special  # noqa: F401  # see above
 
 SUITE = """

@@ -1,7 +1,7 @@
-"""What may be fed to each reader, and what must come of it: a usable result, or one of the project's own errors.
+"""Inputs for each reader, which must end in a usable result or in one of the project's own errors.
 
-Each target takes the bytes of a file or of an HTTP answer. SAMPLES are bytes that it reads as they were meant, ODD the
-same with something odd in a place or more. The tests of hostile input and the benchmark `fuzz` share them.
+Each target takes the bytes of a file or of an HTTP answer. SAMPLES are valid bytes for it; ODD are the same with one or
+more places changed to something odd. The tests of hostile input and the benchmark `fuzz` share them.
 """
 
 import copy

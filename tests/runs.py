@@ -1,4 +1,4 @@
-"""Runs for tests of what judges and reports them, written as tables of passes and trials."""
+"""Runs for the tests of judging and reports, written as tables of outcomes."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""One amount of energy: what it may be added to, what it may be compared with, and what it never pretends."""
+"""One amount of energy: the amounts it may be added to or compared with, its bounds, and unknown amounts."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The example suite keeps its word: the split never leaks, and the weights are those that the card names."""
+"""The example suite is as its README says: the split never leaks, and the weights are those that the card names."""
 
 from __future__ import annotations
 

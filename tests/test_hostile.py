@@ -1,4 +1,4 @@
-"""Input that means harm, or none at all: only the project's own errors come out, and nothing is written elsewhere."""
+"""Hostile or broken input: only the project's own errors come out, and no other file is written."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""The line that a person has to change."""
+"""The line of a key that a person has to change."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Matchers: what they accept, and what they say when they do not."""
+"""Matchers: the answers they accept, and their explanations of those they do not."""
 
 import pytest
 from hypothesis import given

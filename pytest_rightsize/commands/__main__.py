@@ -1,4 +1,7 @@
-"""The command `rightsize`: what can be done with results files, and with a ladder, outside a test session."""
+"""Command line of `rightsize`: finds the commands, runs the one that is named, returns its exit status.
+
+It knows no command by name: each is a file of this folder.
+"""
 
 import argparse
 import os
@@ -17,13 +20,13 @@ _BAD_INPUT = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 2 for bad input, which is told in one line."""
+    """Run one command and return its exit status: 2 for bad input, which is reported in one line."""
     arguments = _parser().parse_args(argv)
     try:
         status: int = arguments.run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever reads along has seen enough, as `head` has; what is left has nowhere to go.
+        # The reader has closed the pipe, as `head` does; the rest of the output has nowhere to go.
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # the interpreter closes it
         return 0
     except ConfigError as error:
@@ -36,13 +39,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="rightsize", description="Find the smallest language model that passes your tests."
     )
-    known = parser.add_subparsers(metavar="COMMAND", required=True)
-    for found in sorted(iter_modules(commands.__path__), key=lambda module: module.name):
-        if found.name == "__main__":
-            continue
-        command = import_module(f"{commands.__name__}.{found.name}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name in _command_names():
+        command = import_module(f"{commands.__name__}.{name}")
         summary = (command.__doc__ or "").partition("\n")[0]
-        one = known.add_parser(found.name, help=summary, description=command.__doc__)
-        command.add_arguments(one)
-        one.set_defaults(run=command.run)
+        subparser = subparsers.add_parser(name, help=summary, description=command.__doc__)
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
     return parser
+
+
+def _command_names() -> list[str]:
+    """The files of this folder, except those that begin with an underscore, as this one does."""
+    return sorted(module.name for module in iter_modules(commands.__path__) if not module.name.startswith("_"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

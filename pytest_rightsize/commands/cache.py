@@ -26,17 +26,17 @@ _BATCH = 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Four things to do, each with the folder they are done to."""
+    """Add the four actions, each with the folder of recorded answers."""
     actions = parser.add_subparsers(metavar="ACTION", required=True)
-    for name, act, words in (
+    for name, function, text in (
         ("export", _export, "write the recorded answers to a file, sorted"),
         ("import", _import, "bring in the answers of an exported file"),
         ("stat", _stat, "count the recorded answers of each rung"),
         ("prune", _prune, "remove recorded answers"),
     ):
-        action = actions.add_parser(name, help=words, description=words)
+        action = actions.add_parser(name, help=text, description=text)
         action.add_argument("--dir", type=Path, default=Path(".rightsize"), help="the folder (default: .rightsize)")
-        action.set_defaults(act=act)
+        action.set_defaults(action=function)
         if name in ("export", "import"):
             action.add_argument("file", type=Path, help="JSON Lines; - is standard output")
         if name in ("export", "prune"):
@@ -49,9 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it; raises ConfigError for a folder or a file that cannot be used."""
+    """Do one action; raises ConfigError for a folder or a file that cannot be used."""
     try:
-        status: int = arguments.act(arguments)
+        status: int = arguments.action(arguments)
     except OSError as error:
         raise ConfigError(f"recorded answers cannot be read or kept ({error})") from None
     return status
@@ -81,32 +81,32 @@ def _export(arguments: argparse.Namespace) -> int:
         if str(arguments.file) == "-":
             sys.stdout.writelines(lines)
             return 0
-        # It holds prompts, as the recorded answers do, so it is for its owner only until it is committed.
+        # It holds prompts, as the recorded answers do, so only its owner may read it until it is committed.
         with open(arguments.file, "w", encoding="utf-8", opener=for_the_owner) as file:
             file.writelines(lines)
     finally:
         cache.close()
-    _say(f"{len(answers)} answers in {arguments.file}")
+    _print(f"{len(answers)} answers in {arguments.file}")
     return 0
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    """Bring in a whole file; a wrong line is told before any is kept."""
+    """Import a whole file; a wrong line raises ConfigError before any answer is kept."""
     for _ in read_lines(arguments.file):
         pass
     cache = _opened(arguments.dir, must_be_there=False, overwrite=arguments.replace)
-    known = new = 0
+    total = new = 0
     try:
         for batch in _batches(read_lines(arguments.file)):
-            answers = [one for one in batch if isinstance(one, Recorded)]
+            answers = [line for line in batch if isinstance(line, Recorded)]
             new += cache.keep_all(answers)
-            known += len(answers)
-            for one in batch:
-                if not isinstance(one, Recorded):
-                    cache.declare(*one)
+            total += len(answers)
+            for line in batch:
+                if not isinstance(line, Recorded):
+                    cache.declare(*line)
     finally:
         cache.close()
-    _say(f"{new} answers are new of the {known} in {arguments.file}")
+    _print(f"{new} answers are new of the {total} in {arguments.file}")
     return 0
 
 
@@ -117,22 +117,22 @@ def _batches(lines: Iterator[Line]) -> Iterator[list[Line]]:
 
 def _stat(arguments: argparse.Namespace) -> int:
     cache = _opened(arguments.dir, must_be_there=True)
-    rows: dict[str, list[Recorded]] = {}
-    for one in cache.entries():
-        rows.setdefault(one.rung, []).append(one)
+    answers_by_rung: dict[str, list[Recorded]] = {}
+    for answer in cache.entries():
+        answers_by_rung.setdefault(answer.rung, []).append(answer)
     cache.close()
     table = [
         [rung, len(answers), _tokens(answers), answers[-1].recorded, answers[0].recorded]
-        for rung, answers in sorted(rows.items())
+        for rung, answers in sorted(answers_by_rung.items())
     ]
-    _say(tabulate(table, headers=["rung", "answers", "tokens", "first", "last"], tablefmt="plain"))
-    _say(f"{(arguments.dir / FILE_NAME).stat().st_size / 1e6:.1f} MB in {arguments.dir / FILE_NAME}")
+    _print(tabulate(table, headers=["rung", "answers", "tokens", "first", "last"], tablefmt="plain"))
+    _print(f"{(arguments.dir / FILE_NAME).stat().st_size / 1e6:.1f} MB in {arguments.dir / FILE_NAME}")
     return 0
 
 
 def _tokens(answers: Iterable[Recorded]) -> str:
-    """The tokens of them all, or that one is not known."""
-    totals = [one.reply.tokens.total for one in answers]
+    """The sum of the answers' tokens, or `unknown` where one answer's are not known."""
+    totals = [answer.reply.tokens.total for answer in answers]
     return "unknown" if None in totals else f"{sum(total or 0 for total in totals):,}"
 
 
@@ -143,9 +143,9 @@ def _prune(arguments: argparse.Namespace) -> int:
     age = None if arguments.older_than is None else datetime.now(UTC) - timedelta(days=arguments.older_than)
     removed = cache.remove(rung=arguments.rung, before=None if age is None else age.isoformat(timespec="seconds"))
     cache.close()
-    _say(f"{removed} answers removed")
+    _print(f"{removed} answers removed")
     return 0
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     print(text)  # noqa: T201  # this is a command

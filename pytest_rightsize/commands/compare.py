@@ -20,7 +20,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `rightsize compare` takes."""
+    """Add the arguments of `rightsize compare`."""
     parser.add_argument("run_file", metavar="RUN.jsonl", type=Path, help="a results file of --rightsize-results")
     parser.add_argument("other_file", metavar="OTHER.jsonl", type=Path, nargs="?", help="the file of the last rung")
     parser.add_argument(
@@ -40,13 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the comparison; raises ConfigError for a file, a rung or a margin that cannot be."""
+    """Print the comparison; raises ConfigError for a wrong file, rung or margin."""
     if not 0 < arguments.margin < 1:
         raise ConfigError(f"--margin was given {arguments.margin:g}: give a fraction of 1, such as 0.05 for 5 points")
     comparisons = _compared(arguments, no_trial)
     shown = _shown(comparisons, arguments)
     if shown:
-        # Only now is it known whose words are wanted: of a large file they may be more than memory holds.
+        # Read again with the texts of these cases only: those of a large file may not fit in memory.
         comparisons = _compared(arguments, lambda key: f"{key.task}: {key.case}" in shown)
     if arguments.json:
         plain = [comparison.to_dict() for comparison in comparisons]
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _compared(arguments: argparse.Namespace, words_of: Callable[[TrialKey], bool]) -> list[Comparison]:
-    """The comparisons, in which only the answers of `words_of` have their words."""
+    """The comparisons, with the texts of only those answers for which `words_of` is true."""
     run_a = read_run(arguments.run_file, words_of=words_of)
     run_b = read_run(arguments.other_file, words_of=words_of) if arguments.other_file else run_a
     rungs, reference = _rungs(arguments.rungs, two_files=run_b is not run_a)
@@ -71,14 +71,14 @@ def _compared(arguments: argparse.Namespace, words_of: Callable[[TrialKey], bool
 
 
 def _shown(comparisons: Sequence[Comparison], arguments: argparse.Namespace) -> set[str]:
-    """The cases of which answers are shown, as `task: case`."""
+    """The cases whose answers are shown, as `task: case`."""
     pairs = [comparison.overall for comparison in comparisons if comparison.overall is not None]
-    found = (paired.changed if arguments.json else shown_cases(paired, arguments.cases) for paired in pairs)
-    return {one.case for changed in found for one in changed}
+    shown = (paired.changed if arguments.json else shown_cases(paired, arguments.cases) for paired in pairs)
+    return {case.case for cases in shown for case in cases}
 
 
 def _rungs(text: str, *, two_files: bool) -> tuple[Sequence[str], str]:
-    """The rungs to compare, and the one to compare them with."""
+    """The rungs to compare, and the reference rung."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     if two_files and len(names) == 1:
         names *= 2
@@ -89,15 +89,17 @@ def _rungs(text: str, *, two_files: bool) -> tuple[Sequence[str], str]:
     return names[:-1], names[-1]
 
 
-def _names(one: Path, other: Path) -> tuple[str, str]:
-    """What to call the two files: their names, or their paths where the names are the same."""
-    return (one.name, other.name) if one.name != other.name else (str(one), str(other))
+def _names(run_file: Path, other_file: Path) -> tuple[str, str]:
+    """The names of the two files, or their paths where the names are the same."""
+    if run_file.name != other_file.name:
+        return run_file.name, other_file.name
+    return str(run_file), str(other_file)
 
 
-def _check(rung: str, run: Run, name: str) -> None:
-    known = [one.name for one in run.rungs]
-    if rung not in known:
-        raise unknown_name(f"--rungs, in {name}", rung, known, noun="rung")
+def _check(rung: str, run: Run, file_name: str) -> None:
+    rung_names = [each.name for each in run.rungs]
+    if rung not in rung_names:
+        raise unknown_name(f"--rungs, in {file_name}", rung, rung_names, noun="rung")
 
 
 def _print(text: str) -> None:

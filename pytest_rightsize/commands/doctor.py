@@ -29,7 +29,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `rightsize doctor` takes."""
+    """Add the arguments of `rightsize doctor`."""
     parser.add_argument(
         "--config",
         type=Path,
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the findings; 1 if something that was asked for does not work."""
+    """Print the findings; returns 1 if a rung cannot answer or a meter that is asked for does not work."""
     providers, meters = _classes(arguments.plugin)
     path = arguments.config or find_ladder_file(Path.cwd())
     ladder = Ladder(rungs={}) if path is None else read_ladder(path, providers, meters)
@@ -52,13 +52,13 @@ def run(arguments: argparse.Namespace) -> int:
     doctor = _Doctor(meters, offline=arguments.offline)
     print(f"ladder: {ladder.source if ladder.rungs else 'built in (there is no ladder file here)'}")  # noqa: T201  # this is a command
     for rung in select_rungs(ladder, names):
-        for line in doctor.look_at(rung, providers[rung.provider](rung)):
+        for line in doctor.rung_lines(rung, providers[rung.provider](rung)):
             print(line)  # noqa: T201  # this is a command
     return 1 if doctor.found_fault else 0
 
 
 def _classes(modules: Sequence[str]) -> tuple[dict[str, type[Provider]], dict[str, type[Meter]]]:
-    """The providers and meters of the package, and of modules that the user names."""
+    """The providers and meters of this package and of the user's modules."""
     manager = pluggy.PluginManager("pytest")
     manager.add_hookspecs(hookspecs)
     for name, module in builtin_plugins().items():
@@ -75,18 +75,18 @@ def _classes(modules: Sequence[str]) -> tuple[dict[str, type[Provider]], dict[st
 
 
 class _Doctor:
-    """Looks at one rung after the other; a counter that several rungs share is timed once."""
+    """Checks one rung after the other; a counter that several rungs share is timed once."""
 
     def __init__(self, meters: Mapping[str, type[Meter]], *, offline: bool) -> None:
         self._meters = meters
         self._offline = offline
-        self._periods: dict[str, str] = {}
-        self._ticks_s: dict[str, float | None] = {}
-        self._findings: dict[str, str] = {}
+        self._period_text_by_device: dict[str, str] = {}
+        self._tick_s_by_device: dict[str, float | None] = {}
+        self._first_rung_by_problem: dict[str, str] = {}
         self.found_fault = False
 
-    def look_at(self, rung: Rung, provider: Provider) -> Iterator[str]:
-        """What is to be said of a rung, as lines."""
+    def rung_lines(self, rung: Rung, provider: Provider) -> Iterator[str]:
+        """The findings for a rung, as lines."""
         yield ""
         yield f"{rung.name}: {rung.provider} {rung.model or rung.options.get('file', '')}".rstrip()
         yield f"  answers: {self._answers(provider)}"
@@ -97,34 +97,34 @@ class _Doctor:
             self.found_fault = True
         counters = [counter for meter in choice.meters.values() for counter in meter.counters()]
         for counter in counters:
-            yield f"    {self._counter(counter)}"
-        idle = self._idle(choice, [counter.facts for counter in counters], site)
+            yield f"    {self._counter_line(counter)}"
+        idle = self._idle_line(choice, [counter.facts for counter in counters], site)
         yield from [] if idle is None else [f"    {idle}"]
-        yield from (f"    {line}" for line in self._others(rung, site, choice))
+        yield from (f"    {line}" for line in self._missing_meters(rung, site, choice))
 
     def _answers(self, provider: Provider) -> str:
         problem = provider.check()
         probe = getattr(provider, "probe", None)
-        asked = probe is not None and not self._offline
-        if problem is None and asked and probe is not None:
+        is_probed = probe is not None and not self._offline
+        if problem is None and is_probed and probe is not None:
             problem = probe()
         if problem is None:
-            return "yes" if asked or probe is None else "everything that it needs is set (not asked: --offline)"
+            return "yes" if is_probed or probe is None else "everything that it needs is set (not asked: --offline)"
         self.found_fault = True
-        return f"no, {_said(problem)}"
+        return f"no, {_problem_text(problem)}"
 
-    def _counter(self, counter: Counter) -> str:
+    def _counter_line(self, counter: Counter) -> str:
         """A counter's place, error and period."""
         facts = counter.facts
         low, high = facts.factors
         about = f"{facts.device}: {facts.provenance}, {facts.boundary}, truth is {low:g} to {high:g} of what it shows"
         flags = f" ({', '.join(facts.flags)})" if facts.flags else ""
-        if facts.device not in self._periods:
-            self._periods[facts.device] = self._timed(counter)
+        if facts.device not in self._period_text_by_device:
+            self._period_text_by_device[facts.device] = self._measured_period(counter)
         others = counter.others()
-        return f"{about}{flags}; {self._periods[facts.device]}{f'; {others}' if others else ''}"
+        return f"{about}{flags}; {self._period_text_by_device[facts.device]}{f'; {others}' if others else ''}"
 
-    def _timed(self, counter: Counter) -> str:
+    def _measured_period(self, counter: Counter) -> str:
         if counter.facts.exact:
             return "has no ticks"
         if counter.facts.poll_s >= 0.5:
@@ -134,56 +134,56 @@ class _Doctor:
         except CounterError as error:
             self.found_fault = True
             return f"cannot be read ({error})"
-        self._ticks_s[counter.facts.device] = period.tick_s
-        return _in_words(period)
+        self._tick_s_by_device[counter.facts.device] = period.tick_s
+        return _period_text(period)
 
-    def _idle(self, choice: Choice, facts: Sequence[Facts], site: Site | None) -> str | None:
-        """How long the rung will be left idle for its idle power; None where it never is."""
-        if not facts or not all(shows_idle_power(one) for one in facts):
+    def _idle_line(self, choice: Choice, facts: Sequence[Facts], site: Site | None) -> str | None:
+        """The time for which the rung will be left idle to measure its idle power; None where it never is."""
+        if not facts or not all(shows_idle_power(each) for each in facts):
             return None
         if choice.idle_s == 0:
             return "idle power: not measured (idle_s = 0)"
-        seconds = seconds_needed(choice.idle_s, [self._ticks_s.get(one.device) for one in facts])
+        seconds = seconds_needed(choice.idle_s, [self._tick_s_by_device.get(each.device) for each in facts])
         if seconds is None:
             return "idle power: not measured, as 30 ticks take too long; idle_s in the meter's table has it done"
         before = "before the session's first model is loaded, and " if site == "process" else ""
-        # What is told above idle power needs it.
+        # Figures of a basis other than gross are above idle power, so they need it.
         leave_out = " (idle_s = 0 in the meter's table leaves that out)" if choice.basis == "gross" else ""
         return f"idle power: the rung is left idle for {seconds:.3g} s {before}after its first answer{leave_out}"
 
-    def _others(self, rung: Rung, site: Site | None, choice: Choice) -> Iterator[str]:
-        """The meters that the rung does not have, each with what would be needed."""
-        tried = dict(choice.tried)
+    def _missing_meters(self, rung: Rung, site: Site | None, choice: Choice) -> Iterator[str]:
+        """The meters that the rung does not have, each with what it would need."""
+        problems = dict(choice.tried)
         for name in sorted(self._meters):
-            if name in choice.meters or site is None or rung.meter == "none" or name in _POINTLESS[site]:
+            if name in choice.meters or site is None or rung.meter == "none" or name in _USELESS_METERS[site]:
                 continue
-            problem = tried.get(name) or self._try(name, rung, site)
+            problem = problems.get(name) or self._meter_problem(name, rung, site)
             if problem is not None:
-                text = f"not {name}: {_said(problem)}"
-                first = self._findings.setdefault(text, rung.name)
-                yield text if first == rung.name else f"not {name}: as for {first}"
+                text = f"not {name}: {_problem_text(problem)}"
+                first_rung = self._first_rung_by_problem.setdefault(text, rung.name)
+                yield text if first_rung == rung.name else f"not {name}: as for {first_rung}"
 
-    def _try(self, name: str, rung: Rung, site: Site) -> MeterProblem | None:
-        """Why the meter would not work, or None where it would."""
+    def _meter_problem(self, name: str, rung: Rung, site: Site) -> MeterProblem | None:
+        """The reason why the meter would not work, or None where it would."""
         try:
             return self._meters[name](rung, {}, site).check()
         except ConfigError as error:
             return MeterProblem(what=str(error), remedy="see the ladder file")
 
 
-# Meters that look at another place than that where the model runs, and those that need what only the user knows.
-_POINTLESS: Mapping[Site, frozenset[str]] = {
+# Meters of another place than that where the model runs, and those that need data that only the user has.
+_USELESS_METERS: Mapping[Site, frozenset[str]] = {
     "process": frozenset({"declared", "prometheus", "served_model"}),
     "machine": frozenset({"cpu_time", "declared", "prometheus", "served_model"}),
     "remote": frozenset({"cpu_time", "declared", "nvml", "prometheus", "rapl"}),
 }
 
 
-def _said(problem: Problem | MeterProblem) -> str:
+def _problem_text(problem: Problem | MeterProblem) -> str:
     return f"{problem.what}. To get it: {problem.remedy}"
 
 
-def _in_words(period: Period) -> str:
+def _period_text(period: Period) -> str:
     if period.tick_s is None:
         return "did not move twice in 3 s: it says nothing of shorter times"
     needed = period.tick_s / 0.05

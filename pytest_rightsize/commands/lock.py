@@ -16,7 +16,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `rightsize lock` takes."""
+    """Add the arguments of `rightsize lock`."""
     parser.add_argument("run_file", metavar="RUN.jsonl", type=Path, help="a results file of a whole session")
     parser.add_argument(
         "--output", type=Path, default=Path("rightsize.lock"), metavar="FILE", help="default: rightsize.lock"
@@ -33,9 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.output.write_text(render_lock(lock), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot write {arguments.output}: {error.strerror}: give another --output") from None
-    open_tasks = {name: why_none(lock, task) for name, task in lock.tasks.items() if task.smallest is None}
-    unsolved = [name for name, why in open_tasks.items() if why == "no rung passes"]
-    unknown = [name for name in open_tasks if name not in unsolved]
+    reasons = {name: why_none(lock, task) for name, task in lock.tasks.items() if task.smallest is None}
+    unsolved = [name for name, reason in reasons.items() if reason == "no rung passes"]
+    unknown = [name for name in reasons if name not in unsolved]
     parts = [
         f"{arguments.output}: {len(lock.tasks)} task{'s' if len(lock.tasks) != 1 else ''}",
         *([f"no rung passes {', '.join(unsolved)}"] if unsolved else []),

@@ -17,13 +17,13 @@ from pytest_rightsize.statistics import cases_needed, paired_cases_needed, paire
 __all__ = ["add_arguments", "run"]
 
 _SIZES = (20, 30, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
-# So many of them in a table.
+# The number of these sizes in a table.
 _SHOWN = 5
 _LIMIT = 20_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `rightsize plan` takes."""
+    """Add the arguments of `rightsize plan`."""
     parser.add_argument("--bar", type=float, required=True, metavar="R", help="the pass rate to show, as in 0.9")
     parser.add_argument("--confidence", type=float, default=0.95, metavar="C", help="how surely (default 0.95)")
     parser.add_argument("--true-rate", type=float, metavar="R", help="what one supposes the rung's true rate to be")
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the plan; raises ConfigError for a number that cannot be."""
+    """Print the plan; raises ConfigError for a number out of its range."""
     _check("--bar", arguments.bar, 0 < arguments.bar < 1, "between 0 and 1: no number of cases shows a rate of 1")
     _check("--confidence", arguments.confidence, 0.5 < arguments.confidence < 1, "between 0.5 and 1, such as 0.95")
     _check("--power", arguments.power, 0 < arguments.power < 1, "between 0 and 1, such as 0.8")
@@ -47,20 +47,20 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _check(option: str, given: float, is_right: bool, wanted: str) -> None:
-    if not is_right:
-        raise ConfigError(f"{option} was given {given:g}: give a number {wanted}")
+def _check(option: str, value: float, is_valid: bool, wanted: str) -> None:
+    if not is_valid:
+        raise ConfigError(f"{option} was given {value:g}: give a number {wanted}")
 
 
 def _bar_lines(arguments: argparse.Namespace) -> Iterator[str]:
-    """How many cases it takes to show the bar, and the power at several numbers of them."""
-    bar, confidence, rates = arguments.bar, arguments.confidence, _rates(arguments)
-    least = _least(bar, confidence)
+    """The number of cases needed to show the bar, and the power at several numbers of cases."""
+    bar, confidence, rates = arguments.bar, arguments.confidence, _true_rates(arguments)
+    least = _fewest_cases(bar, confidence)
     aim = f"to show a pass rate of {_rate(bar)} at {confidence:g}"
     yield f"{aim} takes at least {_cases(least)}, and then all must pass"
-    needed = {rate: _needed(rate, arguments) for rate in rates}
+    needed = {rate: _cases_for_rate(rate, arguments) for rate in rates}
     for rate, cases in needed.items():
-        yield f"if the true rate is {_rate(rate)}: {_words(cases, arguments.power)}"
+        yield f"if the true rate is {_rate(rate)}: {_size_text(cases, arguments.power)}"
     sizes = sorted({least, *[size for size in _SIZES if size > least][:_SHOWN], *filter(None, needed.values())})
     may_fail = [cases - (passes_needed(cases, pass_rate=bar, confidence=confidence) or 0) for cases in sizes]
     columns = {
@@ -73,9 +73,9 @@ def _bar_lines(arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def _margin_lines(arguments: argparse.Namespace) -> Iterator[str]:
-    """How many cases it takes to show that a smaller rung is not worse than a larger one by the margin."""
+    """The number of cases needed to show that a smaller rung is not worse than a larger one by the margin."""
     margin, confidence = arguments.margin, arguments.confidence
-    changed = {rate: 2 * rate * (1 - rate) for rate in _rates(arguments)}
+    changed = {rate: 2 * rate * (1 - rate) for rate in _true_rates(arguments)}
     needed = {
         rate: paired_cases_needed(margin=margin, changed=share, confidence=confidence, at_least=arguments.power)
         for rate, share in changed.items()
@@ -85,7 +85,7 @@ def _margin_lines(arguments: argparse.Namespace) -> Iterator[str]:
     yield f"{aim}, where they err independently"
     for rate, cases in needed.items():
         share = f"{100 * changed[rate]:.3g} % change sides"
-        yield f"if both are right in {_rate(100 * rate)} % of the cases ({share}): {_words(cases, arguments.power)}"
+        yield f"if both are right in {_rate(100 * rate)} % of the cases ({share}): {_size_text(cases, arguments.power)}"
     yield "rungs that err on the same cases need fewer"
     sizes = sorted({*_SIZES[:_SHOWN], *filter(None, needed.values())})
     columns = {
@@ -97,27 +97,27 @@ def _margin_lines(arguments: argparse.Namespace) -> Iterator[str]:
     yield from _table(sizes, columns)
 
 
-def _rates(arguments: argparse.Namespace) -> list[float]:
-    """The true rate that was given, else three between the bar and 1."""
+def _true_rates(arguments: argparse.Namespace) -> list[float]:
+    """The supposed true rate of the option, else three between the bar and 1."""
     if arguments.true_rate is not None:
         return [arguments.true_rate]
     return [arguments.bar + share * (1 - arguments.bar) for share in (0.5, 0.75, 0.9)]
 
 
-def _least(bar: float, confidence: float) -> int:
-    """The fewest cases of which all passing shows the bar."""
-    near = ceil(log(1 - confidence) / log(bar))  # exact but for the last digits of two logarithms
-    enough = (cases for cases in count(max(1, near - 1)) if passes_needed(cases, pass_rate=bar, confidence=confidence))
-    return next(enough)
+def _fewest_cases(bar: float, confidence: float) -> int:
+    """The smallest number of cases that shows the bar if all of them pass."""
+    estimate = ceil(log(1 - confidence) / log(bar))  # exact but for the last digits of two logarithms
+    sizes = count(max(1, estimate - 1))
+    return next(cases for cases in sizes if passes_needed(cases, pass_rate=bar, confidence=confidence))
 
 
-def _needed(rate: float, arguments: argparse.Namespace) -> int | None:
+def _cases_for_rate(rate: float, arguments: argparse.Namespace) -> int | None:
     return cases_needed(
         true_rate=rate, pass_rate=arguments.bar, confidence=arguments.confidence, at_least=arguments.power, limit=_LIMIT
     )
 
 
-def _words(cases: int | None, at_least: float) -> str:
+def _size_text(cases: int | None, at_least: float) -> str:
     if cases is None:
         return f"no number of cases up to {_LIMIT:,} gives a power of {at_least:g}"
     return f"{_cases(cases)} for a power of {at_least:g}"
@@ -128,14 +128,14 @@ def _cases(number: int) -> str:
 
 
 def _rate(rate: float) -> str:
-    """All digits that were given or meant, as 0.99995 is not 1."""
+    """A rate with all its digits, up to ten: 0.99995 is not 1."""
     return f"{rate:.10g}"
 
 
 def _table(
     sizes: Sequence[int], columns: Mapping[str, Sequence[float]], counts: Mapping[str, Sequence[int]] | None = None
 ) -> Iterator[str]:
-    """A row for each number of cases; where more cases give less power, a line says why that is no mistake."""
+    """A row for each number of cases; where more cases give less power, a line says why that is correct."""
     powers = ([f"{value:.2f}" for value in values] for values in columns.values())
     rows = zip((f"{cases:,}" for cases in sizes), *(counts or {}).values(), *powers, strict=True)
     headers = ["cases", *(counts or {}), *columns]

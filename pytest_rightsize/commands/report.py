@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.verdict import judge
-from pytest_rightsize.reports import load_reports
+from pytest_rightsize.reports import Report, load_reports
 from pytest_rightsize.reports.publishing import write_report
 from pytest_rightsize.reports.terminal import TITLE, summary_lines, table_lines
 from pytest_rightsize.results.results_file import no_trial, read_run
@@ -27,29 +27,34 @@ _HELP = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The results file, and where each report goes."""
+    """Add the results file, and an option for the file of each report."""
     parser.add_argument("results", metavar="RUN.jsonl", type=Path, help="a file that --rightsize-results wrote")
     for name, text in _HELP.items():
         parser.add_argument(f"--{name}", metavar="FILE", help=text)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write what was asked for; raises ConfigError for what cannot be read, made or written."""
-    wanted = [(name, getattr(arguments, name)) for name in _HELP if getattr(arguments, name)]
-    # The summary shows no words; a report may.
-    found = read_run(arguments.results, words_of=None if wanted else no_trial)
-    verdicts = judge(found)
-    modules = builtin_plugins().values()
-    known = load_reports(one.pytest_rightsize_reports() for one in modules if hasattr(one, "pytest_rightsize_reports"))
-    if not wanted:
-        sys.stdout.write("\n".join([TITLE, *table_lines(found, verdicts), *summary_lines(found, verdicts)]) + "\n")
-    for name, file in wanted:
-        report = known[name]()
+    """Write the reports, or print the summary; raises ConfigError for a file that cannot be read, made or written."""
+    files = {name: getattr(arguments, name) for name in _HELP if getattr(arguments, name)}
+    # The summary shows no prompt or answer; a report may.
+    results = read_run(arguments.results, words_of=None if files else no_trial)
+    verdicts = judge(results)
+    if not files:
+        sys.stdout.write("\n".join([TITLE, *table_lines(results, verdicts), *summary_lines(results, verdicts)]) + "\n")
+    reports = _builtin_reports()
+    for name, file in files.items():
+        report = reports[name]()
         if (problem := report.check()) is not None:
             raise ConfigError(f"the {name} report {file} cannot be made: {problem}")
-        private = any(policy.private for policy in found.policies.values())
-        _write(file, report.render(found, verdicts), private=private)
+        private = any(policy.private for policy in results.policies.values())
+        _write(file, report.render(results, verdicts), private=private)
     return 0
+
+
+def _builtin_reports() -> dict[str, type[Report]]:
+    modules = builtin_plugins().values()
+    with_reports = (module for module in modules if hasattr(module, "pytest_rightsize_reports"))
+    return load_reports(module.pytest_rightsize_reports() for module in with_reports)
 
 
 def _write(file: str, text: str, *, private: bool) -> None:

@@ -1,6 +1,9 @@
-"""What people read: each report turns a run and its verdicts into text, and knows nothing of pytest.
+"""Reports: the texts that people read of a run.
 
-To add one: write a class with the members of `Report` and return it from `pytest_rightsize_reports()` in the same file.
+In come a run and its verdicts; out goes text: the page, the summary, tables, the badge, lines for the terminal. No
+report judges, calls a model or knows pytest, and only `publishing.py` writes files. To add one: write a class with the
+members of `Report`, return it from `pytest_rightsize_reports()` in the same file, and name that file in
+`session/builtin.py`; a plugin returns its own from the same hook.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,21 +19,21 @@ class Report(Protocol):
     """One kind of report; made without arguments."""
 
     def check(self) -> str | None:
-        """What is missing on this machine to write it, and how to get it; None if nothing is. Asked before any test."""
+        """Before any test: what is missing on this machine to write it, and how to get it; None if nothing is."""
 
     def render(self, run: Run, verdicts: Sequence[Verdict]) -> str:
         """The whole text of the report's file."""
 
 
-def load_reports(given: Iterable[Mapping[str, type[Report]]]) -> dict[str, type[Report]]:
-    """One mapping from what every plugin returned; raises ConfigError for a name that two of them use."""
-    known: dict[str, type[Report]] = {}
-    for reports in given:
-        for name, report in reports.items():
-            if known.setdefault(name, report) is not report:
-                first = known[name]
+def load_reports(mappings: Iterable[Mapping[str, type[Report]]]) -> dict[str, type[Report]]:
+    """Merge the mappings that plugins returned; raises ConfigError for a name that two of them use."""
+    merged: dict[str, type[Report]] = {}
+    for mapping in mappings:
+        for name, report in mapping.items():
+            if merged.setdefault(name, report) is not report:
+                first = merged[name]
                 raise ConfigError(
                     f"two reports are called {name!r}: {first.__module__}.{first.__qualname__} and "
                     f"{report.__module__}.{report.__qualname__}: rename one, or disable its plugin with -p no:NAME"
                 )
-    return known
+    return merged

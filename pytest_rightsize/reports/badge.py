@@ -1,4 +1,4 @@
-"""A badge for a README: how many of the tasks with a chosen model run on the smallest that passes."""
+"""The badge for a README, as SVG: how many of the tasks with a chosen model run on the smallest that passes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ from pytest_rightsize.reports import Report
 __all__ = ["BadgeReport", "pytest_rightsize_reports"]
 
 _LABEL = "right-sized"
-# How wide characters of 11 px Verdana are; textLength makes it so whatever font there is.
+# Widths of characters of 11 px Verdana; `textLength` fits any other font to them.
 _CHAR_PX = {"i": 3.0, "l": 3.0, " ": 3.9, "r": 4.7, "t": 4.3, "f": 3.9, "(": 5.0, ")": 5.0, "-": 5.0, "/": 5.0}
 _OTHER_PX = 6.6
 _COLOURS = {"all": "#2a7d4f", "most": "#7a6a00", "few": "#b53a17", "none": "#5f6873"}
@@ -36,7 +36,7 @@ def _share(right: int, judged: int) -> str:
 
 
 def _svg(text: str, colour: str, *, interrupted: bool) -> str:
-    """A flat badge, 20 px high; every text in it is our own."""
+    """A flat badge, 20 px high; no text in it comes from outside, so none is escaped."""
     text = f"{text} (cut off)" if interrupted else text
     left, right = (round(sum(_CHAR_PX.get(char, _OTHER_PX) for char in part) + 12) for part in (_LABEL, text))
     width = left + right

@@ -1,4 +1,4 @@
-"""From comparisons to lines of text: the answer in one sentence first, then what it rests on."""
+"""A comparison of two rungs as lines of text: the answer in one sentence, then the figures and cases behind it."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,17 +10,17 @@ from pytest_rightsize.statistics.estimates import Interval, Ratio
 
 __all__ = ["comparison_lines", "shown_cases"]
 
-# Characters of an answer that stand beside another one.
+# Characters shown of each of two answers that stand side by side.
 _WIDTH = 48
 
 
 def comparison_lines(comparison: Comparison, *, by_task: bool, cases: int) -> list[str]:
-    """The answer, what else differs, the figures overall or by task, and up to `cases` that changed sides."""
-    lines = [comparison.answer, *(f"differs: {one}" for one in comparison.differs)]
+    """The answer, what else differs, the figures overall or by task, and up to `cases` cases that changed sides."""
+    lines = [comparison.answer, *(f"differs: {difference}" for difference in comparison.differs)]
     if comparison.overall is None:
         return lines
-    shown = comparison.tasks if by_task else {"all cases": comparison.overall}
-    for title, paired in shown.items():
+    sections = comparison.tasks if by_task else {"all cases": comparison.overall}
+    for title, paired in sections.items():
         lines += ["", f"{title}: {paired.n} cases" + _unpaired(paired), *_figures(paired, *comparison.labels)]
         lines += [f"  note: {paired.partial}"] if paired.partial else []
     return [*lines, *_changed_lines(comparison.overall, cases, comparison.labels)]
@@ -62,17 +62,17 @@ def _amount(paired: Paired, name: str) -> str:
 
 
 def _ratio(ratio: Ratio, cases: int) -> str:
-    """A geometric mean ratio; how many cases it is of, where that is not all."""
+    """A geometric mean ratio, with the number of its cases where those are not all."""
     ends = "" if ratio.low is None or ratio.high is None else f" [{ratio.low:.3g}, {ratio.high:.3g}]"
     tie = ", a tie" if ratio.tie and ends else ""
     return f"{ratio.value:.3g}{ends}{tie}" + (f" (of {ratio.n} cases)" if ratio.n < cases else "")
 
 
 def _changed_lines(paired: Paired, cases: int, labels: tuple[str, str]) -> list[str]:
-    """The cases that changed sides, with both answers beside each other."""
+    """The cases that changed sides, with both answers side by side."""
     if not paired.changed or cases < 1:
         return []
-    rows = [row for one in shown_cases(paired, cases) for row in _sides(one)]
+    rows = [row for changed in shown_cases(paired, cases) for row in _case_rows(changed)]
     table = tabulate(rows, headers=["changed sides", *labels], tablefmt="plain", disable_numparse=True)
     more = len(paired.changed) - cases
     rest = [f"and {more} more: give --cases or --json"] if more > 0 else []
@@ -80,19 +80,19 @@ def _changed_lines(paired: Paired, cases: int, labels: tuple[str, str]) -> list[
 
 
 def shown_cases(paired: Paired, cases: int) -> Sequence[Changed]:
-    """Of the cases that changed sides the first of both, up to `cases`, so that neither side hides the other."""
-    ahead, behind = paired.changed[: paired.only_a], paired.changed[paired.only_a :]
-    half = max(cases // 2, cases - len(behind))
-    few = ahead[:half]
-    return [*few, *behind[: cases - len(few)]]
+    """The first cases that only a passed and the first that only b did, up to `cases`: neither side hides the other."""
+    only_a, only_b = paired.changed[: paired.only_a], paired.changed[paired.only_a :]
+    half = max(cases // 2, cases - len(only_b))
+    first = only_a[:half]
+    return [*first, *only_b[: cases - len(first)]]
 
 
-def _sides(one: Changed) -> Iterable[tuple[str, str, str]]:
-    """One row for each sample; the first tells the case and who passed."""
-    passed = (_passed(one.passed_a, one.trials_a), _passed(one.passed_b, one.trials_b))
-    yield one.case, *passed
-    for sample in range(max(len(one.texts_a), len(one.texts_b))):
-        yield "", *_texts(_at(one.texts_a, sample), _at(one.texts_b, sample))
+def _case_rows(changed: Changed) -> Iterable[tuple[str, str, str]]:
+    """The row of the case and who passed it, then a row of both answers for each sample."""
+    passed = (_passed(changed.passed_a, changed.trials_a), _passed(changed.passed_b, changed.trials_b))
+    yield changed.case, *passed
+    for sample in range(max(len(changed.texts_a), len(changed.texts_b))):
+        yield "", *_texts(_at(changed.texts_a, sample), _at(changed.texts_b, sample))
 
 
 def _passed(passed: int, trials: int) -> str:
@@ -106,9 +106,10 @@ def _at(texts: Sequence[str], sample: int) -> str:
 
 
 def _texts(a: str, b: str) -> tuple[str, str]:
-    """Both answers, shortened so that the place where they part can be seen."""
-    same = next((place for place, (one, other) in enumerate(zip(a, b, strict=False)) if one != other), 0)
-    start = max(0, same - _WIDTH // 3) if max(len(a), len(b)) > _WIDTH else 0
+    """Both answers, shortened so that their first difference can be seen."""
+    pairs = enumerate(zip(a, b, strict=False))
+    first_difference = next((place for place, (char_a, char_b) in pairs if char_a != char_b), 0)
+    start = max(0, first_difference - _WIDTH // 3) if max(len(a), len(b)) > _WIDTH else 0
     return _cut(a, start), _cut(b, start)
 
 

@@ -1,4 +1,7 @@
-"""From a run and its verdicts to what every report says of them: the headline, intervals, what to change; pure."""
+"""Facts of a run and its verdicts that every report uses: the headline, intervals, what to change.
+
+It formats and counts what others judged; it judges nothing itself. Pure.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +38,7 @@ _ORDER: Sequence[VerdictName] = ("right-sized", "over-sized", "under-sized", "un
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One rung in one task; `interval` is that of the verdict where a confidence was asked for, else the usual 95 %."""
+    """One rung in one task; `interval` is that of the verdict where a confidence was asked for, else the 95 % one."""
 
     task: str
     rung: str
@@ -48,7 +51,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """A run with what follows from it; `cells` is by task and rung."""
+    """A run with its verdicts, usage and conclusions; `cells` is by task and rung."""
 
     run: Run
     verdicts: Sequence[Verdict]
@@ -58,15 +61,15 @@ class Facts:
 
 
 def gather(run: Run, verdicts: Sequence[Verdict]) -> Facts:
-    """Everything a report needs; nothing is read but the arguments."""
+    """Everything a report needs, from the arguments alone."""
     run_usage = usage_of(run)
-    found = intervals(run, verdicts)
+    interval_by_cell = intervals(run, verdicts)
     cells = {
         (verdict.task, rung.name): Cell(
             task=verdict.task,
             rung=rung.name,
             standing=verdict.standing[rung.name],
-            interval=found.get((verdict.task, rung.name)),
+            interval=interval_by_cell.get((verdict.task, rung.name)),
             usage=run_usage.by_task_rung.get((verdict.task, rung.name)),
             smallest=rung.name == verdict.smallest,
             chosen=rung.name == verdict.chosen,
@@ -79,40 +82,40 @@ def gather(run: Run, verdicts: Sequence[Verdict]) -> Facts:
 
 
 def intervals(run: Run, verdicts: Sequence[Verdict]) -> dict[tuple[str, str], Interval]:
-    """The interval of each pass rate by task and rung: the one that was judged by, else 95 % two-sided."""
+    """The interval of each pass rate by task and rung: the one that decided the verdict, else 95 % two-sided."""
     cases: dict[tuple[str, str], dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
     for trial in run.trials:
         if trial.outcome in ("passed", "failed"):
             cases[trial.key.task, trial.key.rung][trial.key.case].append(trial.outcome == "passed")
-    found: dict[tuple[str, str], Interval] = {}
+    interval_by_cell: dict[tuple[str, str], Interval] = {}
     for verdict in verdicts:
         policy = run.policies.get(verdict.task)
         for rung, standing in verdict.standing.items():
             key = (verdict.task, rung)
             if standing.low is not None and standing.high is not None and policy is not None and policy.confidence:
-                found[key] = Interval(
+                interval_by_cell[key] = Interval(
                     low=standing.low, high=standing.high, confidence=policy.confidence, one_sided=True
                 )
             elif interval := pass_rate_interval(cases[key], confidence=_CONFIDENCE):
-                found[key] = interval
-    return found
+                interval_by_cell[key] = interval
+    return interval_by_cell
 
 
 def verdict_counts(verdicts: Iterable[Verdict]) -> list[tuple[VerdictName, int]]:
-    """How many tasks have each verdict, without those that none has."""
+    """The number of tasks of each verdict that occurs."""
     counts = Counter(verdict.verdict for verdict in verdicts)
     return [(name, counts[name]) for name in _ORDER if counts[name]]
 
 
 def headline(facts: Facts) -> str:
-    """The sentence to remember: how many tasks run on less than was chosen, and what that saves."""
+    """The sentence to remember: how many tasks run on a smaller model than chosen, and what that saves."""
     chosen = [verdict for verdict in facts.verdicts if verdict.chosen is not None]
     smaller = [verdict for verdict in chosen if verdict.verdict == "over-sized"]
     if smaller:
-        run, model = ("runs", "model") if len(smaller) == 1 else ("run", "models")
-        thing = "a smaller model" if len(smaller) == 1 else f"smaller {model}"
+        number = f"{len(smaller)} of {_tasks(len(chosen))}"
+        runs_on = "runs on a smaller model" if len(smaller) == 1 else "run on smaller models"
         saving = _saving(facts, smaller)
-        return f"{len(smaller)} of {_tasks(len(chosen))} {run} on {thing} than chosen{f'; {saving}' if saving else ''}"
+        return f"{number} {runs_on} than chosen{f'; {saving}' if saving else ''}"
     if not chosen:
         solved = sum(verdict.smallest is not None for verdict in facts.verdicts)
         return f"{solved} of {_tasks(len(facts.verdicts))} pass on this ladder"
@@ -130,19 +133,19 @@ def _saving(facts: Facts, smaller: Sequence[Verdict]) -> str | None:
     """`that saves 82 % of the energy`, of the first quantity that is known; None where nothing could be compared."""
     for quantity, words in (("energy", "the energy"), ("cost", "the money")):
         pairs = [
-            (found, before)
+            (saving, before)
             for verdict in smaller
-            for found in facts.conclusions[verdict.task].savings
-            if found.quantity == quantity and (before := _chosen_per_1000(facts, verdict, found))
+            for saving in facts.conclusions[verdict.task].savings
+            if saving.quantity == quantity and (before := _chosen_per_1000(facts, verdict, saving))
         ]
-        # Joules that were come by in two ways are not added up, in a headline least of all.
-        if not pairs or len({found.kind for found, _ in pairs}) > 1:
+        # Joules of two kinds are never added up, least of all in a headline.
+        if not pairs or len({saving.kind for saving, _ in pairs}) > 1:
             continue
-        # Nor is a difference named that the intervals leave open.
-        lows, highs = [found.low for found, _ in pairs], [found.high for found, _ in pairs]
+        # Nor does a headline name a difference whose interval covers 0.
+        lows, highs = [saving.low for saving, _ in pairs], [saving.high for saving, _ in pairs]
         if None in lows or sum(low or 0.0 for low in lows) <= 0 <= sum(high or 0.0 for high in highs):
             continue
-        share = sum(found.per_1000 for found, _ in pairs) / sum(before for _, before in pairs)
+        share = sum(saving.per_1000 for saving, _ in pairs) / sum(before for _, before in pairs)
         where = "that" if len(pairs) == len(smaller) else f"in {len(pairs)} of them that"
         verb, part = ("saves", "of") if share >= 0 else ("takes", "more of")
         return f"{where} {verb} {percent(abs(share))} {part} {words}"
@@ -150,7 +153,7 @@ def _saving(facts: Facts, smaller: Sequence[Verdict]) -> str | None:
 
 
 def _chosen_per_1000(facts: Facts, verdict: Verdict, saving: Saving) -> float | None:
-    """What the chosen rung takes for 1,000 cases of the task."""
+    """Joules or USD of the chosen rung for 1,000 cases of the task."""
     usage = facts.run_usage.by_task_rung.get((verdict.task, saving.chosen))
     if usage is None or not usage.judged:
         return None
@@ -162,17 +165,17 @@ def _chosen_per_1000(facts: Facts, verdict: Verdict, saving: Saving) -> float | 
 
 
 def effort(run: Run) -> str:
-    """What was asked, and how much of the full ladder that is."""
-    asked = [trial for trial in run.trials if trial.outcome != "not_run"]
+    """The number of trials that ran, or their share of the full ladder, and their tokens."""
+    trials = [trial for trial in run.trials if trial.outcome != "not_run"]
     planned = sum(run.planned.values())
-    tokens = tokens_spent(asked)
-    usage = "tokens unknown" if tokens is None else f"{tokens:,} tokens"
+    tokens = tokens_spent(trials)
+    tokens_text = "tokens unknown" if tokens is None else f"{tokens:,} tokens"
     if run.interrupted:
-        return f"interrupted after {len(asked):,} of {planned:,} trials, {usage}"
+        return f"interrupted after {len(trials):,} of {planned:,} trials, {tokens_text}"
     if run.strategy == "full" or not planned:
-        return f"{len(asked):,} trials, {usage}"
-    word = "bisected" if run.strategy == "bisect" else "climbed"
-    return f"{word} with {100 * len(asked) / planned:.0f} % of the trials of the full ladder, {usage}"
+        return f"{len(trials):,} trials, {tokens_text}"
+    verb = "bisected" if run.strategy == "bisect" else "climbed"
+    return f"{verb} with {100 * len(trials) / planned:.0f} % of the trials of the full ladder, {tokens_text}"
 
 
 def tokens_spent(trials: Iterable[Trial]) -> int | None:
@@ -187,12 +190,12 @@ def tokens_spent(trials: Iterable[Trial]) -> int | None:
 
 
 def failure(gate: str, verdict: Verdict) -> str:
-    """Why a gate failed and what to change, in a clause."""
+    """The reason why a gate failed and what to change, in a clause."""
     return verdict.regressed or "" if gate == "regressed" else remedy(verdict)
 
 
 def place_to_change(run: Run, verdict: Verdict) -> str | None:
-    """Where to change something, as `file:line`: the choice of a model of the wrong size, else the test."""
+    """The place to change, as `file:line`: the choice of a model of the wrong size, else the test."""
     policy = run.policies.get(verdict.task)
     if policy is None:
         return None
@@ -201,7 +204,7 @@ def place_to_change(run: Run, verdict: Verdict) -> str | None:
 
 
 def remedy(verdict: Verdict) -> str:
-    """What to change, in a clause; empty for a verdict that trips no gate."""
+    """What to change, in a clause; empty for a verdict that fails no gate."""
     where = verdict.chosen_from or "the marker or the ladder file"
     if verdict.verdict == "over-sized":
         return (
@@ -212,9 +215,9 @@ def remedy(verdict: Verdict) -> str:
             f"{verdict.chosen} fails, {verdict.smallest} is the smallest that passes: set {where} to {verdict.smallest}"
         )
     if verdict.verdict == "unsolved":
-        best = max(verdict.standing.items(), key=lambda item: item[1].rate or 0.0)
-        nearest = f"{best[0]} came nearest with {best[1].passed}/{best[1].trials}"
-        reached = nearest if best[1].passed else "none passed a single case"
+        rung, best = max(verdict.standing.items(), key=lambda item: item[1].rate or 0.0)
+        nearest = f"{rung} came nearest with {best.passed}/{best.trials}"
+        reached = nearest if best.passed else "none passed a single case"
         return (
             f"no rung reaches {verdict.pass_rate:g} ({reached}): add a larger rung, mend the prompt, or lower pass_rate"
         )
@@ -225,7 +228,7 @@ def remedy(verdict: Verdict) -> str:
 
 
 def _way_out(verdict: Verdict) -> str:
-    """What a confidence leaves open is no fault that one could mend."""
+    """The way to decide the task: where a confidence leaves it open, running again would not help."""
     if "no number of trials would show" in verdict.notes[0]:
         return "mend the prompt, or lower pass_rate or the confidence"
     if verdict.confidence is not None and "needs about" in verdict.notes[0]:
@@ -234,7 +237,7 @@ def _way_out(verdict: Verdict) -> str:
 
 
 def waived(run: Run, task: str) -> list[str]:
-    """Every waiver of a task, in a clause: it is shown whether or not it is needed, or over."""
+    """Each waiver of a task, in a clause; also one that is not needed or is over."""
     policy = run.policies.get(task)
     waivers = () if policy is None else policy.waivers
     return [f"gate {waiver.gate} waived until {waiver.until}: {waiver.reason}" for waiver in waivers]
@@ -248,18 +251,18 @@ def bounds(interval: Interval | None) -> str | None:
 def saving_words(saving: Saving) -> str:
     """`4b instead of frontier saves 39.6 kJ per 1,000 cases (95 % interval 35.1 kJ to 44.2 kJ; measured)`.
 
-    Where the interval covers 0, nothing is said to be saved.
+    Where the interval covers 0, it is called a tie.
     """
-    known = f"; {saving.kind.partition(',')[0]}" if saving.kind else ""
+    provenance = f"; {saving.kind.partition(',')[0]}" if saving.kind else ""
     noun = _NOUNS[saving.quantity]
     if saving.low is None or saving.high is None:
-        return f"{_difference(saving)} per 1,000 cases, by a single case{known}"
+        return f"{_difference(saving)} per 1,000 cases, by a single case{provenance}"
     if saving.low <= 0 <= saving.high:
         least, most = (f"{'-' if end < 0 else ''}{_amount(saving, abs(end))}" for end in (saving.low, saving.high))
         tie = f"{saving.instead} and {saving.chosen} are a tie in {noun}"
-        return f"{tie} (95 % interval of what 1,000 cases save: {least} to {most}{known})"
+        return f"{tie} (95 % interval of what 1,000 cases save: {least} to {most}{provenance})"
     low, high = sorted((abs(saving.low), abs(saving.high)))
-    interval = f"95 % interval {_amount(saving, low)} to {_amount(saving, high)}{known}"
+    interval = f"95 % interval {_amount(saving, low)} to {_amount(saving, high)}{provenance}"
     return f"{_difference(saving)} per 1,000 cases ({interval})"
 
 
@@ -273,12 +276,12 @@ _NOUNS: Mapping[str, str] = {"energy": "energy", "cost": "money", "latency": "ti
 
 
 def _amount(saving: Saving, value: float) -> str:
-    write = {"energy": joules, "cost": usd, "latency": seconds, "tokens": count}[saving.quantity]
-    return str(write(value))
+    formatter = {"energy": joules, "cost": usd, "latency": seconds, "tokens": count}[saving.quantity]
+    return str(formatter(value))
 
 
 def per_case(usage: Usage | None) -> dict[str, float | None]:
-    """Mean tokens, seconds, joules and USD of a case; None where not all of it is known, or joules are of two kinds."""
+    """Mean tokens, seconds, joules and USD of a case; None where not all are known, or joules are of two kinds."""
     if usage is None or not usage.judged:
         return dict.fromkeys(("joules", "tokens", "seconds", "usd", "prompt", "reasoning", "answer"))
     energy = usage.energy_per_case

@@ -1,4 +1,4 @@
-"""Annotations for GitHub Actions: each failed gate at the line of the code that has to change."""
+"""Annotations for GitHub Actions: each failed gate, at the line that has to change."""
 
 from collections.abc import Iterable, Iterator
 from posixpath import join, normpath
@@ -11,21 +11,21 @@ __all__ = ["annotations"]
 
 
 def annotations(run: Run, failed: Iterable[tuple[str, Verdict]], *, prefix: str = "") -> Iterator[str]:
-    """One `::error` command for each failed gate; `prefix` is the way from the repository to the rootdir."""
+    """One `::error` command for each failed gate; `prefix` is the path from the repository to the rootdir."""
     for gate, verdict in failed:
         place = place_to_change(run, verdict)
-        where = "" if place is None else _where(place, prefix)
+        location = "" if place is None else _location(place, prefix)
         title = f"title={_property(f'rightsize: {gate}')}"
-        yield f"::error {where}{title}::{_data(f'{verdict.task}: {failure(gate, verdict)}')}"
+        yield f"::error {location}{title}::{_data(f'{verdict.task}: {failure(gate, verdict)}')}"
 
 
-def _where(place: str, prefix: str) -> str:
+def _location(place: str, prefix: str) -> str:
     file, _, line = place.rpartition(":")
     return f"file={_property(normpath(join(prefix, file)))},line={line},"
 
 
 def _data(text: str) -> str:
-    """A message that cannot end its line and start a command of its own."""
+    """A message that cannot end its line and start another command."""
     return visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

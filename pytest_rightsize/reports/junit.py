@@ -1,4 +1,4 @@
-"""What pytest's own JUnit XML says of a trial and of the tasks, as its properties."""
+"""Properties of trials and of the whole suite for the JUnit XML that pytest writes."""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,10 +11,10 @@ __all__ = ["suite_properties", "trial_properties"]
 
 
 def trial_properties(trial: Trial) -> list[tuple[str, str]]:
-    """Name and value of each property of a test; what is not known is left out."""
+    """Name and value of each property of a test; unknown values are left out."""
     tokens = [answer.tokens.total for answer in trial.answers]
     costs = [answer.cost_usd for answer in trial.answers]
-    known = {
+    properties = {
         "task": trial.key.task,
         "rung": trial.key.rung,
         "sample": trial.key.sample,
@@ -24,11 +24,11 @@ def trial_properties(trial: Trial) -> list[tuple[str, str]]:
         "joules": _joules(trial),
         "cost_usd": sum(cost for cost in costs if cost is not None) if costs and None not in costs else None,
     }
-    return [(f"rightsize.{name}", visible(str(value))) for name, value in known.items() if value is not None]
+    return [(f"rightsize.{name}", visible(str(value))) for name, value in properties.items() if value is not None]
 
 
 def _joules(trial: Trial) -> float | None:
-    """The joules of all answers, if they are known in one way."""
+    """The joules of all answers, if all are known and of one kind."""
     energies = [answer.energy for answer in trial.answers if answer.energy is not None]
     if len(energies) < len(trial.answers):
         return None
@@ -40,7 +40,7 @@ def _joules(trial: Trial) -> float | None:
 
 
 def suite_properties(verdicts: Iterable[Verdict]) -> Iterator[tuple[str, str]]:
-    """The verdicts, as properties of the whole suite: they are known when every test has ended."""
+    """The verdicts, as properties of the whole suite: they are known only when every test has ended."""
     for verdict in verdicts:
         task = visible(verdict.task)
         yield f"rightsize.verdict.{task}", verdict.verdict

@@ -1,6 +1,6 @@
-"""A summary for pull requests: the headline, the table, what to change and what it saves, as GitHub and GitLab read it.
+"""The summary for pull requests in Markdown: headline, table, what to change and what that saves.
 
-Never longer than a comment may be: what does not fit is counted, with the tasks that need something first.
+It is never longer than a comment may be: tasks that need a change come first, and lines that do not fit are counted.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ __all__ = ["MOST_CHARS", "MarkdownReport", "escaped", "pytest_rightsize_reports"
 MOST_CHARS = 60_000
 _MARKS = {"passes": "✅", "fails": "❌", "undecided": "❔", "not_run": "⬜"}
 _URGENCY = ("under-sized", "unsolved", "undecided", "over-sized", "unchosen", "right-sized")
-# Half for the table, the rest for what it says.
+# Half of it for the table, the rest for the lists below it.
 _TABLE_CHARS = 30_000
 _LONGEST_NAME = 120
 
@@ -49,14 +49,14 @@ class MarkdownReport:
 
 
 def escaped(text: str, longest: int = 2_000) -> str:
-    """Text from outside as text: no markup, no mention, no link, on one line."""
-    shown = visible(" ".join(text.split()))
-    shown = shown if len(shown) <= longest else f"{shown[:longest]}…"
-    shown = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Text from outside on one line, without effect: no markup, no mention, no link."""
+    plain = visible(" ".join(text.split()))
+    plain = plain if len(plain) <= longest else f"{plain[:longest]}…"
+    plain = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for character in "\\`*_[]#|~":
-        shown = shown.replace(character, f"\\{character}")
+        plain = plain.replace(character, f"\\{character}")
     # A backslash does not stop a mention or a bare link, a comment inside it does.
-    return shown.replace("@", "@<!-- -->").replace("://", ":<!-- -->//").replace("www.", "www<!-- -->.")
+    return plain.replace("@", "@<!-- -->").replace("://", ":<!-- -->//").replace("www.", "www<!-- -->.")
 
 
 def _table(facts: Facts) -> str:
@@ -77,20 +77,20 @@ def _cell(cell: Cell) -> str:
     """`✅ **38/40** ⬅ chosen`: bold where it is the smallest that passes."""
     standing = cell.standing
     ratio = f"{standing.passed}/{standing.trials}" if standing.trials else ""
-    shown = f"**{ratio}**" if cell.smallest and ratio else ratio
-    parts = [_MARKS[standing.state], shown, _bounds(cell), "chosen" if cell.chosen else ""]
+    emphasised = f"**{ratio}**" if cell.smallest and ratio else ratio
+    parts = [_MARKS[standing.state], emphasised, _bounds(cell), "chosen" if cell.chosen else ""]
     return " ".join(part for part in parts if part)
 
 
 def _bounds(cell: Cell) -> str:
-    """`[85,99]`, where a confidence was asked for: the verdict rests on it."""
+    """`[85,99]`, where a confidence was asked for: the verdict depends on these bounds."""
     interval = cell.interval
-    asked = interval is not None and interval.one_sided and cell.standing.trials
-    return f"[{100 * interval.low:.0f},{100 * interval.high:.0f}]" if interval is not None and asked else ""
+    decides = interval is not None and interval.one_sided and cell.standing.trials
+    return f"[{100 * interval.low:.0f},{100 * interval.high:.0f}]" if interval is not None and decides else ""
 
 
 def _lists(facts: Facts) -> Iterator[str]:
-    """What to change, what it saves, what is uncertain."""
+    """The lists below the table, each folded under its title: changes, savings, false economies, notes."""
     changes = [
         f"- **{_name(verdict.task)}**: {escaped(remedy(verdict))}{_place(facts, verdict)}"
         for verdict in sorted(facts.verdicts, key=lambda verdict: _URGENCY.index(verdict.verdict))
@@ -108,9 +108,9 @@ def _lists(facts: Facts) -> Iterator[str]:
         if saving.quantity != "tokens"
     ]
     economies = [
-        f"- {_name(task)}: {escaped(str(found))}"
+        f"- {_name(task)}: {escaped(str(economy))}"
         for task, conclusion in facts.conclusions.items()
-        for found in conclusion.false_economies
+        for economy in conclusion.false_economies
     ]
     notes = [
         f"- {_name(verdict.task)}: {escaped(note)}"
@@ -136,27 +136,27 @@ def _place(facts: Facts, verdict: Verdict) -> str:
 def _legend(facts: Facts) -> str:
     states = {cell.standing.state for cell in facts.cells.values()}
     words = {"passes": "reaches the bar", "fails": "does not", "undecided": "undecided", "not_run": "not run"}
-    shown = [f"{mark} {words[state]}" for state, mark in _MARKS.items() if state in states]
+    marks = [f"{mark} {words[state]}" for state, mark in _MARKS.items() if state in states]
     levels = {cell.interval.confidence for cell in facts.cells.values() if cell.interval and cell.interval.one_sided}
-    sure = [f"; [,]: bounds of the pass rate in %, each sure at {level:g}" for level in sorted(levels)]
-    return f"<sub>{', '.join(shown)}; bold: the smallest that passes{''.join(sure)}</sub>\n" if shown else ""
+    bounds = [f"; [,]: bounds of the pass rate in %, each sure at {level:g}" for level in sorted(levels)]
+    return f"<sub>{', '.join(marks)}; bold: the smallest that passes{''.join(bounds)}</sub>\n" if marks else ""
 
 
 def _name(text: str) -> str:
     return escaped(text, _LONGEST_NAME)
 
 
-def _fitting(lines: Sequence[str], most: int, what: str) -> str:
-    """The lines that fit into so many characters, and how many more there are."""
+def _fitting(lines: Sequence[str], max_chars: int, noun: str) -> str:
+    """The lines that fit into `max_chars` characters, and how many more there are."""
     kept: list[str] = []
-    room = most
+    left_chars = max_chars
     for line in lines:
-        room -= len(line) + 1
-        if room < 0:
+        left_chars -= len(line) + 1
+        if left_chars < 0:
             break
         kept.append(line)
-    left = len(lines) - len(kept)
-    return "\n".join([*kept, *([f"\n…and {left:,} more {what}"] if left else [])])
+    left_out = len(lines) - len(kept)
+    return "\n".join([*kept, *([f"\n…and {left_out:,} more {noun}"] if left_out else [])])
 
 
 def pytest_rightsize_reports() -> Mapping[str, type[Report]]:

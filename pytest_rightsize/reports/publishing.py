@@ -1,6 +1,7 @@
-"""Reports on their way to files: which were asked for, whether they can be written, and writing them.
+"""Writes the reports that a session was asked for to their files.
 
-Names and folders are checked before any model is asked; a report that fails at the end is told and fails nothing else.
+Names and folders are checked before any model is called. A report that fails at the end is reported, and the others are
+still written.
 """
 
 import os
@@ -18,35 +19,38 @@ __all__ = ["Publisher", "write_report", "write_step_summary"]
 class Publisher:
     """The reports that a session was asked for, as pairs of a name and a file."""
 
-    def __init__(self, wanted: Iterable[tuple[str, Path]], given: Iterable[Mapping[str, type[Report]]]) -> None:
+    def __init__(self, targets: Iterable[tuple[str, Path]], mappings: Iterable[Mapping[str, type[Report]]]) -> None:
         """Raises ConfigError for an unknown report, one that cannot be made here, and a file that cannot be written."""
-        known = load_reports(given)
+        classes = load_reports(mappings)
         self._reports: list[tuple[str, Path, Report]] = []
-        for name, path in wanted:
-            if name not in known:
-                raise unknown_name("--rightsize-report", name, list(known), noun="report")
-            report = known[name]()
+        for name, path in targets:
+            if name not in classes:
+                raise unknown_name("--rightsize-report", name, list(classes), noun="report")
+            report = classes[name]()
             if (problem := report.check()) is not None:
                 raise ConfigError(f"the {name} report {path} cannot be made: {problem}")
             if path.is_dir() or path.parent.is_file():
                 raise ConfigError(f"the {name} report cannot be written to {path}, which is no file: give a file")
-            if (fault := _why_no_file(path)) is not None:
+            if (fault := _write_fault(path)) is not None:
                 raise ConfigError(f"the {name} report cannot be written to {path} ({fault}): give another file")
             self._reports.append((name, path, report))
 
     def publish(self, run: Run, verdicts: Sequence[Verdict]) -> Iterator[tuple[bool, str]]:
-        """Write each report; whether it was written, and a line that says so."""
+        """Write each report; yields whether it was written, and a line that says so."""
         for name, path, report in self._reports:
             try:
                 write_report(path, report.render(run, verdicts), private=_is_private(run))
-            except Exception as error:  # whatever one report runs into, the others are still written
+            except Exception as error:  # a fault of one report does not keep the others from being written
                 yield False, f"the {name} report was not written to {path}: {type(error).__name__}: {error}"
             else:
                 yield True, f"{name} report in {path}"
 
 
-def _why_no_file(path: Path) -> str | None:
-    """Why no file can be made in the folder of `path`, or where that folder would be made; tried, and taken back."""
+def _write_fault(path: Path) -> str | None:
+    """The system's error where no file can be made in the folder of `path`, or in the nearest one that exists.
+
+    Found by making a temporary file there.
+    """
     folder = next(folder for folder in path.absolute().parents if folder.exists())
     try:
         tempfile.TemporaryFile(dir=folder).close()
@@ -60,7 +64,7 @@ def _is_private(run: Run) -> bool:
 
 
 def write_report(path: Path, text: str, *, private: bool = False) -> None:
-    """Write a report whole or not at all: a reader never sees half of one. A private one is its owner's only."""
+    """Write a report whole or not at all: a reader never sees half of one. Only the owner may read a private one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     part.touch(mode=0o600 if private else 0o666)

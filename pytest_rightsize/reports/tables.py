@@ -1,4 +1,4 @@
-"""A run for notebooks and other programs: one row a trial as CSV, or everything as one JSON document."""
+"""Tables for notebooks and other programs: one row a trial as CSV, or everything as one JSON document."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ _COLUMNS = (
 
 
 class CsvReport:
-    """One row for each trial; an empty cell is what is not known. Prompts and answers are in the JSON document."""
+    """One row for each trial; a cell is empty where the value is not known. Prompts and answers are in the JSON."""
 
     def check(self) -> str | None:
         """See `Report`."""
@@ -30,7 +30,7 @@ class CsvReport:
 
     def render(self, run: Run, verdicts: Sequence[Verdict]) -> str:
         """See `Report`."""
-        del verdicts  # a row is what happened, not what is concluded
+        del verdicts  # a row has the facts of a trial, no conclusion
         file = io.StringIO()
         writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -64,13 +64,13 @@ def _row(trial: Trial) -> dict[str, Json]:
 
 
 def _cell(text: str) -> str:
-    """A name that a spreadsheet does not take for a formula."""
+    """A name that no spreadsheet reads as a formula."""
     plain = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return f"'{plain}" if plain.startswith(("=", "+", "-", "@", "\t", "\r")) else plain
 
 
 def _sum(values: Sequence[float | None]) -> float | None:
-    """The sum, or None where one is not known or there are none."""
+    """The sum, or None where one value is not known or there are none."""
     known = [value for value in values if value is not None]
     return sum(known) if known and len(known) == len(values) else None
 
@@ -86,7 +86,7 @@ def _energy(trial: Trial) -> Energy | None:
 
 
 class JsonReport:
-    """Everything that is known and concluded, as one document."""
+    """All facts and conclusions, as one document."""
 
     def check(self) -> str | None:
         """See `Report`."""
@@ -110,7 +110,7 @@ class JsonReport:
 
 
 def _plain(value: object) -> Json:
-    """Sets as sorted lists; nothing else of ours is no JSON."""
+    """Sets as sorted lists: no other type that is not JSON occurs in a report."""
     if isinstance(value, frozenset | set):
         return sorted(value)
     raise TypeError(f"{value!r} is no JSON")

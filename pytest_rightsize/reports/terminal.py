@@ -1,6 +1,6 @@
-"""The summary at the end of a session, as lines of text: the table, the sentence, and what to change.
+"""The summary at the end of a session, as lines of text: the table, one sentence, and what to change.
 
-It writes no colour; `styled` says which parts of a line of the table deserve one, where the terminal has any.
+The lines have no colour; `styled` says which parts of a line of the table get one on a terminal with colours.
 """
 
 import re
@@ -26,10 +26,8 @@ __all__ = [
 ]
 
 TITLE = "smallest model that passes each task"
-_SHOUTED = {"over-sized": "OVER-SIZED", "under-sized": "UNDER-SIZED", "unsolved": "UNSOLVED", "undecided": "UNDECIDED"}
-
-
-# What in a line of the table is worth a colour; the words say the same without it.
+_CAPITALS = {"over-sized": "OVER-SIZED", "under-sized": "UNDER-SIZED", "unsolved": "UNSOLVED", "undecided": "UNDECIDED"}
+# The parts of a line of the table that get a colour; the words say the same without it.
 _STYLES = (
     (re.compile(r"(?<!\S)\d+/\d+~?\*|right-sized$"), "green"),
     (re.compile("OVER-SIZED$|UNDER-SIZED$|UNSOLVED$"), "red"),
@@ -38,7 +36,7 @@ _STYLES = (
 
 
 def table_lines(run: Run, verdicts: Sequence[Verdict], *, width: int | None = None) -> list[str]:
-    """The table of verdicts; where it is wider than `width`, each task in lines of its own."""
+    """The table of verdicts; where it is wider than `width`, each task on lines of its own."""
     ladder = [rung.name for rung in run.rungs]
     rows = [_row(verdict, ladder) for verdict in verdicts]
     headers = ["task", *ladder, "smallest", "chosen", "verdict"]
@@ -49,25 +47,25 @@ def table_lines(run: Run, verdicts: Sequence[Verdict], *, width: int | None = No
 
 
 def _stacked(headers: Sequence[str], row: Sequence[str], width: int) -> Iterator[str]:
-    """One task for a narrow terminal: the verdict, then what the table says, in lines that fit."""
+    """One task for a narrow terminal: the verdict, then the cells of its row, in lines that fit."""
     task, *cells, smallest, chosen, verdict = row
     yield f"{task}: {verdict}"
     parts = [f"{rung} {cell}" for rung, cell in zip(headers[1:], cells, strict=False)]
     parts += [f"smallest {smallest}", f"chosen {chosen}"]
-    # A part is not broken in the middle, however narrow it gets.
-    glued = "  ".join(part.replace(" ", "\0") for part in parts)
-    for line in textwrap.wrap(glued, width, initial_indent="  ", subsequent_indent="  ", break_long_words=False):
+    # A part is never broken, however narrow the terminal is: its spaces are hidden from textwrap.
+    unbroken = "  ".join(part.replace(" ", "\0") for part in parts)
+    for line in textwrap.wrap(unbroken, width, initial_indent="  ", subsequent_indent="  ", break_long_words=False):
         yield line.replace("\0", " ")
 
 
 def styled(line: str) -> list[tuple[str, str | None]]:
     """A line of the table in parts, each with its colour or None."""
-    found = sorted(
+    spans = sorted(
         (match.start(), match.end(), style) for pattern, style in _STYLES for match in pattern.finditer(line)
     )
     parts: list[tuple[str, str | None]] = []
     end = 0
-    for start, stop, style in found:
+    for start, stop, style in spans:
         if start >= end:
             parts += [(line[end:start], None), (line[start:stop], style)]
             end = stop
@@ -84,14 +82,14 @@ def summary_lines(run: Run, verdicts: Sequence[Verdict]) -> list[str]:
 def _row(verdict: Verdict, ladder: Sequence[str]) -> list[str]:
     bounded = verdict.confidence is not None
     cells = [_cell(verdict.standing[rung], smallest=rung == verdict.smallest, bounded=bounded) for rung in ladder]
-    word = _SHOUTED.get(verdict.verdict, verdict.verdict)
+    word = _CAPITALS.get(verdict.verdict, verdict.verdict)
     return [verdict.task, *cells, verdict.smallest or "-", verdict.chosen or "-", word]
 
 
 def _cell(standing: Standing, *, smallest: bool, bounded: bool) -> str:
     """`38/40* [85,99]`: passed of trials, and the bounds of the rate in percent where a confidence was asked for.
 
-    A tilde where the rest was given up, a star at the smallest rung that passes, a question mark where it is undecided.
+    A tilde marks a rung that was settled early, a star the smallest that passes, a question mark one that is undecided.
     """
     if standing.state == "not_run":
         return "-"
@@ -106,13 +104,13 @@ def _cell(standing: Standing, *, smallest: bool, bounded: bool) -> str:
 
 
 def _legend(verdicts: Sequence[Verdict]) -> list[str]:
-    shown = [standing for verdict in verdicts for standing in verdict.standing.values()]
-    states = {standing.state for standing in shown}
+    standings = [standing for verdict in verdicts for standing in verdict.standing.values()]
+    states = {standing.state for standing in standings}
     levels = sorted({verdict.confidence for verdict in verdicts if verdict.confidence is not None})
     parts = [
         *(["* smallest that passes"] if any(verdict.smallest for verdict in verdicts) else []),
         *(["? undecided"] if "undecided" in states else []),
-        *(["~ settled early"] if any(standing.given_up for standing in shown) else []),
+        *(["~ settled early"] if any(standing.given_up for standing in standings) else []),
         *(["- not run"] if "not_run" in states else []),
         *(f"[,] bounds of the pass rate in %, each sure at {level:g}" for level in levels),
     ]
@@ -121,15 +119,15 @@ def _legend(verdicts: Sequence[Verdict]) -> list[str]:
 
 def _sentence(run: Run, verdicts: Sequence[Verdict]) -> str:
     tasks = f"{len(verdicts)} task{'s' if len(verdicts) != 1 else ''}"
-    counts = [(name, sum(verdict.verdict == name for verdict in verdicts)) for name in _SHOUTED]
-    found = [f"{count} {name}" for name, count in counts if count]
+    counts = [(name, sum(verdict.verdict == name for verdict in verdicts)) for name in _CAPITALS]
+    others = [f"{count} {name}" for name, count in counts if count]
     right = sum(verdict.verdict == "right-sized" for verdict in verdicts)
-    said = ", ".join([*([f"{right} right-sized"] if right else []), *found]) or "no chosen model to compare with"
-    return f"rightsize: of {tasks}, {said}; {effort(run)}"
+    verdict_text = ", ".join([*([f"{right} right-sized"] if right else []), *others])
+    return f"rightsize: of {tasks}, {verdict_text or 'no chosen model to compare with'}; {effort(run)}"
 
 
 def _savings(run: Run) -> list[str]:
-    """What was saved against the full ladder; what cannot be estimated is said, not left out."""
+    """What was saved against the full ladder; an amount that cannot be estimated is named, not left out."""
     if run.strategy == "full" or run.interrupted:
         return []
     tokens, joules = saved(run, tokens_of), saved(run, joules_of)
@@ -137,48 +135,48 @@ def _savings(run: Run) -> list[str]:
         *(f"{amount:,.0f} tokens" for amount in tokens.amounts.values()),
         *(f"{amount:,.3g} J ({kind})" for kind, amount in sorted(joules.amounts.items())),
     ]
-    # Energy that nobody meters is no news; of tokens one expects to hear.
+    # Energy is often not metered, which is no news; tokens are expected to be known.
     unknown = [f"{count:,} trial{'s' * (count != 1)} on {rung}" for rung, count in tokens.unknown.items()]
     known = [f"saved about {' and '.join(parts)} against the full ladder"] if parts else []
     missing = [f"what {' and '.join(unknown)} would have taken is not known"] if unknown else []
-    said = [*known, *(missing if known or tokens_spent(run.trials) is not None else [])]
-    return [f"rightsize: {'; '.join(said)}"] if said else []
+    clauses = [*known, *(missing if known or tokens_spent(run.trials) is not None else [])]
+    return [f"rightsize: {'; '.join(clauses)}"] if clauses else []
 
 
 def _retries(run: Run) -> list[str]:
-    """How many requests had to be sent again, for each rung where some had."""
-    again: Counter[str] = Counter()
+    """The number of requests that were sent again, for each rung that had any."""
+    retries: Counter[str] = Counter()
     for trial in run.trials:
-        again[trial.key.rung] += sum(answer.retries for answer in trial.answers)
+        retries[trial.key.rung] += sum(answer.retries for answer in trial.answers)
     return [
         f"{rung}: {count:,} retries before its answers came; their waiting is in no figure"
-        for rung, count in again.items()
+        for rung, count in retries.items()
         if count
     ]
 
 
 def _recorded(run: Run) -> list[str]:
-    """How many answers were not asked for."""
-    answers = [answer.cached for trial in run.trials for answer in trial.answers]
-    known = sum(answers)
-    return [f"{known:,} of {len(answers):,} answers were recorded before, and took nothing now"] if known else []
+    """The number of answers that were recorded before."""
+    cached = [answer.cached for trial in run.trials for answer in trial.answers]
+    count = sum(cached)
+    return [f"{count:,} of {len(cached):,} answers were recorded before, and took nothing now"] if count else []
 
 
 def gate_lines(failed: Iterable[tuple[str, Verdict]], run: Run) -> list[str]:
     """For each failed gate one line that says what to change, and where."""
     return [
-        f"gate {gate}: {verdict.task}: {failure(gate, verdict)}{_where(gate, verdict, run)}" for gate, verdict in failed
+        f"gate {gate}: {verdict.task}: {failure(gate, verdict)}{_place(gate, verdict, run)}" for gate, verdict in failed
     ]
 
 
-def _where(gate: str, verdict: Verdict, run: Run) -> str:
-    """The place in brackets; a regression names the line of the baseline itself."""
+def _place(gate: str, verdict: Verdict, run: Run) -> str:
+    """The place to change, in brackets; not for a regression, whose text names the line of the baseline itself."""
     place = None if gate == "regressed" else place_to_change(run, verdict)
     return f" ({place})" if place else ""
 
 
 def waiver_lines(states: Iterable[WaiverState], unmet: Iterable[tuple[str, Waiver]] = ()) -> list[str]:
-    """Every waiver, whether it is used, not needed, or over; and those of tasks that no test has: misspelt, perhaps."""
+    """Every waiver, whether used, not needed or over; `unmet` are those of tasks that no test has, perhaps misspelt."""
     return [_waiver_line(state) for state in states] + [
         f"waiver of no test here, until {waiver.until}: gate {waiver.gate}: {task}: {waiver.reason}"
         for task, waiver in unmet
@@ -194,7 +192,7 @@ def _waiver_line(state: WaiverState) -> str:
 
 
 def wrapped(line: str, width: int | None) -> list[str]:
-    """A sentence in lines that a terminal does not have to break inside a word; elsewhere it stays one line."""
+    """A sentence in lines of the terminal's width, broken between words; elsewhere it stays one line."""
     if width is None or len(line) < width or line.startswith("::"):
         return [line]
     return textwrap.wrap(line, width - 1, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

@@ -1,4 +1,4 @@
-"""How amounts are written for people: three digits, a unit, and nothing at all for what is not known."""
+"""Formats amounts for people: three digits and a unit; an unknown amount stays None."""
 
 from collections.abc import Mapping
 from math import floor
@@ -11,10 +11,10 @@ _SCALES: Mapping[str, float] = {"MJ": 1e6, "kJ": 1e3, "J": 1.0, "mJ": 1e-3}
 
 
 def percent(rate: float | None) -> str | None:
-    """`95 %`, or `97.5 %` where a whole number would say 0 or 100 of what is neither."""
+    """`95 %`, or `99.9 %` where a whole number would be 0 or 100 although the rate is neither."""
     if rate is None:
         return None
-    # Halves go up, whatever their last binary digit: 23 of 40 is 58 % everywhere.
+    # Halves are rounded up, whatever their last binary digit: 23 of 40 is 58 % everywhere.
     whole = floor(100 * rate + 0.5 + 1e-9)
     return f"{100 * rate:.1f} %" if whole in (0, 100) and rate not in (0, 1) else f"{whole} %"
 
@@ -28,7 +28,7 @@ def joules(value: float | None) -> str | None:
 
 
 def bounded_joules(energy: Energy | None) -> str | None:
-    """`1.2 J (1.1 to 1.3)`, or None where nothing is known."""
+    """`1.2 J (1.1 J to 1.3 J)`, or None where the energy is not known."""
     if energy is None or energy.joules is None:
         return None
     if energy.low is None or energy.high is None or energy.low == energy.high:
@@ -60,7 +60,7 @@ def count(value: float | None) -> str | None:
 
 
 def parameters(billions: float | None) -> str | None:
-    """`30.5 B`, `25 k`: how many parameters a model has."""
+    """`30.5 B`, `25 k`: the number of a model's parameters."""
     if billions is None:
         return None
     for unit, scale in (("B", 1.0), ("M", 1e-3), ("k", 1e-6)):
@@ -70,7 +70,7 @@ def parameters(billions: float | None) -> str | None:
 
 
 def _digits(value: float) -> str:
-    """Three significant digits, never as a power of ten unless it is tiny."""
+    """Three significant digits, without an exponent unless the value is below a millionth."""
     if value == 0:
         return "0"
     if value >= 100:

@@ -1,4 +1,4 @@
-"""What the answers took, and what follows from it, as lines of text for the end of a session."""
+"""Usage of a session and the conclusions from it, as lines of text for its end: a table, joules' origins, savings."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -13,13 +13,12 @@ from pytest_rightsize.statistics.estimates import Interval
 
 __all__ = ["usage_lines"]
 
-
 _LEAST: Mapping[str, tuple[str, str]] = {
     "energy": ("least energy", "J"),
     "cost": ("least cost", "USD"),
     "latency": ("fastest", "s"),
 }
-# What a narrow terminal can do without, the least needed first.
+# Columns that are left out where the terminal is narrow, the least needed first.
 _DISPENSABLE = ("J/token", "reasoning", "USD/passed", "tokens", "J/passed", "rate", "s/case")
 _NEEDED = ("J/case",)
 
@@ -32,25 +31,26 @@ def usage_lines(
     width: int | None = None,
     note: str | None = None,
 ) -> list[str]:
-    """A table of what each task took on each rung, its joules' origins, a `note` on them, and what to make of it.
+    """A table of the usage of each task on each rung, the origins of its joules, a `note` on them, and the conclusions.
 
-    Empty where nobody knows any joules, seconds or money: a table of question marks helps nobody. `intervals` are those
-    of the pass rates by task and rung; where the table is wider than `width`, columns are left out.
+    There is no table where no joules, seconds or money are known: it would hold nothing but question marks.
+    `intervals` are those of the pass rates by task and rung; where the table is wider than `width`, columns are left
+    out.
     """
-    usage = list(run_usage.by_task_rung.values())
-    told = [line for conclusion in conclusions for line in _told(conclusion)]
-    if not any(one.energies or one.cost_usd.known or one.seconds.known for one in usage):
-        return told
-    rows = [_row(one, (intervals or {}).get((one.task or "", one.rung or ""))) for one in usage]
+    usages = list(run_usage.by_task_rung.values())
+    conclusion_lines = [line for conclusion in conclusions for line in _conclusion_lines(conclusion)]
+    if not any(usage.energies or usage.cost_usd.known or usage.seconds.known for usage in usages):
+        return conclusion_lines
+    rows = [_row(usage, (intervals or {}).get((usage.task or "", usage.rung or ""))) for usage in usages]
     unknown = [name for name in rows[0] if name in _DISPENSABLE + _NEEDED and all(row.get(name) == "?" for row in rows)]
     rows = [{name: cell for name, cell in row.items() if name not in unknown} for row in _grouped(rows)]
     return [
         "",
         *_table(rows, width),
         *_legend(rows, unknown, intervals),
-        *_origins(usage),
+        *_origins(usages),
         *([note] if note else []),
-        *told,
+        *conclusion_lines,
     ]
 
 
@@ -61,7 +61,7 @@ def _grouped(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def _table(rows: Sequence[dict[str, str]], width: int | None) -> list[str]:
-    """The rows under their names, without what does not fit."""
+    """The rows under their headers, without the columns that do not fit."""
     dispensable = [name for name in _DISPENSABLE if name in rows[0]]
     while True:
         lines = tabulate(rows, headers="keys", tablefmt="plain", disable_numparse=True).splitlines()
@@ -74,11 +74,11 @@ def _table(rows: Sequence[dict[str, str]], width: int | None) -> list[str]:
 def _legend(
     rows: Sequence[dict[str, str]], unknown: Sequence[str], intervals: Mapping[tuple[str, str], Interval] | None
 ) -> list[str]:
-    """What the marks mean that occur in the table, and which columns it lacks because nobody knows them."""
-    usual = [interval for interval in (intervals or {}).values() if not interval.one_sided]
+    """The meaning of the marks in the table, and the columns that it lacks because no value of them is known."""
+    two_sided = [interval for interval in (intervals or {}).values() if not interval.one_sided]
     cells = {cell for row in rows for cell in row.values()}
     parts = [
-        *([f"rate [,] pass rate with its {100 * usual[0].confidence:g} % interval"] if usual else []),
+        *([f"rate [,] pass rate with its {100 * two_sided[0].confidence:g} % interval"] if two_sided else []),
         *(["? not known"] if "?" in cells else []),
         *(["- no case passed"] if "-" in cells else []),
         *([f"not known of any rung: {' '.join(unknown)}"] if unknown else []),
@@ -110,7 +110,7 @@ def _rate(usage: Usage, interval: Interval) -> str:
 
 
 def _joules(usage: Usage, energy: Energy | None) -> str:
-    """The figure; `mixed` where it is known in several ways, `?` where it is not known of every answer."""
+    """The figure; `mixed` where joules are of several kinds, `?` where they are not known of every answer."""
     if energy is not None and energy.joules is not None:
         return f"{energy.joules:.3g}"
     if usage.energy_unknown:
@@ -119,7 +119,7 @@ def _joules(usage: Usage, energy: Energy | None) -> str:
 
 
 def _usd(usage: Usage) -> str:
-    """What a passed case costs; where none passed that is not unknown, but not to be had."""
+    """The cost of a passed case; a dash where none passed and the cost is known, as there is no such figure then."""
     cost = usage.cost_usd.complete
     return "-" if cost is not None and not usage.passed else _figure(usage.per_pass(usage.cost_usd))
 
@@ -128,23 +128,24 @@ def _figure(value: float | None) -> str:
     return "?" if value is None else f"{value:.3g}"
 
 
-def _origins(usage: Iterable[Usage]) -> list[str]:
-    """Where the joules of the table come from: kinds that may not be added up or compared stand on their own."""
-    rungs: dict[str, list[str]] = {}
+def _origins(usages: Iterable[Usage]) -> list[str]:
+    """The origins of the table's joules: kinds that may not be added up or compared have a line each."""
+    rungs_by_origin: dict[str, list[str]] = {}
     lines = []
-    for one in usage:
-        for subtotal in one.energies:
-            words = f"{subtotal.kind}{', replayed' if subtotal.replayed else ''}"
-            rungs.setdefault(words, []).append(one.rung or "")
-        if one.energies and (one.energy_unknown or len({subtotal.kind for subtotal in one.energies}) > 1):
-            parts = [f"{one.energy_unknown} of {one.answers} unknown"] if one.energy_unknown else []
-            parts += [f"{sub.energy.joules:.3g} J of {sub.answers} ({sub.kind})" for sub in one.energies]
-            lines.append(f"{one.task} on {one.rung}: {'; '.join(parts)}")
-    return [f"J: {words} ({', '.join(dict.fromkeys(names))})" for words, names in sorted(rungs.items())] + lines
+    for usage in usages:
+        for subtotal in usage.energies:
+            origin = f"{subtotal.kind}{', replayed' if subtotal.replayed else ''}"
+            rungs_by_origin.setdefault(origin, []).append(usage.rung or "")
+        if usage.energies and (usage.energy_unknown or len({subtotal.kind for subtotal in usage.energies}) > 1):
+            parts = [f"{usage.energy_unknown} of {usage.answers} unknown"] if usage.energy_unknown else []
+            parts += [f"{sub.energy.joules:.3g} J of {sub.answers} ({sub.kind})" for sub in usage.energies]
+            lines.append(f"{usage.task} on {usage.rung}: {'; '.join(parts)}")
+    origins = sorted(rungs_by_origin.items())
+    return [f"J: {origin} ({', '.join(dict.fromkeys(rungs))})" for origin, rungs in origins] + lines
 
 
 def _leaders(conclusion: Conclusion) -> list[str]:
-    """Who takes least beside the smallest, where more than one rung that passes could be compared."""
+    """The rungs that take least, where more than one that passes could be compared."""
     parts = []
     for leader in conclusion.leaders:
         if leader.rung is None or leader.per_pass is None or len(leader.compared) < 2:
@@ -156,12 +157,12 @@ def _leaders(conclusion: Conclusion) -> list[str]:
     return [f"of those that pass: smallest {conclusion.smallest}, {', '.join(parts)}"] if parts else []
 
 
-def _told(conclusion: Conclusion) -> list[str]:
-    lines = [*_leaders(conclusion), *(str(found) for found in conclusion.false_economies)]
+def _conclusion_lines(conclusion: Conclusion) -> list[str]:
+    lines = [*_leaders(conclusion), *(str(economy) for economy in conclusion.false_economies)]
     lines += [saving_words(saving) for saving in conclusion.savings if saving.quantity != "tokens"]
     if conclusion.objective != "size":
-        why = f" ({conclusion.why})" if conclusion.why else ""
-        lines.append(f"recommended by {conclusion.objective}: {conclusion.recommended or 'none'}{why}")
+        reason = f" ({conclusion.why})" if conclusion.why else ""
+        lines.append(f"recommended by {conclusion.objective}: {conclusion.recommended or 'none'}{reason}")
     if conclusion.no_savings is not None:
         lines.append(conclusion.no_savings)
     return [f"{conclusion.task}: {line}" for line in lines]

@@ -1,1 +1,1 @@
-"""Scripts that measure; pytest collects none of them."""
+"""Benchmarks: scripts that measure speed, memory and the truth of bounds; pytest collects none of them."""

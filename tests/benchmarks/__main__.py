@@ -1,7 +1,7 @@
-"""All benchmarks, one after the other: `tox run -e bench`, or `python -m tests.benchmarks [--json FOLDER] [NAMES]`.
+"""Runs the benchmarks: `tox run -e bench`, or `python -m tests.benchmarks [--json FOLDER] [NAMES]`.
 
-Each measures ratios in one run, `coverage` and `energy` how often bounds hold, and writes them as JSON into the folder
-(default: .bench). None sets a limit; `fuzz` fails where a reader lets out what is not an error of this project.
+Each measures ratios within one run (`coverage` and `energy`: how often bounds hold) and writes them as JSON into the
+folder (default: .bench). Speed has no limit; `fuzz` fails where a reader raises what is not an error of this project.
 """
 
 import argparse
@@ -27,7 +27,7 @@ BENCHMARKS = {
 
 
 def main() -> int:
-    """Run those that are named, or all; the status is 1 if one could not be measured, or found a fault."""
+    """Run the named benchmarks, or all; the status is 1 if one could not be measured, or found a fault."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(BENCHMARKS)} (default: all)")
     parser.add_argument("--json", type=Path, default=Path(".bench"), metavar="FOLDER", help="where the numbers go")

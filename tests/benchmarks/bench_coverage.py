@@ -1,4 +1,4 @@
-"""Do the statistics keep their word? Observed over seeded draws, 10,000 a setting, as JSON.
+"""Error rates of the statistics, observed over seeded draws, 10,000 a setting, as JSON.
 
 `rates`: `lower` and `upper` are the shares of draws whose one-sided 95 % bound holds the true rate, `wrong_passes` the
 share that claims "passes" at a true rate equal to the bar. With samples, cases differ: their rates are drawn from a
@@ -38,22 +38,22 @@ def _estimate(counts: tuple[int, ...], samples: int, bar: float) -> tuple[float,
 
 def _draw(source: random.Random, cases: int, samples: int, rate: float) -> tuple[int, ...]:
     rates = [rate if samples == 1 else source.betavariate(2 * rate, 2 * (1 - rate)) for _ in range(cases)]
-    return tuple(sorted(sum(source.random() < one for _ in range(samples)) for one in rates))
+    return tuple(sorted(sum(source.random() < case_rate for _ in range(samples)) for case_rate in rates))
 
 
 def rates(draws: int) -> Iterator[dict[str, Any]]:
-    """One setting after the other: cases, samples and true rate."""
+    """Results for each setting of cases, samples and true rate."""
     for cases, samples, rate in product((10, 30, 100), (1, 3), (0.5, 0.8, 0.9, 0.95)):
         source = random.Random(f"{SEED}-{cases}-{samples}-{rate}")
-        seen = [_estimate(_draw(source, cases, samples, rate), samples, rate) for _ in range(draws)]
+        estimates = [_estimate(_draw(source, cases, samples, rate), samples, rate) for _ in range(draws)]
         yield {
             "cases": cases,
             "samples": samples,
             "rate": rate,
             "draws": draws,
-            "lower": sum(low <= rate for low, _, _ in seen) / draws,
-            "upper": sum(high >= rate for _, high, _ in seen) / draws,
-            "wrong_passes": sum(state == "passes" for _, _, state in seen) / draws,
+            "lower": sum(low <= rate for low, _, _ in estimates) / draws,
+            "upper": sum(high >= rate for _, high, _ in estimates) / draws,
+            "wrong_passes": sum(state == "passes" for _, _, state in estimates) / draws,
         }
 
 
@@ -65,21 +65,21 @@ def _paired(only_a: int, only_b: int, cases: int) -> tuple[bool, bool]:
 
 
 def pairs(draws: int) -> Iterator[dict[str, Any]]:
-    """One setting after the other: cases, and the share of them that change sides."""
+    """Results for each setting of cases and of the share of them that change sides."""
     for cases, changed in product((50, 200, 800), (0.06, 0.1, 0.3)):
         source = random.Random(f"{SEED}-{cases}-{changed}")
         weights = ((changed - MARGIN) / 2, (changed + MARGIN) / 2, 1 - changed)
-        seen = []
+        results = []
         for _ in range(draws):
             sides = source.choices("abn", weights, k=cases)
-            seen.append(_paired(sides.count("a"), sides.count("b"), cases))
+            results.append(_paired(sides.count("a"), sides.count("b"), cases))
         yield {
             "cases": cases,
             "changed": changed,
             "margin": MARGIN,
             "draws": draws,
-            "wrong_claims": sum(claimed for claimed, _ in seen) / draws,
-            "held": sum(held for _, held in seen) / draws,
+            "wrong_claims": sum(claimed for claimed, _ in results) / draws,
+            "held": sum(held for _, held in results) / draws,
         }
 
 
@@ -89,14 +89,14 @@ def main() -> int:
     parser.add_argument("--draws", type=int, default=10_000)
     parser.add_argument("--json", type=Path, help="where the numbers go as well")
     args = parser.parse_args()
-    found: dict[str, list[dict[str, Any]]] = {}
+    results: dict[str, list[dict[str, Any]]] = {}
     for name, settings in (("rates", rates(args.draws)), ("pairs", pairs(args.draws))):
-        found[name] = []
-        for one in settings:
-            print(json.dumps(one), flush=True)
-            found[name].append(one)
+        results[name] = []
+        for result in settings:
+            print(json.dumps(result), flush=True)
+            results[name].append(result)
     if args.json:
-        args.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What the plugin costs a suite that does not use it: `python -m tests.benchmarks.bench_dormant`.
+"""Cost of the plugin for a suite that does not use it: `python -m tests.benchmarks.bench_dormant`.
 
 Prints and writes as JSON the milliseconds that importing it adds to a pytest that is already loaded, and the CPU of
 whole sessions of plain tests with and without it, in turns. A difference per test within the spread of the rounds is
@@ -45,11 +45,11 @@ def measure(*, tests: int, rounds: int) -> dict[str, Any]:
         (folder / "test_plain.py").write_text(_TEST.format(tests=tests), encoding="utf-8")
         session = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_plain.py"]
         for _ in range(rounds + 1):
-            imports.append(float(run([sys.executable, "-c", _IMPORT], folder, env).said))
+            imports.append(float(run([sys.executable, "-c", _IMPORT], folder, env).output))
             user_s["without"].append(run(session, folder, env).user_s)
             user_s["with"].append(run([*session, "-p", "pytest_rightsize.plugin"], folder, env).user_s)
     del imports[0], user_s["without"][0], user_s["with"][0]  # these wrote the bytecode
-    differences = [one - other for one, other in zip(user_s["with"], user_s["without"], strict=True)]
+    differences = [with_s - without_s for with_s, without_s in zip(user_s["with"], user_s["without"], strict=True)]
     return {
         "tests": tests,
         "import_ms": round(median(imports), 2),
@@ -66,9 +66,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("bench-dormant.json"), help="where the numbers go")
     parser.add_argument("--tests", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=7)
-    given = vars(parser.parse_args())
-    target = given.pop("json")
-    text = json.dumps(measure(**given), indent=2) + "\n"
+    options = vars(parser.parse_args())
+    target = options.pop("json")
+    text = json.dumps(measure(**options), indent=2) + "\n"
     target.write_text(text, encoding="utf-8")
     print(text)
 

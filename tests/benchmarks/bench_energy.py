@@ -1,12 +1,12 @@
-"""No false joule, counted over random traces of simulated hardware, as JSON.
+"""Truth of the meters' figures, counted over random traces of simulated hardware, as JSON.
 
 Hypothesis draws loads (idle power, requests with their own power and tokens, alone or together) and counters (period,
 phase, gain within the instrument's error, wrap, reset, lost permission, standing still), and the meters' own code reads
-them in simulated time. Some answers are told above an idle power found in a pause, some as one process's part of that,
-and tokens that are read weigh whatever is drawn. Counted are intervals that hold what a request truly took, zeros
-where something was spent, sums of what has none, and answers without a figure though the counter was well. Then the
-price of metering is measured: processor time for each answer, and of the thread that only watches. The exit status is 1
-if a bound is missed.
+them in simulated time. Some answers are measured above an idle power found in a pause, some as one process's part of
+that, and the weight of tokens that are read is drawn too. Counted are intervals that hold the true joules of a request,
+zeros where energy was spent, sums of energies that may not be added, and answers without a figure although the counter
+worked. Then the cost of metering is measured: processor time for each answer, and of the thread that only reads. The
+exit status is 1 if a bound is missed.
 
     python -m tests.benchmarks.bench_energy [--traces=10000] [--json=FILE]
 """
@@ -54,20 +54,20 @@ _SPANS = st.lists(
     min_size=1,
     max_size=10,
 )
-# How long idle power is looked for before the first request.
+# The pauses before the first request, in which idle power is measured.
 _PAUSES_S = st.sampled_from([0.5, 1.0, 3.0])
 _FAULTS = st.sampled_from(["none", "none", "none", "none", "wrap", "reset", "denied", "stuck"])
 
 
 class _Scores:
-    """What was counted over all traces."""
+    """Counts over all traces."""
 
     def __init__(self) -> None:
         self.tally: Tally[str] = Tally()
         self.widths: list[float] = []
         self.points: list[float] = []
         self.gaps: list[float] = []
-        self.untold: list[float] = []
+        self.unassigned: list[float] = []
 
     def take(self, energy: Energy | None, truth: float, *, fault: str) -> None:
         self.tally["answers"] += 1
@@ -88,21 +88,21 @@ class _Scores:
 
 def _board(counter: SimCounter) -> tuple[Any, Facts]:
     board = FakeBoard(uuid="GPU-0", counter=counter)
-    one = _Board(FakeNvml([board]), board, board.uuid, "process", mig=False)
-    return one, one.facts
+    reader = _Board(FakeNvml([board]), board, board.uuid, "process", mig=False)
+    return reader, reader.facts
 
 
 def _package(counter: SimCounter) -> tuple[Any, Facts]:
     zone: Any = FakeZone(counter=counter)
-    one = _Package(zone, own_process=False, clock=counter.clock)
-    return one, one.facts
+    reader = _Package(zone, own_process=False, clock=counter.clock)
+    return reader, reader.facts
 
 
 def _run_trace(data: st.DataObject, scores: _Scores) -> None:
     """Draw one trace, meter it, and count."""
     kind = data.draw(st.sampled_from(["board", "package"]))
     idle_w = data.draw(st.floats(1, 150))
-    # No package takes 1,000 W, and one that seems to is taken for a counter that was reset.
+    # No package takes 1,000 W: the meter reads such a rise as a reset of the counter.
     scale = 0.1 if kind == "package" else 1.0
     basis = data.draw(st.sampled_from(["gross", "gross", "marginal", "process"]))
     pause_s = 0.0 if basis == "gross" else data.draw(_PAUSES_S)
@@ -124,7 +124,7 @@ def _run_trace(data: st.DataObject, scores: _Scores) -> None:
     fault = data.draw(_FAULTS)
     clock = Clock(100.0)
     load = Load(idle_w, requests)
-    end = max(one.end for one in requests)
+    end = max(request.end for request in requests)
     at = data.draw(st.floats(100.5, end))
     counter = SimCounter(
         load=load,
@@ -140,7 +140,7 @@ def _run_trace(data: st.DataObject, scores: _Scores) -> None:
     )
     pair = _board(counter) if kind == "board" else _package(counter)
     several = data.draw(st.booleans()) or _overlap(requests)
-    found, ledger = meter_requests(
+    energy_by_request, ledger = meter_requests(
         [pair],
         clock,
         requests,
@@ -156,31 +156,31 @@ def _run_trace(data: st.DataObject, scores: _Scores) -> None:
     )
     scores.tally[f"traces, {basis}"] += 1
     if basis != "gross" and ledger.idle_w[0] is None:
-        # Then a session has no figures either: the counter broke in the pause.
+        # A session would have no figures here either: the counter broke in the pause.
         scores.tally["traces without an idle power"] += 1
         return
-    for number, one in enumerate(requests):
-        truth = load.taken_by(number) if basis == "gross" else one.own * load.added_by(number)
-        scores.take(found.get(number), truth, fault=fault)
+    for number, request in enumerate(requests):
+        truth = load.taken_by(number) if basis == "gross" else request.own * load.added_by(number)
+        scores.take(energy_by_request.get(number), truth, fault=fault)
     account = ledger.accounts[0]
     parts = account.load + account.served + account.lost + account.others + account.idle
     scores.gaps.append(abs(parts - account.total) / max(account.total, 1e-3))
-    told = [one.joules for one in found.values() if one.joules is not None]
-    if len(told) == len(requests):
-        scores.untold.append(abs(sum(told) - account.served) / max(account.total, 1e-3))
-    _add_up(list(found.values()), scores)
+    joules = [energy.joules for energy in energy_by_request.values() if energy.joules is not None]
+    if len(joules) == len(requests):
+        scores.unassigned.append(abs(sum(joules) - account.served) / max(account.total, 1e-3))
+    _add_up(list(energy_by_request.values()), scores)
 
 
 def _one_after_the_other(requests: list[Asked], *, gap: float) -> list[Asked]:
-    moved, at = [], min((one.start for one in requests), default=101.0)
-    for one in requests:
-        moved.append(replace(one, start=at, end=at + one.end - one.start))
+    moved, at = [], min((request.start for request in requests), default=101.0)
+    for request in requests:
+        moved.append(replace(request, start=at, end=at + request.end - request.start))
         at = moved[-1].end + gap
     return moved
 
 
 def _overlap(requests: list[Asked]) -> bool:
-    ordered = sorted(requests, key=lambda one: one.start)
+    ordered = sorted(requests, key=lambda request: request.start)
     return any(later.start < earlier.end for earlier, later in pairwise(ordered))
 
 
@@ -193,7 +193,7 @@ _OTHERS = [
 
 
 def _add_up(energies: list[Energy], scores: _Scores) -> None:
-    """Every answer with every other and with what it must not be added to: a sum across kinds is illegal."""
+    """Add every answer to every other and to energies of other kinds: a sum across kinds is illegal."""
     for energy in energies:
         for other in [*energies, *_OTHERS]:
             try:
@@ -208,7 +208,7 @@ def _add_up(energies: list[Energy], scores: _Scores) -> None:
 
 
 def _cost() -> dict[str, float]:
-    """Processor seconds that metering takes: for each answer, and of a core while it only watches."""
+    """Processor time of metering: for each answer, and the share of a core while no request is in flight."""
     from concurrent.futures import Future
 
     from pytest_rightsize.meters.attribution.metered import Metered
@@ -228,17 +228,17 @@ def _cost() -> dict[str, float]:
     # As often as the processor's own counters are read.
     counter.facts = replace(counter.facts, poll_s=0.02, hurry_s=0.002, period_s=0.002)
     choice = Choice(rung="x", meters={"sim": Sim(counter)}, idle_s=0)
-    one = Metered(provider, lambda: choice, room=lambda: 16)
+    metered = Metered(provider, lambda: choice, room=lambda: 16)
     request = Request(messages=({"role": "user", "content": "x"},))
-    [future.result(60) for future in [one.submit(request) for _ in range(100)]]
+    [future.result(60) for future in [metered.submit(request) for _ in range(100)]]
     bare = time.process_time()
     [provider.submit(request).result() for _ in range(2000)]
     started = time.process_time()
-    [future.result(60) for future in [one.submit(request) for _ in range(2000)]]
+    [future.result(60) for future in [metered.submit(request) for _ in range(2000)]]
     ended = time.process_time()
     time.sleep(3.0)
     watched = time.process_time()
-    one.close()
+    metered.close()
     return {
         "ms of processor time for an answer": round(1000 * ((ended - started) - (started - bare)) / 2000, 4),
         "share of a core while watching": round((watched - ended) / 3.0, 5),
@@ -268,14 +268,14 @@ def main() -> int:
 
     trace()
     cost = _cost()
-    said = json.dumps(_summary(scores) | cost, indent=2)
-    print(said)
+    text = json.dumps(_summary(scores) | cost, indent=2)
+    print(text)
     if args.json:
-        args.json.write_text(said + "\n", encoding="utf-8")
+        args.json.write_text(text + "\n", encoding="utf-8")
     tally = scores.tally
     missed = tally["held"] < 0.999 * tally["figures"] or tally["false zeros"] or tally["illegal sums"]
-    dear = [figure > most for figure, most in zip(cost.values(), (1.0, 0.01), strict=True)]
-    return 1 if missed or max(scores.gaps + scores.untold) > 0.01 or any(dear) else 0
+    too_dear = [figure > most for figure, most in zip(cost.values(), (1.0, 0.01), strict=True)]
+    return 1 if missed or max(scores.gaps + scores.unassigned) > 0.01 or any(too_dear) else 0
 
 
 def _summary(scores: _Scores) -> dict[str, float]:
@@ -286,7 +286,7 @@ def _summary(scores: _Scores) -> dict[str, float]:
         "median half-width, measured alone": round(widths[len(widths) // 2], 4),
         "median error of the point, measured alone": round(points[len(points) // 2], 4),
         "largest gap in conservation": max(scores.gaps),
-        "largest gap between all answers and what was served": max(scores.untold),
+        "largest gap between all answers and what was served": max(scores.unassigned),
     }
 
 

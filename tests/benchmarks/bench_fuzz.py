@@ -1,8 +1,8 @@
-"""Whether any reader lets out what is not an error of this project: `python -m tests.benchmarks.bench_fuzz [READERS]`.
+"""Fuzzes every reader for errors that are not this project's: `python -m tests.benchmarks.bench_fuzz [READERS]`.
 
 For so many seconds each, atheris feeds every reader of tests/hostile.py bytes, and its sample with something odd in it.
-Prints and writes as JSON the inputs each was fed, the branches they reached, and what came out that must not; the exit
-status is then 1, and the input stands in the JSON. Needs the dependency group `bench`.
+Prints and writes as JSON the number of inputs, the branches they reached, and any other error; with one the exit status
+is 1, and its input is in the JSON. Needs the dependency group `bench`.
 """
 
 import argparse
@@ -22,18 +22,18 @@ from tests.hostile import SAMPLES, TARGETS
 
 __all__ = ["fuzz", "main"]
 
-# An input that takes longer hangs its reader.
+# An input that takes longer counts as a hang of its reader.
 _HANG_S = 20
 _MOST_MB = 2000
 _MOST_BYTES = 4096
-# libFuzzer begins with what there is: bytes for hypothesis to draw from, so many that it seldom runs out of them.
+# libFuzzer begins with this corpus: bytes for hypothesis to draw from, enough that it seldom runs out of them.
 _SEEDS = 20
 
 
 def fuzz(name: str, way: str, seconds: int) -> dict[str, Any]:
-    """Feed one reader in a process of its own; what was done, and the finding or None."""
-    with tempfile.TemporaryDirectory() as given:
-        folder = Path(given)
+    """Feed one reader in a process of its own; returns the counts, and the finding or None."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         _write_corpus(folder / "corpus", name, way)
         options = [
             f"-max_total_time={seconds}",
@@ -45,18 +45,18 @@ def fuzz(name: str, way: str, seconds: int) -> dict[str, Any]:
         ]
         command = [sys.executable, "-m", "tests.benchmarks.fuzz", name, way, *options, str(folder / "corpus")]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-        found = next((path.read_bytes() for path in folder.glob("found-*")), None)
-    said = done.stderr + done.stdout  # the traceback is on the latter
-    branches = re.findall(r" cov: (\d+) ft: ", said)
-    ran = re.search(r"^Done (\d+) runs in (\d+) second", said, re.MULTILINE)
+        bad_input = next((path.read_bytes() for path in folder.glob("found-*")), None)
+    output = done.stderr + done.stdout  # the traceback is on the latter
+    branches = re.findall(r" cov: (\d+) ft: ", output)
+    ran = re.search(r"^Done (\d+) runs in (\d+) second", output, re.MULTILINE)
     return {
         "reader": name,
         "fed": way,
-        "inputs": int(ran[1]) if ran else max(map(int, re.findall(r"^#(\d+)\t", said, re.MULTILINE)), default=0),
+        "inputs": int(ran[1]) if ran else max(map(int, re.findall(r"^#(\d+)\t", output, re.MULTILINE)), default=0),
         "branches": int(branches[-1]) if branches else 0,
         "finding": None
         if done.returncode == 0
-        else {"says": said[-3000:], "input": None if found is None else base64.b64encode(found).decode()},
+        else {"says": output[-3000:], "input": None if bad_input is None else base64.b64encode(bad_input).decode()},
     }
 
 
@@ -65,9 +65,9 @@ def _write_corpus(folder: Path, name: str, way: str) -> None:
     if way == "bytes":
         (folder / "sample").write_bytes(SAMPLES[name])
         return
-    drawn = random.Random(name)
+    source = random.Random(name)
     for number in range(_SEEDS):
-        (folder / str(number)).write_bytes(drawn.randbytes(_MOST_BYTES))
+        (folder / str(number)).write_bytes(source.randbytes(_MOST_BYTES))
 
 
 def main() -> int:
@@ -83,14 +83,15 @@ def main() -> int:
     if find_spec("atheris") is None:
         print("atheris is not installed: python -m pip install --group bench", file=sys.stderr)
         return 1
-    done = []
+    results = []
     for name in args.readers or TARGETS:
         for way in WAYS:
-            done.append(fuzz(name, way, max(1, args.seconds // len(WAYS))))
-            print(json.dumps(done[-1], indent=2), flush=True)
+            results.append(fuzz(name, way, max(1, args.seconds // len(WAYS))))
+            print(json.dumps(results[-1], indent=2), flush=True)
     if args.json:
-        args.json.write_text(json.dumps({"seconds": args.seconds, "readers": done}, indent=2) + "\n", encoding="utf-8")
-    return 1 if any(one["finding"] or not one["inputs"] for one in done) else 0
+        text = json.dumps({"seconds": args.seconds, "readers": results}, indent=2) + "\n"
+        args.json.write_text(text, encoding="utf-8")
+    return 1 if any(result["finding"] or not result["inputs"] for result in results) else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How a large run opens in a browser: `python -m tests.benchmarks.bench_html`.
+"""Time that a large run takes to open in a browser: `python -m tests.benchmarks.bench_html`.
 
 Prints and writes as JSON the size of the page of 10,000 cases on four rungs, the seconds to make it, and in chromium
 the seconds until its verdicts are painted, until its list of cases is there, and until a search through all texts ends.
@@ -36,13 +36,14 @@ def measure(*, cases: int, rounds: int) -> dict[str, Any]:
         path.write_text(text, encoding="utf-8")
         opened = _opened(path, cases, rounds)
     made = {"cases": cases, "rungs": len(run.rungs), "size_mb": round(len(text) / 1e6, 2), "made_s": round(made_s, 2)}
-    return made | {name: round(median(one[name] for one in opened), 3) for name in opened[0]}
+    return made | {name: round(median(times[name] for times in opened), 3) for name in opened[0]}
 
 
 def _opened(path: Path, cases: int, rounds: int) -> list[dict[str, float]]:
+    """The seconds of each round until the page is painted, ready and searched."""
     from playwright.sync_api import expect, sync_playwright
 
-    found = []
+    opened = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which(_CHROMIUM), args=["--no-sandbox"])
         for _ in range(rounds):
@@ -56,10 +57,10 @@ def _opened(path: Path, cases: int, rounds: int) -> list[dict[str, float]]:
             expect(page.locator("#status")).to_have_text(re.compile(f"^0 of {cases:,} cases"), timeout=60_000)
             search_s = time.perf_counter() - started
             painted = page.evaluate(_PAINTED)
-            found.append({"painted_s": (painted or 0.0) / 1000, "ready_s": ready_s, "search_s": search_s})
+            opened.append({"painted_s": (painted or 0.0) / 1000, "ready_s": ready_s, "search_s": search_s})
             page.context.close()
         browser.close()
-    return found
+    return opened
 
 
 def main() -> int:

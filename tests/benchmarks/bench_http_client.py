@@ -1,7 +1,7 @@
-"""What the openai provider costs over a bare aiohttp client: `python -m tests.benchmarks.bench_http_client`.
+"""Cost of the openai provider over a bare aiohttp client: `python -m tests.benchmarks.bench_http_client`.
 
-Both send the same requests to one endpoint, a process of its own, in alternating rounds of one run. Prints JSON: of
-each client the median of the rounds, and the ratios of wall time and of user CPU, which travel between machines.
+Both send the same requests to one endpoint, a process of its own, in alternating rounds of one run. Prints JSON: the
+median of each client's rounds, and the ratios of wall time and of user CPU, which compare between machines.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def _messages(number: int) -> list[dict[str, Any]]:
 
 
 def bare(url: str, requests: int, in_flight: int) -> None:
-    """The least that a client of this protocol can do."""
+    """Send the requests with the least code that a client of this protocol can have."""
     import aiohttp
 
     async def run() -> None:
@@ -39,8 +39,8 @@ def bare(url: str, requests: int, in_flight: int) -> None:
                 for number in numbers:
                     body = {"model": "m", "messages": _messages(number)}
                     async with session.post(f"{url}/chat/completions", json=body) as response:
-                        said = await response.json()
-                        assert said["choices"][0]["message"]["content"] == _messages(number)[0]["content"]
+                        reply = await response.json()
+                        assert reply["choices"][0]["message"]["content"] == _messages(number)[0]["content"]
 
             await asyncio.gather(*(worker() for _ in range(in_flight)))
 
@@ -48,7 +48,7 @@ def bare(url: str, requests: int, in_flight: int) -> None:
 
 
 def provider(url: str, requests: int, in_flight: int) -> None:
-    """The same through the provider, as the engine uses it."""
+    """Send the same requests through the provider, as the engine does."""
     rung = OpenAI(Rung(name="far", provider="openai", model="m", max_in_flight=in_flight, options={"base_url": url}))
     futures = [rung.submit(Request(messages=tuple(_messages(number)))) for number in range(requests)]
     for number, future in enumerate(futures):
@@ -75,22 +75,22 @@ def main() -> None:
     with endpoint(args.latency) as url:
         clients = {"bare": bare, "provider": provider}
         for client in clients.values():
-            client(url, 10, 10)  # imports and first connections are no part of what a request costs
+            client(url, 10, 10)  # imports and first connections are not part of the cost of a request
         rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in clients}
         for _ in range(args.rounds):
             for name, client in clients.items():
                 rounds[name].append(measure(client, url, args.requests, args.in_flight))
     medians = {
         name: {
-            "wall_s": round(statistics.median(wall_s for wall_s, _ in of), 3),
-            "user_ms_per_request": round(statistics.median(user_ms for _, user_ms in of), 3),
+            "wall_s": round(statistics.median(wall_s for wall_s, _ in times), 3),
+            "user_ms_per_request": round(statistics.median(user_ms for _, user_ms in times), 3),
         }
-        for name, of in rounds.items()
+        for name, times in rounds.items()
     }
     ratios = {key: round(medians["provider"][key] / medians["bare"][key], 2) for key in medians["bare"]}
     ideal_s = args.latency * -(-args.requests // args.in_flight)
-    given = {"requests": args.requests, "latency_s": args.latency, "in_flight": args.in_flight, "rounds": args.rounds}
-    text = json.dumps({**given, "ideal_wall_s": round(ideal_s, 3), **medians, "ratio": ratios}, indent=2) + "\n"
+    job = {"requests": args.requests, "latency_s": args.latency, "in_flight": args.in_flight, "rounds": args.rounds}
+    text = json.dumps({**job, "ideal_wall_s": round(ideal_s, 3), **medians, "ratio": ratios}, indent=2) + "\n"
     args.json.write_text(text, encoding="utf-8")
     print(text)
 

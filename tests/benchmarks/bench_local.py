@@ -4,9 +4,9 @@
 
 Three cases on one model of random weights: `equal` prompts and answers, one for each slot; `mixed` lengths, more than
 there are slots; and `flash`, which is `equal` with flash attention for all. All contenders do the same work in one
-process, with the same threads and the same llama.cpp settings: each round the engine and the bare loop run between the
-two halves of one at a time, so that other load hits them alike. Ratios are taken within rounds; printed are their
-median and range, by the clock and by processor time. It sets no limit: machines differ.
+process, with the same threads and the same llama.cpp settings: in each round the engine and the bare loop run between
+the two halves of one at a time, so that other load affects them alike. Ratios are taken within rounds; printed are
+their median and range, by the clock and by processor time. It sets no limit, as machines differ.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from pytest_rightsize.providers.llama_cpp.provider import LlamaCpp
 from pytest_rightsize.records import Request, Rung
 from tests.providers.llama_cpp.random_gguf import Shape, write_model
 
-# Loaded as the provider loads it, for all: without what would crash here, and with threads that do not spin for long.
+# Loaded as the provider loads it, for all: without code that would crash here, and with threads that do not spin long.
 llama_cpp = native.load()
 low_level = llama_cpp.llama_cpp
 
@@ -46,7 +46,7 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """Prompts and answers of so many tokens, in turns until there are `requests`."""
+    """Prompts and answers of these numbers of tokens, in turn until there are `requests`."""
 
     requests: int
     prompt_tokens: Sequence[int]
@@ -54,7 +54,7 @@ class Case:
     flash: bool = False
 
     def work(self, round_number: int) -> list[Work]:
-        """The prompts of a round. No two begin with the same 6 tokens: from 8 on the provider would take them over."""
+        """The prompts of a round. No two begin with the same 6 tokens: from 8 on the provider would share prefixes."""
         return [
             Work(
                 text=f"{round_number:02d}{number:04d}".ljust(length, "."),
@@ -111,9 +111,9 @@ class OneAtATime:
 
 
 class BareLoop:
-    """As little as can be around `llama_decode`: as many prompts as fit in one batch, then a token of each at a time.
+    """The least code around `llama_decode`: as many prompts as fit in one batch, then one token of each at a time.
 
-    Where there are more prompts than sequences, they come in waves: the next one begins when the last has ended.
+    Where there are more prompts than sequences, they run in waves: the next one begins when the last has ended.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class BareLoop:
         for start in range(0, len(rows), BATCH):
             piece = rows[start : start + BATCH]
             self._decode(piece)
-            # The logits of a piece are gone after the next one.
+            # The next decode overwrites the logits of this piece.
             latest |= {row[2]: self._likeliest(index) for index, row in enumerate(piece) if row[3]}
         made = len(work)
         for step in range(1, max(each.tokens for each in work)):
@@ -178,14 +178,14 @@ class BareLoop:
 
 @dataclass(kw_only=True)
 class Pace:
-    """What one contender took in one round, in one or more parts."""
+    """Tokens and time of one contender in one round, which may have several parts."""
 
     tokens: int = 0
     wall_s: float = 0.0
     cpu_s: float = 0.0
 
     def add(self, run: Callable[[Sequence[Work]], int], work: Sequence[Work]) -> None:
-        """Run and count; RuntimeError if it wrote fewer or more tokens than were asked for."""
+        """Run and count; raises RuntimeError if it wrote fewer or more tokens than were asked for."""
         started, cpu = time.perf_counter(), time.process_time()
         made = run(work)
         self.wall_s += time.perf_counter() - started
@@ -221,8 +221,8 @@ def measure(path: Path, case: Case, *, sequences: int, threads: int, rounds: int
         for name in sorted(batched, reverse=bool(number % 2)):
             paces[name][-1].add(batched[name], work)
         paces["one_at_a_time"][-1].add(alone.run, work[1::2])
-        said = ", ".join(f"{name} {pace[-1].tokens_per_second:.1f}" for name, pace in paces.items())
-        print(f"  round {number + 1}: {said} tokens/s", flush=True)
+        speeds = ", ".join(f"{name} {pace[-1].tokens_per_second:.1f}" for name, pace in paces.items())
+        print(f"  round {number + 1}: {speeds} tokens/s", flush=True)
     for contender in (alone, engine, bare):
         contender.close()
     return {
@@ -238,11 +238,11 @@ def measure(path: Path, case: Case, *, sequences: int, threads: int, rounds: int
 
 
 def _ratios(engine: Sequence[Pace], other: Sequence[Pace]) -> dict[str, dict[str, float]]:
-    """How many times as fast the engine is, by the clock and by what the processors did."""
+    """The speed of the engine as a multiple of the other's, by the clock and by processor time."""
     pairs = list(zip(engine, other, strict=True))
     return {
-        "wall": _spread([one.tokens_per_second / two.tokens_per_second for one, two in pairs]),
-        "cpu": _spread([two.cpu_ms_per_token / one.cpu_ms_per_token for one, two in pairs]),
+        "wall": _spread([own.tokens_per_second / others.tokens_per_second for own, others in pairs]),
+        "cpu": _spread([others.cpu_ms_per_token / own.cpu_ms_per_token for own, others in pairs]),
     }
 
 
@@ -251,32 +251,34 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def _load() -> float | None:
-    """How many processes wanted to run in the last minute, where the system tells."""
+    """The load average of the last minute, where the system has one."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
-def _told(spread: dict[str, float]) -> str:
+def _spread_text(spread: dict[str, float]) -> str:
     return f"{spread['median']:.2f} ({spread['least']:.2f} to {spread['most']:.2f})"
 
 
 def show(measured: dict[str, Any]) -> None:
     """Print one case."""
     for name, speed in measured["tokens_per_second"].items():
-        print(f"  {name:14} {_told(speed)} tokens/s, {_told(measured['cpu_ms_per_token'][name])} ms CPU a token")
+        cpu_ms = _spread_text(measured["cpu_ms_per_token"][name])
+        print(f"  {name:14} {_spread_text(speed)} tokens/s, {cpu_ms} ms CPU a token")
     for name, ratios in measured["ratios"].items():
-        print(f"  engine / {name}: {_told(ratios['wall'])} by the clock, {_told(ratios['cpu'])} by CPU time")
+        wall, cpu = _spread_text(ratios["wall"]), _spread_text(ratios["cpu"])
+        print(f"  engine / {name}: {wall} by the clock, {cpu} by CPU time")
     load = measured["load_average"]
     print(f"  load average {load['before']} before, {load['after']} after, {os.cpu_count()} processors", flush=True)
 
 
 def cases(sequences: int, prompt_tokens: int, tokens: int) -> dict[str, Case]:
-    """The cases by their names; the lengths of `mixed` are about as long as those of `equal`, taken together."""
+    """The cases by name; the mean lengths of `mixed` are about those of `equal`."""
     equal = Case(requests=sequences, prompt_tokens=[prompt_tokens], tokens=[tokens])
     return {
         "equal": equal,
         "mixed": Case(
             requests=2 * sequences,
-            # 7 lengths against 5: requests that read long do not all write long.
+            # 7 lengths of prompts and 5 of answers: a long prompt does not always have a long answer.
             prompt_tokens=[16, 80, 24, 40, 18, 60, 30],
             tokens=[tokens, tokens // 6, tokens // 2, tokens // 4, tokens],
         ),
@@ -295,17 +297,17 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
-    known = cases(args.sequences, args.prompt_tokens, args.tokens)
-    unknown = [name for name in args.cases if name not in known]
+    case_by_name = cases(args.sequences, args.prompt_tokens, args.tokens)
+    unknown = [name for name in args.cases if name not in case_by_name]
     if unknown:
-        parser.error(f"unknown case {unknown[0]!r}; known: {', '.join(known)}")
+        parser.error(f"unknown case {unknown[0]!r}; known: {', '.join(case_by_name)}")
     measured = {"parameters": SHAPE.parameters, "sequences": args.sequences, "threads": args.threads}
     with tempfile.TemporaryDirectory() as folder:
         path = write_model(Path(folder) / "random.gguf", SHAPE)
-        for name in args.cases or known:
-            print(f"{name}: {known[name]}", flush=True)
+        for name in args.cases or case_by_name:
+            print(f"{name}: {case_by_name[name]}", flush=True)
             measured[name] = measure(
-                path, known[name], sequences=args.sequences, threads=args.threads, rounds=args.rounds
+                path, case_by_name[name], sequences=args.sequences, threads=args.threads, rounds=args.rounds
             )
             show(measured[name])
     args.json.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")

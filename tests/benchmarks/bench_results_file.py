@@ -1,8 +1,8 @@
-"""What a results file of a gigabyte takes to read: `python -m tests.benchmarks.bench_results_file [--megabytes=1000]`.
+"""Time and memory to read a large results file: `python -m tests.benchmarks.bench_results_file [--megabytes=1000]`.
 
-Writes two files of that size, one of long answers and one of many short ones, and reads each in a process of its own:
-with all its words, as for a report, and as `rightsize lock` and `rightsize compare` do. Prints and writes as JSON the
-seconds and the peak memory of each process, and that memory as a share of the file's size.
+Writes two files, one of long answers and one of many short ones, and reads each in a process of its own: with all its
+texts, as for a report, and as `rightsize lock` and `rightsize compare` do. Prints and writes as JSON the seconds and
+the peak memory of each process, and that memory as a share of the file's size.
 """
 
 import argparse
@@ -39,9 +39,9 @@ _COMMANDS: Mapping[str, list[str]] = {
 
 
 def write_file(path: Path, *, size_bytes: int, chars: int) -> int:
-    """Write a whole results file of about that size whose answers have so many characters; how many trials it has.
+    """Write a complete results file of about that size, with answers of `chars` characters; returns its trials' number.
 
-    Each case asks half as much as it is answered, and `small` fails one of ten.
+    Each prompt is half as long as its answer, and `small` fails one case of ten.
     """
     policy = Policy(task="t", pass_rate=0.8)
     file = ResultsFile(path, rungs=[Rung(name=name, provider="openai") for name in _RUNGS], about={"settings": {}})
@@ -60,12 +60,12 @@ def _trials(chars: int) -> Iterator[Trial]:
     block = "".join(random.Random(chars).choices(string.ascii_letters + ' \n"', k=chars))
     number = 0
     while True:
-        asked = ({"role": "user", "content": f"{number} {block[: chars // 2]}"},)
+        messages = ({"role": "user", "content": f"{number} {block[: chars // 2]}"},)
         for rung in _RUNGS:
             passed = rung == "big" or number % 10 > 0
             answer = AnswerRecord(
                 text=f"{number} {rung} {block}",
-                messages=asked,
+                messages=messages,
                 tokens=Tokens(prompt=10, completion=10, characters=chars, source="reported"),
                 seconds=0.5,
                 finish_reason="stop",
@@ -82,30 +82,30 @@ def _trials(chars: int) -> Iterator[Trial]:
 
 
 def measure(*, size_bytes: int, chars: int) -> dict[str, Any]:
-    """Write one file, and read it in each way."""
-    with tempfile.TemporaryDirectory() as given:
-        folder = Path(given)
+    """Write one file, and read it with each command."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         trials = write_file(folder / "run.jsonl", size_bytes=size_bytes, chars=chars)
         size_mb = (folder / "run.jsonl").stat().st_size / 1e6
         env = {"PYTHONPATH": str(Path(__file__).parents[2])}
-        took = {name: run([sys.executable, *command], folder, env) for name, command in _COMMANDS.items()}
+        usages = {name: run([sys.executable, *command], folder, env) for name, command in _COMMANDS.items()}
     return {
         "answer_chars": chars,
         "trials": trials,
         "size_mb": round(size_mb),
         **{
             name: {
-                "wall_s": round(one.wall_s, 2),
-                "peak_mb": round(one.peak_mb),
-                "of_the_file": round((one.peak_mb - took["nothing read"].peak_mb) * 1.048576 / size_mb, 3),
+                "wall_s": round(usage.wall_s, 2),
+                "peak_mb": round(usage.peak_mb),
+                "of_the_file": round((usage.peak_mb - usages["nothing read"].peak_mb) * 1.048576 / size_mb, 3),
             }
-            for name, one in took.items()
+            for name, usage in usages.items()
         },
     }
 
 
 def main() -> int:
-    """Measure, print, write; 1 where the disk has no room for it."""
+    """Measure, print, write; returns 1 where the disk has no room for it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, default=1000)
     parser.add_argument("--short-megabytes", type=int, default=200, help="of the file of many short answers")

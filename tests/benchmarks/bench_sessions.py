@@ -1,11 +1,11 @@
-"""A session of many tests with one question each, against an endpoint that takes its time.
+"""Time of a session of many tests with one question each, against a slow endpoint.
 
     python -m tests.benchmarks.bench_sessions --json bench-sessions.json
     python -m tests.benchmarks.bench_sessions --tests 10000 --latency 0.02 --in-flight 256 --json bench-10000.json
 
-Whole processes, in turns within one run: this plugin; a bare asyncio and aiohttp client; `pytest -n 16` with a plain
-client; promptfoo and inspect-ai where they are installed; and tests that ask nobody, without this plugin, as machines
-differ. Prints the ratios and writes them as JSON.
+Whole processes, in turn within one run: this plugin; a bare asyncio and aiohttp client; `pytest -n 16` with a plain
+client; promptfoo and inspect-ai where they are installed; and, as machines differ, tests without this plugin that ask
+no model. Prints the ratios and writes them as JSON.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.processes import Took, endpoint, median_of, run
+from tests.benchmarks.processes import ProcessUsage, endpoint, median_of, run
 
 __all__ = ["main"]
 
@@ -83,7 +83,7 @@ _LADDER = '[ladder.far]\nprovider = "openai"\nmodel = "m"\nbase_url = "{url}"\n'
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What every contender is to do: `tests` questions, `in_flight` at once, to the endpoint at `url`."""
+    """The same work for every contender: `tests` questions, `in_flight` at once, to the endpoint at `url`."""
 
     tests: int
     in_flight: int
@@ -91,26 +91,26 @@ class Job:
     folder: Path
 
     def write(self, name: str, text: str) -> Path:
-        """Write a file that is filled with this job's numbers."""
+        """Write a file from a template, filled with this job's numbers."""
         path = self.folder / name
         path.write_text(text.format(tests=self.tests, in_flight=self.in_flight, url=self.url), encoding="utf-8")
         return path
 
 
-def rightsize(job: Job) -> Took:
-    """This plugin, without the others that happen to be installed."""
+def rightsize(job: Job) -> ProcessUsage:
+    """This plugin, without others that are installed."""
     return _rightsize(job)
 
 
-def start_up(job: Job) -> Took:
-    """This plugin with everything but the asking: the same session, in which one test is left."""
+def start_up(job: Job) -> ProcessUsage:
+    """The start-up of this plugin: the same session with one test."""
     return _rightsize(job, "-k", "many[far-1]")
 
 
-def _rightsize(job: Job, *more: str) -> Took:
+def _rightsize(job: Job, *more: str) -> ProcessUsage:
     job.write("test_many.py", _TEST)
     job.write("rightsize.toml", _LADDER)
-    # Each answer is asked for and recorded; a repetition would find those of the first.
+    # Every round asks for all answers and records them; without this the second would find those of the first.
     fresh = "--rightsize-cache=refresh"
     options = ["--rightsize-ladder=far", f"--rightsize-concurrency={job.in_flight}", fresh, *more]
     return run(_pytest("-p", "pytest_rightsize.plugin", "test_many.py", *options), job.folder, ALONE)
@@ -123,24 +123,24 @@ def _pytest(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
 
 
-def bare(job: Job) -> Took:
-    """The least that a client can do."""
+def bare(job: Job) -> ProcessUsage:
+    """The least code of a client."""
     return run([sys.executable, str(job.write("bare.py", _BARE))], job.folder)
 
 
-def silent(job: Job) -> Took:
-    """As many tests that ask nobody, in pytest without this plugin: what this machine needs for one test today."""
+def silent(job: Job) -> ProcessUsage:
+    """As many tests that ask no model, in pytest without this plugin: the machine's own time for a test."""
     job.write("test_silent.py", _SILENT_TEST)
     return run(_pytest("test_silent.py"), job.folder, ALONE)
 
 
-def sixteen_workers(job: Job) -> Took:
+def sixteen_workers(job: Job) -> ProcessUsage:
     """Plain tests that wait for their answers, in 16 processes."""
     job.write("test_plain.py", _PLAIN_TEST)
     return run(_pytest("-p", "xdist", "-n", "16", "test_plain.py"), job.folder, ALONE)
 
 
-def promptfoo(job: Job) -> Took:
+def promptfoo(job: Job) -> ProcessUsage:
     """The same questions in promptfoo."""
     config = {
         "prompts": ["question number {{n}} about something"],
@@ -153,26 +153,26 @@ def promptfoo(job: Job) -> Took:
         "PROMPTFOO_DISABLE_UPDATE": "1",
         "PROMPTFOO_CONFIG_DIR": str(job.folder / "promptfoo"),
     }
-    command = [_found("promptfoo") or "", "eval", "-c", "promptfooconfig.json", "-j", str(job.in_flight)]
+    command = [_tool_path("promptfoo") or "", "eval", "-c", "promptfooconfig.json", "-j", str(job.in_flight)]
     return run([*command, "--no-cache", "--no-table", "--no-progress-bar"], job.folder, quiet)
 
 
-def inspect(job: Job) -> Took:
+def inspect(job: Job) -> ProcessUsage:
     """The same questions in inspect-ai."""
     job.write("many.py", _INSPECT)
-    command = [_found("inspect") or "", "eval", "many.py", "--model", "openai-api/far/m", "--display", "none"]
+    command = [_tool_path("inspect") or "", "eval", "many.py", "--model", "openai-api/far/m", "--display", "none"]
     limits = ["--max-connections", str(job.in_flight), "--max-samples", str(job.in_flight)]
     return run([*command, *limits], job.folder, {"FAR_API_KEY": "none", "FAR_BASE_URL": job.url})
 
 
-def _found(command: str) -> str | None:
-    """Where a tool is: in the variable RIGHTSIZE_BENCH_<TOOL>, or on the path."""
+def _tool_path(command: str) -> str | None:
+    """The path of a tool, from the variable RIGHTSIZE_BENCH_<TOOL> or the PATH; None where it is not installed."""
     return os.environ.get(f"RIGHTSIZE_BENCH_{command.upper()}") or shutil.which(command)
 
 
-def contenders(job: Job) -> Mapping[str, Callable[[Job], Took]]:
-    """Who takes part on this machine."""
-    own: dict[str, Callable[[Job], Took]] = {
+def contenders(job: Job) -> Mapping[str, Callable[[Job], ProcessUsage]]:
+    """The contenders that are installed on this machine, by name."""
+    own: dict[str, Callable[[Job], ProcessUsage]] = {
         "bare": bare,
         "silent": silent,
         "rightsize": rightsize,
@@ -180,23 +180,23 @@ def contenders(job: Job) -> Mapping[str, Callable[[Job], Took]]:
     }
     others = {
         "pytest_n16": sixteen_workers if find_spec("xdist") and job.tests <= 2000 else None,
-        "promptfoo": promptfoo if _found("promptfoo") and job.tests <= 2000 else None,
-        "inspect": inspect if _found("inspect") and job.tests <= 2000 else None,
+        "promptfoo": promptfoo if _tool_path("promptfoo") and job.tests <= 2000 else None,
+        "inspect": inspect if _tool_path("inspect") and job.tests <= 2000 else None,
     }
     return own | {name: contender for name, contender in others.items() if contender is not None}
 
 
 def measure(*, tests: int, latency: float, in_flight: int, rounds: int) -> dict[str, Any]:
-    """All contenders in turns; the medians of the rounds, and the ratios of their wall times."""
-    took: dict[str, list[Took]] = {}
+    """Run all contenders in turn; returns the medians of the rounds, and the ratios of their wall times."""
+    usages: dict[str, list[ProcessUsage]] = {}
     with endpoint(latency) as url, tempfile.TemporaryDirectory() as folder:
         job = Job(tests=tests, in_flight=in_flight, url=url, folder=Path(folder))
         for number in range(rounds):
             for name, contender in contenders(job).items():
-                one = contender(job)
-                took.setdefault(name, []).append(one)
-                print(f"round {number + 1}: {name} {one.wall_s:.2f} s, user {one.user_s:.2f} s", flush=True)
-    medians = {name: median_of(runs) for name, runs in took.items()}
+                usage = contender(job)
+                usages.setdefault(name, []).append(usage)
+                print(f"round {number + 1}: {name} {usage.wall_s:.2f} s, user {usage.user_s:.2f} s", flush=True)
+    medians = {name: median_of(of_rounds) for name, of_rounds in usages.items()}
     own, start = medians["rightsize"], medians["start_up"]
     return {
         "tests": tests,
@@ -223,9 +223,9 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.2, help="seconds the endpoint takes")
     parser.add_argument("--in-flight", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
-    given = vars(parser.parse_args())
-    target = given.pop("json")
-    measured = measure(**given)
+    options = vars(parser.parse_args())
+    target = options.pop("json")
+    measured = measure(**options)
     text = json.dumps(measured, indent=2) + "\n"
     target.write_text(text, encoding="utf-8")
     print(text)

@@ -1,4 +1,4 @@
-"""What it costs a test to be suspended: `python -m tests.benchmarks.bench_suspension`.
+"""Cost of suspending a test: `python -m tests.benchmarks.bench_suspension`.
 
 The same tests on a rung in this process that answers either at once, or a hundred requests together, so that every test
 is suspended once. Prints and writes as JSON the user CPU of a test in both sessions, and in one of plain tests.
@@ -65,7 +65,7 @@ def pytest_rightsize_providers():
 
 
 def measure(*, tests: int, rounds: int) -> dict[str, Any]:
-    """The three sessions in turns; medians of their user CPU, less that of the same session with one test."""
+    """Run the three sessions in turn; returns the medians of their user CPU, less that of the session with one test."""
     user_s: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -78,7 +78,7 @@ def measure(*, tests: int, rounds: int) -> dict[str, Any]:
         }
         session = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_many.py"]
         climbing = [*session, "-p", "near_provider", "-p", "pytest_rightsize.plugin", "--rightsize-ladder=near"]
-        # With another strategy a task has no more in flight than are likely to settle it, and a hundred never meet.
+        # Other strategies keep no more trials in flight than are likely to settle a task, so never a hundred at once.
         climbing += ["--rightsize-strategy=full", "--rightsize-cache=off"]
         kinds = {
             "plain": (session, _PLAIN_TEST, 1),
@@ -89,8 +89,8 @@ def measure(*, tests: int, rounds: int) -> dict[str, Any]:
             for kind, (command, text, together) in kinds.items():
                 for count in (1, tests):
                     (folder / "test_many.py").write_text(text.format(tests=count), encoding="utf-8")
-                    took = run(command, folder, {**env, "TOGETHER": str(together), "TESTS": str(count)})
-                    user_s.setdefault(f"{kind}_{count}", []).append(took.user_s)
+                    usage = run(command, folder, {**env, "TOGETHER": str(together), "TESTS": str(count)})
+                    user_s.setdefault(f"{kind}_{count}", []).append(usage.user_s)
     per_test = {
         kind: (median(user_s[f"{kind}_{tests}"]) - median(user_s[f"{kind}_1"])) / (tests - 1) * 1000 for kind in kinds
     }
@@ -108,9 +108,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("bench-suspension.json"), help="where the numbers go")
     parser.add_argument("--tests", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
-    given = vars(parser.parse_args())
-    target = given.pop("json")
-    text = json.dumps(measure(**given), indent=2) + "\n"
+    options = vars(parser.parse_args())
+    target = options.pop("json")
+    text = json.dumps(measure(**options), indent=2) + "\n"
     target.write_text(text, encoding="utf-8")
     print(text)
 

@@ -1,6 +1,6 @@
-"""An OpenAI-compatible endpoint for crowds: one event loop, which counts connections and requests in flight.
+"""An OpenAI-compatible endpoint for many clients: one event loop, which counts connections and requests in flight.
 
-As a script it answers after `--latency` seconds, says its port in its first line, and ends with its standard input.
+As a script it answers after `--latency` seconds, prints its URL as its first line, and ends with its standard input.
 """
 
 import argparse
@@ -20,7 +20,7 @@ Handler = Callable[[dict[str, Any]], Awaitable[Answering]]
 
 @dataclass(kw_only=True)
 class Crowded:
-    """What an endpoint has seen; `most_in_flight` may be set back to 0 by a test."""
+    """An endpoint and its counts; a test may set `most_in_flight` back to 0."""
 
     handler: Handler
     url: str = ""
@@ -42,32 +42,32 @@ class Crowded:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).lower()
                 length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
-                asked = json.loads(await reader.readexactly(length))
-                said = await self._answer(asked, reader)
-                body = json.dumps(said.body).encode()
-                headers = {"Content-Type": "application/json", "Content-Length": len(body), **said.headers}
+                request = json.loads(await reader.readexactly(length))
+                answering = await self._answer(request, reader)
+                body = json.dumps(answering.body).encode()
+                headers = {"Content-Type": "application/json", "Content-Length": len(body), **answering.headers}
                 lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-                writer.write(f"HTTP/1.1 {said.status} X\r\n{lines}\r\n".encode() + body)
+                writer.write(f"HTTP/1.1 {answering.status} X\r\n{lines}\r\n".encode() + body)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass  # the client has gone away, or the server is being closed
+            pass  # the client has disconnected, or the server is being closed
         finally:
             writer.close()
 
-    async def _answer(self, asked: dict[str, Any], reader: asyncio.StreamReader) -> Answering:
-        """The handler's answer, unless the client goes away before it."""
-        self.requests.append(asked)
+    async def _answer(self, request: dict[str, Any], reader: asyncio.StreamReader) -> Answering:
+        """The handler's answer; raises ConnectionResetError if the client disconnects before it."""
+        self.requests.append(request)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
-            # A client sends nothing while it waits, so whatever there is to read is the end of its connection.
-            answer, gone = asyncio.ensure_future(self.handler(asked)), asyncio.ensure_future(reader.read(1))
-            await asyncio.wait([answer, gone], return_when=asyncio.FIRST_COMPLETED)
+            # A client sends nothing while it waits, so a read returns only at the end of its connection.
+            answer, disconnect = asyncio.ensure_future(self.handler(request)), asyncio.ensure_future(reader.read(1))
+            await asyncio.wait([answer, disconnect], return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
                 self.broken_off += 1
                 answer.cancel()
                 raise ConnectionResetError
-            gone.cancel()
-            await asyncio.wait([gone])
+            disconnect.cancel()
+            await asyncio.wait([disconnect])
             return answer.result()
         finally:
             self.in_flight -= 1
@@ -75,7 +75,7 @@ class Crowded:
 
 @contextmanager
 def serve_crowd(handler: Handler) -> Iterator[Crowded]:
-    """Serve `handler`, a coroutine from each request's JSON to what is answered, from a thread."""
+    """Serve `handler`, a coroutine from a request's JSON to its answer, from a thread."""
     endpoint = Crowded(handler=handler)
     started, ended = threading.Event(), asyncio.Event()
     loop: asyncio.AbstractEventLoop | None = None
@@ -99,15 +99,15 @@ def serve_crowd(handler: Handler) -> Iterator[Crowded]:
         thread.join()
 
 
-def echo(asked: dict[str, Any]) -> Answering:
-    """The last message again."""
-    return Answering(body=completion(asked["messages"][-1]["content"]))
+def echo(request: dict[str, Any]) -> Answering:
+    """An answer with the text of the last message."""
+    return Answering(body=completion(request["messages"][-1]["content"]))
 
 
 async def _main(latency_s: float) -> None:
-    async def later(asked: dict[str, Any]) -> Answering:
+    async def later(request: dict[str, Any]) -> Answering:
         await asyncio.sleep(latency_s)
-        return echo(asked)
+        return echo(request)
 
     endpoint = Crowded(handler=later)
     await endpoint.start()

@@ -1,8 +1,8 @@
-"""Feeds one reader what atheris makes up: `python -m tests.benchmarks.fuzz results odd -max_total_time=60`.
+"""Feeds one reader inputs of atheris: `python -m tests.benchmarks.fuzz results odd -max_total_time=60`.
 
-The first argument names a target of tests/hostile.py, the second what it is fed: `bytes`, any, beginning with its
-sample, or `odd`, its sample with something odd in it. The rest are libFuzzer's own. A crash is whatever is not one of
-the project's own errors; libFuzzer leaves its input in a file. The benchmark `fuzz` runs them all.
+The first argument names a target of tests/hostile.py, the second the kind of inputs: `bytes`, any, beginning with its
+sample, or `odd`, its sample with something odd in it. The rest are libFuzzer's own. A crash is any error that is not
+one of the project's own; libFuzzer leaves its input in a file. The benchmark `fuzz` runs all targets.
 """
 
 import sys
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def _odd(name: str) -> Callable[[bytes], object]:
-    """What atheris makes up decides what hypothesis draws."""
+    """A target whose bytes from atheris decide what hypothesis draws."""
     from hypothesis import HealthCheck, given, settings
 
     from tests.hostile import ODD, TARGETS
@@ -38,8 +38,8 @@ def _odd(name: str) -> Callable[[bytes], object]:
     def feed(content: bytes) -> None:
         TARGETS[name](content)
 
-    fed: Callable[[bytes], object] = feed.hypothesis.fuzz_one_input  # type: ignore[attr-defined]  # @given puts it there
-    return fed
+    target: Callable[[bytes], object] = feed.hypothesis.fuzz_one_input  # type: ignore[attr-defined]  # set by @given
+    return target
 
 
 if __name__ == "__main__":

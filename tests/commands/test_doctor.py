@@ -1,4 +1,4 @@
-"""`rightsize doctor`: every rung and meter is tried, and each fault comes with what to do about it."""
+"""`rightsize doctor`: every rung and meter is tried, and each fault is reported with its remedy."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The page of a rich run, in a real browser that can reach nothing."""
+"""Fixtures that open the page of a rich run in a real browser without a network."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from pytest_rightsize.reports.html.report import HtmlReport
 from tests.reports.rich_run import rich_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-# Screenshots and the page itself stay here, for whoever wants to look.
+# Screenshots stay here, for people to look at.
 ARTIFACTS = Path(os.environ.get("RIGHTSIZE_ARTIFACTS", Path(__file__).parents[2] / ".rightsize" / "screenshots"))
 
 Open = Callable[..., Any]

@@ -1,6 +1,7 @@
-"""A run that has everything a report may have to show.
+"""A run with everything that a report may have to show.
 
-Energy, reasoning, money, samples, a conversation, faults, what was not run, and answers that try to break out of it.
+It has energy, reasoning, money, samples, a conversation, faults, trials that were not run, and hostile answers that try
+to break out of the page.
 """
 
 from collections.abc import Iterator

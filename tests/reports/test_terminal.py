@@ -1,4 +1,4 @@
-"""The summary, word for word: `tests/golden/summary.txt` is what a reader sees."""
+"""The summary, word for word: `tests/reports/golden/summary.txt` is what a reader sees."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Reports that are text: what they say, how long they are, and that nothing in them works but our own."""
+"""Reports that are text: their words, their length, and that text from outside has no effect in them."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ from pytest_rightsize.reports.badge import BadgeReport
 from pytest_rightsize.reports.escaping import visible
 from pytest_rightsize.reports.facts import gather, headline, saving_words
 from pytest_rightsize.reports.github import annotations
-from pytest_rightsize.reports.html.page_view import _metering as metering_lines
+from pytest_rightsize.reports.html.measured_lines import metering_lines
 from pytest_rightsize.reports.html.report import HtmlReport
 from pytest_rightsize.reports.junit import suite_properties, trial_properties
 from pytest_rightsize.reports.markdown import MOST_CHARS, MarkdownReport, escaped

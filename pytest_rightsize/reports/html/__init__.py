@@ -1,5 +1,6 @@
-"""The page with everything, in one file.
+"""The HTML page of a run, in one file.
 
-In come a run and its verdicts, out goes HTML as text; `report.py` is the only file that others import. The page loads
-nothing from elsewhere, and no answer is ever HTML in it. Template, style and scripts are files in `page/`.
+In come a run and its verdicts; out goes the page as text, and `report.py` is the only file that others import. The page
+loads nothing from the network, and no text from outside is ever markup in it. To add a section: write its markup in
+`page/report.html.jinja`, a file here that gives its words and numbers, and its key in `page_view.py`.
 """

@@ -1,7 +1,7 @@
-"""From trials to what the page shows of each case: a small index, and the texts apart, each once, compressed.
+"""Packs the cases of a run for the page: a small index, and the texts apart from it, each once, compressed.
 
-The page unpacks the index when it opens and a chunk of texts when a case of it is opened or searched; so a large run
-opens as fast as a small one. Texts are JSON data inside the page and never markup.
+The page unpacks the index when it opens, and a chunk of texts when one of its cases is opened or searched, so that a
+large run opens as fast as a small one. Texts are JSON data inside the page and never markup.
 """
 
 import base64
@@ -17,13 +17,13 @@ __all__ = ["Bodies", "CaseIndex", "index_cases", "packed"]
 
 _CHUNK_CHARS = 400_000
 _OUTCOMES = ("passed", "failed", "error", "not_run")
-# Where a page would weigh more than this, long texts are shortened, the longest first, and say so.
+# Where the texts would be larger than this, long ones are shortened, the longest first, and say so.
 _BUDGET_BYTES = 13_000_000
 _LIMITS: Sequence[int | None] = (None, 200_000, 20_000, 4_000, 1_000, 300)
 
 
 def packed(plain: Json) -> str:
-    """JSON data as base64 of gzip, which no text can break out of."""
+    """JSON data as base64 of gzip, so that no text in it can end its script element."""
     raw = json.dumps(plain, ensure_ascii=True, separators=(",", ":")).encode("ascii")
     return base64.b64encode(gzip.compress(raw, compresslevel=6, mtime=0)).decode("ascii")
 
@@ -53,7 +53,7 @@ class Bodies:
         return f"{text[: self.limit]}\n[{len(text) - self.limit:,} more characters stand in the results file]"
 
     def chunks(self) -> Iterator[tuple[int, list[str]]]:
-        """The texts in order, in lists of a size that unpacks at once; each with the number of its first."""
+        """The texts in order, in lists small enough to unpack at once; each with the number of its first text."""
         start, size, chunk = 0, 0, list[str]()
         for number, text in enumerate(self.texts):
             if chunk and size + len(text) > _CHUNK_CHARS:
@@ -67,7 +67,7 @@ class Bodies:
 
 @dataclass(frozen=True, kw_only=True)
 class CaseIndex:
-    """What the page holds of its cases: `index` is JSON data, `chunks` are packed lists of texts."""
+    """The cases as the page holds them: `index` is JSON data, `chunks` are packed lists of texts."""
 
     index: Mapping[str, Json]
     chunks: Sequence[str]
@@ -77,13 +77,13 @@ class CaseIndex:
 
 def index_cases(run: Run, tasks: Sequence[str], *, budget_bytes: int = _BUDGET_BYTES) -> CaseIndex:
     """The cases of the run in the order of `tasks`; long texts are shortened where the page would weigh too much."""
-    found = None
+    cases = None
     for limit in _LIMITS:
-        found = _indexed(run, tasks, limit)
-        if sum(map(len, found.chunks)) <= budget_bytes:
+        cases = _indexed(run, tasks, limit)
+        if sum(map(len, cases.chunks)) <= budget_bytes:
             break
-    assert found is not None  # there is a limit
-    return found
+    assert cases is not None  # _LIMITS is not empty
+    return cases
 
 
 def _indexed(run: Run, tasks: Sequence[str], limit: int | None) -> CaseIndex:
@@ -105,23 +105,23 @@ def _indexed(run: Run, tasks: Sequence[str], limit: int | None) -> CaseIndex:
 
 def _by_case(run: Run, tasks: Sequence[str]) -> Iterator[list[Trial]]:
     """The trials of each case, task by task."""
-    found: dict[str, dict[str, list[Trial]]] = {task: {} for task in tasks}
+    cases_by_task: dict[str, dict[str, list[Trial]]] = {task: {} for task in tasks}
     for trial in run.trials:
-        if trial.key.task in found:
-            found[trial.key.task].setdefault(trial.key.case, []).append(trial)
-    for cases in found.values():
+        if trial.key.task in cases_by_task:
+            cases_by_task[trial.key.task].setdefault(trial.key.case, []).append(trial)
+    for cases in cases_by_task.values():
         # By name: trials end in another order in each run, and readers look for a case where it was before.
-        for name in sorted(cases, key=_in_order):
+        for name in sorted(cases, key=_natural_key):
             yield cases[name]
 
 
-def _in_order(name: str) -> list[tuple[int, str]]:
-    """Names as people order them: `case 9` before `case 10`."""
+def _natural_key(name: str) -> list[tuple[int, str]]:
+    """The key that sorts names as people do: `case 9` before `case 10`."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]{1,15})", name)]
 
 
 class _Index:
-    """The index as it grows; names that occur often are numbers into lists."""
+    """Builds the index; names that occur often are numbers into lists."""
 
     def __init__(self, bodies: Bodies, rungs: Sequence[str], tasks: Sequence[str]) -> None:
         self._bodies = bodies
@@ -166,7 +166,7 @@ class _Index:
         ]
 
     def _prompt(self, messages: Sequence[Mapping[str, Json]]) -> int:
-        """The number of what was asked: a list of roles and texts."""
+        """The number of a prompt, which is a list of roles and texts; -1 where there is none."""
         if not messages:
             return -1
         parts = [
@@ -194,23 +194,22 @@ class _Index:
 
 
 def _content(message: Mapping[str, Json]) -> str:
-    """A message as text: parts that are no text are named, not shown."""
+    """A message as text; a long part that is no text, such as an image, is named in place of its data."""
     content = message.get("content")
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else [content] if content else []
-    shown = [_part(part) for part in parts]
+    texts = [_part(part) for part in parts]
     if message.get("tool_calls"):
-        shown.append(json.dumps(message["tool_calls"], indent=1))
-    return "\n".join(shown)
+        texts.append(json.dumps(message["tool_calls"], indent=1))
+    return "\n".join(texts)
 
 
 def _part(part: Json) -> str:
     if isinstance(part, Mapping) and isinstance(part.get("text"), str):
         return str(part["text"])
     plain = json.dumps(part)
-    return (
-        plain
-        if len(plain) <= 300
-        else f"[{part.get('type', 'part') if isinstance(part, Mapping) else 'part'}, {len(plain):,} characters]"
-    )
+    if len(plain) <= 300:
+        return plain
+    kind = part.get("type", "part") if isinstance(part, Mapping) else "part"
+    return f"[{kind}, {len(plain):,} characters]"

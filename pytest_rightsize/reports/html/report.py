@@ -1,7 +1,7 @@
-"""One HTML file that holds everything: verdicts, charts, every answer. It asks the network for nothing.
+"""Renders the HTML page: one file with verdicts, charts and every answer, which loads nothing from the network.
 
 The template, the style and the scripts are files in `page/`; `vega.js` is written there when the package is built.
-Whatever a model said is escaped, or stands as packed data; the page's own policy runs our scripts by their hashes only.
+Text from a model is escaped or packed as data, and the page's Content-Security-Policy runs only our scripts, by hash.
 """
 
 import base64
@@ -15,7 +15,8 @@ from pytest_rightsize.reports import Report
 from pytest_rightsize.reports.escaping import visible
 from pytest_rightsize.reports.facts import gather
 from pytest_rightsize.reports.html.bodies import index_cases, packed
-from pytest_rightsize.reports.html.page_view import chart_data, page_view
+from pytest_rightsize.reports.html.chart_data import chart_data
+from pytest_rightsize.reports.html.page_view import page_view
 
 __all__ = ["HtmlReport", "pytest_rightsize_reports"]
 
@@ -64,12 +65,12 @@ class HtmlReport:
 
 
 def _finalize(value: Json) -> Json:
-    """What a template prints: text from outside is made visible, our own is left alone."""
+    """Make text from outside visible before the template prints it; our own `Markup` is left as it is."""
     return visible(value) if type(value) is str else value
 
 
 def _policy(script: str, vega: str, style: str) -> str:
-    """Nothing may be fetched, and nothing may run but our own scripts."""
+    """The Content-Security-Policy: nothing is fetched, and no script runs but our own."""
     scripts = " ".join(_hash(text) for text in (script, vega))
     return (
         f"default-src 'none'; script-src {scripts}; style-src {_hash(style)}; img-src data:; "

@@ -1,4 +1,4 @@
-"""The page as a person meets it: in a real browser without a network."""
+"""The page in a real browser without a network, as a reader sees and uses it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The page as a file: whole, small enough, and nothing in it but what is ours."""
+"""The page as a file: complete, small enough, and without markup or scripts from outside."""
 
 import base64
 import gzip

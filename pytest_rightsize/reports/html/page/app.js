@@ -1,4 +1,4 @@
-// What the reader does: choose a task, filter, search, follow a link, turn the theme; the address says where they are.
+// Reacts to the reader: chosen task, filters, search, links, theme. The page's address holds the state.
 
 const $ = (id) => document.getElementById(id);
 const view = { task: null, show: 'all', query: '', page: 0, found: null, case: null };
@@ -55,7 +55,7 @@ async function go(change) {
   await list();
 }
 
-/** Find the texts that hold the query; null if another search has begun meanwhile. */
+/** Find the texts that contain the query; null if another search has begun meanwhile. */
 async function search(query) {
   view.query = query.trim();
   const mine = (searching += 1);
@@ -66,7 +66,7 @@ async function search(query) {
   return view.found;
 }
 
-/** Whether a case holds what is searched for, in its name, its prompts or its answers. */
+/** True if a case contains the query in its name, its prompts or its answers. */
 function holds(one) {
   if (!view.query) return true;
   if (one.name.toLowerCase().includes(view.query.toLowerCase())) return true;
@@ -112,7 +112,7 @@ function status(number, known, wanted) {
   $('status').replaceChildren(...shown(text));
 }
 
-/** What is known of the task that is looked at. */
+/** The facts of the chosen task: verdict, bar, smallest and chosen model, what to change. */
 function facts(task) {
   const row = task < 0 ? null : index.policies[task];
   $('task-facts').replaceChildren(...(row ? [el('p', {},
@@ -133,7 +133,7 @@ function pager(number) {
   );
 }
 
-/** System, light, dark, in turns. */
+/** The button of the theme: system, light and dark, in turn. */
 function theme() {
   const names = ['system', 'light', 'dark'];
   const button = $('theme');

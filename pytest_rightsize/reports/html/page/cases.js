@@ -1,4 +1,4 @@
-// The list of cases: filtered, searched, a page at a time; a case shows its prompt once and the answers side by side.
+// Builds the list of cases: a row for each, and its details with the prompt once and the answers side by side.
 
 const PAGE = 25;
 const FILTERS = [
@@ -8,7 +8,7 @@ const FILTERS = [
   ['errors', 'Errors', (one) => one.error],
 ];
 
-/** `file::function[parameters]` as what tells cases apart, and the rest. */
+/** Split `file::function[parameters]` into the part that distinguishes cases, and the rest. */
 function nameParts(name) {
   const bracket = name.indexOf('[');
   if (bracket > 0 && name.endsWith(']')) return [name.slice(bracket + 1, -1), name.slice(0, bracket)];
@@ -18,7 +18,7 @@ function nameParts(name) {
 
 const caseLink = (index, one) => `#${new URLSearchParams({ task: index.tasks[one.task], case: one.name })}`;
 
-/** One line of the list; its details are made when it is opened. */
+/** One row of the list; its details are built when it is opened. */
 function caseRow(one, index, texts, options) {
   const [label, where] = nameParts(one.name);
   const panel = el('div', { class: 'detail', id: `case-${one.number}`, hidden: true });
@@ -40,7 +40,7 @@ function caseRow(one, index, texts, options) {
 
 const firstAnswer = (one) => one.trials.flatMap((trial) => trial.answers.slice(0, 1)).find((answer) => answer.prompt >= 0);
 
-/** The beginning of what was asked, on one line: it tells cases apart where their names do not. */
+/** The beginning of the prompt, on one line: it distinguishes cases whose names do not. */
 async function preview(one, index, texts) {
   const message = index.prompts[firstAnswer(one)?.prompt]?.at(-1);
   return message ? (await texts.get(message[1]) ?? '').slice(0, 400).replace(/\s+/g, ' ').trim().slice(0, 160) : '';
@@ -73,7 +73,7 @@ async function promptBlocks(messages, index, texts, query) {
   return blocks.flat();
 }
 
-/** One rung's sample: how it came out, what it said, what it took. */
+/** One sample on one rung: its outcome, its answers, and their tokens, time, energy and cost. */
 async function trialColumn(trial, index, texts, { query, reference, asked, name }) {
   const rung = index.rungs[trial.rung];
   const sample = trial.sample ? `, sample ${trial.sample + 1}` : '';
@@ -96,7 +96,7 @@ async function answerBlocks(answer, texts, { query, reference, label }) {
   return [...block(text ?? '', label, query, reference), folded(`Reasoning${thought}`, reasoning), folded('Tool calls', calls), el('p', { class: 'meta' }, taken(answer))].filter(Boolean);
 }
 
-/** `12 + 3 tokens · 0.4 s · energy unknown`: what is not known is said so, never 0. */
+/** `12 + 3 tokens · 0.4 s · energy unknown`: an unknown amount is called unknown, never 0. */
 function taken({ tokens: [prompt, completion], seconds, joules, usd, finish, cached }) {
   const number = (value, unit, unknown) => (value === null ? unknown : `${Number(value.toPrecision(3)).toLocaleString('en', { maximumSignificantDigits: 3 })} ${unit}`);
   return [

@@ -1,4 +1,4 @@
-// The charts, by Vega-Lite: unpacked when the first one comes into view; expressions are interpreted, never compiled.
+// Draws the charts with Vega-Lite, unpacked when the first one comes into view; it interprets expressions, never compiles.
 
 let embedding = null;
 
@@ -12,7 +12,7 @@ function embed() {
   return embedding;
 }
 
-// Variables of the style sheet, not their values: what is drawn follows the theme, and onto paper, by itself.
+// Variables of the style sheet, not their values, so that drawn charts follow the theme, and change for print.
 const colour = (name) => `var(--${name})`;
 
 function config() {
@@ -30,7 +30,7 @@ async function draw(place, spec, words) {
   const box = el('div', { role: 'img', 'aria-label': words });
   place.replaceChildren(box);
   await vega(box, { ...spec, config: config() }, { actions: false, ast: true, renderer: 'svg', defaultStyle: false, tooltip: tip });
-  // The words above say it all; the marks inside would only be read one by one.
+  // The label has all that the chart shows; a screen reader would only read the marks inside one by one.
   for (const part of box.querySelectorAll('[role], [aria-label], [aria-roledescription]')) {
     for (const name of ['role', 'aria-label', 'aria-roledescription']) part.removeAttribute(name);
   }
@@ -74,11 +74,11 @@ function panelPoints(index, task, measure) {
   });
 }
 
-// A panel: what of its width and height is not plot, and how large a mark and a letter of 11 px are.
+// Sizes in px: the height of a panel's plot and what is left and right of it; a mark; a letter and a line of 11 px text.
 const [PLOT_HEIGHT, PLOT_LEFT, PLOT_RIGHT] = [128, 40, 8];
 const [MARK_PX, CHAR_PX, LINE_PX] = [13, 6.1, 13];
 const TOP_RATE = 1.05;
-// Where a label may stand, the best place first: its alignment, px to the right of its mark, and own heights below it.
+// Places for a label, the best first: its alignment, px to the right of its mark, and own heights below it.
 const PLACES = [
   ['left', 10, 0], ['right', -10, 0], ['center', 0, -1.3], ['center', 0, 1.3],
   ['left', 9, -0.8], ['left', 9, 0.8], ['right', -9, -0.8], ['right', -9, 0.8], ['center', 0, -2], ['center', 0, 2],
@@ -88,16 +88,16 @@ const PLACES = [
 const overlap = (a, b) => Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left)) * Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top));
 const boxAt = (x, y, width, height) => ({ left: x - width / 2, right: x + width / 2, top: y - height / 2, bottom: y + height / 2 });
 
-/** Where the label would be, in px of the plot. */
+/** The box of a label at one of these places, in px of the plot. */
 function labelBox({ x, y, label }, [align, dx, heights]) {
   const [width, height] = [Math.max(...label.map((line) => line.length)) * CHAR_PX + 2, label.length * LINE_PX];
   return boxAt(x + dx + { left: width / 2, right: -width / 2, center: 0 }[align], y + below(heights, height), width, height);
 }
 
-/** How far below its mark the middle of a label stands that is so high. */
+/** The distance from a mark down to the middle of a label of this height, in px. */
 const below = (heights, height) => Math.sign(heights) * (Math.abs(heights) * height + (Math.abs(heights) > 1 ? (MARK_PX - height) / 2 : 0));
 
-/** The points with a place for each label, where it hides no mark, no other label, and stays inside the panel. */
+/** The points, each with the place where its label least hides marks and other labels and leaves the panel. */
 function labelled(points, along, width) {
   const frame = { left: -2, right: width + PLOT_RIGHT, top: -16, bottom: PLOT_HEIGHT + 4 };
   const placed = points.map((point) => ({ ...point, x: along(point.price) * width, y: (1 - point.rate / TOP_RATE) * PLOT_HEIGHT, place: PLACES[0], box: null }));
@@ -107,7 +107,7 @@ function labelled(points, along, width) {
     const hidden = placed.reduce((sum, other) => sum + (other === point ? 0 : 2 * overlap(box, boxAt(other.x, other.y, MARK_PX, MARK_PX)) + (other.box ? overlap(box, other.box) : 0)), 0);
     return 4 * outside + 4 * hidden + rank;
   };
-  // The second round sees where all others stand.
+  // In the second round all other labels have a place.
   for (let round = 0; round < 2; round += 1) {
     for (const point of [...placed].sort((a, b) => b.label.join().length - a.label.join().length)) {
       const costs = PLACES.map((place, rank) => cost(point, place, rank));
@@ -118,7 +118,7 @@ function labelled(points, along, width) {
   return placed.map(({ x, y, box, place: [align, dx, heights], ...point }) => ({ ...point, align, dx, dy: below(heights, point.label.length * LINE_PX) - (point.label.length - 1) * LINE_PX / 2 }));
 }
 
-// The units a price is told in, the largest first; an axis has the largest that its middle is not a small part of.
+// The units of a price, the largest first; an axis has the largest unit that its middle reaches.
 const UNITS = {
   joules: [['MJ per case', 1e6], ['kJ per case', 1e3], ['J per case', 1], ['mJ per case', 1e-3], ['µJ per case', 1e-6]],
   seconds: [['s per case', 1], ['ms per case', 1e-3]],
@@ -126,7 +126,7 @@ const UNITS = {
   usd: [['USD per 1,000 cases', 1e-3]],
 };
 
-/** Where the ticks of a logarithmic axis stand: powers of ten, and 2 and 5 times them where those are few. */
+/** The ticks of a logarithmic axis: powers of ten, and 2 and 5 times them where those are few. */
 function logTicks(low, high) {
   const powers = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) powers.push(Number(`1e${power}`));
@@ -135,13 +135,13 @@ function logTicks(low, high) {
   return tens.length > 2 ? tens : inside(powers.flatMap((power) => [power, 2 * power, 5 * power]));
 }
 
-/** The horizontal axis that all panels share: its ends in the unit of its title, and where a price stands on it. */
+/** The horizontal axis that all panels share: its ends, its unit, and the place of a price along it, 0 to 1. */
 function priceAxis(measure, [least, most]) {
   const log = least > 0 && most / least > 4;
   const [low, high] = log ? [least / 1.3, most * 1.6] : [0, most * 1.15 || 1];
   const middle = log ? Math.sqrt(least * most) : most;
   const [title, factor] = UNITS[measure].find(([, size]) => middle >= size) ?? UNITS[measure].at(-1);
-  // With ~g a linear axis would say 1e+1 for 10; with ~f a logarithmic one nothing for a millionth.
+  // With ~g a linear axis would show 1e+1 for 10; with ~f a logarithmic one would show nothing for a millionth.
   const axis = { grid: false, format: log ? ',~g' : ',~f', labelOverlap: true, tickSize: 3, ...(log ? { values: logTicks(low / factor, high / factor) } : { tickCount: 4 }) };
   return {
     low, high, factor,
@@ -196,7 +196,7 @@ function pricePanels(index) {
   render();
 }
 
-/** Labels have their places by the width there is: do it again when that has become another. */
+/** The places of labels depend on the width: act again when the window's has changed. */
 function whenWider(act) {
   let [width, timer] = [innerWidth, 0];
   addEventListener('resize', () => {
@@ -205,7 +205,7 @@ function whenWider(act) {
   });
 }
 
-// How far an interval may widen the panels beyond the prices themselves; what reaches further is cut at their edge.
+// The factor by which intervals may widen the panels beyond the prices; those that reach further are cut at the edge.
 const MOST_WIDER = 6;
 
 /** The range that all panels share, so that they can be compared. */
@@ -232,13 +232,13 @@ function pricePanel(index, policy, measure, axis) {
   return figure;
 }
 
-/** `energy unknown: 1b, 4b; not run: frontier`, of pairs of a reason and a rung. */
+/** `energy unknown: 1b, 4b; not run: frontier`, from pairs of a reason and a rung. */
 function missing(pairs) {
   const reasons = [...new Set(pairs.map(([why]) => why))];
   return reasons.map((reason) => `${reason}: ${pairs.filter(([why]) => why === reason).map(([, rung]) => rung).join(', ')}`).join('; ');
 }
 
-/** Once the element comes into view, or there is nothing else to do: paper shows what nobody scrolled to. */
+/** Act once the element comes into view, or the browser is idle: print also shows what nobody scrolled to. */
 function whenSeen(element, act) {
   let isDone = false;
   const once = () => {

@@ -1,4 +1,4 @@
-// What the file holds: one packed index, read at once, and packed lists of texts, read when one of them is needed.
+// Unpacks the page's data: one index, read at once, and lists of texts, each read when one of its texts is needed.
 
 /** The JSON value inside a packed script element. */
 async function unpack(element) {
@@ -8,7 +8,7 @@ async function unpack(element) {
   return JSON.parse(await new Response(stream).text());
 }
 
-/** The texts by number; `starts` says with which number each chunk begins. */
+/** The texts by number; `starts` has the number of each chunk's first text. */
 class Texts {
   constructor(elements, starts) {
     this.elements = elements;
@@ -32,7 +32,7 @@ class Texts {
     return (await this.chunk(low))[number - this.starts[low]];
   }
 
-  /** The numbers of all texts that hold `query`, in whatever case; null once `stale()` says that nobody waits. */
+  /** The numbers of all texts that contain `query`, whatever its case; null once `stale()` says that nobody waits. */
   async search(query, stale) {
     const pattern = new RegExp(query.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), 'iu');
     const found = new Set();
@@ -49,7 +49,7 @@ const OUTCOMES = ['passed', 'failed', 'error', 'not_run'];
 const MARKS = { passed: 'passes', failed: 'fails', error: 'error', not_run: 'not_run', mixed: 'undecided' };
 const WORDS = { passed: 'passed', failed: 'too small', error: 'error', not_run: 'not run', mixed: 'mixed' };
 
-/** The rows of the index as objects, with what the list needs to know of each case. */
+/** The rows of the index as objects, each case with the outcomes by which the list filters. */
 function readCases(index) {
   const word = (number) => (number < 0 ? null : index.words[number]);
   const answer = ([text, reasoning, calls, prompt, tokens, seconds, joules, usd, finish, cached]) => ({
@@ -63,7 +63,7 @@ function readCases(index) {
   });
 }
 
-/** How a case came out on each rung, and whether it passed here and failed there. */
+/** The outcome of a case on each rung, and whether rungs or samples differ, fail, or have errors. */
 function sides(trials, rungs) {
   const outcomes = Array.from({ length: rungs }, (_, rung) => summed(trials.filter((trial) => trial.rung === rung)));
   const told = new Set(outcomes.filter((outcome) => ['passed', 'failed', 'mixed'].includes(outcome)));

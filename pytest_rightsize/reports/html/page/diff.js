@@ -1,4 +1,4 @@
-// Text for people: every character visible, differences and search hits marked; never markup.
+// Shows text: every character visible, differences and search hits marked; text is never markup.
 
 /** An element with attributes and children; text is always text. */
 function el(name, attributes = {}, ...children) {
@@ -24,7 +24,7 @@ function mark(outcome) {
   return svg;
 }
 
-// The same characters as in visible.py: controls, and what turns or hides the text around it.
+// The same characters as in reports/escaping.py: controls, and those that turn or hide the text around them.
 const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
 /** Nodes for a text, with hidden characters by name and hits of the query marked. */
@@ -56,7 +56,7 @@ function hits(text, query) {
 const words = (text) => text.match(/\s+|[\p{L}\p{N}_]+|[^\s\p{L}\p{N}_]/gu) ?? [];
 const MOST_WORDS = 1500;
 
-/** How `text` differs from `reference`: a list of [kind, words], kind one of same, other, missing. */
+/** The differences of `text` from `reference`: a list of [kind, words], kind one of same, other, missing. */
 function differences(reference, text) {
   const [a, b] = [words(reference), words(text)];
   let start = 0;
@@ -92,7 +92,7 @@ function aligned(x, y) {
   return runs;
 }
 
-/** Nodes for an answer, with what differs from the reference marked. */
+/** Nodes for an answer, with its differences from the reference marked. */
 function compared(reference, text, query) {
   return differences(reference, text).flatMap(([kind, part]) => {
     if (kind === 'same') return shown(part, query);

@@ -1,0 +1,105 @@
+"""The page's list of what was measured, and what was not and why, as sentences."""
+
+from collections.abc import Iterator, Sequence
+
+from pytest_rightsize.judging.usage import Subtotal, Usage
+from pytest_rightsize.meter_records import Metering, Phases
+from pytest_rightsize.records import Rung
+from pytest_rightsize.reports.facts import Facts
+from pytest_rightsize.reports.html.bodies import CaseIndex
+from pytest_rightsize.reports.html.measures import judged_rungs
+from pytest_rightsize.reports.units import bounded_joules, joules, seconds
+
+__all__ = ["measured_lines", "metering_lines", "shortened_lines"]
+
+
+def measured_lines(facts: Facts) -> Iterator[str]:
+    """The joules of each rung and the totals of its meter, then what is unknown: one line a gap."""
+    rungs_by_gap: dict[str, list[str]] = {}
+    for rung in judged_rungs(facts):
+        usage = facts.run_usage.by_rung[rung.name]
+        for part in usage.energies:
+            yield f"{rung.name}: {_subtotal_text(part)}"
+        for gap in _gaps(rung, usage):
+            rungs_by_gap.setdefault(gap, []).append(rung.name)
+    for metering in facts.run.meters:
+        yield from metering_lines(metering)
+    for gap, rungs in rungs_by_gap.items():
+        yield f"{', '.join(rungs)}: {gap}"
+
+
+def _subtotal_text(part: Subtotal) -> str:
+    """Joules without bounds: errors of shares of one device offset each other. The meter's own line has bounds."""
+    when = "; spent when it was recorded" if part.replayed else ""
+    meter = f"; meter {part.energy.meter}" if part.energy.meter else ""
+    return f"{joules(part.energy.joules)} for {part.answers:,} answers ({part.kind}{meter}{when})"
+
+
+def _gaps(rung: Rung, usage: Usage) -> Iterator[str]:
+    """A clause for each amount that is not known of every answer."""
+    reasons = "; ".join(usage.reasons) or "no reason was given"
+    if usage.energy_unknown:
+        yield f"the energy of {_share(usage.energy_unknown, usage.answers)} is unknown ({reasons})"
+    for name, amount in (("tokens", usage.completion), ("time", usage.seconds), ("cost", usage.cost_usd)):
+        if amount.unknown:
+            verb = "are" if name == "tokens" else "is"
+            reason = " (no price is set)" if name == "cost" and rung.price is None else ""
+            yield f"the {name} of {_share(amount.unknown, usage.answers)} {verb} unknown{reason}"
+
+
+def _share(number: int, total: int) -> str:
+    return "every answer" if number == total else f"{number:,} of {total:,} answers"
+
+
+def metering_lines(metering: Metering) -> Iterator[str]:
+    """The totals of a rung's meter, its idle power, and the shares of reading and writing."""
+    parts = [
+        f"{label} {text}"
+        for label, text in (
+            ("all answers together", bounded_joules(metering.served)),
+            ("loading", bounded_joules(metering.load)),
+            ("idle between answers", bounded_joules(metering.idle)),
+            ("other processes", bounded_joules(metering.others)),
+            # A counter without ticks has no period.
+            ("counter period", seconds(metering.tick_s or None)),
+            ("idle power before any model", _idle_power(metering, "cold", metering.cold_w)),
+            ("idle power with the model", _idle_power(metering, "resident", metering.idle_w)),
+        )
+        if text is not None
+    ]
+    parts += [_phases(phases) for phases in metering.phases]
+    yield f"{metering.rung}: meter {metering.meter}: {'; '.join([*parts, *metering.notes]) or 'saw nothing'}"
+
+
+def _idle_power(metering: Metering, state: str, watts: float | None) -> str | None:
+    """`61.2 W (60.8 to 61.9)`, and how often it was measured where that is more than once."""
+    measured = [power for power in metering.idle_powers if power.state == state]
+    if watts is None or not measured:
+        return None if watts is None else f"{watts:.3g} W"
+    low, high = min(power.low for power in measured), max(power.high for power in measured)
+    times = f"; found {len(measured)} times" if len(measured) > 1 else ""
+    return f"{watts:.3g} W ({low:.3g} to {high:.3g}{times})"
+
+
+def _phases(phases: Phases) -> str:
+    """`of nvml:GPU-1 21 % for reading prompts, 70 % for writing, 9 % for each answer alike (fitted to ...)`."""
+    shares = (phases.prompt_share, phases.completion_share, phases.answer_share)
+    prompt, completion, answer = (f"{100 * share:.0f} %" for share in shares)
+    weight, error = phases.prompt_weight, phases.prompt_weight_error
+    weight_text = (
+        "" if weight is None or error is None else f"; a token read weighs {weight:.2g} ± {error:.2g} of one written"
+    )
+    return (
+        f"of {phases.device} {prompt} for reading prompts, {completion} for writing, {answer} for each answer alike "
+        f"(fitted to {phases.answers:.0f} answers{weight_text})"
+    )
+
+
+def shortened_lines(cases: CaseIndex) -> Sequence[str]:
+    """A sentence where long texts are shortened in the page; else nothing."""
+    if cases.limit is None:
+        return ()
+    return [
+        f"{cases.shortened:,} texts of more than {cases.limit:,} characters are shortened in this page, "
+        "so that it opens quickly; the results file has them whole."
+    ]

@@ -1,0 +1,89 @@
+"""The page's table of verdicts: a row for each task, a cell for each rung, and the legend of the intervals."""
+
+from urllib.parse import quote
+
+from pytest_rightsize.records import Json, Standing, Verdict
+from pytest_rightsize.reports.facts import Cell, Facts, bounds, place_to_change, remedy, saving_words, waived
+from pytest_rightsize.reports.units import percent
+
+__all__ = ["interval_legend", "no_answer_words", "verdict_row"]
+
+_STATE_WORDS = {"passes": "passes", "fails": "fails", "undecided": "undecided", "not_run": "not run"}
+
+
+def interval_legend(facts: Facts) -> str:
+    """The meaning of the thin lines in the cells, for the intervals that occur."""
+    intervals = [cell.interval for cell in facts.cells.values() if cell.interval is not None]
+    levels = sorted({interval.confidence for interval in intervals if interval.one_sided})
+    has_two_sided = any(not interval.one_sided for interval in intervals)
+    one_sided = [
+        f"Where a confidence was asked for, the thin line spans the two one-sided bounds, each sure at {level:g}."
+        for level in levels
+    ]
+    two_sided = "The thin line is the 95 % interval (Clopper-Pearson)" + (
+        "." if not levels else " where none was asked for."
+    )
+    has_early = any(cell.standing.given_up for cell in facts.cells.values())
+    early = "Where a model was settled early, rate and interval are of the cases that it was asked."
+    return " ".join([*one_sided, *([two_sided] if has_two_sided else []), *([early] if has_early else [])])
+
+
+def verdict_row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
+    """One task: its cells, its verdict, what to change and the notes."""
+    advice = remedy(verdict)
+    place = place_to_change(facts.run, verdict)
+    conclusion = facts.conclusions[verdict.task]
+    return {
+        "task": verdict.task,
+        "href": f"#task={quote(verdict.task.encode('utf-8', 'replace'))}",
+        "bar": percent(verdict.pass_rate),
+        "verdict": verdict.verdict,
+        "remedy": f"{_as_sentence(advice, facts)}{f' ({place})' if place else ''}." if advice else "",
+        "notes": [
+            *([f"Regressed: {verdict.regressed}."] if verdict.regressed else []),
+            *(f"{words[0].upper()}{words[1:]}." for words in waived(facts.run, verdict.task)),
+            *(note for note in verdict.notes if note not in advice),
+            *(f"{saving}." for saving in _first_saving(facts, verdict)),
+            *([conclusion.no_savings] if conclusion.no_savings else []),
+        ],
+        "cells": [_cell(facts.cells[verdict.task, rung.name], verdict.pass_rate) for rung in facts.run.rungs],
+    }
+
+
+def _as_sentence(clause: str, facts: Facts) -> str:
+    """The clause with a capital letter, unless it begins with a model's name, which keeps its own."""
+    starts_with_name = any(clause.startswith(f"{rung.name} ") for rung in facts.run.rungs)
+    return clause if starts_with_name else f"{clause[0].upper()}{clause[1:]}"
+
+
+def _first_saving(facts: Facts, verdict: Verdict) -> list[str]:
+    """The saving in the first quantity that is known, as a clause; none in tokens."""
+    savings = facts.conclusions[verdict.task].savings
+    return [saving_words(saving) for saving in savings if saving.quantity != "tokens"][:1]
+
+
+def _cell(cell: Cell, pass_rate: float) -> dict[str, Json]:
+    standing, interval = cell.standing, cell.interval
+    return {
+        "rung": cell.rung,
+        "state": standing.state,
+        "words": _STATE_WORDS[standing.state],
+        "none": no_answer_words(standing),
+        "rate": None if standing.rate is None or not standing.trials else round(100 * standing.rate, 2),
+        "percent": percent(standing.rate),
+        "ratio": f"{standing.passed}/{standing.trials}",
+        "early": bool(standing.given_up),
+        "low": None if interval is None else round(100 * interval.low, 2),
+        "high": None if interval is None else round(100 * interval.high, 2),
+        "goal": round(100 * pass_rate, 2),
+        "interval": f"{percent(standing.rate)}, interval {bounds(interval)}, bar {percent(pass_rate)}",
+        "smallest": cell.smallest,
+        "chosen": cell.chosen,
+    }
+
+
+def no_answer_words(standing: Standing) -> str:
+    """The words for a rung without a pass rate: not run, private, or the reason why no answer came."""
+    if standing.state == "not_run":
+        return "private" if standing.reason == "private" else "not run"
+    return standing.reason or "no answer"
