@@ -6,8 +6,9 @@ from functools import reduce
 from pytest_rightsize.energy import Basis, Energy, unknown_energy
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.meters import Facts
+from pytest_rightsize.meters.attribution.ledger import Ledger
 from pytest_rightsize.meters.attribution.processes import OwnShare
-from pytest_rightsize.meters.attribution.sharing import Ledger, Part, Share
+from pytest_rightsize.meters.attribution.shares import Part, Share
 from pytest_rightsize.meters.attribution.timeline import Break
 
 __all__ = ["energy_of_share", "energy_of_total", "in_flags", "metering_of"]

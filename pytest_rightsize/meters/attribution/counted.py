@@ -21,11 +21,12 @@ from pytest_rightsize.meters import Counter
 from pytest_rightsize.meters.attribution.amounts import energy_of_share, metering_of
 from pytest_rightsize.meters.attribution.exclusive import DeviceLock
 from pytest_rightsize.meters.attribution.idling import Idling, Reading, shows_idle_power
+from pytest_rightsize.meters.attribution.ledger import Ledger
 from pytest_rightsize.meters.attribution.phases import LEAST_STRETCHES, fit_phases, is_better_known
 from pytest_rightsize.meters.attribution.processes import OwnSum, ProcessorTrack
 from pytest_rightsize.meters.attribution.repetition import Row, combined, rows_needed
 from pytest_rightsize.meters.attribution.sampler import Pace, Sampler
-from pytest_rightsize.meters.attribution.sharing import Ledger, Part, Share
+from pytest_rightsize.meters.attribution.shares import Part, Share
 from pytest_rightsize.meters.attribution.windows import Terms, Window, fail, hand_on, pass_cancellation, resolve
 from pytest_rightsize.meters.choice import site_of
 from pytest_rightsize.records import Reply, Request

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pytest_rightsize.meter_records import Phases
-from pytest_rightsize.meters.attribution.sharing import PROMPT_WEIGHT, Stretch
+from pytest_rightsize.meters.attribution.splitting import PROMPT_WEIGHT
+from pytest_rightsize.meters.attribution.stretches import Stretch
 
 __all__ = ["LEAST_STRETCHES", "fit_phases", "is_better_known"]
 

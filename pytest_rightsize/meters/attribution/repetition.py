@@ -8,7 +8,7 @@ from operator import add
 from statistics import fmean, stdev
 
 from pytest_rightsize.energy import Energy
-from pytest_rightsize.meters.attribution.sharing import Share
+from pytest_rightsize.meters.attribution.shares import Share
 
 __all__ = ["BLOCKS", "Row", "combined", "rows_needed"]
 
