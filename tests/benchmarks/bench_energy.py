@@ -211,8 +211,8 @@ def _cost() -> dict[str, float]:
     """Processor seconds that metering takes: for each answer, and of a core while it only watches."""
     from concurrent.futures import Future
 
+    from pytest_rightsize.meters import Choice
     from pytest_rightsize.meters.attribution.metered import Metered
-    from pytest_rightsize.meters.choice import Choice
     from pytest_rightsize.records import Reply, Request, Tokens
     from tests.meters.attribution.test_metered import Sim, Sleeper, Ticking
 
