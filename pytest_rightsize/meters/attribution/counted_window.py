@@ -24,7 +24,7 @@ from pytest_rightsize.meters.attribution.pending import Pending
 from pytest_rightsize.meters.attribution.processes import ProcessorTrack
 from pytest_rightsize.meters.attribution.prompt_weights import PromptWeights
 from pytest_rightsize.meters.attribution.repeater import Repeater
-from pytest_rightsize.meters.attribution.rung_totals import metering_of
+from pytest_rightsize.meters.attribution.rung_totals import metering_of, with_findings
 from pytest_rightsize.meters.attribution.sampler import Pace, Sampler
 from pytest_rightsize.meters.attribution.settlement import Settlement
 from pytest_rightsize.meters.attribution.windows import Terms, Window
@@ -266,7 +266,7 @@ class CountedWindow(Window):
 
     def _metering(self) -> Metering:
         """The rung's totals, with what was learned of its devices."""
-        choice, cold = self.terms.choice, self._idling.cold
+        choice = self.terms.choice
         totals = metering_of(
             self._ledger,
             self._facts,
@@ -276,23 +276,9 @@ class CountedWindow(Window):
             answers=self._answers,
             several=self._several,
         )
-        fits = self._weights.fit() if self._answers else ()
-        return replace(
-            totals,
-            served=self._settlement.own_part(totals.served),
-            cold_w=None if cold is None else cold.power.watts,
-            idle_w=self._idling.resident_w,
-            idle_powers=self._idling.powers,
-            prompt_weights=self._by_device(self._ledger.prompt_weights),
-            weighed_by=self._by_device(self._weights.answers),
-            phases=() if isinstance(fits, str) else fits,
-            no_phases=fits if isinstance(fits, str) else None,
-            notes=(*totals.notes, *self._idling.notes, *self._contention()),
-        )
-
-    def _by_device(self, weights: Sequence[float]) -> dict[str, float]:
-        """What concerns sharing, by device; nothing where answers are never shared."""
-        return dict(zip(self._devices, weights, strict=True)) if self._several else {}
+        served, notes = self._settlement.own_part(totals.served), (*totals.notes, *self._idling.notes)
+        totals = replace(totals, served=served, notes=(*notes, *self._contention()))
+        return with_findings(totals, self._idling, self._weights, several=self._several)
 
     def _contention(self) -> list[str]:
         """Who else used the devices last, with what to do about it."""

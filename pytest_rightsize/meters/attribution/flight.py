@@ -15,7 +15,7 @@ Outcome = Literal["served", "repeated", "lost"]
 
 @dataclass(kw_only=True)
 class Flight:
-    """One request. `began` is when it was sent, `start` the same but not before the model was loaded.
+    """One request. It `began` when it was sent, or later where its reply says so; its `start` is not before the load.
 
     `end` is None until it has ended, `written` and `read` are its tokens. `shares` are its joules on each device, None
     where a counter was lost. `alone` lists the times in which nothing else was in flight, `first_piece` is the start of
@@ -40,8 +40,7 @@ class Flight:
     def since(self) -> float:
         """Since when joules have been booked for it.
 
-        That may be before `began`, which the reply moves: pieces may have been booked by then, as the request was not
-        waited for, or was answered while the model seemed to load.
+        That may be before `began`: pieces may have been booked before the reply came and moved it.
         """
         return self.began if self.first_piece is None else min(self.began, self.first_piece)
 

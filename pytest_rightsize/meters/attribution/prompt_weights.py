@@ -14,11 +14,10 @@ __all__ = ["PromptWeights"]
 
 
 class PromptWeights:
-    """The weights of one rung, by device. `answers` is how many each was learned from, 0 for the assumption."""
+    """The weights of prompt tokens in one rung's ledger, which `lock` guards."""
 
     def __init__(self, ledger: Ledger, devices: Sequence[str], *, lock: threading.RLock) -> None:
-        """`lock` guards the ledger's weights."""
-        self.answers = [0.0 for _ in devices]
+        self._answers = [0.0 for _ in devices]
         self._ledger = ledger
         self._devices = devices
         self._lock = lock
@@ -37,8 +36,16 @@ class PromptWeights:
             for place, fit in enumerate(fits):
                 if fit.prompt_weight is not None and is_better_known(fit):
                     self._ledger.prompt_weights[place] = fit.prompt_weight
-                    self.answers[place] = fit.answers
+                    self._answers[place] = fit.answers
 
     def fit(self) -> tuple[Phases, ...] | str:
-        """What tokens take on each device by all that was seen so far, or why that cannot be told."""
+        """The joules of tokens on each device, fitted to all stretches so far; or why they cannot be told."""
         return fit_phases(self._ledger.stretches, self._devices)
+
+    def by_device(self) -> dict[str, float]:
+        """The weight of a prompt token on each device, as it is used now."""
+        return dict(zip(self._devices, self._ledger.prompt_weights, strict=True))
+
+    def answers_by_device(self) -> dict[str, float]:
+        """How many answers each device's weight was learned from, 0 where it is the assumption."""
+        return dict(zip(self._devices, self._answers, strict=True))

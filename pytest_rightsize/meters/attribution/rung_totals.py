@@ -4,14 +4,17 @@ The parts of the metering add up to its total. A part of which nothing was seen 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 
 from pytest_rightsize.energy import Basis, Energy
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.meters import Facts
+from pytest_rightsize.meters.attribution.idling import Idling
 from pytest_rightsize.meters.attribution.ledger import Ledger
+from pytest_rightsize.meters.attribution.prompt_weights import PromptWeights
 
-__all__ = ["metering_of"]
+__all__ = ["metering_of", "with_findings"]
 
 
 def metering_of(
@@ -56,6 +59,21 @@ def metering_of(
         tick_s=max(ticks_s, default=None),
         idle_w=None if None in ledger.idle_w else sum(watts or 0.0 for watts in ledger.idle_w),
         notes=(f"of {unknown_s:.2g} s the counters say nothing",) if unknown_s > 0.001 else (),
+    )
+
+
+def with_findings(totals: Metering, idling: Idling, weights: PromptWeights, *, several: bool) -> Metering:
+    """The totals with the idle powers that were found and what tokens take; weights only where answers are shared."""
+    fits = weights.fit() if totals.answers else ()
+    return replace(
+        totals,
+        cold_w=None if idling.cold is None else idling.cold.power.watts,
+        idle_w=idling.resident_w,
+        idle_powers=idling.powers,
+        prompt_weights=weights.by_device() if several else {},
+        weighed_by=weights.answers_by_device() if several else {},
+        phases=() if isinstance(fits, str) else fits,
+        no_phases=fits if isinstance(fits, str) else None,
     )
 
 
