@@ -231,8 +231,8 @@ def processor_seconds() -> tuple[float, float] | None:
         with (root / "stat").open(encoding="ascii") as file:
             user, nice, system, _, _, irq, softirq, *_ = (int(field) for field in file.readline().split()[1:])
         # The name of the program stands in brackets and may hold blanks.
-        mine = (root / "self" / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        own = sum(int(field) for field in mine[11:15])
+        fields = (root / "self" / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        own = sum(int(field) for field in fields[11:15])
     except (OSError, ValueError):
         return None
     ticks_per_s = os.sysconf("SC_CLK_TCK")

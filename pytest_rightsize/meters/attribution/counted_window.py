@@ -201,15 +201,15 @@ class CountedWindow(Window):
             power = self._idling.look(now, alone=self._gate.is_alone, celsius=self._sampler.celsius)
             self._learn_idle(power)
             is_closed = self._gate.is_closed
-            ready: list[tuple[Future[Reply], Reply]] = []
+            ready: list[tuple[Pending, Energy]] = []
             if is_closed or not (self._settlement.lacks_idle and self._idling.is_learning):
                 ready = self._settlement.settle(self._ledger.settle(now, closing=is_closed), self._waiting)
             waiting = self._ledger.waiting
             learning = self._idling.is_learning or self._idling.is_due
             quiet = self._gate.is_unused and not waiting and not learning
             self._gate.yield_turn()
-        for outer, reply in ready:
-            resolve(outer, reply)
+        for pending, energy in ready:
+            pending.hand_on(energy)
         if quiet and not ready:
             return "quiet"
         if self._several:
@@ -224,13 +224,13 @@ class CountedWindow(Window):
             self._ledger.idle_error_w = power.error_w
 
     def _give_up(self) -> None:
-        """Hand on what has come without an energy."""
+        """Hand on the replies that are there, their energy unknown because the meter failed."""
         with self._lock:
             self._idling.give_up()
             answered = [ticket for ticket, pending in self._waiting.items() if pending.reply is not None]
             unmeasured = [self._waiting.pop(ticket) for ticket in answered]
-        energy = unknown_energy(self._failure or "", flags=("meter_failed",))
-        _resolve_all(unmeasured, energy)
+        for pending in unmeasured:
+            pending.hand_on(unknown_energy(self._failure or "", flags=("meter_failed",)))
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
@@ -245,8 +245,9 @@ class CountedWindow(Window):
         """See `Window`: wait for the last tick, then return the totals of the whole time."""
         self._wait_for_last_tick()
         self._sampler.stop()
-        energy = unknown_energy("the session ended before the counter's next tick", flags=("below_resolution",))
-        _resolve_all(list(self._waiting.values()), energy)
+        for pending in list(self._waiting.values()):
+            why = "the session ended before the counter's next tick"
+            pending.hand_on(unknown_energy(why, flags=("below_resolution",)))
         self._gate.release()
         with self._lock:
             self._ledger.close(time.monotonic())
@@ -303,10 +304,3 @@ def _idling(terms: Terms, facts: Sequence[Facts], ledger: Ledger, *, loads: bool
     if loads and terms.workers > 1 and wanted_s != 0:
         idling.notes.append("idle power before any model is not known: other workers may have loaded theirs")
     return idling
-
-
-def _resolve_all(pendings: Sequence[Pending], energy: Energy) -> None:
-    """Hand on the replies that are there, with an energy that says why it is unknown."""
-    for pending in pendings:
-        if pending.reply is not None:
-            resolve(pending.outer, replace(pending.reply, energy=energy))

@@ -1,4 +1,4 @@
-"""The gate before a metered provider: queued requests in, those that may begin now out, with when they begin and end.
+"""Gate before a metered provider: takes queued requests, lets those begin that may, and notes when they begin and end.
 
 It holds requests back while the rung is left idle, while another process measures the devices, and beyond the limit.
 It never calls the provider and never waits. Its methods are called with the window's lock held.
@@ -99,7 +99,7 @@ class Gate:
             self._device_lock.release()
 
     def close(self) -> list[Pending]:
-        """Let nothing begin any more; the requests that never will."""
+        """Let nothing begin any more; returns the requests that were still queued."""
         self.is_closed = True
         queued = [pending for _, pending in self._queue]
         self._queue.clear()

@@ -1,12 +1,10 @@
-"""Settles answers: shares of the joules in, replies with their energy out.
+"""Settles answers: shares of the joules in, each complete answer with its energy out.
 
-A reply without its share, or without its repetitions, stays pending. An energy that cannot be told is unknown, with
+An answer without its share, or without its repetitions, goes on waiting. An energy that cannot be told is unknown, with
 its reason, and never 0.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import Future
-from dataclasses import replace
 
 from pytest_rightsize.energy import Basis, Energy, unknown_energy
 from pytest_rightsize.errors import MixedEnergyError
@@ -19,7 +17,6 @@ from pytest_rightsize.meters.attribution.processes import OwnShare, OwnSum, Proc
 from pytest_rightsize.meters.attribution.repetition import combined
 from pytest_rightsize.meters.attribution.sampler import Sampler
 from pytest_rightsize.meters.attribution.shares import Part, Share
-from pytest_rightsize.records import Reply
 
 __all__ = ["Settlement"]
 
@@ -57,8 +54,8 @@ class Settlement:
         """Whether nothing can be told yet, because it needs the idle power and that is not known."""
         return self._needs_idle and self._idling.resident is None
 
-    def settle(self, shares: Sequence[Share], waiting: dict[int, Pending]) -> list[tuple[Future[Reply], Reply]]:
-        """Give shares to the requests they belong to, and take those out of `waiting` that are complete now."""
+    def settle(self, shares: Sequence[Share], waiting: dict[int, Pending]) -> list[tuple[Pending, Energy]]:
+        """Give shares to the requests they belong to, and take those out of `waiting` that are settled now."""
         for share in shares:
             for pending in waiting.values():
                 if pending.row is not None and share.ticket in pending.row.block_tickets:
@@ -66,15 +63,15 @@ class Settlement:
             if isinstance(share.ticket, int) and share.ticket in waiting:
                 waiting[share.ticket].share = share
         settled = [ticket for ticket, pending in waiting.items() if pending.is_settled]
-        return [self._with_energy(waiting.pop(ticket)) for ticket in settled]
+        ready = []
+        for ticket in settled:
+            pending = waiting.pop(ticket)
+            ready.append((pending, self._energy(pending)))
+        return ready
 
     def own_part(self, served: Energy | None) -> Energy | None:
         """The energy of all answers with what this process's shares of it leave open."""
         return self._own_sum.widened(served)
-
-    def _with_energy(self, pending: Pending) -> tuple[Future[Reply], Reply]:
-        assert pending.reply is not None  # it has a share
-        return pending.outer, replace(pending.reply, energy=self._energy(pending))
 
     def _energy(self, pending: Pending) -> Energy:
         assert pending.share is not None  # it is settled
