@@ -1,7 +1,7 @@
-"""One amount of energy and where it comes from: joules or a reason why there are none, never a 0 that nobody measured.
+"""Energy: an amount in joules with its provenance and bounds, or the reason why it is unknown; 0 is never a stand-in.
 
-Two amounts add up only if they were come by in the same way (`Energy.kind`) and no joule would be counted twice;
-anything else is a MixedEnergyError. An interval holds the truth as far as the meter knows: `low` and `high` in joules.
+Two amounts add up only if they are of one kind (`Energy.kind`) and no joule would be counted twice; anything else is a
+MixedEnergyError. `low` and `high`, in joules, bound the truth as far as the meter knows.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ Boundary = Literal[
 ]
 Basis = Literal["gross", "marginal"]
 
-# What the first already holds of the second: their sum would count joules twice, on whatever devices.
+# The boundaries that each boundary already contains: a sum of both would count joules twice, on whatever devices.
 _HOLDS: Mapping[str, frozenset[str]] = {
     "gpu.board": frozenset({"gpu.memory"}),
     "gpu.module": frozenset({"gpu.board", "gpu.memory", "cpu.package", "cpu.core", "dram"}),
@@ -33,7 +33,7 @@ _HOLDS: Mapping[str, frozenset[str]] = {
 
 
 class Kind(NamedTuple):
-    """What two amounts must have in common to be added or compared; `boundary` is sorted."""
+    """The properties that two amounts must have in common to be added or compared; `boundary` is sorted."""
 
     provenance: Provenance
     boundary: tuple[str, ...]
@@ -49,13 +49,13 @@ class Energy:
     """An amount of energy.
 
     `joules` is the best single figure, `low` and `high` bound it; all three are None where nothing is known, and
-    `reason` then says why. `low` and `high` alone are None where a declared figure came without them. `boundary` says
-    what the joules went through, `basis` whether idle power is in them (`gross`) or not (`marginal`), `scope` whether
-    they are the case's own or all that the device took meanwhile. `window_s` is the time they were taken over,
-    `tick_s` the counter's period and `ticks` how often it moved in the window, `repeats` over how many repetitions the
-    figure is the mean, `idle_w` the idle power that was found. `systematic` is the part of the interval, as a fraction,
-    that is the instrument's own error: the same for everything measured by this meter on these devices.
-    `replayed` marks what was spent when the answer was recorded and not now.
+    `reason` then says why. `low` and `high` alone are None where a declared figure came without them. `boundary` is the
+    set of parts of the machine whose joules are included, `basis` whether idle power is in them (`gross`) or not
+    (`marginal`), `scope` whether they are the case's own or all that the device took meanwhile. `window_s` is the time
+    over which they were taken, `tick_s` the counter's period and `ticks` how often it moved in the window, `repeats`
+    the number of repetitions of which the figure is the mean, `idle_w` the idle power. `systematic` is the part of the
+    interval, as a fraction, that is the instrument's own error: the same for everything measured by this meter on these
+    devices. `replayed` marks energy that was spent when the answer was recorded and not now.
     """
 
     joules: float | None = None
@@ -78,7 +78,7 @@ class Energy:
     replayed: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be true; ValueError in a clause."""
+        """Refuse values that cannot be true; raises ValueError with a clause."""
         if self.joules is None:
             if not self.reason or (self.low, self.high) != (None, None):
                 raise ValueError("has no joules: it must say why in `reason`, and have no bounds")
@@ -92,12 +92,12 @@ class Energy:
 
     @property
     def kind(self) -> Kind:
-        """What it may be added to and compared with."""
+        """Its kind: only amounts of the same kind are added and compared."""
         return Kind(self.provenance, tuple(sorted(self.boundary)), self.basis)
 
     @property
     def bounds(self) -> tuple[float, float] | None:
-        """Low and high; a declared figure without bounds is taken at its word. None where nothing is known."""
+        """Low and high, both `joules` for a declared figure without bounds; None where nothing is known."""
         if self.joules is None:
             return None
         return (self.joules, self.joules) if self.low is None or self.high is None else (self.low, self.high)
@@ -111,10 +111,13 @@ class Energy:
         _check_addable(self, other)
         if self.boundary != other.boundary:
             return self._with(other, self.window_s)
-        return self._with(other, _known(add, self.window_s, other.window_s))
+        return self._with(other, _if_both(add, self.window_s, other.window_s))
 
     def beside(self, other: "Energy") -> "Energy":
-        """The energy of both together over one and the same window, of devices that have none in common."""
+        """The energy of both together, over one window and on devices that have none in common.
+
+        Raises MixedEnergyError where that would be no honest sum.
+        """
         _check_addable(self, other)
         if None not in (self.joules, other.joules) and (
             set(self.devices) & set(other.devices) or not _same_window(self, other)
@@ -132,8 +135,8 @@ class Energy:
             meter=_joined(self.meter, other.meter),
             devices=tuple(sorted({*self.devices, *other.devices})),
             window_s=window_s,
-            tick_s=_known(max, self.tick_s, other.tick_s),
-            ticks=_known(add, self.ticks, other.ticks),
+            tick_s=_if_both(max, self.tick_s, other.tick_s),
+            ticks=_if_both(add, self.ticks, other.ticks),
             repeats=min(self.repeats, other.repeats),
             idle_w=self.idle_w if self.idle_w == other.idle_w else None,
             systematic=max(self.systematic, other.systematic),
@@ -144,17 +147,17 @@ class Energy:
     def __lt__(self, other: "Energy") -> bool:
         """Whether it is surely less: the intervals are apart. Raises MixedEnergyError for another kind.
 
-        False where either is unknown. What both owe to one instrument's error does not blur the comparison.
+        False where either is unknown. An error that both have from one instrument is left out of the comparison.
         """
         if self.joules is None or other.joules is None:
             return False
         if self.kind != other.kind:
             raise MixedEnergyError(f"cannot compare energy that is {self.kind} with energy that is {other.kind}")
         same = self.shares_instrument(other)
-        mine, its = (energy.without_systematic() if same else energy for energy in (self, other))
-        assert mine.bounds is not None  # both have joules
-        assert its.bounds is not None
-        return mine.bounds[1] < its.bounds[0]
+        left, right = (energy.without_systematic() if same else energy for energy in (self, other))
+        assert left.bounds is not None  # both have joules
+        assert right.bounds is not None
+        return left.bounds[1] < right.bounds[0]
 
     def __str__(self) -> str:
         """`12.3 J (10.1 to 14.2; measured, gpu.board, gross)`, or `< 4.2 J (...)` where it was not resolved."""
@@ -170,7 +173,7 @@ class Energy:
         return bool(self.devices) and (self.meter, self.devices) == (other.meter, other.devices)
 
     def without_systematic(self) -> "Energy":
-        """The same with the interval that is left when the instrument's own error is taken out."""
+        """The same with a narrower interval: without the instrument's own error."""
         if self.joules is None or self.low is None or self.high is None or not self.systematic:
             return self
         low = min(self.low / (1 - self.systematic), self.joules)
@@ -190,12 +193,12 @@ class Energy:
 
     @classmethod
     def total(cls, energies: Iterable["Energy"]) -> "Energy | None":
-        """The sum of amounts of one kind, None of none; raises MixedEnergyError."""
-        every = list(energies)
-        return reduce(add, every) if every else None
+        """The sum of amounts of one kind, None if there are none; raises MixedEnergyError."""
+        amounts = list(energies)
+        return reduce(add, amounts) if amounts else None
 
     def to_dict(self) -> dict[str, Any]:
-        """The energy as JSON data: `boundary` sorted; `joules` may be null, what else says nothing is left out."""
+        """The energy as JSON data: `boundary` sorted; defaults left out, but for the kind and `joules`, maybe null."""
         plain = {name: value for name, value in vars(self).items() if name in _KEPT or value != _DEFAULTS[name]}
         for name in ("devices", "flags"):
             if name in plain:
@@ -206,111 +209,113 @@ class Energy:
     def from_dict(cls, plain: Mapping[str, Any]) -> "Energy":
         """The inverse of `to_dict`; keys that a later version added are left out.
 
-        A mapping that has joules and does not say where from is `vendor_declared` with the flag `source_not_said`.
-        ValueError says in a clause what cannot be.
+        A mapping with joules and no provenance is `vendor_declared` with the flag `source_not_said`. Raises ValueError
+        with a clause for values that cannot be.
         """
-        known = known_fields(cls, plain)
-        _check_types(known)
-        flags = tuple(known.get("flags", ()))
-        if "joules" not in known:
-            known.setdefault("reason", "not said")
-        elif "provenance" not in known:
-            known["provenance"] = "vendor_declared"
+        values = known_fields(cls, plain)
+        _check_types(values)
+        flags = tuple(values.get("flags", ()))
+        if "joules" not in values:
+            values.setdefault("reason", "not said")
+        elif "provenance" not in values:
+            values["provenance"] = "vendor_declared"
             flags = (*flags, "source_not_said")
-        sets = {
-            "boundary": frozenset(known.get("boundary", ())),
-            "devices": tuple(known.get("devices", ())),
+        collections = {
+            "boundary": frozenset(values.get("boundary", ())),
+            "devices": tuple(values.get("devices", ())),
             "flags": flags,
         }
-        return cls(**known | sets)
+        return cls(**values | collections)
 
 
 def known_fields(kind: Any, plain: Mapping[str, Any]) -> dict[str, Any]:
-    """The values in `plain` that a dataclass of this kind has; what a later version added is left out."""
-    return {one.name: plain[one.name] for one in fields(kind) if plain.get(one.name) is not None}
+    """The values in `plain` for fields of a dataclass; null values and keys that a later version added are left out."""
+    return {field.name: plain[field.name] for field in fields(kind) if plain.get(field.name) is not None}
 
 
 _KEPT = ("joules", "provenance", "boundary", "basis")
-_DEFAULTS: Mapping[str, Any] = {one.name: one.default for one in fields(Energy)}
+_DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in fields(Energy)}
 
 
 def unknown_energy(reason: str, *, meter: str | None = None, flags: tuple[str, ...] = ()) -> Energy:
-    """An energy that nobody knows, and why: a clause such as "the counter was reset"."""
+    """An energy without joules, and why: a clause such as "the counter was reset"."""
     return Energy(reason=reason, meter=meter, flags=flags)
 
 
-def _check_types(known: Mapping[str, Any]) -> None:
+def _check_types(values: Mapping[str, Any]) -> None:
     for name in ("joules", "low", "high", "window_s", "tick_s", "idle_w", "systematic"):
-        value = known.get(name, 0.0)
+        value = values.get(name, 0.0)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(f"has {name} {value!r}, which is no number")
-    if known.get("provenance", "unknown") not in get_args(Provenance):
-        raise ValueError(f"has provenance {known['provenance']!r}: known are {', '.join(get_args(Provenance))}")
-    for name in known.get("boundary", ()):
+    if values.get("provenance", "unknown") not in get_args(Provenance):
+        raise ValueError(f"has provenance {values['provenance']!r}: known are {', '.join(get_args(Provenance))}")
+    for name in values.get("boundary", ()):
         if name not in get_args(Boundary):
             raise ValueError(f"has boundary {name!r}: known are {', '.join(get_args(Boundary))}")
 
 
-def _check_addable(one: Energy, other: Energy) -> None:
-    if one.joules is None or other.joules is None:
+def _check_addable(first: Energy, second: Energy) -> None:
+    if first.joules is None or second.joules is None:
         return
-    if (one.provenance, one.basis) != (other.provenance, other.basis):
-        raise MixedEnergyError(f"cannot add energy that is {one.kind} and energy that is {other.kind}")
-    if _twins(one.devices, other.devices):
+    if (first.provenance, first.basis) != (second.provenance, second.basis):
+        raise MixedEnergyError(f"cannot add energy that is {first.kind} and energy that is {second.kind}")
+    if _twins(first.devices, second.devices):
         raise MixedEnergyError(
-            f"cannot add energy of {', '.join(one.devices)} and of {', '.join(other.devices)}: "
+            f"cannot add energy of {', '.join(first.devices)} and of {', '.join(second.devices)}: "
             "two interfaces show the same device"
         )
-    if one.boundary == other.boundary:
+    if first.boundary == second.boundary:
         return
-    if any(_HOLDS.get(a, frozenset()) & other.boundary for a in one.boundary) or any(
-        _HOLDS.get(b, frozenset()) & one.boundary for b in other.boundary
+    if any(_HOLDS.get(a, frozenset()) & second.boundary for a in first.boundary) or any(
+        _HOLDS.get(b, frozenset()) & first.boundary for b in second.boundary
     ):
         raise MixedEnergyError(
-            f"cannot add energy that is {one.kind} and energy that is {other.kind}: one holds the other"
+            f"cannot add energy that is {first.kind} and energy that is {second.kind}: one holds the other"
         )
-    if not one.devices or not other.devices or set(one.devices) & set(other.devices):
+    if not first.devices or not second.devices or set(first.devices) & set(second.devices):
         raise MixedEnergyError(
-            f"cannot add energy that is {one.kind} and energy that is {other.kind}: not known to be of other devices"
+            f"cannot add energy that is {first.kind} and energy that is {second.kind}: not known to be of other devices"
         )
-    if not _same_window(one, other):
+    if not _same_window(first, second):
         raise MixedEnergyError(
-            f"cannot add energy that is {one.kind} and energy that is {other.kind}: not taken over one window"
+            f"cannot add energy that is {first.kind} and energy that is {second.kind}: not taken over one window"
         )
 
 
-def _twins(one: Iterable[str], other: Iterable[str]) -> bool:
-    """Whether a device of one is a device of the other by another interface, such as rapl and rapl-mmio."""
-    names = {device.partition(":")[2]: device for device in one if ":" in device}
-    return any(names.get(device.partition(":")[2], device) != device for device in other if ":" in device)
+def _twins(first: Iterable[str], second: Iterable[str]) -> bool:
+    """Whether both have a device in common under two interfaces, such as rapl and rapl-mmio."""
+    names = {device.partition(":")[2]: device for device in first if ":" in device}
+    return any(names.get(device.partition(":")[2], device) != device for device in second if ":" in device)
 
 
-def _same_window(one: Energy, other: Energy) -> bool:
+def _same_window(first: Energy, second: Energy) -> bool:
     return (
-        one.window_s is not None and other.window_s is not None and isclose(one.window_s, other.window_s, rel_tol=1e-6)
+        first.window_s is not None
+        and second.window_s is not None
+        and isclose(first.window_s, second.window_s, rel_tol=1e-6)
     )
 
 
-def _summed_amounts(one: Energy, other: Energy) -> dict[str, Any]:
-    if one.joules is None or other.joules is None:
-        return {"joules": None, "reason": one.reason or other.reason}
-    bounded = None not in (one.low, other.low)
-    lows, highs = (one.bounds or (0, 0)), (other.bounds or (0, 0))
+def _summed_amounts(first: Energy, second: Energy) -> dict[str, Any]:
+    if first.joules is None or second.joules is None:
+        return {"joules": None, "reason": first.reason or second.reason}
+    bounded = None not in (first.low, second.low)
+    lows, highs = (first.bounds or (0, 0)), (second.bounds or (0, 0))
     return {
-        "joules": one.joules + other.joules,
+        "joules": first.joules + second.joules,
         "low": lows[0] + highs[0] if bounded else None,
         "high": lows[1] + highs[1] if bounded else None,
     }
 
 
-def _known(how: Any, a: Any, b: Any) -> Any:
-    return None if a is None or b is None else how(a, b)
+def _if_both(combine: Any, a: Any, b: Any) -> Any:
+    return None if a is None or b is None else combine(a, b)
 
 
 def _joined(a: str | None, b: str | None) -> str | None:
     return a if a == b else "+".join(sorted({*(a or "?").split("+"), *(b or "?").split("+")}))
 
 
-def _flags(one: Energy, other: Energy) -> tuple[str, ...]:
-    partly = ("partly_replayed",) if one.replayed != other.replayed else ()
-    return tuple(sorted({*one.flags, *other.flags, *partly}))
+def _flags(first: Energy, second: Energy) -> tuple[str, ...]:
+    partly = ("partly_replayed",) if first.replayed != second.replayed else ()
+    return tuple(sorted({*first.flags, *second.flags, *partly}))

@@ -1,4 +1,7 @@
-"""One rung's meter over a session: totals in joules, idle power in watts, and what reading and writing took."""
+"""Records of one rung's meter over a session: totals in joules, idle power in watts, joules of reading and writing.
+
+They go to the results file and come back from it; nothing is measured or computed here.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,11 +14,11 @@ __all__ = ["IdlePower", "Metering", "Phases"]
 
 @dataclass(frozen=True, kw_only=True)
 class IdlePower:
-    """What a rung's devices took while nothing was asked: `watts` between `low` and `high`, over `seconds`.
+    """The power of a rung's devices while no request was in flight: `watts` between `low` and `high`, over `seconds`.
 
     `cold` is before this process loaded any model, `resident` with the rung's own loaded. `ticks` is how often the
-    slowest counter moved meanwhile, `at_s` when it began, in seconds from the rung's opening; below 0 it was found for
-    another rung, or when this one was open before.
+    slowest counter moved meanwhile, `at_s` when the measurement began, in seconds from the rung's opening; below 0 it
+    was made for another rung, or when this one was open before.
     """
 
     state: Literal["cold", "resident"]
@@ -29,12 +32,12 @@ class IdlePower:
 
 @dataclass(frozen=True, kw_only=True)
 class Phases:
-    """What reading and writing took on one device: joules = prompt_j x prompt + completion_j x completion + answer_j.
+    """The joules of reading and writing on one device: prompt_j x prompt + completion_j x completion + answer_j.
 
-    `prompt` are a prompt's tokens that were not cached. Fitted by least squares, none below 0, to `stretches` of time
-    with `answers` answers in them; `condition` is that of the fit's equations, `explained` the part of the variance
-    that it tells, 0 to 1, `prompt_weight_error` the standard error of `prompt_weight`. The shares are parts of what
-    those answers took, and add up to 1.
+    `prompt` counts a prompt's tokens that were not cached. Fitted by least squares, none below 0, to `stretches` of
+    time with `answers` answers in them; `condition` is that of the fit's equations, `explained` the part of the
+    variance that the fit explains, 0 to 1, `prompt_weight_error` the standard error of `prompt_weight`. The shares are
+    fractions of the joules of those answers, and add up to 1.
     """
 
     device: str
@@ -52,7 +55,7 @@ class Phases:
 
     @property
     def prompt_weight(self) -> float | None:
-        """What a token that is read weighs against one that is written; None where writing seems to take nothing."""
+        """The joules of a prompt token relative to a written one; None where writing seems to take nothing."""
         return self.prompt_j / self.completion_j if self.completion_j > 0 else None
 
 
@@ -61,17 +64,17 @@ _PARTS = ("load", "served", "repeated", "lost", "others", "idle", "total")
 
 @dataclass(frozen=True, kw_only=True)
 class Metering:
-    """What one rung's meter saw while the rung was open; the parts add up to `total`, all that its devices took.
+    """The totals of one rung's meter while the rung was open; the parts add up to `total`, all that its devices took.
 
-    `load` is what loading the model took, `served` all answers together, `repeated` their repetitions, `lost` requests
-    that got no answer, `others` what other processes took meanwhile where they are told apart, `idle` what no request
-    was in flight for. Each is None where nothing of it was seen. `busy_s` is the time in which an answer was in flight,
+    `load` is the energy of loading the model, `served` of all answers together, `repeated` of their repetitions, `lost`
+    of requests that got no answer, `others` of other processes where they are told apart, `idle` of the time without a
+    request in flight. Each is None where nothing of it was seen. `busy_s` is the time in which an answer was in flight,
     `tick_s` the counter's period. `cold_w` is the idle power before any model was loaded, `idle_w` that with this one
-    loaded, and `idle_powers` every time that either was measured.
+    loaded, and `idle_powers` every measurement of either.
 
-    Answers that were in flight together share joules by tokens: one that is read weighs `prompt_weights` of one that is
-    written, by device, as fitted last to `weighed_by` answers; of none, it is an assumption. `phases` is empty where
-    reading and writing cannot be told apart, and `no_phases` then says why.
+    Answers that were in flight together share joules by tokens: `prompt_weights` is, by device, the weight of a prompt
+    token relative to a written one, as fitted last to `weighed_by` answers; 0 answers mark the assumption. `phases` is
+    empty where reading and writing cannot be told apart, and `no_phases` then says why.
     """
 
     rung: str
@@ -106,8 +109,9 @@ class Metering:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Metering":
         """The inverse of `to_dict`; keys that a later version added are left out."""
-        known = known_fields(cls, plain)
-        parts: dict[str, Any] = {name: Energy.from_dict(known[name]) for name in _PARTS if name in known}
-        parts["idle_powers"] = tuple(IdlePower(**known_fields(IdlePower, one)) for one in known.get("idle_powers", ()))
-        parts["phases"] = tuple(Phases(**known_fields(Phases, one)) for one in known.get("phases", ()))
-        return cls(**known | parts | {"notes": tuple(known.get("notes", ()))})
+        values = known_fields(cls, plain)
+        records: dict[str, Any] = {name: Energy.from_dict(values[name]) for name in _PARTS if name in values}
+        powers, phases = values.get("idle_powers", ()), values.get("phases", ())
+        records["idle_powers"] = tuple(IdlePower(**known_fields(IdlePower, power)) for power in powers)
+        records["phases"] = tuple(Phases(**known_fields(Phases, phase)) for phase in phases)
+        return cls(**values | records | {"notes": tuple(values.get("notes", ()))})

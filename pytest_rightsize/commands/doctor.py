@@ -17,10 +17,19 @@ from pytest_rightsize.config.catalogue import CATALOGUE
 from pytest_rightsize.config.ladder import Ladder, read_ladder, select_rungs
 from pytest_rightsize.config.options import find_ladder_file
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.meters import Counter, CounterError, Facts, Meter, MeterProblem, Site, load_meters
-from pytest_rightsize.meters.attribution.idling import seconds_needed, shows_idle_power
-from pytest_rightsize.meters.attribution.period import Period, measure_period
-from pytest_rightsize.meters.choice import Choice, choose, site_of
+from pytest_rightsize.meters import (
+    Choice,
+    Counter,
+    CounterError,
+    Facts,
+    Meter,
+    MeterProblem,
+    Site,
+    load_meters,
+    site_of,
+)
+from pytest_rightsize.meters.attribution.metered import Period, measure_period, seconds_needed, shows_idle_power
+from pytest_rightsize.meters.choice import choose
 from pytest_rightsize.providers import Problem, Provider, load_providers
 from pytest_rightsize.records import Rung
 from pytest_rightsize.session.builtin import builtin_plugins

@@ -1,26 +1,40 @@
-"""How the energy of a rung's answers is known: the Protocol of a meter, and its built-in kinds behind the same hook.
+"""The Protocol of a meter: a rung and what the ladder file says of its meter in, each answer's energy out.
+
+A meter either has counters, which are read while requests are in flight, or tells the energy of each answer from its
+reply; `attribution/` turns counters into each answer's share. A meter changes nothing of an answer but its energy, and
+energy that cannot be known is unknown with a reason, never 0.
 
 How to add one: write a class with the members of `Meter` in a file of its own, and return it from
-`pytest_rightsize_meters` (see hookspecs.py). The ladder file then names it by `meter = "..."`. A meter either has
-counters, which are read while requests are in flight, or says of each answer by itself what it took.
+`pytest_rightsize_meters` (see hookspecs.py), as the built-in ones do. The ladder file then names it by `meter = "..."`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
-from pytest_rightsize.energy import Energy, Provenance
+from pytest_rightsize.energy import Basis, Energy, Provenance
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.records import Json, Reply, Rung
 
-__all__ = ["Counter", "CounterError", "Facts", "Meter", "MeterProblem", "Site", "check_meter", "load_meters"]
+__all__ = [
+    "Choice",
+    "Counter",
+    "CounterError",
+    "Facts",
+    "Meter",
+    "MeterProblem",
+    "Site",
+    "check_meter",
+    "load_meters",
+    "site_of",
+]
 
 Site = Literal["process", "machine", "remote"]
 """Where a rung's model runs: in this process, in another one of this machine, or elsewhere."""
 
 
 class CounterError(Exception):
-    """A counter cannot be read; `flag` is one word for it, the text a clause for people."""
+    """A counter cannot be read; the text is a clause for people, `flag` one word for the results file."""
 
     def __init__(self, message: str, *, flag: str) -> None:
         super().__init__(message)
@@ -29,7 +43,7 @@ class CounterError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class MeterProblem:
-    """Why a meter cannot measure a rung here, as a clause, and what would let it: an imperative with the command."""
+    """Why a meter cannot measure a rung here, as a clause, and the remedy: an imperative with the command."""
 
     what: str
     remedy: str
@@ -37,14 +51,15 @@ class MeterProblem:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What is true of one counter. Amounts are joules, times seconds.
+    """Facts about one counter. Amounts are joules, times seconds.
 
-    `factors` bound the truth for a reading taken at its word: (0.95, 1.05) for an instrument good to 5 %; `systematic`
-    is the part of that which is the same in all readings. `exact` counters have no ticks; `lag_s` is how old a value
+    `factors` bound the truth relative to a reading: (0.95, 1.05) for an instrument good to 5 %; `systematic` is the
+    part of that error which is the same in all readings. An `exact` counter has no ticks; `lag_s` is how old a value
     may be when it comes up, `resolution` its least step. It is read every `poll_s`, or four times a tick if that is
-    seldomer, and every `hurry_s` while an answer waits for a tick. `period_s` is the time between two of its values
-    that can be told apart, where that is known beforehand. `own_process`, where it is set, tells the processor seconds
-    of this process and of the machine: answers have that part of what the device took above its idle power.
+    less often, and every `hurry_s` while an answer waits for a tick. `period_s` is the time between two of its values
+    that can be told apart, where that is known beforehand. With `whole_device` the joules are never the answer's own
+    but all that the device took meanwhile. `own_process`, where it is set, returns the processor seconds of this
+    process and of the machine: answers get that part of what the device took above its idle power.
     """
 
     device: str
@@ -65,21 +80,22 @@ class Facts:
 
 
 class Counter(Protocol):
-    """A running total of one device. Read by one thread at a time.
+    """A running total of one device's energy. Read by one thread at a time.
 
-    It may also have `celsius()`: how warm its device is, or None; idle power is looked for again where that has risen.
+    It may also have `celsius()`: the temperature of its device, or None; where that has risen, idle power is measured
+    again.
     """
 
     facts: Facts
 
     def read(self) -> float:
-        """Joules since some beginning, never less than before; raises CounterError if that cannot be said any more.
+        """Joules since some beginning, never less than before; raises CounterError if that can no longer be told.
 
         A wrap is undone here. After an error the next reading may begin anew.
         """
 
     def others(self) -> str | None:
-        """Who else is using the device now, as a clause; None if nobody, or nobody can tell."""
+        """Who else uses the device now, as a clause; None if nobody does, or nobody can tell."""
 
 
 class Meter(Protocol):
@@ -94,20 +110,46 @@ class Meter(Protocol):
         """Keep them; raise ConfigError if the options contradict each other."""
 
     def check(self) -> MeterProblem | None:
-        """Try it: say why it cannot measure this rung here. Only now is a library loaded."""
+        """Try it: return why it cannot measure this rung here, or None. Libraries are loaded only now."""
 
     def counters(self) -> Sequence[Counter]:
-        """Its counters, opened; none where each answer tells its energy by itself. Raises CounterError."""
+        """Its counters, opened; none where the energy is told from each reply. Raises CounterError."""
 
     def of_answer(self, reply: Reply) -> Energy:
         """The energy of one answer, for a meter without counters."""
 
 
-def load_meters(found: Iterable[Mapping[str, type[Meter]]]) -> dict[str, type[Meter]]:
-    """One table of meters from what every plugin named; raises ConfigError if two gave the same name."""
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The meters of a rung, all of which work; none where nothing does, and then `why` says why.
+
+    `tried` are those that do not work, each with its problem. `idle_s` is how long the idle power is measured each
+    time, None for as long as it takes, 0 for never; `basis` says whether it is left out of the answers' energy.
+    """
+
+    rung: str
+    meters: Mapping[str, Meter]
+    why: str = ""
+    tried: tuple[tuple[str, MeterProblem], ...] = ()
+    basis: Basis = "gross"
+    idle_s: float | None = None
+
+    def __str__(self) -> str:
+        """`nvml+rapl`, or `none (why)`."""
+        return "+".join(self.meters) or f"none ({self.why})"
+
+
+def site_of(provider: Any) -> Site | None:
+    """Where a provider's model runs; None for recorded answers, which take no energy now."""
+    site: Site | None = getattr(provider, "site", "remote" if provider.leaves_machine else "machine")
+    return site
+
+
+def load_meters(plugin_meters: Iterable[Mapping[str, type[Meter]]]) -> dict[str, type[Meter]]:
+    """One table of the meters that plugins provide; raises ConfigError if two have the same name."""
     table: dict[str, type[Meter]] = {}
-    for named in found:
-        for name, kind in named.items():
+    for meters in plugin_meters:
+        for name, kind in meters.items():
             if table.get(name, kind) is not kind:
                 raise ConfigError(
                     f"two plugins provide the meter {name!r}: {table[name].__module__} and {kind.__module__}. "
@@ -117,44 +159,54 @@ def load_meters(found: Iterable[Mapping[str, type[Meter]]]) -> dict[str, type[Me
     return table
 
 
-# What `meter` may be beside the name of one.
+# Values of `meter` that are no meter's name.
 _WORDS = ("auto", "none")
-# The keys of its table that concern every meter.
-_EVERY_METER = ("name", "basis", "idle_s")
+# The keys of its table that every meter has.
+_COMMON_KEYS = ("name", "basis", "idle_s")
 
 
-def check_meter(given: Json, meters: Mapping[str, type[Meter]], *, where: str) -> None:
-    """Refuse a `meter` of the ladder file that names nobody, or an option nobody knows; raises ConfigError."""
-    known = [*_WORDS, *sorted(meters)]
-    plain = {"name": given} if isinstance(given, str) else dict(given)
-    name = plain.pop("name", None)
-    given_basis, idle_s = plain.pop("basis", None), plain.pop("idle_s", None)
+def check_meter(setting: Json, meters: Mapping[str, type[Meter]], *, where: str) -> None:
+    """Refuse a `meter` of the ladder file with an unknown name or option; raises ConfigError."""
+    options = {"name": setting} if isinstance(setting, str) else dict(setting)
+    name = options.pop("name", None)
+    basis, idle_s = options.pop("basis", None), options.pop("idle_s", None)
     if idle_s is not None and (isinstance(idle_s, bool) or not isinstance(idle_s, int | float) or idle_s < 0):
         raise ConfigError(f"{where}: meter.idle_s = {idle_s!r} cannot be: give seconds, 0 or more")
-    if given_basis not in (None, "gross", "marginal"):
-        raise unknown_name(f"{where}: meter.basis", str(given_basis), ("gross", "marginal"), noun="basis")
+    if basis not in (None, "gross", "marginal"):
+        raise unknown_name(f"{where}: meter.basis", str(basis), ("gross", "marginal"), noun="basis")
+    names = [*_WORDS, *sorted(meters)]
     if not isinstance(name, str):
         raise ConfigError(
-            f'{where}: meter = {given!r} has no name: write {{ name = "{known[2] if meters else "nvml"}", ... }}'
+            f'{where}: meter = {setting!r} has no name: write {{ name = "{names[2] if meters else "nvml"}", ... }}'
         )
-    for one in name.split("+"):
-        if one not in known:
-            raise unknown_name(f"{where}: meter", one, known, noun="meter")
-    shares_process = "rapl" in name.split("+") and plain.get("share") == "process"
-    if shares_process and (given_basis == "gross" or name != "rapl"):
+    for part in name.split("+"):
+        if part not in names:
+            raise unknown_name(f"{where}: meter", part, names, noun="meter")
+    _check_idle_power(name, options, basis=basis, idle_s=idle_s, where=where)
+    _check_options(name, options, meters, where=where)
+
+
+def _check_idle_power(name: str, options: Mapping[str, Json], *, basis: Json, idle_s: Json, where: str) -> None:
+    """Refuse options that need the idle power where it is not measured, or that contradict its being left out."""
+    shares_process = "rapl" in name.split("+") and options.get("share") == "process"
+    if shares_process and (basis == "gross" or name != "rapl"):
         raise ConfigError(
             f'{where}: meter: share = "process" is a part of what the processor took above idle power: '
             'name rapl alone, and leave basis = "gross" out'
         )
-    if (shares_process or given_basis == "marginal") and idle_s == 0:
+    if (shares_process or basis == "marginal") and idle_s == 0:
         what = 'share = "process"' if shares_process else 'basis = "marginal"'
         raise ConfigError(f"{where}: meter: {what} needs idle power, and idle_s = 0 has none measured: leave one out")
-    options = {key: kind for one in name.split("+") if one in meters for key, kind in meters[one].options.items()}
-    for key, value in plain.items():
-        if key not in options:
-            raise unknown_name(f"{where}: meter {name}", key, [*options, *_EVERY_METER], noun="key")
-        wanted = options[key]
-        kinds = wanted if isinstance(wanted, tuple) else (wanted,)
+
+
+def _check_options(name: str, options: Mapping[str, Json], meters: Mapping[str, type[Meter]], *, where: str) -> None:
+    """Refuse options that the named meters do not have, and values of another type."""
+    types = {key: kind for part in name.split("+") if part in meters for key, kind in meters[part].options.items()}
+    for key, value in options.items():
+        if key not in types:
+            raise unknown_name(f"{where}: meter {name}", key, [*types, *_COMMON_KEYS], noun="key")
+        kind = types[key]
+        kinds = kind if isinstance(kind, tuple) else (kind,)
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             words = " or ".join(kind.__name__ for kind in kinds)
             raise ConfigError(f"{where}: meter {name}: {key} = {value!r} cannot be: give {words}")

@@ -1,77 +1,44 @@
-"""Which meter a rung gets: the one the ladder file names, or the best of those that work here; tried, not believed."""
+"""Chooses a rung's meter: the one that the ladder file names, or the best of those that work here.
+
+Each candidate is tried, so that a meter that cannot be read is never chosen.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from pytest_rightsize.energy import Basis
 from pytest_rightsize.errors import unknown_name
-from pytest_rightsize.meters import Meter, MeterProblem, Site
+from pytest_rightsize.meters import Choice, Counter, Meter, MeterProblem, Site
 from pytest_rightsize.records import Json, Rung
 
-__all__ = ["Choice", "choose", "site_of"]
+__all__ = ["choose"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """The meters of a rung, all of which work; none where nothing does, and then `why` says why.
-
-    `tried` are those that were looked at in vain. `idle_s` is how long the idle power is measured each time, None for
-    as long as it takes, 0 for never; `basis` is whether it is left out of the answers' energy.
-    """
-
-    rung: str
-    meters: Mapping[str, Meter]
-    why: str = ""
-    tried: tuple[tuple[str, MeterProblem], ...] = ()
-    basis: Basis = "gross"
-    idle_s: float | None = None
-
-    def __str__(self) -> str:
-        """`nvml+rapl`, or `none (why)`."""
-        return "+".join(self.meters) or f"none ({self.why})"
-
-
-def site_of(provider: Any) -> Site | None:
-    """Where a provider's model runs; None for recorded answers, which nobody spends energy on now."""
-    said: Site | None = getattr(provider, "site", "remote" if provider.leaves_machine else "machine")
-    return said
+_Problems = list[tuple[str, MeterProblem]]
+"""The names of meters that do not work, each with its problem; filled while meters are tried."""
 
 
 def choose(rung: Rung, site: Site | None, meters: Mapping[str, type[Meter]]) -> Choice:
-    """Find the rung's meter; raises ConfigError for options that contradict each other."""
-    given: dict[str, Json] = dict(rung.meter) if isinstance(rung.meter, Mapping) else {"name": rung.meter or "auto"}
-    name, basis, idle_s = given.pop("name"), given.pop("basis", "gross"), given.pop("idle_s", None)
-    if name == "rapl" and given.get("share") == "process":
+    """The meters of a rung whose model runs at `site`; raises ConfigError for options that contradict each other."""
+    options: dict[str, Json] = dict(rung.meter) if isinstance(rung.meter, Mapping) else {"name": rung.meter or "auto"}
+    name, basis, idle_s = options.pop("name"), options.pop("basis", "gross"), options.pop("idle_s", None)
+    if name == "rapl" and options.get("share") == "process":
         basis = "marginal"
     if site is None:
         return Choice(rung=rung.name, meters={}, why="its answers are recorded")
     if name == "none":
         return Choice(rung=rung.name, meters={}, why="the ladder file wants none")
-    found = _automatic(rung, site, meters) if name == "auto" else _named(rung, site, meters, name.split("+"), given)
-    working, tried = found
-    why = "; ".join(f"{one}: {problem.what}" for one, problem in tried) or "no meter knows such a rung"
+    problems: _Problems = []
+    if name == "auto":
+        working = _automatic(rung, site, meters, problems)
+    else:
+        working = dict(_trying(rung, site, meters, name.split("+"), options, problems))
+        if problems:
+            # A part of what was named would measure another boundary.
+            working = {}
+    why = "; ".join(f"{tried}: {problem.what}" for tried, problem in problems) or "no meter knows such a rung"
     idle_s = None if idle_s is None else float(idle_s)
-    return Choice(rung=rung.name, meters=working, why=why, tried=tried, basis=basis, idle_s=idle_s)
+    return Choice(rung=rung.name, meters=working, why=why, tried=tuple(problems), basis=basis, idle_s=idle_s)
 
 
-_Found = tuple[dict[str, Meter], tuple[tuple[str, MeterProblem], ...]]
-
-
-def _automatic(rung: Rung, site: Site, meters: Mapping[str, type[Meter]]) -> _Found:
-    """Boards and processor together where both show, else either, else what a model of the energy can tell."""
-    tried: list[tuple[str, MeterProblem]] = []
-    for names in _ORDER[site]:
-        known = [name for name in names if name in meters]
-        working = dict(_trying(rung, site, meters, known, {}, tried))
-        if any(counter.facts.boundary == "gpu.module" for counter in _counters(working.get("nvml"))):
-            # The module's counter holds the processor already.
-            working.pop("rapl", None)
-        if working:
-            return working, tuple(tried)
-    return {}, tuple(tried)
-
-
+# Meters that are used together where several of them work, best first.
 # A served model's formula speaks of data centres, so it is for rungs elsewhere.
 _ORDER: Mapping[Site, Sequence[Sequence[str]]] = {
     "process": [["nvml", "rapl"], ["cpu_time"]],
@@ -80,13 +47,17 @@ _ORDER: Mapping[Site, Sequence[Sequence[str]]] = {
 }
 
 
-def _named(
-    rung: Rung, site: Site, meters: Mapping[str, type[Meter]], names: Sequence[str], options: Mapping[str, Json]
-) -> _Found:
-    """Those that the ladder file names: all of them, or none, as a part would be another boundary."""
-    tried: list[tuple[str, MeterProblem]] = []
-    working = dict(_trying(rung, site, meters, names, options, tried))
-    return ({} if tried else working), tuple(tried)
+def _automatic(rung: Rung, site: Site, meters: Mapping[str, type[Meter]], problems: _Problems) -> dict[str, Meter]:
+    """Boards and processor together where both can be read, else either, else a model of the energy."""
+    for names in _ORDER[site]:
+        installed = [name for name in names if name in meters]
+        working = dict(_trying(rung, site, meters, installed, {}, problems))
+        if any(counter.facts.boundary == "gpu.module" for counter in _counters(working.get("nvml"))):
+            # The module's counter holds the processor already.
+            working.pop("rapl", None)
+        if working:
+            return working
+    return {}
 
 
 def _trying(
@@ -95,8 +66,9 @@ def _trying(
     meters: Mapping[str, type[Meter]],
     names: Sequence[str],
     options: Mapping[str, Json],
-    tried: list[tuple[str, MeterProblem]],
+    problems: _Problems,
 ) -> Iterator[tuple[str, Meter]]:
+    """The meters of these names that work; the problems of the others are appended to `problems`."""
     for name in names:
         if name not in meters:
             raise unknown_name(f"rung {rung.name!r}: meter", name, sorted(meters), noun="meter")
@@ -106,8 +78,8 @@ def _trying(
         if problem is None:
             yield name, meter
         else:
-            tried.append((name, problem))
+            problems.append((name, problem))
 
 
-def _counters(meter: Meter | None) -> Sequence[Any]:
+def _counters(meter: Meter | None) -> Sequence[Counter]:
     return () if meter is None else meter.counters()

@@ -1,7 +1,7 @@
-"""Where no counter can be read: the processor seconds of the model's threads, times its rated power per thread.
+"""Processor seconds of the model's threads, times the processor's rated power per thread, for want of a counter.
 
-A model of the energy and no measurement: E = TDP / threads x seconds. Against counters of four processors it lay
-between 0.34 and 2.3 of the truth, which is the interval of every figure.
+A model of the energy and never called a measurement: E = TDP / threads x seconds. Against counters of four processors
+it lay between 0.34 and 2.3 of the truth, which is the interval of every figure.
 """
 
 import os
@@ -25,9 +25,9 @@ __all__ = ["CpuTime", "engine_seconds", "joules_of", "watts_per_thread"]
 hookimpl = pluggy.HookimplMarker("pytest")
 
 _FACTORS = (0.34, 2.3)
-# A processor that is not in the table: 1.5 to 10 W a thread, with the middle that others take.
+# A processor that is not in the table: 1.5 to 10 W a thread, and at best what most others take.
 _UNKNOWN_W, _UNKNOWN_FACTORS = 4.0, (1.5 / 4.0, 10.0 / 4.0)
-# Model, rated watts and threads of the socket; others are given by `tdp_w` and `threads`, or `watts_per_thread`.
+# Model, rated watts and threads of the socket; for others there are the options.
 _RATED: tuple[tuple[str, float, int], ...] = (
     (r"EPYC 7763\b", 280, 128),
     (r"EPYC 7742\b", 225, 128),
@@ -46,7 +46,7 @@ _RATED: tuple[tuple[str, float, int], ...] = (
 class CpuTime:
     """Processor seconds of a model in this process, times watts.
 
-    `watts_per_thread` says how many, or `tdp_w` and `threads` of the socket; else a table of processors does.
+    The watts are `watts_per_thread`, or `tdp_w` by `threads` of the socket, or those of a table of processors.
     """
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {
@@ -56,7 +56,7 @@ class CpuTime:
     }
 
     def __init__(self, rung: Rung, options: Mapping[str, Json], site: Site) -> None:
-        """Take the power; ConfigError for half of it."""
+        """Take the power; raises ConfigError if half of it is missing, or it is not above 0."""
         self._site = site
         where = f"rung {rung.name!r}: the meter cpu_time"
         if ("tdp_w" in options) != ("threads" in options):
@@ -76,23 +76,23 @@ class CpuTime:
 
     def counters(self) -> Sequence[Counter]:
         """One, for all threads of the model together."""
-        given = self._options.get("watts_per_thread")
-        if given is None and "tdp_w" in self._options:
-            given = self._options["tdp_w"] / self._options["threads"]
-        return [_Threads(*((given, True) if given is not None else watts_per_thread(processor_name())))]
+        watts = self._options.get("watts_per_thread")
+        if watts is None and "tdp_w" in self._options:
+            watts = self._options["tdp_w"] / self._options["threads"]
+        return [_Threads(*((watts, True) if watts is not None else watts_per_thread(processor_name())))]
 
     def of_answer(self, reply: Reply) -> Energy:  # noqa: ARG002  # the protocol has it
-        """Nothing: the counter tells."""
+        """Unknown here: the counter tells."""
         return unknown_energy("the counter tells", meter="cpu_time")
 
 
 class _Threads:
-    """Joules that the model's threads took by the model."""
+    """Joules of the language model's threads, at `watts` each; with `is_rated` those are known for this processor."""
 
-    def __init__(self, watts: float, known: bool) -> None:
+    def __init__(self, watts: float, is_rated: bool) -> None:
         self._watts = watts
-        low, high = _FACTORS if known else (_FACTORS[0] * _UNKNOWN_FACTORS[0], _FACTORS[1] * _UNKNOWN_FACTORS[1])
-        self._others: dict[int, float] = {}
+        low, high = _FACTORS if is_rated else (_FACTORS[0] * _UNKNOWN_FACTORS[0], _FACTORS[1] * _UNKNOWN_FACTORS[1])
+        self._other_seconds: dict[int, float] = {}
         self._last = 0.0
         self.facts = Facts(
             device="cpu_time:process",
@@ -104,13 +104,13 @@ class _Threads:
             resolution=0.01 * watts,
             poll_s=0.25,
             hurry_s=0.25,
-            flags=(() if known else ("tdp_unknown",)) + (() if _can_tell_threads() else ("whole_process",)),
+            flags=(() if is_rated else ("tdp_unknown",)) + (() if _can_tell_threads() else ("whole_process",)),
         )
 
     def read(self) -> float:
         """See `Counter`."""
         # The clocks are read one after the other, so that what is left of the whole may fall back by microseconds.
-        self._last = max(self._last, joules_of(engine_seconds(self._others), self._watts))
+        self._last = max(self._last, joules_of(engine_seconds(self._other_seconds), self._watts))
         return self._last
 
     def others(self) -> str | None:
@@ -119,7 +119,7 @@ class _Threads:
 
 
 def joules_of(seconds: float, watts: float) -> float:
-    """What `seconds` of one thread took at `watts` a thread."""
+    """The joules of `seconds` of one thread at `watts` a thread."""
     return seconds * watts
 
 
@@ -132,7 +132,7 @@ def watts_per_thread(processor: str) -> tuple[float, bool]:
 
 
 def processor_name() -> str:
-    """What the system calls the processor; empty where it does not say."""
+    """The system's name for the processor; empty where it has none."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
@@ -148,23 +148,24 @@ def _can_tell_threads() -> bool:
     return sys.platform.startswith("linux") and _thread_seconds(threading.get_native_id()) > 0
 
 
-def engine_seconds(seen: dict[int, float]) -> float:
-    """Processor seconds of this process and its children, less those of its Python threads but the models' own.
+def engine_seconds(other_seconds: dict[int, float]) -> float:
+    """Processor seconds of the models: those of this process and its children, less those of all other Python threads.
 
-    What is left are the threads `rightsize NAME` and those that llama.cpp starts, which Python does not know. `seen`
-    keeps the other threads' seconds over calls, by their native identity: when one has ended they still are its own.
+    What is left are the threads `rightsize NAME` and those that llama.cpp starts, which Python does not know.
+    `other_seconds` keeps the other threads' seconds over calls, by native thread identity: those of a thread that has
+    ended are still left out.
     """
     for thread in threading.enumerate():
         if thread.native_id is not None and not _is_engine(thread.name):
-            own = _thread_seconds(thread.native_id)
-            # An identity that is taken again starts at 0; which thread had the seconds does not matter.
-            seen[thread.native_id] = max(own, seen.get(thread.native_id, 0.0))
+            seconds = _thread_seconds(thread.native_id)
+            # An identity that is used again starts at 0; which thread had the seconds does not matter.
+            other_seconds[thread.native_id] = max(seconds, other_seconds.get(thread.native_id, 0.0))
     times = os.times()
-    return max(0.0, time.process_time() + times.children_user + times.children_system - sum(seen.values()))
+    return max(0.0, time.process_time() + times.children_user + times.children_system - sum(other_seconds.values()))
 
 
 def _thread_seconds(native: int) -> float:
-    """What Linux says of one thread of this process; 0 where it does not, or the thread has ended."""
+    """Processor seconds of one thread of this process, on Linux; 0 elsewhere, or if the thread has ended."""
     # The clock that pthread_getcpuclockid gives, which crashes for a thread that has just ended. What stands in /proc
     # is milliseconds late: what was left of the whole fell back, and answers meanwhile seemed to take nothing.
     clock = ~native << 3 | 6  # of one thread (4), as the scheduler counts (2): linux/posix-timers.h

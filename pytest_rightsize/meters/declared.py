@@ -1,6 +1,6 @@
-"""What somebody declares: watt hours of a request, or joules or watt hours of an output token, with the source.
+"""Declared energy: the ladder file's figure for a request or an output token in, an answer's energy out.
 
-The figure is the ladder file's and not ours; it is never added to what was measured.
+The figure has a source and is not ours; it is never added to what was measured.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,9 +21,9 @@ _JOULES: Mapping[str, float] = {"wh_per_request": 3600.0, "wh_per_token": 3600.0
 
 
 class Declared:
-    """`wh_per_request`, `wh_per_token` or `j_per_token` (of output), and `source`: who says so, and where.
+    """The figure is `wh_per_request`, `wh_per_token` or `j_per_token` (of output); `source` is who says so, and where.
 
-    `low` and `high` bound the figure in its own unit where the source does, `boundary` lists what it holds
+    `low` and `high` bound the figure in its own unit where the source does, `boundary` lists what it covers
     (`["gpu.board", "host", "pue"]`).
     """
 
@@ -38,7 +38,7 @@ class Declared:
     }
 
     def __init__(self, rung: Rung, options: Mapping[str, Json], site: Site) -> None:  # noqa: ARG002  # as all meters
-        """Take the figure; ConfigError if there is none, or more than one, or nobody who says so."""
+        """Take the figure; raises ConfigError unless there is exactly one, with a source and bounds that can be."""
         where = f"rung {rung.name!r}: the meter declared"
         units = [name for name in _JOULES if name in options]
         if len(units) != 1:
@@ -60,7 +60,7 @@ class Declared:
         self._source = options["source"]
 
     def check(self) -> MeterProblem | None:
-        """It always can."""
+        """It always works."""
         return None
 
     def counters(self) -> Sequence[Counter]:

@@ -1,7 +1,8 @@
 """NVIDIA boards, by NVML: the energy counter where the board has one, else its power reading, integrated.
 
-What a board takes is everybody's who computes on it; others are looked for and flagged. RIGHTSIZE_NVML=module:factory
-names a function that returns something like the module `pynvml`, for tests without a board.
+A board's joules are those of all processes that compute on it; others are looked for and flagged, never subtracted.
+RIGHTSIZE_NVML=module:factory names a function that returns something like the module `pynvml`, for tests without a
+board.
 """
 
 import functools
@@ -27,7 +28,7 @@ __all__ = ["Nvml"]
 
 hookimpl = pluggy.HookimplMarker("pytest")
 
-# NVML_FI_DEV_POWER_INSTANT: what `nvmlDeviceGetPowerUsage` shows is the mean of a second on most boards.
+# NVML_FI_DEV_POWER_INSTANT: `nvmlDeviceGetPowerUsage` is the mean of a second on most boards.
 _POWER_INSTANT = 186
 # NVML_TEMPERATURE_GPU.
 _CORE = 0
@@ -38,7 +39,7 @@ _DATACENTRE = re.compile(
 _ERROR_DATACENTRE, _ERROR_OTHER = 0.05, 0.11
 # How long a power reading takes to follow the load.
 _RISE_S = 0.3
-# Power is read at least so often, or the integral is not worth its name.
+# The longest time between two readings of power over which it is still integrated.
 _LONGEST_GAP_S = 1.0
 
 
@@ -48,7 +49,7 @@ class Nvml:
     options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {"devices": list}
 
     def __init__(self, rung: Rung, options: Mapping[str, Json], site: Site) -> None:
-        """Keep where the model runs; NVML is loaded by `check`."""
+        """Keep where the model runs; NVML is loaded by `check`. Raises ConfigError for a rung that runs elsewhere."""
         if site == "remote" and rung.meter is not None and "nvml" in str(rung.meter):
             raise ConfigError(
                 f"rung {rung.name!r}: the meter nvml reads this machine's boards, and the rung runs elsewhere: "
@@ -56,7 +57,7 @@ class Nvml:
             )
         self._rung = rung
         self._site = site
-        self._wanted = options.get("devices")
+        self._devices = options.get("devices")
 
     def check(self) -> MeterProblem | None:
         """Load NVML and read each board once."""
@@ -71,7 +72,7 @@ class Nvml:
         return None
 
     def counters(self) -> Sequence[Counter]:
-        """One for each board."""
+        """One for each board, however many of its slices are used."""
         nvml = _nvml()
         try:
             nvml.nvmlInit()
@@ -83,11 +84,11 @@ class Nvml:
         return [_counter(nvml, handle, uuid, self._site, mig=mig) for uuid, (handle, mig) in boards.items()]
 
     def of_answer(self, reply: Reply) -> Energy:  # noqa: ARG002  # the protocol has it
-        """Nothing: the counters tell."""
+        """Unknown here: the counters tell."""
         return unknown_energy("the counters tell", meter="nvml")
 
     def _boards(self, nvml: Any) -> Iterator[tuple[str, tuple[Any, bool]]]:
-        """UUID, handle and whether only a slice of it is used, for each board; a board of two slices comes once."""
+        """The UUID of each board, with its handle and whether only a slice (MIG) of it is used."""
         for name in self._names(nvml):
             if name.isdecimal():
                 handle = nvml.nvmlDeviceGetHandleByIndex(int(name))
@@ -99,15 +100,15 @@ class Nvml:
             yield _text(nvml.nvmlDeviceGetUUID(handle)), (handle, is_slice)
 
     def _names(self, nvml: Any) -> list[str]:
-        """What the boards are called: indices, or UUIDs of boards or of slices (MIG)."""
-        if self._wanted:
-            return [str(name) for name in self._wanted]
+        """The boards' names: indices, or UUIDs of boards or of slices (MIG)."""
+        if self._devices:
+            return [str(name) for name in self._devices]
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         if visible is not None:
             # As CUDA reads it: the first name that is none ends the list.
             names = [name.strip() for name in visible.split(",")]
-            wrong = next((place for place, name in enumerate(names) if not name or name == "-1"), len(names))
-            return names[:wrong]
+            end = next((place for place, name in enumerate(names) if not name or name == "-1"), len(names))
+            return names[:end]
         return [str(index) for index in range(int(nvml.nvmlDeviceGetCount()))]
 
 
@@ -121,18 +122,20 @@ _REMEDIES: Mapping[str, str] = {
 
 
 def _nvml() -> Any:
-    """The module, or what RIGHTSIZE_NVML names in its place."""
-    given = os.environ.get("RIGHTSIZE_NVML")
-    if not given:
+    """The module `pynvml`, or its replacement by RIGHTSIZE_NVML; raises CounterError without a driver."""
+    replacement = os.environ.get("RIGHTSIZE_NVML")
+    if not replacement:
         if sys.platform == "linux" and not any(map(os.path.exists, _DRIVER_FILES)):
-            # Told without the library, whose import takes longer than all else that a session does at its start.
+            # Found out without the library, whose import takes longer than all else that a session does at its start.
             raise CounterError("there is no NVIDIA driver on this machine", flag="no_driver")
         return importlib.import_module("pynvml")
-    module, _, factory = given.partition(":")
+    module, _, factory = replacement.partition(":")
     try:
         return getattr(importlib.import_module(module), factory)()
     except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"RIGHTSIZE_NVML={given!r} is no module:factory ({error}): correct or unset it") from None
+        raise ConfigError(
+            f"RIGHTSIZE_NVML={replacement!r} is no module:factory ({error}): correct or unset it"
+        ) from None
 
 
 @functools.cache
@@ -145,7 +148,7 @@ def _llama_cpp_has_cuda() -> bool:
 
 
 def _unused_by_llama_cpp(rung: Rung) -> MeterProblem | None:
-    """Why a model in this process leaves the boards idle, or None if it does not."""
+    """Why a llama.cpp model in this process leaves the boards idle, or None if it does not."""
     if rung.provider != "llama_cpp" or "RIGHTSIZE_NVML" in os.environ:
         return None
     if rung.options.get("n_gpu_layers", -1) == 0:
@@ -165,7 +168,7 @@ def _text(value: Any) -> str:
 
 
 def _counter(nvml: Any, handle: Any, uuid: str, site: Site, *, mig: bool) -> Counter:
-    """The board's energy counter, else its power; CounterError if it shows neither."""
+    """The board's energy counter, else its power; raises if it shows neither."""
     try:
         nvml.nvmlDeviceGetTotalEnergyConsumption(handle)
     except nvml.NVMLError:
@@ -226,7 +229,7 @@ class _Board:
         )
 
     def others(self) -> str | None:
-        """Processes on the board beyond this one, or beyond the one server that answers."""
+        """Processes on the board beside this one, or beside the one server that answers."""
         try:
             pids = {int(process.pid) for process in self._nvml.nvmlDeviceGetComputeRunningProcesses(self._handle)}
         except self._nvml.NVMLError:
@@ -238,7 +241,7 @@ class _Board:
         return f"other processes compute on the board (pid {', '.join(map(str, sorted(foreign)))})"
 
     def celsius(self) -> float | None:
-        """How warm the processor is, where the board tells."""
+        """The temperature of the board's processor, where it tells."""
         try:
             return float(self._nvml.nvmlDeviceGetTemperature(self._handle, _CORE))
         except self._nvml.NVMLError:

@@ -1,7 +1,7 @@
-"""The energy counters of another machine, as an exporter there shows them: dcgm-exporter's, or Kepler's.
+"""Energy counters of another machine, read from an exporter there: dcgm-exporter, or Kepler.
 
-Such a counter moves every few seconds, so it tells little of one answer and much of a rung. `url` is the page of
-metrics; what leaves this machine is the question for it.
+Such a counter moves every few seconds, so it tells little of one answer and much of a rung. Nothing leaves this machine
+but the request for the page of metrics.
 """
 
 import math
@@ -44,24 +44,24 @@ class Sample:
 
 
 def parse_metrics(text: str) -> Iterator[Sample]:
-    """The samples of a page in Prometheus' text format; comments and lines that are none are passed over."""
+    """The samples of a page in Prometheus' text format; comments and malformed lines are skipped."""
     for line in text.splitlines():
-        found = None if line.startswith("#") else _LINE.match(line.strip())
-        if found is None:
+        match = None if line.startswith("#") else _LINE.match(line.strip())
+        if match is None:
             continue
         try:
-            value = float(found["value"])
+            value = float(match["value"])
         except ValueError:
             continue
-        labels = {name: re.sub(r"\\(.)", r"\1", text) for name, text in _LABEL.findall(found["labels"] or "")}
-        yield Sample(name=found["name"], labels=labels, value=value)
+        labels = {name: re.sub(r"\\(.)", r"\1", text) for name, text in _LABEL.findall(match["labels"] or "")}
+        yield Sample(name=match["name"], labels=labels, value=value)
 
 
 class Prometheus:
-    """`url` of an exporter's metrics; `metric` and `labels` choose among them, `poll_s` (1) how often it is asked.
+    """The counters on an exporter's page of metrics at `url`; `metric` and `labels` select among them.
 
-    `lag_s` (2) is how old the exporter's values may be, `boundary` what they hold where that does not follow from the
-    metric's name.
+    The page is read every `poll_s` (1) seconds, and its values may be `lag_s` (2) seconds old. `boundary` is what they
+    cover, where that does not follow from the metric's name.
     """
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {
@@ -74,7 +74,7 @@ class Prometheus:
     }
 
     def __init__(self, rung: Rung, options: Mapping[str, Json], site: Site) -> None:  # noqa: ARG002  # as all meters
-        """Take the address; ConfigError if it is none."""
+        """Take the address; raises ConfigError if it is none, holds a password, or a time cannot be."""
         where = f"rung {rung.name!r}: the meter prometheus"
         try:
             url = urlsplit(options.get("url", ""))
@@ -90,7 +90,7 @@ class Prometheus:
         self._options = options
 
     def check(self) -> MeterProblem | None:
-        """Ask once."""
+        """Read the page once."""
         try:
             self.counters()
         except CounterError as error:
@@ -100,14 +100,14 @@ class Prometheus:
     def counters(self) -> Sequence[Counter]:
         """One for each device, however many lines show it: with MIG a board's counter comes once for each slice."""
         page = _Page(self._url)
-        found = {_key(sample): sample for sample in page.fresh(0) if self._is_wanted(sample)}
-        if not found:
+        samples = {_key(sample): sample for sample in page.fresh(0) if self._is_wanted(sample)}
+        if not samples:
             wanted = self._options.get("metric", f"{_DCGM} or kepler_node_cpu_joules_total")
             raise CounterError(f"{self._url} has no {wanted} with the labels that are asked for", flag="no_metric")
-        return [_Remote(page, key, self._facts(sample)) for key, sample in sorted(found.items())]
+        return [_Remote(page, key, self._facts(sample)) for key, sample in sorted(samples.items())]
 
     def of_answer(self, reply: Reply) -> Energy:  # noqa: ARG002  # the protocol has it
-        """Nothing: the counters tell."""
+        """Unknown here: the counters tell."""
         return unknown_energy("the counters tell", meter="prometheus")
 
     def _is_wanted(self, sample: Sample) -> bool:
@@ -133,7 +133,7 @@ class Prometheus:
             provenance="modelled" if kepler and kepler[1] != "node" else "measured",
             factors=(1 - _SYSTEMATIC, 1 + _SYSTEMATIC),
             systematic=_SYSTEMATIC,
-            # A page is kept for half the time between two questions.
+            # A page is kept for half the time between two readings.
             lag_s=float(self._options.get("lag_s", 2.0)) + poll_s / 2,
             resolution=1e-3,
             poll_s=poll_s,
@@ -143,7 +143,7 @@ class Prometheus:
 
 
 def _key(sample: Sample) -> tuple[str, str]:
-    """The device that a line is about: two lines of one are one counter."""
+    """The metric and the device of a line: lines that have both in common are one counter."""
     labels = sample.labels
     identity = labels.get("UUID") or labels.get("uuid")
     if identity is None:
@@ -157,26 +157,26 @@ def _device(sample: Sample, host: str) -> str:
 
 
 class _Page:
-    """The metrics of one exporter, asked for once for all its counters."""
+    """The page of one exporter, read once for all its counters."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._lock = threading.Lock()
-        self._at = float("-inf")
+        self._read_at = float("-inf")
         self._samples: list[Sample] = []
 
     def fresh(self, at_most_s: float) -> list[Sample]:
-        """The samples, not older than that."""
+        """The samples, not older than `at_most_s` seconds; raises CounterError if the exporter does not answer."""
         with self._lock:
-            if time.monotonic() - self._at > at_most_s:
-                self._samples = list(parse_metrics(self._ask()))
-                self._at = time.monotonic()
+            if time.monotonic() - self._read_at > at_most_s:
+                self._samples = list(parse_metrics(self._text()))
+                self._read_at = time.monotonic()
             return self._samples
 
-    def _ask(self) -> str:
+    def _text(self) -> str:
         try:
-            with urllib.request.urlopen(self._url, timeout=_TIMEOUT_S) as answer:
-                text: str = answer.read().decode(errors="replace")
+            with urllib.request.urlopen(self._url, timeout=_TIMEOUT_S) as response:
+                text: str = response.read().decode(errors="replace")
                 return text
         except (OSError, urllib.error.URLError, ValueError) as error:
             raise CounterError(f"{self._url} does not answer ({error})", flag="exporter_lost") from None
@@ -193,11 +193,11 @@ class _Remote:
 
     def read(self) -> float:
         """See `Counter`."""
-        found = [sample.value for sample in self._page.fresh(self.facts.poll_s / 2) if _key(sample) == self._key]
-        if not found or not math.isfinite(found[0]):
+        values = [sample.value for sample in self._page.fresh(self.facts.poll_s / 2) if _key(sample) == self._key]
+        if not values or not math.isfinite(values[0]):
             self._last = None
             raise CounterError(f"{self.facts.device} is not shown any more", flag="counter_lost")
-        joules = found[0] / 1e3 if self._key[0] == _DCGM else found[0]
+        joules = values[0] / 1e3 if self._key[0] == _DCGM else values[0]
         last, self._last = self._last, joules
         if last is not None and joules < last:
             raise CounterError(f"the counter of {self.facts.device} began anew", flag="counter_reset")

@@ -1,8 +1,8 @@
-"""The processor's own energy counters (RAPL), as Linux shows them in /sys/class/powercap.
+"""Energy counters of the processor itself (RAPL), as Linux shows them in /sys/class/powercap.
 
-One counter for each package: its cores, caches and memory controller. Wraps are undone; mirrors and the same zone under
-another name are left out. RIGHTSIZE_POWERCAP_ROOT names another folder than /sys/class/powercap, RIGHTSIZE_PROC_ROOT
-another one than /proc.
+One counter for each package: its cores, caches and memory controller. Wraps are undone; a package is never read twice,
+under another name or as a mirror. RIGHTSIZE_POWERCAP_ROOT names another folder than /sys/class/powercap,
+RIGHTSIZE_PROC_ROOT another one than /proc.
 """
 
 import os
@@ -34,7 +34,7 @@ SHARES = ("device", "process")
 
 
 class Rapl:
-    """The packages of this machine, all that they take: whoever else computes here is in it.
+    """The packages of this machine, with all that they take for any process.
 
     `psys = true` reads the whole platform's counter in their place, where there is one. `share = "process"` gives a
     model in this process that part of what they took above idle power which the process had of the processor time.
@@ -43,7 +43,7 @@ class Rapl:
     options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {"psys": bool, "share": str}
 
     def __init__(self, rung: Rung, options: Mapping[str, Json], site: Site) -> None:
-        """Keep where the model runs."""
+        """Keep where the model runs; raises ConfigError for a rung that runs elsewhere, or another share."""
         if site == "remote" and rung.meter is not None and "rapl" in str(rung.meter):
             raise ConfigError(
                 f"rung {rung.name!r}: the meter rapl reads this machine's counters, and the rung runs elsewhere: "
@@ -57,7 +57,7 @@ class Rapl:
         self._own_process = site == "process"
 
     def check(self) -> MeterProblem | None:
-        """Look for zones and read each once."""
+        """Find the zones and read each once."""
         if self._shares_process and not self._own_process:
             return MeterProblem(
                 what='share = "process" is for a model in this process, and this one runs in another',
@@ -86,12 +86,14 @@ class Rapl:
         zones = _zones(self._psys)
         if not zones:
             raise CounterError("there is no package zone", flag="missing")
-        every = [_Package(zone, own_process=self._own_process, shares_process=self._shares_process) for zone in zones]
-        mirrored = _mirrors(every)
-        return [package for package in every if package not in mirrored]
+        packages = [
+            _Package(zone, own_process=self._own_process, shares_process=self._shares_process) for zone in zones
+        ]
+        mirrors = _mirrors(packages)
+        return [package for package in packages if package not in mirrors]
 
     def of_answer(self, reply: Reply) -> Energy:  # noqa: ARG002  # the protocol has it
-        """Nothing: the counters tell."""
+        """Unknown here: the counters tell."""
         return unknown_energy("the counters tell", meter="rapl")
 
 
@@ -104,11 +106,11 @@ class _Zone:
     name: str
 
     def raw_uj(self) -> int:
-        """The counter as it stands."""
+        """The counter's value, in microjoules."""
         return int((self.path / "energy_uj").read_text(encoding="ascii"))
 
     def number(self, file: str) -> int | None:
-        """Another figure of the zone, or None where it does not have it."""
+        """Another number of the zone, or None where it does not have it."""
         try:
             return int((self.path / file).read_text(encoding="ascii"))
         except (OSError, ValueError):
@@ -121,7 +123,7 @@ def _root() -> Path:
 
 def _zones(psys: bool) -> list[_Zone]:
     """The zones to read: packages by one interface, as both show the same counters, or psys."""
-    found: dict[str, list[_Zone]] = {}
+    zones: dict[str, list[_Zone]] = {}
     for folder in sorted(_root().glob("intel-rapl*:*")):
         interface, _, numbers = folder.name.partition(":")
         try:
@@ -130,12 +132,12 @@ def _zones(psys: bool) -> list[_Zone]:
             continue
         wanted = name == "psys" if psys else name.startswith("package-")
         if wanted and ":" not in numbers:
-            found.setdefault(interface, []).append(_Zone(path=folder, interface=interface, name=name))
-    return found.get("intel-rapl") or next(iter(found.values()), [])
+            zones.setdefault(interface, []).append(_Zone(path=folder, interface=interface, name=name))
+    return zones.get("intel-rapl") or next(iter(zones.values()), [])
 
 
 class _Package:
-    """A package's counter without its wraps."""
+    """The counter of one package, with its wraps undone."""
 
     def __init__(
         self,
@@ -188,7 +190,7 @@ class _Package:
         return self._total_uj / 1e6
 
     def _step_uj(self, raw: int, seconds: float) -> int:
-        """What was added since the last reading; CounterError if more than one turn of the counter, or none, fits."""
+        """Microjoules since the last reading; raises CounterError unless exactly one number of wraps explains them."""
         assert self._last_uj is not None  # there was a reading
         step = raw - self._last_uj
         if step < 0 and self._range_uj:
@@ -205,7 +207,7 @@ class _Package:
         return step
 
     def others(self) -> str | None:
-        """Whether other processes than this one had a fifth or more of the processor time since the last call."""
+        """Other processes, if they had a fifth or more of the processor time since the last call."""
         if self._cpu is None:
             return None
         last, self._cpu = self._cpu, processor_seconds()
@@ -223,14 +225,14 @@ def _proc() -> Path:
 
 
 def processor_seconds() -> tuple[float, float] | None:
-    """Processor seconds of this process with its children, and of the machine, where the system tells."""
+    """Processor seconds of this process with its children, and of the machine; None where the system does not tell."""
     root = _proc()
     try:
         with (root / "stat").open(encoding="ascii") as file:
             user, nice, system, _, _, irq, softirq, *_ = (int(field) for field in file.readline().split()[1:])
         # The name of the program stands in brackets and may hold blanks.
-        mine = (root / "self" / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        own = sum(int(field) for field in mine[11:15])
+        fields = (root / "self" / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        own = sum(int(field) for field in fields[11:15])
     except (OSError, ValueError):
         return None
     ticks_per_s = os.sysconf("SC_CLK_TCK")
@@ -238,20 +240,23 @@ def processor_seconds() -> tuple[float, float] | None:
 
 
 def _mirrors(packages: Sequence[_Package]) -> list[_Package]:
-    """Those that show another's counter: equal now, and still equal when it has moved on."""
-    suspects = [(one, other) for place, one in enumerate(packages) for other in packages[:place] if _alike(one, other)]
+    """Packages that show another's counter: equal now, and still equal when it has moved on."""
+    pairs = [(later, former) for place, later in enumerate(packages) for former in packages[:place]]
+    suspects = [(later, former) for later, former in pairs if _are_alike(later, former)]
     if not suspects:
         return []
-    before = {id(one): one.zone.raw_uj() for one, _ in suspects}
+    before_uj = {id(later): later.zone.raw_uj() for later, _ in suspects}
     deadline = time.monotonic() + 0.5
-    while time.monotonic() < deadline and any(one.zone.raw_uj() == before[id(one)] for one, _ in suspects):
+    while time.monotonic() < deadline and any(later.zone.raw_uj() == before_uj[id(later)] for later, _ in suspects):
         time.sleep(0.002)
-    return [one for one, other in suspects if _alike(one, other) and one.zone.raw_uj() != before[id(one)]]
+    return [
+        later for later, former in suspects if _are_alike(later, former) and later.zone.raw_uj() != before_uj[id(later)]
+    ]
 
 
-def _alike(one: _Package, other: _Package) -> bool:
-    a, b = one.zone.raw_uj(), other.zone.raw_uj()
-    return abs(a - b) <= max(1e-6 * max(a, b), _MIRROR_J * 1e6)
+def _are_alike(later: _Package, former: _Package) -> bool:
+    later_uj, former_uj = later.zone.raw_uj(), former.zone.raw_uj()
+    return abs(later_uj - former_uj) <= max(1e-6 * max(later_uj, former_uj), _MIRROR_J * 1e6)
 
 
 @hookimpl

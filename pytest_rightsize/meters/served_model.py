@@ -1,9 +1,9 @@
-"""What a served model of known size takes, by two published kinds of formula: a model of the energy, no measurement.
+"""Energy of a served model of known size, by two published kinds of formula: a model, never called a measurement.
 
-`ecologits` is the formula of EcoLogits 0.11 (the whole data centre; input tokens do not count). `weights` says what the
-boards alone take: a step streams the weights once for all who are in the batch. It was fitted to 101 configurations of
+`ecologits` is the formula of EcoLogits 0.11 (the whole data centre; input tokens do not count). `weights` is for the
+boards alone: a step streams the weights once for all requests in the batch. It was fitted to 101 configurations of
 nine dense models on H100 boards, and is offered where the parameters are known and at least 8 billion. Neither formula
-knows how full the server's batch was, which matters most: their intervals hold it.
+knows how full the server's batch was, which matters most: their intervals allow for it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,9 +35,9 @@ _BOARD_BYTES = 80.0
 class ServedModel:
     """A model served on boards of a data centre.
 
-    `params_b` and `active_b` (billions; `[low, high]` where they are a guess) default to the rung's. `formula` is
-    `weights` where it is valid, else `ecologits`; `pue` (default 1.2) counts in the latter, `bytes_per_param`
-    (default 2) and `boards` in the former.
+    `params_b` and `active_b` (billions; `[low, high]` where they are a guess) default to the rung's. `formula` defaults
+    to `weights` where that is valid, else to `ecologits`; `pue` (default 1.2) is used by the latter, `bytes_per_param`
+    (default 2) and `boards` by the former.
     """
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {
@@ -50,7 +50,7 @@ class ServedModel:
     }
 
     def __init__(self, rung: Rung, options: Mapping[str, Json], site: Site) -> None:  # noqa: ARG002  # as all meters
-        """Take sizes and formula; ConfigError for what cannot be."""
+        """Take sizes and formula; raises ConfigError for what cannot be, or a formula that is not valid here."""
         where = f"rung {rung.name!r}: the meter served_model"
         self._total = _range(options.get("params_b", rung.params_b), where, "params_b")
         self._active = _range(options.get("active_b", rung.active_b), where, "active_b") or self._total
@@ -79,7 +79,7 @@ class ServedModel:
         return ()
 
     def of_answer(self, reply: Reply) -> Energy:
-        """What the answer took by the formula."""
+        """The answer's energy by the formula; unknown without its output tokens or the parameters."""
         tokens = reply.tokens.completion
         if tokens is None or not tokens:
             return unknown_energy("the output tokens are not known", meter="served_model")

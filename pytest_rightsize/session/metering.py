@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from pytest_rightsize.meter_records import Metering
-from pytest_rightsize.meters import Meter, load_meters
-from pytest_rightsize.meters.attribution.idling import IdleMemory
-from pytest_rightsize.meters.attribution.metered import Metered
-from pytest_rightsize.meters.choice import choose, site_of
+from pytest_rightsize.meters import Meter, load_meters, site_of
+from pytest_rightsize.meters.attribution.metered import IdleMemory, Metered
+from pytest_rightsize.meters.choice import choose
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.records import Rung
 

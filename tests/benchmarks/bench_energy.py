@@ -211,8 +211,8 @@ def _cost() -> dict[str, float]:
     """Processor time of metering: for each answer, and the share of a core while no request is in flight."""
     from concurrent.futures import Future
 
+    from pytest_rightsize.meters import Choice
     from pytest_rightsize.meters.attribution.metered import Metered
-    from pytest_rightsize.meters.choice import Choice
     from pytest_rightsize.records import Reply, Request, Tokens
     from tests.meters.attribution.test_metered import Sim, Sleeper, Ticking
 

@@ -14,7 +14,7 @@ import pytest
 
 from pytest_rightsize.commands.__main__ import main
 from pytest_rightsize.meters import Facts
-from pytest_rightsize.meters.attribution.period import measure_period
+from pytest_rightsize.meters.attribution.metered import measure_period
 from tests.meters.attribution.test_sharing import FACTS, Reader
 from tests.meters.simulated import Clock, FakeBoard, FakeNvml, Load, SimCounter, plant_powercap
 

@@ -7,8 +7,8 @@ import pytest
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.meters import Counter, Facts, MeterProblem, Site, check_meter, load_meters
-from pytest_rightsize.meters.choice import choose, site_of
+from pytest_rightsize.meters import Counter, Facts, MeterProblem, Site, check_meter, load_meters, site_of
+from pytest_rightsize.meters.choice import choose
 from pytest_rightsize.records import Json, Reply, Rung
 
 

@@ -1,6 +1,6 @@
-"""From running totals of energy to the share of each answer.
+"""Attribution of a device's joules to single answers.
 
-In come counters and the moments at which answers were in flight; out go the energy of each answer, with its bounds, and
-what a device took when nothing ran. `metered.py` is the file that others import. An amount that is not known stays
-unknown and never becomes 0.
+In come the running totals of energy counters and the moments at which requests begin and end; out go each answer's
+energy with its bounds, and what each device took while nothing ran. An amount that is not known stays unknown and never
+becomes 0. Other folders import `metered.py` only.
 """

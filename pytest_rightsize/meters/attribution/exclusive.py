@@ -1,4 +1,4 @@
-"""One process at a time measures a device: a lock on a file for each, so that workers take turns."""
+"""Locks on files, one for each device, so that worker processes measure a device in turns; nothing here waits."""
 
 import hashlib
 import tempfile
@@ -14,7 +14,7 @@ except ImportError:  # Windows
 
 __all__ = ["DeviceLock"]
 
-# A turn lasts so long at most; then others have a moment to take theirs.
+# How long a turn may last, and how long others then have to take theirs.
 _TURN_S = 5.0
 _BREAK_S = 0.1
 
@@ -23,7 +23,7 @@ class DeviceLock:
     """The right to measure `devices`. Never waits: `acquire` says whether it is this process's turn."""
 
     def __init__(self, devices: Sequence[str], *, folder: Path | None = None) -> None:
-        """Name the files, in the system's folder for temporary ones unless another is given."""
+        """Name the files, in the system's folder for temporary files unless `folder` is another."""
         root = folder or Path(tempfile.gettempdir())
         names = sorted(hashlib.sha256(device.encode()).hexdigest()[:16] for device in set(devices))
         self._paths = [root / f"pytest-rightsize-{name}.lock" for name in names]
@@ -37,7 +37,7 @@ class DeviceLock:
         return bool(self._held) or fcntl is None
 
     def acquire(self, *, busy: bool) -> bool:
-        """Whether a request may begin now; `busy` says that one is in flight, and the turn cannot be given up yet."""
+        """Whether a request may begin now; with `busy` one is in flight, so that the turn cannot be given up yet."""
         now = time.monotonic()
         if self._held and now - self._since > _TURN_S:
             if not busy:

@@ -1,6 +1,8 @@
-"""A rung's provider within a meter's window: requests go through, and each reply comes back with its energy.
+"""The face of this folder: a rung's provider within its meter's window, so that each reply comes with its energy.
 
-The provider always has as many requests as it had without a meter; what it answers waits here for its share.
+In go requests, the meter that was chosen and the session's memory of idle power; out come replies with their energy,
+and a `Metering` for each time the rung was open. The provider always has as many requests as it had without a meter;
+what it answers waits here for its share. No other file of this folder is imported from outside.
 """
 
 import threading
@@ -11,22 +13,22 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pytest_rightsize.meter_records import Metering
-from pytest_rightsize.meters import CounterError
-from pytest_rightsize.meters.attribution.counted import CountedWindow
-from pytest_rightsize.meters.attribution.idling import IdleMemory
+from pytest_rightsize.meters import Choice, CounterError
+from pytest_rightsize.meters.attribution.counted_window import CountedWindow
+from pytest_rightsize.meters.attribution.idling import IdleMemory, seconds_needed, shows_idle_power
+from pytest_rightsize.meters.attribution.period import Period, measure_period
 from pytest_rightsize.meters.attribution.windows import PlainWindow, Terms, Window
-from pytest_rightsize.meters.choice import Choice
 from pytest_rightsize.providers import Problem, Provider
 from pytest_rightsize.records import Identity, Reply, Request
 
-__all__ = ["Metered"]
+__all__ = ["IdleMemory", "Metered", "Period", "measure_period", "seconds_needed", "shows_idle_power"]
 
-# Answers that wait for a tick, beyond the requests that are in flight.
+# How many answers may wait for a tick, beyond the requests that are in flight.
 _WAITING_ROOM = 256
 
 
 class Metered:
-    """A provider that is `inner` with energies. `room` says how many requests it is given at once."""
+    """A provider whose replies are those of `inner`, with their energy."""
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {}
     required: ClassVar[tuple[str, ...]] = ()
@@ -43,8 +45,9 @@ class Metered:
     ) -> None:
         """Keep them; the meter is chosen when it is asked for, and its counters are opened with the first request.
 
-        `budget_s` is how long one request may be repeated until it can be resolved, `workers` how many processes of
-        this session share the machine; `memory` is what its rungs have found of idle power.
+        `room` returns how many requests the provider is given at once. `budget_s` is how long one request may be
+        repeated until it can be resolved, `workers` how many processes of this session share the machine. `memory`
+        holds the idle powers that the session's rungs have found.
         """
         self.inner = inner
         self._choose = choose
@@ -67,7 +70,7 @@ class Metered:
         return self.inner.leaves_machine
 
     def __getattr__(self, name: str) -> Any:
-        """What a provider may have beyond the Protocol."""
+        """Members that the provider has beyond the Protocol."""
         return getattr(self.inner, name)
 
     @property
@@ -82,8 +85,8 @@ class Metered:
     def identity(self, sha256: Callable[[Path], str]) -> Identity | None:
         """See `Provider`: a meter changes no answer."""
         # A third party's provider may be older than the recording of answers.
-        told = getattr(self.inner, "identity", None)
-        return None if told is None else told(sha256)
+        identity = getattr(self.inner, "identity", None)
+        return None if identity is None else identity(sha256)
 
     def submit(self, request: Request) -> Future[Reply]:
         """See `Provider`; the reply's energy is known, or says why it is not."""
@@ -93,18 +96,19 @@ class Metered:
             return self._open.submit(request)
 
     def close(self) -> None:
-        """See `Provider`; what was metered since the first request is in `meterings`."""
+        """See `Provider`; the totals since the first request are then in `meterings`."""
         with self._lock:
-            opened, self._open = self._open, None
-        if opened is not None:
-            opened.stop()
+            window, self._open = self._open, None
+        if window is not None:
+            window.stop()
         self.inner.close()
-        if opened is not None:
-            metering = opened.close()
+        if window is not None:
+            metering = window.close()
             if metering is not None:
                 self.meterings.append(metering)
 
     def _begin(self) -> Window:
+        """Open the meter's counters; where it has none, or they cannot be opened, a window without."""
         terms = Terms(
             provider=self.inner,
             choice=self.choice,

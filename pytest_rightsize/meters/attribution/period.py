@@ -1,4 +1,4 @@
-"""How often a counter moves, found by reading it as fast as it can be read."""
+"""Measures a counter's period by reading it as fast as it can be read; it takes seconds, and keeps nothing."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,10 @@ _TICKS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Period:
-    """The median gap between two ticks, how many were seen, how long a reading takes, and the mean power meanwhile."""
+    """The median gap between two ticks, how many gaps there were, how long a reading takes, and the mean power.
+
+    `tick_s` is None where the counter did not move twice.
+    """
 
     tick_s: float | None
     ticks: int
@@ -28,7 +31,7 @@ def measure_period(
 ) -> Period:
     """Read until twenty ticks were seen, or for `longest_s`; raises CounterError if the counter cannot be read.
 
-    The first tick is not counted: nobody knows how long its value had been there.
+    The value at the start is not counted: nobody knows how long it had been there.
     """
     start = now = clock()
     first = last = counter.read()

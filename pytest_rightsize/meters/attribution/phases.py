@@ -1,35 +1,37 @@
-"""What reading a prompt and writing an answer take, learned from a rung's own joules and tokens; pure.
+"""Joules of reading a prompt and of writing an answer, fitted to a rung's own joules and tokens; pure.
 
 Joules = a x prompt + b x completion + c x answers, by least squares with nothing below 0. Where the equations cannot
-tell the three apart, or do not tell of the joules at all, a clause says so in place of figures.
+tell the three apart, or do not explain the joules at all, a clause says so in place of figures.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 from pytest_rightsize.meter_records import Phases
-from pytest_rightsize.meters.attribution.sharing import PROMPT_WEIGHT, Stretch
+from pytest_rightsize.meters.attribution.splitting import PROMPT_WEIGHT
+from pytest_rightsize.meters.attribution.stretches import Stretch
 
 __all__ = ["LEAST_STRETCHES", "fit_phases", "is_better_known"]
 
 LEAST_STRETCHES = 8
 _WORST_CONDITION = 1e3
-# By how much the assumed weight of a token that is read may well be off.
+# The assumed error of the assumed weight of a prompt token: as large as the weight.
 _ASSUMED_ERROR = PROMPT_WEIGHT
-# Where tokens tell less of the joules' variance than this, something else does.
+# Where tokens explain less of the joules' variance than this, the joules depend on something else.
 _LEAST_EXPLAINED = 0.5
 
 
 def fit_phases(stretches: Sequence[Stretch], devices: Sequence[str]) -> tuple[Phases, ...] | str:
-    """One fit for each device, or why there is none.
+    """One fit for each device, or why there is none, as a clause.
 
-    The condition is that of the equations with each column scaled to length 1, so that units do not matter.
+    Its condition is that of the equations with each column scaled to length 1, so that units do not matter.
     """
     if len(stretches) < LEAST_STRETCHES:
         return f"its counters can tell {len(stretches)} answers apart, or stretches of them; it takes {LEAST_STRETCHES}"
     import numpy as np
 
-    rows = np.array([[one.prompt, one.completion, one.answers] for one in stretches], dtype=float)
+    counts = [[stretch.prompt, stretch.completion, stretch.answers] for stretch in stretches]
+    rows = np.array(counts, dtype=float)
     lengths = np.linalg.norm(rows, axis=0)
     if not lengths.all():
         return "its answers have no tokens, or its prompts none that were not cached"
@@ -38,7 +40,7 @@ def fit_phases(stretches: Sequence[Stretch], devices: Sequence[str]) -> tuple[Ph
         return f"its prompts and answers are too much alike (the condition of the fit is {condition:.3g})"
     fits = []
     for place, device in enumerate(devices):
-        joules = np.array([one.joules[place] for one in stretches], dtype=float)
+        joules = np.array([stretch.joules[place] for stretch in stretches], dtype=float)
         fit = _fit(rows, lengths, joules, device=device, condition=condition)
         if isinstance(fit, str):
             return fit
@@ -47,7 +49,7 @@ def fit_phases(stretches: Sequence[Stretch], devices: Sequence[str]) -> tuple[Ph
 
 
 def is_better_known(fit: Phases) -> bool:
-    """Whether a fit tells what reading weighs more surely than the assumption does."""
+    """Whether a fit knows the weight of a prompt token better than the assumption does."""
     return fit.prompt_weight_error is not None and fit.prompt_weight_error < _ASSUMED_ERROR
 
 
@@ -82,7 +84,7 @@ def _fit(rows: Any, lengths: Any, joules: Any, *, device: str, condition: float)
 
 
 def _weight_error(scaled: Any, residuals: Any, lengths: Any, prompt_j: float, completion_j: float) -> float | None:
-    """The standard error of prompt_j / completion_j, by the residuals; None where writing seems to take nothing."""
+    """The standard error of prompt_j / completion_j, from the residuals; None where writing seems to take nothing."""
     if completion_j <= 0:
         return None
     import numpy as np

@@ -1,4 +1,4 @@
-"""What part of the machine's processor time was this process's own, at any moment; pure.
+"""This process's part of the machine's processor time: readings of both in, its share of any window out; pure.
 
 Readings are few, so a share is bounded as a counter's window is: by the readings on either side of its ends.
 """
@@ -24,20 +24,20 @@ class OwnShare:
 
 @dataclass
 class OwnSum:
-    """What shares came to over many answers, in joules: at least, at best and at most."""
+    """The sum of this process's shares over many answers, in joules: least, best guess and most."""
 
     low: float = 0.0
     joules: float = 0.0
     high: float = 0.0
 
     def add(self, own: OwnShare, joules: float) -> None:
-        """One answer more, of which this was all that the device took."""
+        """Add an answer for which the device took `joules` in all."""
         self.low += own.low * joules
         self.joules += own.share * joules
         self.high += own.high * joules
 
     def widened(self, energy: Energy | None) -> Energy | None:
-        """The energy of all of them with what the shares leave open."""
+        """The energy of all answers, its bounds widened by those of the shares."""
         if energy is None or energy.low is None or energy.high is None or self.joules <= 0:
             return energy
         return replace(energy, low=energy.low * self.low / self.joules, high=energy.high * self.high / self.joules)
@@ -54,19 +54,18 @@ class ProcessorTrack:
     """Processor seconds over time, each known to `own_step_s` and `busy_step_s`."""
 
     def __init__(self, *, own_step_s: float = 0.02, busy_step_s: float = 0.05) -> None:
-        """Start without a reading."""
         self._own_step_s = own_step_s
         self._busy_step_s = busy_step_s
         self._readings: list[_Reading] = []
 
     def read(self, moment: float, own_s: float, busy_s: float) -> None:
-        """Take what the system said at a moment, not before the last one."""
+        """Take a reading, in processor seconds; moments never go back."""
         self._readings.append(_Reading(at=moment, own_s=own_s, busy_s=busy_s))
         if len(self._readings) > 2 * _MOST_READINGS:
             del self._readings[:_MOST_READINGS]
 
     def share(self, start: float, end: float) -> OwnShare | None:
-        """What part was its own from `start` to `end`; None where there is no reading on either side."""
+        """The share from `start` to `end`; None where there is not a reading on either side."""
         before, after = self._last_by(start), self._first_from(end)
         if before is None or after is None:
             return None
@@ -80,7 +79,7 @@ class ProcessorTrack:
         low = min(1.0, least_own / most_busy) if most_busy > 0 else 0.0
         high = min(1.0, most_own / least_busy) if least_busy > 0 else 1.0
         own, busy = after.own_s - before.own_s, after.busy_s - before.busy_s
-        # Nothing booked in so short a time is a gap in what the system tells, and no share of 0.
+        # No seconds in so short a time are a gap in what the system tells, and no share of 0.
         guess = own / busy if own > 0 and busy > 0 else (low + high) / 2
         return OwnShare(low=min(low, high), share=min(max(guess, low), high), high=max(low, high))
 

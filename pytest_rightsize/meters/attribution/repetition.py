@@ -1,4 +1,7 @@
-"""How often a short request is repeated until its counter can resolve it, and what the repetitions say; pure."""
+"""Repetitions of a short request: how many its counter needs to resolve it, and the energy that they give; pure.
+
+Nothing is sent here; `repeater.py` does that.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -8,12 +11,12 @@ from operator import add
 from statistics import fmean, stdev
 
 from pytest_rightsize.energy import Energy
-from pytest_rightsize.meters.attribution.sharing import Share
+from pytest_rightsize.meters.attribution.shares import Share
 
 __all__ = ["BLOCKS", "Row", "combined", "rows_needed"]
 
 BLOCKS = 3
-# The half-width that is aimed at: a window of twenty ticks.
+# The relative half-width of the interval that is aimed at: that of a window of twenty ticks.
 _HALF_WIDTH = 0.05
 # Student's t for three blocks, two-sided 95 %.
 _T = 4.302652729911275
@@ -21,7 +24,7 @@ _T = 4.302652729911275
 
 @dataclass(kw_only=True)
 class Row:
-    """The repetitions of one request: three blocks of `per_block` each, and how far they have come."""
+    """The repetitions of one request: three blocks of `per_block` each, how far they have come, and their shares."""
 
     per_block: int
     block_tickets: Sequence[str]
@@ -36,6 +39,11 @@ class Row:
         """The ticket of the block that is under way."""
         return self.block_tickets[self.block]
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether it is over, and the shares of its blocks are there or will never be needed."""
+        return self.ended and (self.failed or len(self.shares) == len(self.block_tickets))
+
 
 def rows_needed(seconds: float | None, ticks_s: Sequence[float | None], *, budget_s: float) -> int:
     """How many repetitions each of the three blocks has; 0 where none are needed, or the budget allows none."""
@@ -45,7 +53,9 @@ def rows_needed(seconds: float | None, ticks_s: Sequence[float | None], *, budge
     wanted = ceil(tick_s / _HALF_WIDTH / seconds)
     affordable = int(budget_s / seconds)
     repeats = min(wanted, affordable)
-    return 0 if wanted <= 1 or repeats < BLOCKS else ceil(repeats / BLOCKS) if repeats == wanted else repeats // BLOCKS
+    if wanted <= 1 or repeats < BLOCKS:
+        return 0
+    return ceil(repeats / BLOCKS) if repeats == wanted else repeats // BLOCKS
 
 
 def combined(blocks: Sequence[Energy], *, per_block: int) -> Energy | None:

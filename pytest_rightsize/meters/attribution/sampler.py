@@ -1,7 +1,7 @@
-"""One thread that reads a rung's counters while requests are in flight, into one time line each.
+"""Thread that reads a rung's counters: counters in, one time line each out.
 
-It reads often while an answer waits for the tick that ends its window, seldom while nothing does, and least while
-nothing is asked. What is to be done after each round is the owner's: it is called in this thread.
+It reads often while an answer waits for the tick that ends its window, less often while none does, and least while no
+request is in flight. It settles nothing itself: after each round it calls its owner, in this thread.
 """
 
 import contextlib
@@ -17,35 +17,40 @@ __all__ = ["QUIET_S", "Pace", "Sampler"]
 
 Pace = Literal["hurried", "steady", "quiet"]
 
-# A counter that stands still for so long, or so many periods, says nothing more.
+# A counter that stands still for this long, or this many periods, is taken to be stuck.
 _STUCK_S, _STUCK_TICKS = 5.0, 20
 _OTHERS_EVERY_S = 1.0
 _HURRIED_ROUNDS = 3
-# Where ticks are too fast to be seen, and the owner reads before anything begins, only a wrap or a fault may come up.
+# The pause of a quiet counter with a known period: its owner reads before anything begins, so that only a wrap or a
+# fault could be missed.
 QUIET_S = 0.25
 
 
 class Sampler:
-    """Reads `counters` until `stop`. `lock` guards the time lines; `after_round` is called without it."""
+    """Reads `counters` until `stop`. `lock` guards the time lines; `after_round` is called without it.
+
+    `others` lists the times in which somebody else used a device, with who; `celsius` is the temperature of the warmest
+    device when it was last asked for.
+    """
 
     def __init__(self, counters: Sequence[Counter], *, lock: threading.RLock, after_round: Callable[[], Pace]) -> None:
-        """`after_round` returns "hurried" while an answer waits, and "quiet" while nothing is asked or learned."""
+        """`after_round` returns "hurried" while an answer waits, "quiet" while nothing is in flight or measured."""
         self.counters = counters
         self.timelines = [
             Timeline(
-                exact=one.facts.exact,
-                resolution=one.facts.resolution,
-                lag_s=one.facts.lag_s,
-                period_s=one.facts.period_s,
+                exact=counter.facts.exact,
+                resolution=counter.facts.resolution,
+                lag_s=counter.facts.lag_s,
+                period_s=counter.facts.period_s,
             )
-            for one in counters
+            for counter in counters
         ]
         self.others: list[tuple[float, float, str]] = []
         self.celsius: float | None = None
         self._lock = lock
         self._after_round = after_round
-        self._moved = [time.monotonic() for _ in counters]
-        self._asked_others = time.monotonic()
+        self._moved_at = [time.monotonic() for _ in counters]
+        self._looked_at = time.monotonic()
         self._latest_others: str | None = None
         self._reading = threading.Lock()
         self._wake = threading.Event()
@@ -54,7 +59,7 @@ class Sampler:
         self._thread = threading.Thread(target=self._run, name="rightsize meter", daemon=True)
 
     def begin(self) -> float:
-        """Read once, so that there is a value before anything is asked; the moment of which something is known."""
+        """Read once, so that there is a value before the first request; returns the moment from which on there is."""
         self._latest_others, self.celsius = self._others_now(), self._warmest()
         self.read()
         return time.monotonic()
@@ -64,7 +69,7 @@ class Sampler:
         self._thread.start()
 
     def poke(self) -> None:
-        """Something has begun or ended: read now."""
+        """Read now, as a request has begun or ended."""
         self._wake.set()
 
     def stop(self) -> None:
@@ -75,13 +80,13 @@ class Sampler:
             self._thread.join(10)
 
     def others_in(self, start: float, end: float) -> str | None:
-        """Who else used a device in that time."""
-        if end > self._asked_others and self._latest_others is not None:
+        """Who else used a device from `start` to `end`, as a clause; None if nobody is known to have."""
+        if end > self._looked_at and self._latest_others is not None:
             return self._latest_others
         return next((who for begin, stop, who in reversed(self.others) if begin < end and stop > start), None)
 
     def read(self) -> None:
-        """Read every counter once, in whatever thread."""
+        """Read every counter once; may be called in any thread."""
         with self._reading:
             self._read()
 
@@ -101,35 +106,36 @@ class Sampler:
             after = time.monotonic()
             with self._lock:
                 if timeline.read(before, after, joules):
-                    self._moved[place] = after
-                elif after - self._moved[place] > self._patience(timeline, counter):
-                    timeline.broke(f"the counter has not moved for {after - self._moved[place]:.0f} s", "stuck")
-                    self._moved[place] = after
+                    self._moved_at[place] = after
+                elif after - self._moved_at[place] > self._patience_s(timeline, counter):
+                    timeline.broke(f"the counter has not moved for {after - self._moved_at[place]:.0f} s", "stuck")
+                    self._moved_at[place] = after
         self._look_around()
 
     @staticmethod
-    def _patience(timeline: Timeline, counter: Counter) -> float:
+    def _patience_s(timeline: Timeline, counter: Counter) -> float:
         return max(_STUCK_S, _STUCK_TICKS * (timeline.tick_s or 0.0), 90 * counter.facts.poll_s)
 
     def _look_around(self) -> None:
+        """Ask from time to time who else uses the devices, and how warm they are."""
         now = time.monotonic()
-        if now - self._asked_others < _OTHERS_EVERY_S:
+        if now - self._looked_at < _OTHERS_EVERY_S:
             return
         who = self._others_now()
         if who is not None:
-            self.others.append((self._asked_others, now, who))
+            self.others.append((self._looked_at, now, who))
         del self.others[:-1000]
-        self._asked_others, self._latest_others = now, who
+        self._looked_at, self._latest_others = now, who
         self.celsius = self._warmest()
 
     def _warmest(self) -> float | None:
-        """How warm the warmest device is, of those that tell."""
-        found = []
+        """The temperature of the warmest device, of those that tell."""
+        temperatures = []
         for counter in self.counters:
             # It is no part of the protocol, and a counter that breaks here is asked again later.
             with contextlib.suppress(Exception):
-                found.append(counter.celsius())  # type: ignore[attr-defined]  # those that have none are left out
-        return max((celsius for celsius in found if celsius is not None), default=None)
+                temperatures.append(counter.celsius())  # type: ignore[attr-defined]  # those that have none are left out
+        return max((celsius for celsius in temperatures if celsius is not None), default=None)
 
     def _others_now(self) -> str | None:
         return "; ".join(filter(None, map(_others, self.counters))) or None
@@ -145,7 +151,7 @@ class Sampler:
                 self._hurried = _HURRIED_ROUNDS
 
     def _pause(self, pace: Pace) -> float:
-        """Four times a tick is often enough to see each; as long as no tick is known, as often as is worth it."""
+        """Seconds until the next round: a quarter of a tick, so that each is seen, but not less than `poll_s`."""
         pauses = []
         for counter, timeline in zip(self.counters, self.timelines, strict=True):
             facts = counter.facts
@@ -161,7 +167,7 @@ class Sampler:
 
 
 def _others(counter: Counter) -> str | None:
-    """Who else uses a counter's device; where asking fails somebody might, and no joules are an answer's own."""
+    """Who else uses a counter's device; where asking fails somebody might, so that no joules are an answer's own."""
     try:
         return counter.others()
     except Exception as error:

@@ -1,8 +1,8 @@
-"""From readings of one energy counter to what it says of any moment: at least, at most, and best guess; pure.
+"""Time line of one energy counter: readings in; out, for any moment, the least, the most and the best guess; pure.
 
-A counter moves in ticks: between two of them nobody sees what is spent. So a moment lies between the last value that
-was seen by then, and the first that came up after it (the bracket rule). Times are seconds of one monotonic clock,
-amounts joules since the counter's start.
+A counter moves in ticks: what is spent between two of them is not seen. So the truth at a moment lies between the last
+value that was seen by then and the first that came up after it (the bracket rule). Times are seconds of one monotonic
+clock, amounts joules since the counter's start.
 """
 
 from bisect import bisect_left, bisect_right
@@ -17,7 +17,7 @@ _LONGEST_PERIOD_S = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Bracket:
-    """What a counter says of a window: joules between `low` and `high`, best guess `joules`, over `ticks` ticks."""
+    """Joules in a window: between `low` and `high`, best guess `joules`, over `ticks` ticks of the counter."""
 
     low: float
     joules: float
@@ -27,7 +27,7 @@ class Bracket:
 
 @dataclass(frozen=True, kw_only=True)
 class Break:
-    """Why a counter says nothing of a window: a clause, and the word that flags it."""
+    """Why a counter says nothing of a window: a clause, and the flag for it."""
 
     reason: str
     flag: str
@@ -35,9 +35,9 @@ class Break:
 
 @dataclass(frozen=True, kw_only=True)
 class _Edge:
-    """A new value: it came up after `after` and not later than `by`, at best guess `at`; `epoch` counts the breaks.
+    """A new value: it came up after `after` and not later than `by`, at best guess `at`.
 
-    Of the first value nobody knows since when it has been there.
+    `epoch` is how many breaks there were before it. The first value of an epoch may have been there for any time.
     """
 
     after: float
@@ -49,11 +49,11 @@ class _Edge:
 
 
 class Timeline:
-    """What one counter showed.
+    """The readings of one counter.
 
-    A counter that is `exact` has no ticks: each reading is true of its moment. `resolution` is the least step in
-    joules, by which a value may lag behind the truth, `lag_s` the longest time for which a value may be old already
-    when it comes up, `period_s` the counter's period, if it is known and its ticks come too fast to be seen.
+    An `exact` counter has no ticks: each reading is true at its moment. `resolution` is the least step in joules, by
+    which a value may lag behind the truth, `lag_s` how old a value may be already when it comes up, `period_s` the
+    counter's period, if it is known and its ticks come too fast to be seen.
     """
 
     def __init__(
@@ -65,36 +65,36 @@ class Timeline:
         self._lag_s = lag_s
         self._edges: list[_Edge] = []
         self._breaks: list[Break] = []
-        self._asked: float | None = None
+        self._last_read_at: float | None = None
         self._gaps: list[float] = []
 
     def read(self, before: float, after: float, joules: float) -> bool:
-        """Take a reading that was made between `before` and `after`; whether it is a new value."""
+        """Take a reading that was made between `before` and `after`; True if it is a new value."""
         last = self._edges[-1] if self._edges else None
         epoch = len(self._breaks)
-        asked, self._asked = self._asked, before
+        last_read_at, self._last_read_at = self._last_read_at, before
         if self._exact:
             self._edges.append(_Edge(after=before, by=after, at=(before + after) / 2, joules=joules, epoch=epoch))
             return True
         if last is not None and last.epoch == epoch and last.joules == joules:
             return False
-        if last is None or last.epoch != epoch or asked is None:
+        if last is None or last.epoch != epoch or last_read_at is None:
             self._edges.append(_Edge(after=before, by=after, at=after, joules=joules, epoch=epoch, is_first=True))
             return True
         # Where values come faster than they are read, the one that is seen is the latest, and came up just before.
-        at = max((asked + after) / 2, after - (self._period_s or after - asked) / 2)
-        edge = _Edge(after=asked, by=after, at=at, joules=joules, epoch=epoch)
+        at = max((last_read_at + after) / 2, after - (self._period_s or after - last_read_at) / 2)
+        edge = _Edge(after=last_read_at, by=after, at=at, joules=joules, epoch=epoch)
         if not last.is_first:
             self._gaps.append(edge.at - last.at)
         self._edges.append(edge)
         return True
 
     def broke(self, reason: str, flag: str) -> None:
-        """Nothing that is read from now on can be set against what was read before."""
+        """Values from now on cannot be compared with those before; a second break with the same flag adds nothing."""
         if self.is_broken and self._breaks[-1].flag == flag:
             return
         self._breaks.append(Break(reason=reason, flag=flag))
-        self._asked = None
+        self._last_read_at = None
 
     @property
     def tick_s(self) -> float | None:
@@ -120,7 +120,7 @@ class Timeline:
 
     @property
     def known_until(self) -> float:
-        """The latest moment of which it is settled what can be said: by a tick after it, or by a break."""
+        """The latest moment about which nothing more will be learned: a tick has come after it, or a break."""
         if self.is_broken:
             return float("inf")
         if not self._edges or (self._edges[-1].is_first and not self._exact):
@@ -128,7 +128,7 @@ class Timeline:
         return self._edges[-1].after - self._lag_s
 
     def forget_before(self, moment: float) -> None:
-        """Drop what no question from `moment` on needs."""
+        """Drop values that no window from `moment` on needs."""
         keep = bisect_right(self._edges, moment, key=lambda edge: edge.by) - 1
         if keep > 256:
             del self._edges[:keep]
@@ -148,17 +148,17 @@ class Timeline:
         return self._edges[place] if place < len(self._edges) else None
 
     def guess(self, moment: float, *, idle_w: float | None = None, idle: str = "") -> float | None:
-        """What was spent by `moment`, at best; None where the counter does not say.
+        """The best guess of what was spent by `moment`; None where the counter does not say.
 
-        Between two ticks power is taken as even, unless it is known to have been `idle_w` watts "before" the moment,
-        back to the last tick, or "after" it, on to the next.
+        Between two ticks power is taken as even. With `idle` the device is known to have been idle at `idle_w` watts:
+        "before" the moment, back to the last tick, or "after" it, on to the next.
         """
         low, high = self.least(moment), self.most(moment)
         if low is None or high is None or low.epoch != high.epoch:
             return None
         if high.joules <= low.joules:
             return low.joules
-        # Those between which the moment lies, by when each came up at best guess; the bounds are as near or farther.
+        # The two values around the moment by their best guesses; the bounds are as near or farther.
         place = bisect_right(self._edges, moment, key=lambda edge: edge.at)
         first, last = self._edges[place - 1], self._edges[place]
         if idle == "before" and idle_w is not None:
@@ -171,14 +171,14 @@ class Timeline:
         return min(max(value, low.joules), high.joules)
 
     def at_least(self, start: float, end: float) -> float | None:
-        """How much was surely spent from `start` to `end`."""
+        """The least that can have been spent from `start` to `end`; None where the counter does not say."""
         first, last = self.most(start), self.least(end)
         if first is None or last is None or first.epoch != last.epoch:
             return None
         return max(0.0, last.joules - first.joules - self._resolution)
 
     def at_most(self, start: float, end: float) -> float | None:
-        """How much may have been spent at most."""
+        """The most that can have been spent from `start` to `end`; None where the counter does not say."""
         first, last = self.least(start), self.most(end)
         if first is None or last is None or first.epoch != last.epoch:
             return None
@@ -193,7 +193,7 @@ class Timeline:
     def bracket(
         self, start: float, end: float, *, idle_w: float | None = None, guarded: tuple[bool, bool] = (False, False)
     ) -> Bracket | Break | None:
-        """What was spent from `start` to `end`; None while the tick that ends it has not come.
+        """What was spent from `start` to `end`, or why that is unknown; None while the tick that ends it is to come.
 
         `guarded` says whether the device was idle from the tick before `start`, and up to the tick after `end`.
         """

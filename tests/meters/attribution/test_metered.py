@@ -15,11 +15,10 @@ import pytest
 from pytest_rightsize.energy import Basis, Energy
 from pytest_rightsize.errors import RungError
 from pytest_rightsize.meter_records import Metering
-from pytest_rightsize.meters import Counter, CounterError, Facts
+from pytest_rightsize.meters import Choice, Counter, CounterError, Facts
 from pytest_rightsize.meters.attribution.exclusive import DeviceLock
 from pytest_rightsize.meters.attribution.metered import Metered
 from pytest_rightsize.meters.attribution.repetition import combined, rows_needed
-from pytest_rightsize.meters.choice import Choice
 from pytest_rightsize.providers import Problem
 from pytest_rightsize.records import Identity, Reply, Request, Tokens
 

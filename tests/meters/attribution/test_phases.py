@@ -4,8 +4,9 @@ import random
 
 import pytest
 
+from pytest_rightsize.meters.attribution.ledger import Ledger
 from pytest_rightsize.meters.attribution.phases import fit_phases, is_better_known
-from pytest_rightsize.meters.attribution.sharing import Ledger, Stretch
+from pytest_rightsize.meters.attribution.stretches import Stretch
 from pytest_rightsize.meters.attribution.timeline import Break, Timeline
 
 PROMPT_J, COMPLETION_J, ANSWER_J = 0.02, 0.4, 1.5

@@ -9,8 +9,8 @@ from concurrent.futures import CancelledError, Future
 
 import pytest
 
+from pytest_rightsize.meters import Choice
 from pytest_rightsize.meters.attribution.metered import Metered
-from pytest_rightsize.meters.choice import Choice
 from pytest_rightsize.providers.openai import event_loop
 from pytest_rightsize.records import Reply, Request
 from tests.meters.attribution.test_metered import Sim, Sleeper, Ticking
