@@ -80,7 +80,10 @@ PURE = [
     *(file for file in FILES if file.startswith("judging/") and file != "judging/baseline.py"),
     *(
         f"meters/attribution/{name}.py"
-        for name in ("timeline", "idling", "phases", "processes", "sharing", "repetition", "amounts")
+        for name in (
+            *("accounts", "amounts", "bounds", "flight", "idling", "ledger", "phases", "pieces", "processes"),
+            *("repetition", "rung_totals", "shares", "splitting", "stretches", "timeline"),
+        )
     ),
     "running/schedule.py",
     "running/grading.py",
