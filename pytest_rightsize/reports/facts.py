@@ -24,6 +24,7 @@ __all__ = [
     "remedy",
     "saving_words",
     "tokens_spent",
+    "told_savings",
     "verdict_counts",
     "waived",
 ]
@@ -244,6 +245,12 @@ def bounds(interval: Interval | None) -> str | None:
     return None if interval is None else f"{percent(interval.low)} to {percent(interval.high)}"
 
 
+def told_savings(conclusion: Conclusion) -> Sequence[Saving]:
+    """The savings to tell; tokens only where it is not known what those cost, and where they are shown to differ."""
+    costs = [saving for saving in conclusion.savings if saving.quantity != "tokens"]
+    return costs or [saving for saving in conclusion.savings if (saving.low or 0) > 0 or (saving.high or 0) < 0]
+
+
 def saving_words(saving: Saving) -> str:
     """`4b instead of frontier saves 39.6 kJ per 1,000 cases (95 % interval 35.1 kJ to 44.2 kJ; measured)`.
 
@@ -273,7 +280,7 @@ _NOUNS: Mapping[str, str] = {"energy": "energy", "cost": "money", "latency": "ti
 
 def _amount(saving: Saving, value: float) -> str:
     write = {"energy": joules, "cost": usd, "latency": seconds, "tokens": count}[saving.quantity]
-    return str(write(value))
+    return f"{write(value)}{' tokens' if saving.quantity == 'tokens' else ''}"
 
 
 def per_case(spent: Spent | None) -> dict[str, float | None]:

@@ -18,6 +18,7 @@ from pytest_rightsize.reports.facts import (
     place_to_change,
     remedy,
     saving_words,
+    told_savings,
     verdict_counts,
     waived,
 )
@@ -143,8 +144,7 @@ def _as_sentence(clause: str, facts: Facts) -> str:
 
 def _shown_savings(facts: Facts, verdict: Verdict) -> list[str]:
     """The savings of the first quantity that is known, as sentences."""
-    savings = facts.conclusions[verdict.task].savings
-    return [saving_words(saving) for saving in savings if saving.quantity != "tokens"][:1]
+    return [saving_words(saving) for saving in told_savings(facts.conclusions[verdict.task])][:1]
 
 
 def _cell(cell: Cell, pass_rate: float) -> dict[str, Json]:

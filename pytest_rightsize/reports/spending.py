@@ -8,7 +8,7 @@ from pytest_rightsize.conclusions import Conclusion
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.records import Interval
 from pytest_rightsize.reports.amounts import percent
-from pytest_rightsize.reports.facts import saving_words
+from pytest_rightsize.reports.facts import saving_words, told_savings
 from pytest_rightsize.spending import Spending, Spent
 
 __all__ = ["spending_lines"]
@@ -18,6 +18,7 @@ _LEAST: Mapping[str, tuple[str, str]] = {
     "energy": ("least energy", "J"),
     "cost": ("least cost", "USD"),
     "latency": ("fastest", "s"),
+    "tokens": ("fewest tokens", "tokens"),
 }
 # What a narrow terminal can do without, the least needed first.
 _DISPENSABLE = ("J/token", "reasoning", "USD/passed", "tokens", "J/passed", "rate", "s/case")
@@ -158,7 +159,7 @@ def _leaders(conclusion: Conclusion) -> list[str]:
 
 def _told(conclusion: Conclusion) -> list[str]:
     lines = [*_leaders(conclusion), *(str(found) for found in conclusion.false_economies)]
-    lines += [saving_words(saving) for saving in conclusion.savings if saving.quantity != "tokens"]
+    lines += [saving_words(saving) for saving in told_savings(conclusion)]
     if conclusion.objective != "size":
         why = f" ({conclusion.why})" if conclusion.why else ""
         lines.append(f"recommended by {conclusion.objective}: {conclusion.recommended or 'none'}{why}")
