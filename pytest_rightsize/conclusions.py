@@ -177,7 +177,7 @@ def _of_task(verdict: Verdict, trials: Mapping[str, Sequence[Trial]], run: Run, 
 def _quantities(
     passing: Sequence[str], tables: Mapping[str, Sequence[Trial]], errors: "_Errors"
 ) -> tuple[Quantity, ...]:
-    """What passing rungs are compared by; by tokens only where nothing is known of what those cost, which counts."""
+    """What passing rungs are compared by: by tokens only where neither joules, money nor seconds are known."""
     usual: tuple[Quantity, ...] = ("energy", "cost", "latency")
     known = (not isinstance(_taken(rung, tables[rung], name, errors), str) for rung in passing for name in usual)
     return usual if not passing or any(known) else (*usual, "tokens")
@@ -350,7 +350,7 @@ def _leader(
     tied = tuple(
         taken.rung
         for taken in others
-        if _per_pass(best) and not any(_surely_more(taken, other) for other in known if other is not taken)
+        if _per_pass(best) and not any(_surely_more(taken, other) for other in (best, *others) if other is not taken)
     )
     free = tuple(taken.rung for taken in others if not _per_pass(best) and not _per_pass(taken))
     return Leader(

@@ -193,6 +193,22 @@ def test_a_mean_difference_of_even_amounts_is_students() -> None:
     assert ends(mean_difference(zip(a, b, strict=True))) == pytest.approx((peer.low, peer.high), rel=0.01)
 
 
+def test_a_saving_on_a_shared_tail_is_as_open_as_that_tail() -> None:
+    """A takes 1.3 times what B takes, case by case: the difference is 0.3 of B, and so is its upper end."""
+    tail = lognormal(1.5, 20)
+    alone = ends(mean_difference([(amount, 0.0) for amount in tail]))
+    together = ends(mean_difference([(1.3 * amount, amount) for amount in tail]))
+    assert together[1] == pytest.approx(0.3 * alone[1])
+
+
+def test_tails_that_move_against_each_other_leave_more_open() -> None:
+    """The opposite of a shared tail: the upper end is farther off than that of A's tail alone."""
+    tail = lognormal(1.5, 20)
+    alone = ends(mean_difference([(amount, 1.0) for amount in tail]))
+    against = ends(mean_difference(zip(tail, reversed(tail), strict=True)))
+    assert against[1] - against[0] > alone[1] - alone[0]
+
+
 @pytest.mark.parametrize("pairs", [[], [(1.0, 2.0)]])
 def test_fewer_than_two_pairs_have_no_mean_difference(pairs: list[tuple[float, float]]) -> None:
     assert mean_difference(pairs) is None
@@ -349,11 +365,10 @@ def test_conclusions_do_not_depend_on_the_order_of_the_trials(seed: int) -> None
     source = random.Random(seed)
     cells = {
         name: [
-            {"case": case, "sample": sample, "energy": joules(source.uniform(1, scale)), "seconds": source.random()}
-            for case in range(5)
-            for sample in range(2)
+            one | {"case": place // 2, "sample": place % 2, "seconds": source.random()}
+            for place, one in enumerate(of_joules([source.uniform(1, most) for _ in range(10)], low=0.93, high=1.07))
         ]
-        for name, scale in (("small", 30.0), ("large", 3.0))
+        for name, most in (("small", 30.0), ("large", 3.0))
     }
     run = run_of(cells, chosen="large")
     shuffled = replace(run, trials=source.sample(list(run.trials), len(run.trials)))
@@ -564,7 +579,10 @@ def test_a_meter_that_may_have_seen_nothing_shows_no_false_economy() -> None:
 def test_the_cost_of_electricity_is_as_uncertain_as_its_joules() -> None:
     """A rung without a price costs its joules; the money of one with a price has no error."""
     cells = {
-        "local": [one | {"cost_usd": 10.0} for one in of_joules([1.0] * 4, low=0.9, high=1.2)],
+        "local": [
+            one | {"cost_usd": 10.0}
+            for one in of_joules([1.0] * 4, low=0.9, high=1.2, devices=("GPU-1",), meter="nvml")
+        ],
         "far": of_usd([2.0] * 4),
     }
     run = run_of(cells, rungs=[Rung(name="local", provider="replay"), *priced("far")])
