@@ -1,8 +1,9 @@
 """Compare rungs on the same cases: whether a smaller one is not worse than a larger one, and what it takes.
 
 The answer is one sentence; below it stand pass rates with intervals, the cases that only one of the two passed, exact
-McNemar, Tango's interval of the difference, and ratios of energy, tokens, seconds and cost. With two files, the last
-rung is that of OTHER and the others are those of RUN.
+McNemar, Tango's interval of the difference, and what a typical case takes of energy, tokens, seconds and cost: these
+are geometric mean ratios, not ratios of totals. With two files, the last rung is that of OTHER and the others are those
+of RUN.
 """
 
 import argparse

@@ -301,14 +301,14 @@ def _points(delta: Difference, sign: int) -> str:
 
 
 def _price(paired: Paired) -> str:
-    """`, at 7 % [5, 9] of its energy`: of energy if that is known, else of the next amount that is."""
+    """`, at 7 % [5, 9] of its energy in a typical case`: of energy if that is known, else of the next that is."""
     if paired.partial is not None:
         return ""
     name = next((name for name in AMOUNTS if name in paired.economy.ratios), None)
     if name is None:
         return ""
     word = ", at" if paired.non_inferior.holds else "; it takes"
-    return f"{word} {_percent(paired.economy.ratios[name])} of its {name}"
+    return f"{word} {_percent(paired.economy.ratios[name])} of its {name} in a typical case"
 
 
 def _percent(ratio: Ratio) -> str:

@@ -1,15 +1,16 @@
 """From what was spent to what follows from it: the leanest rung that passes, false economies, what a smaller one saves.
 
-Pure. Two rungs are compared on the cases that both answered, paired per case, and only where their amounts are known in
-the same way; whoever cannot be compared is left out by name and with the reason. A tie is called a tie.
+Pure. Two rungs are compared by the totals of the cases that both answered, paired per case, and only where their
+amounts are known in the same way; whoever cannot be compared is left out by name and with the reason. A tie is called
+a tie, and nothing is claimed that the totals of all cases, those of the table, contradict.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import isfinite
+from math import fsum, inf, isfinite
 from statistics import fmean
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from pytest_rightsize.energy import Energy, Kind
 from pytest_rightsize.judging.usage import RunUsage
@@ -23,14 +24,18 @@ Objective = Literal["size", "energy", "cost", "latency"]
 Quantity = Literal["energy", "cost", "latency", "tokens"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 _UNITS: Mapping[Quantity, str] = {"energy": "J", "cost": "USD", "latency": "s", "tokens": "tokens"}
+_CAVEATS: Mapping[Quantity, str] = {
+    "latency": "; with others in flight, as they were asked",
+    "tokens": "; each by its own tokenizer",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Leader:
-    """The passing rung that takes least of one quantity for a passed case.
+    """The passing rung that takes least of one quantity for a passed case, by the totals over all its trials.
 
-    `tied` are rungs from which it is not shown to differ, `left_out` those that could not be compared, each with why.
-    `rung` is None where no rung could be, and `compared` names those that were, the leader among them.
+    `tied` are rungs that are not shown to take more, `left_out` those that could not be compared, each with why. `rung`
+    is None where no rung could be, and `compared` names those that were, the leader among them.
     """
 
     quantity: Quantity
@@ -43,21 +48,25 @@ class Leader:
 
 @dataclass(frozen=True, kw_only=True)
 class FalseEconomy:
-    """The smallest passing rung takes more than a larger passing one: `ratio` times as much for a passed case."""
+    """The smallest passing rung takes more than a larger passing one: `ratio` times as much for a passed case.
+
+    The ratio is one of totals. With `on_common` a rung has cases that the other lacks, and they are not in the ratio.
+    """
 
     quantity: Quantity
     smaller: str
     larger: str
     ratio: Ratio
+    on_common: bool = False
 
     def __str__(self) -> str:
         """`25k takes 1.84 times the energy of 60k for a passed case (95 % interval 1.31 to 2.58)`."""
         what = {"energy": "the energy", "cost": "the money", "latency": "the time", "tokens": "the tokens"}
         bounds = f"95 % interval {_clear_of_one(self.ratio.low)} to {_clear_of_one(self.ratio.high)}"
-        load = "; with others in flight, as they were asked" if self.quantity == "latency" else ""
+        common = f"; on the {self.ratio.n} cases that both answered" if self.on_common else ""
         return (
             f"false economy: {self.smaller} takes {self.ratio.value:.3g} times {what[self.quantity]} of {self.larger} "
-            f"for a passed case ({bounds}{load})"
+            f"for a passed case ({bounds}{common}{_CAVEATS.get(self.quantity, '')})"
         )
 
 
@@ -104,7 +113,8 @@ class Conclusion:
 def conclude(run: Run, verdicts: Sequence[Verdict], *, objective: Objective = "size") -> list[Conclusion]:
     """What follows for each task, in the order of the verdicts."""
     by_task: dict[str, dict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
-    for trial in run.trials:
+    # In an order of their own, so that no last digit depends on which trial ended first.
+    for trial in sorted(run.trials, key=lambda trial: trial.key):
         if trial.outcome in ("passed", "failed"):
             by_task[trial.key.task][trial.key.rung].append(trial)
     return [_of_task(verdict, by_task[verdict.task], run, objective) for verdict in verdicts]
@@ -147,7 +157,7 @@ def _of_task(verdict: Verdict, trials: Mapping[str, Sequence[Trial]], run: Run, 
         rung: trials.get(rung, ()) for rung in dict.fromkeys([*passing, *([verdict.chosen] if verdict.chosen else [])])
     }
     errors = _meter_errors(run)
-    leaders = tuple(_leader(quantity, passing, tables, errors) for quantity in ("energy", "cost", "latency"))
+    leaders = tuple(_leader(quantity, passing, tables, errors) for quantity in _quantities(passing, tables, errors))
     recommended, why = _recommended(objective, verdict, leaders)
     savings, no_savings = _savings(recommended or verdict.smallest, verdict, tables, errors)
     return Conclusion(
@@ -157,24 +167,43 @@ def _of_task(verdict: Verdict, trials: Mapping[str, Sequence[Trial]], run: Run, 
         recommended=recommended,
         why=why,
         leaders=leaders,
-        false_economies=_false_economies(verdict.smallest, passing, tables, errors),
+        false_economies=_false_economies(
+            verdict.smallest, passing, tables, errors, [leader.quantity for leader in leaders]
+        ),
         savings=savings,
         no_savings=no_savings,
     )
 
 
+def _quantities(
+    passing: Sequence[str], tables: Mapping[str, Sequence[Trial]], errors: "_Errors"
+) -> tuple[Quantity, ...]:
+    """What passing rungs are compared by: by tokens only where neither joules, money nor seconds are known."""
+    usual: tuple[Quantity, ...] = ("energy", "cost", "latency")
+    known = (not isinstance(_taken(rung, tables[rung], name, errors), str) for rung in passing for name in usual)
+    return usual if not passing or any(known) else (*usual, "tokens")
+
+
 # --- what one rung took for each case --------------------------------------------------------------------------------
+
+
+class _Case(NamedTuple):
+    """The sums over the samples of a case: how much they took, how many passed, how many there are."""
+
+    amount: float
+    passed: int
+    samples: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Taken:
-    """What a rung took: for each case the mean amount of its samples and the share of them that passed.
+    """What a rung took for each case.
 
     `bounds` are what the meter leaves open, as factors of the amounts: (0.95, 1.05) for 5 % either way.
     """
 
     rung: str
-    cases: Mapping[str, tuple[float, float]]
+    cases: Mapping[str, _Case]
     kind: Kind | None = None
     energy: Energy | None = None
     bounds: tuple[float, float] = (1.0, 1.0)
@@ -182,7 +211,7 @@ class _Taken:
 
 def _taken(rung: str, trials: Sequence[Trial], quantity: Quantity, errors: "_Errors") -> _Taken | str:
     """What the rung took of the quantity, or why that is not known, in a clause."""
-    amounts: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    amounts: dict[str, list[tuple[float, bool]]] = defaultdict(list)
     energies: list[Energy] = []
     for trial in trials:
         total = 0.0
@@ -193,10 +222,13 @@ def _taken(rung: str, trials: Sequence[Trial], quantity: Quantity, errors: "_Err
             total += amount
             if answer.energy is not None:
                 energies.append(answer.energy)
-        amounts[trial.key.case].append((total, float(trial.outcome == "passed")))
+        amounts[trial.key.case].append((total, trial.outcome == "passed"))
     if not amounts:
         return "it was not run"
-    cases = {case: (fmean(a for a, _ in rows), fmean(p for _, p in rows)) for case, rows in amounts.items()}
+    cases = {
+        case: _Case(fsum(amount for amount, _ in rows), sum(passed for _, passed in rows), len(rows))
+        for case, rows in amounts.items()
+    }
     if quantity != "energy" and not (quantity == "cost" and rung in errors.electric):
         return _Taken(rung=rung, cases=cases)
     kinds = sorted({energy.kind for energy in energies})
@@ -217,7 +249,9 @@ def _amount(answer: AnswerRecord, quantity: Quantity) -> float | str:
         return answer.energy.reason or "unknown" if answer.energy.joules is None else answer.energy.joules
     value = {"cost": answer.cost_usd, "latency": answer.seconds, "tokens": answer.tokens.total}[quantity]
     words = {"cost": "its price is not known", "latency": "its time is not known", "tokens": "its tokens are not known"}
-    return words[quantity] if value is None else float(value)
+    if value is None:
+        return words[quantity]
+    return float(value) if 0 <= value < inf else f"one of its amounts is {value:g} {_UNITS[quantity]}, which cannot be"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,20 +285,19 @@ def _factors(energy: Energy) -> tuple[float, float]:
 
 
 def _ratio(a: _Taken, b: _Taken) -> Ratio | str:
-    """How many times as much A takes for a passed case as B, or why that cannot be said."""
+    """How many times as much A takes for a passed case as B, by the totals of their common cases, or why not known."""
     if a.kind != b.kind:
         return f"its joules ({b.kind}) are not comparable with those of {a.rung} ({a.kind})"
     common = [case for case in a.cases if case in b.cases]
     if not common:
         return f"it has no case in common with {a.rung}"
-    rows = [(a.cases[case][0], b.cases[case][0], a.cases[case][1], b.cases[case][1]) for case in common]
-    try:
-        ratio = ratio_per_success(rows)
-    except ValueError:
-        return f"there are cases for which it or {a.rung} took nothing"
-    if ratio is None:
-        return "it passed none of the common cases"
-    return _widened(ratio, a, b)
+    rows = [(a.cases[case], b.cases[case]) for case in common]
+    ratio = ratio_per_success((one.amount, other.amount, one.passed, other.passed) for one, other in rows)
+    if ratio is not None:
+        return _widened(ratio, a, b)
+    if not all(sum(case.passed for case in cases) for cases in zip(*rows, strict=True)):
+        return f"it or {a.rung} passed none of the cases that both answered"
+    return f"it or {a.rung} took nothing for the cases that both answered"
 
 
 def _widened(ratio: Ratio, a: _Taken, b: _Taken) -> Ratio:
@@ -284,8 +317,14 @@ def _own_bounds(one: _Taken, other: _Taken) -> tuple[float, float]:
     return min(1.0, low / (1 - systematic)), max(1.0, high / (1 + systematic))
 
 
-def _surely_more(ratio: Ratio | str) -> bool:
-    return not isinstance(ratio, str) and ratio.low is not None and isfinite(ratio.low) and ratio.low > 1
+def _surely_more(a: _Taken, b: _Taken) -> Ratio | None:
+    """How many times as much A takes, if it is shown to take more, and does so by the totals of all cases too."""
+    if _per_pass(a) <= _per_pass(b):
+        return None
+    ratio = _ratio(a, b)
+    if isinstance(ratio, str) or ratio.low is None or not isfinite(ratio.low) or ratio.low <= 1:
+        return None
+    return ratio
 
 
 def _leader(
@@ -298,6 +337,8 @@ def _leader(
         taken = _taken(rung, tables[rung], quantity, errors)
         if isinstance(taken, str):
             left_out[rung] = taken
+        elif not any(case.passed for case in taken.cases.values()):
+            left_out[rung] = "it passed no case"
         elif known and isinstance(said := _comparable(known[0], taken), str):
             left_out[rung] = said
         else:
@@ -306,7 +347,12 @@ def _leader(
         return Leader(quantity=quantity, rung=None, left_out=left_out)
     best = min(known, key=_per_pass)
     others = [taken for taken in known if taken is not best]
-    tied = tuple(taken.rung for taken in others if _per_pass(best) and not _surely_more(_ratio(taken, best)))
+    # What takes surely more than any is not tied with the best: it would be recommended and a false economy at once.
+    tied = tuple(
+        taken.rung
+        for taken in others
+        if _per_pass(best) and not any(_surely_more(taken, other) for other in (best, *others) if other is not taken)
+    )
     free = tuple(taken.rung for taken in others if not _per_pass(best) and not _per_pass(taken))
     return Leader(
         quantity=quantity,
@@ -327,27 +373,34 @@ def _comparable(first: _Taken, other: _Taken) -> str | None:
 
 
 def _per_pass(taken: _Taken) -> float:
-    """The mean amount for a passed case; a rung that passes has passed one."""
-    return fmean(a for a, _ in taken.cases.values()) / (fmean(p for _, p in taken.cases.values()) or 1.0)
+    """The amount for a passed case, as the table shows it: totals over all trials; infinite where none passed."""
+    passed = sum(case.passed for case in taken.cases.values())
+    return fsum(case.amount for case in taken.cases.values()) / passed if passed else inf
 
 
 def _false_economies(
-    smallest: str | None, passing: Sequence[str], tables: Mapping[str, Sequence[Trial]], errors: _Errors
+    smallest: str | None,
+    passing: Sequence[str],
+    tables: Mapping[str, Sequence[Trial]],
+    errors: _Errors,
+    quantities: Sequence[Quantity],
 ) -> tuple[FalseEconomy, ...]:
     """Where the smallest passing rung takes surely more than a larger passing one."""
     if smallest is None:
         return ()
     found = []
-    quantities: tuple[Quantity, ...] = ("energy", "cost", "latency")
     for quantity in quantities:
         mine = _taken(smallest, tables[smallest], quantity, errors)
         for larger in passing[passing.index(smallest) + 1 :]:
             its = _taken(larger, tables[larger], quantity, errors)
             if isinstance(mine, str) or isinstance(its, str):
                 continue
-            ratio = _ratio(mine, its)
-            if isinstance(ratio, Ratio) and _surely_more(ratio):
-                found.append(FalseEconomy(quantity=quantity, smaller=smallest, larger=larger, ratio=ratio))
+            ratio = _surely_more(mine, its)
+            if ratio is not None:
+                on_common = mine.cases.keys() != its.cases.keys()
+                found.append(
+                    FalseEconomy(quantity=quantity, smaller=smallest, larger=larger, ratio=ratio, on_common=on_common)
+                )
     return tuple(found)
 
 
@@ -403,9 +456,10 @@ def _saving(quantity: Quantity, chosen: _Taken, instead: _Taken) -> Saving | Non
     common = [case for case in chosen.cases if case in instead.cases]
     if not common:
         return None
-    pairs = [(chosen.cases[case][0], instead.cases[case][0]) for case in common]
+    means = [[taken.cases[case].amount / taken.cases[case].samples for case in common] for taken in (chosen, instead)]
+    pairs = list(zip(*means, strict=True))
     interval = mean_difference(pairs)
-    mean_chosen, mean_instead = (fmean(amounts) for amounts in zip(*pairs, strict=True))
+    mean_chosen, mean_instead = (fmean(amounts) for amounts in means)
     (low_c, high_c), (low_i, high_i) = chosen.bounds, instead.bounds
     down = mean_chosen * (1 - low_c) + mean_instead * (high_i - 1)
     up = mean_chosen * (high_c - 1) + mean_instead * (1 - low_i)

@@ -1,7 +1,8 @@
 """From the trials of two rungs on the same cases to how much one takes of what the other takes; pure.
 
-A case's amount is the mean over its trials of what all answers of a trial took together. Ratios are paired by case, on
-the log scale. Where one is not known, or would compare what is not comparable, a sentence stands instead of a number.
+A case's amount is the mean over its trials of what all answers of a trial took together. Ratios are geometric means,
+paired by case: what a typical case takes, and not what all take together. Where one is not known, or would compare what
+is not comparable, a sentence stands instead of a number.
 """
 
 from collections.abc import Callable, Mapping, Sequence

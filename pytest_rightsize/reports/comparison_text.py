@@ -43,7 +43,7 @@ def _figures(paired: Paired, a: str, b: str) -> list[str]:
         (f"only {b} right", str(paired.only_b)),
         ("exact McNemar p", p),
         (f"not worse by {margin:g} points", f"{holds} (p {paired.non_inferior.p:.3g})"),
-        *((f"{name} of {a} / {b}", _amount(paired, name)) for name in AMOUNTS),
+        *((f"{name} of {a} / {b}, geometric mean", _amount(paired, name)) for name in AMOUNTS),
     ]  # fmt: skip
     return [f"  {line}" for line in tabulate(rows, tablefmt="plain", disable_numparse=True).splitlines()]
 

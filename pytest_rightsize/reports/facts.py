@@ -27,6 +27,7 @@ __all__ = [
     "place_to_change",
     "remedy",
     "saving_words",
+    "shown_savings",
     "tokens_spent",
     "verdict_counts",
     "waived",
@@ -248,6 +249,12 @@ def bounds(interval: Interval | None) -> str | None:
     return None if interval is None else f"{percent(interval.low)} to {percent(interval.high)}"
 
 
+def shown_savings(conclusion: Conclusion) -> Sequence[Saving]:
+    """The savings to tell; tokens only where it is not known what those cost, and where they are shown to differ."""
+    costs = [saving for saving in conclusion.savings if saving.quantity != "tokens"]
+    return costs or [saving for saving in conclusion.savings if (saving.low or 0) > 0 or (saving.high or 0) < 0]
+
+
 def saving_words(saving: Saving) -> str:
     """`4b instead of frontier saves 39.6 kJ per 1,000 cases (95 % interval 35.1 kJ to 44.2 kJ; measured)`.
 
@@ -277,7 +284,7 @@ _NOUNS: Mapping[str, str] = {"energy": "energy", "cost": "money", "latency": "ti
 
 def _amount(saving: Saving, value: float) -> str:
     formatter = {"energy": joules, "cost": usd, "latency": seconds, "tokens": count}[saving.quantity]
-    return str(formatter(value))
+    return f"{formatter(value)}{' tokens' if saving.quantity == 'tokens' else ''}"
 
 
 def per_case(usage: Usage | None) -> dict[str, float | None]:

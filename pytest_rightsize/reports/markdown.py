@@ -17,6 +17,7 @@ from pytest_rightsize.reports.facts import (
     place_to_change,
     remedy,
     saving_words,
+    shown_savings,
     verdict_counts,
     waived,
 )
@@ -104,8 +105,7 @@ def _lists(facts: Facts) -> Iterator[str]:
     savings = [
         f"- {_name(task)}: {escaped(saving_words(saving))}"
         for task, conclusion in facts.conclusions.items()
-        for saving in conclusion.savings[:1]
-        if saving.quantity != "tokens"
+        for saving in shown_savings(conclusion)[:1]
     ]
     economies = [
         f"- {_name(task)}: {escaped(str(economy))}"

@@ -7,7 +7,7 @@ from tabulate import tabulate
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.judging.conclusions import Conclusion
 from pytest_rightsize.judging.usage import RunUsage, Usage
-from pytest_rightsize.reports.facts import saving_words
+from pytest_rightsize.reports.facts import saving_words, shown_savings
 from pytest_rightsize.reports.units import percent
 from pytest_rightsize.statistics.estimates import Interval
 
@@ -17,6 +17,7 @@ _LEAST: Mapping[str, tuple[str, str]] = {
     "energy": ("least energy", "J"),
     "cost": ("least cost", "USD"),
     "latency": ("fastest", "s"),
+    "tokens": ("fewest tokens", "tokens"),
 }
 # Columns that are left out where the terminal is narrow, the least needed first.
 _DISPENSABLE = ("J/token", "reasoning", "USD/passed", "tokens", "J/passed", "rate", "s/case")
@@ -159,7 +160,7 @@ def _leaders(conclusion: Conclusion) -> list[str]:
 
 def _conclusion_lines(conclusion: Conclusion) -> list[str]:
     lines = [*_leaders(conclusion), *(str(economy) for economy in conclusion.false_economies)]
-    lines += [saving_words(saving) for saving in conclusion.savings if saving.quantity != "tokens"]
+    lines += [saving_words(saving) for saving in shown_savings(conclusion)]
     if conclusion.objective != "size":
         reason = f" ({conclusion.why})" if conclusion.why else ""
         lines.append(f"recommended by {conclusion.objective}: {conclusion.recommended or 'none'}{reason}")

@@ -39,7 +39,7 @@ class NonInferiority:
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio:
-    """A geometric mean ratio of `n` pairs with its interval; the ends are None for a single pair."""
+    """A ratio of two amounts over `n` cases with its interval; the ends are None for a single case."""
 
     value: float
     low: float | None

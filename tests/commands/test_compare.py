@@ -70,7 +70,7 @@ def test_the_answer_comes_first_and_both_answers_stand_side_by_side(
     assert main(["compare", "run.jsonl", "--rungs", "small,big"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("it is not shown that small is not worse than big by more than 5 points (lower bound -6")
-    assert lines[0].endswith("; it takes 10 % [10, 10] of its energy.")
+    assert lines[0].endswith("; it takes 10 % [10, 10] of its energy in a typical case.")
     assert [line.split() for line in lines[-2:]] == [
         ["upper:", "test_suite.py::test_upper[d]", "failed", "passed"],
         ["'d'", "'D'"],

@@ -3,7 +3,16 @@
 from urllib.parse import quote
 
 from pytest_rightsize.records import Json, Standing, Verdict
-from pytest_rightsize.reports.facts import Cell, Facts, bounds, place_to_change, remedy, saving_words, waived
+from pytest_rightsize.reports.facts import (
+    Cell,
+    Facts,
+    bounds,
+    place_to_change,
+    remedy,
+    saving_words,
+    shown_savings,
+    waived,
+)
 from pytest_rightsize.reports.units import percent
 
 __all__ = ["interval_legend", "no_answer_words", "verdict_row"]
@@ -57,9 +66,8 @@ def _as_sentence(clause: str, facts: Facts) -> str:
 
 
 def _first_saving(facts: Facts, verdict: Verdict) -> list[str]:
-    """The saving in the first quantity that is known, as a clause; none in tokens."""
-    savings = facts.conclusions[verdict.task].savings
-    return [saving_words(saving) for saving in savings if saving.quantity != "tokens"][:1]
+    """The saving in the first quantity that is known, as a clause."""
+    return [saving_words(saving) for saving in shown_savings(facts.conclusions[verdict.task])][:1]
 
 
 def _cell(cell: Cell, pass_rate: float) -> dict[str, Json]:
