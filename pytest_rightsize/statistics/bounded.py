@@ -1,4 +1,4 @@
-"""How far the mean over a population of cases may lie below what a sample of them shows; each case is a value in [0, 1].
+"""How far the mean of a population of cases may lie below what a sample shows; each case is a value in [0, 1].
 
 Takes how many cases have which value, and gives p values and lower bounds. It never looks at single samples, and
 assumes nothing of how the values are spread: a kind of case that fails always may exist although none was drawn.
@@ -76,7 +76,10 @@ def gaffke_ps(values: "ArrayLike", rows: "ArrayLike", at: float) -> "NDArray[np.
     steps = scale * (1j * np.cosh(nodes) + bend * np.sinh(nodes)) * _STEP
     steps[0] /= 2  # the other half of the contour is the mirror image
     logs = np.log1p(-np.outer(weights, points))  # exact for counts of any size, as `more_trials` asks for
-    tails = (np.exp(-(shapes @ logs)) / points * steps).imag.sum(axis=1) / np.pi
+    sizes, turns = np.exp(-(shapes @ logs.real)), shapes @ logs.imag
+    ratio = steps / points
+    # The imaginary part of the integrand, that is of exp(-shapes @ logs) times ratio.
+    tails = (sizes * (np.cos(turns) * ratio.imag - np.sin(turns) * ratio.real)).sum(axis=1) / np.pi
     return np.clip(-tails if crossing < 0 else 1 - tails, 0.0, 1.0)
 
 
