@@ -165,8 +165,7 @@ def settled_counts(
     trials = passed + failed + remaining
     if trials == 0:
         return None
-    ends = ({(1, 1): ahead, (0, 1): trials - ahead} for ahead in (passed, passed + remaining))
-    worst, best = (_state(tally, pass_rate, confidence) for tally in ends)
+    worst, best = (_state_of_counts(ahead, trials, pass_rate, confidence) for ahead in (passed, passed + remaining))
     return worst if worst == best else None
 
 
@@ -231,6 +230,14 @@ def _state(tally: _Tally, pass_rate: float, confidence: float | None) -> State:
         return _against(tally, pass_rate, confidence)
     rate = _rate(tally)
     return "passes" if rate is not None and rate >= _bar(pass_rate) else "fails"
+
+
+def _state_of_counts(passed: int, trials: int, pass_rate: float, confidence: float | None) -> State:
+    """The same where each case has one trial; without fractions, as a session asks after every trial."""
+    if confidence is not None:
+        return _against({(1, 1): passed, (0, 1): trials - passed}, pass_rate, confidence)
+    bar = _bar(pass_rate)
+    return "passes" if passed * bar.denominator >= bar.numerator * trials else "fails"
 
 
 def _against(tally: _Tally, pass_rate: float, confidence: float) -> State:
