@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pytest_rightsize.statistics import (
+    bounded,
     bounds_whatever_comes,
     cases_needed,
     clopper_pearson,
@@ -308,8 +309,36 @@ def test_the_pooled_p_value_is_the_largest_chance_over_shares_of_failing_cases(a
             )
             chance += comb(12, failing) * share**failing * (1 - share) ** (12 - failing) * tail
         found = max(found, chance)
-    assert pooled_p(12, 3, 33, at) == pytest.approx(found, abs=1e-12)
-    assert pooled_p(12, 3, 32, at) == 1  # more than a tenth failed: it does not speak there
+    assert pooled_p({3: 12}, 1, at) == pytest.approx(found, abs=1e-12)
+    assert pooled_p({3: 12}, 4 / 3, at) == 1  # more than a tenth failed: it does not speak there
+
+
+@pytest.mark.parametrize("at", [0.5, 0.8, 0.9])
+def test_mixed_numbers_of_samples_are_pooled_exactly(at: float) -> None:
+    """The two ways to add up agree where they can, and with a sum over all outcomes where the numbers differ."""
+    same = partial(bounded._few_failures_of_mixed, {3: 12}, 1.0)
+    numpy = pytest.importorskip("numpy")
+    shares = numpy.linspace(0, 1 - at, 33)[:, None]
+    rates = at / (1 - shares)
+    assert same(shares, rates).max() == pytest.approx(pooled_p({3: 12}, 1, at), abs=1e-12)
+    found = 0.0
+    for share, rate in zip(shares[:, 0], rates[:, 0], strict=True):
+        single, double = share + (1 - share) * (1 - rate), share + (1 - share) * (1 - rate) ** 2
+        half, neither = (1 - share) * 2 * rate * (1 - rate), (1 - share) * rate**2
+        chance = 0.0
+        for ones, halves, twos in product(range(2), range(3), range(2)):
+            if ones + halves / 2 + twos <= 1:
+                ways = comb(6, ones) * comb(8, halves) * comb(8 - halves, twos)
+                chance += (
+                    ways
+                    * single**ones
+                    * (1 - single) ** (6 - ones)
+                    * half**halves
+                    * double**twos
+                    * neither ** (8 - halves - twos)
+                )
+        found = max(found, chance)
+    assert pooled_p({1: 6, 2: 8}, 1, at) == pytest.approx(found, abs=1e-12)
 
 
 def test_more_trials_are_those_of_further_cases() -> None:

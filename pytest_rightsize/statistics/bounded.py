@@ -4,7 +4,8 @@ Takes how many cases have which value, and gives p values and lower bounds. It n
 assumes nothing of how the values are spread: a kind of case that fails always may exist although none was drawn.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import lcm
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ _SHARES = 33
 # many passes likeliest, and it tells more than Gaffke's. Where most fail, cases that pass always are worse, and a
 # simulation found 8 % of wrong claims; and beyond a dozen cases' worth it would only take time.
 _POOLED_PART, _POOLED_CASES = 0.1, 12
+# It takes numbers of samples that differ only up to this common multiple: 1 to 6 samples may be mixed as they like.
+_FINEST = 60
+# Parts of cases are sums of fractions.
+_ROUNDING = 1e-9
 
 
 def binary_p(passed: float, failed: float, at: float) -> float:
@@ -86,28 +91,84 @@ def gaffke_ps(values: "ArrayLike", rows: "ArrayLike", at: float) -> "NDArray[np.
     return found
 
 
-def pooled_p(cases: float, samples: int, passed: float, at: float) -> float:
-    """The p value against "the mean is at most `at`" from the passed samples of all cases together, `samples` each.
+def pooled_p(cases: Mapping[int, float], failed: float, at: float) -> float:
+    """The p value against "the mean is at most `at`" from the passed samples of all cases together.
 
-    The largest probability of so many passed samples where a share of cases fails always and the rest have one rate in
+    `cases` counts the cases by their number of samples, `failed` is the sum over cases of the failed part of each. It
+    is the largest probability of so few failures where a share of cases fails always and the rest have one rate in
     common, over all such shares. This is where many samples a case help most: few cases of which nearly all
-    samples pass. 1 where more than a tenth of the samples failed, or a dozen cases' worth of them.
+    samples pass. 1 where more than a tenth failed, or a dozen cases' worth, or where the numbers of samples are many.
     """
     import numpy as np
-    from scipy.special import betainc, binom
 
-    failed_cases = cases - passed / samples
-    if passed <= 0 or at >= 1 or failed_cases > min(_POOLED_PART * cases, _POOLED_CASES) + 1e-9:
+    total = sum(cases.values())
+    if at >= 1 or failed > min(_POOLED_PART * total, _POOLED_CASES) + _ROUNDING or lcm(*cases) > _FINEST:
         return 1.0
     if at <= 0:
         return 0.0
     failing = np.linspace(0, 1 - at, _SHARES)[:, None]
-    rate = at / (1 - failing)
-    whole = np.arange(int(failed_cases + 1e-9) + 1)  # how many cases may fail always, with so many passed samples
-    rest = cases - whole
+    rate = np.minimum(at / (1 - failing), 1)
+    chances = _few_failures if len(cases) == 1 else _few_failures_of_mixed
+    return float(min(1.0, chances(cases, failed, failing, rate).max()))
+
+
+def _few_failures(
+    cases: Mapping[int, float], failed: float, failing: "NDArray[np.float64]", rate: "NDArray[np.float64]"
+) -> "NDArray[np.float64]":
+    """P(no more than `failed`) for each share of `failing` cases, all of one number of samples."""
+    import numpy as np
+    from scipy.special import betainc, binom
+
+    ((samples, total),) = cases.items()
+    whole = np.arange(int(failed + _ROUNDING) + 1)  # how many cases fail always
+    rest = total - whole
+    passed = (total - failed) * samples
     some = np.maximum(rest * samples - passed, 0) + 1
-    likely = binom(cases, whole) * failing**whole * (1 - failing) ** rest * betainc(passed, some, np.minimum(rate, 1))
-    return float(min(1.0, likely.sum(axis=1).max()))
+    chances = binom(total, whole) * failing**whole * (1 - failing) ** rest * betainc(passed, some, rate)
+    return np.asarray(chances.sum(axis=1))
+
+
+def _few_failures_of_mixed(
+    cases: Mapping[int, float], failed: float, failing: "NDArray[np.float64]", rate: "NDArray[np.float64]"
+) -> "NDArray[np.float64]":
+    """The same where numbers of samples differ: the failed parts are multiples of one over their common multiple."""
+    import numpy as np
+    from scipy.special import binom
+
+    parts = lcm(*cases)
+    reach = int(failed * parts + _ROUNDING)
+    chances = np.zeros((len(failing), reach + 1))
+    chances[:, 0] = 1
+    for samples, number in cases.items():
+        one = np.zeros((len(failing), parts + 1))
+        lost = np.arange(samples + 1)
+        one[:, :: parts // samples] = (
+            (1 - failing) * binom(samples, lost) * (1 - rate) ** lost * rate ** (samples - lost)
+        )
+        one[:, [parts]] += failing
+        power = _power(one, number, reach)
+        chances = sum(power[:, [place]] * _shifted(chances, place) for place in range(reach + 1))
+    return np.asarray(np.nan_to_num(chances.sum(axis=1)))
+
+
+def _power(one: "NDArray[np.float64]", number: float, reach: int) -> "NDArray[np.float64]":
+    """The first coefficients of each row's polynomial to the power `number`, by J. C. P. Miller's recurrence."""
+    import numpy as np
+
+    power = np.zeros((len(one), reach + 1))
+    power[:, 0] = one[:, 0] ** number
+    for place in range(1, reach + 1):
+        steps = np.arange(1, min(place, one.shape[1] - 1) + 1)
+        terms = (number * steps - (place - steps)) * one[:, steps] * power[:, place - steps]
+        with np.errstate(invalid="ignore", divide="ignore"):  # of a rate near 0, whose chances are then 0
+            power[:, place] = terms.sum(axis=1) / (place * one[:, 0])
+    return power
+
+
+def _shifted(rows: "NDArray[np.float64]", by: int) -> "NDArray[np.float64]":
+    import numpy as np
+
+    return np.pad(rows, ((0, 0), (by, 0)))[:, : rows.shape[1]]
 
 
 def lowest(p_value: Callable[[float], float], tail: float, at_most: float) -> float:

@@ -264,18 +264,11 @@ def _p_value(tally: _Tally) -> Callable[[float], float]:
         mean = Fraction(passed, size)
         means[mean] = means.get(mean, 0) + number
     values, counts = [float(mean) for mean in means], list(means.values())
-    pooled = [partial(pooled_p, *_pool(tally, least)) for least in {size for _, size in tally}]
-    return lambda at: min(gaffke_p(values, counts, at), *(p_value(at) for p_value in pooled))
-
-
-def _pool(tally: _Tally, least: int) -> tuple[float, int, float]:
-    """Cases, samples a case and passed samples of all cases of at least so many samples, as if they had no more.
-
-    Cases of fewer samples are left out: so a further one takes nothing from what the others prove.
-    """
-    taken = {(passed, size): number for (passed, size), number in tally.items() if size >= least}
-    means = sum(number * passed / size for (passed, size), number in taken.items())
-    return sum(taken.values()), least, least * means
+    sizes: dict[int, float] = {}
+    for (_, size), number in tally.items():
+        sizes[size] = sizes.get(size, 0) + number
+    failed = sum(number * (size - passed) / size for (passed, size), number in tally.items())
+    return lambda at: min(gaffke_p(values, counts, at), pooled_p(sizes, failed, at))
 
 
 def _needs(cases: Mapping[str, Sequence[bool]], pass_rate: float, confidence: float) -> str:

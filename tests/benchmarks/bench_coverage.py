@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
+from math import lcm
 from pathlib import Path
 from typing import Any
 
@@ -161,12 +162,8 @@ def _claims(drawn: Drawn, bar: float) -> NDArray[np.bool_]:
     claimed = np.zeros(len(drawn.means), dtype=bool)
     if ALPHA ** (1 / drawn.cases) >= bar:  # else not even all passing would do
         claimed = _gaffke_p_at_most_alpha(drawn.values, drawn.counts, bar)
-    for least in drawn.sizes:
-        taken = [(size, rows) for size, rows in zip(drawn.sizes, drawn.rows, strict=True) if size >= least]
-        cases = sum(int(rows[0].sum()) for _, rows in taken)
-        passed = least * sum(rows @ (np.arange(size + 1) / size) for size, rows in taken)
-        claimed |= passed >= _pooled_limit(cases, least, bar) - 1e-9
-    return claimed
+    sizes = tuple((size, int(rows[0].sum())) for size, rows in zip(drawn.sizes, drawn.rows, strict=True))
+    return np.asarray(claimed | ((1 - drawn.means) * drawn.cases <= _pooled_limit(sizes, bar) + 1e-9))
 
 
 def _gaffke_p_at_most_alpha(values: Floats, rows: NDArray[np.int64], at: float) -> NDArray[np.bool_]:
@@ -184,14 +181,15 @@ def _gaffke_p_at_most_alpha(values: Floats, rows: NDArray[np.int64], at: float) 
 
 
 @cache
-def _pooled_limit(cases: int, samples: int, bar: float) -> float:
-    """The fewest passed samples that `pooled_p` calls enough, to a hundredth."""
-    short, enough = 0, 100 * cases * samples + 1
-    while enough - short > 1:
+def _pooled_limit(sizes: tuple[tuple[int, int], ...], bar: float) -> float:
+    """The most failed cases' worth of samples that `pooled_p` calls few enough; -1 if none is."""
+    parts = lcm(*(size for size, _ in sizes))
+    enough, short = -parts, sum(number for _, number in sizes) * parts
+    while short - enough > 1:
         middle = (short + enough) // 2
-        shown = pooled_p(cases, samples, middle / 100, bar) <= ALPHA
-        short, enough = (short, middle) if shown else (middle, enough)
-    return enough / 100
+        shown = middle < 0 or pooled_p(dict(sizes), middle / parts, bar) <= ALPHA
+        enough, short = (middle, short) if shown else (enough, middle)
+    return max(-1.0, enough / parts)
 
 
 def _korn_graubard(drawn: Drawn, bar: float, *, failing: int = 0) -> NDArray[np.bool_]:
