@@ -146,8 +146,7 @@ def _few_failures_of_mixed(
             (1 - failing) * binom(samples, lost) * (1 - rate) ** lost * rate ** (samples - lost)
         )
         one[:, [parts]] += failing
-        power = _power(one, number, reach)
-        chances = sum(power[:, [place]] * _shifted(chances, place) for place in range(reach + 1))
+        chances = _product(chances, _power(one, number, reach))
     return np.asarray(np.nan_to_num(chances.sum(axis=1)))
 
 
@@ -165,10 +164,13 @@ def _power(one: "NDArray[np.float64]", number: float, reach: int) -> "NDArray[np
     return power
 
 
-def _shifted(rows: "NDArray[np.float64]", by: int) -> "NDArray[np.float64]":
+def _product(one: "NDArray[np.float64]", other: "NDArray[np.float64]") -> "NDArray[np.float64]":
+    """The first coefficients of the products of polynomials, row by row."""
     import numpy as np
 
-    return np.pad(rows, ((0, 0), (by, 0)))[:, : rows.shape[1]]
+    length = 2 * one.shape[1]
+    whole = np.fft.irfft(np.fft.rfft(one, length) * np.fft.rfft(other, length), length)
+    return np.asarray(whole[:, : one.shape[1]])
 
 
 def lowest(p_value: Callable[[float], float], tail: float, at_most: float) -> float:
