@@ -15,7 +15,6 @@ from pytest_rightsize.statistics.planning import (
 from pytest_rightsize.statistics.rates import (
     bounds_whatever_comes,
     clopper_pearson,
-    effective_trials,
     more_trials,
     pass_rate_interval,
     settled,
@@ -30,7 +29,6 @@ __all__ = [
     "cases_needed",
     "clopper_pearson",
     "difference",
-    "effective_trials",
     "fisher_fell",
     "geometric_mean_ratio",
     "holm",

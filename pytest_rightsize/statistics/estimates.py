@@ -25,7 +25,7 @@ class Difference:
     high: float
     low90: float
     high90: float
-    method: Literal["tango", "paired t"] = "tango"
+    method: Literal["tango", "gaffke"] = "tango"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,14 @@
 Differences are A minus B in fractions of 1; `only_a` and `only_b` are the cases that only one of the two passed.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from itertools import accumulate
 from math import inf, sqrt
-from statistics import fmean, stdev
 from typing import Literal
 
+from pytest_rightsize.statistics.bounded import gaffke_p, lowest
 from pytest_rightsize.statistics.estimates import Difference, Interval
 
 __all__ = [
@@ -19,6 +21,9 @@ __all__ = [
     "non_inferiority_p_of_counts",
     "tango_interval",
 ]
+
+# How many cases show which difference of their two means.
+_Deltas = Mapping[Fraction, int]
 
 
 def mcnemar(
@@ -45,21 +50,22 @@ def tango_interval(only_a: float, only_b: float, n: int, *, confidence: float = 
 def difference(a: Mapping[str, Sequence[bool]], b: Mapping[str, Sequence[bool]]) -> Difference:
     """The difference on the cases of `a`, all of which `b` has too.
 
-    Tango's score interval where each case has one sample, else Student's t over the differences of the case means.
-    Differences that are all the same show no variance to estimate from, and are taken as one trial a case.
+    Tango's score interval where each case has one sample; else Gaffke's bounds for the mean of the case differences,
+    which hold too where a loss sits in few of the cases, and none of those was drawn (`bounded`).
     """
-    deltas = _deltas(a, b)
-    if _use_t(a, b, deltas):
-        wide, narrow = (_t_interval(deltas, confidence) for confidence in (0.95, 0.9))
+    deltas, cases = _deltas(a, b), len(a)
+    single = _is_single(a, b)
+    if single:
+        wide, narrow = (tango_interval(*_counts(deltas), cases, confidence=confidence) for confidence in (0.95, 0.9))
     else:
-        wide, narrow = (tango_interval(*_counts(deltas), len(deltas), confidence=c) for c in (0.95, 0.9))
+        wide, narrow = (_gaffke_interval(deltas, confidence) for confidence in (0.95, 0.9))
     return Difference(
-        value=fmean(deltas),
+        value=float(_mean(deltas)),
         low=wide.low,
         high=wide.high,
         low90=narrow.low,
         high90=narrow.high,
-        method="paired t" if _use_t(a, b, deltas) else "tango",
+        method="tango" if single else "gaffke",
     )
 
 
@@ -68,16 +74,13 @@ def non_inferiority_p(a: Mapping[str, Sequence[bool]], b: Mapping[str, Sequence[
 
     Below 0.05 exactly where the lower end of the 90 % interval of `difference` is above -margin.
     """
-    from scipy.special import stdtr
-
     deltas = _deltas(a, b)
-    if _use_t(a, b, deltas):
-        error = stdev(deltas) / sqrt(len(deltas))
-        return float(stdtr(len(deltas) - 1, -(fmean(deltas) + margin) / error))
-    return non_inferiority_p_of_counts(*_counts(deltas), len(deltas), margin=margin)
+    if _is_single(a, b):
+        return non_inferiority_p_of_counts(*_counts(deltas), len(a), margin=margin)
+    return gaffke_p(*_unit(deltas), (1 - margin) / 2)
 
 
-def non_inferiority_p_of_counts(only_a: float, only_b: float, n: int, *, margin: float) -> float:
+def non_inferiority_p_of_counts(only_a: int, only_b: int, n: int, *, margin: float) -> float:
     """The same from the counts of cases that only one of the two passed, by Tango's score."""
     from scipy.special import ndtr
 
@@ -92,25 +95,42 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [min(1.0, adjusted[index]) for index in range(len(p_values))]
 
 
-def _deltas(a: Mapping[str, Sequence[bool]], b: Mapping[str, Sequence[bool]]) -> list[float]:
-    return [fmean(a[case]) - fmean(b[case]) for case in a]
+def _is_single(a: Mapping[str, Sequence[bool]], b: Mapping[str, Sequence[bool]]) -> bool:
+    return all(len(cases[case]) == 1 for cases in (a, b) for case in a)
 
 
-def _use_t(a: Mapping[str, Sequence[bool]], b: Mapping[str, Sequence[bool]], deltas: Sequence[float]) -> bool:
-    return any(len(samples) > 1 for cases in (a, b) for samples in cases.values()) and max(deltas) > min(deltas)
+def _deltas(a: Mapping[str, Sequence[bool]], b: Mapping[str, Sequence[bool]]) -> _Deltas:
+    outcomes = Counter((sum(a[case]), len(a[case]), sum(b[case]), len(b[case])) for case in a)
+    deltas: Counter[Fraction] = Counter()
+    for (passed_a, size_a, passed_b, size_b), number in outcomes.items():
+        deltas[Fraction(passed_a, size_a) - Fraction(passed_b, size_b)] += number
+    return deltas
 
 
-def _counts(deltas: Sequence[float]) -> tuple[float, float]:
-    """What A is ahead by over the cases where it is, and B likewise; the discordant counts of single samples."""
-    return sum(delta for delta in deltas if delta > 0), -sum(delta for delta in deltas if delta < 0)
+def _mean(deltas: _Deltas) -> Fraction:
+    total = sum((delta * number for delta, number in deltas.items()), Fraction(0))
+    return total / sum(deltas.values())
 
 
-def _t_interval(deltas: Sequence[float], confidence: float) -> Interval:
-    from scipy.special import stdtrit
+def _counts(deltas: _Deltas) -> tuple[int, int]:
+    """The discordant counts of single samples."""
+    return deltas.get(Fraction(1), 0), deltas.get(Fraction(-1), 0)
 
-    reach = float(stdtrit(len(deltas) - 1, (1 + confidence) / 2)) * stdev(deltas) / sqrt(len(deltas))
-    middle = fmean(deltas)
-    return Interval(low=max(-1.0, middle - reach), high=min(1.0, middle + reach), confidence=confidence)
+
+def _gaffke_interval(deltas: _Deltas, confidence: float) -> Interval:
+    mirrored = {-delta: number for delta, number in deltas.items()}
+    low, high = _gaffke_low(deltas, (1 - confidence) / 2), -_gaffke_low(mirrored, (1 - confidence) / 2)
+    return Interval(low=low, high=high, confidence=confidence)
+
+
+def _gaffke_low(deltas: _Deltas, tail: float) -> float:
+    values, counts = _unit(deltas)
+    return 2 * lowest(lambda at: gaffke_p(values, counts, at), tail, float((1 + _mean(deltas)) / 2)) - 1
+
+
+def _unit(deltas: _Deltas) -> tuple[list[float], list[float]]:
+    """Differences from [-1, 1] brought to [0, 1], and how many cases have each."""
+    return [float((1 + delta) / 2) for delta in deltas], list(map(float, deltas.values()))
 
 
 def _tango_score(only_a: float, only_b: float, n: int, at: float) -> float:

@@ -5,26 +5,30 @@ of 1. A bound that is one-sided at 0.95 is an end of the two-sided interval at 0
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache, partial
 from itertools import count
-from math import ceil, lcm
+from math import ceil
 
 from pytest_rightsize.records import Standing, State
+from pytest_rightsize.statistics.bounded import binary_p, gaffke_p, lowest, pooled_p
 from pytest_rightsize.statistics.estimates import Interval
 
 __all__ = [
     "bounds_whatever_comes",
     "clopper_pearson",
-    "effective_trials",
     "more_trials",
     "pass_rate_interval",
     "settled",
     "settled_counts",
     "stand",
 ]
+
+# How many cases passed so many of so many samples: {(2, 3): 5.0} is five cases of two passed and one failed sample.
+# All that is said of a rate depends on this alone; counts are not whole where they stand for cases to come.
+_Tally = Mapping[tuple[int, int], float]
 
 
 def stand(
@@ -48,7 +52,8 @@ def stand(
     passed = sum(sum(samples) for samples in cases.values())
     if trials == 0 and faults == 0:
         return Standing(state="not_run")
-    rate = _mean_of_means(cases)
+    tally = _tally(cases)
+    rate = _rate(tally)
     bounds = pass_rate_interval(cases, confidence=confidence, one_sided=True) if confidence is not None else None
     counted = partial(
         Standing,
@@ -62,7 +67,7 @@ def stand(
         return counted(state="undecided", reason=f"{faults} of {max(planned, trials + faults)} trials had no answer")
     if trials < planned:
         return counted(state="undecided", reason=f"only {trials} of {planned} trials ran")
-    standing = counted(state=_state(cases, pass_rate, confidence))
+    standing = counted(state=_state(tally, pass_rate, confidence))
     if standing.state == "undecided" and confidence is not None:
         return replace(standing, reason=_needs(cases, pass_rate, confidence))
     return standing
@@ -93,53 +98,45 @@ def pass_rate_interval(
 ) -> Interval | None:
     """The interval of the mean over cases of each case's mean; None without trials.
 
-    Clopper-Pearson where each case has one sample, else on the effective number of trials (Korn & Graubard 1998).
+    Clopper-Pearson's where each case has one sample. Else each end is the tighter of two bounds, Gaffke's for the mean
+    of the case means and one for the pooled samples if a share of cases fails always (`bounded`): more samples of the
+    same cases never tell more than the cases themselves. One more passed sample, or a further case that passes
+    all of its own, never lowers an end.
     """
-    rate = _mean_of_means(cases)
-    if rate is None:
+    tally = _tally(cases)
+    if not tally:
         return None
-    trials = effective_trials(cases)
-    return clopper_pearson(float(rate) * trials, trials, confidence=confidence, one_sided=one_sided)
-
-
-def effective_trials(cases: Mapping[str, Sequence[bool]]) -> float:
-    """How many independent trials the samples are worth: never more than there are.
-
-    With s the standard deviation of the k case means, the rate's variance is s^2/k and the count is rate (1 - rate) /
-    variance, times (t(n - 1) / t(k - 1))^2 at the 0.975 quantiles of Student's t. Cases that all have the same
-    mean, or a single case, show no variance: they are worth one trial a case. Source: Korn & Graubard 1998.
-    """
-    trials = sum(len(samples) for samples in cases.values())
-    if trials == len(cases):
-        return float(trials)
-    means = _means(cases)
-    return _effective(len(means), trials, sum(means, Fraction(0)), sum((mean * mean for mean in means), Fraction(0)))
+    if _is_single(tally):
+        return clopper_pearson(tally.get((1, 1), 0), len(cases), confidence=confidence, one_sided=one_sided)
+    tail = (1 - confidence) / (1 if one_sided else 2)
+    low, high = _low(tally, tail), 1 - _low(_mirrored(tally), tail)
+    return Interval(low=low, high=high, confidence=confidence, one_sided=one_sided)
 
 
 def more_trials(cases: Mapping[str, Sequence[bool]], *, pass_rate: float, confidence: float = 0.95) -> int | None:
     """About how many trials more, at the present rate, prove the bar; 0 if it is proven, None if no number would.
 
-    With several samples a case, the further trials are taken to be worth as much as the present ones, that is, to be
-    of further cases.
+    With several samples a case, they are the trials of further cases, whose samples turn out as the present ones did:
+    further samples of the same cases could prove little.
     """
-    rate, bar = _mean_of_means(cases), _bar(pass_rate)
+    tally = _tally(cases)
+    rate, bar = _rate(tally), _bar(pass_rate)
     if rate is None or (bar > 0 and (rate <= bar or bar >= 1)):
         return None
-    trials = sum(len(samples) for samples in cases.values())
-    effective = effective_trials(cases)
+    present = len(cases)
 
     def proves(total: int) -> bool:
-        worth = total * effective / trials
-        return _against(float(rate) * worth, worth, pass_rate, confidence) == "passes"
+        grown = {outcome: number * total / present for outcome, number in tally.items()}
+        return _against(grown, pass_rate, confidence) == "passes"
 
-    if proves(trials):
+    if proves(present):
         return 0
-    enough = next(trials << doubling for doubling in count(1) if proves(trials << doubling))
+    enough = next(present << doubling for doubling in count(1) if proves(present << doubling))
     short = enough // 2
     while enough - short > 1:
         middle = (enough + short) // 2
         short, enough = (short, middle) if proves(middle) else (middle, enough)
-    return enough - trials
+    return ceil(Fraction((enough - present) * sum(map(len, cases.values())), present))
 
 
 def settled(
@@ -152,26 +149,14 @@ def settled(
     """The state that a rung will have whatever the remaining trials bring, or None while they can change it.
 
     `remaining` counts the trials each case is still to have; it may name cases without a sample so far. The state is
-    that of `stand` over all trials, so stopping on it needs no correction. With several samples a case and a
-    `confidence`, it is sometimes found a few trials late, never wrongly.
+    that of `stand` over all trials, so stopping on it needs no correction.
     """
-    sizes = {len(cases.get(name, ())) + remaining.get(name, 0) for name in {*cases, *remaining}}
-    if sizes == {1}:
-        passed, trials = sum(map(sum, cases.values())), sum(map(len, cases.values()))
-        return settled_counts(
-            passed, trials - passed, sum(remaining.values()), pass_rate=pass_rate, confidence=confidence
-        )
-    # All remaining fail, then all pass: where the two ends differ, nothing is settled.
-    worst, best = _completed(cases, remaining, with_pass=False), _completed(cases, remaining, with_pass=True)
+    # One more pass never lowers the state, so the two ends speak for all between them.
+    worst, best = _ends(cases, remaining)
     if not worst:
         return None
     state = _state(worst, pass_rate, confidence)
-    if state != _state(best, pass_rate, confidence):
-        return None
-    if confidence is None:
-        return state  # one more pass never lowers the state here, so the ends speak for all between them
-    between = _between(_means(worst), _means(best), [len(samples) for samples in worst.values()])
-    return state if all(_against(*point, pass_rate, confidence) == state for point in between) else None
+    return state if state == _state(best, pass_rate, confidence) else None
 
 
 def settled_counts(
@@ -181,8 +166,7 @@ def settled_counts(
     trials = passed + failed + remaining
     if trials == 0:
         return None
-    # One more pass never lowers the state here, so the two ends speak for all between them.
-    worst, best = (_state_of_counts(ends, trials, pass_rate, confidence) for ends in (passed, passed + remaining))
+    worst, best = (_state_of_counts(ahead, trials, pass_rate, confidence) for ahead in (passed, passed + remaining))
     return worst if worst == best else None
 
 
@@ -195,18 +179,9 @@ def bounds_whatever_comes(
     """
     if not cases:
         return None
-    worst, best = _completed(cases, remaining, with_pass=False), _completed(cases, remaining, with_pass=True)
-    ends = [pass_rate_interval(whole, confidence=confidence, one_sided=True) for whole in (worst, best)]
-    found = [interval for interval in ends if interval is not None]
-    low, high = min(interval.low for interval in found), max(interval.high for interval in found)
+    worst, best = _ends(cases, remaining)
+    low, high = _low(worst, 1 - confidence), 1 - _low(_mirrored(best), 1 - confidence)
     return Interval(low=low, high=high, confidence=confidence, one_sided=True)
-
-
-def _state_of_counts(passed: int, trials: int, pass_rate: float, confidence: float | None) -> State:
-    if confidence is None:
-        bar = _bar(pass_rate)
-        return "passes" if passed * bar.denominator >= bar.numerator * trials else "fails"
-    return _against(passed, trials, pass_rate, confidence)
 
 
 @cache
@@ -215,56 +190,86 @@ def _bar(pass_rate: float) -> Fraction:
     return Fraction(str(pass_rate))
 
 
-def _means(cases: Mapping[str, Sequence[bool]]) -> list[Fraction]:
-    """The exact mean of each case."""
-    return [Fraction(sum(samples), len(samples)) for samples in cases.values()]
+def _tally(cases: Mapping[str, Sequence[bool]]) -> _Tally:
+    """The outcomes of all cases that have a sample."""
+    return Counter((sum(samples), len(samples)) for samples in cases.values() if samples)
 
 
-def _mean_of_means(cases: Mapping[str, Sequence[bool]]) -> Fraction | None:
-    """The exact mean over cases of each case's mean; None without cases."""
-    if not cases:
+def _ends(cases: Mapping[str, Sequence[bool]], remaining: Mapping[str, int]) -> tuple[_Tally, _Tally]:
+    """The outcomes if all remaining trials fail, and if all pass."""
+    names = dict.fromkeys([*cases, *remaining])
+    so_far = ((sum(cases.get(name, ())), len(cases.get(name, ())), remaining.get(name, 0)) for name in names)
+    worst: Counter[tuple[int, int]] = Counter()
+    best: Counter[tuple[int, int]] = Counter()
+    for (passed, tried, left), number in Counter(so_far).items():
+        if tried + left:
+            worst[passed, tried + left] += number
+            best[passed + left, tried + left] += number
+    return worst, best
+
+
+def _mirrored(tally: _Tally) -> _Tally:
+    """Passed and failed exchanged."""
+    return {(size - passed, size): number for (passed, size), number in tally.items()}
+
+
+def _is_single(tally: _Tally) -> bool:
+    return all(size == 1 for _, size in tally)
+
+
+def _rate(tally: _Tally) -> Fraction | None:
+    """The exact mean over cases of each case's mean, counts being whole; None without cases."""
+    if not tally:
         return None
-    # By the number of samples, which is the same for nearly all: a fraction for each of 10,000 cases takes its time.
-    passed: Counter[int] = Counter()
-    for samples in cases.values():
-        passed[len(samples)] += sum(samples)
-    return sum((Fraction(number, size) for size, number in passed.items()), Fraction(0)) / len(cases)
+    total = sum((Fraction(int(number) * passed, size) for (passed, size), number in tally.items()), Fraction(0))
+    return total / int(sum(tally.values()))
 
 
-def _effective(cases: int, trials: int, total: Fraction, squares: Fraction) -> float:
-    """Korn and Graubard's count from the sum of the case means and the sum of their squares."""
-    from scipy.special import stdtrit
-
-    spread = squares - total * total / cases
-    if cases == 1 or spread == 0:
-        return float(cases)
-    rate = total / cases
-    variance = spread / (cases - 1) / cases
-    factor = float(stdtrit(trials - 1, 0.975) / stdtrit(cases - 1, 0.975)) ** 2
-    return min(float(trials), float(rate * (1 - rate) / variance) * factor)
-
-
-def _state(cases: Mapping[str, Sequence[bool]], pass_rate: float, confidence: float | None) -> State:
+def _state(tally: _Tally, pass_rate: float, confidence: float | None) -> State:
     """How the rate stands, all trials in."""
-    if cases and all(len(samples) == 1 for samples in cases.values()):
-        return _state_of_counts(sum(map(sum, cases.values())), len(cases), pass_rate, confidence)
-    rate = _mean_of_means(cases)
-    if confidence is None or rate is None:
-        return "passes" if rate is not None and rate >= _bar(pass_rate) else "fails"
-    trials = effective_trials(cases)
-    return _against(float(rate) * trials, trials, pass_rate, confidence)
+    if confidence is not None:
+        return _against(tally, pass_rate, confidence)
+    rate = _rate(tally)
+    return "passes" if rate is not None and rate >= _bar(pass_rate) else "fails"
 
 
-def _against(passed: float, trials: float, pass_rate: float, confidence: float) -> State:
-    """Clopper-Pearson's bounds against the bar, asked through the binomial tails that they are the quantiles of."""
-    from scipy.special import betainc
+def _state_of_counts(passed: int, trials: int, pass_rate: float, confidence: float | None) -> State:
+    """The same where each case has one trial; without fractions, as a session asks after every trial."""
+    if confidence is not None:
+        return _against({(1, 1): passed, (0, 1): trials - passed}, pass_rate, confidence)
+    bar = _bar(pass_rate)
+    return "passes" if passed * bar.denominator >= bar.numerator * trials else "fails"
 
-    failed = trials - passed
-    if pass_rate <= 0 or (passed > 0 and betainc(passed, failed + 1, pass_rate) <= 1 - confidence):
+
+def _against(tally: _Tally, pass_rate: float, confidence: float) -> State:
+    """The bounds against the bar, asked through the p values that they come from: no bound need be found."""
+    if pass_rate <= 0 or _p_value(tally)(pass_rate) <= 1 - confidence:
         return "passes"
-    if failed > 0 and betainc(failed, passed + 1, 1 - pass_rate) < 1 - confidence:
-        return "fails"
-    return "undecided"
+    return "fails" if _p_value(_mirrored(tally))(1 - pass_rate) < 1 - confidence else "undecided"
+
+
+def _low(tally: _Tally, tail: float) -> float:
+    """The lower bound of the rate at the one-sided level `tail`."""
+    if _is_single(tally):
+        whole = clopper_pearson(tally.get((1, 1), 0), sum(tally.values()), confidence=1 - tail, one_sided=True)
+        return whole.low if whole else 0.0
+    return lowest(_p_value(tally), tail, float(_rate(tally) or 0))
+
+
+def _p_value(tally: _Tally) -> Callable[[float], float]:
+    """The p value against "the rate is at most so much", as a function of so much."""
+    if _is_single(tally):
+        return partial(binary_p, tally.get((1, 1), 0), tally.get((0, 1), 0))
+    means: dict[Fraction, float] = {}
+    for (passed, size), number in tally.items():
+        mean = Fraction(passed, size)
+        means[mean] = means.get(mean, 0) + number
+    values, counts = [float(mean) for mean in means], list(means.values())
+    sizes: dict[int, float] = {}
+    for (_, size), number in tally.items():
+        sizes[size] = sizes.get(size, 0) + number
+    failed = sum(number * (size - passed) / size for (passed, size), number in tally.items())
+    return lambda at: min(gaffke_p(values, counts, at), pooled_p(sizes, failed, at))
 
 
 def _needs(cases: Mapping[str, Sequence[bool]], pass_rate: float, confidence: float) -> str:
@@ -273,45 +278,3 @@ def _needs(cases: Mapping[str, Sequence[bool]], pass_rate: float, confidence: fl
     if more is None:
         return f"no number of trials would show {pass_rate:.4g} at this rate"
     return f"needs about {more} more trials to show {pass_rate:.4g} at this rate"
-
-
-def _completed(
-    cases: Mapping[str, Sequence[bool]], remaining: Mapping[str, int], *, with_pass: bool
-) -> dict[str, list[bool]]:
-    """The cases with their remaining trials all passed, or all failed."""
-    names = dict.fromkeys([*cases, *remaining])
-    whole = {name: [*cases.get(name, ()), *[with_pass] * remaining.get(name, 0)] for name in names}
-    return {name: samples for name, samples in whole.items() if samples}
-
-
-def _between(
-    worst: Sequence[Fraction], best: Sequence[Fraction], sizes: Sequence[int]
-) -> Iterator[tuple[float, float]]:
-    """For each total that the case means can come to: effective passes and trials, at their widest and tightest.
-
-    The states at those two hold all others of the same total between them. The squares are largest where the means
-    stand at their ends; filling the cases of the longest chord first bounds that from above.
-    """
-    cases, trials = len(sizes), sum(sizes)
-    step = Fraction(1, lcm(*sizes))
-    squares = sum((mean * mean for mean in worst), Fraction(0))
-    total = sum(worst, Fraction(0))
-    for low, high in sorted(zip(worst, best, strict=True), key=sum, reverse=True):
-        steps = ceil((high - low) / step)
-        for taken in range(steps + 1):
-            at = min(taken * step, high - low)
-            yield from _widest_and_tightest(cases, trials, total + at, squares + at * (low + high), worst, best)
-        total += high - low
-        squares += high * high - low * low
-
-
-def _widest_and_tightest(
-    cases: int, trials: int, total: Fraction, squares: Fraction, worst: Sequence[Fraction], best: Sequence[Fraction]
-) -> Iterator[tuple[float, float]]:
-    """Effective passes and trials at one total of the case means."""
-    rate = total / cases
-    widest = _effective(cases, trials, total, squares)
-    if max(worst) <= rate <= min(best):  # all cases alike: no variance, and one trial a case
-        widest = min(widest, float(cases))
-    for effective in (widest, float(trials)):
-        yield float(rate) * effective, effective

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_rightsize.judging.verdict import judge, standings
@@ -127,6 +127,7 @@ def test_what_was_asked_stands_as_in_full(table: dict[str, str], bar: float, con
         assert (short.high or 0.0) >= (whole.high or 0.0)
 
 
+@settings(deadline=None)  # each bound of several samples takes some milliseconds
 @given(cases=st.lists(st.text(alphabet="10", min_size=3, max_size=3), min_size=1, max_size=5), confidence=CONFIDENCES)
 def test_samples_are_given_up_only_when_nothing_can_change(cases: list[str], confidence: float | None) -> None:
     """Three samples a case: the state on stopping is that of all trials."""
