@@ -1,10 +1,10 @@
 """From paired amounts (joules, tokens, seconds, USD) to ratios and mean differences with their intervals.
 
-A ratio of totals and a mean difference are about sums, and a few expensive cases decide a sum. With a long tail and 30
-cases too few of those are seen: Student's t then holds the truth in .79 to .84 of draws, the BCa bootstrap in .84. So
-each interval is the hull of two: Student's t, and the interval that would hold if the amounts were lognormal, which
-allows for a tail that was not seen. `tests/benchmarks/bench_ratios.py` measures it. Nothing is drawn at random, and the
-order of the cases does not matter.
+A ratio of totals and a mean difference are about sums, and a few dear cases decide a sum. With a long tail and 30 cases
+too few of those are seen: Student's t then holds the truth in .79 to .84 of draws, the BCa bootstrap in .84. So each
+interval is the hull of two: Student's t, and the interval that would hold if the amounts were lognormal, which allows
+for a tail that was not seen. `tests/benchmarks/bench_ratios.py` measures it. Nothing is drawn at random, and the order
+of the cases does not matter.
 """
 
 from collections.abc import Iterable, Sequence
