@@ -23,14 +23,40 @@ from pytest_rightsize.statistics.rates import (
     stand,
 )
 from pytest_rightsize.statistics.ratios import geometric_mean_ratio, mean_difference, ratio_per_success
+from pytest_rightsize.statistics.selection import Terms, budgets_after, claim_confidence, claimed, first_budget
+from pytest_rightsize.statistics.sequential import (
+    Chances,
+    Decision,
+    Design,
+    Walk,
+    cases_in_order,
+    chances,
+    decide,
+    design_bounds,
+    design_for,
+)
 from pytest_rightsize.statistics.unpaired import fisher_fell
 
 __all__ = [
+    "Chances",
+    "Decision",
+    "Design",
+    "Terms",
+    "Walk",
     "bounds_whatever_comes",
+    "budgets_after",
+    "cases_in_order",
     "cases_needed",
+    "chances",
+    "claim_confidence",
+    "claimed",
     "clopper_pearson",
+    "decide",
+    "design_bounds",
+    "design_for",
     "difference",
     "effective_trials",
+    "first_budget",
     "fisher_fell",
     "geometric_mean_ratio",
     "holm",

@@ -7,6 +7,7 @@ outcomes and on the order alone: not on which answer came first, nor on how many
 """
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -201,55 +202,74 @@ def _first_decision(design: Design, outcomes: Iterable[bool]) -> Decision:
 
 
 class Walk:
-    """The decision of one task on one rung as the answers come, in any order; `decide` over what has come so far."""
+    """The decision of one task on one rung as the answers come, in any order; it is that of `decide` over them.
+
+    Cases that are still asked may be taken as passed or as failed: so a slow one does not hold up a decision that it
+    could not change.
+    """
 
     def __init__(self, design: Design, order: Sequence[str]) -> None:
         """`order` names the cases as `cases_in_order` has them."""
         self._design = design
         self._order = order
+        self._place = {case: place for place, case in enumerate(order)}
         self._heard: dict[str, bool | None] = {}
+        self._last = -1
         self._worst, self._best = _Path(), _Path()
 
     def add(self, case: str, passed: bool | None) -> None:
         """Take in an answer; None where there will be none, as after a fault."""
         self._heard[case] = passed
+        self._last = max(self._last, self._place[case])
         for path, stand_in in ((self._worst, False), (self._best, True)):
-            path.follow(self._design, self._order, self._heard, stand_in=stand_in)
+            while path.state is None and path.seen < len(self._order) and self._order[path.seen] in self._heard:
+                self._step(path, stand_in)
 
     @property
     def state(self) -> DecidedState | None:
         """What is decided, or None: go on."""
-        return self._worst.state if self._worst.state == self._best.state else None
+        worst = self._ahead(self._worst, stand_in=False)
+        return worst if worst is not None and worst == self._ahead(self._best, stand_in=True) else None
+
+    def cases_until(self, *, passed: bool) -> int:
+        """How many answers more decide, if what comes all passes, or all fails; at least 1."""
+        heard = [outcome for outcome in self._heard.values() if outcome is not None]
+        passes, failures = sum(heard), len(heard) - sum(heard)
+        left = self._design.cases - len(heard)
+        going_on = (
+            more
+            for more in range(1, left)
+            if self._design.state(passes + more * passed, failures + more * (not passed))
+        )
+        return next(going_on, max(1, left))
+
+    def _step(self, path: "_Path", stand_in: bool) -> None:
+        outcome = self._heard.get(self._order[path.seen])
+        path.add(self._design, stand_in if outcome is None else outcome)
+
+    def _ahead(self, path: "_Path", *, stand_in: bool) -> DecidedState | None:
+        """What a path comes to at the last case that has ended, or before, without waiting for those between."""
+        ahead = copy(path)
+        while ahead.state is None and ahead.seen <= self._last:
+            self._step(ahead, stand_in)
+        return ahead.state
+
+
+@dataclass
+class _Path:
+    """The beginning of the order, cases without an answer taken as all passed or all failed."""
+
+    passed: int = 0
+    failed: int = 0
+    state: DecidedState | None = None
 
     @property
     def seen(self) -> int:
-        """How many cases from the beginning of the order have ended."""
-        return min(self._worst.passed + self._worst.failed, self._best.passed + self._best.failed)
+        return self.passed + self.failed
 
-    def cases_until(self, *, passed: bool) -> int:
-        """How many cases more decide if all of them pass, or all fail."""
-        path = self._best if passed else self._worst
-        at_pass, at_fail = path.passed, path.failed
-        for more in range(1, self._design.cases - at_pass - at_fail + 1):
-            if self._design.state(at_pass + more * passed, at_fail + more * (not passed)):
-                return more
-        return 0
-
-
-class _Path:
-    """How far the beginning of the order is known, cases without an answer taken as all passed or all failed."""
-
-    def __init__(self) -> None:
-        self.passed = self.failed = 0
-        self.state: DecidedState | None = None
-
-    def follow(self, design: Design, order: Sequence[str], heard: dict[str, bool | None], *, stand_in: bool) -> None:
-        """Go on to the first case that has not ended, or to the decision."""
-        while self.state is None and (seen := self.passed + self.failed) < len(order) and order[seen] in heard:
-            outcome = heard[order[seen]]
-            passed = stand_in if outcome is None else outcome
-            self.passed, self.failed = self.passed + passed, self.failed + (not passed)
-            self.state = design.state(self.passed, self.failed)
+    def add(self, design: Design, passed: bool) -> None:
+        self.passed, self.failed = self.passed + passed, self.failed + (not passed)
+        self.state = design.state(self.passed, self.failed)
 
 
 def chances(design: Design, true_rate: float) -> Chances:
@@ -271,7 +291,10 @@ def chances(design: Design, true_rate: float) -> Chances:
         going_on = np.nonzero(~(passing | failing | vain) & (mass > 0))[0]
         if len(going_on) == 0:
             break
-        low, mass = low + int(going_on[0]), np.where(passing | failing | vain, 0.0, mass)[going_on[0] : going_on[-1] + 1]
+        low, mass = (
+            low + int(going_on[0]),
+            np.where(passing | failing | vain, 0.0, mass)[going_on[0] : going_on[-1] + 1],
+        )
     return Chances(passes=passes, fails=fails, undecided=undecided, expected_cases=cases)
 
 
