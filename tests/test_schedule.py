@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_rightsize.records import Outcome, Policy, Run, Standing, State, Strategy, Trial, TrialKey, Verdict
@@ -134,6 +134,7 @@ BARS = st.sampled_from([0.0, 0.5, 0.75, 1.0])
 CONFIDENCES = st.sampled_from([None, 0.6, 0.8])
 
 
+@settings(deadline=None)  # the first example loads scipy
 @given(table=TABLES | FAULTY, bar=BARS, confidence=CONFIDENCES)
 def test_every_strategy_names_the_same_smallest_and_none_asks_more_than_full(
     table: dict[str, str], bar: float, confidence: float | None
@@ -153,6 +154,7 @@ def test_every_strategy_names_the_same_smallest_and_none_asks_more_than_full(
         assert set(bisected) == set(table)
 
 
+@settings(deadline=None)
 @given(table=TABLES, bar=BARS, confidence=CONFIDENCES)
 def test_what_was_asked_stands_as_in_full(table: dict[str, str], bar: float, confidence: float | None) -> None:
     """Giving up trials changes no state, and the bounds of what was asked hold those of all trials."""
