@@ -101,6 +101,7 @@ class Progress:
         self._pass_rate = pass_rate
         self._confidence = confidence
         self._claims = tuple(claims)
+        self._to_be_finished = False
         self._cases: dict[str, list[bool]] = defaultdict(list)
         self._passed = self._failed = 0
         self._planned = self._left = self._remaining.total()
@@ -109,12 +110,13 @@ class Progress:
         self._room: int | None = None
         self._reason: str | None = None
 
-    def demand(self, claims: Sequence[float]) -> None:
+    def demand(self, claims: Sequence[float], *, to_be_finished: bool = False) -> None:
         """Say how surely the bar must be reached, once the smaller rungs are known; with several, any may come to hold.
 
-        What is given up must be needed by none of them.
+        What is given up must be needed by none of them. With `to_be_finished`, nothing is given up unless it passes.
         """
         self._claims = tuple(claims)
+        self._to_be_finished = to_be_finished
 
     def add(self, trial: Trial) -> None:
         """Take in a trial that has ended; one that its test skipped is no longer planned."""
@@ -173,7 +175,10 @@ class Progress:
 
     def _find_reason(self) -> str | None:
         state = self._at_all_claims(self._settled)
-        return None if state is None else _settled_words(state, self._left)
+        return None if state is None or not self._may_stop(state) else _settled_words(state, self._left)
+
+    def _may_stop(self, state: State) -> bool:
+        return state == "passes" or not self._to_be_finished
 
     def _settled(self, confidence: float | None) -> State | None:
         if not self._single:
@@ -213,9 +218,9 @@ class EarlyProgress(Progress):
         self._ended: dict[str, bool | None] = {}
         self._walks: list[Walk] = []
 
-    def demand(self, claims: Sequence[float]) -> None:
+    def demand(self, claims: Sequence[float], *, to_be_finished: bool = False) -> None:
         """As above."""
-        super().demand(claims)
+        super().demand(claims, to_be_finished=to_be_finished)
         self._walks = []
 
     def add(self, trial: Trial) -> None:
@@ -235,7 +240,7 @@ class EarlyProgress(Progress):
         if self._reason is None and self._ended and self._left > 0:
             states = [walk.state for walk in self._watched()]
             state = states[-1]
-            if state is not None and None not in states:
+            if state is not None and None not in states and self._may_stop(state):
                 self._reason = _settled_words(state, self._left)
         return self._reason
 

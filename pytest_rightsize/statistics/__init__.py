@@ -4,6 +4,7 @@ Every file here computes from plain numbers and returns nouns of `records`; none
 special functions are those of `scipy.special`, imported by the function that needs them.
 """
 
+from pytest_rightsize.statistics.falls import fall_cases_needed, fall_power, fell, fell_in_order
 from pytest_rightsize.statistics.pairs import difference, holm, mcnemar, non_inferiority_p, tango_interval
 from pytest_rightsize.statistics.planning import (
     cases_needed,
@@ -56,6 +57,10 @@ __all__ = [
     "design_for",
     "difference",
     "effective_trials",
+    "fall_cases_needed",
+    "fall_power",
+    "fell",
+    "fell_in_order",
     "first_budget",
     "fisher_fell",
     "geometric_mean_ratio",
