@@ -235,13 +235,12 @@ class Walk:
         """How many answers more decide, if what comes all passes, or all fails; at least 1."""
         heard = [outcome for outcome in self._heard.values() if outcome is not None]
         passes, failures = sum(heard), len(heard) - sum(heard)
-        left = self._design.cases - len(heard)
-        going_on = (
-            more
-            for more in range(1, left)
-            if self._design.state(passes + more * passed, failures + more * (not passed))
-        )
-        return next(going_on, max(1, left))
+        not_yet, decided = 0, max(1, self._design.cases - len(heard))
+        while decided - not_yet > 1:  # what so many more decide, more of them decide too
+            more = (not_yet + decided) // 2
+            state = self._design.state(passes + more * passed, failures + more * (not passed))
+            not_yet, decided = (more, decided) if state is None else (not_yet, more)
+        return decided
 
     def _step(self, path: "_Path", stand_in: bool) -> None:
         outcome = self._heard.get(self._order[path.seen])
