@@ -16,8 +16,9 @@ from pytest_rightsize.statistics.sequential import Chances, chances, design_for
 __all__ = ["Terms", "budgets_after", "claim_confidence", "claimed", "first_budget"]
 
 # What a rung takes of the budget where it could spend all of it: early stopping looks so often that nothing would be
-# left for the next. A fixed number of cases rarely spends all, and leaves enough.
-_SHARE = 0.9
+# left for the next. The first loses less than 0.02 of the power of curtailment; the second is for few cases, where the
+# first would leave too little to name a rung that passes them all. A fixed number of cases rarely spends all anyway.
+_SHARE, _SHARE_OF_FEW = 0.92, 0.85
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,28 +40,48 @@ class Terms:
 def first_budget(terms: Terms) -> float:
     """The chance of a wrong "passes" that the smallest rung may have.
 
-    A rung that just misses its bar "fails" in some sessions by chance, and then the next has the same budget again: the
-    sum over the ladder is what must not exceed the error.
+    A rung that just misses its bar "fails" in some sessions by chance, and then the next has the same budget again.
+    What that adds is kept back here, or else, where a rung takes only its share, charged to what it spends.
     """
-    error, wrong_fails = round(1 - terms.confidence, 12), _wrong_fails(terms)
-    return error / sum(wrong_fails**place for place in range(terms.rungs))
+    error = round(1 - terms.confidence, 12)
+    if _takes_a_share(terms):
+        return error
+    return error / sum(_wrong_fails(terms) ** place for place in range(terms.rungs))
+
+
+def _takes_a_share(terms: Terms) -> bool:
+    return terms.stops_early or not terms.is_single
 
 
 def claim_confidence(budget: float, terms: Terms, *, is_largest: bool) -> float:
     """How surely a rung must reach the bar to be named, given what may be spent; the largest may spend all."""
-    share = 1.0 if is_largest or (terms.is_single and not terms.stops_early) else _SHARE
-    return round(1 - share * budget, 9)
+    return round(1 - budget * (1.0 if is_largest else _share(budget, terms)), 9)
 
 
 def budgets_after(budgets: Iterable[float], terms: Terms) -> frozenset[float]:
     """What is left of each budget above a rung that stays undecided."""
-    return frozenset(max(0.0, budget - _spent(budget, terms)) for budget in budgets)
+    return frozenset(_left(budget, _share(budget, terms), terms) for budget in budgets)
 
 
 @cache
-def _spent(budget: float, terms: Terms) -> float:
-    """How likely a rung that just misses the bar passes at the level its budget gives it."""
-    claim = claim_confidence(budget, terms, is_largest=False)
+def _share(budget: float, terms: Terms) -> float:
+    """What part of the budget a rung takes that is not the largest."""
+    if not _takes_a_share(terms):
+        return 1.0
+    least = 1.1 * terms.pass_rate**terms.cases if terms.stops_early else 0.0
+    leaves = (share for share in (_SHARE, _SHARE_OF_FEW) if _left(budget, share, terms) >= least)
+    return next(leaves, _SHARE)
+
+
+def _left(budget: float, share: float, terms: Terms) -> float:
+    """What is left of a budget where a rung took its share and stayed undecided."""
+    charge = 1 + (_wrong_fails(terms) if _takes_a_share(terms) else 0.0)
+    return max(0.0, budget - charge * _spent(round(1 - share * budget, 9), terms))
+
+
+@cache
+def _spent(claim: float, terms: Terms) -> float:
+    """How likely a rung that just misses the bar passes where it must reach it so surely."""
     if not terms.is_single:
         return 1 - claim
     if terms.stops_early:
@@ -69,6 +90,7 @@ def _spent(budget: float, terms: Terms) -> float:
     return _at_least(needed, terms)
 
 
+@cache
 def _wrong_fails(terms: Terms) -> float:
     """How likely a rung that just reaches the bar fails."""
     if not terms.is_single:
