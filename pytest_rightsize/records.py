@@ -285,7 +285,8 @@ class Policy:
 
     `chosen` is the rung the application uses today, `chosen_from` says where that was read, for the reader who has
     to change it. `test_at` and `chosen_at` are places as `file:line` from the rootdir; None where there is
-    none. `confidence` is how surely the bar must be reached; None asks for the observed rate only.
+    none. `confidence` is how surely the bar must be reached; None asks for the observed rate only. `shuffle_seed` is
+    set where the task stops early, and gives its cases the order that decides.
     """
 
     task: str
@@ -300,6 +301,12 @@ class Policy:
     test_at: str | None = None
     chosen_at: str | None = None
     waivers: tuple[Waiver, ...] = ()
+    shuffle_seed: int | None = None
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether its cases are decided on one by one: only with a confidence, and one sample a case."""
+        return self.shuffle_seed is not None and self.confidence is not None and self.samples == 1
 
     def to_dict(self) -> dict[str, Json]:
         """The policy as plain data, for the results file and for transfer from a worker process."""
@@ -319,7 +326,9 @@ class Standing:
     `rate` is the mean over cases of each case's mean, or None if nothing was tried. `low` and `high` are its one-sided
     bounds at the confidence that was asked for, else at 0.95; None where nothing was tried. `given_up` counts the
     trials that were left out because they could not change the state; the bounds hold whatever the outcomes of those
-    would have been.
+    would have been. `claim` is how surely the rung must reach the bar to be named, and `is_open` says that it is
+    undecided and none of its cases is left to decide it. `decided_at` counts the first cases of the order that decided a task
+    which stops early: the rate of a sample that stopped is not shown, and its bounds are those of the design.
     """
 
     state: State
@@ -330,13 +339,17 @@ class Standing:
     low: float | None = None
     high: float | None = None
     given_up: int = 0
+    claim: float | None = None
+    is_open: bool = False
+    decided_at: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """Conclusion for one task; `smallest` is None where no rung is known to be the smallest that passes.
+    """Conclusion for one task; `smallest` is the smallest rung that is shown to pass, None where none is.
 
-    `recommended` is the rung that the session's objective asks for: the smallest, or the one that takes least.
+    `open_rungs` are smaller ones that may pass too: all their cases were asked, and did not decide. `recommended` is
+    the rung that the session's objective asks for: the smallest, or the one that takes least.
     `regressed` says how the task is worse than in the baseline, or why that is not known; None where it is not worse,
     or where there is no baseline.
     """
@@ -352,11 +365,12 @@ class Verdict:
     regressed: str | None = None
     notes: tuple[str, ...] = ()
     recommended: str | None = None
+    open_rungs: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Json]:
         """The verdict as a line of the results file."""
         plain = asdict(self)
-        return {"kind": "verdict", **plain, "notes": list(self.notes)}
+        return {"kind": "verdict", **plain, "notes": list(self.notes), "open_rungs": list(self.open_rungs)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,15 @@
 """Whether a run is worse than an earlier one: an earlier results file is compared case by case, a lock by its counts.
 
-A task has regressed if its smallest rung has become larger, or if the pass rate of its chosen rung has fallen by more
-than chance allows: one-sided exact tests at 0.05, Holm over the tasks. What cannot be told is told, and fails the gate.
+A task has regressed if its chosen rung is shown to pass less than it did, or if its smallest rung has become larger
+and the one that was the smallest is shown to: one-sided exact tests at 0.05, Holm over all of a session. A move within
+chance is a note. Where the two ladders have nothing to compare, that is said, and fails the gate.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
-from statistics import fmean
 
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.differences import asks_otherwise
@@ -23,11 +24,12 @@ from pytest_rightsize.results.lockfile import (
     parse_lock,
 )
 from pytest_rightsize.results.results_file import no_trial, read_run
-from pytest_rightsize.statistics import fisher_fell, holm, mcnemar
+from pytest_rightsize.statistics import cases_in_order, fell, fell_in_order, fisher_fell, holm
 
-__all__ = ["Baseline", "read_baseline", "tasks_not_run", "with_regressions"]
+__all__ = ["Baseline", "read_baseline", "tasks_not_run", "to_be_finished", "with_regressions"]
 
 _ALPHA = 0.05
+_Cases = Mapping[str, Mapping[int, Trial]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,25 +65,66 @@ def read_baseline(path: Path) -> Baseline:
 
 
 def with_regressions(run: Run, verdicts: Sequence[Verdict], baseline: Baseline) -> list[Verdict]:
-    """The verdicts, marked where they are worse than the baseline."""
-    known = {verdict.task: baseline.lock.tasks.get(verdict.task) for verdict in verdicts}
-    falls = {
-        verdict.task: fall
-        for verdict in verdicts
-        if (before := known[verdict.task]) and (fall := _fall(run, verdict, before, baseline))
-    }
-    adjusted = dict(zip(falls, holm([fall.p for fall in falls.values()]), strict=True))
-    marked = []
+    """The verdicts, marked where they are worse than the baseline, with a note where they only seem to be.
+
+    Each task asks of two rungs whether they pass less than they did: the one that was the smallest, and the chosen
+    one. Holm is over all of these, those that cannot be told among them: which are worth a look is seen only later.
+    """
+    falls = _falls(run, verdicts, baseline)
+    p_values = holm([fall.p if fall else 1.0 for fall in falls.values()])
+    tests = _Tests(falls=falls, adjusted=dict(zip(falls, p_values, strict=True)), is_lock=baseline.run is None)
+    return [_marked(run, verdict, baseline, tests) for verdict in verdicts]
+
+
+def _falls(run: Run, verdicts: Sequence[Verdict], baseline: Baseline) -> dict[tuple[str, str], _Fall | None]:
+    """The test of each task and rung that is asked about; None where it cannot be told."""
+    falls: dict[tuple[str, str], _Fall | None] = {}
     for verdict in verdicts:
-        before = known[verdict.task]
-        reasons = [] if before is None else list(_grown(run, verdict, before, baseline))
-        if verdict.task in falls and adjusted[verdict.task] < _ALPHA:
-            over = f", Holm over {len(falls)} tasks" if len(falls) > 1 else ""
-            anew = ": if that is to be, lock this run with rightsize lock" if baseline.run is None else ""
-            reasons.append(f"{falls[verdict.task].words} p {adjusted[verdict.task]:.2g}{over}){anew}")
-        notes = (*verdict.notes, *_notes(run, verdict, before, baseline))
-        marked.append(replace(verdict, regressed="; ".join(reasons) or None, notes=notes))
-    return marked
+        if before := baseline.lock.tasks.get(verdict.task):
+            for rung in dict.fromkeys(filter(None, (before.smallest, verdict.chosen))):
+                falls[verdict.task, rung] = _fall(run, verdict, before, baseline, rung)
+    return falls
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tests:
+    """The tests of a session by task and rung, with the p values that Holm leaves them."""
+
+    falls: Mapping[tuple[str, str], _Fall | None]
+    adjusted: Mapping[tuple[str, str], float]
+    is_lock: bool
+
+    def is_shown(self, task: str, rung: str | None) -> bool:
+        """Whether the rung is shown to pass less than it did."""
+        return rung is not None and self.adjusted.get((task, rung), 1.0) < _ALPHA
+
+    def said(self, task: str, rung: str) -> str:
+        """The test in words."""
+        fall, adjusted = self.falls[task, rung], self.adjusted[task, rung]
+        if fall is None:
+            return f"{rung} has no answers of both runs to compare"
+        over = f", Holm over {len(self.falls)} tests" if len(self.falls) > 1 else ""
+        return f"{fall.words} p {adjusted:.2g}{over})"
+
+
+def _marked(run: Run, verdict: Verdict, baseline: Baseline, tests: _Tests) -> Verdict:
+    """The verdict with what is worse about it, and with its notes."""
+    before = baseline.lock.tasks.get(verdict.task)
+    notes = _notes(run, verdict, before, baseline)
+    if before is None:
+        return replace(verdict, notes=(*verdict.notes, *notes))
+    grown = _grown(run, verdict, before, baseline)
+    was, task, reasons = before.smallest, verdict.task, []
+    if grown is not None and was is not None:
+        if not grown.is_known or tests.is_shown(task, was):
+            reasons.append(grown.words)
+        else:
+            notes.append(f"{grown.found}: within chance, as {tests.said(task, was)}")
+    for rung in dict.fromkeys(filter(None, (was if grown else None, verdict.chosen))):
+        if tests.is_shown(task, rung):
+            anew = ": if that is to be, lock this run with rightsize lock" if tests.is_lock else ""
+            reasons.append(f"{tests.said(task, rung)}{anew}")
+    return replace(verdict, regressed="; ".join(reasons) or None, notes=(*verdict.notes, *notes))
 
 
 def tasks_not_run(verdicts: Sequence[Verdict], baseline: Baseline) -> list[str]:
@@ -90,26 +133,48 @@ def tasks_not_run(verdicts: Sequence[Verdict], baseline: Baseline) -> list[str]:
     return [task for task in baseline.lock.tasks if task not in ran]
 
 
-def _grown(run: Run, verdict: Verdict, before: LockedTask, baseline: Baseline) -> Sequence[str]:
-    """How the smallest rung has become larger, or why that cannot be told."""
+def to_be_finished(baseline: Baseline) -> frozenset[tuple[str, str]]:
+    """The tasks and rungs whose cases are all asked unless the rung passes: it was the smallest, and may have fallen.
+
+    Where it fails after a few cases, those few could not show that it passes less than it did.
+    """
+    return frozenset((name, task.smallest) for name, task in baseline.lock.tasks.items() if task.smallest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Grown:
+    """How the smallest rung has become larger, and what to do; `is_known` is False where the ladders do not tell."""
+
+    found: str
+    change: str = ""
+    is_known: bool = True
+
+    @property
+    def words(self) -> str:
+        return self.found + self.change
+
+
+def _grown(run: Run, verdict: Verdict, before: LockedTask, baseline: Baseline) -> _Grown | None:
+    """How the smallest rung has become larger, if it has."""
     was, now, name = before.smallest, verdict.smallest, baseline.name
     if was is None or was == now:
-        return []
+        return None
     if now is None:
         what = "no rung passes now" if verdict.verdict == "unsolved" else "now it is not known which is the smallest"
-        return [f"{was} was the smallest that passes in {name}, and {what}"]
+        return _Grown(found=f"{was} was the smallest that passes in {name}, and {what}")
     ladders = [
         ladder for ladder in ([rung.name for rung in run.rungs], baseline.lock.ladder) if {was, now} <= {*ladder}
     ]
     if not ladders:
-        return [
+        words = (
             f"{was}, the smallest in {name}, is not on this ladder, and {now} was not on that one: run with both, or "
             f"write the baseline anew"
-        ]
+        )
+        return _Grown(found=words, is_known=False)
     if ladders[0].index(now) < ladders[0].index(was):
-        return []
+        return None
     change = f": if that is to be, write smallest = {now!r} in {name}:{before.line}" if before.line else ""
-    return [f"{was} was the smallest that passes in {name}, and now it is {now}{change}"]
+    return _Grown(found=f"{was} was the smallest that passes in {name}, and now it is {now}", change=change)
 
 
 def _notes(run: Run, verdict: Verdict, before: LockedTask | None, baseline: Baseline) -> list[str]:
@@ -125,10 +190,9 @@ def _notes(run: Run, verdict: Verdict, before: LockedTask | None, baseline: Base
     ]
 
 
-def _fall(run: Run, verdict: Verdict, before: LockedTask, baseline: Baseline) -> _Fall | None:
-    """The test of the chosen rung, None where it was not asked both times."""
-    rung = verdict.chosen
-    if rung is None or rung not in before.standing or rung not in verdict.standing:
+def _fall(run: Run, verdict: Verdict, before: LockedTask, baseline: Baseline, rung: str) -> _Fall | None:
+    """The test of a rung, None where it was not asked both times."""
+    if rung not in before.standing or rung not in verdict.standing:
         return None
     was, now = before.standing[rung], verdict.standing[rung]
     if not was.trials or not now.trials:
@@ -142,20 +206,42 @@ def _fall(run: Run, verdict: Verdict, before: LockedTask, baseline: Baseline) ->
 
 
 def _paired_fall(run: Run, task: str, rung: str, baseline: Baseline) -> _Fall | None:
+    """The test over the cases of both runs that ask the same."""
     assert baseline.run is not None
-    cases, cases_before = _cases(run, task, rung), _cases(baseline.run, task, rung)
-    won = lost = 0
-    for case in cases.keys() & cases_before.keys():
-        trials, trials_before = cases[case], cases_before[case]
-        if not (_is_heard(trials) or _is_heard(trials_before)) or asks_otherwise(trials, trials_before):
-            continue
-        # What was given up counts against a fall, so that no outcome of it could take the claim back.
-        now, was = _mean(trials, given_up=True), _mean(trials_before, given_up=False)
-        won, lost = won + (now > was), lost + (now < was)
-    return _Fall(
-        p=mcnemar(won, lost, alternative="a worse"),
-        words=f"{rung} passes fewer cases than in {baseline.name}: {lost} lost, {won} won (exact McNemar, one-sided,",
+    policies = run.policies[task], baseline.run.policies[task]
+    now, was = _cases(run, task, rung), _cases(baseline.run, task, rung)
+    common = [case for case in was if case in now and not asks_otherwise([*now[case].values()], [*was[case].values()])]
+    seeds = {policy.shuffle_seed for policy in policies if policy.stops_early}
+    # Chosen by how the runs were to stop, never by what came out.
+    if all(policy.stops_early for policy in policies) and len(seeds) == 1:
+        changes = _changes_in_order(cases_in_order(common, task=task, seed=seeds.pop() or 0), now, was)
+        p, test = fell_in_order(changes, len(common)), "exact sign test spent over the cases"
+    else:
+        changes = [_change(now[case], was[case]) for case in common]
+        p, test = fell(changes), "exact McNemar"
+        if any(policy.samples > 1 for policy in policies):
+            test = "exact randomization test over cases"
+    lost, won = sum(change < 0 for change in changes), sum(change > 0 for change in changes)
+    words = f"{rung} passes fewer cases than in {baseline.name}: {lost} lost, {won} won ({test}, one-sided,"
+    if lost <= won:
+        words = f"{rung} does not pass fewer cases than in {baseline.name}: {lost} lost, {won} won ({test}, one-sided,"
+    return _Fall(p=p, words=words)
+
+
+def _change(now: Mapping[int, Trial], was: Mapping[int, Trial]) -> int:
+    """How many samples of a case were won, less those that were lost, over the samples that both runs planned.
+
+    What was given up counts against a fall, so that no outcome of it could take the claim back.
+    """
+    return sum(
+        _passed(now[sample], given_up=True) - _passed(was[sample], given_up=False) for sample in now.keys() & was.keys()
     )
+
+
+def _changes_in_order(order: Sequence[str], now: _Cases, was: _Cases) -> list[int]:
+    """The changes of the first cases of the order, up to the first that one of the runs did not ask."""
+    asked = takewhile(lambda case: _is_heard(now[case]) and _is_heard(was[case]), order)
+    return [_change(now[case], was[case]) for case in asked]
 
 
 def _unpaired_fall(rung: str, was: Standing, now: Standing, name: str) -> _Fall:
@@ -169,19 +255,19 @@ def _unpaired_fall(rung: str, was: Standing, now: Standing, name: str) -> _Fall:
     )
 
 
-def _cases(run: Run, task: str, rung: str) -> Mapping[str, Sequence[Trial]]:
-    """The trials of each case that passed, failed, or were given up."""
-    cases: dict[str, list[Trial]] = defaultdict(list)
+def _cases(run: Run, task: str, rung: str) -> _Cases:
+    """The samples of each case that passed, failed, or were given up; a fault says nothing of the model."""
+    cases: dict[str, dict[int, Trial]] = defaultdict(dict)
     for trial in run.trials:
         counts = trial.outcome in ("passed", "failed") or trial.reason == "settled"
         if (trial.key.task, trial.key.rung) == (task, rung) and counts:
-            cases[trial.key.case].append(trial)
+            cases[trial.key.case][trial.key.sample] = trial
     return cases
 
 
-def _is_heard(trials: Sequence[Trial]) -> bool:
-    return any(trial.outcome != "not_run" for trial in trials)
+def _is_heard(samples: Mapping[int, Trial]) -> bool:
+    return all(trial.outcome != "not_run" for trial in samples.values())
 
 
-def _mean(trials: Sequence[Trial], *, given_up: bool) -> float:
-    return fmean(given_up if trial.outcome == "not_run" else trial.outcome == "passed" for trial in trials)
+def _passed(trial: Trial, *, given_up: bool) -> int:
+    return given_up if trial.outcome == "not_run" else trial.outcome == "passed"

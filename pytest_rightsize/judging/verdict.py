@@ -1,13 +1,26 @@
 """From a run to its verdicts and the gate: pure, so that a results file is judged as the session was."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_rightsize.records import GateName, Policy, Run, Rung, Standing, Trial, Verdict, VerdictName, Waiver
-from pytest_rightsize.statistics import bounds_whatever_comes, settled, stand
+from pytest_rightsize.statistics import (
+    Terms,
+    bounds_whatever_comes,
+    budgets_after,
+    cases_in_order,
+    claim_confidence,
+    claimed,
+    decide,
+    design_bounds,
+    design_for,
+    first_budget,
+    settled,
+    stand,
+)
 
-__all__ = ["GATES", "WaiverState", "failed_gates", "judge", "standings", "waiver_states"]
+__all__ = ["GATES", "WaiverState", "claims_of", "failed_gates", "judge", "standings", "waiver_states"]
 
 # Which word trips which gate; "right-sized" and "unchosen" trip none. "regressed" stands beside a verdict.
 GATES: Mapping[GateName, str] = {
@@ -38,17 +51,72 @@ def judge(run: Run) -> list[Verdict]:
 
 def standings(policy: Policy, trials: Iterable[Trial], run: Run) -> dict[str, Standing]:
     """How every rung of the ladder stands in the task of `policy`, without bounds."""
+    return {rung: standing for rung, _, standing in _up_the_ladder(policy, trials, run)}
+
+
+def claims_of(policy: Policy, trials: Iterable[Trial], run: Run, rung: str) -> tuple[float, ...]:
+    """How surely `rung` must reach the bar to be named, given what is known of the smaller ones.
+
+    Several where that still depends on those: what is asked must do for each. None without a confidence.
+    """
+    return next(claims for name, claims, _ in _up_the_ladder(policy, trials, run) if name == rung)
+
+
+def _up_the_ladder(
+    policy: Policy, trials: Iterable[Trial], run: Run
+) -> Iterator[tuple[str, tuple[float, ...], Standing]]:
+    """Each rung with its claims and its standing; what the smaller ones spent of the error decides the claims."""
     heard = _heard(trials)
-    return {
-        rung.name: _standing(policy, heard[rung.name], run.planned.get((policy.task, rung.name), 0))
-        for rung in run.rungs
-    }
+    planned = {rung.name: run.planned.get((policy.task, rung.name), 0) for rung in run.rungs}
+    cases = dict.fromkeys(case for of_rung in heard.values() for case in of_rung.names)
+    order = cases_in_order(cases, task=policy.task, seed=policy.shuffle_seed or 0) if policy.stops_early else []
+    if policy.confidence is None:
+        for rung in run.rungs:
+            yield rung.name, (), _standing(policy, heard[rung.name], planned[rung.name], None)
+        return
+    terms = Terms(
+        pass_rate=policy.pass_rate,
+        confidence=policy.confidence,
+        cases=max(1, *planned.values()) if planned else 1,
+        rungs=len(run.rungs),
+        stops_early=policy.stops_early,
+        is_single=policy.samples == 1,
+    )
+    budgets, is_named = frozenset([first_budget(terms)]), False
+    for rung in run.rungs:
+        # Above a rung that passes nothing is named, so that the task's own confidence is all there is to keep; and a
+        # rung that has not been asked may pass.
+        is_largest = rung is run.rungs[-1]
+        claims = {claim_confidence(budget, terms, is_largest=is_largest) for budget in budgets}
+        if len(budgets) != 1 or is_named:
+            claims = {policy.confidence} | (set() if is_named else claims)
+        found = [
+            _claimed_standing(policy, heard[rung.name], planned[rung.name], order, claim) for claim in sorted(claims)
+        ]
+        standing = _agreed(found)
+        yield rung.name, tuple(sorted(claims)), standing
+        is_named |= standing.state == "passes"
+        if standing.is_open:
+            budgets = budgets_after(budgets, terms)
+        elif standing.state not in ("passes", "fails") and standing.reason != "private":
+            budgets |= budgets_after(budgets, terms)
+
+
+def _agreed(standings: Sequence[Standing]) -> Standing:
+    """What a rung is at each of its claims, or that it depends on the smaller rungs."""
+    *_, strictest = standings
+    if {standing.state for standing in standings} == {strictest.state}:
+        return strictest
+    reason = "how surely it must pass depends on smaller rungs that were not asked"
+    return replace(strictest, state="undecided", reason=reason, is_open=False)
 
 
 @dataclass(kw_only=True)
 class _Heard:
     """What is known of one rung: the samples of each case, what had no answer, what was not run."""
 
+    names: set[str] = field(default_factory=set)
+    left_out: set[str] = field(default_factory=set)
     cases: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
     given_up: Counter[str] = field(default_factory=Counter)
     faults: int = 0
@@ -57,12 +125,15 @@ class _Heard:
 
     def add(self, trial: Trial) -> None:
         """Take in one trial; those that the test itself took out (skip, xfail) were never planned."""
+        self.names.add(trial.key.case)
         if trial.outcome in ("passed", "failed"):
             self.cases[trial.key.case].append(trial.outcome == "passed")
         elif trial.outcome == "error":
             self.faults += 1
         else:
-            self.excused += trial.reason in ("skipped", "xfail")
+            if trial.reason in ("skipped", "xfail"):
+                self.excused += 1
+                self.left_out.add(trial.key.case)
             self.idle_reason = self.idle_reason or trial.reason or "not said"
             if trial.reason == "settled":
                 self.given_up[trial.key.case] += 1
@@ -76,10 +147,77 @@ def _heard(trials: Iterable[Trial]) -> dict[str, _Heard]:
     return heard
 
 
-def _standing(policy: Policy, heard: _Heard, planned: int) -> Standing:
-    """How one rung stands."""
+def _claimed_standing(policy: Policy, heard: _Heard, planned: int, order: Sequence[str], claim: float) -> Standing:
+    """How one rung stands that passes only where it does so at `claim`."""
+    if policy.stops_early:
+        return _early_standing(policy, heard, planned, order, claim)
+    own = _standing(policy, heard, planned, policy.confidence)
+    if own.state in ("not_run", "fails") or heard.faults:
+        return own
+    strict = _standing(policy, heard, planned, claim)
+    state = claimed(own.state, strict.state)
+    assert state is not None
+    is_short = own.trials + own.given_up < planned - heard.excused
+    if own.state == "undecided":
+        return replace(own, claim=claim, is_open=not is_short)
+    reason = strict.reason if state != "passes" else own.reason
+    return replace(own, state=state, reason=reason, claim=claim, is_open=state == "undecided" and not is_short)
+
+
+def _early_standing(policy: Policy, heard: _Heard, planned: int, order: Sequence[str], claim: float) -> Standing:
+    """How one rung stands in a task that stops early: by its cases in their order, whatever the missing ones were."""
+    assert policy.confidence is not None
+    names = [case for case in order if case not in heard.left_out]
+    cases = max(len(names), planned - heard.excused)
+    trials = sum(map(len, heard.cases.values()))
+    if trials == 0 and heard.faults == 0:
+        return Standing(state="not_run", reason=heard.idle_reason)
+    # Cases of which not even the name is known may stand anywhere in the order: at its beginning they decide most.
+    outcomes = [None] * (cases - len(names)) + [heard.cases[case][0] if case in heard.cases else None for case in names]
+    design = design_for(
+        cases,
+        pass_rate=policy.pass_rate,
+        confidence=policy.confidence,
+        claim_confidence=claim,
+        planned=max(cases, planned),
+    )
+    decision = decide(design, outcomes)
+    bounds = design_bounds(design, outcomes, confidence=policy.confidence)
+    passed = sum(map(sum, heard.cases.values()))
+    standing = Standing(
+        state="undecided",
+        passed=passed,
+        trials=trials,
+        rate=passed / trials if trials == cases else None,
+        low=bounds.low if bounds else None,
+        high=bounds.high if bounds else None,
+        claim=claim,
+    )
+    if decision is None:
+        missing = f"{heard.faults} of {cases} trials had no answer" if heard.faults else None
+        return replace(standing, reason=missing or f"only {trials} of {cases} trials ran")
+    is_open = decision.state == "undecided"
+    return replace(
+        standing,
+        state=decision.state,
+        reason=_why_open(heard, policy) if is_open else None,
+        given_up=cases - trials - heard.faults,
+        is_open=is_open,
+        decided_at=decision.at,
+    )
+
+
+def _why_open(heard: _Heard, policy: Policy) -> str:
+    """What would decide a rung whose cases have not."""
+    trials = sum(map(len, heard.cases.values()))
+    by_count = stand(heard.cases, pass_rate=policy.pass_rate, planned=trials, confidence=policy.confidence)
+    return by_count.reason or "its cases came too near the bar to decide in their order"
+
+
+def _standing(policy: Policy, heard: _Heard, planned: int, confidence: float | None) -> Standing:
+    """How one rung stands at a confidence, or by its observed rate."""
     planned -= heard.excused
-    rate, confidence = policy.pass_rate, policy.confidence
+    rate = policy.pass_rate
     standing = stand(heard.cases, pass_rate=rate, planned=planned, faults=heard.faults, confidence=confidence)
     if standing.state == "not_run" and heard.idle_reason:
         return Standing(state="not_run", reason=heard.idle_reason)
@@ -104,13 +242,14 @@ def _judge_task(policy: Policy, trials: Sequence[Trial], run: Run) -> Verdict:
     """The verdict for one task."""
     heard = _heard(trials)
     standing = {
-        rung: _with_bounds(found, heard[rung], policy.confidence)
+        rung: found if policy.stops_early else _with_bounds(found, heard[rung], policy.confidence)
         for rung, found in standings(policy, trials, run).items()
     }
     ladder = [rung.name for rung in run.rungs]
-    smallest, obstacle = _smallest(ladder, standing)
+    smallest, obstacle, open_rungs = _smallest(ladder, standing)
     verdict, why = _verdict(policy, run.rungs, standing, smallest, obstacle)
-    notes = [*([why] if why else []), *_non_monotone(ladder, standing, bisected=run.strategy == "bisect")]
+    open_notes = [f"{rung}: {standing[rung].reason}, so that it may pass too" for rung in open_rungs]
+    notes = [*([why] if why else []), *open_notes, *_non_monotone(ladder, standing, bisected=run.strategy == "bisect")]
     return Verdict(
         task=policy.task,
         verdict=verdict,
@@ -121,18 +260,25 @@ def _judge_task(policy: Policy, trials: Sequence[Trial], run: Run) -> Verdict:
         pass_rate=policy.pass_rate,
         confidence=policy.confidence,
         notes=tuple(notes),
+        open_rungs=tuple(open_rungs),
     )
 
 
-def _smallest(ladder: Sequence[str], standing: Mapping[str, Standing]) -> tuple[str | None, str | None]:
-    """The lowest rung that passes, or the lowest of which it is not known (the obstacle); at most one of the two."""
+def _smallest(ladder: Sequence[str], standing: Mapping[str, Standing]) -> tuple[str | None, str | None, Sequence[str]]:
+    """The lowest rung that passes, or the lowest of which it is not known (the obstacle); at most one of the two.
+
+    The third are the rungs below the one that passes which are open: what they may pass is shown beside it.
+    """
+    open_rungs: list[str] = []
     for rung in ladder:
         state = standing[rung]
         if state.state == "passes":
-            return rung, None
-        if state.state == "undecided" or (state.state == "not_run" and state.reason != "private"):
-            return None, rung
-    return None, None
+            return rung, None, open_rungs
+        if state.is_open:
+            open_rungs.append(rung)
+        elif state.state == "undecided" or (state.state == "not_run" and state.reason != "private"):
+            return None, open_rungs[0] if open_rungs else rung, ()
+    return None, open_rungs[0] if open_rungs else None, ()
 
 
 def _verdict(
@@ -155,6 +301,8 @@ def _verdict(
     size = {rung.name: place for place, rung in enumerate(rungs)}
     if policy.chosen not in size:
         return "undecided", f"the chosen rung {policy.chosen} is not on this ladder: add it to --rightsize-ladder"
+    if standing[policy.chosen].is_open and size[policy.chosen] < size[smallest]:
+        return "undecided", f"{smallest} passes; whether {policy.chosen}, which is chosen, passes too is not shown"
     if size[policy.chosen] == size[smallest]:
         return "right-sized", None
     return ("over-sized" if size[policy.chosen] > size[smallest] else "under-sized"), None

@@ -5,17 +5,25 @@ what cannot change the verdict, in whole rungs and inside a rung. `full` leaves 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import ceil
 
-from pytest_rightsize.records import Standing, Strategy, Trial
-from pytest_rightsize.statistics import settled, settled_counts
+from pytest_rightsize.records import Standing, State, Strategy, Trial
+from pytest_rightsize.statistics import Walk, cases_in_order, claimed, design_for, settled, settled_counts
 
 # A task has at least so many requests in flight, or this part of all its trials, however near to settled it seems:
 # waiting costs time, and what is asked in vain stays a small part.
 _FLIGHT, _PART_IN_FLIGHT = 8, 8
 
-__all__ = ["Progress", "falls_back", "reason_not_to_run", "reason_to_stop", "visiting_order"]
+__all__ = [
+    "EarlyProgress",
+    "Progress",
+    "falls_back",
+    "reason_not_to_run",
+    "reason_to_stop",
+    "visiting_order",
+]
 
 
 def visiting_order(ladder: Sequence[str], strategy: Strategy) -> list[str]:
@@ -39,16 +47,16 @@ def reason_not_to_run(
     """Why a task's trials on `rung` cannot change its verdict, or None if they can.
 
     `standings` holds what is known of the other rungs. `full` runs all. `climb` and `bisect` stop above a rung that
-    passes, and above one that is undecided: no rung higher up can be called the smallest then. `bisect` runs all of a
-    task that it has seen to be non-monotone.
+    passes, and above one that is undecided for want of answers: no rung higher up is named then. They go on past one
+    whose cases have all been asked. `bisect` runs all of a task that it has seen to be non-monotone.
     """
     if strategy == "full" or (strategy == "bisect" and falls_back(ladder, standings)):
         return None
     for below in ladder[: ladder.index(rung)]:
-        state = standings[below].state if below in standings else "not_run"
-        if state == "passes":
+        standing = standings.get(below, Standing(state="not_run"))
+        if standing.state == "passes":
             return f"settled: {below} passes"
-        if state == "undecided":
+        if standing.state == "undecided" and not standing.is_open:
             return f"{below} is undecided, so no larger rung can be called the smallest"
     return None
 
@@ -79,12 +87,21 @@ def reason_to_stop(
 class Progress:
     """The trials of one task on one rung as they end, in any order; it says when the rest need not run."""
 
-    def __init__(self, planned: Mapping[str, int], *, pass_rate: float, confidence: float | None = None) -> None:
-        """`planned` counts the trials of each case."""
+    def __init__(
+        self,
+        planned: Mapping[str, int],
+        *,
+        pass_rate: float,
+        confidence: float | None = None,
+        claims: Sequence[float] = (),
+    ) -> None:
+        """`planned` counts the trials of each case; `claims` is how surely the bar must be reached to be named."""
         self._remaining = Counter(planned)
         self._single = all(count == 1 for count in planned.values())
         self._pass_rate = pass_rate
         self._confidence = confidence
+        self._claims = tuple(claims)
+        self._to_be_finished = False
         self._cases: dict[str, list[bool]] = defaultdict(list)
         self._passed = self._failed = 0
         self._planned = self._left = self._remaining.total()
@@ -92,6 +109,14 @@ class Progress:
         self._is_new = False
         self._room: int | None = None
         self._reason: str | None = None
+
+    def demand(self, claims: Sequence[float], *, to_be_finished: bool = False) -> None:
+        """Say how surely the bar must be reached, once the smaller rungs are known; with several, any may come to hold.
+
+        What is given up must be needed by none of them. With `to_be_finished`, nothing is given up unless it passes.
+        """
+        self._claims = tuple(claims)
+        self._to_be_finished = to_be_finished
 
     def add(self, trial: Trial) -> None:
         """Take in a trial that has ended; one that its test skipped is no longer planned."""
@@ -144,18 +169,107 @@ class Progress:
             middle = (low + high) // 2
             now_passed = self._passed + (middle if passed else 0)
             now_failed = self._failed + (0 if passed else middle)
-            rate, confidence = self._pass_rate, self._confidence
-            state = settled_counts(now_passed, now_failed, self._left - middle, pass_rate=rate, confidence=confidence)
+            state = self._at_all_claims(partial(self._settled_counts, now_passed, now_failed, self._left - middle))
             low, high = (middle, high) if state is None else (low, middle)
         return high
 
     def _find_reason(self) -> str | None:
-        rate, confidence = self._pass_rate, self._confidence
+        state = self._at_all_claims(self._settled)
+        return None if state is None or not self._may_stop(state) else _settled_words(state, self._left)
+
+    def _may_stop(self, state: State) -> bool:
+        return state == "passes" or not self._to_be_finished
+
+    def _settled(self, confidence: float | None) -> State | None:
         if not self._single:
-            return reason_to_stop(self._cases, +self._remaining, pass_rate=rate, confidence=confidence)
+            return settled(self._cases, +self._remaining, pass_rate=self._pass_rate, confidence=confidence)
         # Two numbers instead of a look at all cases after each trial: a task may have thousands.
-        state = settled_counts(self._passed, self._failed, self._left, pass_rate=rate, confidence=confidence)
-        return None if state is None else _settled_words(state, self._left)
+        return self._settled_counts(self._passed, self._failed, self._left, confidence)
+
+    def _settled_counts(self, passed: int, failed: int, left: int, confidence: float | None) -> State | None:
+        return settled_counts(passed, failed, left, pass_rate=self._pass_rate, confidence=confidence)
+
+    def _at_all_claims(self, settled_at: Callable[[float | None], State | None]) -> State | None:
+        """The state at the strictest of the claims, or None while it is open at any of them."""
+        own = settled_at(self._confidence)
+        states = [claimed(own, settled_at(claim)) for claim in sorted(self._claims)] or [own]
+        return None if None in states else states[-1]
+
+
+class EarlyProgress(Progress):
+    """The same for a task that stops early: its cases count in the order of a seed, and an answer may be missing."""
+
+    _least = 4
+
+    def __init__(
+        self,
+        planned: Mapping[str, int],
+        *,
+        task: str,
+        seed: int,
+        pass_rate: float,
+        confidence: float,
+        claims: Sequence[float] = (),
+    ) -> None:
+        """`planned` counts one trial for each case."""
+        super().__init__(planned, pass_rate=pass_rate, confidence=confidence, claims=claims)
+        self._early_confidence = confidence
+        self._order = cases_in_order(planned, task=task, seed=seed)
+        self._ended: dict[str, bool | None] = {}
+        self._walks: list[Walk] = []
+
+    def demand(self, claims: Sequence[float], *, to_be_finished: bool = False) -> None:
+        """As above."""
+        super().demand(claims, to_be_finished=to_be_finished)
+        self._walks = []
+
+    def add(self, trial: Trial) -> None:
+        """As above; a case without an answer may be taken as either."""
+        super().add(trial)
+        case = trial.key.case
+        if trial.reason in ("skipped", "xfail"):
+            self._order = [name for name in self._order if name != case]
+            self._walks = []
+        elif trial.outcome != "not_run":
+            self._ended[case] = None if trial.outcome == "error" else trial.outcome == "passed"
+            for walk in self._walks:
+                walk.add(case, self._ended[case])
+
+    def reason_to_stop(self) -> str | None:
+        """As above; not even a fault keeps a task going that is decided without it."""
+        if self._reason is None and self._ended and self._left > 0:
+            states = [walk.state for walk in self._watched()]
+            state = states[-1]
+            if state is not None and None not in states and self._may_stop(state):
+                self._reason = _settled_words(state, self._left)
+        return self._reason
+
+    @property
+    def _least_room(self) -> int:
+        # What is in flight at the end is paid for: fewer than for a task whose every case will be needed.
+        return self._least
+
+    def _until_settled(self, *, passed: bool) -> int:
+        return max(walk.cases_until(passed=passed) for walk in self._watched())
+
+    def _watched(self) -> list[Walk]:
+        """One walk for each claim, the strictest last."""
+        if not self._walks:
+            self._walks = [self._walk(claim) for claim in sorted(self._claims or (self._early_confidence,))]
+        return self._walks
+
+    def _walk(self, claim: float) -> Walk:
+        design = design_for(
+            len(self._order),
+            pass_rate=self._pass_rate,
+            confidence=self._early_confidence,
+            claim_confidence=claim,
+            planned=self._planned,
+        )
+        walk = Walk(design, self._order)
+        for case, passed in self._ended.items():
+            walk.add(case, passed)
+        return walk
 
 
 def _settled_words(state: str, left: int) -> str:

@@ -4,6 +4,7 @@ Every file here computes from plain numbers and returns nouns of `records`; none
 special functions are those of `scipy.special`, imported by the function that needs them.
 """
 
+from pytest_rightsize.statistics.falls import fall_cases_needed, fall_power, fell, fell_in_order
 from pytest_rightsize.statistics.pairs import difference, holm, mcnemar, non_inferiority_p, tango_interval
 from pytest_rightsize.statistics.planning import (
     cases_needed,
@@ -22,13 +23,43 @@ from pytest_rightsize.statistics.rates import (
     stand,
 )
 from pytest_rightsize.statistics.ratios import geometric_mean_ratio, mean_difference, ratio_per_success
+from pytest_rightsize.statistics.selection import Terms, budgets_after, claim_confidence, claimed, first_budget
+from pytest_rightsize.statistics.sequential import (
+    Chances,
+    Decision,
+    Design,
+    Walk,
+    cases_in_order,
+    chances,
+    decide,
+    design_bounds,
+    design_for,
+)
 from pytest_rightsize.statistics.unpaired import fisher_fell
 
 __all__ = [
+    "Chances",
+    "Decision",
+    "Design",
+    "Terms",
+    "Walk",
     "bounds_whatever_comes",
+    "budgets_after",
+    "cases_in_order",
     "cases_needed",
+    "chances",
+    "claim_confidence",
+    "claimed",
     "clopper_pearson",
+    "decide",
+    "design_bounds",
+    "design_for",
     "difference",
+    "fall_cases_needed",
+    "fall_power",
+    "fell",
+    "fell_in_order",
+    "first_budget",
     "fisher_fell",
     "geometric_mean_ratio",
     "holm",

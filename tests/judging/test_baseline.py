@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.judging.baseline import Baseline, tasks_not_run, with_regressions
+from pytest_rightsize.judging.baseline import Baseline, tasks_not_run, to_be_finished, with_regressions
 from pytest_rightsize.judging.verdict import failed_gates, judge
 from pytest_rightsize.records import Run, Verdict
 from pytest_rightsize.results.lockfile import LockedTask, lock_of, parse_lock, render_lock
-from pytest_rightsize.statistics import fisher_fell
+from pytest_rightsize.statistics import cases_in_order, fisher_fell
 from tests.runs import make_run
 
 ABOUT = {"started": "2026-11-24T10:00:00+00:00", "commit": "abc"}
@@ -38,13 +38,15 @@ def against(before: Run, now: Run, *, as_lock: bool = False) -> list[Verdict]:
         ({"s": "0000", "m": "0000"}, {"s": "0000", "m": "1111"}, None),
         ({"s": "1111", "m": "1111"}, {"s": "0000", "m": "1111"}, "s was {}, and now it is m"),
         ({"s": "0000", "m": "1111"}, {"s": "0000", "m": "0000"}, "m was {}, and no rung passes now"),
-        ({"s": "1111", "m": "1111"}, {"s": "1EE1", "m": "1111"}, "s was {}, and now it is not known which is"),
+        ({"s": "1111", "m": "1111"}, {"s": "1EE1", "m": "1111"}, None),  # gate undecided says so
     ],
 )
-def test_a_larger_smallest_rung_is_a_regression(
+def test_a_larger_smallest_rung_that_is_shown_to_have_fallen_is_a_regression(
     before: dict[str, str], now: dict[str, str], regressed: str | None
 ) -> None:
-    (verdict,) = against(run_of({"t": before}), run_of({"t": now}))
+    """Twelve cases, which all fall."""
+    runs = ({rung: marks * 3 for rung, marks in outcomes.items()} for outcomes in (before, now))
+    (verdict,) = against(*(run_of({"t": outcomes}) for outcomes in runs))
     if regressed is None:
         assert verdict.regressed is None
     else:
@@ -53,14 +55,73 @@ def test_a_larger_smallest_rung_is_a_regression(
     assert [gate for gate, _ in failed_gates([verdict], ["regressed"])] == (["regressed"] if regressed else [])
 
 
+def test_a_larger_smallest_rung_within_chance_is_a_note() -> None:
+    """16 of 20 and then 14 of 20, at a bar of 0.75: six cases changed sides."""
+    before = run_of({"t": {"s": "1" * 16 + "0" * 4, "m": "1" * 20}})
+    now = run_of({"t": {"s": "0" * 4 + "1" * 12 + "11" + "00", "m": "1" * 20}})
+    (verdict,) = against(before, now)
+    assert (verdict.smallest, verdict.regressed) == ("m", None)
+    assert verdict.notes == (
+        "s was the smallest that passes in run.jsonl, and now it is m: within chance, as s passes fewer cases than in "
+        "run.jsonl: 4 lost, 2 won (exact McNemar, one-sided, p 0.69, Holm over 2 tests)",
+    )
+
+
+def test_the_family_is_every_test_that_could_have_been_looked_at() -> None:
+    """Five lost are 1/32; with a second task that did not change, Holm asks for twice as much."""
+    before = run_of({"t": {"s": "1" * 20}, "u": {"s": "1" * 20}}, chosen="s")
+    now = run_of({"t": {"s": "0" * 6 + "1" * 14}, "u": {"s": "1" * 20}}, chosen="s")
+    first, _ = against(before, now)
+    assert first.regressed is not None
+    assert "p 0.031, Holm over 2 tests" in first.regressed
+    (alone, *_) = against(before, run_of({"t": {"s": "0" * 5 + "1" * 15}, "u": {"s": "1" * 20}}, chosen="s"))
+    assert alone.regressed is None
+
+
+def test_runs_that_stopped_early_compare_the_first_cases_of_their_order() -> None:
+    """What one of them did not ask ends the comparison; McNemar's test of what is left would not hold."""
+    marks, lost = "1" * 60, "0" * 60
+
+    def early(marks: str) -> Run:
+        run = run_of({"t": {"s": marks}}, chosen="s", pass_rate=0.8)
+        policy = replace(run.policies["t"], confidence=0.95, shuffle_seed=1)
+        return replace(run, policies={"t": policy})
+
+    order = cases_in_order([f"t-{place}" for place in range(60)], task="t", seed=1)
+    stopped = "".join("1" if f"t-{place}" in order[:30] else "-" for place in range(60))
+    (verdict,) = against(early(stopped), early(lost))
+    assert verdict.standing["s"].state == "fails"
+    assert verdict.regressed is not None
+    assert "30 lost, 0 won (exact sign test spent over the cases, one-sided" in verdict.regressed
+    (same,) = against(early(stopped), early(marks))
+    assert same.regressed is None
+
+
+def test_samples_are_compared_one_by_one() -> None:
+    """Three samples before and one now: only the first of each case is in both."""
+    run = run_of({"t": {"s": "1" * 8}}, chosen="s")
+    thrice = [replace(trial, key=replace(trial.key, sample=sample)) for trial in run.trials for sample in range(3)]
+    policies = {"t": replace(run.policies["t"], samples=3)}
+    before = replace(run, trials=thrice, policies=policies, planned={("t", "s"): 24})
+    (verdict,) = against(before, run_of({"t": {"s": "0" * 8}}, chosen="s"))
+    assert verdict.regressed is not None
+    assert "8 lost, 0 won (exact randomization test over cases, one-sided, p 0.0039" in verdict.regressed
+
+
+def test_what_was_the_smallest_is_asked_to_its_end() -> None:
+    before = run_of({"t": {"s": "0000", "m": "1111"}, "u": {"s": "0000", "m": "0000"}})
+    assert to_be_finished(Baseline(name="run.jsonl", lock=lock_of(before, judge(before)))) == {("t", "m")}
+
+
 def test_a_lock_names_the_line_to_change() -> None:
     before, now = run_of({"t": {"s": "1111", "m": "1111"}}), run_of({"t": {"s": "0000", "m": "1111"}})
     (verdict,) = against(before, now, as_lock=True)
+    assert verdict.regressed is not None
     text = render_lock(lock_of(before, judge(before)))
     line = text.splitlines().index('smallest = "s"') + 1
-    assert verdict.regressed == (
+    assert verdict.regressed.startswith(
         "s was the smallest that passes in rightsize.lock, and now it is m: "
-        f"if that is to be, write smallest = 'm' in rightsize.lock:{line}"
+        f"if that is to be, write smallest = 'm' in rightsize.lock:{line}; s passes 0 of 4, and passed 4 of 4"
     )
 
 
@@ -84,7 +145,7 @@ def test_several_tasks_are_asked_at_once() -> None:
     worse = run_of({"t": {"m": "0" * 6 + "1" * 34}, "u": {"m": "1" * 40}})
     first, _ = against(before, worse)
     assert first.regressed is not None
-    assert first.regressed.endswith("p 0.031, Holm over 2 tasks)")
+    assert first.regressed.endswith("p 0.031, Holm over 2 tests)")
 
 
 def test_what_was_given_up_counts_against_a_fall() -> None:

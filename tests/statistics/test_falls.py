@@ -1,0 +1,69 @@
+"""Whether a rung passes less than it did: the exact tests keep their error whenever a run stops."""
+
+from itertools import product
+from math import comb
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_rightsize.statistics import fall_cases_needed, fall_power, fell, fell_in_order, mcnemar
+
+
+@pytest.mark.parametrize(("lost", "won"), [(5, 0), (12, 3), (0, 4), (3, 3), (0, 0)])
+def test_single_samples_are_mcnemar(lost: int, won: int) -> None:
+    assert fell([-1] * lost + [0] * 7 + [1] * won) == pytest.approx(mcnemar(won, lost, alternative="a worse"))
+
+
+@settings(deadline=None)
+@given(changes=st.lists(st.integers(-3, 3), max_size=9), data=st.data())
+def test_several_samples_are_all_signs_counted(changes: list[int], data: st.DataObject) -> None:
+    sums = [
+        sum(sign * change for sign, change in zip(signs, changes, strict=True))
+        for signs in product((-1, 1), repeat=len(changes))
+    ]
+    p = sum(total <= sum(changes) for total in sums) / len(sums)
+    assert fell(changes) == pytest.approx(p)
+    if changes:  # what is won never makes a fall more likely
+        place = data.draw(st.integers(0, len(changes) - 1))
+        assert fell([*changes[:place], changes[place] + 1, *changes[place + 1 :]]) >= p - 1e-12
+
+
+@pytest.mark.parametrize("places", [(1, 2, 3, 4, 5, 6), (5, 10, 15, 20, 25, 30, 35, 40), (3, 4, 20, 38, 39, 40)])
+@pytest.mark.parametrize("error", [0.05, 0.2])
+def test_a_walk_keeps_its_error_wherever_it_stops(places: tuple[int, ...], error: float) -> None:
+    """All signs of the changed cases, each walk stopped where it looks worst."""
+    wrong = 0
+    for signs in product((-1, 1), repeat=len(places)):
+        walk = [0] * 40
+        for place, sign in zip(places, signs, strict=True):
+            walk[place - 1] = sign
+        wrong += min(fell_in_order(walk[:stop], 40) for stop in (*places, 40)) <= error
+    assert wrong / 2 ** len(places) <= error
+
+
+def test_a_walk_that_saw_everything_loses_little() -> None:
+    assert fell_in_order([0] * 35 + [-1] * 5, 40) == pytest.approx(1 / 32, rel=1e-3)
+    assert fell_in_order([-1] * 5 + [0] * 5, 40) > 0.1  # a quarter of the cases may spend a quarter of the error
+    assert fell_in_order([], 40) == 1.0
+    assert fell_in_order([1] * 10, 10) == 1.0
+
+
+def test_power_is_the_sum_over_all_pairs_of_runs() -> None:
+    lost, won = 0.9 * 0.4, 0.1 * 0.6
+    exact = sum(
+        comb(12, a) * comb(12 - a, b) * lost**a * won**b * (1 - lost - won) ** (12 - a - b)
+        for a in range(13)
+        for b in range(13 - a)
+        if mcnemar(b, a, alternative="a worse") < 0.05
+    )
+    assert fall_power(12, rate_before=0.9, rate_now=0.6) == pytest.approx(exact)
+
+
+def test_how_many_cases_show_a_fall() -> None:
+    needed = fall_cases_needed(rate_before=0.97, rate_now=0.87)
+    assert needed is not None
+    assert fall_power(needed, rate_before=0.97, rate_now=0.87) >= 0.8
+    assert fall_power(needed // 2, rate_before=0.97, rate_now=0.87) < 0.8
+    assert fall_cases_needed(rate_before=0.9, rate_now=0.9) is None
+    assert fall_cases_needed(rate_before=0.9, rate_now=0.89, limit=50) is None
