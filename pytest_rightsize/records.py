@@ -327,8 +327,8 @@ class Standing:
     bounds at the confidence that was asked for, else at 0.95; None where nothing was tried. `given_up` counts the
     trials that were left out because they could not change the state; the bounds hold whatever the outcomes of those
     would have been. `claim` is how surely the rung must reach the bar to be named, and `is_open` says that it is
-    undecided and none of its cases is left to decide it. `decided_at` counts the first cases of the order that decided a task
-    which stops early: the rate of a sample that stopped is not shown, and its bounds are those of the design.
+    undecided and none of its cases is left to decide it. `decided_at` counts the first cases of the order that decided
+    a task which stops early: the rate of a sample that stopped is not shown, and its bounds are those of the design.
     """
 
     state: State
