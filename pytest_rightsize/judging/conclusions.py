@@ -8,22 +8,28 @@ a tie, and nothing is claimed that the totals of all cases, those of the table, 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import fsum, inf, isfinite
 from statistics import fmean
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
-from pytest_rightsize.energy import Energy, Kind
+from pytest_rightsize.energy import Kind
+from pytest_rightsize.judging.rung_amounts import (
+    UNITS,
+    MeterErrors,
+    Quantity,
+    RungAmounts,
+    meter_errors,
+    rung_amounts,
+)
+from pytest_rightsize.judging.rung_ratios import per_pass, surely_more, why_not_comparable
 from pytest_rightsize.judging.usage import RunUsage
-from pytest_rightsize.records import AnswerRecord, Json, Run, Trial, Verdict
-from pytest_rightsize.statistics import mean_difference, ratio_per_success
+from pytest_rightsize.records import Json, Run, Trial, Verdict
+from pytest_rightsize.statistics import mean_difference
 from pytest_rightsize.statistics.estimates import Ratio
 
 __all__ = ["OBJECTIVES", "Conclusion", "FalseEconomy", "Leader", "Objective", "Saving", "conclude", "idle_note"]
 
 Objective = Literal["size", "energy", "cost", "latency"]
-Quantity = Literal["energy", "cost", "latency", "tokens"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
-_UNITS: Mapping[Quantity, str] = {"energy": "J", "cost": "USD", "latency": "s", "tokens": "tokens"}
 _CAVEATS: Mapping[Quantity, str] = {
     "latency": "; with others in flight, as they were asked",
     "tokens": "; each by its own tokenizer",
@@ -156,7 +162,7 @@ def _of_task(verdict: Verdict, trials: Mapping[str, Sequence[Trial]], run: Run, 
     tables = {
         rung: trials.get(rung, ()) for rung in dict.fromkeys([*passing, *([verdict.chosen] if verdict.chosen else [])])
     }
-    errors = _meter_errors(run)
+    errors = meter_errors(run)
     leaders = tuple(_leader(quantity, passing, tables, errors) for quantity in _quantities(passing, tables, errors))
     recommended, why = _recommended(objective, verdict, leaders)
     savings, no_savings = _savings(recommended or verdict.smallest, verdict, tables, errors)
@@ -176,213 +182,56 @@ def _of_task(verdict: Verdict, trials: Mapping[str, Sequence[Trial]], run: Run, 
 
 
 def _quantities(
-    passing: Sequence[str], tables: Mapping[str, Sequence[Trial]], errors: "_Errors"
+    passing: Sequence[str], tables: Mapping[str, Sequence[Trial]], errors: MeterErrors
 ) -> tuple[Quantity, ...]:
     """What passing rungs are compared by: by tokens only where neither joules, money nor seconds are known."""
     usual: tuple[Quantity, ...] = ("energy", "cost", "latency")
-    known = (not isinstance(_taken(rung, tables[rung], name, errors), str) for rung in passing for name in usual)
+    known = (not isinstance(rung_amounts(rung, tables[rung], name, errors), str) for rung in passing for name in usual)
     return usual if not passing or any(known) else (*usual, "tokens")
 
 
-# --- what one rung took for each case --------------------------------------------------------------------------------
-
-
-class _Case(NamedTuple):
-    """The sums over the samples of a case: how much they took, how many passed, how many there are."""
-
-    amount: float
-    passed: int
-    samples: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Taken:
-    """What a rung took for each case.
-
-    `bounds` are what the meter leaves open, as factors of the amounts: (0.95, 1.05) for 5 % either way.
-    """
-
-    rung: str
-    cases: Mapping[str, _Case]
-    kind: Kind | None = None
-    energy: Energy | None = None
-    bounds: tuple[float, float] = (1.0, 1.0)
-
-
-def _taken(rung: str, trials: Sequence[Trial], quantity: Quantity, errors: "_Errors") -> _Taken | str:
-    """What the rung took of the quantity, or why that is not known, in a clause."""
-    amounts: dict[str, list[tuple[float, bool]]] = defaultdict(list)
-    energies: list[Energy] = []
-    for trial in trials:
-        total = 0.0
-        for answer in trial.answers:
-            amount = _amount(answer, quantity)
-            if isinstance(amount, str):
-                return amount
-            total += amount
-            if answer.energy is not None:
-                energies.append(answer.energy)
-        amounts[trial.key.case].append((total, trial.outcome == "passed"))
-    if not amounts:
-        return "it was not run"
-    cases = {
-        case: _Case(fsum(amount for amount, _ in rows), sum(passed for _, passed in rows), len(rows))
-        for case, rows in amounts.items()
-    }
-    if quantity != "energy" and not (quantity == "cost" and rung in errors.electric):
-        return _Taken(rung=rung, cases=cases)
-    kinds = sorted({energy.kind for energy in energies})
-    if len(kinds) != 1:
-        return f"its joules are of several kinds ({'; '.join(map(str, kinds))})" if kinds else "it was not measured"
-    energy = Energy.total(energies)
-    assert energy is not None  # there is a kind
-    bounds = errors.of.get((rung, energy.kind)) or _factors(energy)
-    # Money is money, whatever the joules behind it are known by; only their bounds are its own.
-    return _Taken(rung=rung, cases=cases, kind=kinds[0] if quantity == "energy" else None, energy=energy, bounds=bounds)
-
-
-def _amount(answer: AnswerRecord, quantity: Quantity) -> float | str:
-    """One answer's amount, or why there is none."""
-    if quantity == "energy":
-        if answer.energy is None:
-            return "nothing measured its energy"
-        return answer.energy.reason or "unknown" if answer.energy.joules is None else answer.energy.joules
-    value = {"cost": answer.cost_usd, "latency": answer.seconds, "tokens": answer.tokens.total}[quantity]
-    words = {"cost": "its price is not known", "latency": "its time is not known", "tokens": "its tokens are not known"}
-    if value is None:
-        return words[quantity]
-    return float(value) if 0 <= value < inf else f"one of its amounts is {value:g} {_UNITS[quantity]}, which cannot be"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Errors:
-    """What each rung's meter leaves open of all it served, as factors; shares err by case, but not in their sum.
-
-    `electric` are the rungs whose cost is that of their joules.
-    """
-
-    of: Mapping[tuple[str, Kind], tuple[float, float]]
-    electric: frozenset[str]
-
-
-def _meter_errors(run: Run) -> _Errors:
-    return _Errors(
-        of={
-            (metering.rung, metering.served.kind): _factors(metering.served)
-            for metering in run.meters
-            if metering.served is not None and metering.served.joules
-        },
-        electric=frozenset(rung.name for rung in run.rungs if rung.price is None),
-    )
-
-
-def _factors(energy: Energy) -> tuple[float, float]:
-    low, high = energy.bounds or (0.0, 0.0)
-    return (low / energy.joules, high / energy.joules) if energy.joules else (1.0, 1.0)
-
-
-# --- two rungs --------------------------------------------------------------------------------------------------------
-
-
-def _ratio(a: _Taken, b: _Taken) -> Ratio | str:
-    """How many times as much A takes for a passed case as B, by the totals of their common cases, or why not known."""
-    if a.kind != b.kind:
-        return f"its joules ({b.kind}) are not comparable with those of {a.rung} ({a.kind})"
-    common = [case for case in a.cases if case in b.cases]
-    if not common:
-        return f"it has no case in common with {a.rung}"
-    rows = [(a.cases[case], b.cases[case]) for case in common]
-    ratio = ratio_per_success((one.amount, other.amount, one.passed, other.passed) for one, other in rows)
-    if ratio is not None:
-        return _widened(ratio, a, b)
-    if not all(sum(case.passed for case in cases) for cases in zip(*rows, strict=True)):
-        return f"it or {a.rung} passed none of the cases that both answered"
-    return f"it or {a.rung} took nothing for the cases that both answered"
-
-
-def _widened(ratio: Ratio, a: _Taken, b: _Taken) -> Ratio:
-    """The ratio with what the meters leave open; one instrument's own error is in both and cancels."""
-    (low_a, high_a), (low_b, high_b) = _own_bounds(a, b), _own_bounds(b, a)
-    if ratio.low is None or ratio.high is None or not low_b:
-        return Ratio(value=ratio.value, low=None, high=None, n=ratio.n)
-    return Ratio(value=ratio.value, low=ratio.low * low_a / high_b, high=ratio.high * high_a / low_b, n=ratio.n)
-
-
-def _own_bounds(one: _Taken, other: _Taken) -> tuple[float, float]:
-    """The factors of `one`, without the systematic part where `other` was measured by the same instrument."""
-    low, high = one.bounds
-    if one.energy is None or other.energy is None or not one.energy.shares_instrument(other.energy):
-        return low, high
-    systematic = one.energy.systematic
-    return min(1.0, low / (1 - systematic)), max(1.0, high / (1 + systematic))
-
-
-def _surely_more(a: _Taken, b: _Taken) -> Ratio | None:
-    """How many times as much A takes, if it is shown to take more, and does so by the totals of all cases too."""
-    if _per_pass(a) <= _per_pass(b):
-        return None
-    ratio = _ratio(a, b)
-    if isinstance(ratio, str) or ratio.low is None or not isfinite(ratio.low) or ratio.low <= 1:
-        return None
-    return ratio
-
-
 def _leader(
-    quantity: Quantity, passing: Sequence[str], tables: Mapping[str, Sequence[Trial]], errors: _Errors
+    quantity: Quantity, passing: Sequence[str], tables: Mapping[str, Sequence[Trial]], errors: MeterErrors
 ) -> Leader:
     """The passing rung that takes least; those that cannot be compared with the smallest that can are left out."""
     left_out: dict[str, str] = {}
-    known: list[_Taken] = []
+    known: list[RungAmounts] = []
     for rung in passing:
-        taken = _taken(rung, tables[rung], quantity, errors)
+        taken = rung_amounts(rung, tables[rung], quantity, errors)
         if isinstance(taken, str):
             left_out[rung] = taken
         elif not any(case.passed for case in taken.cases.values()):
             left_out[rung] = "it passed no case"
-        elif known and isinstance(said := _comparable(known[0], taken), str):
+        elif known and isinstance(said := why_not_comparable(known[0], taken), str):
             left_out[rung] = said
         else:
             known.append(taken)
     if not known:
         return Leader(quantity=quantity, rung=None, left_out=left_out)
-    best = min(known, key=_per_pass)
+    best = min(known, key=per_pass)
     others = [taken for taken in known if taken is not best]
     # What takes surely more than any is not tied with the best: it would be recommended and a false economy at once.
     tied = tuple(
         taken.rung
         for taken in others
-        if _per_pass(best) and not any(_surely_more(taken, other) for other in (best, *others) if other is not taken)
+        if per_pass(best) and not any(surely_more(taken, other) for other in (best, *others) if other is not taken)
     )
-    free = tuple(taken.rung for taken in others if not _per_pass(best) and not _per_pass(taken))
+    free = tuple(taken.rung for taken in others if not per_pass(best) and not per_pass(taken))
     return Leader(
         quantity=quantity,
         rung=best.rung,
-        per_pass=_per_pass(best),
+        per_pass=per_pass(best),
         tied=tied + free,
         compared=tuple(taken.rung for taken in known),
         left_out=left_out,
     )
 
 
-def _comparable(first: _Taken, other: _Taken) -> str | None:
-    """Why the two cannot be compared, or None. A rung that takes nothing at all takes less than any other."""
-    if not _per_pass(first) or not _per_pass(other):
-        return None
-    ratio = _ratio(first, other)
-    return ratio if isinstance(ratio, str) else None
-
-
-def _per_pass(taken: _Taken) -> float:
-    """The amount for a passed case, as the table shows it: totals over all trials; infinite where none passed."""
-    passed = sum(case.passed for case in taken.cases.values())
-    return fsum(case.amount for case in taken.cases.values()) / passed if passed else inf
-
-
 def _false_economies(
     smallest: str | None,
     passing: Sequence[str],
     tables: Mapping[str, Sequence[Trial]],
-    errors: _Errors,
+    errors: MeterErrors,
     quantities: Sequence[Quantity],
 ) -> tuple[FalseEconomy, ...]:
     """Where the smallest passing rung takes surely more than a larger passing one."""
@@ -390,12 +239,12 @@ def _false_economies(
         return ()
     found = []
     for quantity in quantities:
-        mine = _taken(smallest, tables[smallest], quantity, errors)
+        mine = rung_amounts(smallest, tables[smallest], quantity, errors)
         for larger in passing[passing.index(smallest) + 1 :]:
-            its = _taken(larger, tables[larger], quantity, errors)
+            its = rung_amounts(larger, tables[larger], quantity, errors)
             if isinstance(mine, str) or isinstance(its, str):
                 continue
-            ratio = _surely_more(mine, its)
+            ratio = surely_more(mine, its)
             if ratio is not None:
                 on_common = mine.cases.keys() != its.cases.keys()
                 found.append(
@@ -433,7 +282,7 @@ def _recommended(objective: Objective, verdict: Verdict, leaders: Iterable[Leade
 
 
 def _savings(
-    instead: str | None, verdict: Verdict, tables: Mapping[str, Sequence[Trial]], errors: _Errors
+    instead: str | None, verdict: Verdict, tables: Mapping[str, Sequence[Trial]], errors: MeterErrors
 ) -> tuple[tuple[Saving, ...], str | None]:
     """What the right-sized choice saves against the chosen rung, or why that cannot be said."""
     chosen = verdict.chosen
@@ -444,15 +293,15 @@ def _savings(
     found = []
     quantities: tuple[Quantity, ...] = ("energy", "cost", "latency", "tokens")
     for quantity in quantities:
-        of_chosen = _taken(chosen, tables[chosen], quantity, errors)
-        of_instead = _taken(instead, tables[instead], quantity, errors)
+        of_chosen = rung_amounts(chosen, tables[chosen], quantity, errors)
+        of_instead = rung_amounts(instead, tables[instead], quantity, errors)
         if not isinstance(of_chosen, str) and not isinstance(of_instead, str) and of_chosen.kind == of_instead.kind:
             saving = _saving(quantity, of_chosen, of_instead)
             found += [saving] if saving else []
     return tuple(found), None
 
 
-def _saving(quantity: Quantity, chosen: _Taken, instead: _Taken) -> Saving | None:
+def _saving(quantity: Quantity, chosen: RungAmounts, instead: RungAmounts) -> Saving | None:
     common = [case for case in chosen.cases if case in instead.cases]
     if not common:
         return None
@@ -465,7 +314,7 @@ def _saving(quantity: Quantity, chosen: _Taken, instead: _Taken) -> Saving | Non
     up = mean_chosen * (high_c - 1) + mean_instead * (1 - low_i)
     return Saving(
         quantity=quantity,
-        unit=_UNITS[quantity],
+        unit=UNITS[quantity],
         chosen=chosen.rung,
         instead=instead.rung,
         per_1000=1000 * (mean_chosen - mean_instead),

@@ -1,0 +1,115 @@
+"""Amounts of one rung in one task: how much each case took of energy, money, time or tokens, and what passed. Pure.
+
+An amount that is not known has a reason in its place, as a clause; energies of several kinds are never added up.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import fsum, inf
+from typing import Literal, NamedTuple
+
+from pytest_rightsize.energy import Energy, Kind
+from pytest_rightsize.records import AnswerRecord, Run, Trial
+
+__all__ = ["UNITS", "CaseAmount", "MeterErrors", "Quantity", "RungAmounts", "meter_errors", "rung_amounts"]
+
+Quantity = Literal["energy", "cost", "latency", "tokens"]
+UNITS: Mapping[Quantity, str] = {"energy": "J", "cost": "USD", "latency": "s", "tokens": "tokens"}
+
+
+class CaseAmount(NamedTuple):
+    """The sums over the samples of a case: how much they took, how many passed, how many there are."""
+
+    amount: float
+    passed: int
+    samples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RungAmounts:
+    """What a rung took for each case.
+
+    `bounds` are what the meter leaves open, as factors of the amounts: (0.95, 1.05) for 5 % either way.
+    """
+
+    rung: str
+    cases: Mapping[str, CaseAmount]
+    kind: Kind | None = None
+    energy: Energy | None = None
+    bounds: tuple[float, float] = (1.0, 1.0)
+
+
+def rung_amounts(rung: str, trials: Sequence[Trial], quantity: Quantity, errors: "MeterErrors") -> RungAmounts | str:
+    """What the rung took of the quantity, or why that is not known, in a clause."""
+    amounts: dict[str, list[tuple[float, bool]]] = defaultdict(list)
+    energies: list[Energy] = []
+    for trial in trials:
+        total = 0.0
+        for answer in trial.answers:
+            amount = _amount(answer, quantity)
+            if isinstance(amount, str):
+                return amount
+            total += amount
+            if answer.energy is not None:
+                energies.append(answer.energy)
+        amounts[trial.key.case].append((total, trial.outcome == "passed"))
+    if not amounts:
+        return "it was not run"
+    cases = {
+        case: CaseAmount(fsum(amount for amount, _ in rows), sum(passed for _, passed in rows), len(rows))
+        for case, rows in amounts.items()
+    }
+    if quantity != "energy" and not (quantity == "cost" and rung in errors.electric):
+        return RungAmounts(rung=rung, cases=cases)
+    kinds = sorted({energy.kind for energy in energies})
+    if len(kinds) != 1:
+        return f"its joules are of several kinds ({'; '.join(map(str, kinds))})" if kinds else "it was not measured"
+    energy = Energy.total(energies)
+    assert energy is not None  # there is a kind
+    bounds = errors.of.get((rung, energy.kind)) or _factors(energy)
+    # Money is money, whatever the joules behind it are known by; only their bounds are its own.
+    return RungAmounts(
+        rung=rung, cases=cases, kind=kinds[0] if quantity == "energy" else None, energy=energy, bounds=bounds
+    )
+
+
+def _amount(answer: AnswerRecord, quantity: Quantity) -> float | str:
+    """One answer's amount, or why there is none."""
+    if quantity == "energy":
+        if answer.energy is None:
+            return "nothing measured its energy"
+        return answer.energy.reason or "unknown" if answer.energy.joules is None else answer.energy.joules
+    value = {"cost": answer.cost_usd, "latency": answer.seconds, "tokens": answer.tokens.total}[quantity]
+    words = {"cost": "its price is not known", "latency": "its time is not known", "tokens": "its tokens are not known"}
+    if value is None:
+        return words[quantity]
+    return float(value) if 0 <= value < inf else f"one of its amounts is {value:g} {UNITS[quantity]}, which cannot be"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeterErrors:
+    """What each rung's meter leaves open of all it served, as factors; shares err by case, but not in their sum.
+
+    `electric` are the rungs whose cost is that of their joules.
+    """
+
+    of: Mapping[tuple[str, Kind], tuple[float, float]]
+    electric: frozenset[str]
+
+
+def meter_errors(run: Run) -> MeterErrors:
+    """The errors of every meter of the run, by what it served."""
+    return MeterErrors(
+        of={
+            (metering.rung, metering.served.kind): _factors(metering.served)
+            for metering in run.meters
+            if metering.served is not None and metering.served.joules
+        },
+        electric=frozenset(rung.name for rung in run.rungs if rung.price is None),
+    )
+
+
+def _factors(energy: Energy) -> tuple[float, float]:
+    low, high = energy.bounds or (0.0, 0.0)
+    return (low / energy.joules, high / energy.joules) if energy.joules else (1.0, 1.0)
