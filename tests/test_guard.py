@@ -48,7 +48,7 @@ ROOMS: dict[str, set[str]] = {
 # What a room may have of others, beyond the standard library.
 LIBRARIES: dict[str, set[str]] = {
     "nouns": {"rapidfuzz", "jsonschema"},
-    "statistics": {"scipy"},
+    "statistics": {"numpy", "scipy"},
     "providers": {"pluggy", "aiohttp", "numpy", "llama_cpp", "huggingface_hub", "rapidfuzz"},
     "meters": {"pluggy", "numpy", "scipy", "pynvml"},
     "recorded": {"rapidfuzz"},
