@@ -37,6 +37,7 @@ State = Literal["passes", "fails", "undecided", "not_run"]
 VerdictName = Literal["right-sized", "over-sized", "under-sized", "unsolved", "undecided", "unchosen"]
 Strategy = Literal["climb", "full", "bisect"]
 CacheMode = Literal["auto", "off", "replay", "refresh"]
+Stopping = Literal["early", "settled", "none"]
 GateName = Literal["oversized", "undersized", "unsolved", "undecided", "regressed"]
 BUDGET_UNITS = ("usd", "tokens", "joules", "seconds")
 WITHHOLDABLE = ("prompts", "answers")

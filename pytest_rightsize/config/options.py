@@ -33,6 +33,11 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
         "C",
         "how surely a rung must reach its bar or miss it, from 0.5 to 1 as in 0.95 (default: the observed rate)",
     ),
+    "stopping": (
+        "HOW",
+        "early (default): a task with a confidence stops at a boundary that keeps its error; settled: only when "
+        "nothing that is left could change how it stands; none: every case of a rung is asked",
+    ),
     "concurrency": (
         "N",
         "requests in flight to a rung; 1 starts every test once (default: the rung's max_in_flight, else 8 for "

@@ -20,6 +20,10 @@ from pytest_rightsize.records import Policy
 
 __all__ = ["Definition", "Policies", "definition_of"]
 
+# Gives the cases of a task that stops early the order that decides. The same for all: whoever could choose it after a
+# look at the answers could choose the verdict.
+_SHUFFLE_SEED = 0
+
 
 class Definition(Protocol):
     """A test function: its id without parameters, its place in the source, and its markers."""
@@ -105,10 +109,11 @@ class Policies(Mapping[str, Policy]):
         chosen, chosen_from = resolve_chosen(
             task_settings.chosen, ladder=self._ladder, base_dir=self._settings.rootdir, env=os.environ, task=task
         )
+        confidence = self._settings.confidence if task_settings.confidence is None else task_settings.confidence
         return Policy(
             task=task,
             pass_rate=self._settings.pass_rate if task_settings.pass_rate is None else task_settings.pass_rate,
-            confidence=self._settings.confidence if task_settings.confidence is None else task_settings.confidence,
+            confidence=confidence,
             samples=self._settings.samples if task_settings.samples is None else task_settings.samples,
             chosen=chosen,
             chosen_from=chosen_from,
@@ -116,6 +121,7 @@ class Policies(Mapping[str, Policy]):
             max_tokens=task_settings.max_tokens,
             concurrent=task_settings.concurrent is not False,
             waivers=task_settings.waive or (),
+            shuffle_seed=_SHUFFLE_SEED if confidence is not None and self._settings.stopping == "early" else None,
             test_at=test_at,
             chosen_at=self._chosen_at(task_settings.chosen, task) or (test_at if marked.chosen is not None else None),
         )

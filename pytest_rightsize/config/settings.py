@@ -14,7 +14,7 @@ from pytest_rightsize.config.options import OPTIONS, option_text
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.judging.conclusions import OBJECTIVES, Objective
 from pytest_rightsize.judging.verdict import GATES
-from pytest_rightsize.records import BUDGET_UNITS, WITHHOLDABLE, CacheMode, Json, Strategy
+from pytest_rightsize.records import BUDGET_UNITS, WITHHOLDABLE, CacheMode, Json, Stopping, Strategy
 
 __all__ = ["Settings"]
 
@@ -30,6 +30,7 @@ class Settings:
     samples: int = 1
     pass_rate: float = 1.0
     confidence: float | None = None
+    stopping: Stopping = "early"
     concurrency: int | None = None
     results: Path | None = None
     baseline: Path | None = None
@@ -58,6 +59,7 @@ class Settings:
             samples=_whole_number("samples", texts["samples"]) or 1,
             pass_rate=_pass_rate(texts["pass-rate"]),
             confidence=_confidence(texts["confidence"]),
+            stopping=_stopping(texts["stopping"]),
             concurrency=_whole_number("concurrency", texts["concurrency"]),
             results=_path(texts["results"], config),
             baseline=_path(texts["baseline"], config),
@@ -81,6 +83,7 @@ class Settings:
             "samples": self.samples,
             "pass_rate": self.pass_rate,
             "confidence": self.confidence,
+            "stopping": self.stopping,
             "gate": list(self.gate),
             **({"budget": dict(self.budget)} if self.budget else {}),
             **({"redact": list(self.redact)} if self.redact else {}),
@@ -111,6 +114,14 @@ def _strategy(text: str | None) -> Strategy:
         if strategy == (text or "climb"):
             return strategy
     raise unknown_name("--rightsize-strategy", str(text), strategies)
+
+
+def _stopping(text: str | None) -> Stopping:
+    known: tuple[Stopping, ...] = get_args(Stopping)
+    for stopping in known:
+        if stopping == (text or "early"):
+            return stopping
+    raise unknown_name("--rightsize-stopping", str(text), known)
 
 
 def _cache_mode(text: str | None) -> CacheMode:

@@ -119,9 +119,19 @@ class _Heard:
     left_out: set[str] = field(default_factory=set)
     cases: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
     given_up: Counter[str] = field(default_factory=Counter)
-    faults: int = 0
+    unanswered: Counter[str] = field(default_factory=Counter)
     excused: int = 0
     idle_reason: str | None = None
+
+    @property
+    def faults(self) -> int:
+        """How many trials had no answer."""
+        return self.unanswered.total()
+
+    @property
+    def unknown(self) -> Counter[str]:
+        """The trials of each case that may have turned out either way: given up, or without an answer."""
+        return self.given_up + self.unanswered
 
     def add(self, trial: Trial) -> None:
         """Take in one trial; those that the test itself took out (skip, xfail) were never planned."""
@@ -129,7 +139,7 @@ class _Heard:
         if trial.outcome in ("passed", "failed"):
             self.cases[trial.key.case].append(trial.outcome == "passed")
         elif trial.outcome == "error":
-            self.faults += 1
+            self.unanswered[trial.key.case] += 1
         else:
             if trial.reason in ("skipped", "xfail"):
                 self.excused += 1
@@ -152,16 +162,26 @@ def _claimed_standing(policy: Policy, heard: _Heard, planned: int, order: Sequen
     if policy.stops_early:
         return _early_standing(policy, heard, planned, order, claim)
     own = _standing(policy, heard, planned, policy.confidence)
-    if own.state in ("not_run", "fails") or heard.faults:
+    if own.state in ("not_run", "fails"):
         return own
     strict = _standing(policy, heard, planned, claim)
     state = claimed(own.state, strict.state)
     assert state is not None
-    is_short = own.trials + own.given_up < planned - heard.excused
+    # With too few trials, or with faults that could matter, it is not known what all of its cases come to.
+    is_short = own.trials + heard.unknown.total() < planned - heard.excused or not _is_known(policy, heard, claim)
     if own.state == "undecided":
         return replace(own, claim=claim, is_open=not is_short)
     reason = strict.reason if state != "passes" else own.reason
     return replace(own, state=state, reason=reason, claim=claim, is_open=state == "undecided" and not is_short)
+
+
+def _is_known(policy: Policy, heard: _Heard, claim: float) -> bool:
+    """Whether no answer that is missing could change how the rung stands at its own confidence, or at `claim`."""
+    if not heard.faults:
+        return True
+    levels = (policy.confidence, claim)
+    states = [settled(heard.cases, heard.unknown, pass_rate=policy.pass_rate, confidence=level) for level in levels]
+    return None not in states
 
 
 def _early_standing(policy: Policy, heard: _Heard, planned: int, order: Sequence[str], claim: float) -> Standing:
@@ -221,11 +241,11 @@ def _standing(policy: Policy, heard: _Heard, planned: int, confidence: float | N
     standing = stand(heard.cases, pass_rate=rate, planned=planned, faults=heard.faults, confidence=confidence)
     if standing.state == "not_run" and heard.idle_reason:
         return Standing(state="not_run", reason=heard.idle_reason)
-    left = heard.given_up.total()
-    if standing.state != "undecided" or heard.faults or not left or standing.trials + left < planned:
+    left, unknown = heard.given_up.total(), heard.unknown.total()
+    if standing.state != "undecided" or not unknown or not heard.cases or standing.trials + unknown < planned:
         return standing
-    # All but the trials that were given up have answers: was it right to give them up?
-    state = settled(heard.cases, heard.given_up, pass_rate=rate, confidence=confidence)
+    # Of the trials that were given up or had no answer: would the rung stand as it does whatever they had brought?
+    state = settled(heard.cases, heard.unknown, pass_rate=rate, confidence=confidence)
     if state is None:
         return standing
     so_far = stand(heard.cases, pass_rate=rate, planned=standing.trials, confidence=confidence)
@@ -233,8 +253,8 @@ def _standing(policy: Policy, heard: _Heard, planned: int, confidence: float | N
 
 
 def _with_bounds(standing: Standing, heard: _Heard, confidence: float | None) -> Standing:
-    """The standing with bounds that hold whatever the trials that were given up would have brought."""
-    bounds = bounds_whatever_comes(heard.cases, heard.given_up, confidence=confidence or _CONFIDENCE)
+    """The standing with bounds that hold whatever the trials would have brought that have no outcome."""
+    bounds = bounds_whatever_comes(heard.cases, heard.unknown, confidence=confidence or _CONFIDENCE)
     return standing if bounds is None else replace(standing, low=bounds.low, high=bounds.high)
 
 

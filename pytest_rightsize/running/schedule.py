@@ -21,7 +21,6 @@ __all__ = [
     "Progress",
     "falls_back",
     "reason_not_to_run",
-    "reason_to_stop",
     "visiting_order",
 ]
 
@@ -67,23 +66,6 @@ def falls_back(ladder: Sequence[str], standings: Mapping[str, Standing]) -> bool
     return "passes" in states and "fails" in states[states.index("passes") :]
 
 
-def reason_to_stop(
-    cases: Mapping[str, Sequence[bool]],
-    remaining: Mapping[str, int],
-    *,
-    pass_rate: float,
-    confidence: float | None = None,
-) -> str | None:
-    """Why the remaining trials of a task on a rung cannot change its standing (curtailment), or None if they can.
-
-    `cases` holds each case's samples so far (True passed), `remaining` how many each is still to have. A trial that
-    had no answer is in neither, and leaves the standing undecided: do not ask about a rung that has one.
-    """
-    left = sum(remaining.values())
-    state = settled(cases, remaining, pass_rate=pass_rate, confidence=confidence) if left else None
-    return None if state is None else _settled_words(state, left)
-
-
 class Progress:
     """The trials of one task on one rung as they end, in any order; it says when the rest need not run."""
 
@@ -105,7 +87,7 @@ class Progress:
         self._cases: dict[str, list[bool]] = defaultdict(list)
         self._passed = self._failed = 0
         self._planned = self._left = self._remaining.total()
-        self._has_fault = False
+        self._unanswered: Counter[str] = Counter()
         self._is_new = False
         self._room: int | None = None
         self._reason: str | None = None
@@ -122,8 +104,10 @@ class Progress:
         """Take in a trial that has ended; one that its test skipped is no longer planned."""
         self._remaining[trial.key.case] -= 1
         self._left -= 1
-        self._has_fault |= trial.outcome == "error"
         self._room = None
+        if trial.outcome == "error":
+            self._unanswered[trial.key.case] += 1
+            self._is_new = True
         if trial.outcome in ("passed", "failed"):
             self._cases[trial.key.case].append(trial.outcome == "passed")
             self._passed += trial.outcome == "passed"
@@ -132,7 +116,7 @@ class Progress:
 
     def reason_to_stop(self) -> str | None:
         """Why no outcome of the trials that have not ended can change the standing, or None if one can."""
-        if self._reason is None and self._is_new and not self._has_fault and self._left > 0:
+        if self._reason is None and self._is_new and self._cases and self._left > 0:
             self._is_new = False
             self._reason = self._find_reason()
         return self._reason
@@ -182,12 +166,15 @@ class Progress:
 
     def _settled(self, confidence: float | None) -> State | None:
         if not self._single:
-            return settled(self._cases, +self._remaining, pass_rate=self._pass_rate, confidence=confidence)
+            unknown = +self._remaining + self._unanswered
+            return settled(self._cases, unknown, pass_rate=self._pass_rate, confidence=confidence)
         # Two numbers instead of a look at all cases after each trial: a task may have thousands.
         return self._settled_counts(self._passed, self._failed, self._left, confidence)
 
     def _settled_counts(self, passed: int, failed: int, left: int, confidence: float | None) -> State | None:
-        return settled_counts(passed, failed, left, pass_rate=self._pass_rate, confidence=confidence)
+        """The state whatever the trials bring that are left, and whatever those without an answer had brought."""
+        unknown = left + self._unanswered.total()
+        return settled_counts(passed, failed, unknown, pass_rate=self._pass_rate, confidence=confidence)
 
     def _at_all_claims(self, settled_at: Callable[[float | None], State | None]) -> State | None:
         """The state at the strictest of the claims, or None while it is open at any of them."""

@@ -4,6 +4,7 @@ In come pytest's test functions and items; out go items that know their trial, s
 `SessionState.planned`. No test runs here.
 """
 
+from collections import defaultdict
 from collections.abc import Generator, Sequence
 from typing import Any
 
@@ -13,8 +14,10 @@ from pytest_rightsize.config.policies import definition_of
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import TrialKey
 from pytest_rightsize.results.redaction import redacted_case
+from pytest_rightsize.running.setup_state import shared_params
 from pytest_rightsize.session.distribution import labelled
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState, case_of
+from pytest_rightsize.statistics import cases_in_order
 
 __all__ = ["Collecting"]
 
@@ -63,6 +66,22 @@ class Collecting:
                 item.stash[TRIAL_KEY] = self._key(item, *parameter)
         turn = self._state.turn
         items.sort(key=lambda item: turn[item.stash[TRIAL_KEY].rung] if TRIAL_KEY in item.stash else -1)
+        self._shuffle(items)
+
+    def _shuffle(self, items: list[pytest.Item]) -> None:
+        """Ask the cases of tasks that stop early in the order that decides, where no wider fixture is set up anew."""
+        places: dict[tuple[object, ...], list[int]] = defaultdict(list)
+        for place, item in enumerate(items):
+            if TRIAL_KEY in item.stash and self._policies[item.stash[TRIAL_KEY].task].stops_early:
+                key = item.stash[TRIAL_KEY]
+                places[key.task, key.rung, item.parent, tuple(shared_params(item))].append(place)
+        for (task, *_), own in places.items():
+            names = {items[place].stash[TRIAL_KEY].case for place in own}
+            order = cases_in_order(names, task=str(task), seed=self._policies[str(task)].shuffle_seed or 0)
+            rank = {case: position for position, case in enumerate(order)}
+            shuffled = sorted((items[place] for place in own), key=lambda item: rank[item.stash[TRIAL_KEY].case])
+            for place, item in zip(own, shuffled, strict=True):
+                items[place] = item
 
     def _key(self, item: pytest.Item, rung: str, sample: int) -> TrialKey:
         """The trial that an item is; its case is the test's id without the rung."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from pytest_rightsize.judging.baseline import read_baseline
 from pytest_rightsize.recorded.fingerprints import fingerprints_of
 from pytest_rightsize.reports.terminal import waiver_lines
 from pytest_rightsize.session.presenter import Presenter
@@ -22,15 +21,14 @@ __all__ = ["Finishing"]
 class Finishing:
     """The hooks after the last test. Reads all of the state; writes its meterings, its fingerprints and its file's end.
 
-    Made before any test, so that a baseline that cannot be read and a report that cannot be made cost nothing.
+    Made before any test, so that a report that cannot be made costs nothing.
     """
 
     def __init__(self, state: SessionState) -> None:
-        """Raises ConfigError for a baseline that cannot be read, or a report that is unknown or cannot be made."""
+        """Raises ConfigError for a report that is unknown or cannot be made."""
         self._state = state
         self._settings = state.settings
         self._resources = state.resources
-        self._baseline = read_baseline(state.settings.baseline) if state.settings.baseline else None
         self._presenter = Presenter(state.config, state.settings)
 
     @pytest.hookimpl(tryfirst=True)
@@ -68,7 +66,7 @@ class Finishing:
             gates=self._settings.gate,
             policies=self._state.policies,
             tasks=self._resources.ladder.tasks,
-            baseline=self._baseline,
+            baseline=self._state.baseline,
             deselected=self._state.deselected,
             today=date.today().isoformat(),
         )

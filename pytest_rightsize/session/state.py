@@ -14,10 +14,11 @@ import pytest
 from pytest_rightsize.config.policies import Policies
 from pytest_rightsize.config.settings import Settings
 from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.judging.baseline import read_baseline, to_be_finished
 from pytest_rightsize.meter_records import Metering
-from pytest_rightsize.records import Run, Trial, TrialKey
+from pytest_rightsize.records import Policy, Run, Trial, TrialKey
 from pytest_rightsize.results.results_file import ResultsFile, describe_session
-from pytest_rightsize.running.schedule import Progress, visiting_order
+from pytest_rightsize.running.schedule import EarlyProgress, Progress, visiting_order
 from pytest_rightsize.session.live_progress import LiveProgress, Tally
 from pytest_rightsize.session.notices import Notices
 from pytest_rightsize.session.resources import Resources
@@ -40,6 +41,7 @@ class SessionState:
     | --- | --- | --- |
     | `settings`, `notices`, `resources`, `policies` | what was asked for, and what there is to do it | `__init__` |
     | `turn` | when each rung's turn comes, by the strategy | `__init__` |
+    | `baseline`, `to_be_finished` | the earlier run, and the tasks and rungs that it wants asked whole | `__init__` |
     | `planned`, `progress` | the trials of each task and rung, and how many have ended | collecting, distributing |
     | `deselected` | how many trials -k, -m and the like took out | collecting |
     | `trials` | each trial that has ended, by task and key | trying, through `keep` |
@@ -56,6 +58,8 @@ class SessionState:
         self.policies = Policies(self.settings, self.resources.ladder)
         order = visiting_order([rung.name for rung in self.resources.rungs], self.settings.strategy)
         self.turn = {rung: turn for turn, rung in enumerate(order)}
+        self.baseline = read_baseline(self.settings.baseline) if self.settings.baseline else None
+        self.to_be_finished = to_be_finished(self.baseline) if self.baseline else frozenset()
         self.planned: Counter[tuple[str, str]] = Counter()
         self.progress: dict[tuple[str, str], Progress] = {}
         self.deselected = 0
@@ -78,6 +82,11 @@ class SessionState:
         """The tasks that have a trial in this session, in the order they were collected."""
         return list(dict.fromkeys(task for task, _ in self.planned))
 
+    @property
+    def gives_up(self) -> bool:
+        """Whether a task may stop within a rung, before all its cases were asked."""
+        return self.settings.strategy != "full" and self.settings.stopping != "none"
+
     # --- the plan ---------------------------------------------------------------------------------------------------
 
     def plan(self, keys: Iterable[TrialKey]) -> None:
@@ -86,9 +95,8 @@ class SessionState:
         for key in keys:
             cases[key.task, key.rung][key.case] += 1
         for (task, rung), planned in cases.items():
-            policy = self.policies[task]
             self.planned[task, rung] += planned.total()
-            self.progress[task, rung] = Progress(planned, pass_rate=policy.pass_rate, confidence=policy.confidence)
+            self.progress[task, rung] = _progress(self.policies[task], planned)
 
     def begin(self) -> None:
         """The plan is known and nothing has been asked yet: open the results file."""
@@ -140,3 +148,16 @@ class SessionState:
             meters=tuple(self.metered),
             about=self.about,
         )
+
+
+def _progress(policy: Policy, planned: Counter[str]) -> Progress:
+    """How the trials of a task on one rung come along; `planned` counts those of each case."""
+    if policy.stops_early and policy.confidence is not None:
+        return EarlyProgress(
+            planned,
+            task=policy.task,
+            seed=policy.shuffle_seed or 0,
+            pass_rate=policy.pass_rate,
+            confidence=policy.confidence,
+        )
+    return Progress(planned, pass_rate=policy.pass_rate, confidence=policy.confidence)

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_rightsize.config.policies import definition_of
 from pytest_rightsize.errors import ConfigError, RightsizeWarning
-from pytest_rightsize.judging.verdict import standings
+from pytest_rightsize.judging.verdict import claims_of, standings
 from pytest_rightsize.model import Model, Transcript
 from pytest_rightsize.records import Policy, Trial, TrialKey
 from pytest_rightsize.running.engine import Ticket
@@ -99,7 +99,7 @@ class SessionTrials:
         turn = self._state.turn
         if self._resources.rungs and any(task == other and turn[before] < turn[rung] for other, before in pending):
             return False
-        gives_up = self._state.settings.strategy != "full" and group in self._state.progress
+        gives_up = self._state.gives_up and group in self._state.progress
         if gives_up and not self._state.progress[group].has_room(waiting.get(group, 0)):
             return False
         closing = self._resources.engine.must_close_for(rung)
@@ -131,7 +131,7 @@ class SessionTrials:
         group = (key.task, key.rung)
         if group not in self._not_run:
             self._not_run[group] = self._decide(key)
-        if self._not_run[group] is not None or self._state.settings.strategy == "full" or self.has_asked(item):
+        if self._not_run[group] is not None or not self._state.gives_up or self.has_asked(item):
             return self._not_run[group]
         detail = self._state.progress[group].reason_to_stop()
         return None if detail is None else NotRun(reason="settled", detail=detail)
@@ -145,13 +145,20 @@ class SessionTrials:
         policy = self._policies[key.task]
         if policy.private and self._resources.providers[key.rung].leaves_machine:
             return NotRun(reason="private", detail=f"{key.task} is private, and {key.rung} is not on this machine")
+        trials, run = self._state.trials[key.task].values(), self._state.run()
         detail = reason_not_to_run(
             key.rung,
             ladder=[rung.name for rung in self._resources.rungs],
-            standings=standings(policy, self._state.trials[key.task].values(), self._state.run()),
+            standings=standings(policy, trials, run),
             strategy=self._state.settings.strategy,
         )
-        return None if detail is None else NotRun(reason="settled", detail=detail)
+        if detail is not None:
+            return NotRun(reason="settled", detail=detail)
+        place = (key.task, key.rung)
+        if place in self._state.progress:
+            claims = claims_of(policy, trials, run, key.rung)
+            self._state.progress[place].demand(claims, to_be_finished=place in self._state.to_be_finished)
+        return None
 
     # --- the model --------------------------------------------------------------------------------------------------
 

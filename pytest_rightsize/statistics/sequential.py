@@ -101,7 +101,9 @@ def cases_in_order(names: Iterable[str], *, task: str, seed: int = 0) -> list[st
     Two cases keep their order whatever other cases there are, and it is the same on every rung: runs that stopped
     early have their first cases in common.
     """
-    return sorted(names, key=lambda name: (sha256(f"{seed}\0{task}\0{name}".encode()).digest(), name))
+    return sorted(
+        names, key=lambda name: (sha256(f"{seed}\0{task}\0{name}".encode("utf-8", "surrogatepass")).digest(), name)
+    )
 
 
 def design_for(

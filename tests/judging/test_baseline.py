@@ -212,7 +212,7 @@ def test_a_lock_is_the_same_whatever_the_order_of_the_tests() -> None:
     assert one == other
 
 
-@pytest.mark.parametrize(("outcomes", "why"), [("0000", "no rung passes"), ("00EE", "not known")])
+@pytest.mark.parametrize(("outcomes", "why"), [("0000", "no rung passes"), ("11EE", "not known")])
 def test_a_lock_says_why_a_task_has_no_smallest_rung(outcomes: str, why: str) -> None:
     run = run_of({"t": {"s": "0000", "m": outcomes}})
     assert f"# smallest: {why}" in render_lock(lock_of(run, judge(run))).splitlines()

@@ -26,9 +26,12 @@ def only_verdict(outcomes: dict[str, str], chosen: str | None = None) -> Verdict
         ({"s": "0000", "m": "1111", "l": "1111"}, "s", "m", "under-sized"),
         ({"s": "0000", "m": "0000", "l": "0000"}, "m", None, "unsolved"),
         ({"s": "1111", "m": "----", "l": "----"}, None, "s", "unchosen"),
-        ({"s": "111E", "m": "1111", "l": "1111"}, "m", None, "undecided"),
+        ({"s": "110E", "m": "1111", "l": "1111"}, "m", None, "undecided"),
+        ({"s": "111E", "m": "1111", "l": "1111"}, "m", "s", "over-sized"),  # whatever it had brought
+        ({"s": "001E", "m": "1111", "l": "1111"}, "m", "m", "right-sized"),  # whatever it had brought
+        ({"s": "0-1E", "m": "1111", "l": "1111"}, "m", None, "undecided"),  # what was given up may have passed, too
         ({"s": "EEEE", "m": "EEEE", "l": "EEEE"}, "m", None, "undecided"),
-        ({"s": "0000", "m": "11E1", "l": "1111"}, "l", None, "undecided"),
+        ({"s": "0000", "m": "10E1", "l": "1111"}, "l", None, "undecided"),
         ({"s": "1111", "m": "1E11", "l": "EEEE"}, "s", "s", "right-sized"),  # what lies above cannot change it
         ({"s": "----", "m": "1111", "l": "----"}, "m", None, "undecided"),  # the smallest was never asked
         ({"s": "1111", "m": "----"}, "elsewhere", "s", "undecided"),
@@ -45,7 +48,7 @@ def test_a_larger_rung_that_fails_is_noted() -> None:
 
 
 def test_undecided_says_which_rung_and_why() -> None:
-    verdict = only_verdict({"s": "111E", "m": "1111"}, "m")
+    verdict = only_verdict({"s": "110E", "m": "1111"}, "m")
     assert verdict.notes == ("s: 1 of 4 trials had no answer",)
 
 

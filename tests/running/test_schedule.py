@@ -15,7 +15,6 @@ from pytest_rightsize.running.schedule import (
     Progress,
     falls_back,
     reason_not_to_run,
-    reason_to_stop,
     visiting_order,
 )
 from pytest_rightsize.statistics import cases_in_order, stand
@@ -125,8 +124,10 @@ TABLES = (
     .flatmap(lambda cases: st.lists(st.text(alphabet="10", min_size=cases, max_size=cases), min_size=1, max_size=7))
     .map(lambda marks: dict(zip("abmdefg", marks, strict=False)))
 )
-FAULTY = st.lists(st.sampled_from(["1", "0", "E"]), min_size=1, max_size=7).map(
-    lambda marks: dict(zip("abmdefg", marks, strict=False))
+FAULTY = (
+    st.integers(1, 6)
+    .flatmap(lambda cases: st.lists(st.text(alphabet="110E", min_size=cases, max_size=cases), min_size=1, max_size=7))
+    .map(lambda marks: dict(zip("abmdefg", marks, strict=False)))
 )
 
 
@@ -152,6 +153,22 @@ def test_every_strategy_names_the_same_smallest_and_none_asks_more_than_full(
     assert fell_back == falls_back(list(table), bisect.standing)
     if fell_back:
         assert set(bisected) == set(table)
+
+
+@settings(deadline=None)
+@given(table=FAULTY, bar=BARS, confidence=CONFIDENCES, order=st.permutations(range(6)))
+def test_the_smallest_rung_is_the_same_in_whatever_order_the_trials_end(
+    table: dict[str, str], bar: float, confidence: float | None, order: list[int]
+) -> None:
+    """Other trials are given up then, and other ones have had no answer; neither may decide."""
+    shuffled = {rung: "".join(marks[place] for place in order if place < len(marks)) for rung, marks in table.items()}
+    strategies: tuple[Strategy, ...] = ("full", "climb", "bisect")
+    found = {
+        search(outcomes, strategy, pass_rate=bar, confidence=confidence)[0].smallest
+        for outcomes in (table, shuffled)
+        for strategy in strategies
+    }
+    assert len(found) == 1
 
 
 @settings(deadline=None)
@@ -240,17 +257,21 @@ def test_of_many_cases_an_eighth_is_always_in_flight() -> None:
     assert Progress({str(case): 1 for case in range(1000)}, pass_rate=1.0).room == 125
 
 
-def test_a_trial_without_an_answer_gives_nothing_up() -> None:
-    progress = Progress({"a": 1, "b": 1, "c": 1}, pass_rate=0.3)
+@pytest.mark.parametrize(("pass_rate", "settled"), [(0.3, True), (0.6, False)])
+def test_a_trial_without_an_answer_stops_nothing_that_it_could_change(pass_rate: float, settled: bool) -> None:
+    progress = Progress({"a": 1, "b": 1, "c": 1}, pass_rate=pass_rate)
     progress.add(Trial(key=TrialKey(task="t", case="a", rung="s"), outcome="error", reason="transport"))
-    progress.add(Trial(key=TrialKey(task="t", case="b", rung="s"), outcome="passed"))
     assert progress.reason_to_stop() is None
+    progress.add(Trial(key=TrialKey(task="t", case="b", rung="s"), outcome="passed"))
+    assert (progress.reason_to_stop() is not None) == settled
 
 
 def test_a_task_that_is_settled_stops_and_says_so() -> None:
-    failed = {str(place): [False] for place in range(4)}
-    rest = {str(place): 1 for place in range(4, 30)}
-    reason = reason_to_stop(failed, rest, pass_rate=0.9)
-    assert reason == "settled: fails whatever the remaining 26 trials bring"
-    assert reason_to_stop({"0": [False]}, rest, pass_rate=0.9) is None
-    assert reason_to_stop(failed, {}, pass_rate=0.9) is None
+    names = [str(place) for place in range(30)]
+    progress = Progress(dict.fromkeys(names, 1), pass_rate=0.9)
+    reasons = []
+    for name in names:
+        progress.add(Trial(key=TrialKey(task="t", case=name, rung="s"), outcome="failed"))
+        reasons.append(progress.reason_to_stop())
+    assert reasons[:3] == [None, None, None]
+    assert reasons[3] == "settled: fails whatever the remaining 26 trials bring"

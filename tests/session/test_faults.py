@@ -240,7 +240,7 @@ def test_a_traceback_ends_where_the_test_asks(quick: pytest.Pytester) -> None:
         shown = str(quick.runpytest("-s").stdout)
     assert "test_suite.py:" in shown
     assert "engine.py" not in shown
-    assert "openai.py" not in shown
+    assert "provider.py" not in shown
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full, which is always full")
