@@ -82,7 +82,7 @@ class CountedWindow(Window):
             self._ledger,
             lock=self._lock,
             budget_s=terms.budget_s,
-            after_row=self._go_on,
+            after_row=self._row_ended,
         )
         self._settlement = Settlement(
             self._ledger,
@@ -158,7 +158,8 @@ class CountedWindow(Window):
             self._give_up()
         elif pending.row is not None:
             self._repeater.repeat(pending.row, pending.request)
-        self._go_on()
+        self._sampler.poke()
+        self._admit()
 
     def _answered(self, ticket: int, pending: Pending, reply: Reply, end: float) -> None:
         tokens = reply.tokens
@@ -175,10 +176,11 @@ class CountedWindow(Window):
             self._waiting.pop(ticket, None)
             self._ledger.lose(ticket, time.monotonic())
             self._gate.ended()
-        self._go_on()
+        self._sampler.poke()
+        self._admit()
 
-    def _go_on(self) -> None:
-        """Have what has just ended read and settled, and let others begin."""
+    def _row_ended(self) -> None:
+        """The repetitions of a request are over."""
         self._sampler.poke()
         self._admit()
 

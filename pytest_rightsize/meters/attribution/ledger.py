@@ -107,7 +107,7 @@ class Ledger:
         self._landed[ticket] = flight
 
     def settle(self, now: float, *, closing: bool = False) -> list[Share]:
-        """The shares that are final: no request in flight and no coming tick can change them."""
+        """The shares that are final: no coming tick changes them, nor does a request that is still waited for."""
         if not self._landed and not closing:
             return []
         if self.load_end is None and not self._find_load_end(now, closing):

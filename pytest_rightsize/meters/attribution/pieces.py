@@ -4,8 +4,7 @@ The pieces of a device add up to its counter's own difference. How they are spli
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pytest_rightsize.meters.attribution.flight import Flight
 from pytest_rightsize.meters.attribution.timeline import Timeline
@@ -13,8 +12,7 @@ from pytest_rightsize.meters.attribution.timeline import Timeline
 __all__ = ["DeviceTotal", "Piece", "idle_side"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Piece:
+class Piece(NamedTuple):
     """The time from `start` to `end`, the requests in flight during it, and whether the model was being loaded."""
 
     start: float

@@ -38,6 +38,8 @@ class TokenTotals:
 
 def fractions(flights: Sequence[Flight], prompt_weight: float, totals: TokenTotals) -> list[float]:
     """Each request's fraction of the joules; they add up to 1."""
+    if len(flights) == 1:
+        return [1.0]
     rates = [_rate(flight, prompt_weight, totals) for flight in flights]
     known_rates = [rate for rate in rates if rate is not None]
     total = sum(known_rates)
