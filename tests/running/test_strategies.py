@@ -145,7 +145,7 @@ def test_an_undecided_rung_says_how_many_trials_it_needs(suite: pytest.Pytester)
     result.stdout.fnmatch_lines(
         [
             "rightsize: ladder big; strategy climb; confidence 0.95",
-            "upper   1/1~[?] [[]1,100] * UNDECIDED",
+            "upper   1/1~[?] [[]2,100] * UNDECIDED",
             "([?] undecided, ~ settled early, [[],[]] bounds of the pass rate in %, each sure at 0.95)",
             "upper: big: needs about 10 more trials to show 0.75 at this rate",
             "gate undecided: upper: it is not known *: add cases, or lower the confidence (test_suite.py:3)",

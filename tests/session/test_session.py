@@ -304,7 +304,7 @@ def test_a_missing_file_takes_its_rung_out_and_leaves_the_task_undecided(suite: 
 
 
 def test_a_question_that_was_not_recorded_is_an_error_and_never_a_wrong_answer(suite: pytest.Pytester) -> None:
-    record(suite.path / "small.jsonl", dict(zip("bcd", "BCD", strict=True)))
+    record(suite.path / "small.jsonl", dict(zip("bcd", "BCx", strict=True)))
     result = suite.runpytest(LADDER, "--rightsize-results=run.jsonl")
     result.stdout.fnmatch_lines(["*has no answer to 'a'; the nearest recorded one is*", "upper * UNDECIDED"])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -417,7 +417,7 @@ def test_a_worker_that_dies_leaves_an_error_and_no_verdict(suite: pytest.Pyteste
         test_suite=f"""
         import os, signal, pytest
 
-        @pytest.mark.rightsize(task="upper", pass_rate=0.5)
+        @pytest.mark.rightsize(task="upper", pass_rate=0.9)
         @pytest.mark.parametrize("word", ["a", "b", "c"])
         def test_upper(model, word):
             if word == "b":
