@@ -12,11 +12,26 @@ from math import ceil, log
 from tabulate import tabulate
 
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.statistics import cases_needed, paired_cases_needed, paired_power, passes_needed, power
+from pytest_rightsize.statistics import (
+    cases_needed,
+    chances,
+    design_for,
+    fall_cases_needed,
+    fall_power,
+    paired_cases_needed,
+    paired_power,
+    passes_needed,
+    power,
+)
 
 __all__ = ["add_arguments", "run"]
 
 _SIZES = (20, 30, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
+# Early stopping is worked out path by path: beyond so many cases that takes seconds.
+_MOST_EARLY = 2_000
+# The tests of a task against a baseline: of the rung that was the smallest, and of the chosen one.
+_TESTS_A_TASK = 2
+_FALSE_ALARMS = 0.05
 # The number of these sizes in a table.
 _SHOWN = 5
 _LIMIT = 20_000
@@ -28,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--confidence", type=float, default=0.95, metavar="C", help="how surely (default 0.95)")
     parser.add_argument("--true-rate", type=float, metavar="R", help="what one supposes the rung's true rate to be")
     parser.add_argument("--margin", type=float, metavar="M", help="plan also to show: not worse by more than M (0.05)")
+    parser.add_argument("--drop-to", type=float, metavar="R", help="plan also to show a regression: a fall to R")
+    parser.add_argument("--tasks", type=int, default=1, metavar="N", help="how many tasks the session has (default 1)")
     parser.add_argument(
         "--power", type=float, default=0.8, metavar="P", help="how likely it must be shown (default 0.8)"
     )
@@ -42,7 +59,14 @@ def run(arguments: argparse.Namespace) -> int:
         _check("--true-rate", arguments.true_rate, 0 < arguments.true_rate <= 1, "between 0 and 1, such as 0.97")
     if arguments.margin is not None:
         _check("--margin", arguments.margin, 0 < arguments.margin < 1, "between 0 and 1, such as 0.05 for 5 points")
-    lines = [*_bar_lines(arguments), *(_margin_lines(arguments) if arguments.margin is not None else [])]
+    if arguments.drop_to is not None:
+        _check("--drop-to", arguments.drop_to, 0 <= arguments.drop_to < 1, "from 0 to below 1, such as 0.85")
+    _check("--tasks", arguments.tasks, arguments.tasks >= 1, "of 1 or more")
+    lines = [
+        *_bar_lines(arguments),
+        *(_margin_lines(arguments) if arguments.margin is not None else []),
+        *(_drop_lines(arguments) if arguments.drop_to is not None else []),
+    ]
     print("\n".join(lines))  # noqa: T201  # this is a command
     return 0
 
@@ -70,6 +94,45 @@ def _bar_lines(arguments: argparse.Namespace) -> Iterator[str]:
         for rate in rates
     }
     yield from _table(sizes, columns, {"may fail": may_fail})
+    yield from _early_lines(sizes, rates, bar, confidence)
+
+
+def _early_lines(sizes: Sequence[int], rates: Sequence[float], bar: float, confidence: float) -> Iterator[str]:
+    """How many of the cases a rung is asked on average, as it stops early."""
+    sizes = [cases for cases in sizes if cases <= _MOST_EARLY]
+    asked = {
+        f"asked at {_rate(rate)}": [
+            chances(design_for(cases, pass_rate=bar, confidence=confidence), rate).expected_cases for cases in sizes
+        ]
+        for rate in rates
+    }
+    columns = ([f"{number:.0f}" for number in column] for column in asked.values())
+    rows = zip((f"{cases:,}" for cases in sizes), *columns, strict=True)
+    yield ""
+    yield "cases that are asked on average, as a task with a confidence stops early (--rightsize-stopping)"
+    yield from tabulate([*rows], headers=["cases", *asked], tablefmt="plain", disable_numparse=True).splitlines()
+
+
+def _drop_lines(arguments: argparse.Namespace) -> Iterator[str]:
+    """The number of cases needed to show that a rung passes less than it did in a baseline."""
+    tests, now = _TESTS_A_TASK * arguments.tasks, arguments.drop_to
+    error = _FALSE_ALARMS / tests
+    rates = [rate for rate in _true_rates(arguments) if rate > now]
+    yield ""
+    tasks = f"{arguments.tasks:,} task{'s' if arguments.tasks != 1 else ''}"
+    yield f"to show a regression to {_rate(now)} against a baseline, in a session of {tasks}"
+    needed = {
+        rate: fall_cases_needed(rate_before=rate, rate_now=now, error=error, at_least=arguments.power, limit=_LIMIT)
+        for rate in rates
+    }
+    for rate, cases in needed.items():
+        yield f"if the true rate was {_rate(rate)}: {_size_text(cases, arguments.power)}"
+    sizes = sorted({*_SIZES[:_SHOWN], *filter(None, needed.values())})
+    columns = {
+        f"power from {_rate(rate)}": [fall_power(cases, rate_before=rate, rate_now=now, error=error) for cases in sizes]
+        for rate in rates
+    }
+    yield from _table(sizes, columns)
 
 
 def _margin_lines(arguments: argparse.Namespace) -> Iterator[str]:

@@ -24,7 +24,7 @@ def test_the_power_at_several_numbers_of_cases(capsys: pytest.CaptureFixture[str
     """Power of 50 cases at a true rate of 0.97: one failure is allowed, so 0.97^50 + 50 x 0.03 x 0.97^49."""
     lines = plan(capsys, "--bar", "0.9", "--true-rate", "0.97")
     assert lines[1] == "if the true rate is 0.97: 76 cases for a power of 0.8"
-    rows = {line.split()[0]: line.split()[1:] for line in lines[4:]}
+    rows = {line.split()[0]: line.split()[1:] for line in lines[4 : lines.index("", 4)]}
     assert rows["50"] == ["1", f"{0.97**50 + 50 * 0.03 * 0.97**49:.2f}"]
     assert list(rows)[:7] == ["29", "30", "50", "76", "100", "200", "500"]
 
@@ -67,3 +67,27 @@ def test_no_number_would_is_said(capsys: pytest.CaptureFixture[str]) -> None:
 def test_bad_input_is_said(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
     assert main(["plan", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_cases_that_early_stopping_asks_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--bar", "0.9", "--true-rate", "0.97"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    table = lines[lines.index("cases    asked at 0.97") :]
+    asked = {int(cases.replace(",", "")): int(number) for cases, number in map(str.split, table[1:])}
+    assert (asked[100], asked[200]) == (69, 96)  # STATISTICS.md, section 8
+    assert max(asked) <= 2_000
+
+
+def test_the_power_to_show_a_regression_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--bar", "0.9", "--true-rate", "0.97", "--drop-to", "0.85", "--tasks", "10"]) == 0
+    text = capsys.readouterr().out
+    assert "to show a regression to 0.85 against a baseline, in a session of 10 tasks" in text
+    assert "if the true rate was 0.97: 154 cases for a power of 0.8" in text
+
+
+@pytest.mark.parametrize(("option", "value"), [("--drop-to", "1"), ("--tasks", "0")])
+def test_a_regression_that_cannot_be_planned_is_said(
+    capsys: pytest.CaptureFixture[str], option: str, value: str
+) -> None:
+    assert main(["plan", "--bar", "0.9", option, value]) == 2
+    assert f"{option} was given {value}" in capsys.readouterr().err
