@@ -88,6 +88,7 @@ _RUNG = {
     "active_b": _optional(_amount),
     "price": _optional(_shaped(prompt=_amount, completion=_amount, cached=_optional(_amount))),
 }
+_PLAYED = _shaped(passed=_count, played=_count)
 _LINES: Mapping[str, Mapping[str, Check]] = {
     "run": {"ladder": _list_of(_shaped(**_RUNG)), "settings": _shaped(strategy=_text)},
     "plan": {
@@ -106,6 +107,13 @@ _LINES: Mapping[str, Mapping[str, Check]] = {
         "waivers": _list_of(_shaped(gate=_text, until=_text, reason=_text)),
     },
     "prompt": {"id": _text, "messages": _list_of(_table)},
+    "strength": {
+        "task": _text,
+        "rung": _text,
+        "kinds": lambda value: isinstance(value, dict) and all(map(_PLAYED, value.values())),
+        "uncounted": _count,
+        "uncounted_because": _optional(_text),
+    },
     "trial": {
         "task": _text,
         "case": _text,

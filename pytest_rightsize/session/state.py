@@ -21,6 +21,7 @@ from pytest_rightsize.running.schedule import Progress, visiting_order
 from pytest_rightsize.session.live_progress import LiveProgress, Tally
 from pytest_rightsize.session.notices import Notices
 from pytest_rightsize.session.resources import Resources
+from pytest_rightsize.strength_records import Strength
 
 __all__ = ["TRIAL_KEY", "SessionState", "case_of"]
 
@@ -44,6 +45,7 @@ class SessionState:
     | `deselected` | how many trials -k, -m and the like took out | collecting |
     | `trials` | each trial that has ended, by task and key | trying, through `keep` |
     | `metered`, `fingerprints` | what meters saw, and which models answered | distributing, finishing |
+    | `strengths` | how many wrong answers each task let pass | playing, distributing |
     | `about`, `results` | the head of the results file, and the file | collecting, distributing, through `begin` |
     """
 
@@ -61,6 +63,7 @@ class SessionState:
         self.deselected = 0
         self.trials: dict[str, dict[TrialKey, Trial]] = defaultdict(dict)
         self.metered: list[Metering] = []
+        self.strengths: dict[str, Strength] = {}
         self.fingerprints: dict[str, Any] = {}
         self.about: Mapping[str, Any] = {}
         self.results: ResultsFile | None = None
@@ -138,5 +141,6 @@ class SessionState:
             strategy=self.settings.strategy,
             interrupted=interrupted,
             meters=tuple(self.metered),
+            strengths=self.strengths,
             about=self.about,
         )
