@@ -51,7 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
         )
     smallest = {verdict.task: verdict.smallest for verdict in judge(results) if verdict.smallest is not None}
     if not smallest:
-        raise ConfigError(f"no task passes on any rung in {arguments.results}: there is nothing to play wrong answers to")
+        raise ConfigError(
+            f"no task passes on any rung in {arguments.results}: there is nothing to play wrong answers to"
+        )
     strengths = _play(results, arguments.results.resolve(), arguments.root.resolve(), smallest)
     lines = [*_table([strengths[task] for task in smallest if task in strengths]), *_notes(strengths, smallest)]
     print("\n".join(lines))  # noqa: T201  # this is a command

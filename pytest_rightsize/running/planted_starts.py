@@ -76,7 +76,7 @@ class PlantedStarts:
         self._following: pytest.Item | None = None
 
     def run(self, starts: Sequence[PlantedStart]) -> None:
-        """Start each in turn; raises what ends a session, as Ctrl-C does. Where pytest is to stop, the rest is left."""
+        """Start each in turn; raises nothing but Ctrl-C. Where pytest is to stop, the rest is left."""
         session, plugins = self._session, self._session.config.pluginmanager
         original, session._setupstate = session._setupstate, self._setup
         gethookproxy = session.gethookproxy
@@ -104,6 +104,7 @@ class PlantedStarts:
     def _start(self, start: PlantedStart, following: pytest.Item | None) -> None:
         item = start.item
         state = ItemState(item)
+        state.restore()  # the instance of its class may be left of the last start
         self._plant(start.answers)
         self._following, self._is_running = following, True
         try:
@@ -131,8 +132,8 @@ class PlantedStarts:
     @staticmethod
     def _phase(when: Literal["setup", "call", "teardown"], item: pytest.Item, function: Callable[[], object]) -> bool:
         """Whether the phase passed; a report is made, as a plugin may fail a test by it, and dropped."""
-        reraise = (pytest.exit.Exception, KeyboardInterrupt)
-        call = pytest.CallInfo.from_call(function, when=when, reraise=reraise)
+        # A test that ends its session by pytest.exit does not end this one: it fails by an answer that nobody gave.
+        call = pytest.CallInfo.from_call(function, when=when, reraise=KeyboardInterrupt)
         report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=call)
         return report.passed
 

@@ -1,5 +1,6 @@
-"""Registers the plugins of one session, in the order of its life: collecting, trying, playing, distributing,
-finishing.
+"""Registers the plugins of one session, in the order of its life.
+
+They are collecting, trying, playing, distributing and finishing; for `rightsize strength` only the first three.
 
 The same plugins work in one process and under pytest-xdist, where workers run trials and the controller collects them,
 writes the results file, judges and sets the exit status.

@@ -137,7 +137,7 @@ def _parameters(item: pytest.Item) -> dict[str, str]:
     for name, value in params.items():
         try:
             texts[name] = repr(value)
-        except Exception:  # noqa: BLE001  # a user's __repr__ may raise anything
+        except Exception:  # a user's __repr__ may raise anything
             continue
     texts.pop(_PARAMETERS_OF_OURS, None)
     return texts

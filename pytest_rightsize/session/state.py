@@ -1,4 +1,4 @@
-"""The state that the four plugins of a session share: what was asked for, what is planned, and the trials so far.
+"""The state that the plugins of a session share: what was asked for, what is planned, and the trials so far.
 
 In come settings and resources that were checked before any test; out goes the run as far as it is known. It decides
 nothing about rungs or verdicts.

@@ -91,7 +91,7 @@ def test_calls_of_tools_are_compared_without_their_ids() -> None:
         calls = ({"id": identity, "function": {"name": "weather", "arguments": city}},)
         return PassedCase(case=identity, answers=(AnswerRecord(text="", tool_calls=calls),))
 
-    swaps = [wrong for wrong in wrong_answers([call("1", "Rome"), call("2", "Rome"), call("3", "Oslo")])]
+    swaps = wrong_answers([call("1", "Rome"), call("2", "Rome"), call("3", "Oslo")])
     assert Counter(wrong.case for wrong in swaps if wrong.kind == "other") == {"1": 1, "2": 1, "3": 1}
 
 
@@ -111,7 +111,7 @@ def test_a_conversation_that_shares_an_answer_which_tells_something_is_not_playe
 
 
 def test_no_more_swaps_than_forty_and_every_case_has_its_turn() -> None:
-    swaps = [wrong for wrong in wrong_answers(passed_case(f"{n}", f"answer {n}") for n in range(100))]
+    swaps = wrong_answers(passed_case(f"{n}", f"answer {n}") for n in range(100))
     others = [wrong for wrong in swaps if wrong.kind == "other"]
     assert len(others) == MOST_SWAPS
     assert len({wrong.case for wrong in others}) == MOST_SWAPS

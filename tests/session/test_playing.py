@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.commands.__main__ import main
+from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.results.results_file import read_run
 from tests.conftest import record
@@ -175,8 +176,8 @@ def test_a_test_that_fails_by_itself_is_not_counted_as_strong(pytester: pytest.P
         assert (strength["kinds"], strength["share"], strength["uncounted"]) == ({}, None, 6)
     result.stdout.fnmatch_lines(
         [
-            "once: strength: no wrong answer could be played to its tests; 6 starts tell nothing (the test failed for a "
-            "reason of its own)"
+            "once: strength: no wrong answer could be played to its tests; "
+            "6 starts tell nothing (the test failed for a reason of its own)"
         ]
     )
 
@@ -267,10 +268,7 @@ def test_reports_trials_outcomes_and_files_of_others_are_as_without_the_option(
     seen = []
     for play in ((), (PLAY,)):
         result = pytester.runpytest(ONE, RUN, "--junit-xml=junit.xml", *options, *play)
-        trials = [
-            {**line, "seconds": None}
-            for line in lines_of(pytester.path, "trial", "plan", "prompt")
-        ]
+        trials = [{**line, "seconds": None} for line in lines_of(pytester.path, "trial", "plan", "prompt")]
         reports = (pytester.path / "reports.txt").read_text(encoding="utf-8").splitlines()
         junit = without_times((pytester.path / "junit.xml").read_text(encoding="utf-8"))
         end = {**lines_of(pytester.path, "end")[0]["totals"], "spending": None}
@@ -419,3 +417,48 @@ def test_tests_that_are_gone_are_told(suite: pytest.Pytester, capsys: pytest.Cap
     suite.makepyfile(test_suite="def test_other(): pass")
     assert main(["strength", str(suite.path / "run.jsonl"), "--root", str(suite.path)]) == 0
     assert "upper: not played: none of its tests was found" in capsys.readouterr().out
+
+
+# --- what ends a session, and broken files ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("statement", "exit_status"),
+    [("raise KeyboardInterrupt", pytest.ExitCode.INTERRUPTED), ("pytest.exit('wrong')", pytest.ExitCode.OK)],
+)
+def test_ctrl_c_ends_the_session_and_its_fixtures_and_no_test_does(
+    pytester: pytest.Pytester, statement: str, exit_status: int
+) -> None:
+    source = f"""
+        import pytest
+        @pytest.fixture(scope="module")
+        def wide():
+            with open("log.txt", "a") as file:
+                file.write("up ")
+            yield
+            with open("log.txt", "a") as file:
+                file.write("down ")
+        @pytest.mark.parametrize("word", "ab")
+        def test_it(model, wide, word):
+            if model.ask(word) != word.upper():
+                {statement}
+    """
+    one_rung(pytester, source, {"a": "A", "b": "B"})
+    # In this process pytester passes Ctrl-C on.
+    result = pytester.runpytest_subprocess(ONE, PLAY, RUN)
+    assert result.ret == exit_status
+    assert (pytester.path / "log.txt").read_text(encoding="utf-8") == "up down up down "
+    assert [line["outcome"] for line in lines_of(pytester.path, "trial")] == ["passed", "passed"]
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [{"passed": 2, "played": 1}, {"passed": 1}, {"passed": -1, "played": 1}, {"passed": 1, "played": 10**9}, []],
+)
+def test_counts_that_cannot_be_are_told_with_their_line(suite: pytest.Pytester, counts: Any) -> None:
+    suite.runpytest(LADDER, RUN)
+    line = {"kind": "strength", "task": "upper", "rung": "small", "kinds": {"other": counts}}
+    with (suite.path / "run.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    with pytest.raises(ConfigError, match=r"run.jsonl:\d+ is not a line this version understands"):
+        read_run(suite.path / "run.jsonl")
