@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.meter_records import Metering
+from pytest_rightsize.strength_records import Strength
 
 __all__ = [
     "BUDGET_UNITS",
@@ -378,7 +379,8 @@ class Verdict:
 class Run:
     """One session: its rungs, smallest first, its plan and its trials.
 
-    `planned` counts the trials that each (task, rung) should have had; `meters` has the totals of each rung's meter.
+    `planned` counts the trials that each (task, rung) should have had; `meters` has the totals of each rung's meter,
+    `strengths` that of each task whose tests were played wrong answers.
     `about` is what the first line of a results file says beside the ladder: when and on what machine it started, with
     which versions and settings.
     """
@@ -390,4 +392,5 @@ class Run:
     strategy: Strategy = "climb"
     interrupted: bool = False
     meters: Sequence[Metering] = ()
+    strengths: Mapping[str, Strength] = field(default_factory=dict)
     about: Mapping[str, Json] = field(default_factory=dict)

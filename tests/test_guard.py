@@ -22,7 +22,7 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 
 # The line: what each room may import of ours. As guests, `providers` and `meters` stand for their Protocol, which is
 # the folder's `__init__.py`, and for what stands beside it and is no provider or meter.
-NOUNS = {"errors", "energy", "meter_records", "records", "locations", "matchers", "model"}
+NOUNS = {"errors", "energy", "meter_records", "strength_records", "records", "locations", "matchers", "model"}
 ROOMS: dict[str, set[str]] = {
     "nouns": set(),
     "statistics": {"nouns"},
@@ -266,7 +266,7 @@ def test_the_readme_lists_every_option() -> None:
     from pytest_rightsize.config import options
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert all(f"`--rightsize-{name}" in readme for name in [*options.OPTIONS, "download", "offline"])
+    assert all(f"`--rightsize-{name}" in readme for name in [*options.OPTIONS, "download", "offline", "strength"])
 
 
 def test_the_help_names_every_gate() -> None:

@@ -4,6 +4,7 @@ Every `--rightsize-x` has an ini twin `rightsize_x`; the command line wins. The 
 file is all of the room that is loaded in a project without a ladder.
 """
 
+import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -76,6 +77,9 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     ),
 }
 _OFFLINE_HELP = "refuse every rung that leaves this machine"
+_STRENGTH_HELP = (
+    "start the tests that passed again, with wrong answers and without any model, and say how many of them pass"
+)
 _DOWNLOAD_HELP = "let rungs with an hf: model fetch it if it is not on this machine"
 
 
@@ -87,6 +91,10 @@ def add_options(parser: pytest.Parser) -> None:
         parser.addini(_dest(name), text, type="string", default="")
     group.addoption("--rightsize-download", action="store_true", default=False, help=_DOWNLOAD_HELP)
     parser.addini("rightsize_download", _DOWNLOAD_HELP, type="bool", default=False)
+    group.addoption("--rightsize-strength", action="store_true", default=False, help=_STRENGTH_HELP)
+    parser.addini("rightsize_strength", _STRENGTH_HELP, type="bool", default=False)
+    # By which `rightsize strength` starts pytest; of no use to people.
+    group.addoption("--rightsize-strength-of", metavar="FILE", default=None, help=argparse.SUPPRESS)
     group.addoption("--rightsize-offline", action="store_true", default=False, help=_OFFLINE_HELP)
     parser.addini("rightsize_offline", _OFFLINE_HELP, type="bool", default=False)
 

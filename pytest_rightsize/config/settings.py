@@ -21,7 +21,10 @@ __all__ = ["Settings"]
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The user's settings for this session; `ladder` is None where no ladder is climbed."""
+    """The user's settings for this session; `ladder` is None where no ladder is climbed.
+
+    With `strength_of`, a results file, the tests are only played wrong answers, and no model is asked.
+    """
 
     rootdir: Path
     ladder: tuple[str, ...] | None = None
@@ -39,6 +42,8 @@ class Settings:
     objective: Objective = "size"
     energy_budget_s: float = 0.0
     download: bool = False
+    strength: bool = False
+    strength_of: Path | None = None
     cache: CacheMode = "auto"
     cache_dir: Path = Path(".rightsize")
     cache_is_given: bool = False
@@ -68,6 +73,8 @@ class Settings:
             objective=_objective(texts["objective"]),
             energy_budget_s=_seconds("energy-budget", texts["energy-budget"]),
             download=bool(config.getoption("rightsize_download") or config.getini("rightsize_download")),
+            strength=bool(config.getoption("rightsize_strength") or config.getini("rightsize_strength")),
+            strength_of=_path(config.getoption("rightsize_strength_of"), config),
             offline=bool(config.getoption("rightsize_offline") or config.getini("rightsize_offline")),
             budget=_budget(texts["budget"]),
             redact=_redact(texts["redact"]),

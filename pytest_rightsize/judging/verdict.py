@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pytest_rightsize.judging.strength import with_strength
 from pytest_rightsize.records import GateName, Policy, Run, Rung, Standing, Trial, Verdict, VerdictName, Waiver
 from pytest_rightsize.statistics import (
     Terms,
@@ -46,7 +47,8 @@ def judge(run: Run) -> list[Verdict]:
     by_task: dict[str, list[Trial]] = defaultdict(list)
     for trial in run.trials:
         by_task[trial.key.task].append(trial)
-    return [_judge_task(policy, by_task[policy.task], run) for policy in run.policies.values()]
+    verdicts = [_judge_task(policy, by_task[policy.task], run) for policy in run.policies.values()]
+    return [with_strength(verdict, run.strengths) for verdict in verdicts]
 
 
 def standings(policy: Policy, trials: Iterable[Trial], run: Run) -> dict[str, Standing]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_rightsize.judging.conclusions import Conclusion, Saving, conclude
+from pytest_rightsize.judging.strength import strength_words
 from pytest_rightsize.judging.usage import RunUsage, Usage, usage_of
 from pytest_rightsize.records import Run, Standing, Trial, Verdict, VerdictName
 from pytest_rightsize.reports.units import count, joules, percent, seconds, usd
@@ -28,6 +29,7 @@ __all__ = [
     "remedy",
     "saving_words",
     "shown_savings",
+    "strength_of",
     "tokens_spent",
     "verdict_counts",
     "waived",
@@ -242,6 +244,11 @@ def waived(run: Run, task: str) -> list[str]:
     policy = run.policies.get(task)
     waivers = () if policy is None else policy.waivers
     return [f"gate {waiver.gate} waived until {waiver.until}: {waiver.reason}" for waiver in waivers]
+
+
+def strength_of(run: Run, task: str) -> list[str]:
+    """How many wrong answers the tests of a task let pass, in a clause; none where it was played none."""
+    return [strength_words(run.strengths[task])] if task in run.strengths else []
 
 
 def bounds(interval: Interval | None) -> str | None:

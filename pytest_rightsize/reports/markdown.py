@@ -18,6 +18,7 @@ from pytest_rightsize.reports.facts import (
     remedy,
     saving_words,
     shown_savings,
+    strength_of,
     verdict_counts,
     waived,
 )
@@ -115,7 +116,7 @@ def _lists(facts: Facts) -> Iterator[str]:
     notes = [
         f"- {_name(verdict.task)}: {escaped(note)}"
         for verdict in facts.verdicts
-        for note in (*waived(facts.run, verdict.task), *verdict.notes)
+        for note in (*waived(facts.run, verdict.task), *verdict.notes, *strength_of(facts.run, verdict.task))
     ]
     for title, lines in (
         ("What to change", changes),

@@ -103,6 +103,7 @@ class JsonReport:
             "verdicts": [_verdict(facts, verdict) for verdict in verdicts],
             "spending": facts.run_usage.to_dict(),
             "conclusions": [conclusion.to_dict() for conclusion in facts.conclusions.values()],
+            "strengths": [strength.to_dict() for strength in run.strengths.values()],
             "meters": [metering.to_dict() for metering in run.meters],
             "trials": [trial.to_dict() for trial in run.trials],
         }

@@ -13,7 +13,7 @@ from tabulate import tabulate
 from pytest_rightsize.judging.savings import joules_of, saved, tokens_of
 from pytest_rightsize.judging.verdict import WaiverState
 from pytest_rightsize.records import Run, Standing, Verdict, Waiver
-from pytest_rightsize.reports.facts import effort, failure, place_to_change, tokens_spent
+from pytest_rightsize.reports.facts import effort, failure, place_to_change, strength_of, tokens_spent
 
 __all__ = [
     "TITLE",
@@ -75,7 +75,7 @@ def styled(line: str) -> list[tuple[str, str | None]]:
 def summary_lines(run: Run, verdicts: Sequence[Verdict]) -> list[str]:
     """A legend of the marks that occur in the table, the notes, and one sentence about the whole."""
     notes = [f"{verdict.task}: {note}" for verdict in verdicts for note in verdict.notes]
-    extra = [*notes, *_retries(run), *_recorded(run)]
+    extra = [*notes, *_strengths(run, verdicts), *_retries(run), *_recorded(run)]
     return [*_legend(verdicts), *extra, _sentence(run, verdicts), *_savings(run)]
 
 
@@ -141,6 +141,11 @@ def _savings(run: Run) -> list[str]:
     missing = [f"what {' and '.join(unknown)} would have taken is not known"] if unknown else []
     clauses = [*known, *(missing if known or tokens_spent(run.trials) is not None else [])]
     return [f"rightsize: {'; '.join(clauses)}"] if clauses else []
+
+
+def _strengths(run: Run, verdicts: Sequence[Verdict]) -> list[str]:
+    """How many wrong answers the tests of each task let pass, where they were played some."""
+    return [f"{verdict.task}: {words}" for verdict in verdicts for words in strength_of(run, verdict.task)]
 
 
 def _retries(run: Run) -> list[str]:

@@ -88,6 +88,15 @@ _RUNG = {
     "active_b": _optional(_amount),
     "price": _optional(_shaped(prompt=_amount, completion=_amount, cached=_optional(_amount))),
 }
+_MOST_PLAYED = 1_000
+
+
+def _played(value: Json) -> bool:
+    """Counts of wrong answers: few, as what follows from them is computed exactly."""
+    counts = (value.get("passed"), value.get("played")) if isinstance(value, dict) else (None, None)
+    return all(map(_count, counts)) and counts[0] <= counts[1] <= _MOST_PLAYED
+
+
 _LINES: Mapping[str, Mapping[str, Check]] = {
     "run": {"ladder": _list_of(_shaped(**_RUNG)), "settings": _shaped(strategy=_text)},
     "plan": {
@@ -106,6 +115,13 @@ _LINES: Mapping[str, Mapping[str, Check]] = {
         "waivers": _list_of(_shaped(gate=_text, until=_text, reason=_text)),
     },
     "prompt": {"id": _text, "messages": _list_of(_table)},
+    "strength": {
+        "task": _text,
+        "rung": _text,
+        "kinds": lambda value: isinstance(value, dict) and all(map(_played, value.values())),
+        "uncounted": _count,
+        "uncounted_because": _optional(_text),
+    },
     "trial": {
         "task": _text,
         "case": _text,

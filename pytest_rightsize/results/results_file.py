@@ -22,8 +22,9 @@ from pytest_rightsize.records import Json, Policy, Price, Run, Rung, Trial, Tria
 from pytest_rightsize.results.append_only import DurableFile
 from pytest_rightsize.results.line_formats import check_line
 from pytest_rightsize.results.redaction import redacted, text_digest
+from pytest_rightsize.strength_records import Strength
 
-__all__ = ["ResultsFile", "describe_session", "no_trial", "read_run"]
+__all__ = ["ResultsFile", "describe_session", "no_trial", "read_run", "read_strengths", "strength_line", "withheld_in"]
 
 SCHEMA = 1
 _PACKAGES = ("pytest-rightsize", "pytest", "pytest-xdist", "aiohttp", "llama-cpp-python", "rapidfuzz", "jsonschema")
@@ -75,6 +76,10 @@ class ResultsFile:
         """Add the readings of a rung's meter."""
         self._write(metering.to_dict())
 
+    def strength(self, strength: Strength) -> None:
+        """Add how many wrong answers the tests of a task let pass."""
+        self._file.write(strength_line(strength))
+
     def end(
         self,
         verdicts: Iterable[Verdict],
@@ -106,6 +111,28 @@ class ResultsFile:
     def _write(self, line: Mapping[str, Json]) -> None:
         # json.dumps keeps lone surrogates of a hostile answer as \\ud800 escapes, which UTF-8 could not hold.
         self._file.write(json.dumps(line, ensure_ascii=True, allow_nan=False) + "\n")
+
+
+def strength_line(strength: Strength) -> str:
+    """The strength of a task as it stands in a results file."""
+    return json.dumps(strength.to_dict(), ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def read_strengths(path: Path) -> dict[str, Strength]:
+    """The strengths of a file that has no other lines, by task; raises ConfigError if it cannot be read."""
+    strengths: dict[str, Strength] = {}
+    for number, line in _lines(path):
+        try:
+            check_line(line)
+            strengths[line["task"]] = Strength.from_dict(line)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ConfigError(f"{path}:{number} is not a line this version understands: {error!r}") from None
+    return strengths
+
+
+def withheld_in(run: Run) -> tuple[str, ...]:
+    """What has hashes in its place in a run that was read: `prompts`, `answers`."""
+    return tuple(run.about.get("settings", {}).get("redact", ()))
 
 
 def describe_session(settings: Mapping[str, Json], rootdir: Path) -> dict[str, Json]:
@@ -168,6 +195,7 @@ def read_run(path: Path, *, words_of: Callable[[TrialKey], bool] | None = None) 
     policies: dict[str, Policy] = {}
     planned: dict[tuple[str, str], int] = {}
     meters: list[Metering] = []
+    strengths: dict[str, Strength] = {}
     prompts: dict[str, tuple[Mapping[str, Json], ...]] = {}
     about: dict[str, Json] = {}
     ended = False
@@ -196,6 +224,8 @@ def read_run(path: Path, *, words_of: Callable[[TrialKey], bool] | None = None) 
                 trials[trial.key] = trial
             elif kind == "metering":
                 meters.append(Metering.from_dict(line))
+            elif kind == "strength":
+                strengths[line["task"]] = Strength.from_dict(line)
             ended = kind == "end"
             if ended:
                 about["identities"] = dict((line.get("totals") or {}).get("identities") or {})
@@ -209,6 +239,7 @@ def read_run(path: Path, *, words_of: Callable[[TrialKey], bool] | None = None) 
         strategy=strategy,
         interrupted=not ended,
         meters=tuple(meters),
+        strengths=strengths,
         about=about,
     )
 

@@ -20,6 +20,7 @@ from pytest_rightsize.running.engine import Ticket
 from pytest_rightsize.running.first_start import FirstStart
 from pytest_rightsize.running.garbage import spare_garbage_search
 from pytest_rightsize.running.held_reports import HoldingRelay
+from pytest_rightsize.running.item_state import ItemState
 from pytest_rightsize.running.setup_state import KeepingSetupState, shared_params
 from pytest_rightsize.running.sources import Source
 
@@ -61,19 +62,12 @@ class _Started:
         self.done = False
         self.chain = chain
         self.shared = list(shared_params(item))
-        self._markers = list(item.own_markers)
-        self._properties = list(item.user_properties)
+        self._state = ItemState(item)
 
     def forget_attempt(self) -> None:
         """Make the item as if it had not been run."""
         self.held.clear()
-        item = self.item
-        item.own_markers[:] = self._markers
-        item.user_properties[:] = self._properties
-        item._report_sections.clear()
-        if isinstance(item, pytest.Function) and isinstance(item.parent, pytest.Class):
-            for name in ("_instance", "_obj"):
-                item.__dict__.pop(name, None)
+        self._state.restore()
 
 
 class Loop:

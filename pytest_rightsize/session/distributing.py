@@ -1,7 +1,7 @@
 """The session under pytest-xdist: the controller learns the plan from its workers and collects what they saw.
 
-In come xdist's messages; out go the plan, meterings and fingerprints of `SessionState`, and a trial for a test that
-killed its worker. Without xdist none of these hooks is called.
+In come xdist's messages; out go the plan, meterings, strengths and fingerprints of `SessionState`, and a trial for
+a test that killed its worker. Without xdist none of these hooks is called.
 """
 
 from collections.abc import Sequence
@@ -14,12 +14,13 @@ from pytest_rightsize.records import Trial
 from pytest_rightsize.running.outcomes import attach
 from pytest_rightsize.session.distribution import read_label, task_scheduling
 from pytest_rightsize.session.state import SessionState
+from pytest_rightsize.strength_records import Strength
 
 __all__ = ["Distributing"]
 
 
 class Distributing:
-    """The hooks of xdist's controller. Writes the state's plan, policies, meterings and fingerprints."""
+    """The hooks of xdist's controller. Writes the state's plan, policies, meterings, strengths and fingerprints."""
 
     def __init__(self, state: SessionState) -> None:
         self._state = state
@@ -43,9 +44,11 @@ class Distributing:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Collect what the meters of a worker saw, and which models answered it."""
+        """Collect what the meters of a worker saw, which models answered it, and how strong its tasks are."""
         output = (getattr(node, "workeroutput", None) or {}).get("rightsize") or {}
         self._state.metered += [Metering.from_dict(plain) for plain in output.get("metered", ())]
+        strengths = [Strength.from_dict(plain) for plain in output.get("strengths", ())]
+        self._state.strengths |= {strength.task: strength for strength in strengths}
         self._state.fingerprints |= output.get("identities", {})
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)

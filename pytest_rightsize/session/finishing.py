@@ -55,6 +55,7 @@ class Finishing:
         """Send the controller of xdist what its own process has not seen."""
         recorder = self._resources.recorder
         session.config.workeroutput["rightsize"] = {  # type: ignore[attr-defined]  # a worker of xdist has it
+            "strengths": [strength.to_dict() for strength in self._state.strengths.values()],
             "metered": [metering.to_dict() for metering in self._state.metered],
             "identities": {} if recorder is None else recorder.fingerprints(),
         }
@@ -87,6 +88,8 @@ class Finishing:
             return
         for metering in self._state.metered:
             results.metering(metering)
+        for strength in result.run.strengths.values():
+            results.strength(strength)
         results.end(
             result.verdicts,
             exitstatus=exitstatus,

@@ -1,4 +1,6 @@
-"""Registers the plugins of one session, in the order of its life: collecting, trying, distributing, finishing.
+"""Registers the plugins of one session, in the order of its life.
+
+They are collecting, trying, playing, distributing and finishing; for `rightsize strength` only the first three.
 
 The same plugins work in one process and under pytest-xdist, where workers run trials and the controller collects them,
 writes the results file, judges and sets the exit status.
@@ -9,6 +11,7 @@ import pytest
 from pytest_rightsize.session.collecting import Collecting
 from pytest_rightsize.session.distributing import Distributing
 from pytest_rightsize.session.finishing import Finishing
+from pytest_rightsize.session.playing import Playing, PlayingOnly
 from pytest_rightsize.session.state import SessionState
 from pytest_rightsize.session.trials import SessionTrials
 from pytest_rightsize.session.trying import Trying
@@ -19,12 +22,17 @@ __all__ = ["register_session"]
 def register_session(config: pytest.Config) -> None:
     """Make a session of what the user asked for; raises ConfigError before any model is called."""
     state = SessionState(config)
-    plugins = {
-        "live-progress": state.live_progress,
-        "collecting": Collecting(state),
-        "trying": Trying(state, SessionTrials(state)),
-        "distributing": Distributing(state),
-        "finishing": Finishing(state),
-    }
+    trials = SessionTrials(state)
+    plugins: dict[str, object] = {"collecting": Collecting(state), "trying": Trying(state, trials)}
+    if state.settings.strength_of is not None:
+        plugins["playing"] = PlayingOnly(state, trials)
+    else:
+        plugins = {
+            "live-progress": state.live_progress,
+            **plugins,
+            **({"playing": Playing(state, trials)} if state.settings.strength else {}),
+            "distributing": Distributing(state),
+            "finishing": Finishing(state),
+        }
     for name, plugin in plugins.items():
         config.pluginmanager.register(plugin, f"rightsize-{name}")

@@ -41,7 +41,8 @@ class Resources:
         self.settings = settings
         self.is_worker = hasattr(config, "workerinput")
         self.workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
-        self.collect_only = bool(config.getoption("collectonly", False))
+        # Whoever only plays the answers of a results file asks no model either, and ends in no verdict.
+        self.collect_only = bool(config.getoption("collectonly", False)) or settings.strength_of is not None
         self._notices = notices
         self._classes = load_providers(config.hook.pytest_rightsize_providers())
         self.meters = Meters(

@@ -1,4 +1,4 @@
-"""The state that the four plugins of a session share: what was asked for, what is planned, and the trials so far.
+"""The state that the plugins of a session share: what was asked for, what is planned, and the trials so far.
 
 In come settings and resources that were checked before any test; out goes the run as far as it is known. It decides
 nothing about rungs or verdicts.
@@ -22,6 +22,7 @@ from pytest_rightsize.running.schedule import EarlyProgress, Progress, visiting_
 from pytest_rightsize.session.live_progress import LiveProgress, Tally
 from pytest_rightsize.session.notices import Notices
 from pytest_rightsize.session.resources import Resources
+from pytest_rightsize.strength_records import Strength
 
 __all__ = ["TRIAL_KEY", "SessionState", "case_of"]
 
@@ -46,6 +47,7 @@ class SessionState:
     | `deselected` | how many trials -k, -m and the like took out | collecting |
     | `trials` | each trial that has ended, by task and key | trying, through `keep` |
     | `metered`, `fingerprints` | what meters saw, and which models answered | distributing, finishing |
+    | `strengths` | how many wrong answers each task let pass | playing, distributing |
     | `about`, `results` | the head of the results file, and the file | collecting, distributing, through `begin` |
     """
 
@@ -65,6 +67,7 @@ class SessionState:
         self.deselected = 0
         self.trials: dict[str, dict[TrialKey, Trial]] = defaultdict(dict)
         self.metered: list[Metering] = []
+        self.strengths: dict[str, Strength] = {}
         self.fingerprints: dict[str, Any] = {}
         self.about: Mapping[str, Any] = {}
         self.results: ResultsFile | None = None
@@ -146,6 +149,7 @@ class SessionState:
             strategy=self.settings.strategy,
             interrupted=interrupted,
             meters=tuple(self.metered),
+            strengths=self.strengths,
             about=self.about,
         )
 

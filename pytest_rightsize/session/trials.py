@@ -15,10 +15,11 @@ from pytest_rightsize.judging.verdict import claims_of, standings
 from pytest_rightsize.model import Model, Transcript
 from pytest_rightsize.records import Policy, Trial, TrialKey
 from pytest_rightsize.running.engine import Ticket
+from pytest_rightsize.running.planted_starts import PlantedAnswers
 from pytest_rightsize.running.schedule import reason_not_to_run
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState, case_of
 
-__all__ = ["TICKET", "TRANSCRIPT", "TRIAL", "NotRun", "SessionTrials"]
+__all__ = ["TICKET", "TRANSCRIPT", "TRIAL", "WATCHING", "NotRun", "SessionTrials"]
 
 TICKET = pytest.StashKey[Ticket]()
 """The item's questions, the same object at every start."""
@@ -26,6 +27,8 @@ TRANSCRIPT = pytest.StashKey[Transcript]()
 """What the item's present start has asked and was answered."""
 TRIAL = pytest.StashKey[Trial]()
 """The graded trial of an item that has ended."""
+WATCHING = ("usepdb", "trace", "setupshow", "setuponly", "setupplan")
+"""Options of pytest that show what a test does while it does it: with them a test must start once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +42,8 @@ class NotRun:
 class SessionTrials:
     """What one session knows of its items. Reads the state's policies, plan and trials; writes trials through `keep`.
 
-    `suspends` says whether this session's tests may be suspended; until it is set, each starts once.
+    `suspends` says whether this session's tests may be suspended; until it is set, each starts once. While answers are
+    `planted`, no rung is asked and no trial is made.
     """
 
     def __init__(self, state: SessionState) -> None:
@@ -48,6 +52,7 @@ class SessionTrials:
         self._policies = state.policies
         self._not_run: dict[tuple[str, str], NotRun | None] = {}
         self.suspends = False
+        self.planted: PlantedAnswers | None = None
 
     # --- for the loop -----------------------------------------------------------------------------------------------
 
@@ -162,15 +167,21 @@ class SessionTrials:
 
     # --- the model --------------------------------------------------------------------------------------------------
 
+    def plant(self, answers: PlantedAnswers | None) -> None:
+        """From now on whatever is asked is answered so; None ends it."""
+        self.planted = answers
+
     def model_for(self, item: pytest.Item) -> Model:
         """What the item asks; raises ConfigError for a test without a rung."""
         key = item.stash.get(TRIAL_KEY, None)
         policy = self._policies.of(definition_of(item)) if key is None else self._policies[key.task]
         rung = self._resources.known[key.rung if key is not None else self._only_rung(policy)]
-        ticket = self.ticket(item)
+        ticket, planted = self.ticket(item), self.planted
         return Model(
             rung_record=rung,
-            answer=lambda request: self._resources.engine.ask(rung.name, request, ticket),
+            answer=(
+                planted.reply if planted else lambda request: self._resources.engine.ask(rung.name, request, ticket)
+            ),
             transcript=item.stash.setdefault(TRANSCRIPT, Transcript()),
             sample=key.sample if key is not None else 0,
             max_tokens=policy.max_tokens,

@@ -19,13 +19,11 @@ from pytest_rightsize.running.loop import Loop
 from pytest_rightsize.running.outcomes import as_plain, attach, ending, shape, show_fault, status, trial_of
 from pytest_rightsize.running.sources import SessionSource, Source, WorkerSource
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState
-from pytest_rightsize.session.trials import TICKET, TRANSCRIPT, TRIAL, NotRun, SessionTrials
+from pytest_rightsize.session.trials import TICKET, TRANSCRIPT, TRIAL, WATCHING, NotRun, SessionTrials
 
 __all__ = ["Trying"]
 
 _NOT_RUN = pytest.StashKey[NotRun]()
-# Options of pytest that show what a test does while it does it: with them a test must start once.
-_WATCHING = ("usepdb", "trace", "setupshow", "setuponly", "setupplan")
 
 
 class Trying:
@@ -45,7 +43,7 @@ class Trying:
         """Run the items with many requests in flight, unless every test is to start once."""
         config = session.config
         broken = session.testsfailed and not config.option.continue_on_collection_errors
-        watched = any(config.getoption(option, False) for option in _WATCHING)
+        watched = any(config.getoption(option, False) for option in WATCHING)
         if self._resources.collect_only or broken or watched or self._state.settings.concurrency == 1:
             return None
         source = self._source(session)
@@ -74,6 +72,9 @@ class Trying:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Skip what cannot change a verdict, or may not or cannot be asked."""
         self._item = item
+        if self._trials.planted is not None:
+            item.stash[TRANSCRIPT] = Transcript()
+            return
         self._trials.ticket(item).next_run()
         if TRANSCRIPT in item.stash:
             del item.stash[TRANSCRIPT]
@@ -127,6 +128,9 @@ class Trying:
             report.duration += item.stash[TICKET].take_remembered_seconds()
         ended = report.when == "call" or (report.when == "setup" and not report.passed)
         if transcript is None or not ended:
+            return report
+        if self._trials.planted is not None:
+            self._trials.planted.grade = grade(ending(call, report), transcript)
             return report
         if TRIAL_KEY in item.stash:
             trial = redacted(self._grade(item, call, report, transcript), self._state.settings.redact)

@@ -11,6 +11,7 @@ from pytest_rightsize.reports.facts import (
     remedy,
     saving_words,
     shown_savings,
+    strength_of,
     waived,
 )
 from pytest_rightsize.reports.units import percent
@@ -52,6 +53,7 @@ def verdict_row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
             *([f"Regressed: {verdict.regressed}."] if verdict.regressed else []),
             *(f"{words[0].upper()}{words[1:]}." for words in waived(facts.run, verdict.task)),
             *(note for note in verdict.notes if note not in advice),
+            *(f"{words[0].upper()}{words[1:]}." for words in strength_of(facts.run, verdict.task)),
             *(f"{saving}." for saving in _first_saving(facts, verdict)),
             *([conclusion.no_savings] if conclusion.no_savings else []),
         ],
