@@ -1,6 +1,6 @@
-"""From a run to verdicts, and to what follows from them.
+"""Judges a run: its verdicts, and the conclusions drawn from them.
 
-In come the trials of a run and the policies of its tasks; out go verdicts, failed gates, usage, comparisons and
-savings. Everything is computed from what is given: only `baseline.py` reads a file, the earlier run to compare with,
-and nothing here prints or sets an exit status.
+Takes the trials of a run and the policies of its tasks, and returns verdicts, failed gates, usage, comparisons and
+savings. Everything here is computed from its arguments, except that `baseline.py` reads the earlier run to compare
+with. Nothing here prints or sets an exit status.
 """

@@ -1,8 +1,8 @@
-"""Whether a run is worse than an earlier one: an earlier results file is compared case by case, a lock by its counts.
+"""Regressions of a run against a baseline: a results file is compared case by case, a lock by its counts.
 
-A task has regressed if its chosen rung is shown to pass less than it did, or if its smallest rung has become larger
-and the one that was the smallest is shown to: one-sided exact tests at 0.05, Holm over all of a session. A move within
-chance is a note. Where the two ladders have nothing to compare, that is said, and fails the gate.
+A task has regressed if its chosen rung is shown to pass less often than before, or if its smallest rung is now a
+larger one and the former smallest is shown to pass less often. The tests are exact, one-sided at 0.05, and corrected by
+Holm over the whole session. A change within chance becomes a note. Two ladders that cannot be compared fail the gate.
 """
 
 from collections import defaultdict
@@ -12,7 +12,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.judging.differences import asks_otherwise
+from pytest_rightsize.judging.differences import prompts_differ
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import Run, Standing, Trial, Verdict
 from pytest_rightsize.results.lockfile import (
@@ -34,7 +34,7 @@ _Cases = Mapping[str, Mapping[int, Trial]]
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """What no task may be worse than, and what to call it; `run` is there where it was a results file."""
+    """The earlier result that no task may fall below, and its name for reports; a lock has no `run`."""
 
     name: str
     lock: Lock
@@ -43,7 +43,7 @@ class Baseline:
 
 @dataclass(frozen=True, kw_only=True)
 class _Fall:
-    """The test of whether a pass rate fell, and its words up to the adjusted p value."""
+    """A test of whether a pass rate fell; `words` describe it up to the adjusted p value."""
 
     p: float
     words: str
@@ -65,10 +65,10 @@ def read_baseline(path: Path) -> Baseline:
 
 
 def with_regressions(run: Run, verdicts: Sequence[Verdict], baseline: Baseline) -> list[Verdict]:
-    """The verdicts, marked where they are worse than the baseline, with a note where they only seem to be.
+    """Return the verdicts, marked as regressed where that is shown, with a note where the change is within chance.
 
-    Each task asks of two rungs whether they pass less than they did: the one that was the smallest, and the chosen
-    one. Holm is over all of these, those that cannot be told among them: which are worth a look is seen only later.
+    Two rungs of each task are tested: the former smallest and the chosen one. Holm's correction counts all of these
+    tests, including those without data, because which ones matter is known only afterwards.
     """
     falls = _falls(run, verdicts, baseline)
     p_values = holm([fall.p if fall else 1.0 for fall in falls.values()])
@@ -77,7 +77,7 @@ def with_regressions(run: Run, verdicts: Sequence[Verdict], baseline: Baseline) 
 
 
 def _falls(run: Run, verdicts: Sequence[Verdict], baseline: Baseline) -> dict[tuple[str, str], _Fall | None]:
-    """The test of each task and rung that is asked about; None where it cannot be told."""
+    """The test of each task's former smallest and chosen rung; None where there is no data for one."""
     falls: dict[tuple[str, str], _Fall | None] = {}
     for verdict in verdicts:
         if before := baseline.lock.tasks.get(verdict.task):
@@ -88,18 +88,18 @@ def _falls(run: Run, verdicts: Sequence[Verdict], baseline: Baseline) -> dict[tu
 
 @dataclass(frozen=True, kw_only=True)
 class _Tests:
-    """The tests of a session by task and rung, with the p values that Holm leaves them."""
+    """The tests of a session by task and rung, with the p values that Holm adjusted."""
 
     falls: Mapping[tuple[str, str], _Fall | None]
     adjusted: Mapping[tuple[str, str], float]
     is_lock: bool
 
     def is_shown(self, task: str, rung: str | None) -> bool:
-        """Whether the rung is shown to pass less than it did."""
+        """Whether the rung is shown to pass less often than before."""
         return rung is not None and self.adjusted.get((task, rung), 1.0) < _ALPHA
 
-    def said(self, task: str, rung: str) -> str:
-        """The test in words."""
+    def describe(self, task: str, rung: str) -> str:
+        """The test in words, with its adjusted p value."""
         fall, adjusted = self.falls[task, rung], self.adjusted[task, rung]
         if fall is None:
             return f"{rung} has no answers of both runs to compare"
@@ -108,60 +108,60 @@ class _Tests:
 
 
 def _marked(run: Run, verdict: Verdict, baseline: Baseline, tests: _Tests) -> Verdict:
-    """The verdict with what is worse about it, and with its notes."""
+    """The verdict with its regressions and its notes about the baseline."""
     before = baseline.lock.tasks.get(verdict.task)
     notes = _notes(run, verdict, before, baseline)
     if before is None:
         return replace(verdict, notes=(*verdict.notes, *notes))
-    grown = _grown(run, verdict, before, baseline)
+    growth = _growth(run, verdict, before, baseline)
     was, task, reasons = before.smallest, verdict.task, []
-    if grown is not None and was is not None:
-        if not grown.is_known or tests.is_shown(task, was):
-            reasons.append(grown.words)
+    if growth is not None and was is not None:
+        if not growth.is_known or tests.is_shown(task, was):
+            reasons.append(growth.words)
         else:
-            notes.append(f"{grown.found}: within chance, as {tests.said(task, was)}")
-    for rung in dict.fromkeys(filter(None, (was if grown else None, verdict.chosen))):
+            notes.append(f"{growth.change}: within chance, as {tests.describe(task, was)}")
+    for rung in dict.fromkeys(filter(None, (was if growth else None, verdict.chosen))):
         if tests.is_shown(task, rung):
-            anew = ": if that is to be, lock this run with rightsize lock" if tests.is_lock else ""
-            reasons.append(f"{tests.said(task, rung)}{anew}")
+            advice = ": if that is to be, lock this run with rightsize lock" if tests.is_lock else ""
+            reasons.append(f"{tests.describe(task, rung)}{advice}")
     return replace(verdict, regressed="; ".join(reasons) or None, notes=(*verdict.notes, *notes))
 
 
 def tasks_not_run(verdicts: Sequence[Verdict], baseline: Baseline) -> list[str]:
-    """The tasks of the baseline of which this run says nothing."""
+    """The tasks of the baseline that have no verdict in this run."""
     ran = {verdict.task for verdict in verdicts}
     return [task for task in baseline.lock.tasks if task not in ran]
 
 
 def to_be_finished(baseline: Baseline) -> frozenset[tuple[str, str]]:
-    """The tasks and rungs whose cases are all asked unless the rung passes: it was the smallest, and may have fallen.
+    """The (task, rung) pairs on which every case is asked unless the rung passes: the smallest rungs of the baseline.
 
-    Where it fails after a few cases, those few could not show that it passes less than it did.
+    If such a rung stopped after a few failures, those few cases could not show that its pass rate fell.
     """
     return frozenset((name, task.smallest) for name, task in baseline.lock.tasks.items() if task.smallest)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Grown:
-    """How the smallest rung has become larger, and what to do; `is_known` is False where the ladders do not tell."""
+class _Growth:
+    """The smallest rung is larger than before; `is_known` is False where the two ladders cannot be compared."""
 
-    found: str
-    change: str = ""
+    change: str
+    advice: str = ""
     is_known: bool = True
 
     @property
     def words(self) -> str:
-        return self.found + self.change
+        return self.change + self.advice
 
 
-def _grown(run: Run, verdict: Verdict, before: LockedTask, baseline: Baseline) -> _Grown | None:
-    """How the smallest rung has become larger, if it has."""
+def _growth(run: Run, verdict: Verdict, before: LockedTask, baseline: Baseline) -> _Growth | None:
+    """How the smallest rung grew since the baseline, or None if it did not."""
     was, now, name = before.smallest, verdict.smallest, baseline.name
     if was is None or was == now:
         return None
     if now is None:
         what = "no rung passes now" if verdict.verdict == "unsolved" else "now it is not known which is the smallest"
-        return _Grown(found=f"{was} was the smallest that passes in {name}, and {what}")
+        return _Growth(change=f"{was} was the smallest that passes in {name}, and {what}")
     ladders = [
         ladder for ladder in ([rung.name for rung in run.rungs], baseline.lock.ladder) if {was, now} <= {*ladder}
     ]
@@ -170,15 +170,15 @@ def _grown(run: Run, verdict: Verdict, before: LockedTask, baseline: Baseline) -
             f"{was}, the smallest in {name}, is not on this ladder, and {now} was not on that one: run with both, or "
             f"write the baseline anew"
         )
-        return _Grown(found=words, is_known=False)
+        return _Growth(change=words, is_known=False)
     if ladders[0].index(now) < ladders[0].index(was):
         return None
-    change = f": if that is to be, write smallest = {now!r} in {name}:{before.line}" if before.line else ""
-    return _Grown(found=f"{was} was the smallest that passes in {name}, and now it is {now}", change=change)
+    advice = f": if that is to be, write smallest = {now!r} in {name}:{before.line}" if before.line else ""
+    return _Growth(change=f"{was} was the smallest that passes in {name}, and now it is {now}", advice=advice)
 
 
 def _notes(run: Run, verdict: Verdict, before: LockedTask | None, baseline: Baseline) -> list[str]:
-    """What a reader must know to take the comparison with the baseline for what it is."""
+    """Limits of the comparison: a task that the baseline lacks, or a rung that is another model now."""
     if before is None:
         return [f"not in the baseline {baseline.name}"]
     rungs = {rung.name: model_with_hash(run, rung) for rung in run.rungs}
@@ -191,7 +191,7 @@ def _notes(run: Run, verdict: Verdict, before: LockedTask | None, baseline: Base
 
 
 def _fall(run: Run, verdict: Verdict, before: LockedTask, baseline: Baseline, rung: str) -> _Fall | None:
-    """The test of a rung, None where it was not asked both times."""
+    """The test of one rung; None where it was not asked in both runs, or a lock has several samples a case."""
     if rung not in before.standing or rung not in verdict.standing:
         return None
     was, now = before.standing[rung], verdict.standing[rung]
@@ -199,20 +199,20 @@ def _fall(run: Run, verdict: Verdict, before: LockedTask, baseline: Baseline, ru
         return None
     if baseline.run is not None:
         return _paired_fall(run, verdict.task, rung, baseline)
-    # Samples of one case are no independent trials, and a lock does not tell them apart.
+    # Samples of one case are not independent trials, and a lock does not say which samples belong together.
     several = before.samples > 1 or run.policies[verdict.task].samples > 1
     line = before.standing_lines.get(rung)
     return None if several else _unpaired_fall(rung, was, now, f"{baseline.name}:{line}" if line else baseline.name)
 
 
 def _paired_fall(run: Run, task: str, rung: str, baseline: Baseline) -> _Fall | None:
-    """The test over the cases of both runs that ask the same."""
+    """The test over the cases that have the same prompt in both runs."""
     assert baseline.run is not None
     policies = run.policies[task], baseline.run.policies[task]
     now, was = _cases(run, task, rung), _cases(baseline.run, task, rung)
-    common = [case for case in was if case in now and not asks_otherwise([*now[case].values()], [*was[case].values()])]
+    common = [case for case in was if case in now and not prompts_differ([*now[case].values()], [*was[case].values()])]
     seeds = {policy.shuffle_seed for policy in policies if policy.stops_early}
-    # Chosen by how the runs were to stop, never by what came out.
+    # The test is chosen by the stopping rule of the runs, never by their outcomes.
     if all(policy.stops_early for policy in policies) and len(seeds) == 1:
         changes = _changes_in_order(cases_in_order(common, task=task, seed=seeds.pop() or 0), now, was)
         p, test = fell_in_order(changes, len(common)), "exact sign test spent over the cases"
@@ -229,9 +229,10 @@ def _paired_fall(run: Run, task: str, rung: str, baseline: Baseline) -> _Fall | 
 
 
 def _change(now: Mapping[int, Trial], was: Mapping[int, Trial]) -> int:
-    """How many samples of a case were won, less those that were lost, over the samples that both runs planned.
+    """Samples of a case won minus samples lost, over the samples that both runs planned.
 
-    What was given up counts against a fall, so that no outcome of it could take the claim back.
+    A trial that was given up counts as passed now and as failed before, so that no outcome of it could have undone a
+    fall that is shown.
     """
     return sum(
         _passed(now[sample], given_up=True) - _passed(was[sample], given_up=False) for sample in now.keys() & was.keys()
@@ -239,13 +240,14 @@ def _change(now: Mapping[int, Trial], was: Mapping[int, Trial]) -> int:
 
 
 def _changes_in_order(order: Sequence[str], now: _Cases, was: _Cases) -> list[int]:
-    """The changes of the first cases of the order, up to the first that one of the runs did not ask."""
-    asked = takewhile(lambda case: _is_heard(now[case]) and _is_heard(was[case]), order)
+    """The changes of the first cases of the order, up to the first one that either run gave up."""
+    asked = takewhile(lambda case: _was_asked(now[case]) and _was_asked(was[case]), order)
     return [_change(now[case], was[case]) for case in asked]
 
 
 def _unpaired_fall(rung: str, was: Standing, now: Standing, name: str) -> _Fall:
-    # As above: what was given up is taken as passed now, and as failed before.
+    """The test of two counts of which it is not known which cases they share."""
+    # As in `_change`: a trial that was given up counts as passed now and as failed before.
     before = (was.passed, was.trials + was.given_up)
     after = (now.passed + now.given_up, now.trials + now.given_up)
     return _Fall(
@@ -256,7 +258,7 @@ def _unpaired_fall(rung: str, was: Standing, now: Standing, name: str) -> _Fall:
 
 
 def _cases(run: Run, task: str, rung: str) -> _Cases:
-    """The samples of each case that passed, failed, or were given up; a fault says nothing of the model."""
+    """The trials of each case by sample, if passed, failed or given up; a fault says nothing about the model."""
     cases: dict[str, dict[int, Trial]] = defaultdict(dict)
     for trial in run.trials:
         counts = trial.outcome in ("passed", "failed") or trial.reason == "settled"
@@ -265,7 +267,7 @@ def _cases(run: Run, task: str, rung: str) -> _Cases:
     return cases
 
 
-def _is_heard(samples: Mapping[int, Trial]) -> bool:
+def _was_asked(samples: Mapping[int, Trial]) -> bool:
     return all(trial.outcome != "not_run" for trial in samples.values())
 
 

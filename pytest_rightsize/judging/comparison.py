@@ -1,4 +1,4 @@
-"""From rungs of one or two runs to what their differences on the same cases show; pure. Differences are A - B."""
+"""Comparison of two rungs, of one run or of two, on the cases that both answered; pure. Differences are A - B."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial as partial_call
 from statistics import fmean
 
-from pytest_rightsize.judging.differences import asks_otherwise, shortened, what_differs
+from pytest_rightsize.judging.differences import prompts_differ, shortened, what_differs
 from pytest_rightsize.judging.economy import AMOUNTS, Economy, economy
 from pytest_rightsize.records import Json, Run, Trial
 from pytest_rightsize.statistics import difference, holm, mcnemar, non_inferiority_p, pass_rate_interval
@@ -20,7 +20,7 @@ _Cases = Mapping[str, Sequence[Trial]]
 
 @dataclass(frozen=True, kw_only=True)
 class Changed:
-    """A case on which the two rungs part: how many of its trials each passed, and what each answered last."""
+    """A case with different results on the two rungs: the trials that passed, and the last answer of each trial."""
 
     case: str
     passed_a: int
@@ -37,7 +37,7 @@ class Paired:
 
     `only_a` counts the cases on which A passed more of its samples than B, `only_b` those on which B did; `changed`
     are both. `mcnemar_p` is exact and two-sided, None where a case has several samples. `unpaired` counts the cases
-    that only one of the two answered. `partial` says why the cases are no fair sample, so that nothing is claimed.
+    that only one of the two answered. `partial` says why the cases are not a fair sample; nothing is claimed then.
     """
 
     a: str
@@ -58,22 +58,22 @@ class Paired:
     partial: str | None = None
 
     def to_dict(self) -> dict[str, Json]:
-        """The pair as JSON data: amounts that are not known are null, and `unknown` says why."""
+        """The pair as JSON data: unknown amounts are null, and `unknown` says why."""
         plain = asdict(self)
         del plain["economy"]
         return plain | {
             "ratios": {name: _ratio_dict(self.economy.ratios.get(name)) for name in AMOUNTS},
             "unknown": dict(self.economy.unknown),
-            "changed": [asdict(one) for one in self.changed],
+            "changed": [asdict(case) for case in self.changed],
         }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Rungs `a` and `b` on each task and on all cases together; `answer` says it in a sentence.
+    """Rungs `a` and `b` on each task and on all cases together; `answer` is the result as a sentence.
 
-    `labels` are what to call the two. `differs` says what else is not the same in the two runs, and which cases were
-    left out for that.
+    `labels` are the names of the two in reports. `differs` lists what else differs between the two runs, and which
+    cases were left out because of it.
     """
 
     a: str
@@ -103,8 +103,8 @@ def compare(
     """Compare `rung_a` of `run_a` with `rung_b` of `run_b`, which may be the same run, on the cases both answered.
 
     A is non-inferior if it is shown, at 95 %, to be worse by less than `margin` (a fraction of 1). All cases together
-    are one question. The tasks are a family of their own: over several of them the p values are Holm's. Tasks without
-    a common case are left out. Cases of `overall` are named `task: case`. `names` are those of the runs.
+    are one test. The tasks are a family of their own, whose p values Holm adjusts. Tasks without a common case are left
+    out. Cases of `overall` are named `task: case`. `names` are those of the runs.
     """
     return compare_several(run_a, [rung_a], run_b, rung_b, margin=margin, names=names)[0]
 
@@ -120,24 +120,24 @@ def compare_several(
 ) -> list[Comparison]:
     """Compare each of `rungs` with one `reference`, as `compare` does; Holm's p values are over the rungs too."""
     compared = [_compare(run_a, rung, run_b, reference, margin, names) for rung in rungs]
-    of_tasks = holm([paired.non_inferior.p for one in compared for paired in one.tasks.values()])
-    of_all = holm([one.overall.non_inferior.p for one in compared if one.overall is not None])
-    tasks, overall = iter(of_tasks), iter(of_all)
-    return [_answered(one, tasks, overall) for one in compared]
+    task_p = holm([paired.non_inferior.p for comparison in compared for paired in comparison.tasks.values()])
+    overall_p = holm([comparison.overall.non_inferior.p for comparison in compared if comparison.overall is not None])
+    next_task_p, next_overall_p = iter(task_p), iter(overall_p)
+    return [_answered(comparison, next_task_p, next_overall_p) for comparison in compared]
 
 
 def _compare(run_a: Run, rung_a: str, run_b: Run, rung_b: str, margin: float, names: tuple[str, str]) -> Comparison:
-    """The comparison before its p values are adjusted and its sentence is written."""
+    """The comparison without adjusted p values and without its sentence."""
     labels = (rung_a, rung_b) if rung_a != rung_b else (f"{rung_a} of {names[0]}", f"{rung_b} of {names[1]}")
-    tasks_a, tasks_b = _heard(run_a, rung_a), _heard(run_b, rung_b)
+    tasks_a, tasks_b = _answered_trials(run_a, rung_a), _answered_trials(run_b, rung_b)
     partial = _partial_tasks(run_a, rung_a, labels[0]) | _partial_tasks(run_b, rung_b, labels[1])
-    other, unknown = _drop_what_differs(tasks_a, tasks_b)
+    dropped, unknown = _drop_other_prompts(tasks_a, tasks_b)
     common = [task for task in tasks_a if tasks_a[task].keys() & tasks_b.get(task, {}).keys()]
     pair = partial_call(_pair, rung_a, rung_b, labels=labels, margin=margin)
     overall = pair(_flat(tasks_a), _flat(tasks_b)) if common else None
     notes = [
         *what_differs(run_a, run_b, names, [rung_a, rung_b]),
-        *([f"{_left_out(len(other), *labels)}: {shortened(other)}"] if other else []),
+        *([f"{_left_out(len(dropped), *labels)}: {shortened(dropped)}"] if dropped else []),
         *(
             [f"of {unknown} cases the prompts were not recorded: that they ask the same is not known"]
             if unknown
@@ -161,8 +161,8 @@ def _left_out(count: int, a: str, b: str) -> str:
     return f"{count} {asks} {a} and {b} something else and {are} left out"
 
 
-def _heard(run: Run, rung: str) -> dict[str, dict[str, list[Trial]]]:
-    """Task -> case -> trials that passed or failed; what had no answer says nothing of the rung."""
+def _answered_trials(run: Run, rung: str) -> dict[str, dict[str, list[Trial]]]:
+    """Task -> case -> trials that passed or failed; a trial without an answer says nothing about the rung."""
     cases: dict[str, dict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
     for trial in sorted(run.trials, key=lambda trial: trial.key.sample):
         if trial.key.rung == rung and trial.outcome in ("passed", "failed"):
@@ -171,7 +171,7 @@ def _heard(run: Run, rung: str) -> dict[str, dict[str, list[Trial]]]:
 
 
 def _partial_tasks(run: Run, rung: str, label: str) -> dict[str, str]:
-    """Tasks of which not all was asked because what had been asked settled them: how it stood chose the cases."""
+    """Tasks that stopped once they were settled, so that the results so far chose which cases were asked."""
     return {
         trial.key.task: (
             f"{label} was not asked all of {trial.key.task} because that was settled before, so the cases are no fair "
@@ -182,19 +182,19 @@ def _partial_tasks(run: Run, rung: str, label: str) -> dict[str, str]:
     }
 
 
-def _drop_what_differs(
+def _drop_other_prompts(
     tasks_a: Mapping[str, dict[str, list[Trial]]], tasks_b: Mapping[str, dict[str, list[Trial]]]
 ) -> tuple[list[str], int]:
-    """Take the cases out that ask something else; their names, and of how many others nobody knows."""
-    other, unknown = [], 0
+    """Remove the cases whose prompts differ; returns their names, and how many cases have an unrecorded prompt."""
+    dropped, unknown = [], 0
     for task in tasks_a:
         for case in list(tasks_a[task].keys() & tasks_b.get(task, {}).keys()):
-            asks = asks_otherwise(tasks_a[task][case], tasks_b[task][case])
-            unknown += asks is None
-            if asks:
-                other.append(f"{task}: {case}")
+            differs = prompts_differ(tasks_a[task][case], tasks_b[task][case])
+            unknown += differs is None
+            if differs:
+                dropped.append(f"{task}: {case}")
                 del tasks_a[task][case], tasks_b[task][case]
-    return sorted(other), unknown
+    return sorted(dropped), unknown
 
 
 def _flat(by_task: Mapping[str, _Cases]) -> dict[str, Sequence[Trial]]:
@@ -202,7 +202,7 @@ def _flat(by_task: Mapping[str, _Cases]) -> dict[str, Sequence[Trial]]:
 
 
 def _pair(rung_a: str, rung_b: str, all_a: _Cases, all_b: _Cases, *, labels: tuple[str, str], margin: float) -> Paired:
-    """The pair on the cases that both have; there is at least one."""
+    """Compare the two on the cases they have in common, of which there is at least one."""
     trials_a = {case: trials for case, trials in all_a.items() if case in all_b}
     trials_b = {case: all_b[case] for case in trials_a}
     a, b = _outcomes(trials_a), _outcomes(trials_b)
@@ -239,7 +239,7 @@ def _rate(cases: Mapping[str, Sequence[bool]]) -> float:
 
 def _interval(cases: Mapping[str, Sequence[bool]]) -> Interval:
     interval = pass_rate_interval(cases)
-    assert interval is not None  # a pair has at least one case
+    assert interval is not None  # as a pair has at least one case
     return interval
 
 
@@ -256,26 +256,26 @@ def _changed(case: str, a: Sequence[Trial], b: Sequence[Trial]) -> Changed:
 
 
 def _answered(comparison: Comparison, tasks: Iterator[float], overall: Iterator[float]) -> Comparison:
-    """The comparison with the next adjusted p values of its tasks and overall, and with its sentence."""
+    """The comparison with its sentence, and with its adjusted p values taken from the two iterators."""
     if comparison.overall is None:
         return replace(comparison, answer=f"{' and '.join(comparison.labels)} answered no case in common.")
-    whole = _with_p(comparison.overall, next(overall))
+    adjusted = _with_p(comparison.overall, next(overall))
     return replace(
         comparison,
         tasks={task: _with_p(paired, next(tasks)) for task, paired in comparison.tasks.items()},
-        overall=whole,
-        answer=f"{_claim(whole, *comparison.labels)}{_price(whole)}.",
+        overall=adjusted,
+        answer=f"{_claim(adjusted, *comparison.labels)}{_price(adjusted)}.",
     )
 
 
 def _with_p(paired: Paired, p: float) -> Paired:
-    """The pair with its adjusted p value; of what is partial nothing is claimed."""
+    """The pair with its adjusted p value; nothing is claimed for a partial pair."""
     holds = p < _ALPHA and paired.partial is None
     return replace(paired, non_inferior=replace(paired.non_inferior, holds=holds, p=p))
 
 
 def _claim(paired: Paired, a: str, b: str) -> str:
-    """What is shown, and what is not: no significant difference is never "as good as"."""
+    """The claim as a sentence, which never calls the absence of a significant difference "as good as"."""
     delta = paired.difference
     margin = f"{100 * paired.non_inferior.margin:g} points"
     bound = f"(lower bound {100 * delta.low90:+.1f})"
@@ -295,13 +295,13 @@ def _claim(paired: Paired, a: str, b: str) -> str:
 
 
 def _points(delta: Difference, sign: int) -> str:
-    """`8.8 points [5.8, 11.8]`, with the sign taken off."""
+    """The size of the difference, without its sign: `8.8 points [5.8, 11.8]`."""
     ends = sorted((100 * sign * delta.low, 100 * sign * delta.high))
     return f"{100 * sign * delta.value:.1f} points [{ends[0]:.1f}, {ends[1]:.1f}]"
 
 
 def _price(paired: Paired) -> str:
-    """`, at 7 % [5, 9] of its energy in a typical case`: of energy if that is known, else of the next that is."""
+    """`, at 7 % [5, 9] of its energy in a typical case`, for the first of `AMOUNTS` that is known."""
     if paired.partial is not None:
         return ""
     name = next((name for name in AMOUNTS if name in paired.economy.ratios), None)

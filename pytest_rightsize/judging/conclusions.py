@@ -1,8 +1,8 @@
-"""From what was spent to what follows from it: the leanest rung that passes, false economies, what a smaller one saves.
+"""Conclusions from the usage of a run: the passing rung that takes least, false economies, and savings; pure.
 
-Pure. Two rungs are compared by the totals of the cases that both answered, paired per case, and only where their
-amounts are known in the same way; whoever cannot be compared is left out by name and with the reason. A tie is called
-a tie, and nothing is claimed that the totals of all cases, those of the table, contradict.
+Two rungs are compared by the totals of the cases that both answered, paired by case, and only if their amounts are
+known in the same way. A rung that cannot be compared is left out by name, with the reason. A tie is called a tie, and
+no claim contradicts the totals over all cases that the table shows.
 """
 
 from collections import defaultdict
@@ -40,8 +40,8 @@ _CAVEATS: Mapping[Quantity, str] = {
 class Leader:
     """The passing rung that takes least of one quantity for a passed case, by the totals over all its trials.
 
-    `tied` are rungs that are not shown to take more, `left_out` those that could not be compared, each with why. `rung`
-    is None where no rung could be, and `compared` names those that were, the leader among them.
+    `tied` are the rungs not shown to take more, `left_out` maps those that could not be compared to the reason. `rung`
+    is None where no rung could be compared; `compared` names those that were, including the leader.
     """
 
     quantity: Quantity
@@ -56,7 +56,7 @@ class Leader:
 class FalseEconomy:
     """The smallest passing rung takes more than a larger passing one: `ratio` times as much for a passed case.
 
-    The ratio is one of totals. With `on_common` a rung has cases that the other lacks, and they are not in the ratio.
+    The ratio is one of totals. With `on_common`, cases that only one of the two rungs answered are not part of it.
     """
 
     quantity: Quantity
@@ -78,9 +78,9 @@ class FalseEconomy:
 
 @dataclass(frozen=True, kw_only=True)
 class Saving:
-    """What `instead` of `chosen` saves over 1,000 cases, in `unit`; negative where it takes more.
+    """The amount that `instead` saves against `chosen` over 1,000 cases, in `unit`; negative where it takes more.
 
-    The 95 % interval is over cases and holds what the meter does not know; None for a single case.
+    The 95 % interval is over cases and includes the error of the meter; None for a single case.
     """
 
     quantity: Quantity
@@ -96,9 +96,9 @@ class Saving:
 
 @dataclass(frozen=True, kw_only=True)
 class Conclusion:
-    """What follows for one task; `smallest` is the rung that passes and is smallest, `leaders` those that take least.
+    """The conclusions for one task; `smallest` is the smallest rung that passes, `leaders` those that take least.
 
-    `recommended` follows the objective; where it is None, `why` says why.
+    `recommended` follows the objective; where it is None, `why` gives the reason.
     """
 
     task: str
@@ -117,9 +117,9 @@ class Conclusion:
 
 
 def conclude(run: Run, verdicts: Sequence[Verdict], *, objective: Objective = "size") -> list[Conclusion]:
-    """What follows for each task, in the order of the verdicts."""
+    """The conclusions for each task, in the order of the verdicts."""
     by_task: dict[str, dict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
-    # In an order of their own, so that no last digit depends on which trial ended first.
+    # Sorted, so that the last digit of a sum does not depend on which trial ended first.
     for trial in sorted(run.trials, key=lambda trial: trial.key):
         if trial.outcome in ("passed", "failed"):
             by_task[trial.key.task][trial.key.rung].append(trial)
@@ -127,7 +127,7 @@ def conclude(run: Run, verdicts: Sequence[Verdict], *, objective: Objective = "s
 
 
 def _clear_of_one(ratio: float | None) -> str:
-    """Three digits, or more where they would say 1 of what is not."""
+    """The ratio with three digits, or with more where three would round it to 1."""
     if ratio is None:
         return "?"
     texts = [f"{ratio:.3g}", *(f"{ratio:.{digits}f}" for digits in range(3, 9))]
@@ -135,9 +135,9 @@ def _clear_of_one(ratio: float | None) -> str:
 
 
 def idle_note(run: Run, run_usage: RunUsage) -> str | None:
-    """A sentence if rungs rank otherwise by joules above idle power than by all joules; None if not, or not known.
+    """A sentence if joules above idle power rank the rungs differently from all joules; None if not, or if unknown.
 
-    Only rungs that were asked the same number of cases, with the same kind of joules, are ranked.
+    Only rungs with the same number of judged trials and the same kind of joules are ranked.
     """
     groups: dict[tuple[Kind, int], dict[str, tuple[float, float]]] = defaultdict(dict)
     for metering in run.meters:
@@ -184,7 +184,7 @@ def _of_task(verdict: Verdict, trials: Mapping[str, Sequence[Trial]], run: Run, 
 def _quantities(
     passing: Sequence[str], tables: Mapping[str, Sequence[Trial]], errors: MeterErrors
 ) -> tuple[Quantity, ...]:
-    """What passing rungs are compared by: by tokens only where neither joules, money nor seconds are known."""
+    """The quantities to compare passing rungs by; tokens only if neither joules, money nor seconds are known."""
     usual: tuple[Quantity, ...] = ("energy", "cost", "latency")
     known = (not isinstance(rung_amounts(rung, tables[rung], name, errors), str) for rung in passing for name in usual)
     return usual if not passing or any(known) else (*usual, "tokens")
@@ -193,7 +193,7 @@ def _quantities(
 def _leader(
     quantity: Quantity, passing: Sequence[str], tables: Mapping[str, Sequence[Trial]], errors: MeterErrors
 ) -> Leader:
-    """The passing rung that takes least; those that cannot be compared with the smallest that can are left out."""
+    """The passing rung that takes least; the first rung with known amounts sets what the others must compare with."""
     left_out: dict[str, str] = {}
     known: list[RungAmounts] = []
     for rung in passing:
@@ -210,7 +210,7 @@ def _leader(
         return Leader(quantity=quantity, rung=None, left_out=left_out)
     best = min(known, key=per_pass)
     others = [taken for taken in known if taken is not best]
-    # What takes surely more than any is not tied with the best: it would be recommended and a false economy at once.
+    # A rung that is shown to take more than any other is not tied: it would be recommended and a false economy at once.
     tied = tuple(
         taken.rung
         for taken in others
@@ -234,7 +234,7 @@ def _false_economies(
     errors: MeterErrors,
     quantities: Sequence[Quantity],
 ) -> tuple[FalseEconomy, ...]:
-    """Where the smallest passing rung takes surely more than a larger passing one."""
+    """The cases where the smallest passing rung is shown to take more than a larger passing one."""
     if smallest is None:
         return ()
     found = []
@@ -257,7 +257,7 @@ def _false_economies(
 
 
 def _recommended(objective: Objective, verdict: Verdict, leaders: Iterable[Leader]) -> tuple[str | None, str | None]:
-    """The rung that the objective asks for, and what is to be known beside it."""
+    """The rung that the objective asks for, and the limits of that advice."""
     if verdict.smallest is None:
         return None, "no rung is known to be the smallest that passes"
     if objective == "size":
@@ -266,7 +266,7 @@ def _recommended(objective: Objective, verdict: Verdict, leaders: Iterable[Leade
     left_out = "; ".join(f"{rung}: {why}" for rung, why in leader.left_out.items())
     if leader.rung is None:
         return None, f"nothing is known of the {objective} of a passing rung ({left_out})"
-    # Of rungs that are not shown to differ the smallest is as good, and runs on less.
+    # Among rungs that are not shown to differ, the smallest is preferred: it needs the least hardware.
     order = list(verdict.standing)
     best = min((leader.rung, *leader.tied), key=order.index)
     notes = [
@@ -284,7 +284,7 @@ def _recommended(objective: Objective, verdict: Verdict, leaders: Iterable[Leade
 def _savings(
     instead: str | None, verdict: Verdict, tables: Mapping[str, Sequence[Trial]], errors: MeterErrors
 ) -> tuple[tuple[Saving, ...], str | None]:
-    """What the right-sized choice saves against the chosen rung, or why that cannot be said."""
+    """The savings of the recommended rung against the chosen one, or the reason why there are none."""
     chosen = verdict.chosen
     if chosen is None or instead is None or chosen == instead or chosen not in verdict.standing:
         return (), None

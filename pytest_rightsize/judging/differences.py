@@ -1,6 +1,6 @@
-"""What two runs, or two rungs of one, do not have in common beside the models that are compared; pure.
+"""Differences between two runs, or between two rungs of one run, other than the models compared; pure.
 
-A case is the same in both if it asks the same; where the prompts were not recorded, that is said.
+A case is the same in both if its prompt is the same. A prompt that was not recorded gives None, never "same".
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,24 +9,24 @@ from typing import Any
 from pytest_rightsize.records import Json, Policy, Run, Rung, Trial
 from pytest_rightsize.results.redaction import text_digest
 
-__all__ = ["asks_otherwise", "shortened", "what_differs"]
+__all__ = ["prompts_differ", "shortened", "what_differs"]
 
 _SHOWN = 5
-# What of a policy is the same for two runs that ask the same of their rungs.
+# The parts of a policy that must be equal for two runs to set their rungs the same task.
 _TERMS = ("pass_rate", "confidence", "samples", "max_tokens")
 
 
-def asks_otherwise(a: Sequence[Trial], b: Sequence[Trial]) -> bool | None:
-    """Whether two rungs were asked something else in a case, by the first question of each; None if nobody knows.
+def prompts_differ(a: Sequence[Trial], b: Sequence[Trial]) -> bool | None:
+    """Whether a case had different prompts on two rungs, by the first question of each; None if not recorded.
 
-    Later questions may hold what a rung answered before, so they differ by right.
+    Later questions may quote what a rung answered before, so a difference there means nothing.
     """
-    one, other = _first_question(a), _first_question(b)
-    return None if one is None or other is None else one != other
+    prompt_a, prompt_b = _first_prompt(a), _first_prompt(b)
+    return None if prompt_a is None or prompt_b is None else prompt_a != prompt_b
 
 
 def what_differs(run_a: Run, run_b: Run, names: tuple[str, str], rungs: Iterable[str]) -> list[str]:
-    """Sentences on what differs between two runs, `names` by name; for a run and itself only that it was cut off."""
+    """Sentences on what differs between two runs, called by `names`; of a run with itself, only that it was cut off."""
     runs = ((run_a, names[0]),) if run_a is run_b else ((run_a, names[0]), (run_b, names[1]))
     cut_off = [f"{name} was cut off: of what it lacks nothing is said" for run, name in runs if run.interrupted]
     if run_a is run_b:
@@ -42,40 +42,41 @@ def what_differs(run_a: Run, run_b: Run, names: tuple[str, str], rungs: Iterable
 
 
 def shortened(cases: Sequence[str]) -> str:
-    """The first few of many, and how many more there are."""
+    """The first five cases as text, and how many more there are."""
     more = len(cases) - _SHOWN
     return ", ".join(cases[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _first_question(trials: Sequence[Trial]) -> tuple[Mapping[str, Json], ...] | None:
+def _first_prompt(trials: Sequence[Trial]) -> tuple[Mapping[str, Json], ...] | None:
     first = next((trial.answers[0] for trial in trials if trial.answers), None)
     return text_digest(first.messages) or None if first is not None else None
 
 
 def _models(run_a: Run, run_b: Run, names: tuple[str, str], rungs: Iterable[str]) -> Iterator[str]:
-    """Rungs of one name that are not the same model, or are asked in another way."""
+    """Rungs of one name whose model or settings differ."""
     in_a, in_b = ({rung.name: rung for rung in run.rungs} for run in (run_a, run_b))
     for name in dict.fromkeys(rungs):
         if name in in_a and name in in_b:
-            for key, one, other in _unequal(_identity(in_a[name]), _identity(in_b[name])):
-                yield f"rung {name}: {key} is {one} in {names[0]} and {other} in {names[1]}"
+            for key, value_a, value_b in _unequal(_identity(in_a[name]), _identity(in_b[name])):
+                yield f"rung {name}: {key} is {value_a} in {names[0]} and {value_b} in {names[1]}"
 
 
 def _files(run_a: Run, run_b: Run, names: tuple[str, str], rungs: Iterable[str]) -> Iterator[str]:
-    """Rungs of one name whose files are not the same, as far as both runs know their hashes."""
+    """Rungs of one name whose files differ, as far as both runs recorded their hashes."""
     in_a, in_b = (run.about.get("identities") or {} for run in (run_a, run_b))
     for name in dict.fromkeys(rungs):
-        one, other = ((known.get(name) or {}).get("sha256") for known in (in_a, in_b))
-        if one and other and one != other:
-            yield f"rung {name}: its file has the hash {_short(one)} in {names[0]} and {_short(other)} in {names[1]}"
+        hash_a, hash_b = ((identities.get(name) or {}).get("sha256") for identities in (in_a, in_b))
+        if hash_a and hash_b and hash_a != hash_b:
+            short_a, short_b = _short(hash_a), _short(hash_b)
+            yield f"rung {name}: its file has the hash {short_a} in {names[0]} and {short_b} in {names[1]}"
 
 
 def _short(hashes: Json) -> str:
-    return " ".join(str(one)[:16] for one in (hashes if isinstance(hashes, list) else [hashes]))
+    return " ".join(str(digest)[:16] for digest in (hashes if isinstance(hashes, list) else [hashes]))
 
 
 def _identity(rung: Rung) -> dict[str, Any]:
-    """What makes a rung answer as it does: not its price, nor how many requests it bears."""
+    """The settings that can change a rung's answers; its price and its number of requests in flight cannot."""
     return {key: value for key, value in rung.to_dict().items() if key not in ("name", "price", "max_in_flight")}
 
 
@@ -93,23 +94,24 @@ def _terms(a: Mapping[str, Policy], b: Mapping[str, Policy], names: tuple[str, s
     for task in a:
         if task in b:
             terms = [{term: getattr(policies[task], term) for term in _TERMS} for policies in (a, b)]
-            for key, one, other in _unequal(*terms):
-                yield f"task {task}: {key} is {one} in {names[0]} and {other} in {names[1]}"
+            for key, value_a, value_b in _unequal(*terms):
+                yield f"task {task}: {key} is {value_a} in {names[0]} and {value_b} in {names[1]}"
 
 
 def _surroundings(a: Mapping[str, Json], b: Mapping[str, Json], names: tuple[str, str]) -> Iterator[str]:
     if a.get("commit") and b.get("commit") and a["commit"] != b["commit"]:
         yield f"the suite is at commit {a['commit'][:10]} in {names[0]} and {b['commit'][:10]} in {names[1]}"
-    for key, one, other in _unequal(a.get("machine") or {}, b.get("machine") or {}):
-        yield f"the machine's {key} is {one} in {names[0]} and {other} in {names[1]}: mind that with seconds and energy"
+    for key, value_a, value_b in _unequal(a.get("machine") or {}, b.get("machine") or {}):
+        where = f"{value_a} in {names[0]} and {value_b} in {names[1]}"
+        yield f"the machine's {key} is {where}: mind that with seconds and energy"
 
 
 def _unequal(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Keys whose values are not the same, with both; what is not there is `not set`."""
+    """Keys whose values differ, with both values; a missing value is `not set`."""
     for key in dict.fromkeys([*a, *b]):
         if a.get(key) != b.get(key):
-            yield key, _said(a, key), _said(b, key)
+            yield key, _value(a, key), _value(b, key)
 
 
-def _said(plain: Mapping[str, Any], key: str) -> Any:
+def _value(plain: Mapping[str, Any], key: str) -> Any:
     return "not set" if plain.get(key) is None else plain[key]

@@ -1,8 +1,8 @@
-"""From the trials of two rungs on the same cases to how much one takes of what the other takes; pure.
+"""Ratios of energy, tokens, seconds and cost between two rungs on the same cases; pure.
 
-A case's amount is the mean over its trials of what all answers of a trial took together. Ratios are geometric means,
-paired by case: what a typical case takes, and not what all take together. Where one is not known, or would compare what
-is not comparable, a sentence stands instead of a number.
+The amount of a case is the mean over its trials of the sum over a trial's answers. Ratios are geometric means, paired
+by case: they describe a typical case, not the totals. A ratio that is unknown, or whose amounts are of different kinds,
+is replaced by a sentence that says why.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,27 +20,27 @@ __all__ = ["AMOUNTS", "Economy", "economy"]
 AMOUNTS = ("energy", "tokens", "seconds", "cost")
 _Cases = Mapping[str, Sequence[Trial]]
 _Amount = tuple[float, str]
-"""How much, and of which kind: only amounts of one kind can be compared."""
+"""An amount and its kind: only amounts of one kind can be compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Economy:
-    """A's amounts as parts of B's: geometric mean ratios by name, and for the other names why there is none."""
+    """Geometric mean ratios A / B by the name of the amount; for the other names `unknown` says why there is none."""
 
     ratios: Mapping[str, Ratio] = field(default_factory=dict)
     unknown: Mapping[str, str] = field(default_factory=dict)
 
 
 def economy(a: _Cases, b: _Cases, *, names: tuple[str, str] = ("A", "B")) -> Economy:
-    """The ratios on the cases that both have; `names` are what to call the two where one has no such amount."""
+    """The ratios on the cases that both have; `names` are used in the sentence where one rung lacks an amount."""
     ratios: dict[str, Ratio] = {}
     unknown: dict[str, str] = {}
     for name in AMOUNTS:
-        found = _ratio(name, a, b, names)
-        if isinstance(found, Ratio):
-            ratios[name] = found
+        ratio = _ratio(name, a, b, names)
+        if isinstance(ratio, Ratio):
+            ratios[name] = ratio
         else:
-            unknown[name] = found
+            unknown[name] = ratio
     return Economy(ratios=ratios, unknown=unknown)
 
 
@@ -50,22 +50,22 @@ def _ratio(name: str, a: _Cases, b: _Cases, names: tuple[str, str]) -> Ratio | s
         pairs = [(_of_case(a[case], amount), _of_case(b[case], amount)) for case in a if case in b]
     except MixedEnergyError as error:
         return f"not comparable: {error}"
-    known = [(one, other) for one, other in pairs if one is not None and other is not None]
-    if not known:
-        return _whose(name, [one for one, _ in pairs], [other for _, other in pairs], names)
-    for one, other in known:
-        if one[1] != other[1]:
-            return f"not comparable: that of {names[0]} is {one[1]}, that of {names[1]} is {other[1]}"
-    kinds = sorted({one[1] for one, _ in known})
+    complete = [(of_a, of_b) for of_a, of_b in pairs if of_a is not None and of_b is not None]
+    if not complete:
+        return _why_unknown(name, [of_a for of_a, _ in pairs], [of_b for _, of_b in pairs], names)
+    for (_, kind_a), (_, kind_b) in complete:
+        if kind_a != kind_b:
+            return f"not comparable: that of {names[0]} is {kind_a}, that of {names[1]} is {kind_b}"
+    kinds = sorted({kind for (_, kind), _ in complete})
     if len(kinds) > 1:
         return f"not comparable: some is {kinds[0]}, some is {kinds[1]}"
-    # 0 joules or 0 USD has no logarithm; that such a case cost nothing is not what is asked.
-    found = geometric_mean_ratio((one[0], other[0]) for one, other in known if one[0] > 0 and other[0] > 0)
-    return found or "not known: every case has an amount of 0"
+    # 0 joules or 0 USD has no logarithm, so that such a case has no part in a geometric mean.
+    ratio = geometric_mean_ratio((of_a, of_b) for (of_a, _), (of_b, _) in complete if of_a > 0 and of_b > 0)
+    return ratio or "not known: every case has an amount of 0"
 
 
-def _whose(name: str, a: Sequence[_Amount | None], b: Sequence[_Amount | None], names: tuple[str, str]) -> str:
-    """Who of the two lacks the amount."""
+def _why_unknown(name: str, a: Sequence[_Amount | None], b: Sequence[_Amount | None], names: tuple[str, str]) -> str:
+    """A sentence on which of the two rungs lacks the amount."""
     lacks_a, lacks_b = (all(amount is None for amount in amounts) for amounts in (a, b))
     if lacks_a == lacks_b:
         return f"not known: {f'neither has {name}' if lacks_a else f'no case has the {name} of both'}"
@@ -73,9 +73,9 @@ def _whose(name: str, a: Sequence[_Amount | None], b: Sequence[_Amount | None], 
 
 
 def _of_case(trials: Sequence[Trial], amount: Callable[[Sequence[AnswerRecord]], _Amount | None]) -> _Amount | None:
-    """The mean over the trials of a case; None where one is not known."""
+    """The mean over the trials of a case; None where the amount of any trial is unknown."""
     amounts = [amount(trial.answers) if trial.answers else None for trial in trials]
-    known = [one for one in amounts if one is not None]
+    known = [pair for pair in amounts if pair is not None]
     if len(known) < len(amounts) or not known:
         return None
     kinds = sorted({kind for _, kind in known})

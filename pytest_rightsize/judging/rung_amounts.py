@@ -1,6 +1,6 @@
-"""Amounts of one rung in one task: how much each case took of energy, money, time or tokens, and what passed. Pure.
+"""Amounts of one rung in one task: energy, money, time or tokens of each case, and how many trials passed; pure.
 
-An amount that is not known has a reason in its place, as a clause; energies of several kinds are never added up.
+An unknown amount is replaced by its reason, as a clause. Energies of several kinds are never added up.
 """
 
 from collections import defaultdict
@@ -19,7 +19,7 @@ UNITS: Mapping[Quantity, str] = {"energy": "J", "cost": "USD", "latency": "s", "
 
 
 class CaseAmount(NamedTuple):
-    """The sums over the samples of a case: how much they took, how many passed, how many there are."""
+    """Sums over the samples of a case: the amount, how many passed, and how many there are."""
 
     amount: float
     passed: int
@@ -28,9 +28,9 @@ class CaseAmount(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class RungAmounts:
-    """What a rung took for each case.
+    """The amounts of a rung by case.
 
-    `bounds` are what the meter leaves open, as factors of the amounts: (0.95, 1.05) for 5 % either way.
+    `bounds` is the error of the meter, as factors of the amounts: (0.95, 1.05) for 5 % either way.
     """
 
     rung: str
@@ -41,7 +41,7 @@ class RungAmounts:
 
 
 def rung_amounts(rung: str, trials: Sequence[Trial], quantity: Quantity, errors: "MeterErrors") -> RungAmounts | str:
-    """What the rung took of the quantity, or why that is not known, in a clause."""
+    """The rung's amounts of the quantity, or a clause that says why they are unknown."""
     amounts: dict[str, list[tuple[float, bool]]] = defaultdict(list)
     energies: list[Energy] = []
     for trial in trials:
@@ -66,16 +66,16 @@ def rung_amounts(rung: str, trials: Sequence[Trial], quantity: Quantity, errors:
     if len(kinds) != 1:
         return f"its joules are of several kinds ({'; '.join(map(str, kinds))})" if kinds else "it was not measured"
     energy = Energy.total(energies)
-    assert energy is not None  # there is a kind
+    assert energy is not None  # as there is one kind
     bounds = errors.of.get((rung, energy.kind)) or _factors(energy)
-    # Money is money, whatever the joules behind it are known by; only their bounds are its own.
+    # Money has no kind, however the joules behind it were measured; it only takes over their bounds.
     return RungAmounts(
         rung=rung, cases=cases, kind=kinds[0] if quantity == "energy" else None, energy=energy, bounds=bounds
     )
 
 
 def _amount(answer: AnswerRecord, quantity: Quantity) -> float | str:
-    """One answer's amount, or why there is none."""
+    """One answer's amount, or a clause that says why there is none."""
     if quantity == "energy":
         if answer.energy is None:
             return "nothing measured its energy"
@@ -89,9 +89,10 @@ def _amount(answer: AnswerRecord, quantity: Quantity) -> float | str:
 
 @dataclass(frozen=True, kw_only=True)
 class MeterErrors:
-    """What each rung's meter leaves open of all it served, as factors; shares err by case, but not in their sum.
+    """Error of each rung's meter over all that it served, as factors.
 
-    `electric` are the rungs whose cost is that of their joules.
+    The split between cases may be off, but the errors of the shares cancel in their sum. `electric` are the rungs whose
+    cost is the price of their joules.
     """
 
     of: Mapping[tuple[str, Kind], tuple[float, float]]
@@ -99,7 +100,7 @@ class MeterErrors:
 
 
 def meter_errors(run: Run) -> MeterErrors:
-    """The errors of every meter of the run, by what it served."""
+    """The errors of every meter of the run, by rung and kind of the energy that it served."""
     return MeterErrors(
         of={
             (metering.rung, metering.served.kind): _factors(metering.served)

@@ -1,4 +1,4 @@
-"""Ratios of what two rungs take for a passed case, on the cases that both answered. Pure."""
+"""Ratios of two rungs' amounts for a passed case, on the cases that both answered; pure."""
 
 from math import fsum, inf, isfinite
 
@@ -10,14 +10,14 @@ __all__ = ["per_pass", "surely_more", "why_not_comparable"]
 
 
 def _ratio(a: RungAmounts, b: RungAmounts) -> Ratio | str:
-    """How many times as much A takes for a passed case as B, by the totals of their common cases, or why not known."""
+    """A's amount for a passed case as a multiple of B's, by totals of their common cases, or why it is unknown."""
     if a.kind != b.kind:
         return f"its joules ({b.kind}) are not comparable with those of {a.rung} ({a.kind})"
     common = [case for case in a.cases if case in b.cases]
     if not common:
         return f"it has no case in common with {a.rung}"
     rows = [(a.cases[case], b.cases[case]) for case in common]
-    ratio = ratio_per_success((one.amount, other.amount, one.passed, other.passed) for one, other in rows)
+    ratio = ratio_per_success((of_a.amount, of_b.amount, of_a.passed, of_b.passed) for of_a, of_b in rows)
     if ratio is not None:
         return _widened(ratio, a, b)
     if not all(sum(case.passed for case in cases) for cases in zip(*rows, strict=True)):
@@ -26,7 +26,7 @@ def _ratio(a: RungAmounts, b: RungAmounts) -> Ratio | str:
 
 
 def _widened(ratio: Ratio, a: RungAmounts, b: RungAmounts) -> Ratio:
-    """The ratio with what the meters leave open; one instrument's own error is in both and cancels."""
+    """The ratio with its interval widened by the meters' errors; one shared instrument's own error cancels."""
     (low_a, high_a), (low_b, high_b) = _own_bounds(a, b), _own_bounds(b, a)
     if ratio.low is None or ratio.high is None or not low_b:
         return Ratio(value=ratio.value, low=None, high=None, n=ratio.n)
@@ -43,7 +43,7 @@ def _own_bounds(one: RungAmounts, other: RungAmounts) -> tuple[float, float]:
 
 
 def surely_more(a: RungAmounts, b: RungAmounts) -> Ratio | None:
-    """How many times as much A takes, if it is shown to take more, and does so by the totals of all cases too."""
+    """A's amount as a multiple of B's if A is shown to take more, and takes more by the totals of all cases too."""
     if per_pass(a) <= per_pass(b):
         return None
     ratio = _ratio(a, b)
@@ -53,14 +53,14 @@ def surely_more(a: RungAmounts, b: RungAmounts) -> Ratio | None:
 
 
 def why_not_comparable(first: RungAmounts, other: RungAmounts) -> str | None:
-    """Why the two cannot be compared, or None. A rung that takes nothing at all takes less than any other."""
+    """The reason why two rungs cannot be compared, or None. A rung that takes nothing takes less than any other."""
     if not per_pass(first) or not per_pass(other):
         return None
     ratio = _ratio(first, other)
     return ratio if isinstance(ratio, str) else None
 
 
-def per_pass(taken: RungAmounts) -> float:
+def per_pass(amounts: RungAmounts) -> float:
     """The amount for a passed case, as the table shows it: totals over all trials; infinite where none passed."""
-    passed = sum(case.passed for case in taken.cases.values())
-    return fsum(case.amount for case in taken.cases.values()) / passed if passed else inf
+    passed = sum(case.passed for case in amounts.cases.values())
+    return fsum(case.amount for case in amounts.cases.values()) / passed if passed else inf

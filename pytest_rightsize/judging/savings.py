@@ -1,7 +1,7 @@
-"""From a run to what its strategy saved against the full ladder: an estimate from what was asked; pure.
+"""Estimates what the strategy of a run saved against asking the full ladder; pure.
 
-A trial that was left out is taken to have needed what the trials of its task on its rung needed on average, else those
-of the rung. Where a rung was never asked nobody knows, and nothing is made up for it.
+A trial that was left out counts as the mean of the trials of its task on its rung, or else of all trials of the rung.
+There is no estimate for a rung that was never asked.
 """
 
 from collections import Counter, defaultdict
@@ -14,37 +14,37 @@ from pytest_rightsize.records import AnswerRecord, Run, Trial
 __all__ = ["Amount", "Saved", "joules_of", "saved", "tokens_of"]
 
 Amount = Callable[[AnswerRecord], tuple[str, float] | None]
-"""How much one answer took, and its kind: only amounts of one kind add up. None where it is not known."""
+"""The kind and the amount of one answer, or None if unknown; only amounts of one kind add up."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Saved:
-    """About how much was saved, by kind; `unknown` counts the trials by rung for which there is no estimate."""
+    """Estimated savings by kind; `unknown` counts, by rung, the trials for which there is no estimate."""
 
     amounts: Mapping[str, float]
     unknown: Mapping[str, int]
 
 
 def tokens_of(answer: AnswerRecord) -> tuple[str, float] | None:
-    """The tokens of an answer."""
+    """Prompt and completion tokens of an answer."""
     return None if answer.tokens.total is None else ("tokens", answer.tokens.total)
 
 
 def joules_of(answer: AnswerRecord) -> tuple[str, float] | None:
-    """The joules of an answer, of the kind that its energy has."""
+    """Joules of an answer, with the kind of its energy."""
     energy = answer.energy
     return None if energy is None or energy.joules is None else (str(energy.kind), energy.joules)
 
 
 def saved(run: Run, amount: Amount) -> Saved:
-    """What the trials that were left out as settled would have taken."""
+    """Estimate what the trials that were left out as settled would have taken."""
     by_task: dict[tuple[str, str], list[tuple[str, float] | None]] = defaultdict(list)
     by_rung: dict[str, list[tuple[str, float] | None]] = defaultdict(list)
     for trial in run.trials:
         if trial.outcome in ("passed", "failed") and trial.answers:
-            taken = _of_trial(trial, amount)
-            by_task[trial.key.task, trial.key.rung].append(taken)
-            by_rung[trial.key.rung].append(taken)
+            total = _of_trial(trial, amount)
+            by_task[trial.key.task, trial.key.rung].append(total)
+            by_rung[trial.key.rung].append(total)
     amounts: dict[str, float] = defaultdict(float)
     unknown: Counter[str] = Counter()
     for (task, rung), count in _left_out(run).items():
@@ -57,24 +57,26 @@ def saved(run: Run, amount: Amount) -> Saved:
 
 
 def _left_out(run: Run) -> Counter[tuple[str, str]]:
-    """The trials that the full ladder would have asked."""
+    """How many trials of each task and rung were left out as settled."""
     idle = (trial for trial in run.trials if trial.outcome == "not_run" and trial.reason == "settled")
     return Counter((trial.key.task, trial.key.rung) for trial in idle)
 
 
 def _of_trial(trial: Trial, amount: Amount) -> tuple[str, float] | None:
-    """What all answers of a trial took together, if that is known and of one kind."""
-    taken = [amount(answer) for answer in trial.answers]
-    return _combined(taken, sum)
+    """The sum over the answers of a trial, if every one is known and of one kind."""
+    return _combined([amount(answer) for answer in trial.answers], sum)
 
 
-def _mean(taken: list[tuple[str, float] | None]) -> tuple[str, float] | None:
-    return _combined(taken, fmean)
+def _mean(amounts: list[tuple[str, float] | None]) -> tuple[str, float] | None:
+    return _combined(amounts, fmean)
 
 
-def _combined(taken: list[tuple[str, float] | None], how: Callable[[list[float]], float]) -> tuple[str, float] | None:
-    known = [one for one in taken if one is not None]
+def _combined(
+    amounts: list[tuple[str, float] | None], combine: Callable[[list[float]], float]
+) -> tuple[str, float] | None:
+    """The amounts as one; None if any is unknown, or they are of several kinds."""
+    known = [amount for amount in amounts if amount is not None]
     kinds = {kind for kind, _ in known}
-    if len(known) < len(taken) or len(kinds) != 1:
+    if len(known) < len(amounts) or len(kinds) != 1:
         return None
-    return kinds.pop(), how([value for _, value in known])
+    return kinds.pop(), combine([value for _, value in known])

@@ -1,7 +1,7 @@
-"""From a run to what its answers took: tokens, seconds, joules and money per task and rung; pure.
+"""Usage of a run: tokens, seconds, joules and money of its answers, per task and rung; pure.
 
-Nothing is added that has no sum: joules stand in one subtotal for each way they are known, and what nobody knows is
-counted instead. Rates (per case, per passed case, per token) are given only where every answer is known.
+Joules that are known in different ways are never added up: each kind has a subtotal, and answers of unknown energy are
+counted. Rates (per case, per passed case, per token) are given only if the amount of every answer is known.
 """
 
 from collections import defaultdict
@@ -19,7 +19,7 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True, kw_only=True)
 class Amount:
-    """A sum over answers: of the `known` ones, beside how many are `unknown`."""
+    """A sum over the answers whose amount is known, with the number of `known` and `unknown` ones."""
 
     sum: float = 0
     known: int = 0
@@ -27,24 +27,24 @@ class Amount:
 
     @property
     def complete(self) -> float | None:
-        """The sum if nothing is unknown, and there is anything; else None."""
+        """The sum if it covers every answer, of which there is at least one; else None."""
         return self.sum if self.known and not self.unknown else None
 
     def to_dict(self) -> dict[str, Json]:
-        """The amount as JSON data; the sum of nothing known is null."""
+        """The amount as JSON data; the sum is null if no answer's amount is known."""
         return {"sum": self.sum if self.known else None, "known": self.known, "unknown": self.unknown}
 
     @classmethod
     def of(cls, values: Iterable[float | None]) -> "Amount":
-        """Sum the values that there are."""
-        every = list(values)
-        known = [value for value in every if value is not None]
-        return cls(sum=sum(known), known=len(known), unknown=len(every) - len(known))
+        """Sum the values that are not None, and count the others."""
+        listed = list(values)
+        known = [value for value in listed if value is not None]
+        return cls(sum=sum(known), known=len(known), unknown=len(listed) - len(known))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subtotal:
-    """The energy of the answers whose joules are known in one way; `replayed` was spent when they were recorded."""
+    """Energy of the answers whose joules are known in one way; `replayed` joules were spent at the recording."""
 
     kind: Kind
     replayed: bool
@@ -58,10 +58,10 @@ class Subtotal:
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What some trials took. `judged` counts those that passed or failed: a case is one of them.
+    """Usage of some trials. `judged` counts those that passed or failed; a rate "per case" is per judged trial.
 
-    `energies` are subtotals that must not be added up; `energy_unknown` counts the answers whose joules nobody knows,
-    `reasons` says why. Tokens, seconds and USD are sums over the same answers.
+    `energies` are subtotals that must not be added up; `energy_unknown` counts the answers of unknown energy, and
+    `reasons` says why it is unknown. Tokens, seconds and USD are sums over the same answers.
     """
 
     task: str | None = None
@@ -81,7 +81,7 @@ class Usage:
 
     @property
     def energy(self) -> Energy | None:
-        """All of it, if it is known of every answer and in one way."""
+        """The total energy, if it is known for every answer and in one way."""
         kinds = {subtotal.kind for subtotal in self.energies}
         if self.energy_unknown or len(kinds) != 1:
             return None
@@ -89,12 +89,12 @@ class Usage:
 
     @property
     def energy_per_case(self) -> Energy | None:
-        """Joules per case, or None where not all is known in one way."""
+        """Joules per case; None unless all energy is known in one way."""
         return self._per(self.judged)
 
     @property
     def energy_per_pass(self) -> Energy | None:
-        """Joules per passed case; None too where none passed."""
+        """Joules per passed case; None as well if none passed."""
         return self._per(self.passed)
 
     @property
@@ -104,14 +104,14 @@ class Usage:
 
     @property
     def tokens(self) -> float | None:
-        """Prompt and completion tokens together, if every answer's are known."""
+        """Prompt and completion tokens together, if both are known for every answer."""
         if self.prompt.complete is None or self.completion.complete is None:
             return None
         return self.prompt.complete + self.completion.complete
 
     @property
     def answer_tokens(self) -> float | None:
-        """Completion tokens that are no reasoning, if both are known of every answer."""
+        """Completion tokens without the reasoning, if both are known for every answer."""
         if self.completion.complete is None or self.reasoning.complete is None:
             return None
         return self.completion.complete - self.reasoning.complete
@@ -124,11 +124,11 @@ class Usage:
         return self.reasoning.complete / self.completion.complete
 
     def per_case(self, amount: Amount) -> float | None:
-        """One of the amounts per case, if it is known of every answer."""
+        """One of the amounts per case, if it is known for every answer."""
         return amount.complete / self.judged if amount.complete is not None and self.judged else None
 
     def per_pass(self, amount: Amount) -> float | None:
-        """One of the amounts per passed case, if it is known of every answer and any passed."""
+        """One of the amounts per passed case, if it is known for every answer and any case passed."""
         return amount.complete / self.passed if amount.complete is not None and self.passed else None
 
     def _per(self, count: float | None) -> Energy | None:
@@ -136,7 +136,7 @@ class Usage:
         return None if energy is None or not count else energy.scaled(1 / count)
 
     def to_dict(self) -> dict[str, Json]:
-        """What was spent as JSON data, with the rates that can be given."""
+        """The usage as JSON data, with the rates that can be given."""
         rates = {
             "energy_per_case": self.energy_per_case,
             "energy_per_pass": self.energy_per_pass,
@@ -159,9 +159,9 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class RunUsage:
-    """What a run took: in all, and by what. `live` is what this session itself spent: replayed answers left out.
+    """Usage of a run, in total and by task and rung. `live` leaves replayed answers out, which were paid before.
 
-    `total` and `live` count every answer, the others those of trials that passed or failed.
+    `total` and `live` count every answer, the others only those of trials that passed or failed.
     """
 
     by_task_rung: Mapping[tuple[str, str], Usage]
@@ -181,7 +181,7 @@ class RunUsage:
 
 
 def usage_of(run: Run) -> RunUsage:
-    """Add up what the run's answers took."""
+    """Add up the usage of the run's answers."""
     judged = [trial for trial in run.trials if trial.outcome in ("passed", "failed")]
     live = [answer for trial in run.trials for answer in trial.answers if not answer.cached]
     return RunUsage(
@@ -218,7 +218,7 @@ def _usage(trials: Sequence[Trial], *, task: str | None = None, rung: str | None
 
 
 def _sum_of(answers: Sequence[AnswerRecord]) -> Usage:
-    """What the answers took, without the trials they belong to."""
+    """Usage of answers, without counts of trials."""
     energies = [answer.energy for answer in answers]
     known = [energy for energy in energies if energy is not None and energy.joules is not None]
     reasons = ["nothing measured it" if energy is None else energy.reason for energy in energies]
@@ -237,11 +237,11 @@ def _sum_of(answers: Sequence[AnswerRecord]) -> Usage:
 
 
 def _subtotals(energies: Iterable[Energy]) -> Iterator[Subtotal]:
-    """One for each kind, what was replayed apart."""
+    """One subtotal for each kind, with replayed energy in a subtotal of its own."""
     groups: dict[tuple[Kind, bool], list[Energy]] = defaultdict(list)
     for energy in energies:
         groups[energy.kind, energy.replayed].append(energy)
     for (kind, replayed), group in sorted(groups.items()):
         total = Energy.total(group)
-        assert total is not None  # a group has a member
+        assert total is not None  # as no group is empty
         yield Subtotal(kind=kind, replayed=replayed, energy=total, answers=len(group))

@@ -1,4 +1,4 @@
-"""From a run to its verdicts and the gate: pure, so that a results file is judged as the session was."""
+"""Verdicts of a run, and the gates that they fail; pure, so that a results file is judged as its session was."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ from pytest_rightsize.statistics import (
 
 __all__ = ["GATES", "WaiverState", "claims_of", "failed_gates", "judge", "standings", "waiver_states"]
 
-# Which word trips which gate; "right-sized" and "unchosen" trip none. "regressed" stands beside a verdict.
+# The verdict that trips each gate; "right-sized" and "unchosen" trip none. "regressed" is kept beside the verdict.
 GATES: Mapping[GateName, str] = {
     "oversized": "over-sized",
     "undersized": "under-sized",
@@ -31,14 +31,14 @@ GATES: Mapping[GateName, str] = {
     "undecided": "undecided",
     "regressed": "regressed",
 }
-# Why a rung was not run, where the word alone says too little.
+# Longer words for a trial's reason not to run, where the reason alone says too little.
 _IDLE_WORDS = {
     "down": "it could not answer",
     "budget": "the budget was spent before it was asked",
     "skipped": "its tests were skipped",
     "xfail": "its tests are expected to fail",
 }
-# How sure the bounds are of a task that asks for no confidence.
+# The confidence of the bounds that are shown for a task without a confidence of its own.
 _CONFIDENCE = 0.95
 
 
@@ -52,14 +52,15 @@ def judge(run: Run) -> list[Verdict]:
 
 
 def standings(policy: Policy, trials: Iterable[Trial], run: Run) -> dict[str, Standing]:
-    """How every rung of the ladder stands in the task of `policy`, without bounds."""
+    """The standing of every rung of the ladder in the task of `policy`, without bounds."""
     return {rung: standing for rung, _, standing in _up_the_ladder(policy, trials, run)}
 
 
 def claims_of(policy: Policy, trials: Iterable[Trial], run: Run, rung: str) -> tuple[float, ...]:
-    """How surely `rung` must reach the bar to be named, given what is known of the smaller ones.
+    """The confidences at which `rung` must reach the bar to be named, given the standings of the smaller rungs.
 
-    Several where that still depends on those: what is asked must do for each. None without a confidence.
+    There are several while smaller rungs are unfinished: the cases asked must then be enough for each. Empty for a task
+    without a confidence.
     """
     return next(claims for name, claims, _ in _up_the_ladder(policy, trials, run) if name == rung)
 
@@ -67,7 +68,7 @@ def claims_of(policy: Policy, trials: Iterable[Trial], run: Run, rung: str) -> t
 def _up_the_ladder(
     policy: Policy, trials: Iterable[Trial], run: Run
 ) -> Iterator[tuple[str, tuple[float, ...], Standing]]:
-    """Each rung with its claims and its standing; what the smaller ones spent of the error decides the claims."""
+    """Each rung with its claims and its standing; the claims depend on the error that smaller rungs have spent."""
     heard = _heard(trials)
     planned = {rung.name: run.planned.get((policy.task, rung.name), 0) for rung in run.rungs}
     cases = dict.fromkeys(case for of_rung in heard.values() for case in of_rung.names)
@@ -86,8 +87,8 @@ def _up_the_ladder(
     )
     budgets, is_named = frozenset([first_budget(terms)]), False
     for rung in run.rungs:
-        # Above a rung that passes nothing is named, so that the task's own confidence is all there is to keep; and a
-        # rung that has not been asked may pass.
+        # No rung above one that passes is named, so only the task's own confidence applies there; and a smaller rung
+        # that has not been asked may still pass.
         is_largest = rung is run.rungs[-1]
         claims = {claim_confidence(budget, terms, is_largest=is_largest) for budget in budgets}
         if len(budgets) != 1 or is_named:
@@ -105,7 +106,7 @@ def _up_the_ladder(
 
 
 def _agreed(standings: Sequence[Standing]) -> Standing:
-    """What a rung is at each of its claims, or that it depends on the smaller rungs."""
+    """The standing that holds at every claim; undecided if it depends on smaller rungs that were not asked."""
     *_, strictest = standings
     if {standing.state for standing in standings} == {strictest.state}:
         return strictest
@@ -115,7 +116,7 @@ def _agreed(standings: Sequence[Standing]) -> Standing:
 
 @dataclass(kw_only=True)
 class _Heard:
-    """What is known of one rung: the samples of each case, what had no answer, what was not run."""
+    """The trials of one rung, counted: samples of each case, trials without an answer, trials that were not run."""
 
     names: set[str] = field(default_factory=set)
     left_out: set[str] = field(default_factory=set)
@@ -136,7 +137,7 @@ class _Heard:
         return self.given_up + self.unanswered
 
     def add(self, trial: Trial) -> None:
-        """Take in one trial; those that the test itself took out (skip, xfail) were never planned."""
+        """Count one trial; a test that skips or is expected to fail takes its trial out of the plan."""
         self.names.add(trial.key.case)
         if trial.outcome in ("passed", "failed"):
             self.cases[trial.key.case].append(trial.outcome == "passed")
@@ -152,7 +153,7 @@ class _Heard:
 
 
 def _heard(trials: Iterable[Trial]) -> dict[str, _Heard]:
-    """What is known of each rung."""
+    """The trials of each rung, counted."""
     heard: dict[str, _Heard] = defaultdict(_Heard)
     for trial in trials:
         heard[trial.key.rung].add(trial)
@@ -160,7 +161,7 @@ def _heard(trials: Iterable[Trial]) -> dict[str, _Heard]:
 
 
 def _claimed_standing(policy: Policy, heard: _Heard, planned: int, order: Sequence[str], claim: float) -> Standing:
-    """How one rung stands that passes only where it does so at `claim`."""
+    """The standing of a rung that passes only if it does so at the confidence `claim`."""
     if policy.stops_early:
         return _early_standing(policy, heard, planned, order, claim)
     own = _standing(policy, heard, planned, policy.confidence)
@@ -187,14 +188,14 @@ def _is_known(policy: Policy, heard: _Heard, claim: float) -> bool:
 
 
 def _early_standing(policy: Policy, heard: _Heard, planned: int, order: Sequence[str], claim: float) -> Standing:
-    """How one rung stands in a task that stops early: by its cases in their order, whatever the missing ones were."""
+    """The standing of a rung in a task that stops early: by its cases in order, whatever the missing ones would be."""
     assert policy.confidence is not None
     names = [case for case in order if case not in heard.left_out]
     cases = max(len(names), planned - heard.excused)
     trials = sum(map(len, heard.cases.values()))
     if trials == 0 and heard.faults == 0:
         return Standing(state="not_run", reason=heard.idle_reason)
-    # Cases of which not even the name is known may stand anywhere in the order: at its beginning they decide most.
+    # A case whose name is unknown could stand anywhere in the order; at the beginning it leaves most undecided.
     outcomes = [None] * (cases - len(names)) + [heard.cases[case][0] if case in heard.cases else None for case in names]
     design = design_for(
         cases,
@@ -230,14 +231,14 @@ def _early_standing(policy: Policy, heard: _Heard, planned: int, order: Sequence
 
 
 def _why_open(heard: _Heard, policy: Policy) -> str:
-    """What would decide a rung whose cases have not."""
+    """A reason for a rung whose cases are all in and did not decide."""
     trials = sum(map(len, heard.cases.values()))
     by_count = stand(heard.cases, pass_rate=policy.pass_rate, planned=trials, confidence=policy.confidence)
     return by_count.reason or "its cases came too near the bar to decide in their order"
 
 
 def _standing(policy: Policy, heard: _Heard, planned: int, confidence: float | None) -> Standing:
-    """How one rung stands at a confidence, or by its observed rate."""
+    """The standing of one rung at a confidence, or by its observed rate."""
     planned -= heard.excused
     rate = policy.pass_rate
     standing = stand(heard.cases, pass_rate=rate, planned=planned, faults=heard.faults, confidence=confidence)
@@ -246,7 +247,7 @@ def _standing(policy: Policy, heard: _Heard, planned: int, confidence: float | N
     left, unknown = heard.given_up.total(), heard.unknown.total()
     if standing.state != "undecided" or not unknown or not heard.cases or standing.trials + unknown < planned:
         return standing
-    # Of the trials that were given up or had no answer: would the rung stand as it does whatever they had brought?
+    # Only trials that were given up, or had no answer, are missing: does their outcome matter?
     state = settled(heard.cases, heard.unknown, pass_rate=rate, confidence=confidence)
     if state is None:
         return standing
@@ -255,7 +256,7 @@ def _standing(policy: Policy, heard: _Heard, planned: int, confidence: float | N
 
 
 def _with_bounds(standing: Standing, heard: _Heard, confidence: float | None) -> Standing:
-    """The standing with bounds that hold whatever the trials would have brought that have no outcome."""
+    """The standing with bounds that hold for every outcome of the trials that have none."""
     bounds = bounds_whatever_comes(heard.cases, heard.unknown, confidence=confidence or _CONFIDENCE)
     return standing if bounds is None else replace(standing, low=bounds.low, high=bounds.high)
 
@@ -287,9 +288,9 @@ def _judge_task(policy: Policy, trials: Sequence[Trial], run: Run) -> Verdict:
 
 
 def _smallest(ladder: Sequence[str], standing: Mapping[str, Standing]) -> tuple[str | None, str | None, Sequence[str]]:
-    """The lowest rung that passes, or the lowest of which it is not known (the obstacle); at most one of the two.
+    """The smallest rung that passes, or else the smallest that may pass (the obstacle); at most one of the two.
 
-    The third are the rungs below the one that passes which are open: what they may pass is shown beside it.
+    The third value lists the open rungs below the one that passes; the report says that they may pass too.
     """
     open_rungs: list[str] = []
     for rung in ladder:
@@ -310,7 +311,7 @@ def _verdict(
     smallest: str | None,
     obstacle: str | None,
 ) -> tuple[VerdictName, str | None]:
-    """The word, and the sentence that goes with it where the table does not say it already."""
+    """The verdict, and a sentence that explains it unless the table already does."""
     if obstacle is not None:
         reason = standing[obstacle].reason or "it was not run"
         return "undecided", f"{obstacle}: {_IDLE_WORDS.get(reason, reason)}"
@@ -342,7 +343,7 @@ def _non_monotone(ladder: Sequence[str], standing: Mapping[str, Standing], *, bi
 
 @dataclass(frozen=True, kw_only=True)
 class WaiverState:
-    """A waiver of a task on one day: whether it is still honoured, and whether its gate would have failed."""
+    """A waiver of a task on one day; `needed` says that its gate would have failed without it."""
 
     task: str
     waiver: Waiver

@@ -1,7 +1,7 @@
-"""What to run next, given what is known: the order of rungs, and why a rung or a trial need not run; pure.
+"""Schedule of a session: the order of rungs, and the reasons why a rung or a trial need not run; pure.
 
-A ladder names its rungs smallest first. `climb` visits them in that order, `bisect` from the middle; both leave out
-what cannot change the verdict, in whole rungs and inside a rung. `full` leaves out nothing.
+A ladder names its rungs smallest first. `climb` visits them in that order, `bisect` from the middle; both skip whole
+rungs, and trials inside a rung, that cannot change the verdict. `full` skips nothing.
 """
 
 from collections import Counter, defaultdict
@@ -12,8 +12,8 @@ from math import ceil
 from pytest_rightsize.records import Standing, State, Strategy, Trial
 from pytest_rightsize.statistics import Walk, cases_in_order, claimed, design_for, settled, settled_counts
 
-# A task has at least so many requests in flight, or this part of all its trials, however near to settled it seems:
-# waiting costs time, and what is asked in vain stays a small part.
+# The least number of trials of a task in flight, and the least part of its trials (1 / 8), however close it is to being
+# settled: waiting costs time, and unneeded requests stay a small part.
 _FLIGHT, _PART_IN_FLIGHT = 8, 8
 
 __all__ = [
@@ -26,12 +26,12 @@ __all__ = [
 
 
 def visiting_order(ladder: Sequence[str], strategy: Strategy) -> list[str]:
-    """The rungs in the order in which every task comes to them.
+    """The rungs in the order in which every task visits them.
 
-    `bisect` starts in the middle, goes on with the smaller half and then with the larger one, each again from its
-    middle. That a rung fails proves nothing of a smaller one, so the smaller half is always needed; the larger half is
-    needed only if nothing in the smaller one passes. When a task comes to a rung above one that passes, all that could
-    show the ladder to be non-monotone has been asked.
+    `bisect` starts in the middle, goes on with the smaller half and then the larger half, each from its middle again. A
+    rung that fails proves nothing about a smaller one, so the smaller half is always needed; the larger half is needed
+    only if nothing in the smaller half passes. By the time a task visits a rung above one that passes, everything that
+    could show the ladder to be non-monotone has been asked.
     """
     if strategy != "bisect" or not ladder:
         return list(ladder)
@@ -45,9 +45,9 @@ def reason_not_to_run(
 ) -> str | None:
     """Why a task's trials on `rung` cannot change its verdict, or None if they can.
 
-    `standings` holds what is known of the other rungs. `full` runs all. `climb` and `bisect` stop above a rung that
-    passes, and above one that is undecided for want of answers: no rung higher up is named then. They go on past one
-    whose cases have all been asked. `bisect` runs all of a task that it has seen to be non-monotone.
+    `standings` holds the standings of the other rungs so far. `full` runs all. `climb` and `bisect` stop above a rung
+    that passes, and above one that is undecided because answers are missing: no larger rung can be named then. They go
+    on past a rung whose cases have all been asked. `bisect` runs every rung of a task that has proved non-monotone.
     """
     if strategy == "full" or (strategy == "bisect" and falls_back(ladder, standings)):
         return None
@@ -61,13 +61,13 @@ def reason_not_to_run(
 
 
 def falls_back(ladder: Sequence[str], standings: Mapping[str, Standing]) -> bool:
-    """Whether a smaller rung passes where a larger one fails: `bisect` does not trust such a ladder."""
+    """Whether a smaller rung passes where a larger one fails; `bisect` then runs every rung."""
     states = [standings[rung].state if rung in standings else "not_run" for rung in ladder]
     return "passes" in states and "fails" in states[states.index("passes") :]
 
 
 class Progress:
-    """The trials of one task on one rung as they end, in any order; it says when the rest need not run."""
+    """Counts the trials of one task on one rung as they end, in any order, and says when the rest need not run."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Progress:
         confidence: float | None = None,
         claims: Sequence[float] = (),
     ) -> None:
-        """`planned` counts the trials of each case; `claims` is how surely the bar must be reached to be named."""
+        """`planned` counts the trials of each case; `claims` are the confidences at which a rung passes."""
         self._remaining = Counter(planned)
         self._single = all(count == 1 for count in planned.values())
         self._pass_rate = pass_rate
@@ -93,15 +93,16 @@ class Progress:
         self._reason: str | None = None
 
     def demand(self, claims: Sequence[float], *, to_be_finished: bool = False) -> None:
-        """Say how surely the bar must be reached, once the smaller rungs are known; with several, any may come to hold.
+        """Set the confidences at which the rung must reach the bar, once the smaller rungs are known.
 
-        What is given up must be needed by none of them. With `to_be_finished`, nothing is given up unless it passes.
+        With several, any of them may turn out to apply, so a trial is given up only if none needs it. With
+        `to_be_finished`, nothing is given up unless the rung passes.
         """
         self._claims = tuple(claims)
         self._to_be_finished = to_be_finished
 
     def add(self, trial: Trial) -> None:
-        """Take in a trial that has ended; one that its test skipped is no longer planned."""
+        """Count a trial that has ended; one that its test skipped is no longer planned."""
         self._remaining[trial.key.case] -= 1
         self._left -= 1
         self._room = None
@@ -115,14 +116,14 @@ class Progress:
             self._is_new = True
 
     def reason_to_stop(self) -> str | None:
-        """Why no outcome of the trials that have not ended can change the standing, or None if one can."""
+        """Why no outcome of the unfinished trials can change the standing, or None if one can."""
         if self._reason is None and self._is_new and self._cases and self._left > 0:
             self._is_new = False
             self._reason = self._find_reason()
         return self._reason
 
     def has_room(self, in_flight: int) -> bool:
-        """Whether one more trial may be in flight; what is likely is worked out only where it matters."""
+        """Whether one more trial may be in flight; `room` is computed only above the least number."""
         return in_flight < self._least_room or in_flight < self.room
 
     @property
@@ -131,9 +132,9 @@ class Progress:
 
     @property
     def room(self) -> int:
-        """How many trials to have in flight: about as many as it will take to settle the task, if it goes on as it did.
+        """How many trials to have in flight: about as many as will settle the task if it goes on as before.
 
-        More would mostly be asked in vain, as what is in flight is heard, and paid for, to its end.
+        More would mostly be wasted, as every request in flight is finished and paid for.
         """
         if self._room is None:
             passing, failing = self._shares()
@@ -142,12 +143,12 @@ class Progress:
         return self._room
 
     def _shares(self) -> tuple[float, float]:
-        """What share will pass and what will fail; before the first answer, each may be the last that is needed."""
+        """The expected shares of passes and failures; 1 for both before the first answer, as nothing is known."""
         heard = self._passed + self._failed
         return ((self._passed + 0.5) / (heard + 1), (self._failed + 0.5) / (heard + 1)) if heard else (1.0, 1.0)
 
     def _until_settled(self, *, passed: bool) -> int:
-        """How many trials more, all passed or all failed, settle the task, as if each were of another case."""
+        """How many more trials, all passed or all failed, settle the task, as if each were of another case."""
         low, high = 0, max(self._left, 1)
         while high - low > 1:
             middle = (low + high) // 2
@@ -168,7 +169,7 @@ class Progress:
         if not self._single:
             unknown = +self._remaining + self._unanswered
             return settled(self._cases, unknown, pass_rate=self._pass_rate, confidence=confidence)
-        # Two numbers instead of a look at all cases after each trial: a task may have thousands.
+        # Counts instead of a pass over all cases after each trial: a task may have thousands.
         return self._settled_counts(self._passed, self._failed, self._left, confidence)
 
     def _settled_counts(self, passed: int, failed: int, left: int, confidence: float | None) -> State | None:
@@ -184,7 +185,7 @@ class Progress:
 
 
 class EarlyProgress(Progress):
-    """The same for a task that stops early: its cases count in the order of a seed, and an answer may be missing."""
+    """Progress of a task that stops early: its cases count in the order of a seed, and answers may be missing."""
 
     _least = 4
 
@@ -211,7 +212,7 @@ class EarlyProgress(Progress):
         self._walks = []
 
     def add(self, trial: Trial) -> None:
-        """As above; a case without an answer may be taken as either."""
+        """As above; a case without an answer counts as both passed and failed."""
         super().add(trial)
         case = trial.key.case
         if trial.reason in ("skipped", "xfail"):
@@ -223,7 +224,7 @@ class EarlyProgress(Progress):
                 walk.add(case, self._ended[case])
 
     def reason_to_stop(self) -> str | None:
-        """As above; not even a fault keeps a task going that is decided without it."""
+        """As above; a fault does not keep a task going that is decided without it."""
         if self._reason is None and self._ended and self._left > 0:
             states = [walk.state for walk in self._watched()]
             state = states[-1]
@@ -233,7 +234,7 @@ class EarlyProgress(Progress):
 
     @property
     def _least_room(self) -> int:
-        # What is in flight at the end is paid for: fewer than for a task whose every case will be needed.
+        # Requests in flight at the end are paid for: fewer than for a task that will need every case.
         return self._least
 
     def _until_settled(self, *, passed: bool) -> int:

@@ -1,6 +1,6 @@
-"""Numbers in, estimates out: one rung's pass rate, two rungs on the same cases, ratios, and how many cases to plan.
+"""Statistics: the pass rate of a rung, two rungs on the same cases, ratios, early stopping, and planning.
 
-Every file here computes from plain numbers and returns nouns of `records`; none asks a model or reads a file. The
+Every file computes from plain numbers and returns numbers or frozen records; none calls a model or reads a file. The
 special functions are those of `scipy.special`, imported by the function that needs them.
 """
 

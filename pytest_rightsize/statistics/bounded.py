@@ -1,7 +1,7 @@
-"""How far the mean of a population of cases may lie below what a sample shows; each case is a value in [0, 1].
+"""P values and lower bounds for the mean of a population whose cases have values in [0, 1].
 
-Takes how many cases have which value, and gives p values and lower bounds. It never looks at single samples, and
-assumes nothing of how the values are spread: a kind of case that fails always may exist although none was drawn.
+Takes the number of cases of each value. It never looks at single samples, and assumes nothing about how the values are
+spread: cases that always fail may exist although none was drawn.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,21 +18,21 @@ __all__ = ["binary_p", "gaffke_p", "gaffke_ps", "lowest", "pooled_p"]
 _STEP = 0.1
 # The integral ends where what is left is below exp(-38), a few units of the last digit of a float.
 _NEGLIGIBLE = -38.0
-# Shares of cases that fail always, as parts of the largest share that the mean allows; a finer grid changes no digit
-# that is shown.
+# How many shares of always failing cases are tried, from 0 to the largest that the mean allows; a finer grid changes
+# no digit that is shown.
 _SHARES = 33
-# `pooled_p` speaks only where so small a part of the samples failed: there, cases that fail always are what makes so
-# many passes likeliest, and it tells more than Gaffke's. Where most fail, cases that pass always are worse, and a
-# simulation found 8 % of wrong claims; and beyond a dozen cases' worth it would only take time.
+# `pooled_p` applies only where at most this part of the samples failed. There, cases that always fail are the worst
+# population, and its p value is smaller than Gaffke's. Where most samples fail, cases that always pass are worse, and a
+# simulation found 8 % of wrong claims. With more than a dozen failed cases it would only take time.
 _POOLED_PART, _POOLED_CASES = 0.1, 12
-# It takes numbers of samples that differ only up to this common multiple: 1 to 6 samples may be mixed as they like.
+# The largest common multiple of the numbers of samples that it accepts: any mix of 1 to 6 samples a case.
 _FINEST = 60
-# Parts of cases are sums of fractions.
+# The tolerance for sums of fractions, such as failed parts of cases.
 _ROUNDING = 1e-9
 
 
 def binary_p(passed: float, failed: float, at: float) -> float:
-    """The p value against "the mean is at most `at`" where cases pass or fail: the exact binomial one.
+    """The exact binomial p value against "the mean is at most `at`", for cases that pass or fail.
 
     It is P(X >= passed) for a binomial X of passed + failed trials at rate `at`; counts need not be whole.
     """
@@ -85,19 +85,19 @@ def gaffke_ps(values: "ArrayLike", rows: "ArrayLike", at: float) -> "NDArray[np.
     logs = np.log1p(-np.outer(weights, points))  # exact for counts of any size, as `more_trials` asks for
     sizes, turns = np.exp(-(shapes @ logs.real)), shapes @ logs.imag
     ratio = steps / points
-    # The imaginary part of the integrand, that is of exp(-shapes @ logs) times ratio.
+    # The imaginary part of the integrand, exp(-shapes @ logs) * ratio.
     tails = (sizes * (np.cos(turns) * ratio.imag - np.sin(turns) * ratio.real)).sum(axis=1) / np.pi
-    found: NDArray[np.float64] = np.clip(-tails if crossing < 0 else 1 - tails, 0.0, 1.0)
-    return found
+    p_values: NDArray[np.float64] = np.clip(-tails if crossing < 0 else 1 - tails, 0.0, 1.0)
+    return p_values
 
 
 def pooled_p(cases: Mapping[int, float], failed: float, at: float) -> float:
     """The p value against "the mean is at most `at`" from the passed samples of all cases together.
 
-    `cases` counts the cases by their number of samples, `failed` is the sum over cases of the failed part of each. It
-    is the largest probability of so few failures where a share of cases fails always and the rest have one rate in
-    common, over all such shares. This is where many samples a case help most: few cases of which nearly all
-    samples pass. 1 where more than a tenth failed, or a dozen cases' worth, or where the numbers of samples are many.
+    `cases` counts the cases by their number of samples, `failed` is the sum over cases of the failed part of each. The
+    p value is the largest probability of so few failures over all populations in which a share of the cases always
+    fails and the rest have one common rate. It helps where few cases have many samples, nearly all passed. It is 1
+    where more than a tenth failed, or more than a dozen cases' worth, or the numbers of samples vary too much.
     """
     import numpy as np
 
@@ -131,7 +131,7 @@ def _few_failures(
 def _few_failures_of_mixed(
     cases: Mapping[int, float], failed: float, failing: "NDArray[np.float64]", rate: "NDArray[np.float64]"
 ) -> "NDArray[np.float64]":
-    """The same where numbers of samples differ: the failed parts are multiples of one over their common multiple."""
+    """As `_few_failures` for mixed numbers of samples; failed parts are counted in units of 1 / common multiple."""
     import numpy as np
     from scipy.special import binom
 
@@ -140,41 +140,41 @@ def _few_failures_of_mixed(
     chances = np.zeros((len(failing), reach + 1))
     chances[:, 0] = 1
     for samples, number in cases.items():
-        one = np.zeros((len(failing), parts + 1))
+        of_case = np.zeros((len(failing), parts + 1))
         lost = np.arange(samples + 1)
-        one[:, :: parts // samples] = (
+        of_case[:, :: parts // samples] = (
             (1 - failing) * binom(samples, lost) * (1 - rate) ** lost * rate ** (samples - lost)
         )
-        one[:, [parts]] += failing
-        chances = _product(chances, _power(one, number, reach))
+        of_case[:, [parts]] += failing
+        chances = _product(chances, _power(of_case, number, reach))
     return np.asarray(np.nan_to_num(chances.sum(axis=1)))
 
 
-def _power(one: "NDArray[np.float64]", number: float, reach: int) -> "NDArray[np.float64]":
+def _power(rows: "NDArray[np.float64]", number: float, reach: int) -> "NDArray[np.float64]":
     """The first coefficients of each row's polynomial to the power `number`, by J. C. P. Miller's recurrence."""
     import numpy as np
 
-    power = np.zeros((len(one), reach + 1))
-    power[:, 0] = one[:, 0] ** number
+    power = np.zeros((len(rows), reach + 1))
+    power[:, 0] = rows[:, 0] ** number
     for place in range(1, reach + 1):
-        steps = np.arange(1, min(place, one.shape[1] - 1) + 1)
-        terms = (number * steps - (place - steps)) * one[:, steps] * power[:, place - steps]
-        with np.errstate(invalid="ignore", divide="ignore"):  # of a rate near 0, whose chances are then 0
-            power[:, place] = terms.sum(axis=1) / (place * one[:, 0])
+        steps = np.arange(1, min(place, rows.shape[1] - 1) + 1)
+        terms = (number * steps - (place - steps)) * rows[:, steps] * power[:, place - steps]
+        with np.errstate(invalid="ignore", divide="ignore"):  # at a rate near 0, whose chances are then 0
+            power[:, place] = terms.sum(axis=1) / (place * rows[:, 0])
     return power
 
 
-def _product(one: "NDArray[np.float64]", other: "NDArray[np.float64]") -> "NDArray[np.float64]":
+def _product(a: "NDArray[np.float64]", b: "NDArray[np.float64]") -> "NDArray[np.float64]":
     """The first coefficients of the products of polynomials, row by row."""
     import numpy as np
 
-    length = 2 * one.shape[1]
-    whole = np.fft.irfft(np.fft.rfft(one, length) * np.fft.rfft(other, length), length)
-    return np.asarray(whole[:, : one.shape[1]])
+    length = 2 * a.shape[1]
+    whole = np.fft.irfft(np.fft.rfft(a, length) * np.fft.rfft(b, length), length)
+    return np.asarray(whole[:, : a.shape[1]])
 
 
 def lowest(p_value: Callable[[float], float], tail: float, at_most: float) -> float:
-    """The lower bound at one-sided level `tail`: where between 0 and `at_most` the rising `p_value` crosses it."""
+    """The lower bound at the one-sided level `tail`: where the rising `p_value` is `tail`, in [0, `at_most`]."""
     from scipy.optimize import brentq
     from scipy.special import ndtri
 
@@ -184,17 +184,17 @@ def lowest(p_value: Callable[[float], float], tail: float, at_most: float) -> fl
         return at_most
     level = ndtri(tail)
 
-    def excess(at: float) -> float:  # as normal quantiles, nearly a straight line: few steps find where it crosses
+    def excess(at: float) -> float:  # as normal quantiles it is nearly straight, so the root takes few steps
         return float(ndtri(min(max(p_value(at), 1e-300), 1 - 1e-16)) - level)
 
     return float(brentq(excess, 0.0, at_most, xtol=1e-12, rtol=1e-12))
 
 
 def _contour(weights: "NDArray[np.float64]", shapes: "NDArray[np.float64]") -> tuple[float, float, float]:
-    """Where the hyperbola of integration crosses the real axis, its scale, and how far it bends from upright.
+    """The hyperbola of integration: its crossing of the real axis, its scale, and its bend from the vertical.
 
-    It crosses at the saddle point, but never too near the pole at 0, and bends as the path of steepest descent does:
-    upright, the integrand would oscillate for long where few values weigh most.
+    It crosses at the saddle point, but not too near the pole at 0, and bends like the path of steepest descent: on a
+    vertical line the integrand would oscillate for long where few values weigh most.
     """
     import numpy as np
     from scipy.optimize import brentq
@@ -217,7 +217,7 @@ def _contour(weights: "NDArray[np.float64]", shapes: "NDArray[np.float64]") -> t
 def _end(
     weights: "NDArray[np.float64]", rows: "NDArray[np.float64]", crossing: float, scale: float, bend: float
 ) -> float:
-    """Where along the contour the integrand has become negligible, for all rows."""
+    """The point along the contour from which the integrand is negligible for all rows."""
     import numpy as np
 
     nodes = np.arange(0.5, 40, 0.5)

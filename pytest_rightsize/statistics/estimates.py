@@ -1,4 +1,4 @@
-"""The estimates that the other files here compute: intervals, differences and ratios, each as one frozen record."""
+"""Records for the estimates of this folder: intervals, differences and ratios."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ __all__ = ["Difference", "Interval", "NonInferiority", "Ratio"]
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """Where a rate may lie: fractions of 1. With `one_sided`, each end by itself is a bound at `confidence`."""
+    """An interval of a rate, in fractions of 1. With `one_sided`, each end by itself is a bound at `confidence`."""
 
     low: float
     high: float
@@ -30,7 +30,7 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class NonInferiority:
-    """Whether A is shown to be worse than B by less than `margin`; `p` is adjusted where several were asked at once."""
+    """`holds` if A is shown to be worse than B by less than `margin`; `p` is adjusted for several comparisons."""
 
     margin: float
     holds: bool
@@ -48,5 +48,5 @@ class Ratio:
 
     @property
     def tie(self) -> bool:
-        """Whether the interval covers 1, or there is none."""
+        """True if the interval covers 1, or there is no interval."""
         return self.low is None or self.high is None or self.low <= 1 <= self.high

@@ -1,7 +1,7 @@
-"""Whether a rung passes less than it did: exact tests over the same cases of two runs, and how many cases they take.
+"""Exact tests of whether a rung passes less than in an earlier run on the same cases, and their power.
 
-A change of a case is -1 where it was lost since the earlier run, 1 where it was won, 0 where nothing changed; with
-several samples it counts those. If nothing has changed, each is as likely as its opposite.
+The change of a case is -1 if it was lost since the earlier run, 1 if it was won and 0 if neither; with several samples
+it is the sum over them. If the rung has not changed, each change is as likely as its opposite.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["fall_cases_needed", "fall_power", "fell", "fell_in_order"]
 
-# p values are looked for from here to 1; a smaller one is given as this.
+# The p value of `fell_in_order` is searched from here to 1; a smaller one is returned as this.
 _LEAST_P = 1e-9
-# Of the error of a walk, (share of cases seen) ** this may be spent: a baseline that stopped early, at a third of its
-# cases, leaves a tenth to a half of it, and one that saw all loses nearly nothing against McNemar's test.
+# The part of a walk's error that may be spent is (share of cases seen) ** this. A baseline that stopped early, at a
+# third of its cases, leaves a tenth to a half of it, and one that saw all loses nearly nothing against McNemar's test.
 _SPENDING_POWER = 1.0
 _HAIR = 1e-12
 # A total of changed cases less likely than this adds nothing to a power that is shown with two digits.
@@ -27,15 +27,15 @@ _NEGLIGIBLE = 1e-9
 
 
 def fell(changes: Sequence[int]) -> float:
-    """The one-sided exact p value against "it has not fallen": how often random signs sum to so little.
+    """The one-sided exact p value against "the rate has not fallen": how often random signs give so low a sum.
 
-    Each change is a case's. For single samples this is McNemar's test. Source: Fisher's randomization test, over cases
-    as the clusters.
+    `changes` has one entry for each case. For single samples this is McNemar's test. Source: Fisher's randomization
+    test, with cases as the clusters.
     """
     import numpy as np
 
     sizes = [abs(change) for change in changes if change]
-    chances: npt.NDArray[np.float64] = np.ones(1)  # of each sum of the changes that are taken as won
+    chances: npt.NDArray[np.float64] = np.ones(1)  # by the sum of the changes that count as won
     for size in sizes:
         chances = (np.append(chances, np.zeros(size)) + np.append(np.zeros(size), chances)) / 2
     won = sum(change for change in changes if change > 0)
@@ -43,15 +43,15 @@ def fell(changes: Sequence[int]) -> float:
 
 
 def fell_in_order(changes: Sequence[int], planned: int) -> float:
-    """The same for single samples where either run may have stopped: `changes` of the first cases of the order.
+    """As `fell`, for single samples where either run may have stopped: `changes` of the first cases of the order.
 
-    `planned` is how many cases there would have been. Whenever the runs stopped, and for whatever reason, the p value
-    holds: it is the least error at which a boundary, spent over the cases, has been reached up to there.
+    `planned` is the number of cases there would have been. The p value holds whenever the runs stopped, and for
+    whatever reason: it is the least error whose boundary, spent over the cases, has been reached so far.
     """
     import numpy as np
 
     low, high = _LEAST_P, 1.0
-    for _ in range(3):  # a finer net each time, between the largest error that does not reach and the next
+    for _ in range(3):  # each time a finer grid, from the largest error that does not reach to the next
         errors = np.geomspace(low, high, 64)
         misses = np.nonzero(~_reaches(changes, planned, errors))[0]
         if len(misses) == 0:
@@ -63,10 +63,10 @@ def fell_in_order(changes: Sequence[int], planned: int) -> float:
 
 
 def _reaches(changes: Sequence[int], planned: int, errors: "npt.NDArray[np.float64]") -> "npt.NDArray[np.bool_]":
-    """Whether the losses reach the boundary of each error: a walk of fair steps, one for each case that changed."""
+    """For each error, whether the losses reach its boundary; the walk has one fair step for each changed case."""
     import numpy as np
 
-    mass = np.zeros((len(errors), len(changes) + 2))  # of the paths that have not reached it, by their losses
+    mass = np.zeros((len(errors), len(changes) + 2))  # by losses, of the paths that have not reached the boundary
     mass[:, 0] = 1.0
     spent, needed = np.zeros(len(errors)), np.ones(len(errors), dtype=int)
     reached = np.zeros(len(errors), dtype=bool)
@@ -76,7 +76,7 @@ def _reaches(changes: Sequence[int], planned: int, errors: "npt.NDArray[np.float
             steps, losses = steps + 1, losses + (change < 0)
             mass[:, 1:] = (mass[:, 1:] + mass[:, :-1]) / 2
             mass[:, 0] /= 2
-            # The largest number of losses that a path can have is the number that was needed before.
+            # No path that is left can have more losses than were needed before this step.
             room = errors * (place / planned) ** _SPENDING_POWER - spent + _HAIR * errors
             fits = mass[every, needed] <= room
             spent += np.where(fits, mass[every, needed], 0.0)
@@ -84,17 +84,17 @@ def _reaches(changes: Sequence[int], planned: int, errors: "npt.NDArray[np.float
             needed = np.where(fits, needed, needed + 1)
             reached |= losses >= needed
     if len(changes) == planned and steps:
-        # All cases are in, and the rest of the error may be spent.
+        # The last case may spend the rest of the error.
         tails = np.cumsum(mass[:, ::-1], axis=1)[:, ::-1]
         reached |= tails[:, losses] <= errors - spent + _HAIR * errors
     return reached
 
 
 def fall_power(cases: int, *, rate_before: float, rate_now: float, error: float = 0.05) -> float:
-    """The probability that a fall from one true rate to another is shown by McNemar's test on so many cases.
+    """The probability that McNemar's test on so many cases shows a fall from one true rate to another.
 
-    The two runs err independently, which takes the most cases. `error` is what Holm leaves a single test: 0.05 over
-    the number of tests, where only one has fallen.
+    The two runs are taken to fail independently of each other, which needs the most cases. `error` is the level that
+    Holm leaves a single test: 0.05 over the number of tests, where only one rate has fallen.
     """
     import numpy as np
     from scipy.special import bdtr, bdtrc
@@ -113,7 +113,7 @@ def fall_power(cases: int, *, rate_before: float, rate_now: float, error: float 
 
 
 def _losses_needed(changed: int, error: float) -> int | None:
-    """The fewest losses among so many changed cases that McNemar's test takes for a fall."""
+    """The fewest losses among so many changed cases for which McNemar's test shows a fall; None if not even all."""
     counts = range(ceil(changed / 2), changed + 1)
     return next((lost for lost in counts if mcnemar(changed - lost, lost, alternative="a worse") < error), None)
 
@@ -121,7 +121,7 @@ def _losses_needed(changed: int, error: float) -> int | None:
 def fall_cases_needed(
     *, rate_before: float, rate_now: float, error: float = 0.05, at_least: float = 0.8, limit: int = 20_000
 ) -> int | None:
-    """The fewest cases that give a power of `at_least`, as far as power rises with cases; None beyond `limit`."""
+    """The fewest cases with a power of `at_least`, assuming that power rises with cases; None beyond `limit`."""
     if rate_now >= rate_before:
         return None
 

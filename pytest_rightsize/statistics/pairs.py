@@ -1,6 +1,6 @@
-"""Two rungs on the same cases: exact McNemar, the interval of the difference, non-inferiority, and Holm over several.
+"""Comparison of two rungs on the same cases: McNemar, the interval of the difference, non-inferiority, and Holm.
 
-Differences are A minus B in fractions of 1; `only_a` and `only_b` are the cases that only one of the two passed.
+Differences are A minus B in fractions of 1; `only_a` and `only_b` count the cases that only one of the two passed.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ __all__ = [
     "tango_interval",
 ]
 
-# How many cases show which difference of their two means.
+# The number of cases by the difference of their two means.
 _Deltas = Mapping[Fraction, int]
 
 
@@ -48,10 +48,10 @@ def tango_interval(only_a: float, only_b: float, n: int, *, confidence: float = 
 
 
 def difference(a: Mapping[str, Sequence[bool]], b: Mapping[str, Sequence[bool]]) -> Difference:
-    """The difference on the cases of `a`, all of which `b` has too.
+    """The difference on the cases of `a`, all of which `b` must have too.
 
-    Tango's score interval where each case has one sample; else Gaffke's bounds for the mean of the case differences,
-    which hold too where a loss sits in few of the cases, and none of those was drawn (`bounded`).
+    The interval is Tango's score interval where each case has one sample, else Gaffke's bounds for the mean of the case
+    differences, which also hold where a loss is limited to a few cases that were not drawn (`bounded`).
     """
     deltas, cases = _deltas(a, b), len(a)
     single = _is_single(a, b)
@@ -81,14 +81,14 @@ def non_inferiority_p(a: Mapping[str, Sequence[bool]], b: Mapping[str, Sequence[
 
 
 def non_inferiority_p_of_counts(only_a: int, only_b: int, n: int, *, margin: float) -> float:
-    """The same from the counts of cases that only one of the two passed, by Tango's score."""
+    """`non_inferiority_p` from the counts of cases that only one of the two passed, by Tango's score."""
     from scipy.special import ndtr
 
     return float(ndtr(-_tango_score(only_a, only_b, n, -margin)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p values adjusted for having asked all of them, in the order given. Source: Holm 1979."""
+    """The p values adjusted for multiple testing, in the same order. Source: Holm 1979."""
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
     scaled = ((len(order) - place) * p_values[index] for place, index in enumerate(order))
     adjusted = dict(zip(order, accumulate(scaled, max), strict=True))
@@ -129,7 +129,7 @@ def _gaffke_low(deltas: _Deltas, tail: float) -> float:
 
 
 def _unit(deltas: _Deltas) -> tuple[list[float], list[float]]:
-    """Differences from [-1, 1] brought to [0, 1], and how many cases have each."""
+    """The differences mapped from [-1, 1] to [0, 1], and the number of cases of each."""
     return [float((1 + delta) / 2) for delta in deltas], list(map(float, deltas.values()))
 
 

@@ -1,6 +1,6 @@
-"""Before a run: how many cases, of one sample each, it takes to show what one wants to show. Rates are fractions.
+"""Sample sizes: the number of cases, of one sample each, that a claim needs. Rates are fractions of 1.
 
-Power is the probability that it is shown, if the true rates are what one supposes.
+Power is the probability that the claim is shown, if the true rates are the assumed ones.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _NEGLIGIBLE = 1e-9
 
 
 def passes_needed(cases: int, *, pass_rate: float, confidence: float = 0.95) -> int | None:
-    """The fewest passes out of `cases` whose one-sided lower bound reaches the bar, or None if not even all do."""
+    """The fewest passes out of `cases` whose one-sided lower bound reaches the bar; None if not even all suffice."""
     if not _proves(cases, cases, pass_rate, confidence):
         return None
     return _first(lambda passed: _proves(passed, cases, pass_rate, confidence), -1, cases)
@@ -33,7 +33,7 @@ def power(cases: int, *, true_rate: float, pass_rate: float, confidence: float =
 def cases_needed(
     *, true_rate: float, pass_rate: float, confidence: float = 0.95, at_least: float = 0.8, limit: int = 20_000
 ) -> int | None:
-    """The fewest cases that give a power of `at_least`; None if `limit` cases do not, as for a rate below the bar."""
+    """The fewest cases with a power of `at_least`; None if `limit` cases are too few, as for a rate below the bar."""
     if pass_rate > 0 and true_rate <= pass_rate:
         return None
 
@@ -44,26 +44,26 @@ def cases_needed(
 
 
 def paired_power(cases: int, *, margin: float, changed: float, confidence: float = 0.95) -> float:
-    """The probability that a rung which is as good as another is shown to be not worse by `margin`.
+    """The probability that a rung as good as another is shown not to be worse by `margin`.
 
-    `changed` is the share of cases that only one of the two passes, each as often as the other.
+    `changed` is the share of cases that only one of the two passes, each of them equally often.
     """
     from scipy.special import bdtr, bdtrc
 
-    found = 0.0
+    power_so_far = 0.0
     for total in range(cases + 1):
         likely = float(bdtr(total, cases, changed)) - (float(bdtr(total - 1, cases, changed)) if total else 0.0)
         if likely > _NEGLIGIBLE:
             ahead = _fewest_ahead(total, cases, margin, confidence)
             shown = 0.0 if ahead is None else float(bdtrc(ahead - 1, total, 0.5)) if ahead else 1.0
-            found += likely * shown
-    return found
+            power_so_far += likely * shown
+    return power_so_far
 
 
 def paired_cases_needed(
     *, margin: float, changed: float, confidence: float = 0.95, at_least: float = 0.8, limit: int = 20_000
 ) -> int | None:
-    """The fewest cases that give a power of `at_least`, as far as power rises with cases; None beyond `limit`."""
+    """The fewest cases with a power of `at_least`, assuming that power rises with cases; None beyond `limit`."""
 
     def enough(cases: int) -> bool:
         return paired_power(cases, margin=margin, changed=changed, confidence=confidence) >= at_least
@@ -73,12 +73,12 @@ def paired_cases_needed(
 
 
 def _doubling(limit: int) -> list[int]:
-    """1, 2, 4 and so on, ending with `limit`."""
+    """The powers of two below `limit`, and then `limit`."""
     return [*(2**place for place in range(limit.bit_length()) if 2**place < limit), limit]
 
 
 def _first(enough: Callable[[int], bool], low: int, high: int) -> int:
-    """The first between one that is not enough, or 0, and one that is."""
+    """The least number that is enough, between `low`, which is not (or 0), and `high`, which is."""
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
@@ -86,7 +86,7 @@ def _first(enough: Callable[[int], bool], low: int, high: int) -> int:
 
 
 def _fewest_ahead(total: int, cases: int, margin: float, confidence: float) -> int | None:
-    """Of `total` cases that only one rung passes, how many A must have to show it is not worse; None: more than all."""
+    """Of `total` cases that one rung alone passes, how many A must pass to be shown not worse; None: more than all."""
 
     def shown(ahead: int) -> bool:
         return non_inferiority_p_of_counts(ahead, total - ahead, cases, margin=margin) < 1 - confidence

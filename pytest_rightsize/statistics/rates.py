@@ -1,7 +1,7 @@
-"""From the samples of each case to a pass rate, its interval, and how it stands against a bar.
+"""Pass rate of a rung from the samples of each case: its interval, and its standing against a bar.
 
 A case is a cluster and its samples are repeats inside it: each case weighs the same. Rates and bounds are fractions
-of 1. A bound that is one-sided at 0.95 is an end of the two-sided interval at 0.90.
+of 1. A one-sided bound at 0.95 is an end of the two-sided interval at 0.90.
 """
 
 from collections import Counter
@@ -26,8 +26,8 @@ __all__ = [
     "stand",
 ]
 
-# How many cases passed so many of so many samples: {(2, 3): 5.0} is five cases of two passed and one failed sample.
-# All that is said of a rate depends on this alone; counts are not whole where they stand for cases to come.
+# The number of cases by (passed, samples): {(2, 3): 5.0} is five cases with two passed and one failed sample. Every
+# estimate of a rate depends on this alone; counts are fractions where they stand for future cases.
 _Tally = Mapping[tuple[int, int], float]
 
 
@@ -39,14 +39,14 @@ def stand(
     faults: int = 0,
     confidence: float | None = None,
 ) -> Standing:
-    """How a rung stands: `cases` holds each case's samples (True passed), `planned` the trials it should have had.
+    """The standing of a rung: `cases` holds each case's samples (True passed), `planned` the number of trials planned.
 
     Each case weighs the same, however many samples it has. A fault, or a trial that never ran, leaves the standing
-    undecided: neither is held against the model, and neither counts as passed.
+    undecided: neither counts against the model, and neither counts as passed.
 
-    Without `confidence` the observed rate is held against the bar. With it, above 0.5 and below 1, the rung passes
-    if the one-sided lower bound reaches the bar, fails if the upper bound does not, and is undecided in between, where
-    the reason says about how many more trials would do.
+    Without `confidence` the observed rate is compared with the bar. With it, above 0.5 and below 1, the rung passes
+    if the one-sided lower bound reaches the bar, fails if the upper bound does not, and is undecided in between; the
+    reason then says about how many more trials would decide.
     """
     trials = sum(len(samples) for samples in cases.values())
     passed = sum(sum(samples) for samples in cases.values())
@@ -98,10 +98,10 @@ def pass_rate_interval(
 ) -> Interval | None:
     """The interval of the mean over cases of each case's mean; None without trials.
 
-    Clopper-Pearson's where each case has one sample. Else each end is the tighter of two bounds, Gaffke's for the mean
-    of the case means and one for the pooled samples if a share of cases fails always (`bounded`): more samples of the
-    same cases never tell more than the cases themselves. One more passed sample, or a further case that passes
-    all of its own, never lowers an end.
+    Clopper-Pearson's where each case has one sample. Else each end is the tighter of two bounds: Gaffke's for the mean
+    of the case means, and one for the pooled samples that allows for a share of always failing cases (`bounded`), as
+    more samples of the same cases cannot replace more cases. One more passed sample, or another case that passes all of
+    its samples, never lowers an end.
     """
     tally = _tally(cases)
     if not tally:
@@ -114,10 +114,10 @@ def pass_rate_interval(
 
 
 def more_trials(cases: Mapping[str, Sequence[bool]], *, pass_rate: float, confidence: float = 0.95) -> int | None:
-    """About how many trials more, at the present rate, prove the bar; 0 if it is proven, None if no number would.
+    """About how many more trials at the present rate prove the bar; 0 if it is proven, None if no number would.
 
-    With several samples a case, they are the trials of further cases, whose samples turn out as the present ones did:
-    further samples of the same cases could prove little.
+    With several samples a case, these are trials of further cases with outcomes like the present ones: further samples
+    of the same cases could prove little.
     """
     tally = _tally(cases)
     rate, bar = _rate(tally), _bar(pass_rate)
@@ -148,10 +148,10 @@ def settled(
 ) -> State | None:
     """The state that a rung will have whatever the remaining trials bring, or None while they can change it.
 
-    `remaining` counts the trials each case is still to have; it may name cases without a sample so far. The state is
-    that of `stand` over all trials, so stopping on it needs no correction.
+    `remaining` counts the trials that each case still has to come; it may name cases without a sample so far. The state
+    is that of `stand` over all trials, so stopping on it needs no correction.
     """
-    # One more pass never lowers the state, so the two ends speak for all between them.
+    # One more pass never lowers the state, so every outcome lies between these two.
     worst, best = _ends(cases, remaining)
     if not worst:
         return None
@@ -162,7 +162,7 @@ def settled(
 def settled_counts(
     passed: int, failed: int, remaining: int, *, pass_rate: float, confidence: float | None = None
 ) -> State | None:
-    """The same as `settled` where each case has one trial: `passed`, `failed` and still to come."""
+    """`settled` where each case has one trial, from the numbers passed, failed and still to come."""
     trials = passed + failed + remaining
     if trials == 0:
         return None
@@ -173,7 +173,7 @@ def settled_counts(
 def bounds_whatever_comes(
     cases: Mapping[str, Sequence[bool]], remaining: Mapping[str, int], *, confidence: float = 0.95
 ) -> Interval | None:
-    """One-sided bounds of the rate over all trials: the low one as if the rest failed, the high one as if it passed.
+    """One-sided bounds of the rate over all trials: the low end as if the rest failed, the high end as if it passed.
 
     None without a trial in `cases`.
     """
@@ -186,17 +186,17 @@ def bounds_whatever_comes(
 
 @cache
 def _bar(pass_rate: float) -> Fraction:
-    """The bar as it was written: 0.9 as a float is a hair above nine tenths, and 9 of 10 must reach it."""
+    """The bar as a decimal fraction: 0.9 as a float is slightly above nine tenths, and 9 of 10 must reach it."""
     return Fraction(str(pass_rate))
 
 
 def _tally(cases: Mapping[str, Sequence[bool]]) -> _Tally:
-    """The outcomes of all cases that have a sample."""
+    """The cases that have a sample, counted by (passed, samples)."""
     return Counter((sum(samples), len(samples)) for samples in cases.values() if samples)
 
 
 def _ends(cases: Mapping[str, Sequence[bool]], remaining: Mapping[str, int]) -> tuple[_Tally, _Tally]:
-    """The outcomes if all remaining trials fail, and if all pass."""
+    """The tallies if all remaining trials fail, and if all pass."""
     names = dict.fromkeys([*cases, *remaining])
     so_far = ((sum(cases.get(name, ())), len(cases.get(name, ())), remaining.get(name, 0)) for name in names)
     worst: Counter[tuple[int, int]] = Counter()
@@ -209,7 +209,7 @@ def _ends(cases: Mapping[str, Sequence[bool]], remaining: Mapping[str, int]) -> 
 
 
 def _mirrored(tally: _Tally) -> _Tally:
-    """Passed and failed exchanged."""
+    """The tally with passes and failures exchanged."""
     return {(size - passed, size): number for (passed, size), number in tally.items()}
 
 
@@ -226,7 +226,7 @@ def _rate(tally: _Tally) -> Fraction | None:
 
 
 def _state(tally: _Tally, pass_rate: float, confidence: float | None) -> State:
-    """How the rate stands, all trials in."""
+    """The state of the rate, with all trials in."""
     if confidence is not None:
         return _against(tally, pass_rate, confidence)
     rate = _rate(tally)
@@ -234,7 +234,7 @@ def _state(tally: _Tally, pass_rate: float, confidence: float | None) -> State:
 
 
 def _state_of_counts(passed: int, trials: int, pass_rate: float, confidence: float | None) -> State:
-    """The same where each case has one trial; without fractions, as a session asks after every trial."""
+    """`_state` where each case has one trial; without fractions, because a session calls it after every trial."""
     if confidence is not None:
         return _against({(1, 1): passed, (0, 1): trials - passed}, pass_rate, confidence)
     bar = _bar(pass_rate)
@@ -242,7 +242,7 @@ def _state_of_counts(passed: int, trials: int, pass_rate: float, confidence: flo
 
 
 def _against(tally: _Tally, pass_rate: float, confidence: float) -> State:
-    """The bounds against the bar, asked through the p values that they come from: no bound need be found."""
+    """The state by the bounds, computed from their p values: cheaper than finding the bounds."""
     if pass_rate <= 0 or _p_value(tally)(pass_rate) <= 1 - confidence:
         return "passes"
     return "fails" if _p_value(_mirrored(tally))(1 - pass_rate) < 1 - confidence else "undecided"
@@ -251,13 +251,13 @@ def _against(tally: _Tally, pass_rate: float, confidence: float) -> State:
 def _low(tally: _Tally, tail: float) -> float:
     """The lower bound of the rate at the one-sided level `tail`."""
     if _is_single(tally):
-        whole = clopper_pearson(tally.get((1, 1), 0), sum(tally.values()), confidence=1 - tail, one_sided=True)
-        return whole.low if whole else 0.0
+        interval = clopper_pearson(tally.get((1, 1), 0), sum(tally.values()), confidence=1 - tail, one_sided=True)
+        return interval.low if interval else 0.0
     return lowest(_p_value(tally), tail, float(_rate(tally) or 0))
 
 
 def _p_value(tally: _Tally) -> Callable[[float], float]:
-    """The p value against "the rate is at most so much", as a function of so much."""
+    """The p value against "the rate is at most `at`", as a function of `at`."""
     if _is_single(tally):
         return partial(binary_p, tally.get((1, 1), 0), tally.get((0, 1), 0))
     means: dict[Fraction, float] = {}
@@ -273,7 +273,7 @@ def _p_value(tally: _Tally) -> Callable[[float], float]:
 
 
 def _needs(cases: Mapping[str, Sequence[bool]], pass_rate: float, confidence: float) -> str:
-    """What would decide an undecided standing."""
+    """The reason of an undecided standing: how many more trials would decide it."""
     more = more_trials(cases, pass_rate=pass_rate, confidence=confidence)
     if more is None:
         return f"no number of trials would show {pass_rate:.4g} at this rate"

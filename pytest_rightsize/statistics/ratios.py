@@ -1,10 +1,10 @@
-"""From paired amounts (joules, tokens, seconds, USD) to ratios and mean differences with their intervals.
+"""Ratios and mean differences of paired amounts (joules, tokens, seconds, USD), with their intervals.
 
-A ratio of totals and a mean difference are about sums, and a few dear cases decide a sum. With a long tail and 30 cases
-too few of those are seen: Student's t then holds the truth in .79 to .84 of draws, the BCa bootstrap in .84. So each
-interval is the hull of two: Student's t, and the interval that would hold if the amounts were lognormal, which allows
-for a tail that was not seen. `tests/benchmarks/bench_ratios.py` measures it. Nothing is drawn at random, and the order
-of the cases does not matter.
+A ratio of totals and a mean difference are about sums, and a few expensive cases decide a sum. With a long tail and 30
+cases too few of those are seen: Student's t then covers the truth in .79 to .84 of draws, the BCa bootstrap in .84. So
+each interval is the hull of two: Student's t, and the interval for lognormal amounts, which allows for a tail that was
+not seen. `tests/benchmarks/bench_ratios.py` measures the coverage. Nothing is drawn at random, and the order of the
+cases does not matter.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,15 +16,15 @@ from pytest_rightsize.statistics.estimates import Interval, Ratio
 
 __all__ = ["geometric_mean_ratio", "mean_difference", "ratio_per_success"]
 
-# An end this many times off says "not known" as well as one that is farther, and can be printed.
+# The farthest that an end may be from the value, as a factor: beyond it nothing is known anyway, and it can be printed.
 _FARTHEST = 1000.0
 
 
 def geometric_mean_ratio(pairs: Iterable[tuple[float, float]], *, confidence: float = 0.95) -> Ratio | None:
     """The geometric mean of A / B over pairs of the same case, both in one unit, with Student's t on the log scale.
 
-    It says what a typical case takes, not what all take together. None without pairs. An amount of 0 or below has no
-    logarithm: ValueError.
+    It describes a typical case, not the totals. None without pairs. Raises ValueError for an amount of 0 or below,
+    which has no logarithm.
     """
     amounts = list(pairs)
     for a, b in amounts:
@@ -41,11 +41,11 @@ def geometric_mean_ratio(pairs: Iterable[tuple[float, float]], *, confidence: fl
 
 
 def ratio_per_success(cases: Iterable[tuple[float, float, float, float]], *, confidence: float = 0.95) -> Ratio | None:
-    """What A takes for a success as a multiple of what B takes, from rows (amount A, amount B, successes A, of B).
+    """A's amount for a success as a multiple of B's, from rows (amount A, amount B, successes A, successes B).
 
     A row is one case, with the sums over its samples: the value is (total of A / successes of A) / (total of B /
-    successes of B). The interval is over cases and always holds the value; a single case has none. None without a
-    case, and where one of the two never succeeds or takes nothing at all. ValueError for an amount below 0.
+    successes of B). The interval is over cases and always contains the value; a single case has none. None without a
+    case, and where one of the two never succeeds or takes nothing at all. Raises ValueError for an amount below 0.
     """
     rows = list(cases)
     amounts_a, amounts_b, passes_a, passes_b = (
@@ -61,9 +61,9 @@ def ratio_per_success(cases: Iterable[tuple[float, float, float, float]], *, con
         return Ratio(value=value, low=None, high=None, n=1)
     reaches = _reaches(len(rows), confidence)
     passes = _linearised(passes_b, passes_a)
-    seen = _t_interval(log(value), _added(_linearised(amounts_a, amounts_b), passes), reaches)
-    modelled = _lognormal_ratio(amounts_a, amounts_b, passes, log(totals[3] / totals[2]), reaches)
-    low, high = min(seen[0], modelled[0]), max(seen[1], modelled[1])
+    of_t = _t_interval(log(value), _added(_linearised(amounts_a, amounts_b), passes), reaches)
+    lognormal = _lognormal_ratio(amounts_a, amounts_b, passes, log(totals[3] / totals[2]), reaches)
+    low, high = min(of_t[0], lognormal[0]), max(of_t[1], lognormal[1])
     farthest = log(_FARTHEST)
     return Ratio(
         value=value,
@@ -78,13 +78,14 @@ def mean_difference(pairs: Iterable[tuple[float, float]], *, confidence: float =
     rows = list(pairs)
     if len(rows) < 2:
         return None
-    a, b = [one for one, _ in rows], [other for _, other in rows]
-    deltas = [one - other for one, other in rows]
+    a, b = [of_a for of_a, _ in rows], [of_b for _, of_b in rows]
+    deltas = [of_a - of_b for of_a, of_b in rows]
     reaches = _reaches(len(rows), confidence)
     low, high = _t_interval(fmean(deltas), deltas, reaches)
     if min(*a, *b) >= 0:
-        part = _apart(_lognormal_mean(a, reaches), _lognormal_mean(b, reaches), _shared_by_means(_logs(a), _logs(b)))
-        low, high = min(low, part.value - part.down), max(high, part.value + part.up)
+        correlation = _correlation_of_means(_logs(a), _logs(b))
+        lognormal = _difference(_lognormal_mean(a, reaches), _lognormal_mean(b, reaches), correlation)
+        low, high = min(low, lognormal.value - lognormal.down), max(high, lognormal.value + lognormal.up)
     return Interval(low=low, high=high, confidence=confidence)
 
 
@@ -92,9 +93,9 @@ def mean_difference(pairs: Iterable[tuple[float, float]], *, confidence: float =
 
 
 class _Reaches(NamedTuple):
-    """How far an interval of normal data reaches: from a mean in standard deviations, from a variance as parts of it.
+    """Half-widths of the intervals of normal data: of a mean in standard deviations, of a variance as parts of it.
 
-    Student's t and chi squared; a variance may be `down` less and `up` more.
+    By Student's t and chi squared; a variance may be lower by `down` or higher by `up`.
     """
 
     mean: float
@@ -102,8 +103,8 @@ class _Reaches(NamedTuple):
     up: float
 
 
-class _Part(NamedTuple):
-    """An estimate, and how far its interval reaches below and above."""
+class _Estimate(NamedTuple):
+    """An estimate, and how far its interval reaches below and above it."""
 
     value: float
     down: float
@@ -129,56 +130,56 @@ def _t_interval(middle: float, rows: Sequence[float], reaches: _Reaches) -> tupl
 def _lognormal_ratio(
     a: Sequence[float], b: Sequence[float], passes: Sequence[float], shift: float, reaches: _Reaches
 ) -> tuple[float, float]:
-    """The interval of the logarithm of mean A / mean B, plus `shift`, if the amounts are lognormal.
+    """The interval of log(mean A / mean B) + `shift` if the amounts are lognormal.
 
-    A lognormal mean is exp(mean + variance / 2) of the logarithms. Means and variances are independent, so that their
+    A lognormal mean is exp(mean + variance / 2) of the logarithms. Means and variances are independent, so their
     reaches add as squares (MOVER; Zou, Huo and Taleban 2009).
     """
     logs_a, logs_b = _logs(a), _logs(b)
-    of_means = [one - other for one, other in zip(logs_a, logs_b, strict=True)]
-    reach = reaches.mean * sqrt(_variance(_added(of_means, passes)))
+    log_ratios = [log_a - log_b for log_a, log_b in zip(logs_a, logs_b, strict=True)]
+    reach = reaches.mean * sqrt(_variance(_added(log_ratios, passes)))
     var_a, var_b = _variance(logs_a), _variance(logs_b)
-    shared = min(1.0, _covariance(logs_a, logs_b) ** 2 / (var_a * var_b)) if var_a * var_b else 0.0
-    tails = _apart(_half(var_a, reaches), _half(var_b, reaches), shared)
-    middle = fmean(of_means) + shift + tails.value
+    correlation = min(1.0, _covariance(logs_a, logs_b) ** 2 / (var_a * var_b)) if var_a * var_b else 0.0
+    tails = _difference(_half(var_a, reaches), _half(var_b, reaches), correlation)
+    middle = fmean(log_ratios) + shift + tails.value
     return middle - hypot(reach, tails.down), middle + hypot(reach, tails.up)
 
 
-def _half(variance: float, reaches: _Reaches) -> _Part:
-    return _Part(variance / 2, variance / 2 * reaches.down, variance / 2 * reaches.up)
+def _half(variance: float, reaches: _Reaches) -> _Estimate:
+    return _Estimate(variance / 2, variance / 2 * reaches.down, variance / 2 * reaches.up)
 
 
-def _lognormal_mean(amounts: Sequence[float], reaches: _Reaches) -> _Part:
-    """The mean of lognormal amounts, no more than `_FARTHEST` times the mean that was seen."""
-    seen = fmean(amounts)
-    if not seen:
-        return _Part(0.0, 0.0, 0.0)
+def _lognormal_mean(amounts: Sequence[float], reaches: _Reaches) -> _Estimate:
+    """The mean of lognormal amounts, at most `_FARTHEST` times the observed mean."""
+    observed = fmean(amounts)
+    if not observed:
+        return _Estimate(0.0, 0.0, 0.0)
     logs = _logs(amounts)
     tail = _half(_variance(logs), reaches)
     of_mean = reaches.mean * sqrt(_variance(logs))
     middle = fmean(logs) + tail.value
     ends = (middle - hypot(of_mean, tail.down), middle, middle + hypot(of_mean, tail.up))
-    low, value, high = (seen * exp(min(end - log(seen), log(_FARTHEST))) for end in ends)
-    return _Part(value, value - low, high - value)
+    low, value, high = (observed * exp(min(end - log(observed), log(_FARTHEST))) for end in ends)
+    return _Estimate(value, value - low, high - value)
 
 
-def _apart(a: _Part, b: _Part, shared: float) -> _Part:
-    """A - B of estimates with correlation `shared`.
+def _difference(a: _Estimate, b: _Estimate, correlation: float) -> _Estimate:
+    """A - B of two correlated estimates.
 
-    What the two share moves both the same way, the rest adds as squares. With reaches that are the same on both sides
-    this is the variance of a difference.
+    The correlated part moves both the same way, the rest adds as squares. With equal reaches on both sides this is the
+    variance of a difference.
     """
-    own = 1 - abs(shared)
+    own = 1 - abs(correlation)
 
     def reach(ups: tuple[float, float], downs: tuple[float, float]) -> float:
-        together = max(0.0, ups[0] - ups[1], downs[1] - downs[0]) if shared > 0 else ups[0] + downs[1]
-        return sqrt(own * (ups[0] ** 2 + downs[1] ** 2) + abs(shared) * together**2)
+        together = max(0.0, ups[0] - ups[1], downs[1] - downs[0]) if correlation > 0 else ups[0] + downs[1]
+        return sqrt(own * (ups[0] ** 2 + downs[1] ** 2) + abs(correlation) * together**2)
 
     ups, downs = (a.up, b.up), (a.down, b.down)
-    return _Part(a.value - b.value, reach(downs, ups), reach(ups, downs))
+    return _Estimate(a.value - b.value, reach(downs, ups), reach(ups, downs))
 
 
-def _shared_by_means(logs_a: Sequence[float], logs_b: Sequence[float]) -> float:
+def _correlation_of_means(logs_a: Sequence[float], logs_b: Sequence[float]) -> float:
     """The correlation of the two estimates of lognormal means."""
     var_a, var_b, both = _variance(logs_a), _variance(logs_b), _covariance(logs_a, logs_b)
     scale = sqrt((var_a + var_a**2 / 2) * (var_b + var_b**2 / 2))
@@ -189,9 +190,9 @@ def _shared_by_means(logs_a: Sequence[float], logs_b: Sequence[float]) -> float:
 
 
 def _logs(amounts: Sequence[float]) -> list[float]:
-    """Their logarithms, none farther below the median than the highest is above it.
+    """The logarithms of the amounts, none farther below the median than the highest is above it.
 
-    An amount of next to nothing moves no total, and 0 has no logarithm: neither must look like a wide spread.
+    A tiny amount moves no total, and 0 has no logarithm: neither must look like a wide spread.
     """
     logs = [log(amount) for amount in amounts if amount > 0]
     if not logs:
@@ -201,13 +202,13 @@ def _logs(amounts: Sequence[float]) -> list[float]:
 
 
 def _linearised(ups: Sequence[float], downs: Sequence[float]) -> list[float]:
-    """What each case adds to the logarithm of mean `ups` / mean `downs`, to first order."""
+    """The contribution of each case to log(mean `ups` / mean `downs`), to first order."""
     mean_up, mean_down = fmean(ups), fmean(downs)
     return [up / mean_up - down / mean_down for up, down in zip(ups, downs, strict=True)]
 
 
 def _added(a: Sequence[float], b: Sequence[float]) -> list[float]:
-    return [one + other for one, other in zip(a, b, strict=True)]
+    return [of_a + of_b for of_a, of_b in zip(a, b, strict=True)]
 
 
 def _variance(values: Sequence[float]) -> float:
@@ -216,4 +217,4 @@ def _variance(values: Sequence[float]) -> float:
 
 def _covariance(a: Sequence[float], b: Sequence[float]) -> float:
     mean_a, mean_b = fmean(a), fmean(b)
-    return fsum((one - mean_a) * (other - mean_b) for one, other in zip(a, b, strict=True)) / (len(a) - 1)
+    return fsum((of_a - mean_a) * (of_b - mean_b) for of_a, of_b in zip(a, b, strict=True)) / (len(a) - 1)

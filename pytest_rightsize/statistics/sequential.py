@@ -1,9 +1,9 @@
-"""Early stopping of a task with a confidence: exact boundaries, the decision, its bounds, and what it takes.
+"""Early stopping of a task with a confidence: exact boundaries, the decision, its bounds, and its expected length.
 
-The cases of a task stand in an order that a seed fixes, one sample each. After each case of that order the passes, or
-the failures, may be so many that the bar is shown to be reached, or missed. How often that happens where the true rate
-is just the bar is worked out exactly, and stays within what the confidence leaves. The decision depends on the
-outcomes and on the order alone: not on which answer came first, nor on how many were asked in vain.
+A seed fixes the order of the cases, one sample each. After each case in that order, the passes or failures so far may
+be enough to show that the bar is reached or missed. The probability of a wrong decision at a true rate equal to the bar
+is computed exactly, and stays within 1 - confidence. The decision depends only on the outcomes and the order: not on
+which answer arrived first, nor on how many further cases were asked.
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,9 +35,9 @@ __all__ = [
 
 DecidedState = Literal["passes", "fails", "undecided"]
 
-# Of the error, (t / N)**2 may be spent up to case t of N: late enough to cost no power, early enough to save calls.
+# Up to case t of N, (t / N)**2 of the error may be spent: late enough to cost no power, early enough to save calls.
 _SPENDING_POWER = 2
-# A tail that equals what may be spent fits: neither the last digit of a float nor the platform decides.
+# Tolerance, so that a tail equal to the error left fits whatever the last digit of a float or the platform.
 _HAIR = 1e-12
 # Mass that cannot change a boundary: 10,000 cases of it stay far below the last digit of any error.
 _NEGLIGIBLE = 1e-30
@@ -47,8 +47,8 @@ _NEGLIGIBLE = 1e-30
 class Design:
     """The boundaries of one task on one rung, fixed before its first case.
 
-    After `t` cases the rung passes with `passes_at[t]` passes or more, and fails with `fails_at[t]` failures or more;
-    t + 1 where no number would do. `cases` is how many there are at the most.
+    After `t` cases the rung passes with at least `passes_at[t]` passes, and fails with at least `fails_at[t]` failures;
+    t + 1 means that no number is enough. `cases` is the largest number of cases.
     """
 
     cases: int
@@ -57,9 +57,9 @@ class Design:
     fails_at: tuple[int, ...]
 
     def state(self, passed: int, failed: int) -> DecidedState | None:
-        """Whether it is decided after so many passes and failures at the beginning of the order; None: go on.
+        """The decision after so many passes and failures at the beginning of the order; None means to go on.
 
-        Undecided where the cases have run out, or where those that are left could decide nothing any more.
+        "undecided" where the cases have run out, or where those left can no longer decide.
         """
         seen = passed + failed
         if seen == 0:
@@ -68,17 +68,17 @@ class Design:
             return "passes"
         if failed >= self.fails_at[seen]:
             return "fails"
-        return "undecided" if self._is_vain(passed, failed) else None
+        return "undecided" if self._is_futile(passed, failed) else None
 
-    def _is_vain(self, passed: int, failed: int) -> bool:
-        """Whether even nothing but passes, or nothing but failures, would no longer decide."""
-        # Both numbers of misses that are allowed only grow with the cases, so the last case allows the most.
+    def _is_futile(self, passed: int, failed: int) -> bool:
+        """Whether neither only passes nor only failures from here on could decide."""
+        # The allowed numbers of misses only grow with the cases, so the last case allows the most.
         return failed > self.cases - self.passes_at[self.cases] and passed > self.cases - self.fails_at[self.cases]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What was decided after the first `at` cases of the order, `passed` of which passed."""
+    """The decision after the first `at` cases of the order, of which `passed` passed."""
 
     state: DecidedState
     at: int
@@ -87,7 +87,7 @@ class Decision:
 
 @dataclass(frozen=True, kw_only=True)
 class Chances:
-    """What a rung of some true rate comes to: how likely each state is, and how many cases it takes on average."""
+    """Probabilities of the three decisions at some true rate, and the mean number of cases to reach one."""
 
     passes: float
     fails: float
@@ -96,10 +96,10 @@ class Chances:
 
 
 def cases_in_order(names: Iterable[str], *, task: str, seed: int = 0) -> list[str]:
-    """The cases of a task in the order that decides: by SHA-256 of seed, task and name, the same on every machine.
+    """The cases of a task in the order of decision: by SHA-256 of seed, task and name, the same on every machine.
 
-    Two cases keep their order whatever other cases there are, and it is the same on every rung: runs that stopped
-    early have their first cases in common.
+    Two cases keep their order whatever other cases there are, and on every rung, so that runs that stopped early have
+    their first cases in common.
     """
     return sorted(
         names, key=lambda name: (sha256(f"{seed}\0{task}\0{name}".encode("utf-8", "surrogatepass")).digest(), name)
@@ -116,9 +116,9 @@ def design_for(
 ) -> Design:
     """The boundaries for so many cases, whose chance of a wrong "fails" is at most 1 - `confidence`.
 
-    That of a wrong "passes" is at most 1 - `claim_confidence`, by default the same. `planned` is how many cases there
-    were before some turned out to be skipped: what is spent by then is counted in those, so that the boundary does not
-    move when the skipped ones become known, and the last case spends the rest.
+    The chance of a wrong "passes" is at most 1 - `claim_confidence`, by default the same. `planned` is the number of
+    cases before some were skipped: the error is spent as if they were all still to come, so that the boundary does not
+    move when a case is skipped, and the last case spends the rest.
     """
     claim = confidence if claim_confidence is None else claim_confidence
     return _design(cases, max(cases, planned or 0), pass_rate, round(1 - claim, 12), round(1 - confidence, 12))
@@ -126,13 +126,13 @@ def design_for(
 
 @cache
 def _design(cases: int, planned: int, pass_rate: float, pass_error: float, fail_error: float) -> Design:
-    if pass_rate <= 0:  # reached by whatever comes
+    if pass_rate <= 0:  # every outcome reaches it
         return Design(cases=cases, pass_rate=0.0, passes_at=(0,) * (cases + 1), fails_at=_never(cases))
     return Design(
         cases=cases,
         pass_rate=pass_rate,
         passes_at=_counts_needed(cases, planned, pass_rate, pass_error),
-        # From the failures' side; rounded, so that 1 - 0.9 is one tenth.
+        # The same with failures for successes; rounded, so that 1 - 0.9 is one tenth.
         fails_at=_counts_needed(cases, planned, round(1 - pass_rate, 12), fail_error),
     )
 
@@ -143,10 +143,10 @@ def _never(cases: int) -> tuple[int, ...]:
 
 @cache
 def _counts_needed(cases: int, planned: int, rate: float, error: float) -> tuple[int, ...]:
-    """For each number of cases the successes that count as more than `rate`, where `rate` itself gets there rarely.
+    """For each number of cases, the successes that show a rate above `rate`; at `rate` itself they are rare.
 
-    The mass of all paths that have not got there yet is kept by their successes. A number never falls from one case to
-    the next, as a miss is no evidence; but at the last, where all that is left is spent.
+    `mass` is the probability, by successes, of the paths that have not crossed the boundary. The number needed never
+    falls from one case to the next, as a miss is no evidence, except at the last case, which spends all that is left.
     """
     import numpy as np
 
@@ -169,7 +169,7 @@ def _counts_needed(cases: int, planned: int, rate: float, error: float) -> tuple
 
 
 def _fitting(mass: "npt.NDArray[np.float64]", room: float, most: int) -> tuple[int, float]:
-    """How many of the largest counts, at most so many, fit into what may be spent, and their mass."""
+    """How many of the largest counts, at most `most`, fit into `room`, and their mass."""
     tail = 0.0
     for taken in range(most):
         more = float(mass[-1 - taken])
@@ -180,10 +180,10 @@ def _fitting(mass: "npt.NDArray[np.float64]", room: float, most: int) -> tuple[i
 
 
 def decide(design: Design, outcomes: Sequence[bool | None]) -> Decision | None:
-    """The decision over the outcomes in order, whatever those that are None (no answer yet, or none at all) would be.
+    """The decision over the outcomes in order, whatever those that are None (no answer, or not yet) would be.
 
-    None where they could still change it, or where none has come. A pass instead of a failure never lowers a decision,
-    so the two ends speak for all that lies between them.
+    None while they could still change it, or where every outcome is None. A pass instead of a failure never lowers a
+    decision, so every other outcome lies between all failed and all passed.
     """
     if all(outcome is None for outcome in outcomes):
         return None
@@ -204,52 +204,52 @@ def _first_decision(design: Design, outcomes: Iterable[bool]) -> Decision:
 
 
 class Walk:
-    """The decision of one task on one rung as the answers come, in any order; it is that of `decide` over them.
+    """The decision of `decide`, kept up to date while the answers of one task on one rung arrive in any order.
 
-    Cases that are still asked may be taken as passed or as failed: so a slow one does not hold up a decision that it
-    could not change.
+    A case without an answer yet counts both as passed and as failed, so that a slow one does not delay a decision that
+    it could not change.
     """
 
     def __init__(self, design: Design, order: Sequence[str]) -> None:
-        """`order` names the cases as `cases_in_order` has them."""
+        """`order` is that of `cases_in_order`."""
         self._design = design
         self._order = order
         self._place = {case: place for place, case in enumerate(order)}
-        self._heard: dict[str, bool | None] = {}
+        self._outcomes: dict[str, bool | None] = {}
         self._last = -1
         self._worst, self._best = _Path(), _Path()
 
     def add(self, case: str, passed: bool | None) -> None:
-        """Take in an answer; None where there will be none, as after a fault."""
-        self._heard[case] = passed
+        """Add an outcome; None if there will be no answer, as after a fault."""
+        self._outcomes[case] = passed
         self._last = max(self._last, self._place[case])
         for path, stand_in in ((self._worst, False), (self._best, True)):
-            while path.state is None and path.seen < len(self._order) and self._order[path.seen] in self._heard:
+            while path.state is None and path.seen < len(self._order) and self._order[path.seen] in self._outcomes:
                 self._step(path, stand_in)
 
     @property
     def state(self) -> DecidedState | None:
-        """What is decided, or None: go on."""
+        """The decision, or None to go on."""
         worst = self._ahead(self._worst, stand_in=False)
         return worst if worst is not None and worst == self._ahead(self._best, stand_in=True) else None
 
     def cases_until(self, *, passed: bool) -> int:
-        """How many answers more decide, if what comes all passes, or all fails; at least 1."""
-        heard = [outcome for outcome in self._heard.values() if outcome is not None]
-        passes, failures = sum(heard), len(heard) - sum(heard)
-        not_yet, decided = 0, max(1, self._design.cases - len(heard))
-        while decided - not_yet > 1:  # what so many more decide, more of them decide too
+        """How many more answers decide if all of them pass, or all fail; at least 1."""
+        outcomes = [outcome for outcome in self._outcomes.values() if outcome is not None]
+        passes, failures = sum(outcomes), len(outcomes) - sum(outcomes)
+        not_yet, decided = 0, max(1, self._design.cases - len(outcomes))
+        while decided - not_yet > 1:  # bisection: if so many answers decide, more of them do too
             more = (not_yet + decided) // 2
             state = self._design.state(passes + more * passed, failures + more * (not passed))
             not_yet, decided = (more, decided) if state is None else (not_yet, more)
         return decided
 
     def _step(self, path: "_Path", stand_in: bool) -> None:
-        outcome = self._heard.get(self._order[path.seen])
+        outcome = self._outcomes.get(self._order[path.seen])
         path.add(self._design, stand_in if outcome is None else outcome)
 
     def _ahead(self, path: "_Path", *, stand_in: bool) -> DecidedState | None:
-        """What a path comes to at the last case that has ended, or before, without waiting for those between."""
+        """The state of a path at or before the last case that has ended, without waiting for those in between."""
         ahead = copy(path)
         while ahead.state is None and ahead.seen <= self._last:
             self._step(ahead, stand_in)
@@ -258,7 +258,7 @@ class Walk:
 
 @dataclass
 class _Path:
-    """The beginning of the order, cases without an answer taken as all passed or all failed."""
+    """Counts over the beginning of the order, with missing answers as all passed or all failed."""
 
     passed: int = 0
     failed: int = 0
@@ -274,7 +274,7 @@ class _Path:
 
 
 def chances(design: Design, true_rate: float) -> Chances:
-    """What a rung of that true rate comes to, exactly."""
+    """The exact probabilities of the decisions for a rung of that true rate."""
     import numpy as np
 
     passes = fails = undecided = cases = 0.0
@@ -285,32 +285,32 @@ def chances(design: Design, true_rate: float) -> Chances:
         mass = np.append(mass * (1 - true_rate), 0.0) + np.append(0.0, mass * true_rate)
         counts = low + np.arange(len(mass))
         passing, failing = counts >= design.passes_at[seen], seen - counts >= design.fails_at[seen]
-        vain = ~passing & ~failing & (seen - counts > allowed_failures) & (counts > allowed_passes)
-        here = [float(mass[which].sum()) for which in (passing, failing & ~passing, vain)]
+        futile = ~passing & ~failing & (seen - counts > allowed_failures) & (counts > allowed_passes)
+        here = [float(mass[which].sum()) for which in (passing, failing & ~passing, futile)]
         passes, fails, undecided = passes + here[0], fails + here[1], undecided + here[2]
         cases += seen * sum(here)
-        going_on = np.nonzero(~(passing | failing | vain) & (mass > 0))[0]
+        going_on = np.nonzero(~(passing | failing | futile) & (mass > 0))[0]
         if len(going_on) == 0:
             break
         low, mass = (
             low + int(going_on[0]),
-            np.where(passing | failing | vain, 0.0, mass)[going_on[0] : going_on[-1] + 1],
+            np.where(passing | failing | futile, 0.0, mass)[going_on[0] : going_on[-1] + 1],
         )
     return Chances(passes=passes, fails=fails, undecided=undecided, expected_cases=cases)
 
 
 def size_of(design: Design) -> float:
-    """How likely a rung that only just misses the bar is said to pass."""
+    """The probability that a rung just below the bar is said to pass."""
     return chances(design, design.pass_rate).passes
 
 
 def design_bounds(design: Design, outcomes: Sequence[bool | None], *, confidence: float = 0.95) -> Interval | None:
-    """One-sided bounds of the true rate, each sure at `confidence`, that hold for a sample that stopped by the design.
+    """One-sided bounds of the true rate, each at `confidence`, valid for a sample that stopped by the design.
 
-    Outcomes are ranked by the stages of the design: a pass is the higher the earlier it was decided, a failure the
-    lower, and between them stand those that came to the last case. The low bound is the rate at which so high an
-    outcome, or a higher one, is as rare as 1 - `confidence`. Outcomes that are None may be either. None where there is
-    no outcome. Source: the stagewise ordering of Jennison and Turnbull 1999, chapter 8.
+    Outcomes are ranked by the stages of the design: the earlier a pass, the higher it ranks; the earlier a failure, the
+    lower; those that reached the last case rank in between. The low bound is the rate at which an outcome ranked so
+    high, or higher, has the probability 1 - `confidence`. Outcomes that are None may be either. None if every outcome
+    is None. Source: the stagewise ordering of Jennison and Turnbull 1999, chapter 8.
     """
     if all(outcome is None for outcome in outcomes):
         return None
@@ -321,7 +321,7 @@ def design_bounds(design: Design, outcomes: Sequence[bool | None], *, confidence
 
 
 def _endpoint(design: Design, outcomes: Iterable[bool]) -> tuple[int, int]:
-    """Passes and failures at the boundary, or at the last case: stopping in vain changes no chance of a boundary."""
+    """Passes and failures at the boundary or at the last case; stopping for futility changes no boundary's chance."""
     passed = failed = 0
     for outcome in outcomes:
         passed, failed = passed + outcome, failed + (not outcome)
@@ -332,7 +332,7 @@ def _endpoint(design: Design, outcomes: Iterable[bool]) -> tuple[int, int]:
 
 @cache
 def _bound(design: Design, endpoint: tuple[int, int], confidence: float, *, is_low: bool) -> float:
-    """The rate at which what is ranked as high (or as low) as the endpoint has the chance 1 - `confidence`."""
+    """The rate at which outcomes ranked at or beyond the endpoint have the chance 1 - `confidence`."""
     import numpy as np
 
     ranked, mass = _endpoints(design)
@@ -352,14 +352,14 @@ def _bound(design: Design, endpoint: tuple[int, int], confidence: float, *, is_l
 
 
 def _reference_rate(design: Design) -> float:
-    """The bar, away from 0 and 1, where some paths would have no mass to scale."""
+    """The bar, moved away from 0 and 1, where some paths would have no mass to scale."""
     edge = 0.5 / design.cases
     return min(max(design.pass_rate, edge), 1 - edge)
 
 
 @cache
 def _endpoints(design: Design) -> "tuple[list[tuple[int, int]], npt.NDArray[np.float64]]":
-    """Where the design may end, as passes and failures from the highest rank to the lowest, with chances at the bar."""
+    """The endpoints of the design (passes, failures) from highest to lowest rank, with their chances at the bar."""
     import numpy as np
 
     rate = _reference_rate(design)

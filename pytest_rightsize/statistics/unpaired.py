@@ -1,4 +1,4 @@
-"""Two pass rates of which nobody knows which cases they share: an exact test of counts."""
+"""Exact test of two pass rates by their counts, for runs whose common cases are unknown."""
 
 __all__ = ["fisher_fell"]
 
@@ -6,7 +6,7 @@ __all__ = ["fisher_fell"]
 def fisher_fell(before: tuple[int, int], now: tuple[int, int]) -> float:
     """The one-sided exact p value of Fisher's test against "the rate has not fallen"; each is passed and trials.
 
-    On the same cases a paired test sees more; this one is never wrong for being asked of them.
+    On the same cases a paired test has more power; this one stays valid for them.
     """
     from scipy.stats import hypergeom
 

@@ -1,4 +1,4 @@
-"""What counts as worse than a baseline: a larger smallest rung, a pass rate that fell by more than chance allows."""
+"""Regressions against a baseline: a larger smallest rung, or a pass rate that fell by more than chance."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Two rungs on the same cases: small tables, and every published pair of five models on two tasks."""
+"""Comparisons of two rungs on the same cases: small tables, and all published pairs of five models on two tasks."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""What follows from what was spent: who takes least, where smaller is dearer, what is saved, when nothing is said."""
+"""Conclusions from usage: the rung that takes least, false economies, savings, and where nothing is claimed."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What answers cost: token prices with cached and unknown counts, sums that say what is missing, and what was saved."""
+"""Costs of answers: token prices with cached and unknown counts, sums with missing amounts, and savings."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""False economies and savings are about totals: they agree with the table, know their own error and mix no kinds."""
+"""False economies and savings compare totals: they agree with the table, include their error and mix no kinds."""
 
 import math
 import random

@@ -1,4 +1,4 @@
-"""A rung is named past a smaller one that stays open, by every strategy alike, and seldom wrongly."""
+"""Naming a rung above a smaller one that stays open: the same under every strategy, and seldom wrong."""
 
 from collections.abc import Sequence
 from functools import cache

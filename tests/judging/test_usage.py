@@ -1,4 +1,4 @@
-"""What a run's answers took: sums where there are sums, subtotals where there are none, and counts of the unknown."""
+"""Usage of a run: sums of what adds up, subtotals of what does not, and counts of what is unknown."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Judging: which rung is the smallest, and what that says of the chosen one."""
+"""Verdicts: the smallest rung that passes, compared with the chosen one."""
 
 import random
 from dataclasses import replace

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pytest_rightsize.commands.__main__ import main
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.baseline import read_baseline
-from pytest_rightsize.judging.differences import asks_otherwise
+from pytest_rightsize.judging.differences import prompts_differ
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import WITHHOLDABLE, Price, Run, Rung, Trial
 from pytest_rightsize.results.redaction import redacted
@@ -147,9 +147,9 @@ def test_a_run_read_without_words_or_recorded_without_them_asks_the_same_as_any_
     for name in ("run", "withheld"):
         runs += [read_run(tmp_path / f"{name}.jsonl"), read_run(tmp_path / f"{name}.jsonl", words_of=no_trial)]
     firsts = [run.trials[:1] for run in runs]
-    assert not any(asks_otherwise(one, other) for one in firsts for other in firsts)
+    assert not any(prompts_differ(one, other) for one in firsts for other in firsts)
     other = asking(RUN, "2 + 3?").trials[:1]
-    assert all(asks_otherwise(one, other) for one in firsts)
+    assert all(prompts_differ(one, other) for one in firsts)
 
 
 def test_without_words_a_run_counts_the_same_and_says_none(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A budget is checked before each request, with what is in flight counted in."""
+"""Budgets are checked before each request, and count the requests in flight."""
 
 import json
 import threading

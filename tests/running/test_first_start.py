@@ -1,4 +1,4 @@
-"""Tests that start once without pytest's protocol around them: where that happens, and that nobody can tell."""
+"""Tests that first start without pytest's protocol around them: which do, and that it makes no visible difference."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""From how a test ended and what it heard to an outcome."""
+"""Grading of a trial by how its test ended and by its answers."""
 
 import pytest
 

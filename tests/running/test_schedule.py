@@ -1,4 +1,4 @@
-"""What to run next: leaving out rungs and trials never changes which rung is the smallest."""
+"""Skipping rungs and trials never changes which rung is the smallest."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Whole sessions by strategy and confidence: what is asked and in which order, what is given up, what is said of it."""
+"""Whole sessions by strategy and confidence: the requests and their order, trials given up, and their reports."""
 
 import json
 from pathlib import Path

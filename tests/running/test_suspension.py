@@ -1,7 +1,7 @@
-"""Sessions with many requests in flight: to pytest, and to whoever reads its output, each test ran once.
+"""Sessions with many requests in flight: for pytest, and for a reader of its output, each test ran once.
 
-The rung is a provider of this file's own, which answers when as many requests are in flight as the test wants, so that
-nothing depends on time.
+The rung is a provider defined here that answers once as many requests are in flight as the test wants, so that nothing
+depends on time.
 """
 
 import gc

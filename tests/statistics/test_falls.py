@@ -1,4 +1,4 @@
-"""Whether a rung passes less than it did: the exact tests keep their error whenever a run stops."""
+"""Exact tests of a fallen pass rate keep their error whenever a run stops."""
 
 from itertools import product
 from math import comb

@@ -1,4 +1,4 @@
-"""Early stopping keeps its error, is decided by the order and the outcomes alone, and its bounds hold."""
+"""Early stopping keeps its error, depends on order and outcomes alone, and its bounds cover the true rate."""
 
 import random
 from collections.abc import Sequence

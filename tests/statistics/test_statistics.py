@@ -1,4 +1,4 @@
-"""The pass rate of a rung and how it stands, two rungs on the same cases, ratios and planning."""
+"""Pass rates and standings, two rungs on the same cases, ratios and planning."""
 
 from collections.abc import Sequence
 from fractions import Fraction
