@@ -4,6 +4,8 @@
 key, and the nearest known one.
 """
 
+import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +24,8 @@ from pytest_rightsize.records import Json, Rung
 
 __all__ = ["Ladder", "order_note", "parse_ladder", "read_ladder", "select_rungs"]
 
+_IN_PYPROJECT = " [tool.rightsize]"
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _TOP_KEYS = ("default", "electricity_usd_per_kwh", "ladder", "tasks")
 
 
@@ -34,6 +38,14 @@ class Ladder:
     default: str | None = None
     source: str = "the built-in catalogue"
 
+    def table_of(self, task: str, rootdir: Path) -> str:
+        """`rightsize.toml [tasks.NAME]`: the table of a task, for people, with the file as seen from `rootdir`."""
+        path = Path(self.source.removesuffix(_IN_PYPROJECT))
+        shown = path.relative_to(rootdir) if path.is_relative_to(rootdir) else path
+        above = "tool.rightsize." if self.source.endswith(_IN_PYPROJECT) else ""
+        key = task if _BARE_KEY.fullmatch(task) else json.dumps(task, ensure_ascii=False)
+        return f"{shown.as_posix()} [{above}tasks.{key}]"
+
 
 def read_ladder(
     path: Path, providers: Mapping[str, type[Provider]], meters: Mapping[str, type[Meter]] | None = None
@@ -45,7 +57,7 @@ def read_ladder(
     plain = _read_toml(path)
     where = str(path)
     if path.name == "pyproject.toml":
-        plain, where = plain.get("tool", {}).get("rightsize", {}), f"{path} [tool.rightsize]"
+        plain, where = plain.get("tool", {}).get("rightsize", {}), f"{path}{_IN_PYPROJECT}"
     return parse_ladder(plain, providers, where=where, base_dir=path.parent, meters=meters)
 
 
