@@ -1,4 +1,4 @@
-"""Each task's bar in a few words, and where it was set: the marker, the ladder file, an option, or the default. Pure."""
+"""Bar of each task in a few words, and where it was set: marker, ladder file, option or default. Pure."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

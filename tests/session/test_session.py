@@ -594,10 +594,10 @@ def test_what_is_nearest_to_the_test_sets_its_bar_and_the_table_says_where(
     result = suite.runpytest(*options, "--rightsize-results=run.jsonl")
     result.stdout.fnmatch_lines(
         [
-            "task       bar                     small*",
-            "marked     0.5 at 0.6, 2 samples   *",
-            "in file    0.75 at 0.6             *",
-            "by option  0.3 at 0.6, 2 samples   *",
+            "task       bar  *small*",
+            "marked     0.5 at 0.6, 2 samples *",
+            "in file    0.75 at 0.6 *",
+            "by option  0.3 at 0.6, 2 samples *",
             "bars: pass rate from marker (marked), rightsize.toml [[]tasks[]] (in file), "
             "--rightsize-pass-rate (by option); "
             "samples from ini rightsize_samples (marked, by option), marker (in file)",
