@@ -288,7 +288,9 @@ class Policy:
     `chosen` is the rung the application uses today, `chosen_from` says where that was read, for the reader who has
     to change it. `test_at` and `chosen_at` are places as `file:line` from the rootdir; None where there is
     none. `confidence` is how surely the bar must be reached; None asks for the observed rate only. `shuffle_seed` is
-    set where the task stops early, and gives its cases the order that decides.
+    set where the task stops early, and gives its cases the order that decides. `pass_rate_from` and the like say where
+    each part of the bar was set: `marker`, `rightsize.toml [tasks.NAME]`, `--rightsize-pass-rate`,
+    `ini rightsize_pass_rate` or `default`; None in a run that did not record it.
     """
 
     task: str
@@ -304,6 +306,9 @@ class Policy:
     chosen_at: str | None = None
     waivers: tuple[Waiver, ...] = ()
     shuffle_seed: int | None = None
+    pass_rate_from: str | None = None
+    confidence_from: str | None = None
+    samples_from: str | None = None
 
     @property
     def stops_early(self) -> bool:

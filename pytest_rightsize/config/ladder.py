@@ -4,10 +4,12 @@
 key, and the nearest known one.
 """
 
+import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import combinations
 from pathlib import Path
 
 from pytest_rightsize.config.catalogue import CATALOGUE
@@ -22,6 +24,8 @@ from pytest_rightsize.records import Json, Rung
 
 __all__ = ["Ladder", "order_note", "parse_ladder", "read_ladder", "select_rungs"]
 
+_IN_PYPROJECT = " [tool.rightsize]"
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _TOP_KEYS = ("default", "electricity_usd_per_kwh", "ladder", "tasks")
 
 
@@ -34,6 +38,14 @@ class Ladder:
     default: str | None = None
     source: str = "the built-in catalogue"
 
+    def table_of(self, task: str, rootdir: Path) -> str:
+        """`rightsize.toml [tasks.NAME]`: the table of a task, for people, with the file as seen from `rootdir`."""
+        path = Path(self.source.removesuffix(_IN_PYPROJECT))
+        shown = path.relative_to(rootdir) if path.is_relative_to(rootdir) else path
+        above = "tool.rightsize." if self.source.endswith(_IN_PYPROJECT) else ""
+        key = task if _BARE_KEY.fullmatch(task) else json.dumps(task, ensure_ascii=False)
+        return f"{shown.as_posix()} [{above}tasks.{key}]"
+
 
 def read_ladder(
     path: Path, providers: Mapping[str, type[Provider]], meters: Mapping[str, type[Meter]] | None = None
@@ -45,7 +57,7 @@ def read_ladder(
     plain = _read_toml(path)
     where = str(path)
     if path.name == "pyproject.toml":
-        plain, where = plain.get("tool", {}).get("rightsize", {}), f"{path} [tool.rightsize]"
+        plain, where = plain.get("tool", {}).get("rightsize", {}), f"{path}{_IN_PYPROJECT}"
     return parse_ladder(plain, providers, where=where, base_dir=path.parent, meters=meters)
 
 
@@ -106,7 +118,10 @@ def parse_ladder(
 
 
 def select_rungs(ladder: Ladder, names: Sequence[str]) -> tuple[Rung, ...]:
-    """The rungs of `--rightsize-ladder` in its order; a name that the file lacks is looked up in the catalogue."""
+    """The rungs of `--rightsize-ladder` in its order; a name that the file lacks is looked up in the catalogue.
+
+    Raises ConfigError for an unknown or repeated name, and for an order that contradicts the sizes of the rungs.
+    """
     if not names:
         raise ConfigError(
             "--rightsize-ladder was given nothing: name rungs, smallest first, such as 1b,4b,30b,frontier"
@@ -118,15 +133,44 @@ def select_rungs(ladder: Ladder, names: Sequence[str]) -> tuple[Rung, ...]:
     for name in names:
         if name not in rungs_by_name:
             raise unknown_name("--rightsize-ladder", name, [*ladder.rungs, *CATALOGUE], noun="rung")
-    return tuple(rungs_by_name[name] for name in names)
+    rungs = tuple(rungs_by_name[name] for name in names)
+    _check_order(rungs)
+    return rungs
+
+
+def _check_order(rungs: Sequence[Rung]) -> None:
+    """Raises ConfigError, with the order meant, where a rung of a known size stands before a smaller one.
+
+    A larger rung has more parameters *and* more of them active: of two equal sizes, and of a mixture of experts (MoE)
+    and a dense rung between its two sizes, either may come first. A rung without `params_b` may stand anywhere.
+    """
+    found = next((pair for pair in combinations(rungs, 2) if _is_larger(*pair)), None)
+    if found is None:
+        return
+    larger, smaller = found
+    by_size = iter(sorted((rung for rung in rungs if rung.params_b is not None), key=lambda rung: rung.params_b or 0.0))
+    meant = ",".join(rung.name if rung.params_b is None else next(by_size).name for rung in rungs)
+    raise ConfigError(
+        f"--rightsize-ladder names {larger.name} ({larger.params_b:g} B parameters) before {smaller.name} "
+        f"({smaller.params_b:g} B): name rungs smallest first: --rightsize-ladder={meant}"
+    )
+
+
+def _is_larger(rung: Rung, other: Rung) -> bool:
+    """Whether it is known to be larger; a rung without `active_b` has all its parameters active."""
+    if rung.params_b is None or other.params_b is None:
+        return False
+    active, other_active = (each.params_b if each.active_b is None else each.active_b for each in (rung, other))
+    return rung.params_b > other.params_b and (active or 0.0) > (other_active or 0.0)
 
 
 def order_note(rungs: Sequence[Rung]) -> str | None:
-    """A note for the user if the rungs' own sizes contradict their order, which counts all the same; None if not."""
-    for smaller, larger in pairwise(rungs):
-        if smaller.params_b is not None and larger.params_b is not None and smaller.params_b > larger.params_b:
+    """A note for the user where a mixture of experts stands before a smaller dense rung; None if there is none."""
+    for first, second in combinations(rungs, 2):
+        if first.params_b is not None and second.params_b is not None and first.params_b > second.params_b:
+            active = "" if first.active_b is None else f", {first.active_b:g} B active"
             return (
-                f"note: {smaller.name} ({smaller.params_b:g} B parameters) stands before {larger.name} "
-                f"({larger.params_b:g} B), and is treated as the smaller one"
+                f"note: {first.name} ({first.params_b:g} B parameters{active}) stands before {second.name} "
+                f"({second.params_b:g} B), and is treated as the smaller one"
             )
     return None

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["MARKER_HELP", "OPTIONS", "add_options", "find_ladder_file", "option_text", "settings_are_given"]
+__all__ = [
+    "MARKER_HELP",
+    "OPTIONS",
+    "add_options",
+    "find_ladder_file",
+    "option_source",
+    "option_text",
+    "settings_are_given",
+]
 
 MARKER_HELP = (
     "rightsize(task=, pass_rate=, confidence=, samples=, chosen=, private=, max_tokens=, concurrent=): "
@@ -112,6 +120,13 @@ def option_text(config: pytest.Config, name: str) -> str | None:
     """The option's text, from the command line or else the ini file; an empty ini key counts as not set."""
     value: str | None = config.getoption(_dest(name))
     return value if value is not None else (config.getini(_dest(name)) or None)
+
+
+def option_source(config: pytest.Config, name: str) -> str:
+    """The place where `option_text` finds the option: `--rightsize-x`, `ini rightsize_x`, or `default`."""
+    if config.getoption(_dest(name)) is not None:
+        return f"--rightsize-{name}"
+    return f"ini {_dest(name)}" if config.getini(_dest(name)) else "default"
 
 
 def find_ladder_file(rootdir: Path) -> Path | None:

@@ -1,6 +1,7 @@
 """Settles the task and the bar of each test, from its markers, else the ladder file, else the options.
 
-Test functions come in, a Policy for each task goes out. Files are read only to find a `chosen` and its line.
+Test functions come in, a Policy for each task goes out, which says of each part of its bar where it came from: the rule
+is that of `task_settings.py`. Files are read only to find a `chosen` and its line.
 """
 
 import os
@@ -105,7 +106,8 @@ class Policies(Mapping[str, Policy]):
         return self._policies[task]
 
     def _complete(self, task: str, marked: TaskSettings, test_at: str | None) -> Policy:
-        task_settings = merged(marked, self._ladder.tasks.get(task, TaskSettings()))
+        table = self._ladder.tasks.get(task, TaskSettings())
+        task_settings = merged(marked, table)
         chosen, chosen_from = resolve_chosen(
             task_settings.chosen, ladder=self._ladder, base_dir=self._settings.rootdir, env=os.environ, task=task
         )
@@ -124,7 +126,18 @@ class Policies(Mapping[str, Policy]):
             shuffle_seed=_SHUFFLE_SEED if confidence is not None and self._settings.stopping == "early" else None,
             test_at=test_at,
             chosen_at=self._chosen_at(task_settings.chosen, task) or (test_at if marked.chosen is not None else None),
+            pass_rate_from=self._source("pass_rate", task, marked, table),
+            confidence_from=self._source("confidence", task, marked, table),
+            samples_from=self._source("samples", task, marked, table),
         )
+
+    def _source(self, name: str, task: str, marked: TaskSettings, table: TaskSettings) -> str:
+        """Where a part of the bar came from, in the words of the table."""
+        if getattr(marked, name) is not None:
+            return "marker"
+        if getattr(table, name) is not None:
+            return self._ladder.table_of(task, self._settings.rootdir)
+        return self._settings.sources.get(name, "default")
 
     def _chosen_at(self, chosen: str | ChosenSource | None, task: str) -> str | None:
         """The place of a `chosen` that is written in a file; None for one in a marker or a variable."""

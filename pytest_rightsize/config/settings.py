@@ -10,7 +10,7 @@ from typing import get_args
 
 import pytest
 
-from pytest_rightsize.config.options import OPTIONS, option_text
+from pytest_rightsize.config.options import OPTIONS, option_source, option_text
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.judging.conclusions import OBJECTIVES, Objective
 from pytest_rightsize.judging.verdict import GATES
@@ -24,6 +24,7 @@ class Settings:
     """The user's settings for this session; `ladder` is None where no ladder is climbed.
 
     With `strength_of`, a results file, the tests are only played wrong answers, and no model is asked.
+    `sources` says where `pass_rate`, `confidence` and `samples` were set, for the tasks that take them from here.
     """
 
     rootdir: Path
@@ -50,6 +51,7 @@ class Settings:
     offline: bool = False
     redact: tuple[str, ...] = ()
     budget: Mapping[str, float] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_config(cls, config: pytest.Config) -> "Settings":
@@ -80,6 +82,9 @@ class Settings:
             redact=_redact(texts["redact"]),
             cache=_cache_mode(texts["cache"]),
             cache_dir=_path(texts["cache-dir"], config) or config.rootpath / ".rightsize",
+            sources={
+                name.replace("-", "_"): option_source(config, name) for name in ("pass-rate", "confidence", "samples")
+            },
             cache_is_given=any(texts[name] is not None for name in ("cache", "cache-dir")),
         )
 

@@ -1,5 +1,8 @@
 """Settings of a task from a `rightsize` marker or a `[tasks.x]` table, and how several of them are merged.
 
+One rule says which wins, setting by setting: the place nearest to the test. That is the marker of the function, then of
+its class, then of its module; then `[tasks.NAME]` of the ladder file; then the command line, the ini file, the default.
+
 A wrong argument of a marker is a ConfigError that names the test and the argument.
 """
 

@@ -12,6 +12,7 @@ from statistics import fmean
 from typing import Literal, get_args
 
 from pytest_rightsize.energy import Kind
+from pytest_rightsize.judging.estimated_savings import estimated_cost, how_estimated
 from pytest_rightsize.judging.rung_amounts import (
     UNITS,
     MeterErrors,
@@ -80,7 +81,8 @@ class FalseEconomy:
 class Saving:
     """The amount that `instead` saves against `chosen` over 1,000 cases, in `unit`; negative where it takes more.
 
-    The 95 % interval is over cases and includes the error of the meter; None for a single case.
+    The 95 % interval is over cases and includes the error of the meter; None for a single case and for an estimate.
+    Where `chosen` was not run, `estimate` says how the amount was made; None where both rungs answered.
     """
 
     quantity: Quantity
@@ -92,6 +94,7 @@ class Saving:
     high: float | None
     cases: int
     kind: str | None = None
+    estimate: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +168,7 @@ def _of_task(verdict: Verdict, trials: Mapping[str, Sequence[Trial]], run: Run, 
     errors = meter_errors(run)
     leaders = tuple(_leader(quantity, passing, tables, errors) for quantity in _quantities(passing, tables, errors))
     recommended, why = _recommended(objective, verdict, leaders)
-    savings, no_savings = _savings(recommended or verdict.smallest, verdict, tables, errors)
+    savings, no_savings = _savings(recommended or verdict.smallest, verdict, tables, errors, run)
     return Conclusion(
         task=verdict.task,
         objective=objective,
@@ -282,14 +285,14 @@ def _recommended(objective: Objective, verdict: Verdict, leaders: Iterable[Leade
 
 
 def _savings(
-    instead: str | None, verdict: Verdict, tables: Mapping[str, Sequence[Trial]], errors: MeterErrors
+    instead: str | None, verdict: Verdict, tables: Mapping[str, Sequence[Trial]], errors: MeterErrors, run: Run
 ) -> tuple[tuple[Saving, ...], str | None]:
     """The savings of the recommended rung against the chosen one, or the reason why there are none."""
     chosen = verdict.chosen
     if chosen is None or instead is None or chosen == instead or chosen not in verdict.standing:
         return (), None
     if not tables.get(chosen):
-        return (), f"{chosen} was not run: --rightsize-strategy=full shows what {instead} saves"
+        return _estimated(chosen, instead, tables[instead], errors, run)
     found = []
     quantities: tuple[Quantity, ...] = ("energy", "cost", "latency", "tokens")
     for quantity in quantities:
@@ -299,6 +302,34 @@ def _savings(
             saving = _saving(quantity, of_chosen, of_instead)
             found += [saving] if saving else []
     return tuple(found), None
+
+
+def _estimated(
+    chosen: str, instead: str, trials: Sequence[Trial], errors: MeterErrors, run: Run
+) -> tuple[tuple[Saving, ...], str | None]:
+    """What is saved in money against a rung that was not run, as an estimate, or why there is none."""
+    advice = f"--rightsize-strategy=full shows what {instead} saves"
+    of_instead = rung_amounts(instead, trials, "cost", errors)
+    would_cost = estimated_cost(run, chosen, trials)
+    if isinstance(would_cost, str):
+        return (), f"{chosen} was not run, and {would_cost}: {advice}"
+    how = how_estimated(run, chosen, instead)
+    if isinstance(of_instead, str):
+        amount = f"about ${1000 * would_cost:.3g} per 1,000 cases (estimate: {how})"
+        return (), f"{chosen} was not run and would take {amount}; what {instead} takes is not known: {of_instead}"
+    costs = [case.amount / case.samples for case in of_instead.cases.values()]
+    saving = Saving(
+        quantity="cost",
+        unit=UNITS["cost"],
+        chosen=chosen,
+        instead=instead,
+        per_1000=1000 * (would_cost - fmean(costs)),
+        low=None,
+        high=None,
+        cases=len(costs),
+        estimate=how,
+    )
+    return (saving,), None
 
 
 def _saving(quantity: Quantity, chosen: RungAmounts, instead: RungAmounts) -> Saving | None:

@@ -11,7 +11,6 @@ import sqlite3
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pytest_rightsize.energy import Energy
@@ -20,7 +19,7 @@ from pytest_rightsize.recorded.json_lines import lines_of
 from pytest_rightsize.recorded.keys import Recorded, as_json, file_sha256, key_of, plain_reply
 from pytest_rightsize.records import Identity, Json, Reply, Tokens
 
-__all__ = ["FILE_NAME", "AnswerCache", "now"]
+__all__ = ["FILE_NAME", "AnswerCache"]
 
 FILE_NAME = "answers.sqlite3"
 _SCHEMA = 1
@@ -213,6 +212,12 @@ class AnswerCache:
                 recorded=date,
             )
 
+    def has_answers(self, rung: str, *, until: str) -> bool:
+        """Whether an answer of a rung of that name was recorded up to a date. May raise OSError."""
+        query = "SELECT 1 FROM answers JOIN rungs ON rungs.id = answers.rung WHERE name = ? AND recorded <= ? LIMIT 1"
+        with self._lock, self._as_os_error():
+            return self._connection.execute(query, (rung, until)).fetchone() is not None
+
     def remove(self, *, rung: str | None = None, before: str | None = None) -> int:
         """Remove the answers of a rung, those recorded before a date, those that are both, or all; returns how many.
 
@@ -391,8 +396,3 @@ def _make_folder(folder: Path) -> None:
     gitignore = folder / ".gitignore"
     if not gitignore.exists():
         gitignore.write_text("*\n", encoding="utf-8")
-
-
-def now() -> str:
-    """The present date and time in ISO 8601, for an answer that has just arrived."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

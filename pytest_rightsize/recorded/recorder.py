@@ -13,11 +13,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers import Provider
-from pytest_rightsize.recorded.cache import FILE_NAME, AnswerCache, now
+from pytest_rightsize.recorded.cache import FILE_NAME, AnswerCache
 from pytest_rightsize.recorded.keys import Recorded, base_of, file_sha256, plain_request, rung_digest
 from pytest_rightsize.records import CacheMode, Identity, Json, Reply, Request, Rung
 
@@ -78,6 +79,9 @@ class Recorder:
         self._unrecorded_count = 0
         self._draws: Counter[tuple[str, str]] = Counter()
         self._cases: set[str] = set()
+        self._started = _now()
+        self._noted: set[str] = set()
+        self._may_have: dict[str, bool] = {}
 
     def fingerprints(self) -> dict[str, Json]:
         """The content of each rung that was asked and is identified: hashes of files, an endpoint's model."""
@@ -175,6 +179,33 @@ class Recorder:
         future.add_done_callback(lambda answered: self._record(answered, place))
         return future
 
+    def may_have(self, rung: str, provider: Provider) -> bool:
+        """Whether the rung had recorded answers when the session began; found out without its model."""
+        if rung not in self._may_have:
+            try:
+                self._may_have[rung] = self._has_older_answers(rung) and self._is_recordable(rung, provider)
+            except (OSError, RungError):
+                self._may_have[rung] = False
+        return self._may_have[rung]
+
+    def _has_older_answers(self, rung: str) -> bool:
+        if self._mode == "refresh" or not (self._folder / FILE_NAME).is_file():
+            return False
+        cache = self._open_cache()
+        return cache is not None and cache.has_answers(rung, until=self._started)
+
+    def _is_recordable(self, rung: str, provider: Provider) -> bool:
+        identity = self._identity(rung, provider, asks=False)
+        return identity is not None and not identity.is_recording
+
+    def recorded(self, rung: str, provider: Provider, request: Request, *, case: str) -> Reply | None:
+        """The recorded answer to a request that must not be sent, or None; the arguments are those of `submit`."""
+        if not self.may_have(rung, provider):
+            return None
+        identity = self._identity(rung, provider, asks=False)
+        place = None if identity is None else self._place(rung, identity, request, case)
+        return None if place is None else self._look_up(place)
+
     def close(self) -> None:
         """Write what is still unwritten."""
         cache, self._cache = self._cache, None
@@ -185,8 +216,11 @@ class Recorder:
 
     # --- identities of rungs ------------------------------------------------------------------------------------------
 
-    def _identity(self, rung: str, provider: Provider) -> Identity | None:
-        """The rung's identity; in a replay without its model, the one it had when its answers were recorded."""
+    def _identity(self, rung: str, provider: Provider, *, asks: bool = True) -> Identity | None:
+        """The rung's identity; in a replay without its model, the one it had when its answers were recorded.
+
+        `asks` says that the rung may be asked next.
+        """
         if rung not in self._fingerprints:
             identity = self._current_identity(rung, provider)
             self._fingerprints[rung] = identity
@@ -195,7 +229,10 @@ class Recorder:
                 if self._mode != "replay" and (cache := self._open_cache()) is not None:
                     with contextlib.suppress(OSError):  # a full disk is reported with the first answer
                         cache.declare(rung, _declaration(self._rungs[rung]), identity)
-                    self._note_asking(rung)
+        if asks and rung in self._digests and rung not in self._noted:
+            self._noted.add(rung)
+            if self._mode != "replay" and self._open_cache() is not None:
+                self._note_asking(rung)
         return self._fingerprints[rung]
 
     def _current_identity(self, rung: str, provider: Provider) -> Identity | None:
@@ -267,7 +304,7 @@ class Recorder:
                 draw=place.draw,
                 request=None if "prompts" in self._withheld else place.request,
                 reply=reply,
-                recorded=now(),
+                recorded=_now(),
             )
         )
 
@@ -298,6 +335,11 @@ class Recorder:
                     if answer.request is not None:
                         self._comparable_by_rung[rung].append((_conversation_text(answer.request), answer))
         return self._comparable_by_rung[rung]
+
+
+def _now() -> str:
+    """The present date and time in ISO 8601, for an answer that has just arrived."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _is_alive(process: int) -> bool:

@@ -265,8 +265,11 @@ def shown_savings(conclusion: Conclusion) -> Sequence[Saving]:
 def saving_words(saving: Saving) -> str:
     """`4b instead of frontier saves 39.6 kJ per 1,000 cases (95 % interval 35.1 kJ to 44.2 kJ; measured)`.
 
-    Where the interval covers 0, it is called a tie.
+    Where the interval covers 0, it is called a tie. An estimate says that it is one, and how it was made.
     """
+    if saving.estimate is not None:
+        about = _difference(saving, about=True)
+        return f"{about} per 1,000 cases (estimate, as {saving.chosen} was not run: {saving.estimate})"
     provenance = f"; {saving.kind.partition(',')[0]}" if saving.kind else ""
     noun = _NOUNS[saving.quantity]
     if saving.low is None or saving.high is None:
@@ -280,8 +283,8 @@ def saving_words(saving: Saving) -> str:
     return f"{_difference(saving)} per 1,000 cases ({interval})"
 
 
-def _difference(saving: Saving) -> str:
-    amount = _amount(saving, abs(saving.per_1000))
+def _difference(saving: Saving, *, about: bool = False) -> str:
+    amount = f"{'about ' if about else ''}{_amount(saving, abs(saving.per_1000))}"
     verb = f"saves {amount}" if saving.per_1000 >= 0 else f"takes {amount} more"
     return f"{saving.instead} instead of {saving.chosen} {verb}"
 

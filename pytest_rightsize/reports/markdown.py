@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_rightsize.records import Run, Verdict
 from pytest_rightsize.reports import Report
+from pytest_rightsize.reports.bars import bar_lines, bar_words, bars_differ
 from pytest_rightsize.reports.escaping import visible
 from pytest_rightsize.reports.facts import (
     Cell,
@@ -64,14 +65,18 @@ def escaped(text: str, longest: int = 2_000) -> str:
 def _table(facts: Facts) -> str:
     rungs = [rung.name for rung in facts.run.rungs]
     names = [_name(rung) for rung in rungs]
-    lines = [f"| task | {' | '.join(names)} | verdict |", f"| --- |{' ---: |' * len(rungs)} --- |"]
+    bars = {task: bar_words(policy) for task, policy in facts.run.policies.items()}
+    has_bars = bars_differ(facts.run, facts.verdicts)
+    columns = [*(["bar"] if has_bars else []), *names]
+    lines = [f"| task | {' | '.join(columns)} | verdict |", f"| --- |{' ---: |' * len(columns)} --- |"]
     verdicts = sorted(facts.verdicts, key=lambda verdict: _URGENCY.index(verdict.verdict))
-    rows = [_row(facts, verdict, rungs) for verdict in verdicts]
+    rows = [_row(facts, verdict, rungs, bars if has_bars else {}) for verdict in verdicts]
     return _fitting([*lines, *rows], _TABLE_CHARS, "tasks") + "\n"
 
 
-def _row(facts: Facts, verdict: Verdict, rungs: Sequence[str]) -> str:
+def _row(facts: Facts, verdict: Verdict, rungs: Sequence[str], bars: Mapping[str, str]) -> str:
     cells = [_cell(facts.cells[verdict.task, rung]) for rung in rungs]
+    cells = [*([bars.get(verdict.task, "?")] if bars else []), *cells]
     return f"| {_name(verdict.task)} | {' | '.join(cells)} | {verdict.verdict} |"
 
 
@@ -140,7 +145,8 @@ def _legend(facts: Facts) -> str:
     marks = [f"{mark} {words[state]}" for state, mark in _MARKS.items() if state in states]
     levels = {cell.interval.confidence for cell in facts.cells.values() if cell.interval and cell.interval.one_sided}
     bounds = [f"; [,]: bounds of the pass rate in %, each sure at {level:g}" for level in sorted(levels)]
-    return f"<sub>{', '.join(marks)}; bold: the smallest that passes{''.join(bounds)}</sub>\n" if marks else ""
+    bars = "".join(f"{escaped(line)}; " for line in bar_lines(facts.run, facts.verdicts, verbose=True))
+    return f"<sub>{bars}{', '.join(marks)}; bold: the smallest that passes{''.join(bounds)}</sub>\n" if marks else ""
 
 
 def _name(text: str) -> str:

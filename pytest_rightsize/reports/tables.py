@@ -8,16 +8,18 @@ from dataclasses import asdict
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import MixedEnergyError
-from pytest_rightsize.records import Json, Run, Trial, Verdict
+from pytest_rightsize.records import Json, Policy, Run, Trial, Verdict
 from pytest_rightsize.reports import Report
 from pytest_rightsize.reports.facts import Facts, gather, headline
 
 __all__ = ["CsvReport", "JsonReport", "pytest_rightsize_reports"]
 
+_BAR = ("pass_rate", "pass_rate_from", "confidence", "confidence_from", "samples", "samples_from")
 _COLUMNS = (
     *("task", "case", "rung", "sample", "outcome", "reason", "answers", "seconds"),
     *("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens"),
     *("joules", "joules_low", "joules_high", "energy_kind", "cost_usd", "recorded"),
+    *_BAR,
 )
 
 
@@ -30,11 +32,11 @@ class CsvReport:
 
     def render(self, run: Run, verdicts: Sequence[Verdict]) -> str:
         """See `Report`."""
-        del verdicts  # a row has the facts of a trial, no conclusion
+        del verdicts  # a row has the facts of a trial and its task's bar, no conclusion
         file = io.StringIO()
         writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(_row(trial) for trial in run.trials)
+        writer.writerows(_row(trial) | _bar(run.policies.get(trial.key.task)) for trial in run.trials)
         return file.getvalue()
 
 
@@ -61,6 +63,11 @@ def _row(trial: Trial) -> dict[str, Json]:
         "cost_usd": _sum([answer.cost_usd for answer in answers]),
         "recorded": sum(answer.cached for answer in answers),
     }
+
+
+def _bar(policy: Policy | None) -> dict[str, Json]:
+    """The bar of a task and where each part of it was set."""
+    return {name: None if policy is None else getattr(policy, name) for name in _BAR}
 
 
 def _cell(text: str) -> str:
@@ -118,13 +125,13 @@ def _plain(value: object) -> Json:
 
 
 def _verdict(facts: Facts, verdict: Verdict) -> dict[str, Json]:
-    """The verdict with the interval that is shown of each pass rate."""
+    """The verdict with its bar, and the interval that is shown of each pass rate."""
     plain = {name: value for name, value in verdict.to_dict().items() if name != "kind"}
     intervals = {
         rung: None if (interval := facts.cells[verdict.task, rung].interval) is None else asdict(interval)
         for rung in verdict.standing
     }
-    return {**plain, "intervals": intervals}
+    return {**plain, **_bar(facts.run.policies.get(verdict.task)), "intervals": intervals}
 
 
 def pytest_rightsize_reports() -> Mapping[str, type[Report]]:

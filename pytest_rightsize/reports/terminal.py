@@ -6,13 +6,14 @@ The lines have no colour; `styled` says which parts of a line of the table get o
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tabulate import tabulate
 
 from pytest_rightsize.judging.savings import joules_of, saved, tokens_of
 from pytest_rightsize.judging.verdict import WaiverState
 from pytest_rightsize.records import Run, Standing, Verdict, Waiver
+from pytest_rightsize.reports.bars import bar_lines, bar_words, bars_differ
 from pytest_rightsize.reports.facts import effort, failure, place_to_change, strength_of, tokens_spent
 
 __all__ = [
@@ -36,10 +37,14 @@ _STYLES = (
 
 
 def table_lines(run: Run, verdicts: Sequence[Verdict], *, width: int | None = None) -> list[str]:
-    """The table of verdicts; where it is wider than `width`, each task on lines of its own."""
+    """The table of verdicts; where it is wider than `width`, each task on lines of its own.
+
+    It has a column for the bars where those differ.
+    """
     ladder = [rung.name for rung in run.rungs]
-    rows = [_row(verdict, ladder) for verdict in verdicts]
-    headers = ["task", *ladder, "smallest", "chosen", "verdict"]
+    bars = {task: bar_words(policy) for task, policy in run.policies.items()} if bars_differ(run, verdicts) else {}
+    rows = [_row(verdict, ladder, bars) for verdict in verdicts]
+    headers = ["task", *(["bar"] if bars else []), *ladder, "smallest", "chosen", "verdict"]
     table = tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True).splitlines()
     if width is None or max(map(len, table), default=0) <= width:
         return table
@@ -72,18 +77,28 @@ def styled(line: str) -> list[tuple[str, str | None]]:
     return [part for part in (*parts, (line[end:], None)) if part[0]]
 
 
-def summary_lines(run: Run, verdicts: Sequence[Verdict]) -> list[str]:
-    """A legend of the marks that occur in the table, the notes, and one sentence about the whole."""
+def summary_lines(run: Run, verdicts: Sequence[Verdict], *, verbose: bool = False) -> list[str]:
+    """A legend of the marks that occur in the table, the bars, the notes, and one sentence about the whole.
+
+    With `verbose` it says in any case where the bars come from.
+    """
     notes = [f"{verdict.task}: {note}" for verdict in verdicts for note in verdict.notes]
     extra = [*notes, *_strengths(run, verdicts), *_retries(run), *_recorded(run)]
-    return [*_legend(verdicts), *extra, _sentence(run, verdicts), *_savings(run)]
+    return [
+        *_legend(verdicts),
+        *bar_lines(run, verdicts, verbose=verbose),
+        *extra,
+        _sentence(run, verdicts),
+        *_savings(run),
+    ]
 
 
-def _row(verdict: Verdict, ladder: Sequence[str]) -> list[str]:
+def _row(verdict: Verdict, ladder: Sequence[str], bars: Mapping[str, str]) -> list[str]:
     bounded = verdict.confidence is not None
     cells = [_cell(verdict.standing[rung], smallest=rung == verdict.smallest, bounded=bounded) for rung in ladder]
     word = _CAPITALS.get(verdict.verdict, verdict.verdict)
-    return [verdict.task, *cells, verdict.smallest or "-", verdict.chosen or "-", word]
+    bar = [bars.get(verdict.task, "?")] if bars else []
+    return [verdict.task, *bar, *cells, verdict.smallest or "-", verdict.chosen or "-", word]
 
 
 def _cell(standing: Standing, *, smallest: bool, bounded: bool) -> str:

@@ -20,7 +20,7 @@ from pytest_rightsize.recorded.recorder import Recorder
 from pytest_rightsize.records import Reply, Request, Rung
 from pytest_rightsize.running.budget import Budget
 
-__all__ = ["Engine", "Suspended", "Ticket"]
+__all__ = ["Engine", "Suspended", "Ticket", "Unrecorded"]
 
 __tracebackhide__ = True  # a traceback ends where the test asks
 
@@ -41,6 +41,17 @@ class Suspended(Skipped):
         super().__init__("waits for a reply")
 
 
+class Unrecorded(Skipped):
+    """A test that gets recorded answers only has asked for one that there is not; it ends here, and is not run.
+
+    One of pytest's outcomes for the same reasons as `Suspended`.
+    """
+
+    def __init__(self) -> None:
+        """Say what is happening, where a plugin shows it all the same."""
+        super().__init__("there is no recorded answer")
+
+
 @dataclass(kw_only=True)
 class _Question:
     """A request of a test, its reply to come, and whether that reply has been counted as an answer or a fault."""
@@ -57,7 +68,8 @@ class Ticket:
     `case` is its name on any rung, `test` its name on this one. A `private` test asks only this machine. `runs` has one
     list of questions for each run that the test needs: a rerun after a failure asks anew. `may_suspend` is False
     once the test has shown that it cannot be started again with the same effect. While `is_first_start`, only its first
-    question is wanted, and it is suspended even if the reply is there at once.
+    question is wanted, and it is suspended even if the reply is there at once. With `recorded_only` nothing is sent for
+    it: it gets recorded answers, and ends where it `lacks_answer`.
     """
 
     case: str = ""
@@ -71,6 +83,8 @@ class Ticket:
     waiting_for: Future[Reply] | None = None
     in_teardown: bool = False
     is_first_start: bool = False
+    recorded_only: bool = False
+    lacks_answer: bool = False
     remembered_seconds: float = 0.0
     thread: int = field(default_factory=threading.get_ident)
 
@@ -94,6 +108,7 @@ class Ticket:
         self.remembered_seconds = 0.0
         self.waiting_for = None
         self.in_teardown = False
+        self.lacks_answer = False
         while len(self.runs) <= self.run:
             self.runs.append([])
 
@@ -143,10 +158,15 @@ class Engine:
         self._in_flight: dict[str, set[Future[Reply]]] = {}
 
     def ask(self, rung: str, request: Request, ticket: Ticket) -> Reply:
-        """The reply of `rung`; raises RungError or TooLongError, or Suspended while it is not there yet."""
+        """The reply of `rung`; raises RungError or TooLongError, or Suspended while it is not there yet.
+
+        Raises Unrecorded where only a recorded answer is wanted, and there is none.
+        """
         if ticket.waiting_for is not None:
             # The `finally:` of a test that is being suspended, or the end of its fixture: nothing is asked on the way.
             raise Suspended
+        if ticket.lacks_answer:
+            raise Unrecorded
         question, remembered = self._question(rung, request, ticket)
         ticket.position += 1
         if (ticket.is_first_start or not question.future.done()) and self._may_suspend(ticket):
@@ -191,6 +211,8 @@ class Engine:
 
     def _submit(self, rung: str, request: Request, ticket: Ticket) -> Future[Reply]:
         """The recorded answer where there is one, else the rung's."""
+        if ticket.recorded_only:
+            return self._recorded(rung, request, ticket)
         if self._recorder is None:
             return self._send(rung, request, ticket)
         return self._recorder.submit(
@@ -201,6 +223,21 @@ class Engine:
             test=ticket.test,
             send=lambda: self._send(rung, request, ticket),
         )
+
+    def may_have_recorded(self, rung: str) -> bool:
+        """Whether answers of the rung were recorded before this session."""
+        return self._recorder is not None and self._recorder.may_have(rung, self._providers[rung])
+
+    def _recorded(self, rung: str, request: Request, ticket: Ticket) -> Future[Reply]:
+        """The recorded answer; nothing is sent, and nothing is spent."""
+        recorder, provider = self._recorder, self._providers[rung]
+        reply = None if recorder is None else recorder.recorded(rung, provider, request, case=ticket.case)
+        if reply is None:
+            ticket.lacks_answer = True
+            raise Unrecorded
+        done: Future[Reply] = Future()
+        done.set_result(reply)
+        return done
 
     def _send(self, rung: str, request: Request, ticket: Ticket) -> Future[Reply]:
         """Ask the rung: everything that may leave this machine passes here."""

@@ -81,6 +81,11 @@ def shape(report: pytest.TestReport, trial: Trial) -> None:
         path, line, _ = report.location
         report.outcome = "skipped"
         report.longrepr = (path, line or 0, f"too small ({trial.reason}): {(trial.detail or '').partition(chr(10))[0]}")
+    elif trial.reason == "settled" and report.outcome != "skipped":
+        # It was started for a recorded answer, and did not get that far.
+        path, line, _ = report.location
+        report.outcome = "skipped"
+        report.longrepr = (path, line or 0, f"Skipped: {trial.detail}")
     elif trial.outcome == "error" and trial.reason not in ("test", "timeout"):
         show_fault(report, trial.detail or "")
 

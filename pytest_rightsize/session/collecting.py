@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.config.policies import definition_of
+from pytest_rightsize.config.task_names import UncollectedFiles, misnamed_tasks
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import TrialKey
 from pytest_rightsize.results.redaction import redacted_case
@@ -31,6 +32,7 @@ class Collecting:
         self._state = state
         self._rungs = state.resources.rungs
         self._policies = state.policies
+        self._collected_files: set[str] = set()
 
     def pytest_report_header(self) -> list[str]:
         """Say which ladder is climbed and how, and what of it cannot answer on this machine."""
@@ -53,13 +55,19 @@ class Collecting:
         ids = [_parameter_id(rung, sample, policy.samples) for rung, sample in trials]
         metafunc.parametrize(_PARAM, trials, ids=ids, indirect=True)
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note which files were collected whole; --lf passes over a file by giving it nothing."""
+        if report.passed and report.result and "::" not in report.nodeid:
+            self._collected_files.add(report.nodeid)
+
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Count the trials that -k, -m, --lf and the like took out: the verdicts do not speak of them."""
         self._state.deselected += sum(_parameter(item) is not None for item in items)
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """Climb rung by rung: all tasks on the smallest, then what is left on the next."""
+        self._check_task_names(session, items)
         for item in items:
             parameter = _parameter(item)
             if parameter is not None:
@@ -82,6 +90,27 @@ class Collecting:
             shuffled = sorted((items[place] for place in own), key=lambda item: rank[item.stash[TRIAL_KEY].case])
             for place, item in zip(own, shuffled, strict=True):
                 items[place] = item
+
+    def _check_task_names(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Warn of tables in the ladder file that no test has; end the session where that would do harm."""
+        config, ladder = session.config, self._state.resources.ladder
+        files = UncollectedFiles(
+            config.rootpath,
+            collected=self._collected_files,
+            patterns=config.getini("python_files"),
+            testpaths=config.getini("testpaths"),
+            not_searched=config.getini("norecursedirs"),
+        )
+        errors = []
+        for found in misnamed_tasks(ladder.tasks, self._policies.keys(), files):
+            message = found.message(ladder.table_of(found.task, config.rootpath))
+            if found.is_error and not self._state.resources.collect_only:
+                errors.append(message)
+            elif getattr(config, "workerinput", {}).get("workerid", "gw0") == "gw0":
+                self._state.notices.put(message)
+        self._state.notices.show(config)
+        if errors:
+            _refuse(session, items, "\n".join(errors))
 
     def _key(self, item: pytest.Item, rung: str, sample: int) -> TrialKey:
         """The trial that an item is; its case is the test's id without the rung."""
@@ -112,6 +141,15 @@ class Collecting:
             return (yield)
         finally:
             session.items = items
+
+
+def _refuse(session: pytest.Session, items: list[pytest.Item], message: str) -> None:
+    """End the session before a test runs; a worker of xdist can only report it, and has nothing to run then."""
+    if not hasattr(session.config, "workerinput"):
+        raise pytest.UsageError(message)
+    items.clear()
+    report = pytest.CollectReport("the ladder file", "failed", message, [])
+    session.config.hook.pytest_collectreport(report=report)
 
 
 def _parameter(item: pytest.Item) -> tuple[str, int] | None:

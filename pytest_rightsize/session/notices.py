@@ -1,6 +1,6 @@
 """Warnings for the user while a session runs: added from any thread, shown by the one that runs the tests.
 
-They appear at once where there is a terminal; a worker of pytest-xdist has none, and warns through its controller.
+They appear at once where there is a terminal; a worker of pytest-xdist warns through its controller.
 """
 
 from queue import Empty, SimpleQueue
@@ -30,7 +30,8 @@ class Notices:
             except Empty:
                 return
             terminal = config.pluginmanager.get_plugin("terminalreporter")
-            if terminal is not None:
+            # A worker may have a terminal reporter too, but nobody reads it.
+            if terminal is not None and not hasattr(config, "workerinput"):
                 terminal.ensure_newline()
                 terminal.write_line(f"rightsize: {message}", yellow=True)
             else:

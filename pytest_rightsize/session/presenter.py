@@ -93,7 +93,8 @@ class Presenter:
         )
         # Twice quiet: what was found and what fails, and nothing of what it took.
         usage = [] if self._config.get_verbosity() < _QUIET else usage
-        for line in (*summary_lines(result.run, result.verdicts), *usage):
+        verbose = self._config.get_verbosity() > 0
+        for line in (*summary_lines(result.run, result.verdicts, verbose=verbose), *usage):
             yield line, {}
         for line in result.notes:
             yield f"rightsize: {line}", {}

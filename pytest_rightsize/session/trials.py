@@ -141,6 +141,15 @@ class SessionTrials:
         detail = self._state.progress[group].reason_to_stop()
         return None if detail is None else NotRun(reason="settled", detail=detail)
 
+    def starts_from_record(self, item: pytest.Item, key: TrialKey, not_run: NotRun) -> bool:
+        """Whether a settled trial starts all the same, with recorded answers only: they are free, and are more data.
+
+        Then a report does not depend on the order of the tests, the strategy, or what was in flight.
+        """
+        if not_run.reason == "settled" and self._resources.engine.may_have_recorded(key.rung):
+            self.ticket(item).recorded_only = True
+        return self.ticket(item).recorded_only
+
     @staticmethod
     def has_asked(item: pytest.Item) -> bool:
         """Whether an earlier start of the test asked something: its answer is there or on the way, and paid for."""

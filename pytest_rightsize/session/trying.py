@@ -14,7 +14,7 @@ from pytest_rightsize.model import Model, Transcript
 from pytest_rightsize.records import Trial, TrialKey
 from pytest_rightsize.reports.junit import trial_properties
 from pytest_rightsize.results.redaction import redacted
-from pytest_rightsize.running.grading import grade
+from pytest_rightsize.running.grading import Ending, Grade, grade
 from pytest_rightsize.running.loop import Loop
 from pytest_rightsize.running.outcomes import as_plain, attach, ending, shape, show_fault, status, trial_of
 from pytest_rightsize.running.sources import SessionSource, Source, WorkerSource
@@ -82,7 +82,7 @@ class Trying:
             return
         key = item.stash[TRIAL_KEY]
         item.stash[TRANSCRIPT] = Transcript()
-        not_run = self._trials.why_not_run(item, key)
+        not_run = item.stash.get(_NOT_RUN, None) or self._trials.why_not_run(item, key)
         fault = self._engine.down(key.rung)
         if not_run is None and fault is not None and not self._trials.has_asked(item):
             if self._reports_down(key):
@@ -91,7 +91,8 @@ class Trying:
             not_run = NotRun(reason="down", detail=str(fault))
         if not_run is not None:
             item.stash[_NOT_RUN] = not_run
-            pytest.skip(not_run.detail)
+            if not self._trials.starts_from_record(item, key, not_run):
+                pytest.skip(not_run.detail)
 
     def _reports_down(self, key: TrialKey) -> bool:
         """Whether this trial is the one that says for all others that its rung is down."""
@@ -148,12 +149,27 @@ class Trying:
         key = item.stash[TRIAL_KEY]
         not_run = item.stash.get(_NOT_RUN, None)
         if not_run is not None:
-            return Trial(key=key, outcome="not_run", reason=not_run.reason, detail=not_run.detail)
+            completed = self._grade_from_record(item, ending(call, report), transcript)
+            if completed is None:
+                return Trial(key=key, outcome="not_run", reason=not_run.reason, detail=not_run.detail)
+            return self._trial(key, completed, report, transcript)
         is_down = isinstance(transcript.fault, RungError) and self._engine.down(key.rung) is not None
         if is_down and not self._reports_down(key):
             # What was in flight when the rung went down failed with it.
             return Trial(key=key, outcome="not_run", reason="down", detail=str(transcript.fault))
-        result = grade(ending(call, report), transcript)
+        return self._trial(key, grade(ending(call, report), transcript), report, transcript)
+
+    def _grade_from_record(self, item: pytest.Item, end: Ending, transcript: Transcript) -> Grade | None:
+        """The grade of a settled trial that recorded answers completed; None where they did not, or it broke."""
+        ticket = self._trials.ticket(item)
+        if not ticket.recorded_only or ticket.lacks_answer:
+            return None
+        result = grade(end, transcript)
+        # What breaks in a test that need not have run is no fault of this session.
+        is_outcome = result.outcome in ("passed", "failed") or result.reason in ("skipped", "xfail")
+        return result if is_outcome else None
+
+    def _trial(self, key: TrialKey, result: Grade, report: pytest.TestReport, transcript: Transcript) -> Trial:
         return Trial(
             key=key,
             outcome=result.outcome,

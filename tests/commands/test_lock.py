@@ -159,12 +159,23 @@ def test_a_waiver_that_is_not_needed_is_shown_and_excuses_nothing_else(suite: py
     result.stdout.fnmatch_lines(["waived until *: gate undecided: upper: contract ends in May (not needed now)"])
 
 
-def test_a_waiver_of_a_task_that_no_test_has_is_shown_too(suite: pytest.Pytester) -> None:
+def test_a_waiver_of_a_task_that_no_test_has_is_an_error(suite: pytest.Pytester) -> None:
     with (suite.path / "rightsize.toml").open("a", encoding="utf-8") as file:
         file.write('\n[tasks.uper]\nwaive = { gate = "oversized", until = 2099-01-31, reason = "contract" }\n')
     result = suite.runpytest(LADDER)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["*[[]tasks.uper[]]: no test has this task: did you mean 'upper'? A waiver of a task that is not there *"]
+    )
+
+
+def test_a_waiver_of_a_test_that_was_not_given_to_the_session_is_shown(suite: pytest.Pytester) -> None:
+    suite.makepyfile(test_other="TASK = 'other'  # its tests are for another model")
+    with (suite.path / "rightsize.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[tasks.other]\nwaive = { gate = "oversized", until = 2099-01-31, reason = "contract" }\n')
+    result = suite.runpytest(LADDER, "test_suite.py")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["waiver of no test here, until 2099-01-31: gate oversized: uper: contract"])
+    result.stdout.fnmatch_lines(["waiver of no test here, until 2099-01-31: gate oversized: other: contract"])
 
 
 @pytest.mark.parametrize(

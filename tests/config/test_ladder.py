@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pytest_rightsize.config.catalogue import CATALOGUE
 from pytest_rightsize.config.chosen import resolve_chosen
@@ -62,13 +64,69 @@ def test_rungs_come_in_the_order_that_was_asked_for() -> None:
     assert [rung.name for rung in select_rungs(parse(PLAIN), ["large", "small"])] == ["large", "small"]
 
 
+def sized(*sizes: tuple[str, float | None] | tuple[str, float | None, float | None]) -> Ladder:
+    """A ladder of rungs with these names, `params_b` and `active_b`."""
+    rungs = [
+        Rung(name=name, provider="x", params_b=params, active_b=active[0] if active else None)
+        for name, params, *active in sizes
+    ]
+    return Ladder(rungs={rung.name: rung for rung in rungs})
+
+
 @pytest.mark.parametrize(
-    ("sizes", "says"),
-    [((1.0, 4.0), None), ((None, 4.0), None), ((30.0, 4.0), "a (30 B parameters) stands before b (4 B)")],
+    ("ladder", "words"),
+    [
+        (
+            sized(("four", 4.3), ("one", 1)),
+            "--rightsize-ladder names four (4.3 B parameters) before one (1 B): "
+            "name rungs smallest first: --rightsize-ladder=one,four",
+        ),
+        # An unknown size neither hides a contradiction nor moves.
+        (sized(("a", 30), ("unknown", None), ("b", 4)), "names a (30 B parameters) before b (4 B)"),
+        (sized(("a", 30), ("unknown", None), ("b", 4)), "--rightsize-ladder=b,unknown,a"),
+        (sized(("a", 9), ("b", 30), ("c", 4), ("d", 9)), "--rightsize-ladder=c,a,d,b"),
+        # More parameters, and more of them active, than the rung after it.
+        (sized(("moe", 235, 22), ("dense", 14)), "names moe (235 B parameters) before dense (14 B)"),
+        (sized(("big", 235, 22), ("little", 30, 3)), "--rightsize-ladder=little,big"),
+    ],
 )
-def test_an_order_against_the_sizes_is_told_and_kept(sizes: tuple[float | None, float], says: str | None) -> None:
-    note = order_note([Rung(name=name, provider="x", params_b=size) for name, size in zip("ab", sizes, strict=True)])
-    assert note is None if says is None else says in str(note)
+def test_an_order_against_the_sizes_is_refused_and_the_one_meant_is_shown(ladder: Ladder, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        select_rungs(ladder, list(ladder.rungs))
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("ladder", "note"),
+    [
+        (sized(("a", 1), ("b", 4)), None),
+        (sized(("a", 4), ("b", 4)), None),
+        (sized(("a", None), ("b", 4)), None),
+        (sized(("a", 30), ("b", None)), None),
+        # A mixture of experts counts as anything between its active and all its parameters.
+        (sized(("dense", 14), ("moe", 30, 3)), None),
+        (sized(("moe", 30, 3), ("dense", 14)), "moe (30 B parameters, 3 B active) stands before dense (14 B)"),
+        (sized(("moe", 30, 3), ("dense", 30)), None),
+        (sized(("dense", 30), ("moe", 30, 3)), None),
+    ],
+)
+def test_an_order_that_sizes_do_not_contradict_is_kept(ladder: Ladder, note: str | None) -> None:
+    rungs = select_rungs(ladder, list(ladder.rungs))
+    assert [rung.name for rung in rungs] == list(ladder.rungs)
+    assert order_note(rungs) is None if note is None else note in str(order_note(rungs))
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(1, 9)), min_size=1, max_size=6))
+@settings(deadline=None)
+def test_the_order_that_is_shown_is_accepted(sizes: list[int | None]) -> None:
+    ladder = sized(*((f"r{place}", size) for place, size in enumerate(sizes)))
+    try:
+        select_rungs(ladder, list(ladder.rungs))
+    except ConfigError as error:
+        meant = str(error).rpartition("=")[2].split(",")
+        assert [rung.name for rung in select_rungs(ladder, meant)] == meant
+        shown = [ladder.rungs[name].params_b for name in meant]
+        assert [size is None for size in shown] == [size is None for size in sizes]
 
 
 @pytest.mark.parametrize(

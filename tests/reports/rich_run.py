@@ -69,6 +69,7 @@ def _run(trials: list[Trial], strategy: Strategy) -> Run:
                 chosen_from=f"chosen of {task}",
                 test_at=f"tests/test_{task.replace('-', '_')[:20]}.py:12".replace("<", "_"),
                 chosen_at="rightsize.toml:31",
+                pass_rate_from="--rightsize-pass-rate" if task == "sort-mail" else "marker",
             )
             for task in dict.fromkeys(trial.key.task for trial in trials)
         },

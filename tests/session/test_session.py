@@ -553,3 +553,67 @@ def test_the_table_stands_in_one_piece(suite: pytest.Pytester) -> None:
     table = text.partition("smallest model that passes each task")[2].splitlines()[1:]
     assert table[0].startswith("task ")
     assert table[1].startswith("upper ")
+
+
+BARS = """
+    import pytest
+
+    pytestmark = pytest.mark.rightsize(confidence=0.6)
+
+    @pytest.mark.rightsize(task="marked", pass_rate=0.5)
+    @pytest.mark.parametrize("word", ["a", "b"])
+    def test_marked(model, word):
+        assert model.ask(word) == word.upper()
+
+    @pytest.mark.rightsize(task="in file", samples=1)
+    @pytest.mark.parametrize("word", ["a", "b"])
+    def test_in_file(model, word):
+        assert model.ask(word) == word.upper()
+
+    @pytest.mark.rightsize(task="by option")
+    @pytest.mark.parametrize("word", ["a", "b"])
+    def test_by_option(model, word):
+        assert model.ask(word) == word.upper()
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
+def test_what_is_nearest_to_the_test_sets_its_bar_and_the_table_says_where(
+    suite: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    """Marker, then ladder file, then command line, then ini: setting by setting."""
+    suite.makepyfile(test_suite=BARS)
+    suite.makeini("[pytest]\nrightsize_pass_rate = 0.4\nrightsize_confidence = 0.8\nrightsize_samples = 2\n")
+    with (suite.path / "rightsize.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[tasks."in file"]\npass_rate = 0.75\nconfidence = 0.7\n[tasks.marked]\npass_rate = 0.9\n')
+    for name in ("small", "big"):
+        with (suite.path / f"{name}.jsonl").open("a", encoding="utf-8") as file:
+            for word in "ab":
+                file.write(json.dumps({"prompt": word, "sample": 1, "text": word.upper()}) + "\n")
+    options = ("--rightsize-ladder=small,big", "--rightsize-pass-rate=0.3", "--rightsize-gate=none", *workers)
+    result = suite.runpytest(*options, "--rightsize-results=run.jsonl")
+    result.stdout.fnmatch_lines(
+        [
+            "task       bar  *small*",
+            "marked     0.5 at 0.6, 2 samples *",
+            "in file    0.75 at 0.6 *",
+            "by option  0.3 at 0.6, 2 samples *",
+            "bars: pass rate from marker (marked), rightsize.toml [[]tasks[]] (in file), "
+            "--rightsize-pass-rate (by option); "
+            "samples from ini rightsize_samples (marked, by option), marker (in file)",
+        ]
+    )
+    policies = read_run(suite.path / "run.jsonl").policies
+    assert policies["in file"].pass_rate_from == 'rightsize.toml [tasks."in file"]'
+    assert {policy.confidence_from for policy in policies.values()} == {"marker"}
+    verbose = suite.runpytest(*options, "-v")
+    verbose.stdout.fnmatch_lines(["bars: *; confidence from marker; samples from *"])
+
+
+def test_a_results_file_that_does_not_say_where_bars_came_from_is_read(suite: pytest.Pytester) -> None:
+    suite.runpytest(LADDER, "--rightsize-results=run.jsonl")
+    lines = lines_of(suite.path / "run.jsonl")
+    assert lines[1]["pass_rate_from"] == "marker"
+    old = [{name: value for name, value in line.items() if not name.endswith("_from")} for line in lines]
+    (suite.path / "old.jsonl").write_text("".join(json.dumps(line) + "\n" for line in old), encoding="utf-8")
+    assert read_run(suite.path / "old.jsonl").policies["upper"].pass_rate_from is None

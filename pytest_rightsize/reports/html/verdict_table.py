@@ -3,6 +3,7 @@
 from urllib.parse import quote
 
 from pytest_rightsize.records import Json, Standing, Verdict
+from pytest_rightsize.reports.bars import bar_sources, bar_words
 from pytest_rightsize.reports.facts import (
     Cell,
     Facts,
@@ -46,7 +47,7 @@ def verdict_row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
     return {
         "task": verdict.task,
         "href": f"#task={quote(verdict.task.encode('utf-8', 'replace'))}",
-        "bar": percent(verdict.pass_rate),
+        "bar": _bar(facts, verdict),
         "verdict": verdict.verdict,
         "remedy": f"{_as_sentence(advice, facts)}{f' ({place})' if place else ''}." if advice else "",
         "notes": [
@@ -59,6 +60,17 @@ def verdict_row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
         ],
         "cells": [_cell(facts.cells[verdict.task, rung.name], verdict.pass_rate) for rung in facts.run.rungs],
     }
+
+
+def _bar(facts: Facts, verdict: Verdict) -> str:
+    """`90 % at 0.95, 3 samples (marker)`."""
+    policy = facts.run.policies.get(verdict.task)
+    if policy is None:
+        return percent(verdict.pass_rate)
+    _, comma, samples = bar_words(policy).partition(", ")
+    sure = "" if policy.confidence is None else f" at {policy.confidence:g}"
+    sources = bar_sources(policy)
+    return f"{percent(policy.pass_rate)}{sure}{comma}{samples}{f' ({sources})' if sources else ''}"
 
 
 def _as_sentence(clause: str, facts: Facts) -> str:
