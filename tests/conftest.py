@@ -8,6 +8,11 @@ import pytest
 
 # Sessions in this process forget what they imported, and numpy cannot be loaded twice: so it is loaded before them.
 import scipy.special  # noqa: F401  # see above
+from hypothesis import settings
+
+# No property has a deadline: the first example loads scipy, and on a busy machine any example may take long.
+settings.register_profile("rightsize", deadline=None)
+settings.load_profile("rightsize")
 
 SUITE = """
     import pytest

@@ -16,7 +16,7 @@ from tests.providers.openai.endpoint import Answering, completion, serve
 from tests.recorded.test_recorder import rungs
 from tests.results.test_results_file import RUN, write
 
-quick = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=150, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -172,6 +172,110 @@ def test_a_lock_compares_counts() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "counts"),
+    [
+        ("1" * 30 + "-" * 10, "1" * 20 + "0" * 20, ((30, 40), (20, 40))),
+        ("1" * 40, "0" * 11 + "-" * 29, ((40, 40), (29, 40))),
+        ("1" * 30 + "-" * 10, "0" * 11 + "-" * 29, ((30, 40), (29, 40))),
+    ],
+)
+def test_against_a_lock_trials_given_up_count_as_failed_before_and_as_passed_now(
+    before: str, now: str, counts: tuple[tuple[int, int], tuple[int, int]]
+) -> None:
+    (verdict,) = against(run_of({"t": {"m": before}}), run_of({"t": {"m": now}}), as_lock=True)
+    p = fisher_fell(*counts)
+    assert f"(exact Fisher, one-sided, p {p:.2g})" in "; ".join([verdict.regressed or "", *verdict.notes])
+    assert (verdict.regressed is not None) == (p < 0.05)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "words"),
+    [
+        ("1" * 30 + "-" * 10, "1" * 24 + "0" * 16, "6 lost, 0 won"),
+        ("1" * 40, "0" * 11 + "-" * 29, "11 lost, 0 won"),
+        ("1" * 30 + "-" * 10, "0" * 11 + "-" * 29, "11 lost, 10 won"),
+    ],
+)
+def test_against_a_run_trials_given_up_count_as_failed_before_and_as_passed_now(
+    before: str, now: str, words: str
+) -> None:
+    (verdict,) = against(run_of({"t": {"m": before}}), run_of({"t": {"m": now}}))
+    assert words in "; ".join([verdict.regressed or "", *verdict.notes])
+
+
+@pytest.mark.parametrize(("lost", "won", "regressed"), [(8, 2, False), (9, 2, True)])
+def test_a_fall_is_shown_only_below_a_p_value_of_one_in_twenty(lost: int, won: int, regressed: bool) -> None:
+    """Ten changed cases with two won have p 0.055, eleven with two won 0.033."""
+    before = run_of({"t": {"m": "1" * (40 - won) + "0" * won}})
+    (verdict,) = against(before, run_of({"t": {"m": "0" * lost + "1" * (40 - lost)}}))
+    assert verdict.standing["m"].state == "passes"
+    assert (verdict.regressed is not None) is regressed
+
+
+def asking(run: Run, prompts: Mapping[str, str]) -> Run:
+    """The run with a prompt for each case that is named."""
+    trials = []
+    for trial in run.trials:
+        messages = ({"role": "user", "content": prompts.get(trial.key.case, "the same")},)
+        answers = tuple(replace(answer, messages=messages) for answer in trial.answers)
+        trials.append(replace(trial, answers=answers))
+    return replace(run, trials=trials)
+
+
+@pytest.mark.parametrize(("changed", "words"), [(0, "6 lost, 0 won"), (2, "4 lost, 0 won"), (6, "0 lost, 0 won")])
+def test_cases_whose_prompt_has_changed_are_not_compared(changed: int, words: str) -> None:
+    """Of six cases that were lost, some ask something else now; only all six together are shown to have fallen."""
+    before = asking(run_of({"t": {"m": "1" * 6}}), {})
+    now = asking(run_of({"t": {"m": "0" * 6}}), {f"t-{place}": "another" for place in range(changed)})
+    (verdict,) = against(before, now)
+    assert words in "; ".join([verdict.regressed or "", *verdict.notes])
+    assert (verdict.regressed is not None) == (changed == 0)
+
+
+@pytest.mark.parametrize(("before", "now"), [(12, 6), (6, 12)])
+def test_only_cases_of_both_runs_are_compared(before: int, now: int) -> None:
+    (verdict,) = against(run_of({"t": {"m": "1" * before}}), run_of({"t": {"m": "0" * now}}))
+    assert verdict.regressed is not None
+    assert "m passes fewer cases than in run.jsonl: 6 lost, 0 won" in verdict.regressed
+
+
+def test_a_case_without_an_answer_is_not_compared() -> None:
+    """It is lost by the endpoint, not by the model."""
+    before = run_of({"t": {"m": "1" * 40}})
+    (verdict,) = against(before, run_of({"t": {"m": "EEEEE" + "1" * 35}}))
+    assert verdict.regressed is None
+
+
+def sampled(run: Run, samples: int) -> Run:
+    """The run with each trial repeated for so many samples."""
+    trials = [
+        replace(trial, key=replace(trial.key, sample=sample)) for trial in run.trials for sample in range(samples)
+    ]
+    policies = {task: replace(policy, samples=samples) for task, policy in run.policies.items()}
+    planned = {key: count * samples for key, count in run.planned.items()}
+    return replace(run, trials=trials, policies=policies, planned=planned)
+
+
+@pytest.mark.parametrize(("before", "now", "told"), [(1, 1, True), (2, 1, False), (1, 2, False), (2, 2, False)])
+def test_against_a_lock_several_samples_of_a_case_are_no_independent_trials(before: int, now: int, told: bool) -> None:
+    """A lock has counts only: it does not say which samples were of one case, and nothing is claimed from it."""
+    (verdict,) = against(
+        sampled(run_of({"t": {"m": "1" * 20}}), before), sampled(run_of({"t": {"m": "0" * 20}}), now), as_lock=True
+    )
+    assert (verdict.regressed is not None) is told
+    assert told or any("within chance, as m has no answers of both runs to compare" in note for note in verdict.notes)
+
+
+@pytest.mark.parametrize("now", [2, 3])
+def test_several_samples_of_a_case_are_one_change(now: int) -> None:
+    """Five cases are lost with all samples: 1/32, however many samples each has."""
+    before = sampled(run_of({"t": {"m": "1" * 40}}), 2)
+    (verdict,) = against(before, sampled(run_of({"t": {"m": "0" * 5 + "1" * 35}}), now))
+    assert verdict.regressed is not None
+    assert "5 lost, 0 won (exact randomization test over cases, one-sided, p 0.031)" in verdict.regressed
+
+
 def test_a_ladder_of_other_rungs_cannot_be_told_and_fails_the_gate() -> None:
     before, now = run_of({"t": {"s": "1111"}}, chosen="s"), run_of({"t": {"m": "1111"}})
     (verdict,) = against(before, now)

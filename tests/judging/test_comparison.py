@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.judging.comparison import compare
-from pytest_rightsize.records import Run, Rung, Trial, TrialKey
+from pytest_rightsize.records import AnswerRecord, Run, Rung, Trial, TrialKey
 from tests.runs import make_run
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "zeroeval"
@@ -49,6 +49,41 @@ def test_files_of_one_name_with_other_hashes_are_said_to_differ() -> None:
     )
     found = compare(one, "a", other, "a", names=("one.jsonl", "other.jsonl")).differs
     assert found[0] == f"rung a: its file has the hash {'0' * 16} in one.jsonl and {'f' * 16} in other.jsonl"
+
+
+def test_a_changed_case_shows_the_last_answer_of_each_trial() -> None:
+    run = make_run({"t": {"s": "0", "l": "1"}})
+    answers = (AnswerRecord(text="draft"), AnswerRecord(text="final"))
+    run = replace(run, trials=[replace(trial, answers=answers) for trial in run.trials])
+    (changed,) = compare(run, "s", run, "l").tasks["t"].changed
+    assert (changed.texts_a, changed.texts_b) == (("final",), ("final",))
+
+
+@pytest.mark.parametrize(
+    ("prompt_a", "prompt_b", "paired", "note"),
+    [
+        ("x", "x", 2, None),
+        ("x", "y", 1, "1 case asks s of A and s of B something else and is left out: t: t-0"),
+        (None, "y", 2, "of 1 cases the prompts were not recorded: that they ask the same is not known"),
+        ("x", None, 2, "of 1 cases the prompts were not recorded: that they ask the same is not known"),
+    ],
+)
+def test_cases_are_paired_by_their_prompts_and_unrecorded_prompts_are_counted(
+    prompt_a: str | None, prompt_b: str | None, paired: int, note: str | None
+) -> None:
+    def asking(prompt: str | None) -> Run:
+        run = make_run({"t": {"s": "10"}})
+        prompts = {"t-0": prompt, "t-1": "the same"}
+        trials = []
+        for trial in run.trials:
+            content = prompts[trial.key.case]
+            messages = () if content is None else ({"role": "user", "content": content},)
+            trials.append(replace(trial, answers=(AnswerRecord(text="x", messages=messages),)))
+        return replace(run, trials=trials)
+
+    comparison = compare(asking(prompt_a), "s", asking(prompt_b), "s")
+    assert comparison.tasks["t"].n == paired
+    assert comparison.differs == (() if note is None else (note,))
 
 
 def test_nothing_in_common_is_said() -> None:

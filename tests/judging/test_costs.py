@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_rightsize.energy import Energy
@@ -84,7 +84,6 @@ def test_all_tokens_are_prompt_and_completion_and_the_cached_are_not_counted_twi
 
 
 @given(prompt=counts, completion=counts, cached_share=st.floats(0, 1))
-@settings(deadline=None)
 def test_a_price_is_known_just_where_both_counts_are_and_caching_never_makes_it_dearer(
     prompt: int | None, completion: int | None, cached_share: float
 ) -> None:

@@ -63,7 +63,6 @@ def test_a_case_of_several_samples_is_one_row_of_sums() -> None:
 
 
 @given(rows=rows, seed=st.integers(0, 99))
-@settings(deadline=None)
 def test_the_interval_holds_the_ratio_whatever_the_order_of_the_cases(rows: list[Row], seed: int) -> None:
     found = ratio_per_success(rows)
     shuffled = random.Random(seed).sample(rows, len(rows))
@@ -75,7 +74,6 @@ def test_the_interval_holds_the_ratio_whatever_the_order_of_the_cases(rows: list
 
 
 @given(rows=rows)
-@settings(deadline=None)
 def test_b_against_a_is_the_inverse_of_a_against_b(rows: list[Row]) -> None:
     found = ratio_per_success(rows)
     turned = ratio_per_success([(b, a, of_b, of_a) for a, b, of_a, of_b in rows])
@@ -86,7 +84,6 @@ def test_b_against_a_is_the_inverse_of_a_against_b(rows: list[Row]) -> None:
 
 
 @given(rows=rows, unit=st.sampled_from([1e-6, 0.5, 3600.0]))
-@settings(deadline=None)
 def test_the_unit_of_both_amounts_does_not_matter(rows: list[Row], unit: float) -> None:
     found = ratio_per_success(rows)
     scaled = ratio_per_success([(unit * a, unit * b, of_a, of_b) for a, b, of_a, of_b in rows])
@@ -96,7 +93,6 @@ def test_the_unit_of_both_amounts_does_not_matter(rows: list[Row], unit: float) 
 
 
 @given(rows=rows)
-@settings(deadline=None)
 def test_a_surer_interval_is_wider(rows: list[Row]) -> None:
     found = ratio_per_success(rows, confidence=0.8)
     assume(found is not None)
@@ -175,7 +171,6 @@ def test_amounts_that_rise_and_fall_together_leave_less_open() -> None:
 
 
 @given(pairs=st.lists(st.tuples(amounts, amounts), min_size=2, max_size=12), seed=st.integers(0, 99))
-@settings(deadline=None)
 def test_a_mean_difference_is_within_its_interval_and_turns_its_sign(
     pairs: list[tuple[float, float]], seed: int
 ) -> None:
@@ -333,7 +328,7 @@ cell_lists = st.lists(
 
 
 @given(tables=st.lists(cell_lists, min_size=2, max_size=3))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_no_claim_contradicts_the_table_the_leader_or_the_recommendation(
     tables: list[list[tuple[int, float, bool]]],
 ) -> None:
@@ -362,7 +357,7 @@ def test_no_claim_contradicts_the_table_the_leader_or_the_recommendation(
 
 
 @given(seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_conclusions_do_not_depend_on_the_order_of_the_trials(seed: int) -> None:
     source = random.Random(seed)
     cells = {

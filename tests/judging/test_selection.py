@@ -35,7 +35,7 @@ TABLES = (
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     table=TABLES,
     bar=st.sampled_from([0.5, 0.75, 0.9, 1.0]),

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_rightsize.judging.verdict import failed_gates, judge
-from pytest_rightsize.records import Verdict
+from pytest_rightsize.judging.verdict import failed_gates, judge, waiver_states
+from pytest_rightsize.records import GateName, Verdict, Waiver
+from pytest_rightsize.statistics import clopper_pearson
 from tests.runs import make_run
 
 
@@ -64,12 +65,21 @@ def test_a_rung_that_may_not_see_a_private_task_is_left_out() -> None:
     assert verdict.verdict == "right-sized"
 
 
-def test_cases_that_the_test_skips_are_not_missed() -> None:
+@pytest.mark.parametrize("reason", ["skipped", "xfail"])
+def test_cases_that_the_test_takes_out_are_not_missed(reason: str) -> None:
     run = make_run({"t": {"s": "11-1"}}, chosen="s")
-    run = replace(run, trials=[replace(t, reason="skipped") if t.outcome == "not_run" else t for t in run.trials])
+    run = replace(run, trials=[replace(t, reason=reason) if t.outcome == "not_run" else t for t in run.trials])
     (verdict,) = judge(run)
     assert verdict.verdict == "right-sized"
     assert verdict.standing["s"].trials == 3
+
+
+@pytest.mark.parametrize("reason", ["budget", "offline", "down", None])
+def test_cases_that_were_not_run_for_another_reason_are_missed(reason: str | None) -> None:
+    run = make_run({"t": {"s": "11-1"}}, chosen="s")
+    run = replace(run, trials=[replace(t, reason=reason) if t.outcome == "not_run" else t for t in run.trials])
+    (verdict,) = judge(run)
+    assert verdict.verdict == "undecided"
 
 
 @given(st.data())
@@ -114,6 +124,59 @@ def test_a_confidence_leaves_few_cases_undecided_and_says_what_it_needs() -> Non
     (verdict,) = judge(run)
     assert verdict.verdict == "undecided"
     assert verdict.notes == ("s: needs about 19 more trials to show 0.9 at this rate",)
+
+
+@pytest.mark.parametrize(("confidence", "sure"), [(None, 0.95), (0.8, 0.8), (0.99, 0.99)])
+@pytest.mark.parametrize("marks", ["1" * 17 + "000", "1" * 20, "0" * 20])
+def test_both_bounds_are_as_sure_as_the_task_asks_and_at_95_percent_where_it_does_not(
+    marks: str, confidence: float | None, sure: float
+) -> None:
+    run = make_run({"t": {"s": marks}}, chosen="s")
+    run = replace(run, policies={"t": replace(run.policies["t"], confidence=confidence)})
+    standing = judge(run)[0].standing["s"]
+    bounds = clopper_pearson(marks.count("1"), 20, confidence=sure, one_sided=True)
+    assert bounds is not None
+    assert (standing.low, standing.high) == pytest.approx((bounds.low, bounds.high))
+
+
+@pytest.mark.parametrize(
+    ("today", "honoured"), [("2026-11-26", True), ("2026-11-27", True), ("2026-11-28", False), ("2027-01-01", False)]
+)
+def test_a_waiver_holds_up_to_and_including_its_last_day(today: str, honoured: bool) -> None:
+    waiver = Waiver(gate="oversized", until="2026-11-27", reason="a new model is on its way")
+    run = make_run({"t": {"s": "1111", "l": "----"}}, chosen="l")
+    policies = {"t": replace(run.policies["t"], waivers=(waiver,))}
+    verdicts = judge(run)
+    states = waiver_states(policies, verdicts, ["oversized"], today=today)
+    assert [(state.task, state.honoured, state.needed) for state in states] == [("t", honoured, True)]
+    assert failed_gates(verdicts, ["oversized"], states) == ([] if honoured else [("oversized", verdicts[0])])
+
+
+@pytest.mark.parametrize(
+    ("gates", "gate", "needed"),
+    [
+        (["oversized"], "oversized", True),
+        ([], "oversized", False),
+        (["undersized"], "oversized", False),
+        (["oversized", "unsolved"], "unsolved", False),
+    ],
+)
+def test_a_waiver_is_needed_where_its_gate_would_fail(gates: list[str], gate: GateName, needed: bool) -> None:
+    run = make_run({"t": {"s": "1111", "l": "----"}}, chosen="l")
+    policies = {"t": replace(run.policies["t"], waivers=(Waiver(gate=gate, until="2026-11-27", reason="later"),))}
+    (state,) = waiver_states(policies, judge(run), gates, today="2026-11-27")
+    assert state.needed is needed
+
+
+def test_a_waiver_excuses_its_own_task_and_gate_only() -> None:
+    run = make_run({"a": {"s": "1111", "l": "----"}, "b": {"s": "1111", "l": "----"}}, chosen="l")
+    waiver = Waiver(gate="oversized", until="2026-11-27", reason="later")
+    policies = dict(run.policies) | {"a": replace(run.policies["a"], waivers=(waiver,))}
+    verdicts = judge(run)
+    states = waiver_states(policies, verdicts, ["oversized"], today="2026-11-27")
+    assert [verdict.task for _, verdict in failed_gates(verdicts, ["oversized"], states)] == ["b"]
+    other = [replace(states[0], waiver=replace(waiver, gate="undecided"))]
+    assert len(failed_gates(verdicts, ["oversized"], other)) == 2
 
 
 @pytest.mark.parametrize(("marks", "verdict"), [("00--", "under-sized"), ("11--", "undecided")])

@@ -53,6 +53,38 @@ def test_a_fault_is_an_error_whatever_the_test_made_of_it(ending: Ending) -> Non
     assert (result.outcome, result.reason, result.detail) == ("error", "transport", "refused")
 
 
+@pytest.mark.parametrize(
+    ("reason", "outcome"),
+    [
+        ("budget", "not_run"),
+        ("offline", "not_run"),
+        ("private", "not_run"),
+        ("down", "error"),
+        ("transport", "error"),
+        ("missing", "error"),
+    ],
+)
+def test_a_request_that_the_user_forbids_is_not_run_and_any_other_fault_is_an_error(reason: str, outcome: str) -> None:
+    result = grade(Ending(kind="passed"), Transcript(fault=RungError("no answer", reason=reason)))
+    assert (result.outcome, result.reason) == (outcome, reason)
+
+
+def test_a_fault_without_a_reason_is_a_crash() -> None:
+    result = grade(Ending(kind="passed"), Transcript(fault=ZeroDivisionError("division by zero")))
+    assert (result.outcome, result.reason, result.detail) == ("error", "crash", "division by zero")
+
+
+def test_a_failure_is_in_the_tests_body_and_no_assertion_unless_it_says_so() -> None:
+    ending = Ending(kind="failed", exception=ValueError("x"))
+    assert (ending.in_setup, ending.judged) == (False, False)
+    assert grade(ending, Transcript(answers=[HEARD])).reason == "format"
+
+
+def test_only_the_last_answer_says_whether_the_model_was_cut_off() -> None:
+    for answers, reason in (([CUT, HEARD], "wrong"), ([HEARD, CUT], "truncated")):
+        assert grade(failed(AssertionError(), judged=True), Transcript(answers=answers)).reason == reason
+
+
 def test_a_prompt_too_long_is_held_against_the_rung() -> None:
     result = grade(failed(TooLongError("300 tokens")), Transcript(fault=TooLongError("300 tokens")))
     assert (result.outcome, result.reason) == ("failed", "too_long")

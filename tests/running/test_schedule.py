@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_rightsize.judging.verdict import claims_of, judge, standings
@@ -43,6 +44,17 @@ def test_a_task_that_fails_below_climbs() -> None:
 
 def test_above_an_undecided_rung_nothing_can_be_the_smallest() -> None:
     assert reason("m", s="undecided") == "s is undecided, so no larger rung can be called the smallest"
+
+
+def test_above_a_rung_whose_cases_ran_out_the_climb_goes_on() -> None:
+    standing = {"s": Standing(state="undecided", is_open=True)}
+    assert reason_not_to_run("m", ladder=LADDER, standings=standing, strategy="climb") is None
+
+
+@pytest.mark.parametrize(("strategy", "reason"), [("climb", "settled: s passes"), ("bisect", None), ("full", None)])
+def test_only_bisect_runs_all_of_a_ladder_that_is_not_monotone(strategy: Strategy, reason: str | None) -> None:
+    standing = {"s": Standing(state="passes"), "m": Standing(state="fails")}
+    assert reason_not_to_run("l", ladder=LADDER, standings=standing, strategy=strategy) == reason
 
 
 @pytest.mark.parametrize("rung", LADDER)
@@ -135,7 +147,6 @@ BARS = st.sampled_from([0.0, 0.5, 0.75, 1.0])
 CONFIDENCES = st.sampled_from([None, 0.6, 0.8])
 
 
-@settings(deadline=None)  # the first example loads scipy
 @given(table=TABLES | FAULTY, bar=BARS, confidence=CONFIDENCES)
 def test_every_strategy_names_the_same_smallest_and_none_asks_more_than_full(
     table: dict[str, str], bar: float, confidence: float | None
@@ -155,7 +166,6 @@ def test_every_strategy_names_the_same_smallest_and_none_asks_more_than_full(
         assert set(bisected) == set(table)
 
 
-@settings(deadline=None)
 @given(table=FAULTY, bar=BARS, confidence=CONFIDENCES, order=st.permutations(range(6)))
 def test_the_smallest_rung_is_the_same_in_whatever_order_the_trials_end(
     table: dict[str, str], bar: float, confidence: float | None, order: list[int]
@@ -171,7 +181,6 @@ def test_the_smallest_rung_is_the_same_in_whatever_order_the_trials_end(
     assert len(found) == 1
 
 
-@settings(deadline=None)
 @given(table=TABLES, bar=BARS, confidence=CONFIDENCES)
 def test_what_was_asked_stands_as_in_full(table: dict[str, str], bar: float, confidence: float | None) -> None:
     """Giving up trials changes no state, and the bounds of what was asked hold those of all trials."""
@@ -186,7 +195,6 @@ def test_what_was_asked_stands_as_in_full(table: dict[str, str], bar: float, con
         assert (short.high or 0.0) >= (whole.high or 0.0)
 
 
-@settings(deadline=None)  # each bound of several samples takes some milliseconds
 @given(cases=st.lists(st.text(alphabet="10", min_size=3, max_size=3), min_size=1, max_size=5), confidence=CONFIDENCES)
 def test_samples_are_given_up_only_when_nothing_can_change(cases: list[str], confidence: float | None) -> None:
     """Three samples a case: the state on stopping is that of all trials."""
@@ -255,6 +263,86 @@ def test_about_as_many_are_in_flight_as_will_settle_the_task(passed: int, failed
 
 def test_of_many_cases_an_eighth_is_always_in_flight() -> None:
     assert Progress({str(case): 1 for case in range(1000)}, pass_rate=1.0).room == 125
+
+
+def ended(case: str, outcome: Outcome, reason: str | None = None, sample: int = 0) -> Trial:
+    return Trial(key=TrialKey(task="t", case=case, rung="s", sample=sample), outcome=outcome, reason=reason)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "bar", "reasons"),
+    [
+        ("11", 0.5, [None, "settled: passes whatever the remaining 2 trials bring"]),
+        ("00", 0.75, [None, "settled: fails whatever the remaining 2 trials bring"]),
+        ("101", 0.5, [None, None, "settled: passes whatever the remaining trial brings"]),
+        ("1111", 1.0, [None, None, None, None]),  # the last decides, and then nothing is left to give up
+    ],
+)
+def test_a_task_stops_at_the_trial_that_settles_it(outcomes: str, bar: float, reasons: list[str | None]) -> None:
+    progress = Progress({str(case): 1 for case in range(4)}, pass_rate=bar)
+    told = []
+    for case, mark in enumerate(outcomes):
+        progress.add(ended(str(case), "passed" if mark == "1" else "failed"))
+        told.append(progress.reason_to_stop())
+    assert told == reasons
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.9])
+def test_samples_of_one_case_settle_a_task_as_one_case_and_not_as_independent_trials(confidence: float) -> None:
+    """Four cases of three samples: eleven independent passes of twelve would show 0.6 at 0.9."""
+    progress = Progress({str(case): 3 for case in range(4)}, pass_rate=0.6, confidence=confidence)
+    for place in range(11):
+        progress.add(ended(str(place % 4), "passed", sample=place // 4))
+    state = "passes" if confidence == 0.8 else "undecided"
+    assert progress.reason_to_stop() == f"settled: {state} whatever the remaining trial brings"
+
+
+def test_a_rung_that_was_the_smallest_is_asked_to_its_end_unless_it_passes() -> None:
+    for outcome, stops in (("failed", False), ("passed", True)):
+        progress = Progress({str(case): 1 for case in range(8)}, pass_rate=0.5)
+        progress.demand((), to_be_finished=True)
+        for case in range(5):
+            progress.add(ended(str(case), outcome))  # type: ignore[arg-type]  # both are outcomes
+        assert (progress.reason_to_stop() is not None) is stops
+
+
+def early(cases: int, **more: Any) -> EarlyProgress:
+    names = dict.fromkeys(map(str, range(cases)), 1)
+    return EarlyProgress(names, task="t", seed=SEED, **{"pass_rate": 0.5, "confidence": 0.8} | more)
+
+
+def test_a_task_that_stops_early_is_decided_by_its_cases_in_their_order() -> None:
+    """Passes at the end of the order decide nothing while its beginning is not known."""
+    order = cases_in_order(map(str, range(20)), task="t", seed=SEED)
+    forwards, backwards = early(20), early(20)
+    counts = []
+    for progress, cases in ((forwards, order), (backwards, order[::-1])):
+        for count, case in enumerate(cases, 1):
+            progress.add(ended(case, "passed"))
+            if progress.reason_to_stop():
+                counts.append(count)
+                break
+    assert counts[0] < 10 < counts[1]
+
+
+def test_a_fault_does_not_keep_a_task_going_that_is_decided_without_it() -> None:
+    order = cases_in_order(map(str, range(20)), task="t", seed=SEED)
+    progress = early(20)
+    progress.add(ended(order[0], "error", "transport"))
+    for case in order[1:19]:
+        progress.add(ended(case, "passed"))
+    assert progress.reason_to_stop() == "settled: passes whatever the remaining trial brings"
+
+
+@pytest.mark.parametrize("reason", ["skipped", "xfail"])
+def test_a_case_that_its_test_takes_out_is_not_waited_for(reason: str) -> None:
+    """It stands first in the order, and would hold up every decision."""
+    order = cases_in_order(map(str, range(8)), task="t", seed=SEED)
+    progress = early(8)
+    progress.add(ended(order[0], "not_run", reason))
+    for case in order[1:7]:
+        progress.add(ended(case, "passed"))
+    assert progress.reason_to_stop() == "settled: passes whatever the remaining trial brings"
 
 
 @pytest.mark.parametrize(("pass_rate", "settled"), [(0.3, True), (0.6, False)])

@@ -4,7 +4,7 @@ from itertools import product
 from math import comb
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_rightsize.statistics import fall_cases_needed, fall_power, fell, fell_in_order, mcnemar
@@ -15,7 +15,6 @@ def test_single_samples_are_mcnemar(lost: int, won: int) -> None:
     assert fell([-1] * lost + [0] * 7 + [1] * won) == pytest.approx(mcnemar(won, lost, alternative="a worse"))
 
 
-@settings(deadline=None)
 @given(changes=st.lists(st.integers(-3, 3), max_size=9), data=st.data())
 def test_several_samples_are_all_signs_counted(changes: list[int], data: st.DataObject) -> None:
     sums = [

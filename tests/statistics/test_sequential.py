@@ -35,7 +35,7 @@ def crossing(needed: Sequence[int], rate: float) -> float:
     return crossed
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(cases=st.integers(1, 120), skipped=st.integers(0, 10), bar=BARS, confidence=CONFIDENCES)
 def test_each_boundary_keeps_its_error_at_the_bar(cases: int, skipped: int, bar: float, confidence: float) -> None:
     design = design_for(cases, pass_rate=bar, confidence=confidence, planned=cases + skipped)
@@ -43,7 +43,7 @@ def test_each_boundary_keeps_its_error_at_the_bar(cases: int, skipped: int, bar:
     assert crossing(design.fails_at, 1 - bar) <= (1 - confidence) * (1 + 1e-9)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(cases=st.integers(2, 200), bar=BARS, confidence=CONFIDENCES)
 def test_boundaries_never_fall_before_the_last_case_and_rise_by_one_at_most(
     cases: int, bar: float, confidence: float
@@ -55,7 +55,7 @@ def test_boundaries_never_fall_before_the_last_case_and_rise_by_one_at_most(
         assert steps[-1] <= 1
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(cases=st.integers(2, 100), skipped=st.integers(1, 20), bar=BARS)
 def test_a_boundary_does_not_move_when_cases_turn_out_to_be_skipped(cases: int, skipped: int, bar: float) -> None:
     known = design_for(cases, pass_rate=bar, planned=cases + skipped)
@@ -113,7 +113,6 @@ def test_decisions(bar: float, outcomes: list[bool], state: str, at: int) -> Non
     assert (decision.state, decision.at) == (state, at)
 
 
-@settings(deadline=None)
 @given(outcomes=OUTCOMES, bar=BARS, confidence=CONFIDENCES, data=st.data())
 def test_what_is_decided_no_missing_answer_changes_and_a_pass_never_lowers_it(
     outcomes: list[bool | None], bar: float, confidence: float, data: st.DataObject
@@ -132,7 +131,6 @@ def test_what_is_decided_no_missing_answer_changes_and_a_pass_never_lowers_it(
     assert rank.index(better.state) >= rank.index(final.state)
 
 
-@settings(deadline=None)
 @given(outcomes=OUTCOMES, bar=BARS, confidence=CONFIDENCES, order=st.randoms(use_true_random=False))
 def test_the_order_of_arrival_does_not_matter_and_what_is_in_flight_is_harmless(
     outcomes: list[bool | None], bar: float, confidence: float, order: random.Random
@@ -150,7 +148,7 @@ def test_the_order_of_arrival_does_not_matter_and_what_is_in_flight_is_harmless(
     assert decided == (final.state if final else None)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(outcomes=OUTCOMES, bar=BARS, data=st.data())
 def test_bounds_agree_with_the_decision_and_rise_with_a_pass(
     outcomes: list[bool | None], bar: float, data: st.DataObject

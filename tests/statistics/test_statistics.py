@@ -27,10 +27,12 @@ from pytest_rightsize.statistics import (
     passes_needed,
     power,
     settled,
+    settled_counts,
     stand,
     tango_interval,
 )
 from pytest_rightsize.statistics.bounded import binary_p, gaffke_p, gaffke_ps, lowest, pooled_p
+from pytest_rightsize.statistics.pairs import non_inferiority_p_of_counts
 
 
 def cases(*samples: str) -> dict[str, list[bool]]:
@@ -189,7 +191,7 @@ def test_the_pooled_samples_help_where_nearly_all_pass(results: list[str], low: 
     assert interval.low > lowest(lambda at: gaffke_p(means, [1.0] * 30, at), 0.05, sum(means) / 30)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(results=RESULTS, confidence=CONFIDENCES, data=st.data())
 def test_a_failure_turned_into_a_pass_never_lowers_a_bound(
     results: list[list[bool]], confidence: float, data: st.DataObject
@@ -205,7 +207,7 @@ def test_a_failure_turned_into_a_pass_never_lowers_a_bound(
 ORDER = ("fails", "undecided", "passes")
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(results=RESULTS, confidence=CONFIDENCES, size=st.integers(1, 4), bar=st.sampled_from([0.3, 0.5, 0.8, 0.9, 0.95]))
 def test_a_further_case_that_passes_entirely_never_makes_a_standing_worse(
     results: list[list[bool]], confidence: float, size: int, bar: float
@@ -221,7 +223,7 @@ def test_a_further_case_that_passes_entirely_never_makes_a_standing_worse(
     assert ORDER.index(stands) >= ORDER.index(stood)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(results=RESULTS, confidence=CONFIDENCES, bar=st.sampled_from([0.3, 0.5, 0.8, 0.9]), data=st.data())
 def test_bounds_hold_the_rate_decide_the_state_and_know_no_order(
     results: list[list[bool]], confidence: float, bar: float, data: st.DataObject
@@ -239,7 +241,6 @@ def test_bounds_hold_the_rate_decide_the_state_and_know_no_order(
     assert (1 - flipped[1], 1 - flipped[0]) == pytest.approx((low, high), abs=1e-11)
 
 
-@settings(deadline=None)
 @given(passes=st.lists(st.booleans(), min_size=1, max_size=40), confidence=CONFIDENCES)
 def test_one_sample_a_case_is_clopper_pearson_and_agreeing_samples_nearly(
     passes: list[bool], confidence: float
@@ -265,7 +266,6 @@ def exact_gaffke_p(values: Sequence[Fraction], at: Fraction) -> float:
     return float(1 - above)
 
 
-@settings(deadline=None)
 @given(
     values=st.lists(st.integers(1, 200).map(lambda number: Fraction(number, 200)), min_size=1, max_size=9, unique=True),
     at=st.integers(1, 199).map(lambda number: Fraction(number, 200)),
@@ -275,7 +275,6 @@ def test_gaffkes_p_value_is_that_of_exact_arithmetic(values: list[Fraction], at:
     assert found == pytest.approx(exact_gaffke_p(values, at), abs=1e-11)
 
 
-@settings(deadline=None)
 @given(passed=st.integers(0, 2000), failed=st.integers(0, 2000), at=st.floats(0.001, 0.999))
 def test_the_integral_agrees_with_the_binomial_tail(passed: int, failed: int, at: float) -> None:
     """Cases that pass or fail, by the integral that they do not need."""
@@ -408,7 +407,56 @@ def test_bounds_rise_with_passes_are_symmetric_and_stay_in_range(passed: int, mo
     assert (mirrored.low, mirrored.high) == pytest.approx((1 - here.high, 1 - here.low), abs=1e-9)
 
 
-@settings(deadline=None, max_examples=40)
+@pytest.mark.parametrize(
+    ("samples", "bar", "confidence", "state"),
+    [
+        (["111", "111", "111", "11"], 0.6, 0.8, "passes"),
+        (["111", "111", "111", "11"], 0.6, 0.9, "undecided"),  # eleven independent trials would pass
+        (["111", "111", "111", "11"], 0.8, 0.6, "undecided"),
+        (["11", "11", "11", "1"], 0.5, 0.8, "passes"),
+        (["11", "11", "11", "1"], 0.5, 0.9, None),
+        (["000", "000", "00"], 0.3, 0.8, "undecided"),
+        (["000", "000", "00"], 0.6, 0.9, "fails"),
+        (["00", "00", "0"], 0.5, 0.6, "fails"),
+        (["00", "00", "0"], 0.5, 0.8, None),
+        (["110", "100", "110", "10"], 0.3, 0.8, "passes"),
+        (["110", "100", "110", "10"], 0.5, 0.8, "undecided"),
+        (["110", "100", "110", "10"], 0.8, 0.8, "fails"),
+        (["110", "100", "110", "10"], 0.55, None, None),
+        (["110", "100", "110", "10"], 0.7, None, "fails"),
+        (["110", "100", "110", "10"], 0.5, None, "passes"),
+    ],
+)
+def test_several_samples_are_settled_just_where_every_outcome_of_the_rest_agrees(
+    samples: list[str], bar: float, confidence: float | None, state: str | None
+) -> None:
+    so_far, planned = cases(*samples), max(map(len, samples))
+    remaining = {name: planned - len(heard) for name, heard in so_far.items() if len(heard) < planned}
+    ends = set()
+    for extra in product(*(range(left + 1) for left in remaining.values())):
+        whole = {name: list(heard) for name, heard in so_far.items()}
+        for (name, left), passed in zip(remaining.items(), extra, strict=True):
+            whole[name] += [True] * passed + [False] * (left - passed)
+        ends.add(stand(whole, pass_rate=bar, planned=planned * len(samples), confidence=confidence).state)
+    assert settled(so_far, remaining, pass_rate=bar, confidence=confidence) == state
+    assert state == (ends.pop() if len(ends) == 1 else None)
+
+
+@pytest.mark.parametrize("confidence", [None, 0.6, 0.9])
+@pytest.mark.parametrize("bar", [0.0, 0.5, 0.75, 1.0])
+@pytest.mark.parametrize(
+    ("passed", "failed", "left"), [(0, 0, 0), (0, 0, 3), (4, 1, 0), (12, 0, 2), (0, 9, 2), (5, 5, 9)]
+)
+def test_counts_are_settled_as_their_cases_are(
+    passed: int, failed: int, left: int, bar: float, confidence: float | None
+) -> None:
+    so_far = cases(*["1"] * passed, *["0"] * failed)
+    remaining = {f"later{place}": 1 for place in range(left)}
+    expected = settled(so_far, remaining, pass_rate=bar, confidence=confidence)
+    assert settled_counts(passed, failed, left, pass_rate=bar, confidence=confidence) == expected
+
+
+@settings(max_examples=40)
 @given(st.data())
 def test_what_is_settled_no_outcome_changes(data: st.DataObject) -> None:
     """Against every outcome of what remains, with equal and unequal samples a case."""
@@ -468,6 +516,22 @@ def test_non_inferiority_is_the_lower_end_of_the_90_percent_interval(
     assert -1 <= delta.low <= delta.low90 <= delta.value <= delta.high90 <= delta.high <= 1
 
 
+@pytest.mark.parametrize(
+    ("only_a", "only_b", "margin", "p"),
+    [
+        (0, 0, 0.0, 0.5),  # nothing changed, and nothing is allowed: no evidence either way
+        (0, 0, 1.0, 0.0),  # worse by all cases, or more, it is not
+        (0, 20, 1.0, 0.5),
+        (20, 0, -1.0, 0.5),
+        (0, 0, -1.0, 1.0),
+    ],
+)
+def test_non_inferiority_is_known_at_its_ends_where_the_score_has_no_variance(
+    only_a: int, only_b: int, margin: float, p: float
+) -> None:
+    assert non_inferiority_p_of_counts(only_a, only_b, 20, margin=margin) == p
+
+
 def test_several_samples_are_compared_by_case() -> None:
     other = cases("110", "111", "000", "000", "101", "110", "011", "011", "111", "100")
     delta = difference(TEN_BY_THREE, other)
@@ -477,7 +541,7 @@ def test_several_samples_are_compared_by_case() -> None:
     assert (delta.low90, delta.high90) == six_digits((-0.105154, 0.471251))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     results=st.lists(st.tuples(*[st.lists(st.booleans(), min_size=2, max_size=4)] * 2), min_size=1, max_size=8),
     margin=st.floats(0.001, 0.9),

@@ -321,7 +321,7 @@ SPANS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     SPANS, st.sampled_from([0.001, 0.02, 0.1, 1.0]), st.floats(0, 1), st.floats(0, 150), st.booleans(), st.integers()
 )
