@@ -69,7 +69,9 @@ def _play(results: Run, file: Path, root: Path, smallest: dict[str, str]) -> dic
     )
     missing = [test for test in tests if not (root / test).is_file()]
     if missing:
-        raise ConfigError(f"{root} has no {missing[0]}: give the folder that pytest was started in, with --root=DIR")
+        raise ConfigError(
+            f"{root} has no {missing[0]}: give the rootdir that pytest shows at its start, with --root=DIR"
+        )
     rungs = [rung.name for rung in results.rungs if rung.name in smallest.values()]
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "strengths.jsonl"

@@ -254,9 +254,11 @@ def _chance_of_so_many(others: Played) -> float:
 
 
 def strength_words(strength: Strength) -> str:
-    """`strength: of wrong answers pass 0 of 12 answers of other cases, 0 of 4 empty answers, ...`, in one line."""
+    """`strength: its tests let 14 of 60 wrong answers pass (14 of 40 answers of other cases, ...)`, in one line."""
+    passed, played = (sum(getattr(kind, name) for kind in strength.kinds.values()) for name in ("passed", "played"))
     parts = [f"{count.passed} of {count.played} {_NOUNS[kind]}" for kind, count in strength.kinds.items()]
-    text = f"its tests let pass {', '.join(parts)}" if parts else "no wrong answer could be played to its tests"
+    text = f"its tests let {passed} of {played} wrong answers pass" + (f" ({', '.join(parts)})" if passed else "")
+    text = text if played else "no wrong answer could be played to its tests"
     if not strength.uncounted:
         return f"strength: {text}"
     because = f" ({strength.uncounted_because})" if strength.uncounted_because else ""

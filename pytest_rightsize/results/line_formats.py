@@ -93,8 +93,9 @@ _MOST_PLAYED = 1_000
 
 def _played(value: Json) -> bool:
     """Counts of wrong answers: few, as what follows from them is computed exactly."""
-    counts = (value.get("passed"), value.get("played")) if isinstance(value, dict) else (None, None)
-    return all(map(_count, counts)) and counts[0] <= counts[1] <= _MOST_PLAYED
+    if not isinstance(value, dict) or not all(_count(value.get(name)) for name in ("passed", "played")):
+        return False
+    return bool(value["passed"] <= value["played"] <= _MOST_PLAYED)
 
 
 _LINES: Mapping[str, Mapping[str, Check]] = {

@@ -37,6 +37,11 @@ class PlantedAnswers:
         self.asked = 0
         self.grade: Grade | None = None
 
+    def take(self, grade: Grade) -> None:
+        """Keep how the test took its answers; of a test with subtests the first that did not pass counts."""
+        if self.grade is None or self.grade.outcome == "passed":
+            self.grade = grade
+
     def reply(self, request: Request) -> Reply:
         """The next answer, whatever is asked."""
         del request

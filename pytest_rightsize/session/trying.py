@@ -131,7 +131,7 @@ class Trying:
         if transcript is None or not ended:
             return report
         if self._trials.planted is not None:
-            self._trials.planted.grade = grade(ending(call, report), transcript)
+            self._trials.planted.take(grade(ending(call, report), transcript))
             return report
         if TRIAL_KEY in item.stash:
             trial = redacted(self._grade(item, call, report, transcript), self._state.settings.redact)

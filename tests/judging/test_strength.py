@@ -189,9 +189,13 @@ def test_counting_leaves_out_what_tells_nothing() -> None:
     assert strength.share == pytest.approx(1 / 3)
     assert Strength.from_dict(strength.to_dict()) == strength
     assert strength_words(strength) == (
-        "strength: its tests let pass 1 of 2 answers of other cases, 0 of 1 empty answers; "
+        "strength: its tests let 1 of 3 wrong answers pass (1 of 2 answers of other cases, 0 of 1 empty answers); "
         "2 starts tell nothing (FileNotFoundError)"
     )
+
+
+def test_where_none_pass_the_words_are_short() -> None:
+    assert strength_words(of_others(0, 40)) == "strength: its tests let 0 of 40 wrong answers pass"
 
 
 def test_nothing_played_is_no_share() -> None:

@@ -57,7 +57,7 @@ def test_a_test_of_equality_lets_nothing_pass(suite: pytest.Pytester, options: t
     assert counts(strength) == {"other": (0, 6), "empty": (0, 3), "refusal": (0, 3)}
     result.stdout.fnmatch_lines(
         [
-            "upper: strength: its tests let pass 0 of 6 answers of other cases, 0 of 3 empty answers, 0 of 3 refusals",
+            "upper: strength: its tests let 0 of 12 wrong answers pass",
             "rightsize: of 1 task, 1 over-sized; *",
         ]
     )
@@ -83,7 +83,9 @@ def test_a_test_that_asserts_nothing_of_the_answer_is_noted(pytester: pytest.Pyt
         "truncated": (4, 4),
         "prompt": (4, 4),
     }
-    result.stdout.fnmatch_lines([f"cities: {note}", "cities: strength: its tests let pass 12 of 12 answers of *"])
+    result.stdout.fnmatch_lines(
+        [f"cities: {note}", "cities: strength: its tests let 24 of 28 wrong answers pass (12 of 12 answers of *"]
+    )
     (verdict,) = judge(read_run(pytester.path / "run.jsonl"))
     assert verdict.notes == (note,)
     assert lines_of(pytester.path, "verdict")[0]["notes"] == [note]
@@ -92,7 +94,7 @@ def test_a_test_that_asserts_nothing_of_the_answer_is_noted(pytester: pytest.Pyt
     assert document["strengths"][0]["kinds"]["other"] == {"passed": 12, "played": 12}
     markdown = (pytester.path / "out.md").read_text(encoding="utf-8")
     assert note in markdown
-    assert "strength: its tests let pass 12 of 12" in markdown
+    assert "strength: its tests let 24 of 28 wrong answers pass (12 of 12" in markdown
 
 
 QUEUES = ["billing", "shipping", "returns", "login", "other"]
@@ -390,7 +392,7 @@ def test_cases_whose_names_are_withheld_are_found_again(
     [
         (("--rightsize-redact=answers",), ".", "has hashes in the place of answers (--rightsize-redact=answers)"),
         (("--rightsize-ladder=tiny",), ".", "no task passes on any rung in"),
-        ((), "..", "has no test_suite.py: give the folder that pytest was started in, with --root=DIR"),
+        ((), "..", "has no test_suite.py: give the rootdir that pytest shows at its start, with --root=DIR"),
     ],
 )
 def test_what_cannot_be_played_is_told(
@@ -462,3 +464,47 @@ def test_counts_that_cannot_be_are_told_with_their_line(suite: pytest.Pytester, 
         file.write(json.dumps(line) + "\n")
     with pytest.raises(ConfigError, match=r"run.jsonl:\d+ is not a line this version understands"):
         read_run(suite.path / "run.jsonl")
+
+
+def test_tests_of_other_makings_are_played_to_as_well(pytester: pytest.Pytester) -> None:
+    """A coroutine, one that is rerun after a failure, and one whose subtests fail without failing its own call."""
+    source = """
+        import pytest
+
+        @pytest.mark.rightsize(task="async")
+        @pytest.mark.asyncio
+        @pytest.mark.parametrize("word", "ab")
+        async def test_async(model, word):
+            assert model.ask(word) == word.upper()
+
+        @pytest.mark.rightsize(task="rerun")
+        @pytest.mark.flaky(reruns=2)
+        @pytest.mark.parametrize("word", "ab")
+        def test_rerun(model, word):
+            with open("starts.txt", "a") as file:
+                file.write(word)
+            assert model.ask(word) == word.upper()
+
+        @pytest.mark.rightsize(task="subtests")
+        @pytest.mark.parametrize("word", "ab")
+        def test_subtests(model, word, subtests):
+            answer = model.ask(word)
+            with subtests.test("upper"):
+                assert answer == word.upper()
+    """
+    one_rung(pytester, source, {"a": "A", "b": "B"})
+    result = pytester.runpytest(ONE, PLAY, RUN, "--rightsize-concurrency=1", "--rightsize-gate=none")
+    assert result.ret == pytest.ExitCode.OK
+    strengths = strengths_of(pytester.path)
+    assert list(strengths) == ["async", "rerun", "subtests"]
+    for strength in strengths.values():
+        assert counts(strength) == {"other": (0, 2), "empty": (0, 2), "refusal": (0, 2)}
+    # Each once in the session, and once for each wrong answer.
+    assert len((pytester.path / "starts.txt").read_text(encoding="utf-8")) == 2 + 6
+
+
+def test_the_page_shows_the_strength_beside_the_verdict(suite: pytest.Pytester) -> None:
+    pytest.importorskip("jinja2")
+    suite.runpytest(LADDER, PLAY, "--rightsize-html=page.html")
+    page = (suite.path / "page.html").read_text(encoding="utf-8")
+    assert "Strength: its tests let 0 of 12 wrong answers pass." in page
