@@ -34,6 +34,7 @@ __all__ = [
 
 Outcome = Literal["passed", "failed", "error", "not_run"]
 State = Literal["passes", "fails", "undecided", "not_run"]
+Evidence = Literal["shown", "likely", "provisional"]
 VerdictName = Literal["right-sized", "over-sized", "under-sized", "unsolved", "undecided", "unchosen"]
 Strategy = Literal["climb", "full", "bisect"]
 CacheMode = Literal["auto", "off", "replay", "refresh"]
@@ -323,12 +324,12 @@ class Policy:
 class Standing:
     """Result of a rung in a task: `passed` of `trials` trials, and whether that reaches the bar.
 
-    `rate` is the mean over cases of each case's mean, or None if nothing was tried. `low` and `high` are its one-sided
-    bounds at the confidence that was asked for, else at 0.95; None where nothing was tried. `given_up` counts the
-    trials that were left out because they could not change the state; the bounds hold whatever the outcomes of those
-    would have been. `claim` is how surely the rung must reach the bar to be named, and `is_open` says that it is
+    `rate` is the mean over cases of each case's mean; None if nothing was tried, or if the rung was stopped early, as
+    the trials up to there are no fair sample. `low` and `high` are its one-sided bounds at the confidence that was
+    asked for, else at 0.95; None where nothing was tried. `given_up` counts the trials that were left out because they
+    could not change the state; the bounds hold whatever the outcomes of those would have been. `claim` is how surely the rung must reach the bar to be named, and `is_open` says that it is
     undecided and none of its cases is left to decide it. `decided_at` counts the first cases of the order that decided
-    a task which stops early: the rate of a sample that stopped is not shown, and its bounds are those of the design.
+    a task which stops early; its bounds are those of the design.
     """
 
     state: State
@@ -352,6 +353,10 @@ class Verdict:
     the rung that the session's objective asks for: the smallest, or the one that takes least.
     `regressed` says how the task is worse than in the baseline, or why that is not known; None where it is not worse,
     or where there is no baseline.
+
+    `evidence` is `shown` where the one-sided 95 % bound of the rate that the verdict rests on, that of
+    `evidence_rung`, reaches its bar or misses it, `likely` where the 80 % bound does; None for an undecided task.
+    `cases_to_likely` and `cases_to_shown` are about how many further cases it takes at this rate, None if none would do.
     """
 
     task: str
@@ -366,11 +371,14 @@ class Verdict:
     notes: tuple[str, ...] = ()
     recommended: str | None = None
     open_rungs: tuple[str, ...] = ()
+    evidence: Evidence | None = None
+    evidence_rung: str | None = None
+    cases_to_likely: int | None = None
+    cases_to_shown: int | None = None
 
     def to_dict(self) -> dict[str, Json]:
         """The verdict as a line of the results file."""
-        plain = asdict(self)
-        return {"kind": "verdict", **plain, "notes": list(self.notes), "open_rungs": list(self.open_rungs)}
+        return {"kind": "verdict", **asdict(self), "notes": list(self.notes), "open_rungs": list(self.open_rungs)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -271,7 +271,7 @@ def test_the_readme_lists_every_option() -> None:
 
 def test_the_help_names_every_gate() -> None:
     from pytest_rightsize.config.options import OPTIONS
-    from pytest_rightsize.judging.verdict import GATES
+    from pytest_rightsize.judging.gates import GATES
 
     assert f"some of {','.join(GATES)}," in OPTIONS["gate"][1]
 

@@ -13,7 +13,7 @@ import pytest
 from pytest_rightsize.config.options import OPTIONS, option_text
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.judging.conclusions import OBJECTIVES, Objective
-from pytest_rightsize.judging.verdict import GATES
+from pytest_rightsize.judging.gates import GATES
 from pytest_rightsize.records import BUDGET_UNITS, WITHHOLDABLE, CacheMode, Json, Strategy
 
 __all__ = ["Settings"]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from tabulate import tabulate
 
 from pytest_rightsize.judging.savings import joules_of, saved, tokens_of
-from pytest_rightsize.judging.verdict import WaiverState
+from pytest_rightsize.judging.gates import WaiverState
 from pytest_rightsize.records import Run, Standing, Verdict, Waiver
 from pytest_rightsize.reports.facts import effort, failure, place_to_change, tokens_spent
 

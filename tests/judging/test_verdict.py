@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_rightsize.judging.verdict import failed_gates, judge
+from pytest_rightsize.judging.gates import failed_gates
+from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import Verdict
 from tests.runs import make_run
 

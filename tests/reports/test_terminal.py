@@ -8,7 +8,8 @@ from pathlib import Path
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.judging.conclusions import conclude
 from pytest_rightsize.judging.usage import usage_of
-from pytest_rightsize.judging.verdict import GATES, failed_gates, judge
+from pytest_rightsize.judging.gates import GATES, failed_gates
+from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import Run
 from pytest_rightsize.reports.facts import intervals
 from pytest_rightsize.reports.terminal import TITLE, gate_lines, styled, summary_lines, table_lines, wrapped

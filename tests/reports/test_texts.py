@@ -12,7 +12,8 @@ import pytest
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.judging.conclusions import FalseEconomy, Saving
-from pytest_rightsize.judging.verdict import GATES, failed_gates, judge
+from pytest_rightsize.judging.gates import GATES, failed_gates
+from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.meter_records import IdlePower, Metering, Phases
 from pytest_rightsize.records import Run, Trial, Waiver
 from pytest_rightsize.reports import load_reports
