@@ -83,6 +83,7 @@ class ResultsFile:
         failed: Iterable[str],
         totals: Mapping[str, Json],
         waived: Iterable[str] = (),
+        warned: Iterable[str] = (),
     ) -> None:
         """Add the verdicts and the last line, and close the file."""
         for verdict in verdicts:
@@ -91,7 +92,7 @@ class ResultsFile:
             {
                 "kind": "end",
                 "exitstatus": exitstatus,
-                "gate": {"failed": list(failed), "waived": list(waived)},
+                "gate": {"failed": list(failed), "warned": list(warned), "waived": list(waived)},
                 "totals": dict(totals),
             }
         )

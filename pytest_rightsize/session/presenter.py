@@ -25,6 +25,7 @@ from pytest_rightsize.reports.terminal import (
     summary_lines,
     table_lines,
     waiver_lines,
+    warning_lines,
     wrapped,
 )
 from pytest_rightsize.reports.usage_tables import usage_lines
@@ -99,6 +100,8 @@ class Presenter:
             yield f"rightsize: {line}", {}
         for line in waiver_lines(result.waivers, result.unmet):
             yield line, {"yellow": True}
+        for line in warning_lines(result.warned, result.run):
+            yield line, {"yellow": True}
         for line in gate_lines(result.failed, result.run):
             yield line, {"red": True}
         if self._settings.results is not None:
@@ -115,4 +118,4 @@ class Presenter:
         workspace, rootdir = Path(os.environ.get("GITHUB_WORKSPACE", ".")), self._settings.rootdir
         inside = rootdir.is_relative_to(workspace)
         prefix = rootdir.relative_to(workspace).as_posix() if inside else ""
-        yield from annotations(result.run, result.failed, prefix=prefix)
+        yield from annotations(result.run, result.failed, warned=result.warned, prefix=prefix)

@@ -18,7 +18,7 @@ __all__ = ["SessionResult", "session_result"]
 
 @dataclass(frozen=True, kw_only=True)
 class SessionResult:
-    """A session that has ended: its run, the verdicts, which gates failed or were waived, and notes as lines.
+    """A session that has ended: its run, the verdicts, which gates failed, warn or were waived, and notes as lines.
 
     `unmet` are waivers of tasks that no test of the session has, each with its task.
     """
@@ -28,6 +28,7 @@ class SessionResult:
     run_usage: RunUsage
     conclusions: Sequence[Conclusion]
     failed: Sequence[tuple[str, Verdict]] = ()
+    warned: Sequence[tuple[str, Verdict]] = ()
     waivers: Sequence[WaiverState] = ()
     unmet: Sequence[tuple[str, Waiver]] = ()
     notes: Sequence[str] = ()
@@ -85,6 +86,7 @@ def session_result(
         run_usage=usage_of(run),
         conclusions=conclusions,
         failed=failed_gates(verdicts, gates, waivers),
+        warned=warned_gates(verdicts, gates, waivers),
         waivers=waivers,
         unmet=[
             (task, waiver)
