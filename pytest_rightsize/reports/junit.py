@@ -46,3 +46,4 @@ def suite_properties(verdicts: Iterable[Verdict]) -> Iterator[tuple[str, str]]:
         yield f"rightsize.verdict.{task}", verdict.verdict
         yield f"rightsize.smallest.{task}", verdict.smallest or ""
         yield f"rightsize.chosen.{task}", verdict.chosen or ""
+        yield f"rightsize.evidence.{task}", verdict.evidence or ""

@@ -3,18 +3,38 @@
 A share of the trials of a rung that was stopped is no pass rate, so none is ever shown. Pure.
 """
 
+from collections.abc import Iterable
 from fractions import Fraction
 from math import ceil, floor
 
 from pytest_rightsize.records import Standing, Verdict
 from pytest_rightsize.reports.units import percent
 
-__all__ = ["decided", "is_partial", "more_words", "open_words", "short_count", "stopped_words", "sure_words"]
+__all__ = [
+    "decided",
+    "is_partial",
+    "more_words",
+    "open_words",
+    "partial_rungs",
+    "short_count",
+    "stopped_words",
+    "sure_words",
+]
 
 
 def is_partial(standing: Standing) -> bool:
     """Whether only a part of the trials was heard, so that the share that passed is no pass rate."""
     return standing.trials > 0 and standing.rate is None
+
+
+def partial_rungs(verdicts: Iterable[Verdict]) -> frozenset[tuple[str, str]]:
+    """The tasks and rungs of which only a part was heard."""
+    return frozenset(
+        (verdict.task, rung)
+        for verdict in verdicts
+        for rung, standing in verdict.standing.items()
+        if is_partial(standing)
+    )
 
 
 def short_count(verdict: Verdict, rung: str) -> str:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from tabulate import tabulate
 
-from pytest_rightsize.judging.savings import joules_of, saved, tokens_of
 from pytest_rightsize.judging.gates import WaiverState
+from pytest_rightsize.judging.savings import joules_of, saved, tokens_of
 from pytest_rightsize.records import Run, Verdict, Waiver
 from pytest_rightsize.reports.facts import effort, failure, place_to_change, tokens_spent
 from pytest_rightsize.reports.sureness import more_words, short_count, stopped_words, sure_words
@@ -38,9 +38,9 @@ _STYLES = (
 
 # What stands in the table for a rung that was stopped early, and what it means.
 _STOPPED_LEGENDS = {
-    "<": "< cannot reach so many, and was stopped",
-    ">=": ">= reaches so many, and was stopped",
-    "@": "@ decided after so many cases",
+    "<": "< stopped as it cannot reach so many",
+    ">=": ">= stopped as it reaches so many",
+    "@": "@ stopped as decided after so many",
 }
 
 

@@ -18,6 +18,7 @@ from pytest_rightsize.reports.facts import intervals
 from pytest_rightsize.reports.github import annotations
 from pytest_rightsize.reports.junit import suite_properties
 from pytest_rightsize.reports.publishing import Publisher, write_step_summary
+from pytest_rightsize.reports.sureness import partial_rungs
 from pytest_rightsize.reports.terminal import (
     TITLE,
     gate_lines,
@@ -89,6 +90,7 @@ class Presenter:
             result.run_usage,
             result.conclusions,
             intervals=shown,
+            partial=partial_rungs(result.verdicts),
             width=width,
             note=idle_note(result.run, result.run_usage),
         )

@@ -8,8 +8,8 @@ from typing import Any
 from pytest_rightsize.config.task_settings import TaskSettings
 from pytest_rightsize.judging.baseline import Baseline, tasks_not_run, with_regressions
 from pytest_rightsize.judging.conclusions import Conclusion, Objective, conclude, idle_note
-from pytest_rightsize.judging.usage import RunUsage, usage_of
 from pytest_rightsize.judging.gates import WaiverState, failed_gates, waiver_states, warned_gates
+from pytest_rightsize.judging.usage import RunUsage, usage_of
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import Policy, Run, Verdict, Waiver
 

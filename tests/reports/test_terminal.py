@@ -7,11 +7,12 @@ from pathlib import Path
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.judging.conclusions import conclude
-from pytest_rightsize.judging.usage import usage_of
 from pytest_rightsize.judging.gates import GATES, PROVISIONAL, failed_gates, warned_gates
+from pytest_rightsize.judging.usage import usage_of
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import Run
 from pytest_rightsize.reports.facts import intervals
+from pytest_rightsize.reports.sureness import partial_rungs
 from pytest_rightsize.reports.terminal import (
     TITLE,
     gate_lines,
@@ -39,7 +40,13 @@ CHOSEN = {"route-ticket": "frontier", "iso-date": "160k", "contact-json": "160k"
 def summary(run: Run, *, width: int | None = None) -> str:
     verdicts = judge(run)
     conclusions = conclude(run, verdicts)
-    usage = usage_lines(usage_of(run), conclusions, intervals=intervals(run, verdicts), width=width)
+    usage = usage_lines(
+        usage_of(run),
+        conclusions,
+        intervals=intervals(run, verdicts),
+        partial=partial_rungs(verdicts),
+        width=width,
+    )
     gates = [
         *warning_lines(warned_gates(verdicts, tuple(GATES)), run),
         *gate_lines(failed_gates(verdicts, tuple(GATES)), run),
