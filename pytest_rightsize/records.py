@@ -327,9 +327,9 @@ class Standing:
     `rate` is the mean over cases of each case's mean; None if nothing was tried, or if the rung was stopped early, as
     the trials up to there are no fair sample. `low` and `high` are its one-sided bounds at the confidence that was
     asked for, else at 0.95; None where nothing was tried. `given_up` counts the trials that were left out because they
-    could not change the state; the bounds hold whatever the outcomes of those would have been. `claim` is how surely the rung must reach the bar to be named, and `is_open` says that it is
-    undecided and none of its cases is left to decide it. `decided_at` counts the first cases of the order that decided
-    a task which stops early; its bounds are those of the design.
+    could not change the state; the bounds hold whatever the outcomes of those would have been. `claim` is how surely
+    the rung must reach the bar to be named, and `is_open` says that it is undecided and none of its cases is left to
+    decide it. `decided_at` counts the first cases of the order that decided a task which stops early.
     """
 
     state: State
@@ -356,7 +356,7 @@ class Verdict:
 
     `evidence` is `shown` where the one-sided 95 % bound of the rate that the verdict rests on, that of
     `evidence_rung`, reaches its bar or misses it, `likely` where the 80 % bound does; None for an undecided task.
-    `cases_to_likely` and `cases_to_shown` are about how many further cases it takes at this rate, None if none would do.
+    `cases_to_likely` and `cases_to_shown`: about how many further cases it takes at this rate, None if none would do.
     """
 
     task: str

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pytest_rightsize.judging.conclusions import Conclusion, Saving, conclude
 from pytest_rightsize.judging.usage import RunUsage, Usage, usage_of
 from pytest_rightsize.records import Run, Standing, Trial, Verdict, VerdictName
-from pytest_rightsize.reports.sureness import decided, is_partial, open_words
+from pytest_rightsize.reports.sureness import decided, is_partial, open_words, undecided_words
 from pytest_rightsize.reports.units import count, joules, percent, seconds, usd
 from pytest_rightsize.statistics import pass_rate_interval
 from pytest_rightsize.statistics.estimates import Interval
@@ -228,10 +228,12 @@ def remedy(verdict: Verdict) -> str:
     if verdict.verdict == "under-sized":
         return (
             f"{verdict.chosen} fails, {verdict.smallest} is the smallest that passes"
-            f"{f' ({open_words(verdict)})' if verdict.open_rungs else ''}: set {where} to {verdict.smallest}"
+            f"{f' ({open_rungs})' if (open_rungs := undecided_words(verdict)) else ''}: "
+            f"set {where} to {verdict.smallest}"
         )
     if verdict.verdict == "unsolved":
-        return f"no rung reaches {verdict.pass_rate:g} ({_nearest(verdict)}): add a larger rung, mend the prompt, or lower pass_rate"
+        nearest = f"no rung reaches {verdict.pass_rate:g} ({_nearest(verdict)})"
+        return f"{nearest}: add a larger rung, mend the prompt, or lower pass_rate"
     if verdict.verdict == "undecided":
         unknown = "what the chosen rung would do" if verdict.smallest else "which rung is the smallest"
         return f"it is not known {unknown} ({verdict.notes[0]}): {_way_out(verdict)}"

@@ -93,7 +93,7 @@ def _bounds(cell: Cell) -> str:
 
 
 def _lists(facts: Facts) -> Iterator[str]:
-    """The lists below the table, each folded under its title: changes, how sure they are, savings, false economies, notes."""
+    """The lists below the table, each folded under its title."""
     changes = [
         f"- **{_name(verdict.task)}**: {escaped(remedy(verdict))}{_place(facts, verdict)}"
         for verdict in sorted(facts.verdicts, key=lambda verdict: _URGENCY.index(verdict.verdict))

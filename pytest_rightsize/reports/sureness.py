@@ -19,6 +19,7 @@ __all__ = [
     "short_count",
     "stopped_words",
     "sure_words",
+    "undecided_words",
 ]
 
 
@@ -96,12 +97,14 @@ def _needed(verdict: Verdict, standing: Standing) -> int:
 
 def open_words(verdict: Verdict) -> str | None:
     """`b passes; a is undecided`: the smaller rungs that may pass too, beside the one that does; None without any."""
+    undecided = undecided_words(verdict)
+    return f"{verdict.smallest} passes; {undecided}" if undecided else None
+
+
+def undecided_words(verdict: Verdict) -> str | None:
+    """`a is undecided`: the smaller rungs that may pass too; None without any, or where no rung passes."""
     if not verdict.open_rungs or verdict.smallest is None:
         return None
-    return f"{verdict.smallest} passes; {_are_undecided(verdict)}"
-
-
-def _are_undecided(verdict: Verdict) -> str:
     names, be = " and ".join(verdict.open_rungs), "is" if len(verdict.open_rungs) == 1 else "are"
     return f"{names} {be} undecided"
 

@@ -82,7 +82,7 @@ def styled(line: str) -> list[tuple[str, str | None]]:
 
 
 def summary_lines(run: Run, verdicts: Sequence[Verdict]) -> list[str]:
-    """A legend of the marks that occur in the table, how sure each verdict is, the notes, and a sentence on the whole."""
+    """A legend of the marks in the table, how sure each verdict is, the notes, and one sentence about the whole."""
     notes = [f"{verdict.task}: {line}" for verdict in verdicts for line in _below_the_table(verdict)]
     extra = [*notes, *_retries(run), *_recorded(run)]
     return [*_legend(verdicts), *extra, _sentence(run, verdicts), *_savings(run)]

@@ -36,8 +36,8 @@ def usage_lines(
     """A table of the usage of each task on each rung, the origins of its joules, a `note` on them, and the conclusions.
 
     There is no table where no joules, seconds or money are known: it would hold nothing but question marks.
-    `intervals` are those of the pass rates by task and rung, `partial` those that have none as they were stopped. Where the table is wider than `width`, columns are left
-    out.
+    `intervals` are those of the pass rates by task and rung, `partial` those that have none as they were stopped.
+    Where the table is wider than `width`, columns are left out.
     """
     usages = list(run_usage.by_task_rung.values())
     conclusion_lines = [line for conclusion in conclusions for line in _conclusion_lines(conclusion)]

@@ -39,7 +39,7 @@ _HEAD = """\
 
 @dataclass(frozen=True, kw_only=True)
 class LockedTask:
-    """One task: its smallest rung (None: none was known), how each rung that was run stood, and how sure the verdict is.
+    """One task: its smallest rung (None: none was known), how each rung that was run stood, and its evidence.
 
     `line` is the line of `smallest` in the file, for the person who has to change it, and `standing_lines` are those of
     each rung; None and empty if the lock is in no file.
