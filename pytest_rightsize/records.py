@@ -353,10 +353,9 @@ class Verdict:
     the rung that the session's objective asks for: the smallest, or the one that takes least.
     `regressed` says how the task is worse than in the baseline, or why that is not known; None where it is not worse,
     or where there is no baseline.
-
     `evidence` is `shown` where the one-sided 95 % bound of the rate that the verdict rests on, that of
     `evidence_rung`, reaches its bar or misses it, `likely` where the 80 % bound does; None for an undecided task.
-    `cases_to_likely` and `cases_to_shown`: about how many further cases it takes at this rate, None if none would do.
+    `evidence_bound` is that 95 % bound. `cases_to_likely` and `cases_to_shown`: about how many further cases it takes at this rate, None if none would do.
     """
 
     task: str
@@ -373,6 +372,7 @@ class Verdict:
     open_rungs: tuple[str, ...] = ()
     evidence: Evidence | None = None
     evidence_rung: str | None = None
+    evidence_bound: float | None = None
     cases_to_likely: int | None = None
     cases_to_shown: int | None = None
 

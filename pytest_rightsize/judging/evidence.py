@@ -3,14 +3,28 @@
 A rung without a confidence passes by its observed rate, and 3 of 4 cases are little. So each verdict says whether the
 one-sided 95 % bound of the rate it rests on reaches its bar, or misses it (`shown`), or the 80 % bound does (`likely`),
 or neither (`provisional`). Pure.
+
+A task without a confidence asks a rung until so many cases passed, or failed, that the rest cannot matter. Such a sample
+has no rate, but it has a bound: that so few failures came before so many passes is as unlikely as that many passes in as
+many cases (inverse sampling). That takes the cases to come in an order that has nothing to do with how hard they are. If
+all that was left out were taken as failed instead, no rung that passes could ever be more than provisional.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf
+from fractions import Fraction
+from math import ceil, inf
 
 from pytest_rightsize.records import Evidence, Policy, Standing, State, Verdict
-from pytest_rightsize.statistics import Design, design_bounds, more_cases, settled
+from pytest_rightsize.statistics import (
+    Design,
+    bounds_whatever_comes,
+    clopper_pearson,
+    design_bounds,
+    more_cases,
+    settled,
+    settled_counts,
+)
 
 __all__ = ["Sample", "evidence_of_rung", "with_evidence"]
 
@@ -23,10 +37,13 @@ _GRADES: Sequence[Evidence] = ("shown", "likely", "provisional")
 class Sample:
     """What was heard of one rung: the samples of each case, and how many of its trials are missing.
 
-    A task that stops early also has its `design`, and the outcomes in the order of its cases, None where there is none.
+    `given_up` counts those that were left out as they could change nothing, `missing` those without an answer, which
+    may have been anything. A task that stops early also has its `design`, and the outcomes in the order of its cases,
+    None where there is none.
     """
 
     cases: Mapping[str, Sequence[bool]]
+    given_up: Mapping[str, int] = field(default_factory=dict)
     missing: Mapping[str, int] = field(default_factory=dict)
     design: Design | None = None
     outcomes: Sequence[bool | None] = ()
@@ -34,10 +51,11 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class RungEvidence:
-    """How sure it is that a rung passes, or fails; `cases_to` is by grade, as in `Verdict`."""
+    """How sure it is that a rung passes, or fails; `cases_to`, by grade, and `bound` are as in `Verdict`."""
 
     rung: str
     grade: Evidence
+    bound: float | None
     cases_to: Mapping[Evidence, int | None]
 
     @property
@@ -62,6 +80,7 @@ def with_evidence(
         verdict,
         evidence=weakest.grade,
         evidence_rung=weakest.rung,
+        evidence_bound=weakest.bound,
         cases_to_likely=weakest.cases_to["likely"],
         cases_to_shown=weakest.cases_to["shown"],
     )
@@ -92,24 +111,83 @@ def evidence_of_rung(rung: str, claim: State, standing: Standing, policy: Policy
     return RungEvidence(
         rung=rung,
         grade=grade,
+        bound=_bound(claim, policy, sample),
         cases_to={each: _needed(claim, policy, sample, _LEVELS[each]) if each in surer else 0 for each in _LEVELS},
     )
 
 
 def _reaches(claim: State, standing: Standing, policy: Policy, sample: Sample, level: float) -> bool:
-    """Whether the one-sided bound at `level` reaches the bar, or misses it, whatever the missing trials would bring."""
+    """Whether the one-sided bound at `level` reaches the bar, or misses it."""
+    bar = policy.pass_rate
     if standing.state == claim and policy.confidence is not None and policy.confidence >= level:
         return True
-    if sample.design is None:
-        return settled(sample.cases, sample.missing, pass_rate=policy.pass_rate, confidence=level) == claim
-    bounds = design_bounds(sample.design, sample.outcomes, confidence=level)
+    if sample.design is not None:
+        bounds = design_bounds(sample.design, sample.outcomes, confidence=level)
+        if bounds is None:
+            return False
+        return bounds.low >= bar if claim == "passes" else bounds.high < bar
+    if _is_inverse(policy, sample):
+        passed, failed = _up_to_the_stop(claim, policy, sample)
+        return settled_counts(passed, failed, 0, pass_rate=bar, confidence=level) == claim
+    return settled(sample.cases, _left(sample), pass_rate=bar, confidence=level) == claim
+
+
+def _bound(claim: State, policy: Policy, sample: Sample) -> float | None:
+    """The one-sided 95 % bound of the rate that is held against the bar."""
+    level = _LEVELS["shown"]
+    if sample.design is not None:
+        bounds = design_bounds(sample.design, sample.outcomes, confidence=level)
+    elif _is_inverse(policy, sample):
+        passed, failed = _up_to_the_stop(claim, policy, sample)
+        bounds = clopper_pearson(passed, passed + failed, confidence=level, one_sided=True)
+    else:
+        bounds = bounds_whatever_comes(sample.cases, _left(sample), confidence=level)
     if bounds is None:
-        return False
-    return bounds.low >= policy.pass_rate if claim == "passes" else bounds.high < policy.pass_rate
+        return None
+    return bounds.low if claim == "passes" else bounds.high
+
+
+def _left(sample: Sample) -> Mapping[str, int]:
+    names = dict.fromkeys([*sample.given_up, *sample.missing])
+    return {name: sample.given_up.get(name, 0) + sample.missing.get(name, 0) for name in names}
+
+
+def _is_inverse(policy: Policy, sample: Sample) -> bool:
+    """Whether the rung was asked until so many cases passed, or failed, one sample each."""
+    return policy.confidence is None and policy.samples == 1 and bool(sample.given_up)
+
+
+def _counts(sample: Sample) -> tuple[int, int]:
+    """Passes and failures among what was heard."""
+    passed = sum(map(sum, sample.cases.values()))
+    return passed, sum(map(len, sample.cases.values())) - passed
+
+
+def _up_to_the_stop(claim: State, policy: Policy, sample: Sample) -> tuple[int, int]:
+    """Passes and failures for the test of a rung that was stopped; what is missing counts against the claim.
+
+    So do the answers that were still in flight at the stop: how the last one fell out is no part of the event that so
+    many passes, or failures, came within so many cases.
+    """
+    (passed, failed), missing = _counts(sample), sum(sample.missing.values())
+    trials, planned = passed + failed + missing, passed + failed + sum(_left(sample).values())
+    enough = ceil(Fraction(str(policy.pass_rate)) * planned)
+    if claim == "passes":
+        return min(passed, enough), trials - min(passed, enough)
+    too_many = min(failed, planned - enough + 1)
+    return trials - too_many, too_many
 
 
 def _needed(claim: State, policy: Policy, sample: Sample, level: float) -> int | None:
     """About how many further cases reach a level that is not reached."""
-    needed = more_cases(sample.cases, sample.missing, state=claim, pass_rate=policy.pass_rate, confidence=level)
+    is_inverse, bar = _is_inverse(policy, sample), policy.pass_rate
+    left = sample.missing if is_inverse else _left(sample)
+    more = more_cases(sample.cases, left, state=claim, pass_rate=bar, confidence=level)
+    if more is not None and is_inverse:
+        # So many more are to be heard; the rung is stopped at a share of all its cases, which is the bar's.
+        passed, failed = _counts(sample)
+        grown = 1 + more / (passed + failed)
+        total = passed * grown / bar if claim == "passes" else failed * grown / (1 - bar)
+        more = ceil(total) - (passed + failed + sum(_left(sample).values()))
     # Counted without the order that a task which stops early keeps to, fewer may seem to be enough.
-    return None if needed is None else max(1, needed)
+    return None if more is None else max(1, more)

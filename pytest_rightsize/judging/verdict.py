@@ -279,7 +279,7 @@ def _judge_task(policy: Policy, trials: Sequence[Trial], run: Run) -> Verdict:
 def _sample(policy: Policy, heard: Mapping[str, _Heard], run: Run, rung: str, claim: float | None) -> Sample:
     """What was heard of one rung, for its evidence."""
     if not policy.stops_early or claim is None:
-        return Sample(cases=heard[rung].cases, missing=heard[rung].given_up)
+        return Sample(cases=heard[rung].cases, given_up=heard[rung].given_up)
     order = _order(policy, heard)
     design, outcomes = _in_order(policy, heard[rung], run.planned.get((policy.task, rung), 0), order, claim)
     missing = Counter(case for case in order if case not in heard[rung].cases and case not in heard[rung].left_out)

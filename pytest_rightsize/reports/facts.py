@@ -241,16 +241,15 @@ def remedy(verdict: Verdict) -> str:
 
 
 def _nearest(verdict: Verdict) -> str:
-    """The rung that came nearest to the bar, in a clause; where one was stopped early, by what they may still reach."""
+    """The rung that came nearest to the bar, in a clause."""
     standings = verdict.standing
     if not any(standing.passed for standing in standings.values()):
         return "none passed a single case"
     if any(is_partial(standing) for standing in standings.values()):
-        rung = max(standings, key=lambda rung: standings[rung].high or 0.0)
-        if words := decided(verdict, rung):
-            return f"{rung} came nearest: {words}"
-    else:
-        rung = max(standings, key=lambda rung: standings[rung].rate or 0.0)
+        # Which came nearest is not known then: of those, the one that surely passes most.
+        rung = max(standings, key=lambda rung: standings[rung].low or 0.0)
+        return f"{rung} {decided(verdict, rung) or f'passed {standings[rung].passed} of {standings[rung].trials}'}"
+    rung = max(standings, key=lambda rung: standings[rung].rate or 0.0)
     return f"{rung} came nearest with {standings[rung].passed}/{standings[rung].trials}"
 
 

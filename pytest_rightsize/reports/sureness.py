@@ -128,21 +128,19 @@ def _heard(verdict: Verdict, rung: str) -> str:
 
 
 def _bound(verdict: Verdict, rung: str) -> str | None:
-    """The end of the interval that the bar is held against."""
-    standing, bar = verdict.standing[rung], verdict.pass_rate
-    of_bar = f"the bar is {_exactly(bar)}"
-    sure = f"{100 * (verdict.confidence or 0.95):g} % sure"
-    if rung == verdict.smallest:
-        if standing.low is None:
-            return None
-        if standing.low >= bar:
-            return f"its true rate is at least {percent(standing.low)} ({sure}), and {of_bar}"
-        return f"its true rate may be as low as {_rounded(standing.low, bar)}, and {of_bar}"
-    if standing.high is None:
+    """The end of the interval that is held against the bar."""
+    bound, bar = verdict.evidence_bound, verdict.pass_rate
+    if bound is None:
         return None
-    if standing.high < bar:
-        return f"its true rate is at most {_rounded(standing.high, bar)} ({sure}), and {of_bar}"
-    return f"its true rate may be as high as {_rounded(standing.high, bar)}, and {of_bar}"
+    if rung == verdict.smallest:
+        words = (
+            f"is at least {percent(bound)} (95 % sure)" if bound >= bar else f"may be as low as {_rounded(bound, bar)}"
+        )
+    elif bound < bar:
+        words = f"is at most {_rounded(bound, bar)} (95 % sure)"
+    else:
+        words = f"may be as high as {_rounded(bound, bar)}"
+    return f"its true rate {words}, and the bar is {_exactly(bar)}"
 
 
 def _exactly(bar: float) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.commands.__main__ import main
-from tests.conftest import record
+from tests.conftest import STRICT, record
 
 LADDER = "--rightsize-ladder=tiny,small,big"
 
@@ -38,11 +38,11 @@ def test_the_lock_is_small_and_holds_what_a_reviewer_asks(locked: pytest.Pyteste
         "big": "replay: big.jsonl",
     }
     task = plain["tasks"]["upper"]
-    assert (task["smallest"], task["chosen"]) == ("small", "big")
+    assert (task["smallest"], task["chosen"], task["evidence"]) == ("small", "big", "provisional")
     early = {"n": 3, "settled_early": 1}
     assert task["standing"] == {
-        "tiny": {"state": "fails", "passed": 1, **early, "rate": 0.3333, "low": 0.0127, "high": 0.9024},
-        "small": {"state": "passes", "passed": 3, **early, "rate": 1.0, "low": 0.2486, "high": 1.0},
+        "tiny": {"state": "fails", "passed": 1, **early, "low": 0.0127, "high": 0.9024},
+        "small": {"state": "passes", "passed": 3, **early, "low": 0.2486, "high": 1.0},
     }
     assert len(text.splitlines()) < 20
 
@@ -110,24 +110,24 @@ def waive(suite: pytest.Pytester, until: date, gate: str = "oversized") -> None:
 def test_a_waiver_excuses_its_gate_until_its_day_and_is_shown(suite: pytest.Pytester, workers: tuple[str, ...]) -> None:
     until = date.today() + timedelta(days=1)
     waive(suite, until)
-    result = suite.runpytest(LADDER, "--rightsize-results=run.jsonl", *workers)
+    result = suite.runpytest(LADDER, STRICT, "--rightsize-results=run.jsonl", *workers)
     assert result.ret == pytest.ExitCode.OK
     line = f"waived until {until}: gate oversized: upper: contract ends in May"
     result.stdout.fnmatch_lines(["upper * OVER-SIZED", line])
-    assert last_line(suite.path / "run.jsonl")["gate"] == {"failed": [], "waived": [line]}
+    assert last_line(suite.path / "run.jsonl")["gate"] == {"failed": [], "warned": [], "waived": [line]}
 
 
 def test_a_waiver_that_is_over_is_shown_and_excuses_nothing(suite: pytest.Pytester) -> None:
     until = date.today() - timedelta(days=1)
     waive(suite, until)
-    result = suite.runpytest(LADDER)
+    result = suite.runpytest(LADDER, STRICT)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines([f"waiver over since {until}: gate oversized: upper: *", "gate oversized: upper: *"])
 
 
 def test_a_waiver_that_is_not_needed_is_shown_and_excuses_nothing_else(suite: pytest.Pytester) -> None:
     waive(suite, date.today() + timedelta(days=1), gate="undecided")
-    result = suite.runpytest(LADDER)
+    result = suite.runpytest(LADDER, STRICT)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["waived until *: gate undecided: upper: contract ends in May (not needed now)"])
 
@@ -135,7 +135,7 @@ def test_a_waiver_that_is_not_needed_is_shown_and_excuses_nothing_else(suite: py
 def test_a_waiver_of_a_task_that_no_test_has_is_shown_too(suite: pytest.Pytester) -> None:
     with (suite.path / "rightsize.toml").open("a", encoding="utf-8") as file:
         file.write('\n[tasks.uper]\nwaive = { gate = "oversized", until = 2099-01-31, reason = "contract" }\n')
-    result = suite.runpytest(LADDER)
+    result = suite.runpytest(LADDER, STRICT)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["waiver of no test here, until 2099-01-31: gate oversized: uper: contract"])
 

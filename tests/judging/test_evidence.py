@@ -1,6 +1,7 @@
 """How sure a verdict is: the grade, the rung it rests on, and how many cases more it would take."""
 
 from dataclasses import replace
+from math import ceil, comb
 
 import pytest
 from hypothesis import given, settings
@@ -86,13 +87,62 @@ def test_what_was_decided_at_a_confidence_is_as_sure_as_that(confidence: float, 
     assert verdict_of({"s": "1" * cases}, "s", confidence=confidence).evidence == grade
 
 
-def test_trials_that_were_given_up_may_have_been_anything() -> None:
-    """6 of 6 would be likely; of 8 cases, 6 passes decide, and the two that were not asked may fail."""
-    run = make_run({"t": {"s": "111111--", "l": "--------"}}, chosen="l")
+def stopped(marks: str, planned: int, *, bar: float = 0.9) -> Verdict:
+    """The verdict of a rung that was asked so far, the rest given up, as it could change nothing."""
+    run = make_run({"t": {"s": marks + "-" * (planned - len(marks))}}, chosen="s", pass_rate=bar)
     run = replace(run, trials=[replace(t, reason="settled") if t.outcome == "not_run" else t for t in run.trials])
     (verdict,) = judge(run)
-    assert (verdict.verdict, verdict.evidence, verdict.standing["s"].rate) == ("over-sized", "provisional", None)
-    assert verdict_of({"s": "111111", "l": "-" * 6}, "l").evidence == "likely"
+    return verdict
+
+
+@pytest.mark.parametrize(
+    ("marks", "planned", "grade", "bound"),
+    [
+        ("1" * 36, 40, "shown", 0.05 ** (1 / 36)),  # so many passes without a failure: 0.9 ** 36 = 0.02
+        ("1" * 18, 20, "likely", 0.05 ** (1 / 18)),
+        ("1" * 9, 10, "provisional", 0.05 ** (1 / 9)),
+        ("0" * 5, 40, "shown", 1 - 0.05 ** (1 / 5)),
+        ("00", 10, "shown", 1 - 0.05 ** (1 / 2)),
+        ("1" * 25 + "0" * 5, 40, "likely", None),
+        ("1" * 33 + "0" * 5, 40, "provisional", None),
+    ],
+)
+def test_a_rung_that_was_stopped_is_judged_by_how_soon_it_was(
+    marks: str, planned: int, grade: str, bound: float | None
+) -> None:
+    verdict = stopped(marks, planned)
+    assert (verdict.evidence, verdict.standing["s"].rate) == (grade, None)
+    if bound is not None:
+        assert verdict.evidence_bound == pytest.approx(bound)
+
+
+def test_an_answer_in_flight_at_the_stop_is_not_taken_for_the_rung() -> None:
+    """Had the 37th pass counted, the bound would be higher, though it was asked only by chance."""
+    soon, late = stopped("1" * 36, 40).evidence_bound, stopped("1" * 37, 40).evidence_bound
+    assert soon is not None
+    assert late is not None
+    assert late < soon
+
+
+@pytest.mark.parametrize("bar", [0.5, 0.75, 0.9])
+@pytest.mark.parametrize("planned", [4, 10, 20, 41])
+def test_at_a_rate_that_is_the_bar_a_stopped_rung_is_seldom_shown_or_likely(planned: int, bar: float) -> None:
+    """Exactly, over all ways to end: wrongly shown in at most 5 %, at least likely in at most 20 %, for both states."""
+    enough = ceil(planned * bar - 1e-9)
+    too_many = planned - enough + 1
+    passing = [(enough, failed) for failed in range(too_many)]
+    failing = [(passed, too_many) for passed in range(enough)]
+    for ends in (passing, failing):
+        chance = dict.fromkeys(("shown", "likely", "provisional"), 0.0)
+        for passed, failed in ends:
+            trials = passed + failed
+            last = passed if ends is passing else failed
+            marks = "1" * passed + "0" * failed
+            ways = comb(trials - 1, last - 1)
+            verdict = stopped(marks, planned, bar=bar)
+            chance[str(verdict.evidence)] += ways * bar**passed * (1 - bar) ** failed
+        assert chance["shown"] <= 0.05 + 1e-9
+        assert chance["shown"] + chance["likely"] <= 0.2 + 1e-9
 
 
 def test_a_task_that_stops_early_at_95_percent_shows_what_it_decides() -> None:

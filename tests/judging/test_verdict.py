@@ -102,7 +102,7 @@ def test_smallest_really_passes_and_nothing_below_is_open(data: st.DataObject) -
     ],
 )
 def test_gate(gates: list[str], failed: list[str]) -> None:
-    verdicts = judge(make_run({"a": {"s": "1111", "l": "----"}, "b": {"s": "0000", "l": "0000"}}, chosen="l"))
+    verdicts = judge(make_run({"a": {"s": "1" * 20, "l": "-" * 20}, "b": {"s": "0000", "l": "0000"}}, chosen="l"))
     assert [f"{gate}: {verdict.task}" for gate, verdict in failed_gates(verdicts, gates)] == failed
 
 
