@@ -354,8 +354,8 @@ class Verdict:
     `regressed` says how the task is worse than in the baseline, or why that is not known; None where it is not worse,
     or where there is no baseline.
     `evidence` is `shown` where the one-sided 95 % bound of the rate that the verdict rests on, that of
-    `evidence_rung`, reaches its bar or misses it, `likely` where the 80 % bound does; None for an undecided task.
-    `evidence_bound` is that 95 % bound. `cases_to_likely` and `cases_to_shown`: about how many further cases it takes at this rate, None if none would do.
+    `evidence_rung`, reaches its bar or misses it (`evidence_bound`), `likely` where the 80 % bound does; None for an
+    undecided task. `cases_to_likely` and `cases_to_shown` further cases would do; None where no number would.
     """
 
     task: str

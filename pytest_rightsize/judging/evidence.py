@@ -4,10 +4,10 @@ A rung without a confidence passes by its observed rate, and 3 of 4 cases are li
 one-sided 95 % bound of the rate it rests on reaches its bar, or misses it (`shown`), or the 80 % bound does (`likely`),
 or neither (`provisional`). Pure.
 
-A task without a confidence asks a rung until so many cases passed, or failed, that the rest cannot matter. Such a sample
-has no rate, but it has a bound: that so few failures came before so many passes is as unlikely as that many passes in as
-many cases (inverse sampling). That takes the cases to come in an order that has nothing to do with how hard they are. If
-all that was left out were taken as failed instead, no rung that passes could ever be more than provisional.
+A task without a confidence asks a rung until so many cases passed, or failed, that the rest cannot matter. Such a
+sample has no rate, but it has a bound: that so few failures came before so many passes is as unlikely as that many
+passes in as many cases (inverse sampling), if the order of the cases has nothing to do with how hard they are. If all
+that was left out were taken as failed instead, no rung that passes could ever be more than provisional.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -38,9 +38,9 @@ _STYLES = (
 
 # What stands in the table for a rung that was stopped early, and what it means.
 _STOPPED_LEGENDS = {
-    "<": "< stopped as it cannot reach so many",
-    ">=": ">= stopped as it reaches so many",
-    "@": "@ stopped as decided after so many",
+    "<": "< stopped: cannot reach so many",
+    ">=": ">= stopped: reaches so many",
+    "@": "@ stopped: decided after so many",
 }
 
 

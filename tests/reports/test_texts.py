@@ -164,8 +164,8 @@ def test_a_failed_gate_is_an_annotation_at_the_line_to_change() -> None:
     oversized, unsolved = annotations(run, failed, prefix="sub")
     assert oversized == (
         "::error file=sub/rightsize.toml,line=31,title=rightsize%3A oversized::big: a passes, so b is larger than "
-        "needed: set the marker to a (provisional: a passed 2 of 2; its true rate may be as low as 22 %25, and the bar is "
-        "75 %25; about 4 more cases like these would make it likely, 9 would show it)"
+        "needed: set the marker to a (provisional: a passed 2 of 2; its true rate may be as low as 22 %25, and the bar "
+        "is 75 %25; about 4 more cases like these would make it likely, 9 would show it)"
     )
     assert unsolved.startswith("::error file=sub/tests/test_a.py,line=7,title=rightsize%3A unsolved::un,solved%0A::x: ")
 

@@ -42,7 +42,7 @@ def test_a_settled_task_gives_up_what_was_not_sent_while_others_are_in_flight(py
     assert len(heard) == len(asked(pytester))
     given_up = {(trial["outcome"], trial["reason"]) for trial in trials if trial not in heard}
     assert given_up == {("not_run", "settled")}
-    result.stdout.fnmatch_lines([f"t * 0/{len(heard)}~ * UNSOLVED"])
+    result.stdout.fnmatch_lines(["t * <10/12 * UNSOLVED"])
     (verdict,) = judge(read_run(pytester.path / "run.jsonl"))
     assert (verdict.standing["gate"].state, verdict.standing["gate"].given_up) == ("fails", 12 - len(heard))
 
@@ -146,7 +146,7 @@ def test_an_undecided_rung_says_how_many_trials_it_needs(suite: pytest.Pytester)
         [
             "rightsize: ladder big; strategy climb; confidence 0.95",
             "upper   @1[?] [[]1,100] * UNDECIDED",
-            "([?] undecided, @ stopped as decided after so many, [[],[]] bounds of the pass rate in %, each sure at 0.95)",
+            "([?] undecided, @ stopped: decided after so many, [[],[]] bounds of the pass rate in %, *",
             "upper: big stopped after 1 of 4 trials: the rest could not decide it",
             "upper: big: needs about 10 more trials to show 0.75 at this rate",
             "gate undecided: upper: it is not known *: add cases, or lower the confidence (test_suite.py:3)",

@@ -28,9 +28,9 @@ def test_climb_stops_at_the_smallest_rung_that_passes(suite: pytest.Pytester) ->
             "*smallest model that passes each task*",
             "task    tiny    small    big    smallest    chosen    evidence     verdict",
             "upper   <3/4    >=3/4[*]   -      small       big       provisional  OVER-SIZED",
-            "([*] smallest that passes, < stopped as it cannot reach so many, >= stopped as it reaches so many, - not run)",
-            "upper: provisional: small reaches 3 of 4 (3 of 3 asked); its true rate may be as low as 25 %, and the bar is "
-            "75 %; about 7 more cases like these would make it likely, 14 would show it",
+            "([*] smallest that passes, < stopped: cannot reach so many, >= stopped: reaches so many, - not run)",
+            "upper: provisional: small reaches 3 of 4 (3 of 3 asked); its true rate may be as low as 37 %, and the bar "
+            "is 75 %; about 4 more cases like these would make it likely, 11 would show it",
             "upper: tiny cannot reach 3 of 4 (1 of 3 asked)",
             "rightsize: of 1 task, 1 over-sized; climbed with 50 % of the trials of the full ladder, 24 tokens",
             "rightsize: saved about 8 tokens against the full ladder; what 4 trials on big would have taken is not *",
@@ -47,9 +47,9 @@ def test_a_provisional_verdict_warns_and_fails_nothing(suite: pytest.Pytester) -
     result = suite.runpytest(LADDER, "--rightsize-results=run.jsonl")
     result.stdout.fnmatch_lines(
         [
-            "warning: upper would fail gate oversized, but its evidence is only provisional: small passes, so big is larger "
-            "than needed: set chosen of upper to small (*.py:3); about 7 more cases like these would make it likely, 14 "
-            "would show it",
+            "warning: upper would fail gate oversized, but its evidence is only provisional: small passes, so big is "
+            "larger than needed: set chosen of upper to small (*.py:3); about 4 more cases like these would make it "
+            "likely, 11 would show it",
         ]
     )
     result.stdout.no_fnmatch_line("gate *")
