@@ -25,16 +25,15 @@ __all__ = [
     "Request",
     "Run",
     "Rung",
-    "Standing",
     "Tokens",
     "Trial",
     "TrialKey",
-    "Verdict",
     "Waiver",
 ]
 
 Outcome = Literal["passed", "failed", "error", "not_run"]
 State = Literal["passes", "fails", "undecided", "not_run"]
+Evidence = Literal["shown", "likely", "provisional"]
 VerdictName = Literal["right-sized", "over-sized", "under-sized", "unsolved", "undecided", "unchosen"]
 Strategy = Literal["climb", "full", "bisect"]
 CacheMode = Literal["auto", "off", "replay", "refresh"]
@@ -324,60 +323,6 @@ class Policy:
         """The inverse of `to_dict`; keys that a later version added are left out."""
         values = {name: plain[name] for name in cls.__dataclass_fields__ if name in plain}
         return cls(**values | {"waivers": tuple(Waiver(**waiver) for waiver in plain.get("waivers", ()))})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Standing:
-    """Result of a rung in a task: `passed` of `trials` trials, and whether that reaches the bar.
-
-    `rate` is the mean over cases of each case's mean, or None if nothing was tried. `low` and `high` are its one-sided
-    bounds at the confidence that was asked for, else at 0.95; None where nothing was tried. `given_up` counts the
-    trials that were left out because they could not change the state; the bounds hold whatever the outcomes of those
-    would have been. `claim` is how surely the rung must reach the bar to be named, and `is_open` says that it is
-    undecided and none of its cases is left to decide it. `decided_at` counts the first cases of the order that decided
-    a task which stops early: the rate of a sample that stopped is not shown, and its bounds are those of the design.
-    """
-
-    state: State
-    passed: int = 0
-    trials: int = 0
-    rate: float | None = None
-    reason: str | None = None
-    low: float | None = None
-    high: float | None = None
-    given_up: int = 0
-    claim: float | None = None
-    is_open: bool = False
-    decided_at: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """Conclusion for one task; `smallest` is the smallest rung that is shown to pass, None where none is.
-
-    `open_rungs` are smaller ones that may pass too: all their cases were asked, and did not decide. `recommended` is
-    the rung that the session's objective asks for: the smallest, or the one that takes least.
-    `regressed` says how the task is worse than in the baseline, or why that is not known; None where it is not worse,
-    or where there is no baseline.
-    """
-
-    task: str
-    verdict: VerdictName
-    standing: Mapping[str, Standing]
-    smallest: str | None = None
-    chosen: str | None = None
-    chosen_from: str | None = None
-    pass_rate: float = 1.0
-    confidence: float | None = None
-    regressed: str | None = None
-    notes: tuple[str, ...] = ()
-    recommended: str | None = None
-    open_rungs: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Json]:
-        """The verdict as a line of the results file."""
-        plain = asdict(self)
-        return {"kind": "verdict", **plain, "notes": list(self.notes), "open_rungs": list(self.open_rungs)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,10 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 
 # The line: what each room may import of ours. As guests, `providers` and `meters` stand for their Protocol, which is
 # the folder's `__init__.py`, and for what stands beside it and is no provider or meter.
-NOUNS = {"errors", "energy", "meter_records", "strength_records", "records", "locations", "matchers", "model"}
+NOUNS = {
+    *("errors", "energy", "meter_records", "strength_records", "records", "verdict_records"),
+    *("locations", "matchers", "model"),
+}
 ROOMS: dict[str, set[str]] = {
     "nouns": set(),
     "statistics": {"nouns"},
@@ -271,7 +274,7 @@ def test_the_readme_lists_every_option() -> None:
 
 def test_the_help_names_every_gate() -> None:
     from pytest_rightsize.config.options import OPTIONS
-    from pytest_rightsize.judging.verdict import GATES
+    from pytest_rightsize.judging.gates import GATES
 
     assert f"some of {','.join(GATES)}," in OPTIONS["gate"][1]
 

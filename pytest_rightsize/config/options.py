@@ -81,7 +81,8 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     "gate": (
         "NAMES",
         "which verdicts fail the session: some of oversized,undersized,unsolved,undecided,regressed, or none "
-        "(default: all that can apply)",
+        "(default: all that can apply); verdicts whose evidence is provisional only warn, unless provisional is named "
+        "too (by itself: all that can apply, and provisional)",
     ),
 }
 _OFFLINE_HELP = "refuse every rung that leaves this machine"

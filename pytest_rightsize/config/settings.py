@@ -13,7 +13,7 @@ import pytest
 from pytest_rightsize.config.options import OPTIONS, option_source, option_text
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.judging.conclusions import OBJECTIVES, Objective
-from pytest_rightsize.judging.verdict import GATES
+from pytest_rightsize.judging.gates import GATES, PROVISIONAL
 from pytest_rightsize.records import BUDGET_UNITS, WITHHOLDABLE, CacheMode, Json, Stopping, Strategy
 
 __all__ = ["Settings"]
@@ -219,16 +219,18 @@ def _confidence(text: str | None) -> float | None:
 
 
 def _gates(text: str | None, *, has_baseline: bool) -> tuple[str, ...]:
+    all_gates = tuple(gate for gate in GATES if gate != "regressed" or has_baseline)
     if text is None:
-        return tuple(gate for gate in GATES if gate != "regressed" or has_baseline)
+        return all_gates
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if names == ("none",):
         return ()
     for name in names:
-        if name not in GATES:
-            raise unknown_name("--rightsize-gate", name, [*GATES, "none"])
+        if name not in (*GATES, PROVISIONAL):
+            raise unknown_name("--rightsize-gate", name, [*GATES, PROVISIONAL, "none"])
     if "regressed" in names and not has_baseline:
         raise ConfigError("--rightsize-gate=regressed needs something to compare with: give --rightsize-baseline=FILE")
     if not names:
         raise ConfigError(f"--rightsize-gate was given nothing: give some of {', '.join(GATES)}, or none")
-    return names
+    # Alone it says how sure the verdicts must be, and not which ones count.
+    return (*all_gates, PROVISIONAL) if set(names) == {PROVISIONAL} else names

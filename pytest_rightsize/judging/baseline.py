@@ -14,7 +14,7 @@ from pathlib import Path
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.differences import prompts_differ
 from pytest_rightsize.judging.verdict import judge
-from pytest_rightsize.records import Run, Standing, Trial, Verdict
+from pytest_rightsize.records import Run, Trial
 from pytest_rightsize.results.lockfile import (
     Lock,
     LockedTask,
@@ -25,6 +25,7 @@ from pytest_rightsize.results.lockfile import (
 )
 from pytest_rightsize.results.results_file import no_trial, read_run
 from pytest_rightsize.statistics import cases_in_order, fell, fell_in_order, fisher_fell, holm
+from pytest_rightsize.verdict_records import Standing, Verdict
 
 __all__ = ["Baseline", "read_baseline", "tasks_not_run", "to_be_finished", "with_regressions"]
 

@@ -23,9 +23,10 @@ from pytest_rightsize.judging.rung_amounts import (
 )
 from pytest_rightsize.judging.rung_ratios import per_pass, surely_more, why_not_comparable
 from pytest_rightsize.judging.usage import RunUsage
-from pytest_rightsize.records import Json, Run, Trial, Verdict
+from pytest_rightsize.records import Json, Run, Trial
 from pytest_rightsize.statistics import mean_difference
 from pytest_rightsize.statistics.estimates import Ratio
+from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["OBJECTIVES", "Conclusion", "FalseEconomy", "Leader", "Objective", "Saving", "conclude", "idle_note"]
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import comb
 
-from pytest_rightsize.records import AnswerRecord, Json, Outcome, Verdict
+from pytest_rightsize.records import AnswerRecord, Json, Outcome
 from pytest_rightsize.strength_records import KINDS, Played, Strength, WrongKind
+from pytest_rightsize.verdict_records import Verdict
 
 __all__ = [
     "MOST_OF_A_KIND",

@@ -1,12 +1,14 @@
-"""Verdicts of a run, and the gates that they fail; pure, so that a results file is judged as its session was."""
+"""Verdicts of a run; pure, so that a results file is judged as its session was."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pytest_rightsize.judging.evidence import Sample, with_evidence
 from pytest_rightsize.judging.strength import with_strength
-from pytest_rightsize.records import GateName, Policy, Run, Rung, Standing, Trial, Verdict, VerdictName, Waiver
+from pytest_rightsize.records import Policy, Run, Rung, Trial, VerdictName
 from pytest_rightsize.statistics import (
+    Design,
     Terms,
     bounds_whatever_comes,
     budgets_after,
@@ -20,17 +22,10 @@ from pytest_rightsize.statistics import (
     settled,
     stand,
 )
+from pytest_rightsize.verdict_records import Standing, Verdict
 
-__all__ = ["GATES", "WaiverState", "claims_of", "failed_gates", "judge", "standings", "waiver_states"]
+__all__ = ["claims_of", "judge", "standings"]
 
-# The verdict that trips each gate; "right-sized" and "unchosen" trip none. "regressed" is kept beside the verdict.
-GATES: Mapping[GateName, str] = {
-    "oversized": "over-sized",
-    "undersized": "under-sized",
-    "unsolved": "unsolved",
-    "undecided": "undecided",
-    "regressed": "regressed",
-}
 # Longer words for a trial's reason not to run, where the reason alone says too little.
 _IDLE_WORDS = {
     "down": "it could not answer",
@@ -71,8 +66,7 @@ def _up_the_ladder(
     """Each rung with its claims and its standing; the claims depend on the error that smaller rungs have spent."""
     heard = _heard(trials)
     planned = {rung.name: run.planned.get((policy.task, rung.name), 0) for rung in run.rungs}
-    cases = dict.fromkeys(case for of_rung in heard.values() for case in of_rung.names)
-    order = cases_in_order(cases, task=policy.task, seed=policy.shuffle_seed or 0) if policy.stops_early else []
+    order = _order(policy, heard) if policy.stops_early else []
     if policy.confidence is None:
         for rung in run.rungs:
             yield rung.name, (), _standing(policy, heard[rung.name], planned[rung.name], None)
@@ -103,6 +97,12 @@ def _up_the_ladder(
             budgets = budgets_after(budgets, terms)
         elif standing.state not in ("passes", "fails") and standing.reason != "private":
             budgets |= budgets_after(budgets, terms)
+
+
+def _order(policy: Policy, heard: Mapping[str, "_Heard"]) -> list[str]:
+    """The cases of a task that stops early, in the order that decides."""
+    names = dict.fromkeys(case for of_rung in heard.values() for case in of_rung.names)
+    return cases_in_order(names, task=policy.task, seed=policy.shuffle_seed or 0)
 
 
 def _agreed(standings: Sequence[Standing]) -> Standing:
@@ -195,15 +195,7 @@ def _early_standing(policy: Policy, heard: _Heard, planned: int, order: Sequence
     trials = sum(map(len, heard.cases.values()))
     if trials == 0 and heard.faults == 0:
         return Standing(state="not_run", reason=heard.idle_reason)
-    # A case whose name is unknown could stand anywhere in the order; at the beginning it leaves most undecided.
-    outcomes = [None] * (cases - len(names)) + [heard.cases[case][0] if case in heard.cases else None for case in names]
-    design = design_for(
-        cases,
-        pass_rate=policy.pass_rate,
-        confidence=policy.confidence,
-        claim_confidence=claim,
-        planned=max(cases, planned),
-    )
+    design, outcomes = _in_order(policy, heard, planned, order, claim)
     decision = decide(design, outcomes)
     bounds = design_bounds(design, outcomes, confidence=policy.confidence)
     passed = sum(map(sum, heard.cases.values()))
@@ -230,6 +222,25 @@ def _early_standing(policy: Policy, heard: _Heard, planned: int, order: Sequence
     )
 
 
+def _in_order(
+    policy: Policy, heard: _Heard, planned: int, order: Sequence[str], claim: float
+) -> tuple[Design, list[bool | None]]:
+    """The boundaries of a rung of a task that stops early, and its outcomes in order; None where there is none."""
+    assert policy.confidence is not None
+    names = [case for case in order if case not in heard.left_out]
+    cases = max(len(names), planned - heard.excused)
+    # Cases of which not even the name is known may stand anywhere in the order: at its beginning they decide most.
+    outcomes = [None] * (cases - len(names)) + [heard.cases[case][0] if case in heard.cases else None for case in names]
+    design = design_for(
+        cases,
+        pass_rate=policy.pass_rate,
+        confidence=policy.confidence,
+        claim_confidence=claim,
+        planned=max(cases, planned),
+    )
+    return design, outcomes
+
+
 def _why_open(heard: _Heard, policy: Policy) -> str:
     """A reason for a rung whose cases are all in and did not decide."""
     trials = sum(map(len, heard.cases.values()))
@@ -252,7 +263,8 @@ def _standing(policy: Policy, heard: _Heard, planned: int, confidence: float | N
     if state is None:
         return standing
     so_far = stand(heard.cases, pass_rate=rate, planned=standing.trials, confidence=confidence)
-    return replace(standing, state=state, reason=so_far.reason if state == "undecided" else None, given_up=left)
+    reason = so_far.reason if state == "undecided" else None
+    return replace(standing, state=state, rate=None, reason=reason, given_up=left)
 
 
 def _with_bounds(standing: Standing, heard: _Heard, confidence: float | None) -> Standing:
@@ -273,7 +285,7 @@ def _judge_task(policy: Policy, trials: Sequence[Trial], run: Run) -> Verdict:
     verdict, why = _verdict(policy, run.rungs, standing, smallest, obstacle)
     open_notes = [f"{rung}: {standing[rung].reason}, so that it may pass too" for rung in open_rungs]
     notes = [*([why] if why else []), *open_notes, *_non_monotone(ladder, standing, bisected=run.strategy == "bisect")]
-    return Verdict(
+    judged = Verdict(
         task=policy.task,
         verdict=verdict,
         standing=standing,
@@ -285,6 +297,17 @@ def _judge_task(policy: Policy, trials: Sequence[Trial], run: Run) -> Verdict:
         notes=tuple(notes),
         open_rungs=tuple(open_rungs),
     )
+    return with_evidence(judged, ladder, policy, lambda rung: _sample(policy, heard, run, rung, standing[rung].claim))
+
+
+def _sample(policy: Policy, heard: Mapping[str, _Heard], run: Run, rung: str, claim: float | None) -> Sample:
+    """What was heard of one rung, for its evidence."""
+    if not policy.stops_early or claim is None:
+        return Sample(cases=heard[rung].cases, given_up=heard[rung].given_up)
+    order = _order(policy, heard)
+    design, outcomes = _in_order(policy, heard[rung], run.planned.get((policy.task, rung), 0), order, claim)
+    missing = Counter(case for case in order if case not in heard[rung].cases and case not in heard[rung].left_out)
+    return Sample(cases=heard[rung].cases, missing=missing, design=design, outcomes=outcomes)
 
 
 def _smallest(ladder: Sequence[str], standing: Mapping[str, Standing]) -> tuple[str | None, str | None, Sequence[str]]:
@@ -339,47 +362,3 @@ def _non_monotone(ladder: Sequence[str], standing: Mapping[str, Standing], *, bi
     failing = [rung for rung in ladder[ladder.index(passing) + 1 :] if standing[rung].state == "fails"]
     consequence = ", so bisect fell back to full" if bisected else ""
     return [f"non-monotone: {passing} passes, {rung} fails{consequence}" for rung in failing]
-
-
-@dataclass(frozen=True, kw_only=True)
-class WaiverState:
-    """A waiver of a task on one day; `needed` says that its gate would have failed without it."""
-
-    task: str
-    waiver: Waiver
-    honoured: bool
-    needed: bool
-
-
-def failed_gates(
-    verdicts: Iterable[Verdict], gates: Collection[str], waivers: Iterable[WaiverState] = ()
-) -> list[tuple[str, Verdict]]:
-    """The gates that failed, each with the verdict that failed it; a waiver that is still honoured excuses one."""
-    excused = {(state.task, state.waiver.gate) for state in waivers if state.honoured}
-    return [
-        (gate, verdict)
-        for verdict in verdicts
-        for gate in GATES
-        if gate in gates and _trips(verdict, gate) and (verdict.task, gate) not in excused
-    ]
-
-
-def waiver_states(
-    policies: Mapping[str, Policy], verdicts: Iterable[Verdict], gates: Collection[str], *, today: str
-) -> list[WaiverState]:
-    """Every waiver of the tasks; `today` is a day as `YYYY-MM-DD`, and a waiver is honoured on its last day too."""
-    return [
-        WaiverState(
-            task=verdict.task,
-            waiver=waiver,
-            honoured=today <= waiver.until,
-            needed=waiver.gate in gates and _trips(verdict, waiver.gate),
-        )
-        for verdict in verdicts
-        if verdict.task in policies
-        for waiver in policies[verdict.task].waivers
-    ]
-
-
-def _trips(verdict: Verdict, gate: GateName) -> bool:
-    return verdict.regressed is not None if gate == "regressed" else verdict.verdict == GATES[gate]

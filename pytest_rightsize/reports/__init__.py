@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.records import Run, Verdict
+from pytest_rightsize.records import Run
+from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["Report", "load_reports"]
 

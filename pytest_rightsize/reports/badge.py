@@ -1,13 +1,18 @@
-"""The badge for a README, as SVG: how many of the tasks with a chosen model run on the smallest that passes."""
+"""The badge for a README, as SVG: how many of the tasks with a chosen model run on the smallest that passes.
+
+It also says how sure that is: the weakest evidence of those tasks.
+"""
 
 from collections.abc import Mapping, Sequence
 
-from pytest_rightsize.records import Run, Verdict
+from pytest_rightsize.records import Evidence, Run
 from pytest_rightsize.reports import Report
+from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["BadgeReport", "pytest_rightsize_reports"]
 
 _LABEL = "right-sized"
+_WEAKEST_FIRST: Sequence[Evidence] = ("provisional", "likely", "shown")
 # Widths of characters of 11 px Verdana; `textLength` fits any other font to them.
 _CHAR_PX = {"i": 3.0, "l": 3.0, " ": 3.9, "r": 4.7, "t": 4.3, "f": 3.9, "(": 5.0, ")": 5.0, "-": 5.0, "/": 5.0}
 _OTHER_PX = 6.6
@@ -25,7 +30,8 @@ class BadgeReport:
         """See `Report`."""
         judged = [verdict for verdict in verdicts if verdict.chosen is not None]
         right = sum(verdict.verdict == "right-sized" for verdict in judged)
-        text = f"{right}/{len(judged)}" if judged else "no chosen models"
+        weakest = [word for word in _WEAKEST_FIRST if any(verdict.evidence == word for verdict in judged)][:1]
+        text = ", ".join([f"{right}/{len(judged)}", *weakest]) if judged else "no chosen models"
         return _svg(text, _COLOURS[_share(right, len(judged))], interrupted=run.interrupted)
 
 

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_rightsize.records import Policy, Run, Verdict
+from pytest_rightsize.records import Policy, Run
+from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["bar_lines", "bar_sources", "bar_words", "bars_differ"]
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pytest_rightsize.judging.conclusions import Conclusion, Saving, conclude
 from pytest_rightsize.judging.strength import strength_words
 from pytest_rightsize.judging.usage import RunUsage, Usage, usage_of
-from pytest_rightsize.records import Run, Standing, Trial, Verdict, VerdictName
+from pytest_rightsize.records import Run, Trial, VerdictName
+from pytest_rightsize.reports.sureness import decided, is_partial, open_words, undecided_words
 from pytest_rightsize.reports.units import count, joules, percent, seconds, usd
 from pytest_rightsize.statistics import pass_rate_interval
 from pytest_rightsize.statistics.estimates import Interval
+from pytest_rightsize.verdict_records import Standing, Verdict
 
 __all__ = [
     "Cell",
@@ -41,7 +43,10 @@ _ORDER: Sequence[VerdictName] = ("right-sized", "over-sized", "under-sized", "un
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One rung in one task; `interval` is that of the verdict where a confidence was asked for, else the 95 % one."""
+    """One rung in one task; `decided` says in words what was decided of a rung that was stopped early, else None.
+
+    `interval` is that of the verdict where a `confidence` was asked for, or the rung was stopped; else the 95 % one.
+    """
 
     task: str
     rung: str
@@ -50,6 +55,8 @@ class Cell:
     usage: Usage | None
     smallest: bool
     chosen: bool
+    confidence: float | None = None
+    decided: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +83,8 @@ def gather(run: Run, verdicts: Sequence[Verdict]) -> Facts:
             usage=run_usage.by_task_rung.get((verdict.task, rung.name)),
             smallest=rung.name == verdict.smallest,
             chosen=rung.name == verdict.chosen,
+            confidence=verdict.confidence,
+            decided=decided(verdict, rung.name),
         )
         for verdict in verdicts
         for rung in run.rungs
@@ -85,7 +94,10 @@ def gather(run: Run, verdicts: Sequence[Verdict]) -> Facts:
 
 
 def intervals(run: Run, verdicts: Sequence[Verdict]) -> dict[tuple[str, str], Interval]:
-    """The interval of each pass rate by task and rung: the one that decided the verdict, else 95 % two-sided."""
+    """The interval of each pass rate by task and rung: the one that decided the verdict, else 95 % two-sided.
+
+    A sample that was stopped early has no interval of its own: it gets the bounds that hold whatever was left out.
+    """
     cases: dict[tuple[str, str], dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
     for trial in run.trials:
         if trial.outcome in ("passed", "failed"):
@@ -95,9 +107,11 @@ def intervals(run: Run, verdicts: Sequence[Verdict]) -> dict[tuple[str, str], In
         policy = run.policies.get(verdict.task)
         for rung, standing in verdict.standing.items():
             key = (verdict.task, rung)
-            if standing.low is not None and standing.high is not None and policy is not None and policy.confidence:
+            confidence = policy.confidence if policy is not None else None
+            decides = confidence is not None or is_partial(standing)
+            if standing.low is not None and standing.high is not None and decides:
                 interval_by_cell[key] = Interval(
-                    low=standing.low, high=standing.high, confidence=policy.confidence, one_sided=True
+                    low=standing.low, high=standing.high, confidence=confidence or _CONFIDENCE, one_sided=True
                 )
             elif interval := pass_rate_interval(cases[key], confidence=_CONFIDENCE):
                 interval_by_cell[key] = interval
@@ -211,23 +225,35 @@ def remedy(verdict: Verdict) -> str:
     where = verdict.chosen_from or "the marker or the ladder file"
     if verdict.verdict == "over-sized":
         return (
-            f"{verdict.smallest} passes, so {verdict.chosen} is larger than needed: set {where} to {verdict.smallest}"
+            f"{open_words(verdict) or f'{verdict.smallest} passes'}, so {verdict.chosen} is larger than needed: "
+            f"set {where} to {verdict.smallest}"
         )
     if verdict.verdict == "under-sized":
         return (
-            f"{verdict.chosen} fails, {verdict.smallest} is the smallest that passes: set {where} to {verdict.smallest}"
+            f"{verdict.chosen} fails, {verdict.smallest} is the smallest that passes"
+            f"{f' ({open_rungs})' if (open_rungs := undecided_words(verdict)) else ''}: "
+            f"set {where} to {verdict.smallest}"
         )
     if verdict.verdict == "unsolved":
-        rung, best = max(verdict.standing.items(), key=lambda item: item[1].rate or 0.0)
-        nearest = f"{rung} came nearest with {best.passed}/{best.trials}"
-        reached = nearest if best.passed else "none passed a single case"
-        return (
-            f"no rung reaches {verdict.pass_rate:g} ({reached}): add a larger rung, mend the prompt, or lower pass_rate"
-        )
+        nearest = f"no rung reaches {verdict.pass_rate:g} ({_nearest(verdict)})"
+        return f"{nearest}: add a larger rung, mend the prompt, or lower pass_rate"
     if verdict.verdict == "undecided":
         unknown = "what the chosen rung would do" if verdict.smallest else "which rung is the smallest"
         return f"it is not known {unknown} ({verdict.notes[0]}): {_way_out(verdict)}"
     return ""
+
+
+def _nearest(verdict: Verdict) -> str:
+    """The rung that came nearest to the bar, in a clause."""
+    standings = verdict.standing
+    if not any(standing.passed for standing in standings.values()):
+        return "none passed a single case"
+    if any(is_partial(standing) for standing in standings.values()):
+        # Which came nearest is not known then: of those, the one that surely passes most.
+        rung = max(standings, key=lambda rung: standings[rung].low or 0.0)
+        return f"{rung} {decided(verdict, rung) or f'passed {standings[rung].passed} of {standings[rung].trials}'}"
+    rung = max(standings, key=lambda rung: standings[rung].rate or 0.0)
+    return f"{rung} came nearest with {standings[rung].passed}/{standings[rung].trials}"
 
 
 def _way_out(verdict: Verdict) -> str:

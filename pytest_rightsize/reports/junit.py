@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import MixedEnergyError
-from pytest_rightsize.records import Trial, Verdict
+from pytest_rightsize.records import Trial
 from pytest_rightsize.reports.escaping import visible
+from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["suite_properties", "trial_properties"]
 
@@ -46,3 +47,4 @@ def suite_properties(verdicts: Iterable[Verdict]) -> Iterator[tuple[str, str]]:
         yield f"rightsize.verdict.{task}", verdict.verdict
         yield f"rightsize.smallest.{task}", verdict.smallest or ""
         yield f"rightsize.chosen.{task}", verdict.chosen or ""
+        yield f"rightsize.evidence.{task}", verdict.evidence or ""

@@ -5,7 +5,7 @@ It is never longer than a comment may be: tasks that need a change come first, a
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pytest_rightsize.records import Run, Verdict
+from pytest_rightsize.records import Run
 from pytest_rightsize.reports import Report
 from pytest_rightsize.reports.bars import bar_lines, bar_words, bars_differ
 from pytest_rightsize.reports.escaping import visible
@@ -23,6 +23,8 @@ from pytest_rightsize.reports.facts import (
     verdict_counts,
     waived,
 )
+from pytest_rightsize.reports.sureness import is_partial, short_count, stopped_words, sure_words
+from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["MOST_CHARS", "MarkdownReport", "escaped", "pytest_rightsize_reports"]
 
@@ -75,15 +77,16 @@ def _table(facts: Facts) -> str:
 
 
 def _row(facts: Facts, verdict: Verdict, rungs: Sequence[str], bars: Mapping[str, str]) -> str:
-    cells = [_cell(facts.cells[verdict.task, rung]) for rung in rungs]
+    cells = [_cell(facts.cells[verdict.task, rung], short_count(verdict, rung)) for rung in rungs]
     cells = [*([bars.get(verdict.task, "?")] if bars else []), *cells]
-    return f"| {_name(verdict.task)} | {' | '.join(cells)} | {verdict.verdict} |"
+    evidence = f" ({verdict.evidence})" if verdict.evidence else ""
+    return f"| {_name(verdict.task)} | {' | '.join(cells)} | {verdict.verdict}{evidence} |"
 
 
-def _cell(cell: Cell) -> str:
-    """`✅ **38/40** ⬅ chosen`: bold where it is the smallest that passes."""
+def _cell(cell: Cell, count: str) -> str:
+    """`✅ **38/40** chosen`: bold where it is the smallest that passes."""
     standing = cell.standing
-    ratio = f"{standing.passed}/{standing.trials}" if standing.trials else ""
+    ratio = escaped(count.replace("@", " @ "))
     emphasised = f"**{ratio}**" if cell.smallest and ratio else ratio
     parts = [_MARKS[standing.state], emphasised, _bounds(cell), "chosen" if cell.chosen else ""]
     return " ".join(part for part in parts if part)
@@ -92,12 +95,12 @@ def _cell(cell: Cell) -> str:
 def _bounds(cell: Cell) -> str:
     """`[85,99]`, where a confidence was asked for: the verdict depends on these bounds."""
     interval = cell.interval
-    decides = interval is not None and interval.one_sided and cell.standing.trials
+    decides = interval is not None and cell.confidence is not None and cell.standing.trials
     return f"[{100 * interval.low:.0f},{100 * interval.high:.0f}]" if interval is not None and decides else ""
 
 
 def _lists(facts: Facts) -> Iterator[str]:
-    """The lists below the table, each folded under its title: changes, savings, false economies, notes."""
+    """The lists below the table, each folded under its title."""
     changes = [
         f"- **{_name(verdict.task)}**: {escaped(remedy(verdict))}{_place(facts, verdict)}"
         for verdict in sorted(facts.verdicts, key=lambda verdict: _URGENCY.index(verdict.verdict))
@@ -107,6 +110,12 @@ def _lists(facts: Facts) -> Iterator[str]:
         f"- **{_name(verdict.task)}** regressed: {escaped(verdict.regressed)}"
         for verdict in facts.verdicts
         if verdict.regressed
+    ]
+    sure = [
+        f"- {_name(verdict.task)}: {escaped(words)}"
+        for verdict in facts.verdicts
+        for words in (sure_words(verdict), stopped_words(verdict, without=verdict.evidence_rung))
+        if words
     ]
     savings = [
         f"- {_name(task)}: {escaped(saving_words(saving))}"
@@ -125,6 +134,7 @@ def _lists(facts: Facts) -> Iterator[str]:
     ]
     for title, lines in (
         ("What to change", changes),
+        ("How sure that is", sure),
         ("What that saves", savings),
         ("False economies", economies),
         ("Notes", notes),
@@ -143,10 +153,13 @@ def _legend(facts: Facts) -> str:
     states = {cell.standing.state for cell in facts.cells.values()}
     words = {"passes": "reaches the bar", "fails": "does not", "undecided": "undecided", "not_run": "not run"}
     marks = [f"{mark} {words[state]}" for state, mark in _MARKS.items() if state in states]
-    levels = {cell.interval.confidence for cell in facts.cells.values() if cell.interval and cell.interval.one_sided}
+    levels = {cell.confidence for cell in facts.cells.values() if cell.interval and cell.confidence is not None}
     bounds = [f"; [,]: bounds of the pass rate in %, each sure at {level:g}" for level in sorted(levels)]
     bars = "".join(f"{escaped(line)}; " for line in bar_lines(facts.run, facts.verdicts, verbose=True))
-    return f"<sub>{bars}{', '.join(marks)}; bold: the smallest that passes{''.join(bounds)}</sub>\n" if marks else ""
+    has_stopped = any(is_partial(cell.standing) for cell in facts.cells.values())
+    stopped = "; &lt; &gt;= after: what was decided of a model that was stopped early" if has_stopped else ""
+    legend = f"{bars}{', '.join(marks)}; bold: the smallest that passes{stopped}{''.join(bounds)}"
+    return f"<sub>{legend}</sub>\n" if marks else ""
 
 
 def _name(text: str) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pytest_rightsize.errors import ConfigError, unknown_name
-from pytest_rightsize.records import Run, Verdict
+from pytest_rightsize.records import Run
 from pytest_rightsize.reports import Report, load_reports
+from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["Publisher", "write_report", "write_step_summary"]
 

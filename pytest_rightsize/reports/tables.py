@@ -8,9 +8,11 @@ from dataclasses import asdict
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import MixedEnergyError
-from pytest_rightsize.records import Json, Policy, Run, Trial, Verdict
+from pytest_rightsize.records import Json, Policy, Run, Trial
 from pytest_rightsize.reports import Report
 from pytest_rightsize.reports.facts import Facts, gather, headline
+from pytest_rightsize.reports.sureness import decided, sure_words
+from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["CsvReport", "JsonReport", "pytest_rightsize_reports"]
 
@@ -20,11 +22,16 @@ _COLUMNS = (
     *("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens"),
     *("joules", "joules_low", "joules_high", "energy_kind", "cost_usd", "recorded"),
     *_BAR,
+    *("standing", "decided", "verdict", "evidence"),
 )
 
 
 class CsvReport:
-    """One row for each trial; a cell is empty where the value is not known. Prompts and answers are in the JSON."""
+    """One row for each trial; a cell is empty where the value is not known. Prompts and answers are in the JSON.
+
+    The last columns are of its rung and its task: how the rung stands, what was decided where it was stopped early (its
+    rows are no sample to take a rate of), the verdict, and its evidence.
+    """
 
     def check(self) -> str | None:
         """See `Report`."""
@@ -32,11 +39,14 @@ class CsvReport:
 
     def render(self, run: Run, verdicts: Sequence[Verdict]) -> str:
         """See `Report`."""
-        del verdicts  # a row has the facts of a trial and its task's bar, no conclusion
+        verdict_of = {verdict.task: verdict for verdict in verdicts}
         file = io.StringIO()
         writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(_row(trial) | _bar(run.policies.get(trial.key.task)) for trial in run.trials)
+        writer.writerows(
+            _row(trial) | _bar(run.policies.get(trial.key.task)) | _conclusion(verdict_of.get(trial.key.task), trial)
+            for trial in run.trials
+        )
         return file.getvalue()
 
 
@@ -68,6 +78,19 @@ def _row(trial: Trial) -> dict[str, Json]:
 def _bar(policy: Policy | None) -> dict[str, Json]:
     """The bar of a task and where each part of it was set."""
     return {name: None if policy is None else getattr(policy, name) for name in _BAR}
+
+
+def _conclusion(verdict: Verdict | None, trial: Trial) -> dict[str, Json]:
+    """What was concluded of the trial's rung and task."""
+    standing = None if verdict is None else verdict.standing.get(trial.key.rung)
+    if verdict is None or standing is None:
+        return {}
+    return {
+        "standing": standing.state,
+        "decided": decided(verdict, trial.key.rung),
+        "verdict": verdict.verdict,
+        "evidence": verdict.evidence,
+    }
 
 
 def _cell(text: str) -> str:
@@ -125,13 +148,20 @@ def _plain(value: object) -> Json:
 
 
 def _verdict(facts: Facts, verdict: Verdict) -> dict[str, Json]:
-    """The verdict with its bar, and the interval that is shown of each pass rate."""
+    """The verdict with its bar, in data and words, and the interval that is shown of each pass rate."""
     plain = {name: value for name, value in verdict.to_dict().items() if name != "kind"}
     intervals = {
         rung: None if (interval := facts.cells[verdict.task, rung].interval) is None else asdict(interval)
         for rung in verdict.standing
     }
-    return {**plain, **_bar(facts.run.policies.get(verdict.task)), "intervals": intervals}
+    words = {rung: cell.decided for rung in verdict.standing if (cell := facts.cells[verdict.task, rung]).decided}
+    return {
+        **plain,
+        **_bar(facts.run.policies.get(verdict.task)),
+        "intervals": intervals,
+        "decided": words,
+        "sure": sure_words(verdict),
+    }
 
 
 def pytest_rightsize_reports() -> Mapping[str, type[Report]]:

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tabulate import tabulate
 
+from pytest_rightsize.judging.gates import WaiverState
 from pytest_rightsize.judging.savings import joules_of, saved, tokens_of
-from pytest_rightsize.judging.verdict import WaiverState
-from pytest_rightsize.records import Run, Standing, Verdict, Waiver
+from pytest_rightsize.records import Run, Waiver
 from pytest_rightsize.reports.bars import bar_lines, bar_words, bars_differ
 from pytest_rightsize.reports.facts import effort, failure, place_to_change, strength_of, tokens_spent
+from pytest_rightsize.reports.sureness import more_words, short_count, stopped_words, sure_words
+from pytest_rightsize.verdict_records import Verdict
 
 __all__ = [
     "TITLE",
@@ -23,6 +25,7 @@ __all__ = [
     "summary_lines",
     "table_lines",
     "waiver_lines",
+    "warning_lines",
     "wrapped",
 ]
 
@@ -30,10 +33,17 @@ TITLE = "smallest model that passes each task"
 _CAPITALS = {"over-sized": "OVER-SIZED", "under-sized": "UNDER-SIZED", "unsolved": "UNSOLVED", "undecided": "UNDECIDED"}
 # The parts of a line of the table that get a colour; the words say the same without it.
 _STYLES = (
-    (re.compile(r"(?<!\S)\d+/\d+~?\*|right-sized$"), "green"),
+    (re.compile(r"(?<!\S)((>=)?\d+/\d+|passes@\d+)\*|right-sized$"), "green"),
     (re.compile("OVER-SIZED$|UNDER-SIZED$|UNSOLVED$"), "red"),
-    (re.compile(r"(?<!\S)(\d+/\d+~?)?\?(?!\S)|UNDECIDED$"), "yellow"),
+    (re.compile(r"(?<!\S)(\d+/\d+|@\d+)?\?(?!\S)|(?<!\S)provisional(?!\S)|UNDECIDED$"), "yellow"),
 )
+
+# What stands in the table for a rung that was stopped early, and what it means.
+_STOPPED_LEGENDS = {
+    "<": "< stopped: cannot reach so many",
+    ">=": ">= stopped: reaches so many",
+    "@": "@ stopped: decided after so many",
+}
 
 
 def table_lines(run: Run, verdicts: Sequence[Verdict], *, width: int | None = None) -> list[str]:
@@ -44,7 +54,7 @@ def table_lines(run: Run, verdicts: Sequence[Verdict], *, width: int | None = No
     ladder = [rung.name for rung in run.rungs]
     bars = {task: bar_words(policy) for task, policy in run.policies.items()} if bars_differ(run, verdicts) else {}
     rows = [_row(verdict, ladder, bars) for verdict in verdicts]
-    headers = ["task", *(["bar"] if bars else []), *ladder, "smallest", "chosen", "verdict"]
+    headers = ["task", *(["bar"] if bars else []), *ladder, "smallest", "chosen", "evidence", "verdict"]
     table = tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True).splitlines()
     if width is None or max(map(len, table), default=0) <= width:
         return table
@@ -53,8 +63,8 @@ def table_lines(run: Run, verdicts: Sequence[Verdict], *, width: int | None = No
 
 def _stacked(headers: Sequence[str], row: Sequence[str], width: int) -> Iterator[str]:
     """One task for a narrow terminal: the verdict, then the cells of its row, in lines that fit."""
-    task, *cells, smallest, chosen, verdict = row
-    yield f"{task}: {verdict}"
+    task, *cells, smallest, chosen, evidence, verdict = row
+    yield f"{task}: {verdict}{f' ({evidence})' if evidence != '-' else ''}"
     parts = [f"{rung} {cell}" for rung, cell in zip(headers[1:], cells, strict=False)]
     parts += [f"smallest {smallest}", f"chosen {chosen}"]
     # A part is never broken, however narrow the terminal is: its spaces are hidden from textwrap.
@@ -78,11 +88,11 @@ def styled(line: str) -> list[tuple[str, str | None]]:
 
 
 def summary_lines(run: Run, verdicts: Sequence[Verdict], *, verbose: bool = False) -> list[str]:
-    """A legend of the marks that occur in the table, the bars, the notes, and one sentence about the whole.
+    """A legend of the table, the bars, how sure each verdict is, the notes, and one sentence about the whole.
 
     With `verbose` it says in any case where the bars come from.
     """
-    notes = [f"{verdict.task}: {note}" for verdict in verdicts for note in verdict.notes]
+    notes = [f"{verdict.task}: {line}" for verdict in verdicts for line in _below_the_table(verdict)]
     extra = [*notes, *_strengths(run, verdicts), *_retries(run), *_recorded(run)]
     return [
         *_legend(verdicts),
@@ -93,27 +103,40 @@ def summary_lines(run: Run, verdicts: Sequence[Verdict], *, verbose: bool = Fals
     ]
 
 
+def _below_the_table(verdict: Verdict) -> Iterator[str]:
+    """What the row of a task has no room for: how sure it is, what was decided early, and the notes."""
+    if (sure := sure_words(verdict)) is not None:
+        yield sure
+    # The sentence before names one of them already.
+    if (stopped := stopped_words(verdict, without=verdict.evidence_rung)) is not None:
+        yield stopped
+    yield from verdict.notes
+
+
 def _row(verdict: Verdict, ladder: Sequence[str], bars: Mapping[str, str]) -> list[str]:
-    bounded = verdict.confidence is not None
-    cells = [_cell(verdict.standing[rung], smallest=rung == verdict.smallest, bounded=bounded) for rung in ladder]
+    cells = [_cell(verdict, rung) for rung in ladder]
     word = _CAPITALS.get(verdict.verdict, verdict.verdict)
     bar = [bars.get(verdict.task, "?")] if bars else []
-    return [verdict.task, *bar, *cells, verdict.smallest or "-", verdict.chosen or "-", word]
+    return [
+        *(verdict.task, *bar, *cells),
+        *(verdict.smallest or "-", verdict.chosen or "-", verdict.evidence or "-", word),
+    ]
 
 
-def _cell(standing: Standing, *, smallest: bool, bounded: bool) -> str:
+def _cell(verdict: Verdict, rung: str) -> str:
     """`38/40* [85,99]`: passed of trials, and the bounds of the rate in percent where a confidence was asked for.
 
-    A tilde marks a rung that was settled early, a star the smallest that passes, a question mark one that is undecided.
+    Where the rung was stopped early, what was decided stands instead of a count. A star marks the smallest that passes,
+    a question mark one that is undecided.
     """
+    standing = verdict.standing[rung]
     if standing.state == "not_run":
         return "-"
     if standing.trials == 0:
         return "?"
-    early = "~" if standing.given_up else ""
-    mark = "*" if smallest else "?" if standing.state == "undecided" else ""
-    counts = f"{standing.passed}/{standing.trials}{early}{mark}"
-    if not bounded or standing.low is None or standing.high is None:
+    mark = "*" if rung == verdict.smallest else "?" if standing.state == "undecided" else ""
+    counts = f"{short_count(verdict, rung)}{mark}"
+    if verdict.confidence is None or standing.low is None or standing.high is None:
         return counts
     return f"{counts} [{100 * standing.low:.0f},{100 * standing.high:.0f}]"
 
@@ -122,10 +145,11 @@ def _legend(verdicts: Sequence[Verdict]) -> list[str]:
     standings = [standing for verdict in verdicts for standing in verdict.standing.values()]
     states = {standing.state for standing in standings}
     levels = sorted({verdict.confidence for verdict in verdicts if verdict.confidence is not None})
+    counts = [short_count(verdict, rung) for verdict in verdicts for rung in verdict.standing]
     parts = [
         *(["* smallest that passes"] if any(verdict.smallest for verdict in verdicts) else []),
         *(["? undecided"] if "undecided" in states else []),
-        *(["~ settled early"] if any(standing.given_up for standing in standings) else []),
+        *(legend for mark, legend in _STOPPED_LEGENDS.items() if any(mark in count for count in counts)),
         *(["- not run"] if "not_run" in states else []),
         *(f"[,] bounds of the pass rate in %, each sure at {level:g}" for level in levels),
     ]
@@ -180,6 +204,16 @@ def _recorded(run: Run) -> list[str]:
     cached = [answer.cached for trial in run.trials for answer in trial.answers]
     count = sum(cached)
     return [f"{count:,} of {len(cached):,} answers were recorded before, and took nothing now"] if count else []
+
+
+def warning_lines(warned: Iterable[tuple[str, Verdict]], run: Run) -> list[str]:
+    """For each gate that only warns one line: what would have failed, why it did not, and what would settle it."""
+    return [
+        f"warning: {verdict.task} would fail gate {gate}, but its evidence is only provisional: "
+        f"{failure(gate, verdict)}{_place(gate, verdict, run)}"
+        f"{f'; {more}' if (more := more_words(verdict)) else ''}"
+        for gate, verdict in warned
+    ]
 
 
 def gate_lines(failed: Iterable[tuple[str, Verdict]], run: Run) -> list[str]:

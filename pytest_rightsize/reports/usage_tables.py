@@ -1,6 +1,6 @@
 """Usage of a session and the conclusions from it, as lines of text for its end: a table, joules' origins, savings."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from tabulate import tabulate
 
@@ -29,26 +29,31 @@ def usage_lines(
     conclusions: Sequence[Conclusion],
     *,
     intervals: Mapping[tuple[str, str], Interval] | None = None,
+    partial: Collection[tuple[str, str]] = (),
     width: int | None = None,
     note: str | None = None,
 ) -> list[str]:
     """A table of the usage of each task on each rung, the origins of its joules, a `note` on them, and the conclusions.
 
     There is no table where no joules, seconds or money are known: it would hold nothing but question marks.
-    `intervals` are those of the pass rates by task and rung; where the table is wider than `width`, columns are left
-    out.
+    `intervals` are those of the pass rates by task and rung, `partial` those that have none as they were stopped.
+    Where the table is wider than `width`, columns are left out.
     """
     usages = list(run_usage.by_task_rung.values())
     conclusion_lines = [line for conclusion in conclusions for line in _conclusion_lines(conclusion)]
     if not any(usage.energies or usage.cost_usd.known or usage.seconds.known for usage in usages):
         return conclusion_lines
-    rows = [_row(usage, (intervals or {}).get((usage.task or "", usage.rung or ""))) for usage in usages]
+    keys = [(usage.task or "", usage.rung or "") for usage in usages]
+    rows = [
+        _row(usage, (intervals or {}).get(key), is_partial=key in partial)
+        for usage, key in zip(usages, keys, strict=True)
+    ]
     unknown = [name for name in rows[0] if name in _DISPENSABLE + _NEEDED and all(row.get(name) == "?" for row in rows)]
     rows = [{name: cell for name, cell in row.items() if name not in unknown} for row in _grouped(rows)]
     return [
         "",
         *_table(rows, width),
-        *_legend(rows, unknown, intervals),
+        *_legend(rows, unknown, intervals, partial),
         *_origins(usages),
         *([note] if note else []),
         *conclusion_lines,
@@ -73,13 +78,18 @@ def _table(rows: Sequence[dict[str, str]], width: int | None) -> list[str]:
 
 
 def _legend(
-    rows: Sequence[dict[str, str]], unknown: Sequence[str], intervals: Mapping[tuple[str, str], Interval] | None
+    rows: Sequence[dict[str, str]],
+    unknown: Sequence[str],
+    intervals: Mapping[tuple[str, str], Interval] | None,
+    partial: Collection[tuple[str, str]],
 ) -> list[str]:
     """The meaning of the marks in the table, and the columns that it lacks because no value of them is known."""
     two_sided = [interval for interval in (intervals or {}).values() if not interval.one_sided]
     cells = {cell for row in rows for cell in row.values()}
+    has_partial = any(row.get("rate", "").startswith("[") for row in rows) and bool(partial)
     parts = [
         *([f"rate [,] pass rate with its {100 * two_sided[0].confidence:g} % interval"] if two_sided else []),
+        *(["[,] alone: bounds of a rate that is not known, as the rung was stopped early"] if has_partial else []),
         *(["? not known"] if "?" in cells else []),
         *(["- no case passed"] if "-" in cells else []),
         *([f"not known of any rung: {' '.join(unknown)}"] if unknown else []),
@@ -87,10 +97,10 @@ def _legend(
     return [f"({', '.join(parts)})"] if parts else []
 
 
-def _row(usage: Usage, interval: Interval | None) -> dict[str, str]:
+def _row(usage: Usage, interval: Interval | None, *, is_partial: bool) -> dict[str, str]:
     tokens = usage.tokens
     share = usage.reasoning_share
-    rate = {"rate": _rate(usage, interval)} if interval is not None else {}
+    rate = {"rate": _bounds(interval) if is_partial else _rate(usage, interval)} if interval is not None else {}
     return {
         "task": usage.task or "",
         "rung": usage.rung or "",
@@ -107,7 +117,12 @@ def _row(usage: Usage, interval: Interval | None) -> dict[str, str]:
 
 def _rate(usage: Usage, interval: Interval) -> str:
     """`95 % [83,99]`."""
-    return f"{percent(usage.passed / usage.judged)} [{100 * interval.low:.0f},{100 * interval.high:.0f}]"
+    return f"{percent(usage.passed / usage.judged)} {_bounds(interval)}"
+
+
+def _bounds(interval: Interval) -> str:
+    """`[83,99]`, in percent."""
+    return f"[{100 * interval.low:.0f},{100 * interval.high:.0f}]"
 
 
 def _joules(usage: Usage, energy: Energy | None) -> str:

@@ -13,7 +13,8 @@ from typing import get_args
 
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.locations import key_line
-from pytest_rightsize.records import Json, Run, Rung, Standing, State, Verdict
+from pytest_rightsize.records import Evidence, Json, Run, Rung, State
+from pytest_rightsize.verdict_records import Standing, Verdict
 
 __all__ = [
     "Lock",
@@ -39,7 +40,7 @@ _HEAD = """\
 
 @dataclass(frozen=True, kw_only=True)
 class LockedTask:
-    """One task: its smallest rung (None: none was known) and how each rung that was run stood.
+    """One task: its smallest rung (None: none was known), how each rung that was run stood, and its evidence.
 
     `line` is the line of `smallest` in the file, for the person who has to change it, and `standing_lines` are those of
     each rung; None and empty if the lock is in no file.
@@ -47,6 +48,7 @@ class LockedTask:
 
     smallest: str | None = None
     chosen: str | None = None
+    evidence: Evidence | None = None
     samples: int = 1
     standing: Mapping[str, Standing] = field(default_factory=dict)
     line: int | None = None
@@ -75,6 +77,7 @@ def lock_of(run: Run, verdicts: Sequence[Verdict]) -> Lock:
             verdict.task: LockedTask(
                 smallest=verdict.smallest,
                 chosen=verdict.chosen,
+                evidence=verdict.evidence,
                 samples=run.policies[verdict.task].samples,
                 standing={rung: standing for rung, standing in verdict.standing.items() if standing.trials},
             )
@@ -121,6 +124,8 @@ def _lines(lock: Lock) -> Iterator[str]:
         yield f"smallest = {_text(task.smallest)}" if task.smallest else f"# smallest: {why_none(lock, task)}"
         if task.chosen:
             yield f"chosen = {_text(task.chosen)}"
+        if task.evidence:
+            yield f"evidence = {_text(task.evidence)}"
         if task.samples > 1:
             yield f"samples = {task.samples}"
         yield from (f"standing.{_key(rung)} = {_inline(standing)}" for rung, standing in task.standing.items())
@@ -183,6 +188,7 @@ def _task(plain: Mapping[str, Json], name: str, text: str) -> LockedTask:
     return LockedTask(
         smallest=_name(plain, "smallest"),
         chosen=_name(plain, "chosen"),
+        evidence=_evidence(plain.get("evidence")),
         samples=int(plain.get("samples", 1)),
         standing={
             rung: Standing(
@@ -218,6 +224,17 @@ def _state(value: Json) -> State:
         if state == value:
             return state
     raise ValueError(f"state is {value!r}")
+
+
+def _evidence(value: Json) -> Evidence | None:
+    """None in a lock of an earlier version."""
+    grades: tuple[Evidence, ...] = get_args(Evidence)
+    for grade in grades:
+        if grade == value:
+            return grade
+    if value is not None:
+        raise ValueError(f"evidence is {value!r}")
+    return None
 
 
 def _fraction(value: Json) -> float | None:

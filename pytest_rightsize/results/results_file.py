@@ -18,11 +18,12 @@ from typing import IO
 
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.meter_records import Metering
-from pytest_rightsize.records import Json, Policy, Price, Run, Rung, Trial, TrialKey, Verdict
+from pytest_rightsize.records import Json, Policy, Price, Run, Rung, Trial, TrialKey
 from pytest_rightsize.results.append_only import DurableFile
 from pytest_rightsize.results.line_formats import check_line
 from pytest_rightsize.results.redaction import redacted, text_digest
 from pytest_rightsize.strength_records import Strength
+from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["ResultsFile", "describe_session", "no_trial", "read_run", "read_strengths", "strength_line", "withheld_in"]
 
@@ -88,6 +89,7 @@ class ResultsFile:
         failed: Iterable[str],
         totals: Mapping[str, Json],
         waived: Iterable[str] = (),
+        warned: Iterable[str] = (),
     ) -> None:
         """Add the verdicts and the last line, and close the file."""
         for verdict in verdicts:
@@ -96,7 +98,7 @@ class ResultsFile:
             {
                 "kind": "end",
                 "exitstatus": exitstatus,
-                "gate": {"failed": list(failed), "waived": list(waived)},
+                "gate": {"failed": list(failed), "warned": list(warned), "waived": list(waived)},
                 "totals": dict(totals),
             }
         )

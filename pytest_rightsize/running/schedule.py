@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import ceil
 
-from pytest_rightsize.records import Standing, State, Strategy, Trial
+from pytest_rightsize.records import State, Strategy, Trial
 from pytest_rightsize.statistics import Walk, cases_in_order, claimed, design_for, settled, settled_counts
+from pytest_rightsize.verdict_records import Standing
 
 # The least number of trials of a task in flight, and the least part of its trials (1 / 8), however close it is to being
 # settled: waiting costs time, and unneeded requests stay a small part.

@@ -94,6 +94,7 @@ class Finishing:
             result.verdicts,
             exitstatus=exitstatus,
             failed=[f"{gate}: {verdict.task}" for gate, verdict in result.failed],
+            warned=[f"{gate}: {verdict.task}" for gate, verdict in result.warned],
             totals=result.totals() | {"identities": self._state.about.get("identities", {})},
             waived=waiver_lines(result.waivers, result.unmet),
         )

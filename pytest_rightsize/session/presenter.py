@@ -12,12 +12,12 @@ import pytest
 
 from pytest_rightsize.config.settings import Settings
 from pytest_rightsize.judging.conclusions import idle_note
-from pytest_rightsize.records import Verdict
 from pytest_rightsize.reports.escaping import visible
 from pytest_rightsize.reports.facts import intervals
 from pytest_rightsize.reports.github import annotations
 from pytest_rightsize.reports.junit import suite_properties
 from pytest_rightsize.reports.publishing import Publisher, write_step_summary
+from pytest_rightsize.reports.sureness import partial_rungs
 from pytest_rightsize.reports.terminal import (
     TITLE,
     gate_lines,
@@ -25,10 +25,12 @@ from pytest_rightsize.reports.terminal import (
     summary_lines,
     table_lines,
     waiver_lines,
+    warning_lines,
     wrapped,
 )
 from pytest_rightsize.reports.usage_tables import usage_lines
 from pytest_rightsize.session.result import SessionResult
+from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["Presenter"]
 
@@ -88,6 +90,7 @@ class Presenter:
             result.run_usage,
             result.conclusions,
             intervals=shown,
+            partial=partial_rungs(result.verdicts),
             width=width,
             note=idle_note(result.run, result.run_usage),
         )
@@ -99,6 +102,8 @@ class Presenter:
         for line in result.notes:
             yield f"rightsize: {line}", {}
         for line in waiver_lines(result.waivers, result.unmet):
+            yield line, {"yellow": True}
+        for line in warning_lines(result.warned, result.run):
             yield line, {"yellow": True}
         for line in gate_lines(result.failed, result.run):
             yield line, {"red": True}
@@ -116,4 +121,4 @@ class Presenter:
         workspace, rootdir = Path(os.environ.get("GITHUB_WORKSPACE", ".")), self._settings.rootdir
         inside = rootdir.is_relative_to(workspace)
         prefix = rootdir.relative_to(workspace).as_posix() if inside else ""
-        yield from annotations(result.run, result.failed, prefix=prefix)
+        yield from annotations(result.run, result.failed, warned=result.warned, prefix=prefix)

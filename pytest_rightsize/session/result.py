@@ -8,16 +8,18 @@ from typing import Any
 from pytest_rightsize.config.task_settings import TaskSettings
 from pytest_rightsize.judging.baseline import Baseline, tasks_not_run, with_regressions
 from pytest_rightsize.judging.conclusions import Conclusion, Objective, conclude, idle_note
+from pytest_rightsize.judging.gates import WaiverState, failed_gates, waiver_states, warned_gates
 from pytest_rightsize.judging.usage import RunUsage, usage_of
-from pytest_rightsize.judging.verdict import WaiverState, failed_gates, judge, waiver_states
-from pytest_rightsize.records import Policy, Run, Verdict, Waiver
+from pytest_rightsize.judging.verdict import judge
+from pytest_rightsize.records import Policy, Run, Waiver
+from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["SessionResult", "session_result"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SessionResult:
-    """A session that has ended: its run, the verdicts, which gates failed or were waived, and notes as lines.
+    """A session that has ended: its run, the verdicts, which gates failed, warn or were waived, and notes as lines.
 
     `unmet` are waivers of tasks that no test of the session has, each with its task.
     """
@@ -27,6 +29,7 @@ class SessionResult:
     run_usage: RunUsage
     conclusions: Sequence[Conclusion]
     failed: Sequence[tuple[str, Verdict]] = ()
+    warned: Sequence[tuple[str, Verdict]] = ()
     waivers: Sequence[WaiverState] = ()
     unmet: Sequence[tuple[str, Waiver]] = ()
     notes: Sequence[str] = ()
@@ -84,6 +87,7 @@ def session_result(
         run_usage=usage_of(run),
         conclusions=conclusions,
         failed=failed_gates(verdicts, gates, waivers),
+        warned=warned_gates(verdicts, gates, waivers),
         waivers=waivers,
         unmet=[
             (task, waiver)

@@ -16,6 +16,7 @@ from pytest_rightsize.statistics.planning import (
 from pytest_rightsize.statistics.rates import (
     bounds_whatever_comes,
     clopper_pearson,
+    more_cases,
     more_trials,
     pass_rate_interval,
     settled,
@@ -65,6 +66,7 @@ __all__ = [
     "holm",
     "mcnemar",
     "mean_difference",
+    "more_cases",
     "more_trials",
     "non_inferiority_p",
     "paired_cases_needed",

@@ -12,13 +12,15 @@ from functools import cache, partial
 from itertools import count
 from math import ceil
 
-from pytest_rightsize.records import Standing, State
+from pytest_rightsize.records import State
 from pytest_rightsize.statistics.bounded import binary_p, gaffke_p, lowest, pooled_p
 from pytest_rightsize.statistics.estimates import Interval
+from pytest_rightsize.verdict_records import Standing
 
 __all__ = [
     "bounds_whatever_comes",
     "clopper_pearson",
+    "more_cases",
     "more_trials",
     "pass_rate_interval",
     "settled",
@@ -182,6 +184,44 @@ def bounds_whatever_comes(
     worst, best = _ends(cases, remaining)
     low, high = _low(worst, 1 - confidence), 1 - _low(_mirrored(best), 1 - confidence)
     return Interval(low=low, high=high, confidence=confidence, one_sided=True)
+
+
+def more_cases(
+    cases: Mapping[str, Sequence[bool]],
+    remaining: Mapping[str, int],
+    *,
+    state: State,
+    pass_rate: float,
+    confidence: float = 0.95,
+) -> int | None:
+    """About how many cases more, that turn out as those so far, show that the rung passes, or fails.
+
+    `state` says which of the two; `remaining` counts the trials of each case that are missing, which count against it.
+    0 where it is shown, None where no number would show it at the present rate.
+    """
+    tally, (worst, best) = _tally(cases), _ends(cases, remaining)
+    rate, bar, present = _rate(tally), _bar(pass_rate), sum(tally.values())
+    start = worst if state == "passes" else best
+
+    def shows(more: int) -> bool:
+        grown = dict(start)
+        for outcome, number in tally.items():
+            grown[outcome] = grown.get(outcome, 0) + number * more / present
+        return _against(grown, pass_rate, confidence) == state
+
+    if rate is None:
+        return None
+    if shows(0):
+        return 0
+    # A pass at a bar of 1 is never shown: the next case may fail.
+    if (rate <= bar or bar >= 1) if state == "passes" else rate >= bar:
+        return None
+    enough = next(1 << doubling for doubling in count() if shows(1 << doubling))
+    short = enough // 2
+    while enough - short > 1:
+        middle = (enough + short) // 2
+        short, enough = (short, middle) if shows(middle) else (middle, enough)
+    return enough
 
 
 @cache

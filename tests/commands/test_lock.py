@@ -11,7 +11,7 @@ import pytest
 from pytest_rightsize.commands.__main__ import main
 from pytest_rightsize.results.results_file import read_run
 from tests.conftest import LADDER as RUNGS
-from tests.conftest import SUITE, record
+from tests.conftest import STRICT, SUITE, record
 
 LADDER = "--rightsize-ladder=tiny,small,big"
 
@@ -40,11 +40,11 @@ def test_the_lock_is_small_and_holds_what_a_reviewer_asks(locked: pytest.Pyteste
         "big": "replay: big.jsonl",
     }
     task = plain["tasks"]["upper"]
-    assert (task["smallest"], task["chosen"]) == ("small", "big")
+    assert (task["smallest"], task["chosen"], task["evidence"]) == ("small", "big", "provisional")
     early = {"n": 3, "settled_early": 1}
     assert task["standing"] == {
-        "tiny": {"state": "fails", "passed": 1, **early, "rate": 0.3333, "low": 0.0127, "high": 0.9024},
-        "small": {"state": "passes", "passed": 3, **early, "rate": 1.0, "low": 0.2486, "high": 1.0},
+        "tiny": {"state": "fails", "passed": 1, **early, "low": 0.0127, "high": 0.9024},
+        "small": {"state": "passes", "passed": 3, **early, "low": 0.2486, "high": 1.0},
     }
     assert len(text.splitlines()) < 20
 
@@ -137,24 +137,24 @@ def waive(suite: pytest.Pytester, until: date, gate: str = "oversized") -> None:
 def test_a_waiver_excuses_its_gate_until_its_day_and_is_shown(suite: pytest.Pytester, workers: tuple[str, ...]) -> None:
     until = date.today() + timedelta(days=1)
     waive(suite, until)
-    result = suite.runpytest(LADDER, "--rightsize-results=run.jsonl", *workers)
+    result = suite.runpytest(LADDER, STRICT, "--rightsize-results=run.jsonl", *workers)
     assert result.ret == pytest.ExitCode.OK
     line = f"waived until {until}: gate oversized: upper: contract ends in May"
     result.stdout.fnmatch_lines(["upper * OVER-SIZED", line])
-    assert last_line(suite.path / "run.jsonl")["gate"] == {"failed": [], "waived": [line]}
+    assert last_line(suite.path / "run.jsonl")["gate"] == {"failed": [], "warned": [], "waived": [line]}
 
 
 def test_a_waiver_that_is_over_is_shown_and_excuses_nothing(suite: pytest.Pytester) -> None:
     until = date.today() - timedelta(days=1)
     waive(suite, until)
-    result = suite.runpytest(LADDER)
+    result = suite.runpytest(LADDER, STRICT)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines([f"waiver over since {until}: gate oversized: upper: *", "gate oversized: upper: *"])
 
 
 def test_a_waiver_that_is_not_needed_is_shown_and_excuses_nothing_else(suite: pytest.Pytester) -> None:
     waive(suite, date.today() + timedelta(days=1), gate="undecided")
-    result = suite.runpytest(LADDER)
+    result = suite.runpytest(LADDER, STRICT)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["waived until *: gate undecided: upper: contract ends in May (not needed now)"])
 
@@ -173,7 +173,7 @@ def test_a_waiver_of_a_test_that_was_not_given_to_the_session_is_shown(suite: py
     suite.makepyfile(test_other="TASK = 'other'  # its tests are for another model")
     with (suite.path / "rightsize.toml").open("a", encoding="utf-8") as file:
         file.write('\n[tasks.other]\nwaive = { gate = "oversized", until = 2099-01-31, reason = "contract" }\n')
-    result = suite.runpytest(LADDER, "test_suite.py")
+    result = suite.runpytest(LADDER, STRICT, "test_suite.py")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["waiver of no test here, until 2099-01-31: gate oversized: other: contract"])
 

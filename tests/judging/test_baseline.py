@@ -7,10 +7,12 @@ import pytest
 
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.baseline import Baseline, tasks_not_run, to_be_finished, with_regressions
-from pytest_rightsize.judging.verdict import failed_gates, judge
-from pytest_rightsize.records import Run, Verdict
+from pytest_rightsize.judging.gates import failed_gates
+from pytest_rightsize.judging.verdict import judge
+from pytest_rightsize.records import Run
 from pytest_rightsize.results.lockfile import LockedTask, lock_of, parse_lock, render_lock
 from pytest_rightsize.statistics import cases_in_order, fisher_fell
+from pytest_rightsize.verdict_records import Verdict
 from tests.runs import make_run
 
 ABOUT = {"started": "2026-11-24T10:00:00+00:00", "commit": "abc"}

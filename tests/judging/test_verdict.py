@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_rightsize.judging.verdict import failed_gates, judge, waiver_states
-from pytest_rightsize.records import GateName, Verdict, Waiver
+from pytest_rightsize.judging.gates import failed_gates, waiver_states
+from pytest_rightsize.judging.verdict import judge
+from pytest_rightsize.records import GateName, Waiver
 from pytest_rightsize.statistics import clopper_pearson
+from pytest_rightsize.verdict_records import Verdict
 from tests.runs import make_run
 
 
@@ -114,7 +116,7 @@ def test_smallest_really_passes_and_nothing_below_is_open(data: st.DataObject) -
     ],
 )
 def test_gate(gates: list[str], failed: list[str]) -> None:
-    verdicts = judge(make_run({"a": {"s": "1111", "l": "----"}, "b": {"s": "0000", "l": "0000"}}, chosen="l"))
+    verdicts = judge(make_run({"a": {"s": "1" * 20, "l": "-" * 20}, "b": {"s": "0000", "l": "0000"}}, chosen="l"))
     assert [f"{gate}: {verdict.task}" for gate, verdict in failed_gates(verdicts, gates)] == failed
 
 

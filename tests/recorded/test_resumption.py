@@ -45,6 +45,7 @@ def answer(asked: dict[str, Any]) -> Answering:
 def command(path: Path, strategy: str) -> list[str]:
     plugin = ["-p", "pytest_rightsize.plugin", "-p", "no:cacheprovider"]
     options = ["--rightsize-ladder=small,big", "--rightsize-concurrency=4", f"--rightsize-results={path}"]
+    options.append("--rightsize-gate=provisional")
     options.append(f"--rightsize-strategy={strategy}")
     return [sys.executable, "-m", "pytest", "-q", *plugin, *options]
 

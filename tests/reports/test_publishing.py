@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import STRICT
+
 LADDER = "--rightsize-ladder=tiny,small,big"
 
 
@@ -28,7 +30,9 @@ def test_a_session_writes_every_report_that_was_asked_for(suite: pytest.Pytester
 def test_workers_write_no_report_of_their_own(suite: pytest.Pytester) -> None:
     result = suite.runpytest(LADDER, "-n2", "--rightsize-markdown=summary.md")
     summary = (suite.path / "summary.md").read_text("utf-8")
-    assert re.search(r"\| upper \| ❌ 1/\d \| ✅ \*\*3/\d\*\* \| ⬜ chosen \| over-sized \|", summary)
+    assert re.search(
+        r"\| upper \| ❌ &lt;3/4 \| ✅ \*\*&gt;=3/4\*\* \| ⬜ chosen \| over-sized \(provisional\) \|", summary
+    )
     assert str(result.stdout).count("markdown report in") == 1
 
 
@@ -78,9 +82,12 @@ def test_a_github_job_gets_annotations_and_a_summary(
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_WORKSPACE", str(suite.path.parent))
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "step.md"))
+    result = suite.runpytest(LADDER, STRICT)
+    at = f"file={suite.path.name}/test_suite.py,line=3,title=rightsize%3A oversized::upper: "
+    result.stdout.fnmatch_lines([f"::error {at}*(provisional: small reaches 3 of 4 *"])
     result = suite.runpytest(LADDER)
-    folder = suite.path.name
-    result.stdout.fnmatch_lines([f"::error file={folder}/test_suite.py,line=3,title=rightsize%3A oversized::upper: *"])
+    result.stdout.fnmatch_lines([f"::warning {at}*(provisional: small reaches 3 of 4 *"])
+    result.stdout.no_fnmatch_line("::error *")
     assert "## 1 of 1 task" in (tmp_path / "step.md").read_text("utf-8")
     monkeypatch.delenv("GITHUB_ACTIONS")
     monkeypatch.delenv("GITHUB_STEP_SUMMARY")
@@ -127,6 +134,6 @@ def test_reports_of_private_tasks_are_their_owners_only(suite: pytest.Pytester) 
 
 
 def test_twice_quiet_says_nothing_of_what_it_took(suite: pytest.Pytester) -> None:
-    result = suite.runpytest("--rightsize-ladder=tiny,small,big", "-q", "-q")
+    result = suite.runpytest("--rightsize-ladder=tiny,small,big", STRICT, "-q", "-q")
     result.stdout.fnmatch_lines(["upper * OVER-SIZED", "gate oversized: upper: *"])
     assert "big was not run" not in result.stdout.str()

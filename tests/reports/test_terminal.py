@@ -7,11 +7,21 @@ from pathlib import Path
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.judging.conclusions import conclude
+from pytest_rightsize.judging.gates import GATES, PROVISIONAL, failed_gates, warned_gates
 from pytest_rightsize.judging.usage import usage_of
-from pytest_rightsize.judging.verdict import GATES, failed_gates, judge
+from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import Run
 from pytest_rightsize.reports.facts import intervals
-from pytest_rightsize.reports.terminal import TITLE, gate_lines, styled, summary_lines, table_lines, wrapped
+from pytest_rightsize.reports.sureness import partial_rungs
+from pytest_rightsize.reports.terminal import (
+    TITLE,
+    gate_lines,
+    styled,
+    summary_lines,
+    table_lines,
+    warning_lines,
+    wrapped,
+)
 from pytest_rightsize.reports.usage_tables import usage_lines
 from tests.reports.rich_run import rich_run
 from tests.runs import make_run
@@ -30,8 +40,17 @@ CHOSEN = {"route-ticket": "frontier", "iso-date": "160k", "contact-json": "160k"
 def summary(run: Run, *, width: int | None = None) -> str:
     verdicts = judge(run)
     conclusions = conclude(run, verdicts)
-    usage = usage_lines(usage_of(run), conclusions, intervals=intervals(run, verdicts), width=width)
-    gates = gate_lines(failed_gates(verdicts, tuple(GATES)), run)
+    usage = usage_lines(
+        usage_of(run),
+        conclusions,
+        intervals=intervals(run, verdicts),
+        partial=partial_rungs(verdicts),
+        width=width,
+    )
+    gates = [
+        *warning_lines(warned_gates(verdicts, tuple(GATES)), run),
+        *gate_lines(failed_gates(verdicts, tuple(GATES)), run),
+    ]
     return (
         "\n".join([TITLE, *table_lines(run, verdicts, width=width), *summary_lines(run, verdicts), *usage, *gates])
         + "\n"
@@ -145,7 +164,8 @@ def test_what_a_passed_case_costs_is_not_unknown_where_none_passed() -> None:
 
 def test_a_gate_names_the_line_to_change() -> None:
     run = rich_run(cases=6)
-    lines = {line.split(": ")[1]: line for line in gate_lines(failed_gates(judge(run), tuple(GATES)), run)}
+    failed = failed_gates(judge(run), (*GATES, PROVISIONAL))
+    lines = {line.split(": ")[1]: line for line in gate_lines(failed, run)}
     assert lines["write-sql"].endswith(": set chosen of write-sql to 30b (rightsize.toml:31)")
     assert lines["prove-lemma"].endswith(", or lower pass_rate (tests/test_prove_lemma.py:12)")
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_rightsize.judging.verdict import claims_of, judge, standings
-from pytest_rightsize.records import Outcome, Policy, Run, Standing, State, Strategy, Trial, TrialKey, Verdict
+from pytest_rightsize.records import Outcome, Policy, Run, State, Strategy, Trial, TrialKey
 from pytest_rightsize.running.schedule import (
     EarlyProgress,
     Progress,
@@ -19,6 +19,7 @@ from pytest_rightsize.running.schedule import (
     visiting_order,
 )
 from pytest_rightsize.statistics import cases_in_order, stand
+from pytest_rightsize.verdict_records import Standing, Verdict
 from tests.runs import make_run
 
 LADDER = ("s", "m", "l")

@@ -4,11 +4,12 @@ The scripts in `page/` draw it. A number that is not known is null, never 0.
 """
 
 from pytest_rightsize.judging.usage import Usage
-from pytest_rightsize.records import Json, Verdict
+from pytest_rightsize.records import Json
 from pytest_rightsize.reports.facts import Cell, Facts, per_case, remedy
 from pytest_rightsize.reports.html.measures import MEASURES, judged_rungs, why_unknown
 from pytest_rightsize.reports.html.verdict_table import no_answer_words
 from pytest_rightsize.reports.units import percent
+from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["chart_data"]
 
@@ -18,7 +19,7 @@ def chart_data(facts: Facts) -> dict[str, Json]:
     by_task = {verdict.task: verdict for verdict in facts.verdicts}
     return {
         "policies": [_policy(facts, verdict) for verdict in facts.verdicts],
-        "points": [_point(cell, by_task[cell.task]) for cell in facts.cells.values() if cell.standing.trials],
+        "points": [_point(cell, by_task[cell.task]) for cell in facts.cells.values() if cell.standing.rate is not None],
         "token_means": [
             {"rung": rung.name, **_token_means(facts.run_usage.by_rung[rung.name])} for rung in judged_rungs(facts)
         ],
@@ -41,12 +42,19 @@ def _policy(facts: Facts, verdict: Verdict) -> dict[str, Json]:
         "test_at": policy.test_at if policy else None,
         "remedy": remedy(verdict),
         "without": [
-            [rung.name, "no answer" if cell.standing.state == "undecided" else no_answer_words(cell.standing)]
+            [rung.name, _why_no_point(cell)]
             for rung in facts.run.rungs
             for cell in [facts.cells[verdict.task, rung.name]]
-            if not cell.standing.trials
+            if cell.standing.rate is None
         ],
     }
+
+
+def _why_no_point(cell: Cell) -> str:
+    """Why a rung has no pass rate to draw."""
+    if cell.standing.trials == 0 and cell.standing.state == "undecided":
+        return "no answer"
+    return no_answer_words(cell)
 
 
 def _point(cell: Cell, verdict: Verdict) -> dict[str, Json]:

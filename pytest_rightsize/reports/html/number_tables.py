@@ -16,7 +16,7 @@ def figures_row(cell: Cell) -> dict[str, Json]:
     return {
         "task": cell.task,
         "rung": cell.rung,
-        "ratio": f"{cell.standing.passed}/{cell.standing.trials}",
+        "ratio": cell.decided or f"{cell.standing.passed}/{cell.standing.trials}",
         "interval": bounds(cell.interval),
         "amounts": [bounded_joules(energy), count(values["tokens"]), seconds(values["seconds"]), usd(values["usd"])],
     }

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-from pytest_rightsize.records import Json, Run, Verdict
+from pytest_rightsize.records import Json, Run
 from pytest_rightsize.reports import Report
 from pytest_rightsize.reports.escaping import visible
 from pytest_rightsize.reports.facts import gather
 from pytest_rightsize.reports.html.bodies import index_cases, packed
 from pytest_rightsize.reports.html.chart_data import chart_data
 from pytest_rightsize.reports.html.page_view import page_view
+from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["HtmlReport", "pytest_rightsize_reports"]
 

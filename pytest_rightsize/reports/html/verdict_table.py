@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-from pytest_rightsize.records import Json, Standing, Verdict
+from pytest_rightsize.records import Json
 from pytest_rightsize.reports.bars import bar_sources, bar_words
 from pytest_rightsize.reports.facts import (
     Cell,
@@ -15,7 +15,9 @@ from pytest_rightsize.reports.facts import (
     strength_of,
     waived,
 )
+from pytest_rightsize.reports.sureness import is_partial, sure_words
 from pytest_rightsize.reports.units import percent
+from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["interval_legend", "no_answer_words", "verdict_row"]
 
@@ -24,7 +26,8 @@ _STATE_WORDS = {"passes": "passes", "fails": "fails", "undecided": "undecided", 
 
 def interval_legend(facts: Facts) -> str:
     """The meaning of the thin lines in the cells, for the intervals that occur."""
-    intervals = [cell.interval for cell in facts.cells.values() if cell.interval is not None]
+    shown = [cell for cell in facts.cells.values() if not is_partial(cell.standing)]
+    intervals = [cell.interval for cell in shown if cell.interval is not None]
     levels = sorted({interval.confidence for interval in intervals if interval.one_sided})
     has_two_sided = any(not interval.one_sided for interval in intervals)
     one_sided = [
@@ -34,8 +37,8 @@ def interval_legend(facts: Facts) -> str:
     two_sided = "The thin line is the 95 % interval (Clopper-Pearson)" + (
         "." if not levels else " where none was asked for."
     )
-    has_early = any(cell.standing.given_up for cell in facts.cells.values())
-    early = "Where a model was settled early, rate and interval are of the cases that it was asked."
+    has_early = any(cell.decided for cell in facts.cells.values())
+    early = "A model that was stopped early has no pass rate: its cell says what was decided."
     return " ".join([*one_sided, *([two_sided] if has_two_sided else []), *([early] if has_early else [])])
 
 
@@ -49,6 +52,8 @@ def verdict_row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
         "href": f"#task={quote(verdict.task.encode('utf-8', 'replace'))}",
         "bar": _bar(facts, verdict),
         "verdict": verdict.verdict,
+        "evidence": verdict.evidence,
+        "sure": f"{sure[0].upper()}{sure[1:]}." if (sure := sure_words(verdict)) else "",
         "remedy": f"{_as_sentence(advice, facts)}{f' ({place})' if place else ''}." if advice else "",
         "notes": [
             *([f"Regressed: {verdict.regressed}."] if verdict.regressed else []),
@@ -66,7 +71,7 @@ def _bar(facts: Facts, verdict: Verdict) -> str:
     """`90 % at 0.95, 3 samples (marker)`."""
     policy = facts.run.policies.get(verdict.task)
     if policy is None:
-        return percent(verdict.pass_rate)
+        return percent(verdict.pass_rate) or "?"
     _, comma, samples = bar_words(policy).partition(", ")
     sure = "" if policy.confidence is None else f" at {policy.confidence:g}"
     sources = bar_sources(policy)
@@ -90,11 +95,11 @@ def _cell(cell: Cell, pass_rate: float) -> dict[str, Json]:
         "rung": cell.rung,
         "state": standing.state,
         "words": _STATE_WORDS[standing.state],
-        "none": no_answer_words(standing),
+        "none": no_answer_words(cell),
         "rate": None if standing.rate is None or not standing.trials else round(100 * standing.rate, 2),
         "percent": percent(standing.rate),
         "ratio": f"{standing.passed}/{standing.trials}",
-        "early": bool(standing.given_up),
+        "early": cell.decided is not None,
         "low": None if interval is None else round(100 * interval.low, 2),
         "high": None if interval is None else round(100 * interval.high, 2),
         "goal": round(100 * pass_rate, 2),
@@ -104,8 +109,11 @@ def _cell(cell: Cell, pass_rate: float) -> dict[str, Json]:
     }
 
 
-def no_answer_words(standing: Standing) -> str:
-    """The words for a rung without a pass rate: not run, private, or the reason why no answer came."""
+def no_answer_words(cell: Cell) -> str:
+    """The words for a rung without a pass rate: what was decided of it, not run, private, or why no answer came."""
+    standing = cell.standing
+    if cell.decided is not None:
+        return cell.decided
     if standing.state == "not_run":
         return "private" if standing.reason == "private" else "not run"
     return standing.reason or "no answer"

@@ -1,0 +1,171 @@
+"""Words for how sure a verdict is, and for what was decided of a rung that was stopped early: the same in every report.
+
+A share of the trials of a rung that was stopped is no pass rate, so none is ever shown. Pure.
+"""
+
+from collections.abc import Iterable
+from fractions import Fraction
+from math import ceil, floor
+
+from pytest_rightsize.reports.units import percent
+from pytest_rightsize.verdict_records import Standing, Verdict
+
+__all__ = [
+    "decided",
+    "is_partial",
+    "more_words",
+    "open_words",
+    "partial_rungs",
+    "short_count",
+    "stopped_words",
+    "sure_words",
+    "undecided_words",
+]
+
+
+def is_partial(standing: Standing) -> bool:
+    """Whether only a part of the trials was heard, so that the share that passed is no pass rate."""
+    return standing.trials > 0 and standing.rate is None
+
+
+def partial_rungs(verdicts: Iterable[Verdict]) -> frozenset[tuple[str, str]]:
+    """The tasks and rungs of which only a part was heard."""
+    return frozenset(
+        (verdict.task, rung)
+        for verdict in verdicts
+        for rung, standing in verdict.standing.items()
+        if is_partial(standing)
+    )
+
+
+def short_count(verdict: Verdict, rung: str) -> str:
+    """`38/40` for the cell of a table; of a rung that was stopped early what was decided: `<36/40`, `passes@29`."""
+    standing = verdict.standing[rung]
+    if not is_partial(standing):
+        return f"{standing.passed}/{standing.trials}" if standing.trials else ""
+    if not _is_decided(standing):
+        return ""
+    if verdict.confidence is not None:
+        word = standing.state if standing.state in ("passes", "fails") else ""
+        return f"{word}@{_decided_after(standing)}"
+    sign = ">=" if standing.state == "passes" else "<"
+    return f"{sign}{_needed(verdict, standing)}/{_planned(standing)}"
+
+
+def decided(verdict: Verdict, rung: str) -> str | None:
+    """`cannot reach 9 of 10 (2 of 4 asked)`: what was decided of a rung that was stopped early, else None."""
+    standing = verdict.standing[rung]
+    if not is_partial(standing) or not _is_decided(standing):
+        return None
+    if verdict.confidence is not None:
+        noun = "trials" if standing.decided_at is None else "cases"
+        after = f"after {_decided_after(standing)} of {_planned(standing)} {noun}"
+        if standing.state == "undecided":
+            return f"stopped {after}: the rest could not decide it"
+        return f"decided {after}: {standing.state}"
+    verb = "reaches" if standing.state == "passes" else "cannot reach"
+    asked = f"{standing.passed} of {standing.trials} asked"
+    return f"{verb} {_needed(verdict, standing)} of {_planned(standing)} ({asked})"
+
+
+def stopped_words(verdict: Verdict, *, without: str | None = None) -> str | None:
+    """What was decided of each rung of a task that was stopped early, in a clause; None where none was.
+
+    The rung `without` is left out.
+    """
+    parts = [f"{rung} {words}" for rung in verdict.standing if rung != without and (words := decided(verdict, rung))]
+    return "; ".join(parts) or None
+
+
+def _is_decided(standing: Standing) -> bool:
+    """Whether the rung was stopped because it was decided, and not cut off."""
+    return bool(standing.given_up) or standing.decided_at is not None
+
+
+def _decided_after(standing: Standing) -> int:
+    return standing.trials if standing.decided_at is None else standing.decided_at
+
+
+def _planned(standing: Standing) -> int:
+    return standing.trials + standing.given_up
+
+
+def _needed(verdict: Verdict, standing: Standing) -> int:
+    """How many passes reach the bar; from its digits, as 0.9 of 10 in floats is a hair above 9."""
+    return ceil(Fraction(str(verdict.pass_rate)) * _planned(standing))
+
+
+def open_words(verdict: Verdict) -> str | None:
+    """`b passes; a is undecided`: the smaller rungs that may pass too, beside the one that does; None without any."""
+    undecided = undecided_words(verdict)
+    return f"{verdict.smallest} passes; {undecided}" if undecided else None
+
+
+def undecided_words(verdict: Verdict) -> str | None:
+    """`a is undecided`: the smaller rungs that may pass too; None without any, or where no rung passes."""
+    if not verdict.open_rungs or verdict.smallest is None:
+        return None
+    names, be = " and ".join(verdict.open_rungs), "is" if len(verdict.open_rungs) == 1 else "are"
+    return f"{names} {be} undecided"
+
+
+def sure_words(verdict: Verdict) -> str | None:
+    """How sure a verdict is: its evidence, the rate it rests on, and how many cases more it would take.
+
+    `provisional: mid passed 3 of 4; its true rate may be as low as 25 %, and the bar is 50 %; about 4 more cases like
+    these would make it likely, 12 would show it`. None for an undecided task.
+    """
+    rung = verdict.evidence_rung
+    if verdict.evidence is None or rung is None:
+        return None
+    clauses = [open_words(verdict), _heard(verdict, rung), _bound(verdict, rung), more_words(verdict)]
+    return f"{verdict.evidence}: {'; '.join(clause for clause in clauses if clause)}"
+
+
+def _heard(verdict: Verdict, rung: str) -> str:
+    standing = verdict.standing[rung]
+    return f"{rung} {decided(verdict, rung) or f'passed {standing.passed} of {standing.trials}'}"
+
+
+def _bound(verdict: Verdict, rung: str) -> str | None:
+    """The end of the interval that is held against the bar."""
+    bound, bar = verdict.evidence_bound, verdict.pass_rate
+    if bound is None:
+        return None
+    if rung == verdict.smallest:
+        words = (
+            f"is at least {percent(bound)} (95 % sure)" if bound >= bar else f"may be as low as {_rounded(bound, bar)}"
+        )
+    elif bound < bar:
+        words = f"is at most {_rounded(bound, bar)} (95 % sure)"
+    else:
+        words = f"may be as high as {_rounded(bound, bar)}"
+    return f"its true rate {words}, and the bar is {_exactly(bar)}"
+
+
+def _exactly(bar: float) -> str:
+    return f"{100 * bar:.6g} %"
+
+
+def _rounded(rate: float, bar: float) -> str | None:
+    """A bound, rounded as everywhere; away from the bar where it would look like it."""
+    if rate == bar or percent(rate) != percent(bar):
+        return percent(rate)
+    return f"{(floor if rate < bar else ceil)(1000 * rate) / 10:.1f} %"
+
+
+def more_words(verdict: Verdict) -> str | None:
+    """How many cases more would make the verdict likely, and show it; None where it is shown already."""
+    likely, shown = verdict.cases_to_likely, verdict.cases_to_shown
+    if verdict.evidence in (None, "shown"):
+        return None
+    if shown is None and verdict.pass_rate >= 1 and verdict.evidence_rung == verdict.smallest:
+        return "no number of cases can show a rate of 1: set pass_rate below 1"
+    if likely is None or shown is None:
+        return "at this rate no number of cases would settle it"
+    more = "about {} more case{} like these would".format
+    if verdict.evidence == "likely":
+        return f"{more(f'{shown:,}', 's' * (shown != 1))} show it"
+    if likely == shown:
+        return f"{more(f'{shown:,}', 's' * (shown != 1))} settle it"
+    return f"{more(f'{likely:,}', 's' * (likely != 1))} make it likely, {shown:,} would show it"

@@ -1,0 +1,69 @@
+"""Verdicts: how each rung stands in a task, and what is concluded for the task. Frozen nouns, as in `records.py`."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from pytest_rightsize.records import Evidence, Json, State, VerdictName
+
+__all__ = ["Standing", "Verdict"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Result of a rung in a task: `passed` of `trials` trials, and whether that reaches the bar.
+
+    `rate` is the mean over cases of each case's mean; None if nothing was tried, or if the rung was stopped early, as
+    the trials up to there are no fair sample. `low` and `high` are its one-sided bounds at the confidence that was
+    asked for, else at 0.95; None where nothing was tried. `given_up` counts the trials that were left out because they
+    could not change the state; the bounds hold whatever the outcomes of those would have been. `claim` is how surely
+    the rung must reach the bar to be named, and `is_open` says that it is undecided and none of its cases is left to
+    decide it. `decided_at` counts the first cases of the order that decided a task which stops early.
+    """
+
+    state: State
+    passed: int = 0
+    trials: int = 0
+    rate: float | None = None
+    reason: str | None = None
+    low: float | None = None
+    high: float | None = None
+    given_up: int = 0
+    claim: float | None = None
+    is_open: bool = False
+    decided_at: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Conclusion for one task; `smallest` is the smallest rung that is shown to pass, None where none is.
+
+    `open_rungs` are smaller ones that may pass too: all their cases were asked, and did not decide. `recommended` is
+    the rung that the session's objective asks for: the smallest, or the one that takes least.
+    `regressed` says how the task is worse than in the baseline, or why that is not known; None where it is not worse,
+    or where there is no baseline.
+    `evidence` is `shown` where the one-sided 95 % bound of the rate that the verdict rests on, that of
+    `evidence_rung`, reaches its bar or misses it (`evidence_bound`), `likely` where the 80 % bound does; None for an
+    undecided task. `cases_to_likely` and `cases_to_shown` further cases would do; None where no number would.
+    """
+
+    task: str
+    verdict: VerdictName
+    standing: Mapping[str, Standing]
+    smallest: str | None = None
+    chosen: str | None = None
+    chosen_from: str | None = None
+    pass_rate: float = 1.0
+    confidence: float | None = None
+    regressed: str | None = None
+    notes: tuple[str, ...] = ()
+    recommended: str | None = None
+    open_rungs: tuple[str, ...] = ()
+    evidence: Evidence | None = None
+    evidence_rung: str | None = None
+    evidence_bound: float | None = None
+    cases_to_likely: int | None = None
+    cases_to_shown: int | None = None
+
+    def to_dict(self) -> dict[str, Json]:
+        """The verdict as a line of the results file."""
+        return {"kind": "verdict", **asdict(self), "notes": list(self.notes), "open_rungs": list(self.open_rungs)}
