@@ -15,9 +15,10 @@ class Standing:
     `rate` is the mean over cases of each case's mean; None if nothing was tried, or if the rung was stopped early, as
     the trials up to there are no fair sample. `low` and `high` are its one-sided bounds at the confidence that was
     asked for, else at 0.95; None where nothing was tried. `given_up` counts the trials that were left out because they
-    could not change the state; the bounds hold whatever the outcomes of those would have been. `claim` is how surely
-    the rung must reach the bar to be named, and `is_open` says that it is undecided and none of its cases is left to
-    decide it. `decided_at` counts the first cases of the order that decided a task which stops early.
+    could not change the state, `unanswered` those that had no answer and could not either; the bounds hold whatever the
+    outcomes of both would have been. `claim` is how surely the rung must reach the bar to be named, and `is_open` says
+    that it is undecided and none of its cases is left to decide it. `decided_at` counts the first cases of the order
+    that decided a task which stops early.
     """
 
     state: State
@@ -28,6 +29,7 @@ class Standing:
     low: float | None = None
     high: float | None = None
     given_up: int = 0
+    unanswered: int = 0
     claim: float | None = None
     is_open: bool = False
     decided_at: int | None = None

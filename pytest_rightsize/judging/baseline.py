@@ -249,8 +249,9 @@ def _changes_in_order(order: Sequence[str], now: _Cases, was: _Cases) -> list[in
 def _unpaired_fall(rung: str, was: Standing, now: Standing, name: str) -> _Fall:
     """The test of two counts of which it is not known which cases they share."""
     # As in `_change`: a trial that was given up counts as passed now and as failed before.
-    before = (was.passed, was.trials + was.given_up)
-    after = (now.passed + now.given_up, now.trials + now.given_up)
+    unknown_before, unknown_now = was.given_up + was.unanswered, now.given_up + now.unanswered
+    before = (was.passed, was.trials + unknown_before)
+    after = (now.passed + unknown_now, now.trials + unknown_now)
     return _Fall(
         p=fisher_fell(before, after),
         words=f"{rung} passes {now.passed} of {now.trials}, and passed {was.passed} of {was.trials} in {name} "

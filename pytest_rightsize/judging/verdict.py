@@ -217,6 +217,7 @@ def _early_standing(policy: Policy, heard: _Heard, planned: int, order: Sequence
         state=decision.state,
         reason=_why_open(heard, policy) if is_open else None,
         given_up=cases - trials - heard.faults,
+        unanswered=heard.faults,
         is_open=is_open,
         decided_at=decision.at,
     )
@@ -264,7 +265,7 @@ def _standing(policy: Policy, heard: _Heard, planned: int, confidence: float | N
         return standing
     so_far = stand(heard.cases, pass_rate=rate, planned=standing.trials, confidence=confidence)
     reason = so_far.reason if state == "undecided" else None
-    return replace(standing, state=state, rate=None, reason=reason, given_up=left)
+    return replace(standing, state=state, rate=None, reason=reason, given_up=left, unanswered=heard.faults)
 
 
 def _with_bounds(standing: Standing, heard: _Heard, confidence: float | None) -> Standing:
@@ -303,7 +304,7 @@ def _judge_task(policy: Policy, trials: Sequence[Trial], run: Run) -> Verdict:
 def _sample(policy: Policy, heard: Mapping[str, _Heard], run: Run, rung: str, claim: float | None) -> Sample:
     """What was heard of one rung, for its evidence."""
     if not policy.stops_early or claim is None:
-        return Sample(cases=heard[rung].cases, given_up=heard[rung].given_up)
+        return Sample(cases=heard[rung].cases, given_up=heard[rung].given_up, missing=heard[rung].unanswered)
     order = _order(policy, heard)
     design, outcomes = _in_order(policy, heard[rung], run.planned.get((policy.task, rung), 0), order, claim)
     missing = Counter(case for case in order if case not in heard[rung].cases and case not in heard[rung].left_out)

@@ -64,7 +64,8 @@ def decided(verdict: Verdict, rung: str) -> str | None:
             return f"stopped {after}: the rest could not decide it"
         return f"decided {after}: {standing.state}"
     verb = "reaches" if standing.state == "passes" else "cannot reach"
-    asked = f"{standing.passed} of {standing.trials} asked"
+    lost = f", {standing.unanswered} without an answer" if standing.unanswered else ""
+    asked = f"{standing.passed} of {standing.trials} asked{lost}"
     return f"{verb} {_needed(verdict, standing)} of {_planned(standing)} ({asked})"
 
 
@@ -78,8 +79,9 @@ def stopped_words(verdict: Verdict, *, without: str | None = None) -> str | None
 
 
 def _is_decided(standing: Standing) -> bool:
-    """Whether the rung was stopped because it was decided, and not cut off."""
-    return bool(standing.given_up) or standing.decided_at is not None
+    """Whether the rung was decided without the trials that are missing, and not cut off."""
+    missing = standing.given_up or (standing.unanswered and standing.state in ("passes", "fails"))
+    return bool(missing) or standing.decided_at is not None
 
 
 def _decided_after(standing: Standing) -> int:
@@ -87,7 +89,7 @@ def _decided_after(standing: Standing) -> int:
 
 
 def _planned(standing: Standing) -> int:
-    return standing.trials + standing.given_up
+    return standing.trials + standing.given_up + standing.unanswered
 
 
 def _needed(verdict: Verdict, standing: Standing) -> int:

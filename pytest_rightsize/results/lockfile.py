@@ -138,10 +138,12 @@ def why_none(lock: Lock, task: LockedTask) -> str:
 
 
 def _inline(standing: Standing) -> str:
-    """The standing of one rung as an inline table; `settled_early` counts the trials that could be left out."""
+    """The standing of one rung as an inline table; `settled_early` counts the trials that were left out."""
     facts = [f'state = "{standing.state}"', f"passed = {standing.passed}", f"n = {standing.trials}"]
     if standing.given_up:
         facts.append(f"settled_early = {standing.given_up}")
+    if standing.unanswered:
+        facts.append(f"unanswered = {standing.unanswered}")
     numbers = {"rate": standing.rate, "low": standing.low, "high": standing.high}
     facts += [f"{name} = {value:.4f}" for name, value in numbers.items() if value is not None]
     return f"{{ {', '.join(facts)} }}"
@@ -196,6 +198,7 @@ def _task(plain: Mapping[str, Json], name: str, text: str) -> LockedTask:
                 passed=int(facts["passed"]),
                 trials=int(facts["n"]),
                 given_up=int(facts.get("settled_early", 0)),
+                unanswered=int(facts.get("unanswered", 0)),
                 rate=_fraction(facts.get("rate")),
                 low=_fraction(facts.get("low")),
                 high=_fraction(facts.get("high")),

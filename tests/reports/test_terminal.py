@@ -32,7 +32,7 @@ OUTCOMES: Mapping[str, Mapping[str, str]] = {
     "iso-date": {"25k": "0100", "160k": "1111", "frontier": "----"},
     "contact-json": {"25k": "0000", "160k": "0110", "frontier": "1110"},
     "multiply": {"25k": "0000", "160k": "0000", "frontier": "0010"},
-    "word-problem": {"25k": "00EE", "160k": "1111", "frontier": "----"},
+    "word-problem": {"25k": "01EE", "160k": "1111", "frontier": "----"},
 }
 CHOSEN = {"route-ticket": "frontier", "iso-date": "160k", "contact-json": "160k", "multiply": None}
 
