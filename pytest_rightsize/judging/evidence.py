@@ -52,18 +52,22 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class RungEvidence:
-    """How sure it is that a rung passes, or fails; `cases_to`, by grade, and `bound` are as in `Verdict`."""
+    """How sure it is that a rung passes, or fails; `cases_to`, by grade, and `bound` are as in `Verdict`.
+
+    `distance` is that of the bound from the bar.
+    """
 
     rung: str
     grade: Evidence
     bound: float | None
+    distance: float
     cases_to: Mapping[Evidence, int | None]
 
     @property
-    def weakness(self) -> tuple[int, float, float]:
-        """A key that is the larger the less sure it is."""
+    def weakness(self) -> tuple[int, float, float, float]:
+        """A key that is the larger the less sure it is; of two that are shown, by how near the bound is to the bar."""
         likely, shown = (inf if self.cases_to[grade] is None else self.cases_to[grade] or 0 for grade in _LEVELS)
-        return _GRADES.index(self.grade), shown, likely
+        return _GRADES.index(self.grade), shown, likely, -self.distance
 
 
 def with_evidence(
@@ -108,11 +112,13 @@ def evidence_of_rung(rung: str, claim: State, standing: Standing, policy: Policy
     """How sure it is that the rung passes, or fails, which of the two being the `claim`."""
     reached = {grade: _reaches(claim, standing, policy, sample, level) for grade, level in _LEVELS.items()}
     grade: Evidence = next((grade for grade in _LEVELS if reached[grade]), "provisional")
+    bound = _bound(claim, policy, sample)
     surer = _GRADES[: _GRADES.index(grade)]
     return RungEvidence(
         rung=rung,
         grade=grade,
-        bound=_bound(claim, policy, sample),
+        bound=bound,
+        distance=1.0 if bound is None else abs(bound - policy.pass_rate),
         cases_to={each: _needed(claim, policy, sample, _LEVELS[each]) if each in surer else 0 for each in _LEVELS},
     )
 
@@ -165,18 +171,17 @@ def _counts(sample: Sample) -> tuple[int, int]:
 
 
 def _up_to_the_stop(claim: State, policy: Policy, sample: Sample) -> tuple[int, int]:
-    """Passes and failures for the test of a rung that was stopped; what is missing counts against the claim.
+    """Passes and failures up to the one that stopped the rung, at the most; what is missing counts against the claim.
 
-    So do the answers that were still in flight at the stop: how the last one fell out is no part of the event that so
-    many passes, or failures, came within so many cases.
+    Answers that were in flight at the stop came after it. Of those, the ones that agree with the claim are known by
+    their number and left out; the others may have come before it.
     """
     (passed, failed), missing = _counts(sample), sum(sample.missing.values())
-    trials, planned = passed + failed + missing, passed + failed + sum(_left(sample).values())
+    planned = passed + failed + sum(_left(sample).values())
     enough = ceil(Fraction(str(policy.pass_rate)) * planned)
     if claim == "passes":
-        return min(passed, enough), trials - min(passed, enough)
-    too_many = min(failed, planned - enough + 1)
-    return trials - too_many, too_many
+        return min(passed, enough), failed + missing
+    return passed + missing, min(failed, planned - enough + 1)
 
 
 def _needed(claim: State, policy: Policy, sample: Sample, level: float) -> int | None:

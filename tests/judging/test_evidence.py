@@ -117,12 +117,18 @@ def test_a_rung_that_was_stopped_is_judged_by_how_soon_it_was(
         assert verdict.evidence_bound == pytest.approx(bound)
 
 
-def test_an_answer_in_flight_at_the_stop_is_not_taken_for_the_rung() -> None:
-    """Had the 37th pass counted, the bound would be higher, though it was asked only by chance."""
-    soon, late = stopped("1" * 36, 40).evidence_bound, stopped("1" * 37, 40).evidence_bound
-    assert soon is not None
-    assert late is not None
-    assert late < soon
+def test_answers_in_flight_at_the_stop_make_it_no_surer() -> None:
+    """The 37th pass was asked only by chance; of three failures more any may have come before the stop."""
+    soon, late = stopped("1" * 36, 40), stopped("1" * 37, 40)
+    assert late.evidence_bound == soon.evidence_bound
+    bounds = clopper_pearson(36, 39, one_sided=True)
+    assert bounds is not None
+    assert stopped("1" * 36 + "0" * 3, 40).evidence_bound == pytest.approx(bounds.low)
+
+
+def test_many_failures_in_flight_still_show_that_a_rung_fails() -> None:
+    verdict = stopped("1" * 10 + "0" * 27, 40, bar=0.5)
+    assert (verdict.evidence, verdict.evidence_bound) == ("shown", pytest.approx(0.48542, abs=1e-5))
 
 
 @pytest.mark.parametrize("bar", [0.5, 0.75, 0.9])
