@@ -64,7 +64,7 @@ def _bar(facts: Facts, verdict: Verdict) -> str:
     """`90 % at 0.95, 3 samples (marker)`."""
     policy = facts.run.policies.get(verdict.task)
     if policy is None:
-        return percent(verdict.pass_rate)
+        return f"{percent(verdict.pass_rate)}"
     _, comma, samples = bar_words(policy).partition(", ")
     sure = "" if policy.confidence is None else f" at {policy.confidence:g}"
     sources = bar_sources(policy)
