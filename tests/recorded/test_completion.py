@@ -159,6 +159,17 @@ def test_a_settled_test_that_breaks_is_still_settled(served: tuple[pytest.Pytest
     assert len(endpoint.requests) == count
 
 
+def test_a_fixture_that_breaks_in_a_settled_test_is_no_error_either(served: tuple[pytest.Pytester, Endpoint]) -> None:
+    pytester, _ = served
+    run_session(pytester, "--rightsize-strategy=full")
+    fixture = (
+        "@pytest.fixture\n    def broken(model):\n        assert model.rung != 'big'\n\n    @pytest.mark.rightsize"
+    )
+    changed = SUITE.replace("@pytest.mark.rightsize", fixture).replace("(model, word)", "(model, broken, word)")
+    pytester.makepyfile(test_suite=changed)
+    assert outcomes(run_session(pytester)) == {"tiny": "10000000", "small": "11111110", "big": "--------"}
+
+
 def test_a_settled_test_does_not_start_where_its_rung_has_no_recorded_answer(
     served: tuple[pytest.Pytester, Endpoint],
 ) -> None:
