@@ -51,7 +51,7 @@ def test_a_regression_has_a_test_of_its_own() -> None:
 
 def test_a_waiver_silences_a_warning_too() -> None:
     waiver = Waiver(gate="oversized", until="2027-01-31", reason="contract")
-    run = replace(RUN, policies=RUN.policies | {"few": replace(RUN.policies["few"], waivers=(waiver,))})
+    run = replace(RUN, policies={**RUN.policies, "few": replace(RUN.policies["few"], waivers=(waiver,))})
     verdicts = judge(run)
     states = waiver_states(run.policies, verdicts, GATES, today="2027-01-31")
     assert states == [WaiverState(task="few", waiver=waiver, honoured=True, needed=True)]
