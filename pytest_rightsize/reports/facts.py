@@ -132,14 +132,24 @@ def headline(facts: Facts) -> str:
         number = f"{len(smaller)} of {_tasks(len(chosen))}"
         runs_on = "runs on a smaller model" if len(smaller) == 1 else "run on smaller models"
         saving = _saving(facts, smaller)
-        return f"{number} {runs_on} than chosen{f'; {saving}' if saving else ''}"
+        return f"{number} {runs_on} than chosen{_provisional(smaller)}{f'; {saving}' if saving else ''}"
     if not chosen:
         solved = sum(verdict.smallest is not None for verdict in facts.verdicts)
         return f"{solved} of {_tasks(len(facts.verdicts))} pass on this ladder"
-    right = sum(verdict.verdict == "right-sized" for verdict in chosen)
-    if right == len(chosen):
-        return f"Every task runs on the smallest model that passes it: {right} of {right}"
-    return f"{right} of {_tasks(len(chosen))} run on the smallest model that passes"
+    right = [verdict for verdict in chosen if verdict.verdict == "right-sized"]
+    if len(right) == len(chosen):
+        return (
+            f"Every task runs on the smallest model that passes it: {len(right)} of {len(right)}{_provisional(right)}"
+        )
+    return f"{len(right)} of {_tasks(len(chosen))} run on the smallest model that passes{_provisional(right)}"
+
+
+def _provisional(verdicts: Sequence[Verdict]) -> str:
+    """` (2 of them provisional)`: how many of these verdicts rest on too few cases; empty where none does."""
+    number = sum(verdict.evidence == "provisional" for verdict in verdicts)
+    if not number:
+        return ""
+    return " (provisional)" if number == len(verdicts) else f" ({number} of them provisional)"
 
 
 def _tasks(number: int) -> str:

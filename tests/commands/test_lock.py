@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.commands.__main__ import main
+from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.results.lockfile import parse_lock
 from pytest_rightsize.results.results_file import read_run
 from tests.conftest import LADDER as RUNGS
 from tests.conftest import STRICT, SUITE, record
@@ -47,6 +49,15 @@ def test_the_lock_is_small_and_holds_what_a_reviewer_asks(locked: pytest.Pyteste
         "small": {"state": "passes", "passed": 3, **early, "low": 0.2486, "high": 1.0},
     }
     assert len(text.splitlines()) < 20
+
+
+def test_a_lock_of_an_earlier_version_has_no_evidence_and_an_unknown_word_is_refused(locked: pytest.Pytester) -> None:
+    text = (locked.path / "rightsize.lock").read_text(encoding="utf-8")
+    assert parse_lock(text, where="x").tasks["upper"].evidence == "provisional"
+    line = 'evidence = "provisional"\n'
+    assert parse_lock(text.replace(line, ""), where="x").tasks["upper"].evidence is None
+    with pytest.raises(ConfigError, match=r"x is not a lock .*evidence is 'sure'"):
+        parse_lock(text.replace(line, 'evidence = "sure"\n'), where="x")
 
 
 WORDS = "abcdefghijklmnopqrstuvwx"

@@ -183,6 +183,10 @@ function pricePanels(index) {
   const render = () => {
     const measure = measured();
     if (!measure) return;
+    if (!tasks.length) {
+      place.replaceChildren(el('p', { class: 'empty' }, 'Nothing to draw: no model has a pass rate, as each was stopped early or gave no answer.'));
+      return;
+    }
     const known = index.points.flatMap((point) => panelPoints(index, point.task, measure)).filter((point) => point.price !== null);
     const axis = priceAxis(measure, priceDomain(known));
     place.replaceChildren(...tasks.slice(0, most).map((policy) => pricePanel(index, policy, measure, axis)));
