@@ -11,7 +11,7 @@ from pytest_rightsize.judging.gates import failed_gates
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import Run
 from pytest_rightsize.results.lockfile import LockedTask, lock_of, parse_lock, render_lock
-from pytest_rightsize.statistics import cases_in_order, fisher_fell
+from pytest_rightsize.statistics import cases_in_order, fell_in_order, fisher_fell
 from pytest_rightsize.verdict_records import Verdict
 from tests.runs import make_run
 
@@ -206,9 +206,9 @@ def test_against_a_run_trials_given_up_count_as_failed_before_and_as_passed_now(
     assert words in "; ".join([verdict.regressed or "", *verdict.notes])
 
 
-@pytest.mark.parametrize(("lost", "won", "regressed"), [(8, 2, False), (9, 2, True)])
+@pytest.mark.parametrize(("lost", "won", "regressed"), [(8, 2, False), (9, 2, True), (10, 3, True)])
 def test_a_fall_is_shown_only_below_a_p_value_of_one_in_twenty(lost: int, won: int, regressed: bool) -> None:
-    """Ten changed cases with two won have p 0.055, eleven with two won 0.033."""
+    """Ten changed cases with two won have p 0.055, eleven with two won 0.033, thirteen with three won 0.046."""
     before = run_of({"t": {"m": "1" * (40 - won) + "0" * won}})
     (verdict,) = against(before, run_of({"t": {"m": "0" * lost + "1" * (40 - lost)}}))
     assert verdict.standing["m"].state == "passes"
@@ -240,6 +240,21 @@ def test_only_cases_of_both_runs_are_compared(before: int, now: int) -> None:
     (verdict,) = against(run_of({"t": {"m": "1" * before}}), run_of({"t": {"m": "0" * now}}))
     assert verdict.regressed is not None
     assert "m passes fewer cases than in run.jsonl: 6 lost, 0 won" in verdict.regressed
+
+
+def test_runs_that_stop_early_spend_their_error_over_the_cases_of_both() -> None:
+    """Sixteen cases before and twelve now, of which the first eight were asked and lost: four are left to spend on."""
+
+    def early(marks: str) -> Run:
+        run = run_of({"t": {"m": marks}}, chosen="m", pass_rate=0.8)
+        return replace(run, policies={"t": replace(run.policies["t"], confidence=0.8, shuffle_seed=1)})
+
+    order = cases_in_order([f"t-{place}" for place in range(12)], task="t", seed=1)
+    marks = "".join("0" if f"t-{place}" in order[:8] else "-" for place in range(12))
+    (verdict,) = against(early("1" * 16), early(marks))
+    assert verdict.regressed is not None
+    words = "8 lost, 0 won (exact sign test spent over the cases, one-sided"
+    assert f"{words}, p {fell_in_order([-1] * 8, 12):.2g})" in verdict.regressed
 
 
 def test_a_case_without_an_answer_is_not_compared() -> None:

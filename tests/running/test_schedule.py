@@ -337,13 +337,28 @@ def test_a_fault_does_not_keep_a_task_going_that_is_decided_without_it() -> None
 
 @pytest.mark.parametrize("reason", ["skipped", "xfail"])
 def test_a_case_that_its_test_takes_out_is_not_waited_for(reason: str) -> None:
-    """It stands first in the order, and would hold up every decision."""
-    order = cases_in_order(map(str, range(8)), task="t", seed=SEED)
-    progress = early(8)
-    progress.add(ended(order[0], "not_run", reason))
-    for case in order[1:7]:
-        progress.add(ended(case, "passed"))
-    assert progress.reason_to_stop() == "settled: passes whatever the remaining trial brings"
+    """Four passes decide the five cases that are left; if the first of the order were to come, they would not."""
+    order = cases_in_order(map(str, range(6)), task="t", seed=SEED)
+    for outcome, stops in (("not_run", True), (None, False)):
+        progress = early(6)
+        if outcome is not None:
+            progress.add(ended(order[0], "not_run", reason))
+        for case in order[1:5]:
+            progress.add(ended(case, "passed"))
+        assert (progress.reason_to_stop() is not None) is stops
+
+
+def test_a_fault_is_taken_for_no_failure() -> None:
+    """The first ten of twenty had no answer: one failure more shows nothing, where eleven would."""
+    order = cases_in_order(map(str, range(20)), task="t", seed=SEED)
+    progress, failing = early(20), early(20)
+    for case in order[:10]:
+        progress.add(ended(case, "error", "transport"))
+        failing.add(ended(case, "failed"))
+    for one in (progress, failing):
+        one.add(ended(order[10], "failed"))
+    assert progress.reason_to_stop() is None
+    assert failing.reason_to_stop() is not None
 
 
 @pytest.mark.parametrize(("pass_rate", "settled"), [(0.3, True), (0.6, False)])
