@@ -84,8 +84,8 @@ PURE = [
     *(
         f"meters/attribution/{name}.py"
         for name in (
-            *("accounts", "amounts", "bounds", "flight", "idling", "ledger", "phases", "pieces", "processes"),
-            *("repetition", "rung_totals", "shares", "splitting", "stretches", "timeline"),
+            *("accounts", "amounts", "bounds", "flight", "idling", "phases", "pieces", "processes"),
+            *("repetition", "rung_totals", "shares", "sharing", "splitting", "stretches", "timeline"),
         )
     ),
     "running/schedule.py",

@@ -16,9 +16,9 @@ from pytest_rightsize.energy import Energy
 from pytest_rightsize.meters import CounterError, Facts
 from pytest_rightsize.meters.attribution.amounts import energy_of_share
 from pytest_rightsize.meters.attribution.idling import IdleMemory, Idling
-from pytest_rightsize.meters.attribution.ledger import Ledger
 from pytest_rightsize.meters.attribution.processes import ProcessorTrack
 from pytest_rightsize.meters.attribution.sampler import QUIET_S
+from pytest_rightsize.meters.attribution.sharing import Ledger
 from pytest_rightsize.meters.attribution.splitting import PROMPT_WEIGHT
 from pytest_rightsize.meters.attribution.timeline import Timeline
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Hashable
 
 from pytest_rightsize.meters.attribution.exclusive import DeviceLock
 from pytest_rightsize.meters.attribution.idling import Idling
-from pytest_rightsize.meters.attribution.ledger import Ledger
 from pytest_rightsize.meters.attribution.pending import Pending
 from pytest_rightsize.meters.attribution.processes import ProcessorTrack
+from pytest_rightsize.meters.attribution.sharing import Ledger
 
 __all__ = ["Gate"]
 

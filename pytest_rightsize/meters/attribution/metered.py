@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.meters import Choice, CounterError
-from pytest_rightsize.meters.attribution.counted_window import CountedWindow
+from pytest_rightsize.meters.attribution.counted import CountedWindow
 from pytest_rightsize.meters.attribution.idling import IdleMemory, seconds_needed, shows_idle_power
 from pytest_rightsize.meters.attribution.period import Period, measure_period
 from pytest_rightsize.meters.attribution.windows import PlainWindow, Terms, Window

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Sequence
 
 from pytest_rightsize.meter_records import Phases
-from pytest_rightsize.meters.attribution.ledger import Ledger
 from pytest_rightsize.meters.attribution.phases import LEAST_STRETCHES, fit_phases, is_better_known
+from pytest_rightsize.meters.attribution.sharing import Ledger
 
 __all__ = ["PromptWeights"]
 

@@ -10,9 +10,9 @@ from concurrent.futures import Future
 from functools import partial
 
 from pytest_rightsize.meters.attribution.gate import Gate
-from pytest_rightsize.meters.attribution.ledger import Ledger
 from pytest_rightsize.meters.attribution.pending import Pending
 from pytest_rightsize.meters.attribution.repetition import BLOCKS, Row, rows_needed
+from pytest_rightsize.meters.attribution.sharing import Ledger
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.records import Reply, Request
 

@@ -11,8 +11,8 @@ from pytest_rightsize.energy import Basis, Energy
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.meters import Facts
 from pytest_rightsize.meters.attribution.idling import Idling
-from pytest_rightsize.meters.attribution.ledger import Ledger
 from pytest_rightsize.meters.attribution.prompt_weights import PromptWeights
+from pytest_rightsize.meters.attribution.sharing import Ledger
 
 __all__ = ["metering_of", "with_findings"]
 

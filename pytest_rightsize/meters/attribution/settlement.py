@@ -11,12 +11,12 @@ from pytest_rightsize.errors import MixedEnergyError
 from pytest_rightsize.meters import Facts
 from pytest_rightsize.meters.attribution.amounts import energy_of_share
 from pytest_rightsize.meters.attribution.idling import Idling
-from pytest_rightsize.meters.attribution.ledger import Ledger
 from pytest_rightsize.meters.attribution.pending import Pending
 from pytest_rightsize.meters.attribution.processes import OwnShare, OwnSum, ProcessorTrack
 from pytest_rightsize.meters.attribution.repetition import combined
 from pytest_rightsize.meters.attribution.sampler import Sampler
 from pytest_rightsize.meters.attribution.shares import Part, Share
+from pytest_rightsize.meters.attribution.sharing import Ledger
 
 __all__ = ["Settlement"]
 

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from pytest_rightsize.meters.attribution.ledger import Ledger
 from pytest_rightsize.meters.attribution.phases import fit_phases, is_better_known
+from pytest_rightsize.meters.attribution.sharing import Ledger
 from pytest_rightsize.meters.attribution.stretches import Stretch
 from pytest_rightsize.meters.attribution.timeline import Break, Timeline
 

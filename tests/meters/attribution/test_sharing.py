@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_rightsize.meters import Facts
-from pytest_rightsize.meters.attribution.ledger import Ledger
 from pytest_rightsize.meters.attribution.shares import Part
+from pytest_rightsize.meters.attribution.sharing import Ledger
 from pytest_rightsize.meters.attribution.timeline import Bracket, Break, Timeline
 from tests.meters.simulated import Asked, Clock, Load, SimCounter, meter_requests
 

@@ -7,8 +7,8 @@ import pytest
 from pytest_rightsize.meters.attribution.accounts import Account
 from pytest_rightsize.meters.attribution.bounds import part_of
 from pytest_rightsize.meters.attribution.flight import Flight
-from pytest_rightsize.meters.attribution.ledger import Ledger
 from pytest_rightsize.meters.attribution.shares import Part
+from pytest_rightsize.meters.attribution.sharing import Ledger
 from pytest_rightsize.meters.attribution.splitting import TokenTotals, fractions, lacks_tokens
 from pytest_rightsize.meters.attribution.timeline import Break, Timeline
 

@@ -19,7 +19,6 @@ from pytest_rightsize.meters.attribution.exclusive import DeviceLock
 from pytest_rightsize.meters.attribution.futures import fail, pass_cancellation, pass_outcome, resolve
 from pytest_rightsize.meters.attribution.gate import Gate
 from pytest_rightsize.meters.attribution.idling import Idling, Reading, shows_idle_power
-from pytest_rightsize.meters.attribution.ledger import Ledger
 from pytest_rightsize.meters.attribution.pending import Pending
 from pytest_rightsize.meters.attribution.processes import ProcessorTrack
 from pytest_rightsize.meters.attribution.prompt_weights import PromptWeights
@@ -27,6 +26,7 @@ from pytest_rightsize.meters.attribution.repeater import Repeater
 from pytest_rightsize.meters.attribution.rung_totals import metering_of, with_findings
 from pytest_rightsize.meters.attribution.sampler import Pace, Sampler
 from pytest_rightsize.meters.attribution.settlement import Settlement
+from pytest_rightsize.meters.attribution.sharing import Ledger
 from pytest_rightsize.meters.attribution.windows import Terms, Window
 from pytest_rightsize.records import Reply, Request
 
