@@ -1,0 +1,148 @@
+"""Mutates a copy of the modules on the command line (all by default), and counts the mutants that their tests kill.
+
+The mutants of a module are a sample with a seed. Those that `equivalents.toml` names are left out, as are those that
+cannot be imported. Prints the survivors and one line a module; exit status 1 below 92 % killed. The tree that it runs
+in is never changed.
+"""
+
+import argparse
+import ast
+import difflib
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.mutants.catalogue import PACKAGE, ROOT, Mutant, covering_tests, equivalents, modules
+
+_LEAST_KILLED = 0.92
+_SAMPLE = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tally:
+    """Mutants of a module that were run, and how many of them were killed."""
+
+    killed: int
+    total: int
+
+    def __str__(self) -> str:
+        share = f" ({100 * self.killed / self.total:.0f} %)" if self.total else ""
+        return f"{self.killed}/{self.total} killed{share}"
+
+
+def mutants_of(module: str) -> Iterator[tuple[Mutant, str]]:
+    """Every mutant of a module with its whole text; annotations are left alone, as they do nothing when tests run."""
+    from cosmic_ray import plugins
+    from cosmic_ray.ast import ast_nodes, get_ast
+    from cosmic_ray.mutating import mutate_code
+
+    source = (PACKAGE / f"{module}.py").read_text(encoding="utf-8")
+    annotated = _annotated(source)
+    for name in plugins.operator_names():
+        operator_class = plugins.get_operator(name)
+        if operator_class.arguments():
+            continue
+        operator = operator_class()
+        positions = [place for node in ast_nodes(get_ast(source)) for place in operator.mutation_positions(node)]
+        for occurrence, (start, _) in enumerate(positions):
+            mutated = None if _lies_in(start, annotated) else mutate_code(source, operator, occurrence)
+            if mutated is not None and mutated != source:
+                yield _described(module, source, mutated), mutated
+
+
+def _annotated(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """The spans of all annotations, as (line, column) pairs."""
+    spans = []
+    for node in ast.walk(ast.parse(source)):
+        for field in ("annotation", "returns"):
+            annotation = getattr(node, field, None)
+            if annotation is not None:
+                start = (annotation.lineno, annotation.col_offset)
+                spans.append((start, (annotation.end_lineno, annotation.end_col_offset)))
+    return spans
+
+
+def _lies_in(place: tuple[int, int], spans: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> bool:
+    return any(start <= place < end for start, end in spans)
+
+
+def _described(module: str, source: str, mutated: str) -> Mutant:
+    """The mutant by its changed lines, without indentation, so that its name outlives edits elsewhere in the file."""
+    changes = list(difflib.ndiff(source.splitlines(), mutated.splitlines()))
+    before, after = (" ".join(line[2:].strip() for line in changes if line[:1] == sign) for sign in "-+")
+    return Mutant(module=module, line=before, becomes=after)
+
+
+def _is_killed(copy: Path, tests: Sequence[str], timeout_s: float) -> bool | None:
+    """Whether the tests fail on the copy; None where they cannot even be collected. Endless is killed."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--hypothesis-seed=0", *tests]
+    options = ["-p", "no:randomly", "-p", "no:cacheprovider"]
+    # Without bytecode: a mutant may have the size and the second of the one before.
+    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        done = subprocess.run(
+            [*command, *options], cwd=copy, env=environment, timeout=timeout_s, capture_output=True, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return True
+    return {0: False, 1: True}.get(done.returncode)
+
+
+def measure(module: str, copy: Path, *, sample: int, seed: int) -> _Tally:
+    """Run a sample of a module's mutants, and print those that survive."""
+    tests, target = covering_tests(module), copy / PACKAGE.name / f"{module}.py"
+    source = target.read_text(encoding="utf-8")
+    started = time.monotonic()
+    if _is_killed(copy, tests, 3600) is not False:
+        raise SystemExit(f"{module}: its tests do not pass unchanged: {' '.join(tests)}")
+    timeout_s = 10 + 3 * (time.monotonic() - started)
+    skipped = {(mutant.module, mutant.line, mutant.becomes) for mutant in equivalents()}
+    candidates = [pair for pair in mutants_of(module) if (pair[0].module, pair[0].line, pair[0].becomes) not in skipped]
+    random.Random(f"{seed} {module}").shuffle(candidates)
+    killed = total = 0
+    for mutant, mutated in candidates:
+        if total == sample:
+            break
+        target.write_text(mutated, encoding="utf-8")
+        outcome = _is_killed(copy, tests, timeout_s)
+        target.write_text(source, encoding="utf-8")
+        if outcome is None:
+            continue
+        killed, total = killed + outcome, total + 1
+        if not outcome:
+            print(f"{module}: survived\n  - {mutant.line}\n  + {mutant.becomes}", flush=True)
+    return _Tally(killed=killed, total=total)
+
+
+def main() -> int:
+    """Measure the modules on the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("modules", nargs="*", help="rooms or modules, such as `judging` or `statistics/rates`")
+    parser.add_argument("--sample", type=int, default=_SAMPLE, help="mutants of each module (default: 30)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the sample (default: 0)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        copy = Path(folder)
+        for name in ("pyproject.toml", PACKAGE.name, "tests"):
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(ROOT / name, copy)
+        tallies = []
+        for module in modules(options.modules):
+            tallies.append(measure(module, copy, sample=options.sample, seed=options.seed))
+            print(f"{module}: {tallies[-1]}", flush=True)
+    overall = _Tally(killed=sum(tally.killed for tally in tallies), total=sum(tally.total for tally in tallies))
+    print(f"in all: {overall}, seed {options.seed}")
+    return int(overall.killed < _LEAST_KILLED * overall.total)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""Modules that are mutated, the tests that must notice, and the mutants that change nothing."""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["PACKAGE", "ROOT", "TESTS", "Mutant", "covering_tests", "equivalents", "modules"]
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "pytest_rightsize"
+
+# The tests of each room or module; the longest name that fits a module counts.
+TESTS = {
+    "statistics": ("tests/statistics", "tests/judging/test_selection.py"),
+    "statistics/rates": ("tests/statistics/test_statistics.py", "tests/judging/test_verdict.py"),
+    "statistics/falls": ("tests/statistics/test_falls.py", "tests/judging/test_baseline.py"),
+    "statistics/sequential": ("tests/statistics/test_sequential.py", "tests/running/test_schedule.py"),
+    "judging": ("tests/judging",),
+    "judging/baseline": ("tests/judging/test_baseline.py", "tests/commands/test_lock.py"),
+    "judging/comparison": ("tests/judging/test_comparison.py", "tests/commands/test_compare.py"),
+    "judging/differences": (
+        "tests/judging/test_comparison.py",
+        "tests/commands/test_compare.py",
+        "tests/results/test_results_file.py",
+    ),
+    "judging/economy": (
+        "tests/judging/test_comparison.py",
+        "tests/judging/test_economy_claims.py",
+        "tests/commands/test_compare.py",
+    ),
+    "judging/savings": ("tests/judging/test_costs.py",),
+    "judging/usage": ("tests/judging/test_usage.py", "tests/judging/test_costs.py"),
+    "judging/verdict": (
+        "tests/judging/test_verdict.py",
+        "tests/judging/test_selection.py",
+        "tests/running/test_schedule.py",
+    ),
+    "running/schedule": ("tests/running/test_schedule.py", "tests/judging/test_selection.py"),
+    "running/grading": ("tests/running/test_grading.py",),
+    "records": ("tests/judging/test_costs.py", "tests/judging/test_usage.py", "tests/results"),
+    "recorded/keys": ("tests/recorded/test_keys.py", "tests/recorded/test_cache.py"),
+    "meters/attribution": ("tests/meters/attribution",),
+    "meters/attribution/timeline": (
+        "tests/meters/attribution/test_timeline.py",
+        "tests/meters/attribution/test_sharing.py",
+    ),
+    "meters/attribution/splitting": (
+        "tests/meters/attribution/test_splitting.py",
+        "tests/meters/attribution/test_sharing.py",
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutant:
+    """A changed `line` of a module and what it `becomes`, without indentation; `reason` says why that is the same."""
+
+    module: str
+    line: str
+    becomes: str
+    reason: str = ""
+
+
+def covering_tests(module: str) -> tuple[str, ...]:
+    """The tests that belong to a module."""
+    fitting = [name for name in TESTS if module == name or module.startswith(f"{name}/")]
+    return TESTS[max(fitting, key=len)]
+
+
+def modules(names: Sequence[str]) -> list[str]:
+    """The modules of the rooms and modules that are named, without doubles; all by default. SystemExit if unknown."""
+    by_name: dict[str, None] = {}
+    for name in names or TESTS:
+        path = PACKAGE / name
+        files = sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+        for file in files:
+            module = file.relative_to(PACKAGE).with_suffix("").as_posix()
+            if not file.is_file() or not any(module == room or module.startswith(f"{room}/") for room in TESTS):
+                raise SystemExit(f"no tests are named for {name}: give some of {', '.join(sorted(TESTS))}")
+            if file.name != "__init__.py":
+                by_name[module] = None
+    return list(by_name)
+
+
+def equivalents() -> list[Mutant]:
+    """The mutants of `equivalents.toml`, which change nothing that anybody could notice."""
+    plain = tomllib.loads((Path(__file__).parent / "equivalents.toml").read_text(encoding="utf-8"))
+    return [Mutant(**mutant) for mutant in plain.get("mutant", ())]
