@@ -8,7 +8,7 @@ import pytest
 from pytest_rightsize.records import Trial, TrialKey
 from pytest_rightsize.running.grading import Ending
 
-__all__ = ["as_plain", "attach", "ending", "shape", "show_fault", "status", "trial_of"]
+__all__ = ["as_plain", "attach", "ending", "report_subtest", "shape", "show_fault", "status", "trial_of"]
 
 
 def attach(report: Any, trial: Trial) -> None:
@@ -88,6 +88,15 @@ def shape(report: pytest.TestReport, trial: Trial) -> None:
         report.longrepr = (path, line or 0, f"Skipped: {trial.detail}")
     elif trial.outcome == "error" and trial.reason not in ("test", "timeout"):
         show_fault(report, trial.detail or "")
+
+
+def report_subtest(report: pytest.TestReport) -> None:
+    """Show a subtest that failed as data: the trial of the whole test says what that means."""
+    path, line, _ = report.location
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = str(report.longrepr if crash is None else crash.message).partition("\n")[0]
+    report.outcome = "skipped"
+    report.longrepr = (path, line or 0, f"too small: {text}")
 
 
 def show_fault(report: pytest.TestReport, text: str) -> None:

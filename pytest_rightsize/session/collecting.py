@@ -51,8 +51,10 @@ class Collecting:
             raise pytest.fail.Exception(str(error), pytrace=False) from None
         if _PARAM not in metafunc.fixturenames or not self._rungs:
             return
-        trials = [(rung.name, sample) for rung in self._rungs for sample in range(policy.samples)]
-        ids = [_parameter_id(rung, sample, policy.samples) for rung, sample in trials]
+        # Where in the id of a test ours will stand: after those of the parameters that it has already.
+        position = len(metafunc._calls[0]._idlist) if metafunc._calls else 0
+        trials = [(rung.name, sample, position) for rung in self._rungs for sample in range(policy.samples)]
+        ids = [_parameter_id(rung, sample, policy.samples) for rung, sample, _ in trials]
         metafunc.parametrize(_PARAM, trials, ids=ids, indirect=True)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -112,16 +114,10 @@ class Collecting:
         if errors:
             _refuse(session, items, "\n".join(errors))
 
-    def _key(self, item: pytest.Item, rung: str, sample: int) -> TrialKey:
+    def _key(self, item: pytest.Item, rung: str, sample: int, position: int) -> TrialKey:
         """The trial that an item is; its case is the test's id without the rung."""
         policy = self._policies.of(definition_of(item))
-        name = _parameter_id(rung, sample, policy.samples)
-        case = item.nodeid
-        for old, new in ((f"-{name}]", "]"), (f"[{name}]", ""), (f"[{name}-", "["), (f"-{name}-", "-")):
-            if old in case:
-                head, _, tail = case.rpartition(old)
-                case = head + new + tail
-                break
+        case = _case(item, _parameter_id(rung, sample, policy.samples), position)
         case = redacted_case(case, self._state.settings.redact)
         return TrialKey(task=policy.task, case=case, rung=rung, sample=sample)
 
@@ -152,8 +148,21 @@ def _refuse(session: pytest.Session, items: list[pytest.Item], message: str) -> 
     session.config.hook.pytest_collectreport(report=report)
 
 
-def _parameter(item: pytest.Item) -> tuple[str, int] | None:
-    """The rung and sample of an item that a ladder was made for."""
+def _case(item: pytest.Item, name: str, position: int) -> str:
+    """The id of a test without the id of its rung, whatever words the other parameters hold.
+
+    `position` is where `name` stands among the ids of the parameters.
+    """
+    callspec = item.callspec  # type: ignore[attr-defined]  # an item with a parameter of ours has one
+    ids = [*callspec._idlist]
+    if position >= len(ids) or ids[position] != name:  # an id before it is hidden
+        position = len(ids) - 1 - ids[::-1].index(name)
+    whole, rest = f"[{callspec.id}]", "-".join([*ids[:position], *ids[position + 1 :]])
+    return item.nodeid.removesuffix(whole) + (f"[{rest}]" if rest else "")
+
+
+def _parameter(item: pytest.Item) -> tuple[str, int, int] | None:
+    """The rung and sample of an item that a ladder was made for, and where they stand in its id."""
     callspec = getattr(item, "callspec", None)
     return None if callspec is None else callspec.params.get(_PARAM)
 

@@ -16,7 +16,16 @@ from pytest_rightsize.reports.junit import trial_properties
 from pytest_rightsize.results.redaction import redacted
 from pytest_rightsize.running.grading import Ending, Grade, grade
 from pytest_rightsize.running.loop import Loop
-from pytest_rightsize.running.outcomes import as_plain, attach, ending, shape, show_fault, status, trial_of
+from pytest_rightsize.running.outcomes import (
+    as_plain,
+    attach,
+    ending,
+    report_subtest,
+    shape,
+    show_fault,
+    status,
+    trial_of,
+)
 from pytest_rightsize.running.sources import SessionSource, Source, WorkerSource
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState
 from pytest_rightsize.session.trials import TICKET, TRANSCRIPT, TRIAL, WATCHING, NotRun, SessionTrials
@@ -24,6 +33,7 @@ from pytest_rightsize.session.trials import TICKET, TRANSCRIPT, TRIAL, WATCHING,
 __all__ = ["Trying"]
 
 _NOT_RUN = pytest.StashKey[NotRun]()
+_FAILED_SUBTEST = pytest.StashKey[Ending]()
 
 
 class Trying:
@@ -35,6 +45,8 @@ class Trying:
         self._resources = state.resources
         self._engine = state.resources.engine
         self._item: pytest.Item | None = None
+        # The item whose test function runs: what is reported of it meanwhile is a subtest.
+        self._calling: pytest.Item | None = None
         # For each rung that is down, the one trial that says so for all others.
         self._reported_down: dict[str, TrialKey] = {}
 
@@ -76,8 +88,9 @@ class Trying:
             item.stash[TRANSCRIPT] = Transcript()
             return
         self._trials.ticket(item).next_run()
-        if TRANSCRIPT in item.stash:
-            del item.stash[TRANSCRIPT]
+        for stale in (TRANSCRIPT, _FAILED_SUBTEST):
+            if stale in item.stash:
+                del item.stash[stale]
         if TRIAL_KEY not in item.stash:
             return
         key = item.stash[TRIAL_KEY]
@@ -108,6 +121,15 @@ class Trying:
         except ConfigError as error:
             raise pytest.fail.Exception(str(error), pytrace=False) from None
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
+        """Know when the test function runs."""
+        self._calling = item
+        try:
+            return (yield)
+        finally:
+            self._calling = None
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> None:
         """A fixture that ends waits for its answers."""
@@ -130,8 +152,11 @@ class Trying:
         ended = report.when == "call" or (report.when == "setup" and not report.passed)
         if transcript is None or not ended:
             return report
+        if item is self._calling and TRIAL_KEY in item.stash:
+            self._note_subtest(item, call, report)
+            return report
         if self._trials.planted is not None:
-            self._trials.planted.take(grade(ending(call, report), transcript))
+            self._trials.planted.take(grade(self._ending(item, call, report), transcript))
             return report
         if TRIAL_KEY in item.stash:
             trial = redacted(self._grade(item, call, report, transcript), self._state.settings.redact)
@@ -143,13 +168,26 @@ class Trying:
             show_fault(report, str(transcript.fault))
         return report
 
+    @staticmethod
+    def _note_subtest(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        """Keep the first subtest that failed: a trial is what the whole test came to. Its own report is data."""
+        if report.failed:
+            item.stash.setdefault(_FAILED_SUBTEST, ending(call, report))
+            report_subtest(report)
+
+    @staticmethod
+    def _ending(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> Ending:
+        """How the whole test ended: a test whose subtest failed has not passed."""
+        end = ending(call, report)
+        return item.stash.get(_FAILED_SUBTEST, end) if end.kind == "passed" else end
+
     def _grade(
         self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, transcript: Transcript
     ) -> Trial:
         key = item.stash[TRIAL_KEY]
         not_run = item.stash.get(_NOT_RUN, None)
         if not_run is not None:
-            completed = self._grade_from_record(item, ending(call, report), transcript)
+            completed = self._grade_from_record(item, self._ending(item, call, report), transcript)
             if completed is None:
                 return Trial(key=key, outcome="not_run", reason=not_run.reason, detail=not_run.detail)
             return self._trial(key, completed, report, transcript)
@@ -157,7 +195,7 @@ class Trying:
         if is_down and not self._reports_down(key):
             # What was in flight when the rung went down failed with it.
             return Trial(key=key, outcome="not_run", reason="down", detail=str(transcript.fault))
-        return self._trial(key, grade(ending(call, report), transcript), report, transcript)
+        return self._trial(key, grade(self._ending(item, call, report), transcript), report, transcript)
 
     def _grade_from_record(self, item: pytest.Item, end: Ending, transcript: Transcript) -> Grade | None:
         """The grade of a settled trial that recorded answers completed; None where they did not, or it broke."""

@@ -662,3 +662,39 @@ def test_a_results_file_that_does_not_say_where_bars_came_from_is_read(suite: py
     old = [{name: value for name, value in line.items() if not name.endswith("_from")} for line in lines]
     (suite.path / "old.jsonl").write_text("".join(json.dumps(line) + "\n" for line in old), encoding="utf-8")
     assert read_run(suite.path / "old.jsonl").policies["upper"].pass_rate_from is None
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_a_case_is_named_by_its_other_parameters_whatever_words_they_hold(suite: pytest.Pytester, samples: int) -> None:
+    """Parameters that look like a rung, before and after ours in the id."""
+    suite.makeconftest(
+        """
+        def pytest_generate_tests(metafunc):
+            if "late" in metafunc.fixturenames:
+                metafunc.parametrize("late", ["big", "tiny-s0"])
+        """
+    )
+    suite.makepyfile(
+        test_suite=f"""
+        import pytest
+
+        @pytest.mark.rightsize(task="upper", samples={samples}, pass_rate=0)
+        @pytest.mark.parametrize("word", ["big", "x-big", "big-x", "big-s0", "tiny"])
+        def test_upper(model, word, late):
+            model.ask("a")
+
+        @pytest.mark.rightsize(task="alone", samples={samples}, pass_rate=0)
+        def test_alone(model):
+            model.ask("a")
+        """
+    )
+    suite.runpytest("--rightsize-ladder=tiny,big", "--rightsize-strategy=full", "--rightsize-results=run.jsonl")
+    cases: dict[str, set[str]] = {"tiny": set(), "big": set()}
+    for trial in read_run(suite.path / "run.jsonl").trials:
+        cases[trial.key.rung].add(trial.key.case)
+    words = ("big", "x-big", "big-x", "big-s0", "tiny")
+    named = {f"test_suite.py::test_upper[{late}-{word}]" for word in words for late in ("big", "tiny-s0")}
+    other = {f"test_suite.py::test_upper[{word}-{late}]" for word in words for late in ("big", "tiny-s0")}
+    assert cases["tiny"] == cases["big"]
+    assert cases["big"] - {"test_suite.py::test_alone"} in (named, other)
+    assert "test_suite.py::test_alone" in cases["big"]

@@ -1,0 +1,70 @@
+"""Subtests of pytest 9: a trial is what the whole test came to, and not what one of them did."""
+
+from pathlib import Path
+
+import pytest
+
+from pytest_rightsize.records import Trial
+from pytest_rightsize.results.results_file import read_run
+
+pytestmark = pytest.mark.skipif(not hasattr(pytest, "Subtests"), reason="this pytest has no subtests of its own")
+SUITE = """
+    import pytest
+
+    @pytest.mark.rightsize(task="upper", pass_rate=1.0, chosen="big")
+    @pytest.mark.parametrize("pair", ["ab", "cd"])
+    def test_upper(model, subtests, pair):
+        for word in pair:
+            with subtests.test(word=word):
+                assert model.ask(word) == word.upper()
+"""
+LADDER = "--rightsize-ladder=tiny,small,big"
+
+
+def trials_of(path: Path) -> dict[tuple[str, str], Trial]:
+    return {(trial.key.rung, trial.key.case[-3:-1]): trial for trial in read_run(path).trials}
+
+
+@pytest.mark.parametrize("options", [(), ("--rightsize-concurrency=1",), ("-n2",)])
+def test_a_test_whose_subtest_fails_has_not_passed(suite: pytest.Pytester, options: tuple[str, ...]) -> None:
+    """`tiny` knows only a, `small` not d: both fail the second case, by its first and by its second subtest."""
+    suite.makepyfile(test_suite=SUITE)
+    result = suite.runpytest(LADDER, "--rightsize-strategy=full", "--rightsize-results=run.jsonl", "-x", *options)
+    trials = trials_of(suite.path / "run.jsonl")
+    assert {key: trial.outcome for key, trial in trials.items()} == {
+        ("tiny", "ab"): "failed",
+        ("tiny", "cd"): "failed",
+        ("small", "ab"): "passed",
+        ("small", "cd"): "failed",
+        ("big", "ab"): "passed",
+        ("big", "cd"): "passed",
+    }
+    # Of every subtest, and not of the first alone; and a wrong answer is data, which stops no session.
+    assert {len(trial.answers) for trial in trials.values()} == {2}
+    assert trials["small", "cd"].reason == "wrong"
+    assert "failed" not in result.parseoutcomes()
+
+
+def test_without_a_ladder_a_failing_subtest_fails_as_ever(suite: pytest.Pytester) -> None:
+    suite.makepyfile(test_suite=SUITE.replace('chosen="big"', 'chosen="small"'))
+    result = suite.runpytest()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*test_upper*cd*contains 1 failed subtest*"])
+
+
+def test_a_test_that_fails_beside_its_subtests_is_graded_by_its_own_end(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        test_suite="""
+        import pytest
+
+        @pytest.mark.rightsize(task="upper")
+        def test_upper(model, subtests):
+            with subtests.test("one"):
+                assert model.ask("a") == "A"
+            assert model.ask("b") == "B", "the second is wrong"
+        """
+    )
+    suite.runpytest("--rightsize-ladder=tiny", "--rightsize-results=run.jsonl")
+    (trial,) = read_run(suite.path / "run.jsonl").trials
+    assert trial.outcome == "failed"
+    assert "the second is wrong" in (trial.detail or "")
