@@ -216,7 +216,7 @@ def _task(plain: Mapping[str, Json], name: str, text: str) -> LockedTask:
 
 def _name(plain: Mapping[str, Json], key: str) -> str | None:
     value = plain.get(key)
-    if value is not None and not isinstance(value, str):
+    if value is not None and (not isinstance(value, str) or not value):
         raise TypeError(f"{key} is {value!r}, not a name")
     return value
 
