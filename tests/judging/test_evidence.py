@@ -54,7 +54,7 @@ FEW, SOME, MANY = "1" * 4, "1" * 7, "1" * 20
         ({"s": "0000", "m": "1000", "l": "1100"}, "m", "provisional", "l"),
         ({"s": "0" * 20, "m": "0" * 20}, "m", "shown", "m"),
         # Undecided: nothing to be sure of.
-        ({"s": "11E1", "m": MANY}, "m", None, None),
+        ({"s": "10E1", "m": MANY}, "m", None, None),
     ],
 )
 def test_a_verdict_is_as_sure_as_the_weakest_rate_it_rests_on(

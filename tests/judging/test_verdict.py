@@ -146,7 +146,7 @@ def test_both_bounds_are_as_sure_as_the_task_asks_and_at_95_percent_where_it_doe
 )
 def test_a_waiver_holds_up_to_and_including_its_last_day(today: str, honoured: bool) -> None:
     waiver = Waiver(gate="oversized", until="2026-11-27", reason="a new model is on its way")
-    run = make_run({"t": {"s": "1111", "l": "----"}}, chosen="l")
+    run = make_run({"t": {"s": "1" * 20, "l": "-" * 20}}, chosen="l")
     policies = {"t": replace(run.policies["t"], waivers=(waiver,))}
     verdicts = judge(run)
     states = waiver_states(policies, verdicts, ["oversized"], today=today)
@@ -171,7 +171,7 @@ def test_a_waiver_is_needed_where_its_gate_would_fail(gates: list[str], gate: Ga
 
 
 def test_a_waiver_excuses_its_own_task_and_gate_only() -> None:
-    run = make_run({"a": {"s": "1111", "l": "----"}, "b": {"s": "1111", "l": "----"}}, chosen="l")
+    run = make_run({task: {"s": "1" * 20, "l": "-" * 20} for task in "ab"}, chosen="l")
     waiver = Waiver(gate="oversized", until="2026-11-27", reason="later")
     policies = dict(run.policies) | {"a": replace(run.policies["a"], waivers=(waiver,))}
     verdicts = judge(run)

@@ -198,7 +198,7 @@ def test_it_is_said_how_sure_a_verdict_is(marks: str, bar: float, words: str) ->
 
 
 def test_an_undecided_task_has_no_sureness() -> None:
-    assert sure_words(verdict_of("1E11", bar=0.5)) is None
+    assert sure_words(verdict_of("10EE", bar=0.5)) is None
 
 
 def test_an_open_smaller_rung_stands_beside_the_one_that_passes() -> None:

@@ -21,7 +21,7 @@ from pytest_rightsize.results.results_file import ResultsFile, describe_session,
 from tests.benchmarks.bench_results_file import write_file
 from tests.runs import make_run
 
-RUN = make_run({"t": {"a": "1100", "b": "11E1"}, "u": {"a": "0000", "b": "----"}}, chosen="b")
+RUN = make_run({"t": {"a": "1100", "b": "10E1"}, "u": {"a": "0000", "b": "----"}}, chosen="b")
 
 
 def write(path: Path, run: Run) -> list[str]:

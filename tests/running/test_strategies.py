@@ -147,7 +147,7 @@ def test_an_undecided_rung_says_how_many_trials_it_needs(suite: pytest.Pytester)
             "rightsize: ladder big; strategy climb; confidence 0.95",
             "upper   @1[?] [[]2,100] * UNDECIDED",
             "([?] undecided, @ stopped: decided after so many, [[],[]] bounds of the pass rate in %, *",
-            "upper: big stopped after 1 of 4 trials: the rest could not decide it",
+            "upper: big stopped after 1 of 4 cases: the rest could not decide it",
             "upper: big: needs about 10 more trials to show 0.75 at this rate",
             "gate undecided: upper: it is not known *: add cases, or lower the confidence (test_suite.py:3)",
         ]

@@ -190,7 +190,7 @@ def test_a_terminal_shows_progress_and_ends_as_without_it(
     terminal.write(sent)
     assert "rightsize:  [" not in terminal.text
     assert "in flight" not in terminal.text
-    assert re.search(r"^upper +1/\d.*OVER-SIZED$", terminal.text, re.MULTILINE)
+    assert re.search(r"^upper .* OVER-SIZED$", terminal.text, re.MULTILINE)
     if not options:
         assert re.search(r"^test_suite.py [.t]+ +\[100%\]$", terminal.text, re.MULTILINE)
 
