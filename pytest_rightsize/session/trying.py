@@ -84,13 +84,14 @@ class Trying:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Skip what cannot change a verdict, or may not or cannot be asked."""
         self._item = item
+        if _FAILED_SUBTEST in item.stash:
+            del item.stash[_FAILED_SUBTEST]
         if self._trials.planted is not None:
             item.stash[TRANSCRIPT] = Transcript()
             return
         self._trials.ticket(item).next_run()
-        for stale in (TRANSCRIPT, _FAILED_SUBTEST):
-            if stale in item.stash:
-                del item.stash[stale]
+        if TRANSCRIPT in item.stash:
+            del item.stash[TRANSCRIPT]
         if TRIAL_KEY not in item.stash:
             return
         key = item.stash[TRIAL_KEY]
