@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_rightsize.judging.verdict import claims_of, judge, standings
@@ -167,6 +167,7 @@ def test_every_strategy_names_the_same_smallest_and_none_asks_more_than_full(
         assert set(bisected) == set(table)
 
 
+@settings(max_examples=40)  # each is six whole searches
 @given(table=FAULTY, bar=BARS, confidence=CONFIDENCES, order=st.permutations(range(6)))
 def test_the_smallest_rung_is_the_same_in_whatever_order_the_trials_end(
     table: dict[str, str], bar: float, confidence: float | None, order: list[int]
