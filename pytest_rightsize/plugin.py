@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_rightsize import hookspecs
 from pytest_rightsize.config import options
 
 if TYPE_CHECKING:
@@ -23,6 +22,8 @@ __all__: list[str] = []
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     """Add the hooks by which providers, meters and reports come in."""
+    from pytest_rightsize import hookspecs
+
     pluginmanager.add_hookspecs(hookspecs)
 
 
