@@ -64,12 +64,12 @@ def _up_the_ladder(
     policy: Policy, trials: Iterable[Trial], run: Run
 ) -> Iterator[tuple[str, tuple[float, ...], Standing]]:
     """Each rung with its claims and its standing; the claims depend on the error that smaller rungs have spent."""
-    heard = _heard(trials)
+    results = _results_by_rung(trials)
     planned = {rung.name: run.planned.get((policy.task, rung.name), 0) for rung in run.rungs}
-    order = _order(policy, heard) if policy.stops_early else []
+    order = _order(policy, results) if policy.stops_early else []
     if policy.confidence is None:
         for rung in run.rungs:
-            yield rung.name, (), _standing(policy, heard[rung.name], planned[rung.name], None)
+            yield rung.name, (), _standing(policy, results[rung.name], planned[rung.name], None)
         return
     terms = Terms(
         pass_rate=policy.pass_rate,
@@ -88,7 +88,7 @@ def _up_the_ladder(
         if len(budgets) != 1 or is_named:
             claims = {policy.confidence} | (set() if is_named else claims)
         found = [
-            _claimed_standing(policy, heard[rung.name], planned[rung.name], order, claim) for claim in sorted(claims)
+            _claimed_standing(policy, results[rung.name], planned[rung.name], order, claim) for claim in sorted(claims)
         ]
         standing = _agreed(found)
         yield rung.name, tuple(sorted(claims)), standing
@@ -99,9 +99,9 @@ def _up_the_ladder(
             budgets |= budgets_after(budgets, terms)
 
 
-def _order(policy: Policy, heard: Mapping[str, "_Heard"]) -> list[str]:
+def _order(policy: Policy, results: Mapping[str, "_RungResults"]) -> list[str]:
     """The cases of a task that stops early, in the order that decides."""
-    names = dict.fromkeys(case for of_rung in heard.values() for case in of_rung.names)
+    names = dict.fromkeys(case for of_rung in results.values() for case in of_rung.names)
     return cases_in_order(names, task=policy.task, seed=policy.shuffle_seed or 0)
 
 
@@ -115,7 +115,7 @@ def _agreed(standings: Sequence[Standing]) -> Standing:
 
 
 @dataclass(kw_only=True)
-class _Heard:
+class _RungResults:
     """The trials of one rung, counted: samples of each case, trials without an answer, trials that were not run."""
 
     names: set[str] = field(default_factory=set)
@@ -152,53 +152,57 @@ class _Heard:
                 self.given_up[trial.key.case] += 1
 
 
-def _heard(trials: Iterable[Trial]) -> dict[str, _Heard]:
+def _results_by_rung(trials: Iterable[Trial]) -> dict[str, _RungResults]:
     """The trials of each rung, counted."""
-    heard: dict[str, _Heard] = defaultdict(_Heard)
+    results: dict[str, _RungResults] = defaultdict(_RungResults)
     for trial in trials:
-        heard[trial.key.rung].add(trial)
-    return heard
+        results[trial.key.rung].add(trial)
+    return results
 
 
-def _claimed_standing(policy: Policy, heard: _Heard, planned: int, order: Sequence[str], claim: float) -> Standing:
+def _claimed_standing(
+    policy: Policy, results: _RungResults, planned: int, order: Sequence[str], claim: float
+) -> Standing:
     """The standing of a rung that passes only if it does so at the confidence `claim`."""
     if policy.stops_early:
-        return _early_standing(policy, heard, planned, order, claim)
-    own = _standing(policy, heard, planned, policy.confidence)
+        return _early_standing(policy, results, planned, order, claim)
+    own = _standing(policy, results, planned, policy.confidence)
     if own.state in ("not_run", "fails"):
         return own
-    strict = _standing(policy, heard, planned, claim)
+    strict = _standing(policy, results, planned, claim)
     state = claimed(own.state, strict.state)
     assert state is not None
     # With too few trials, or with faults that could matter, it is not known what all of its cases come to.
-    is_short = own.trials + heard.unknown.total() < planned - heard.excused or not _is_known(policy, heard, claim)
+    is_short = own.trials + results.unknown.total() < planned - results.excused or not _is_known(policy, results, claim)
     if own.state == "undecided":
         return replace(own, claim=claim, is_open=not is_short)
     reason = strict.reason if state != "passes" else own.reason
     return replace(own, state=state, reason=reason, claim=claim, is_open=state == "undecided" and not is_short)
 
 
-def _is_known(policy: Policy, heard: _Heard, claim: float) -> bool:
+def _is_known(policy: Policy, results: _RungResults, claim: float) -> bool:
     """Whether no answer that is missing could change how the rung stands at its own confidence, or at `claim`."""
-    if not heard.faults:
+    if not results.faults:
         return True
     levels = (policy.confidence, claim)
-    states = [settled(heard.cases, heard.unknown, pass_rate=policy.pass_rate, confidence=level) for level in levels]
+    states = [settled(results.cases, results.unknown, pass_rate=policy.pass_rate, confidence=level) for level in levels]
     return None not in states
 
 
-def _early_standing(policy: Policy, heard: _Heard, planned: int, order: Sequence[str], claim: float) -> Standing:
+def _early_standing(
+    policy: Policy, results: _RungResults, planned: int, order: Sequence[str], claim: float
+) -> Standing:
     """The standing of a rung in a task that stops early: by its cases in order, whatever the missing ones would be."""
     assert policy.confidence is not None
-    names = [case for case in order if case not in heard.left_out]
-    cases = max(len(names), planned - heard.excused)
-    trials = sum(map(len, heard.cases.values()))
-    if trials == 0 and heard.faults == 0:
-        return Standing(state="not_run", reason=heard.idle_reason)
-    design, outcomes = _in_order(policy, heard, planned, order, claim)
+    names = [case for case in order if case not in results.left_out]
+    cases = max(len(names), planned - results.excused)
+    trials = sum(map(len, results.cases.values()))
+    if trials == 0 and results.faults == 0:
+        return Standing(state="not_run", reason=results.idle_reason)
+    design, outcomes = _in_order(policy, results, planned, order, claim)
     decision = decide(design, outcomes)
     bounds = design_bounds(design, outcomes, confidence=policy.confidence)
-    passed = sum(map(sum, heard.cases.values()))
+    passed = sum(map(sum, results.cases.values()))
     standing = Standing(
         state="undecided",
         passed=passed,
@@ -209,29 +213,31 @@ def _early_standing(policy: Policy, heard: _Heard, planned: int, order: Sequence
         claim=claim,
     )
     if decision is None:
-        missing = f"{heard.faults} of {cases} trials had no answer" if heard.faults else None
+        missing = f"{results.faults} of {cases} trials had no answer" if results.faults else None
         return replace(standing, reason=missing or f"only {trials} of {cases} trials ran")
     is_open = decision.state == "undecided"
     return replace(
         standing,
         state=decision.state,
-        reason=_why_open(heard, policy) if is_open else None,
-        given_up=cases - trials - heard.faults,
-        unanswered=heard.faults,
+        reason=_why_open(results, policy) if is_open else None,
+        given_up=cases - trials - results.faults,
+        unanswered=results.faults,
         is_open=is_open,
         decided_at=decision.at,
     )
 
 
 def _in_order(
-    policy: Policy, heard: _Heard, planned: int, order: Sequence[str], claim: float
+    policy: Policy, results: _RungResults, planned: int, order: Sequence[str], claim: float
 ) -> tuple[Design, list[bool | None]]:
     """The boundaries of a rung of a task that stops early, and its outcomes in order; None where there is none."""
     assert policy.confidence is not None
-    names = [case for case in order if case not in heard.left_out]
-    cases = max(len(names), planned - heard.excused)
+    names = [case for case in order if case not in results.left_out]
+    cases = max(len(names), planned - results.excused)
     # Cases of which not even the name is known may stand anywhere in the order: at its beginning they decide most.
-    outcomes = [None] * (cases - len(names)) + [heard.cases[case][0] if case in heard.cases else None for case in names]
+    outcomes = [None] * (cases - len(names)) + [
+        results.cases[case][0] if case in results.cases else None for case in names
+    ]
     design = design_for(
         cases,
         pass_rate=policy.pass_rate,
@@ -242,43 +248,43 @@ def _in_order(
     return design, outcomes
 
 
-def _why_open(heard: _Heard, policy: Policy) -> str:
+def _why_open(results: _RungResults, policy: Policy) -> str:
     """A reason for a rung whose cases are all in and did not decide."""
-    trials = sum(map(len, heard.cases.values()))
-    by_count = stand(heard.cases, pass_rate=policy.pass_rate, planned=trials, confidence=policy.confidence)
+    trials = sum(map(len, results.cases.values()))
+    by_count = stand(results.cases, pass_rate=policy.pass_rate, planned=trials, confidence=policy.confidence)
     return by_count.reason or "its cases came too near the bar to decide in their order"
 
 
-def _standing(policy: Policy, heard: _Heard, planned: int, confidence: float | None) -> Standing:
+def _standing(policy: Policy, results: _RungResults, planned: int, confidence: float | None) -> Standing:
     """The standing of one rung at a confidence, or by its observed rate."""
-    planned -= heard.excused
+    planned -= results.excused
     rate = policy.pass_rate
-    standing = stand(heard.cases, pass_rate=rate, planned=planned, faults=heard.faults, confidence=confidence)
-    if standing.state == "not_run" and heard.idle_reason:
-        return Standing(state="not_run", reason=heard.idle_reason)
-    left, unknown = heard.given_up.total(), heard.unknown.total()
-    if standing.state != "undecided" or not unknown or not heard.cases or standing.trials + unknown < planned:
+    standing = stand(results.cases, pass_rate=rate, planned=planned, faults=results.faults, confidence=confidence)
+    if standing.state == "not_run" and results.idle_reason:
+        return Standing(state="not_run", reason=results.idle_reason)
+    left, unknown = results.given_up.total(), results.unknown.total()
+    if standing.state != "undecided" or not unknown or not results.cases or standing.trials + unknown < planned:
         return standing
     # Only trials that were given up, or had no answer, are missing: does their outcome matter?
-    state = settled(heard.cases, heard.unknown, pass_rate=rate, confidence=confidence)
+    state = settled(results.cases, results.unknown, pass_rate=rate, confidence=confidence)
     if state is None:
         return standing
-    so_far = stand(heard.cases, pass_rate=rate, planned=standing.trials, confidence=confidence)
+    so_far = stand(results.cases, pass_rate=rate, planned=standing.trials, confidence=confidence)
     reason = so_far.reason if state == "undecided" else None
-    return replace(standing, state=state, rate=None, reason=reason, given_up=left, unanswered=heard.faults)
+    return replace(standing, state=state, rate=None, reason=reason, given_up=left, unanswered=results.faults)
 
 
-def _with_bounds(standing: Standing, heard: _Heard, confidence: float | None) -> Standing:
+def _with_bounds(standing: Standing, results: _RungResults, confidence: float | None) -> Standing:
     """The standing with bounds that hold for every outcome of the trials that have none."""
-    bounds = bounds_whatever_comes(heard.cases, heard.unknown, confidence=confidence or _CONFIDENCE)
+    bounds = bounds_whatever_comes(results.cases, results.unknown, confidence=confidence or _CONFIDENCE)
     return standing if bounds is None else replace(standing, low=bounds.low, high=bounds.high)
 
 
 def _judge_task(policy: Policy, trials: Sequence[Trial], run: Run) -> Verdict:
     """The verdict for one task."""
-    heard = _heard(trials)
+    results = _results_by_rung(trials)
     standing = {
-        rung: found if policy.stops_early else _with_bounds(found, heard[rung], policy.confidence)
+        rung: found if policy.stops_early else _with_bounds(found, results[rung], policy.confidence)
         for rung, found in standings(policy, trials, run).items()
     }
     ladder = [rung.name for rung in run.rungs]
@@ -298,17 +304,17 @@ def _judge_task(policy: Policy, trials: Sequence[Trial], run: Run) -> Verdict:
         notes=tuple(notes),
         open_rungs=tuple(open_rungs),
     )
-    return with_evidence(judged, ladder, policy, lambda rung: _sample(policy, heard, run, rung, standing[rung].claim))
+    return with_evidence(judged, ladder, policy, lambda rung: _sample(policy, results, run, rung, standing[rung].claim))
 
 
-def _sample(policy: Policy, heard: Mapping[str, _Heard], run: Run, rung: str, claim: float | None) -> Sample:
-    """What was heard of one rung, for its evidence."""
+def _sample(policy: Policy, results: Mapping[str, _RungResults], run: Run, rung: str, claim: float | None) -> Sample:
+    """Outcomes of one rung, for its evidence."""
     if not policy.stops_early or claim is None:
-        return Sample(cases=heard[rung].cases, given_up=heard[rung].given_up, missing=heard[rung].unanswered)
-    order = _order(policy, heard)
-    design, outcomes = _in_order(policy, heard[rung], run.planned.get((policy.task, rung), 0), order, claim)
-    missing = Counter(case for case in order if case not in heard[rung].cases and case not in heard[rung].left_out)
-    return Sample(cases=heard[rung].cases, missing=missing, design=design, outcomes=outcomes)
+        return Sample(cases=results[rung].cases, given_up=results[rung].given_up, missing=results[rung].unanswered)
+    order = _order(policy, results)
+    design, outcomes = _in_order(policy, results[rung], run.planned.get((policy.task, rung), 0), order, claim)
+    missing = Counter(case for case in order if case not in results[rung].cases and case not in results[rung].left_out)
+    return Sample(cases=results[rung].cases, missing=missing, design=design, outcomes=outcomes)
 
 
 def _smallest(ladder: Sequence[str], standing: Mapping[str, Standing]) -> tuple[str | None, str | None, Sequence[str]]:
