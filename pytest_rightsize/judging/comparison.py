@@ -106,7 +106,8 @@ def compare(
     are one test. The tasks are a family of their own, whose p values Holm adjusts. Tasks without a common case are left
     out. Cases of `overall` are named `task: case`. `names` are those of the runs.
     """
-    return compare_several(run_a, [rung_a], run_b, rung_b, margin=margin, names=names)[0]
+    (comparison,) = compare_several(run_a, [rung_a], run_b, rung_b, margin=margin, names=names)
+    return comparison
 
 
 def compare_several(

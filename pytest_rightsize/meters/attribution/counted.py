@@ -47,6 +47,7 @@ class CountedWindow(Window):
     def __init__(self, terms: Terms, counters: Sequence[Counter]) -> None:
         super().__init__(terms)
         self._lock = threading.RLock()
+        self._admitting = threading.local()
         self._facts = [counter.facts for counter in counters]
         self._devices = [fact.device for fact in self._facts]
         # A row of repetitions needs the device for itself.
@@ -107,7 +108,19 @@ class CountedWindow(Window):
         return outer
 
     def _admit(self) -> None:
-        """Let requests begin that may; the provider is called without the lock, as it may answer at once."""
+        """Let requests begin that may; the provider is called without the lock, as it may answer at once.
+
+        An answer that comes at once comes back here, and the loop that sent its request goes on for both.
+        """
+        if getattr(self._admitting, "here", False):
+            return
+        self._admitting.here = True
+        try:
+            self._admit_all()
+        finally:
+            self._admitting.here = False
+
+    def _admit_all(self) -> None:
         while True:
             if self._gate.wants_reading:
                 # Alone in its window, an answer is worth a reading at either end of it, and so is the first of many.
@@ -155,6 +168,8 @@ class CountedWindow(Window):
         if reply.replayed:
             resolve(pending.outer, reply)
         elif self._failure is not None:
+            if pending.row is not None:
+                self._repeater.drop(pending.row)
             self._give_up()
         elif pending.row is not None:
             self._repeater.repeat(pending.row, pending.request)

@@ -56,8 +56,28 @@ class Repeater:
             tickets = [f"{ticket}/{block}" for block in range(BLOCKS)]
             self._row = pending.row = Row(per_block=per_block, block_tickets=tickets)
 
+    def drop(self, row: Row) -> None:
+        """Give up a row of repetitions that has not begun."""
+        with self._lock:
+            row.failed = row.ended = True
+            self._row = None
+            self._gate.answered()
+
     def repeat(self, row: Row, request: Request) -> None:
         """Send the request again; the next repetition follows by itself."""
+        goes_on = True
+        while goes_on:
+            repetition = self._sent(row, request)
+            if repetition is None:
+                self._end(row, failed=True)
+                return
+            if not repetition.done():
+                repetition.add_done_callback(partial(self._repeated, row, request))
+                return
+            # A loop, as a row of answers that come at once would be too deep for calls within calls.
+            goes_on = self._counts(row, repetition)
+
+    def _sent(self, row: Row, request: Request) -> Future[Reply] | None:
         with self._lock:
             if row.in_block == 0:
                 self._gate.begin(row.block_ticket, repeated=True)
@@ -66,16 +86,19 @@ class Repeater:
             # Or llama.cpp would take the prompt from its memory, and the second time would look cheap.
             forget()
         try:
-            repetition = self._provider.submit(request)
+            return self._provider.submit(request)
         except Exception:
-            self._end(row, failed=True)
-            return
-        repetition.add_done_callback(partial(self._repeated, row, request))
+            return None
 
     def _repeated(self, row: Row, request: Request, repetition: Future[Reply]) -> None:
+        if self._counts(row, repetition):
+            self.repeat(row, request)
+
+    def _counts(self, row: Row, repetition: Future[Reply]) -> bool:
+        """Count a repetition that has ended; returns whether another follows, and ends the row otherwise."""
         if repetition.cancelled() or repetition.exception() is not None or self._gate.is_closed:
             self._end(row, failed=True)
-            return
+            return False
         with self._lock:
             row.in_block += 1
             if row.in_block == row.per_block:
@@ -84,9 +107,9 @@ class Repeater:
                 row.in_block = 0
                 row.block += 1
         if row.block < len(row.block_tickets):
-            self.repeat(row, request)
-        else:
-            self._end(row, failed=False)
+            return True
+        self._end(row, failed=False)
+        return False
 
     def _end(self, row: Row, *, failed: bool) -> None:
         with self._lock:

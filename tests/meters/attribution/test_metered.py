@@ -1,6 +1,7 @@
 """A provider within its meter's window: every reply comes back, with its energy, and the provider is not overrun."""
 
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.meters import Choice, Counter, CounterError, Facts
 from pytest_rightsize.meters.attribution.exclusive import DeviceLock
 from pytest_rightsize.meters.attribution.metered import Metered
+from pytest_rightsize.meters.attribution.repeater import Repeater
 from pytest_rightsize.meters.attribution.repetition import combined, rows_needed
 from pytest_rightsize.providers import Problem
 from pytest_rightsize.records import Identity, Reply, Request, Tokens
@@ -460,6 +462,56 @@ def test_a_meter_with_a_bug_keeps_no_answer_back() -> None:
     one = metered(provider, Sim(Broken(provider)))
     (energy,) = energies(ask(one, 1))
     assert energy.reason == "the counter failed (ZeroDivisionError: a bug)"
+    one.close()
+
+
+class AtOnce(Sleeper):
+    """Answers within the call, without a thread."""
+
+    def submit(self, request: Request) -> Future[Reply]:
+        self.asked.append(request)
+        future: Future[Reply] = Future()
+        tokens = Tokens(prompt=5, completion=10, source="counted")
+        future.set_result(Reply(text=str(request.messages[0]["content"]), seconds=self.seconds, tokens=tokens))
+        return future
+
+
+def test_answers_that_come_at_once_are_not_calls_within_calls(caplog: pytest.LogCaptureFixture) -> None:
+    """Those that queue up while idle power is learned begin together; a Future logs what its callbacks raise."""
+    provider = AtOnce()
+    one = metered(provider, Sim(Ticking(provider)), idle_s=0.2)
+    count = 400
+    futures = ask(one, count)
+    assert [future.result(timeout=60).text for future in futures] == [f"q{number}" for number in range(count)]
+    one.close()
+    assert not caplog.records
+
+
+def test_repetitions_that_come_at_once_are_not_calls_within_calls() -> None:
+    """A thousandth of a second is repeated thousands of times within its budget."""
+    provider = AtOnce(seconds=0.00002)
+    one = metered(provider, Sim(Ticking(provider)), budget_s=5.0)
+    while len(provider.asked) < 2 * sys.getrecursionlimit():
+        energies(ask(one, 1))
+    one.close()
+
+
+def test_a_meter_that_breaks_before_a_repetition_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = Sleeper(seconds=0.02)
+    one = metered(provider, Sim(Ticking(provider)), budget_s=2.0)
+    planned, rows = Repeater.plan, []
+
+    def plan_and_break(self: Repeater, *arguments: Any) -> None:
+        planned(self, *arguments)
+        if self.is_busy:
+            rows.append(self)
+            monkeypatch.setattr(one._open, "_failure", "the meter failed")
+
+    monkeypatch.setattr(Repeater, "plan", plan_and_break)
+    while not rows:
+        # The counter's period has to be known first: the first requests find it.
+        energies(ask(one, 1))
+    assert {energy.reason for energy in energies(ask(one, 8))} == {"the meter failed"}
     one.close()
 
 
