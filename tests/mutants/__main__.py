@@ -7,22 +7,29 @@ in is never changed.
 
 import argparse
 import ast
+import contextlib
 import difflib
+import importlib
 import os
 import random
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
+
+import pytest
 
 from tests.mutants.catalogue import PACKAGE, ROOT, Mutant, covering_tests, equivalents, modules
 
 _LEAST_KILLED = 0.92
 _SAMPLE = 30
+# Name of a file in the copy.
+_IMPORTS = "imports.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,18 +88,59 @@ def _described(module: str, source: str, mutated: str) -> Mutant:
 
 
 def _is_killed(copy: Path, tests: Sequence[str], timeout_s: float) -> bool | None:
-    """Whether the tests fail on the copy; None where they cannot even be collected. Endless is killed."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--hypothesis-seed=0", *tests]
-    options = ["-p", "no:randomly", "-p", "no:cacheprovider"]
-    # Without bytecode: a mutant may have the size and the second of the one before.
-    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    """Whether the tests fail on the copy; None where they cannot even be collected. Endless or crashing is killed."""
+    child = os.fork()
+    if not child:
+        _run_tests(copy, tests)
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            ended = os.waitstatus_to_exitcode(status)
+            return ended < 0 or {0: False, 1: True}.get(ended)
+        time.sleep(0.02)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return True
+
+
+def _run_tests(copy: Path, tests: Sequence[str]) -> NoReturn:
+    """Run the tests of the copy in this process, a child that has imported what is not the project's, and end it."""
+    status = 2
     try:
-        done = subprocess.run(
-            [*command, *options], cwd=copy, env=environment, timeout=timeout_s, capture_output=True, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return True
-    return {0: False, 1: True}.get(done.returncode)
+        os.setsid()
+        os.chdir(copy)
+        silent = os.open(os.devnull, os.O_RDWR)
+        for stream in range(3):
+            os.dup2(silent, stream)
+        # Without bytecode: a mutant may have the size and the second of the one before.
+        os.environ.update(PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1")
+        sys.dont_write_bytecode = True
+        sys.path.insert(0, str(copy))
+        for name in list(sys.modules):
+            if name.partition(".")[0] in {"tests", PACKAGE.name}:
+                del sys.modules[name]
+        options = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+        status = pytest.main([*options, *tests])
+        _remember_imports(copy)
+    finally:
+        os._exit(status)
+
+
+def _remember_imports(copy: Path) -> None:
+    """Write which modules of others the tests needed, once."""
+    listed = copy / _IMPORTS
+    if not listed.exists():
+        own = {"tests", PACKAGE.name, "__main__", "conftest"}
+        listed.write_text("\n".join(name for name in sys.modules if name.partition(".")[0] not in own))
+
+
+def _import_what_tests_need(copy: Path) -> None:
+    """Import the modules of others here, so that no later run of the tests has to."""
+    for name in (copy / _IMPORTS).read_text().split():
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    (copy / _IMPORTS).unlink()
 
 
 def measure(module: str, copy: Path, *, sample: int, seed: int) -> _Tally:
@@ -102,6 +150,7 @@ def measure(module: str, copy: Path, *, sample: int, seed: int) -> _Tally:
     started = time.monotonic()
     if _is_killed(copy, tests, 3600) is not False:
         raise SystemExit(f"{module}: its tests do not pass unchanged: {' '.join(tests)}")
+    _import_what_tests_need(copy)
     timeout_s = 10 + 3 * (time.monotonic() - started)
     skipped = {(mutant.module, mutant.line, mutant.becomes) for mutant in equivalents()}
     candidates = [pair for pair in mutants_of(module) if (pair[0].module, pair[0].line, pair[0].becomes) not in skipped]
