@@ -25,11 +25,12 @@ from typing import NoReturn
 import pytest
 
 from tests.mutants.catalogue import PACKAGE, ROOT, Mutant, covering_tests, equivalents, modules
+from tests.mutants.order import TestOrder
 
 _LEAST_KILLED = 0.92
 _SAMPLE = 30
 # Name of a file in the copy.
-_IMPORTS = "imports.txt"
+_ORDER = "order.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +111,7 @@ def _run_tests(copy: Path, tests: Sequence[str]) -> NoReturn:
     try:
         os.setsid()
         os.chdir(copy)
+        # Its warnings about modules that are imported before it can rewrite them are silent too.
         silent = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(silent, stream)
@@ -120,27 +122,20 @@ def _run_tests(copy: Path, tests: Sequence[str]) -> NoReturn:
         for name in list(sys.modules):
             if name.partition(".")[0] in {"tests", PACKAGE.name}:
                 del sys.modules[name]
+        order = TestOrder(copy / _ORDER)
         options = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
-        status = pytest.main([*options, *tests])
-        _remember_imports(copy)
+        status = pytest.main([*options, *tests], plugins=[order])
+        order.save()
     finally:
         os._exit(status)
 
 
-def _remember_imports(copy: Path) -> None:
-    """Write which modules of others the tests needed, once."""
-    listed = copy / _IMPORTS
-    if not listed.exists():
-        own = {"tests", PACKAGE.name, "__main__", "conftest"}
-        listed.write_text("\n".join(name for name in sys.modules if name.partition(".")[0] not in own))
-
-
-def _import_what_tests_need(copy: Path) -> None:
+def _import_what_tests_need(imports: Sequence[str]) -> None:
     """Import the modules of others here, so that no later run of the tests has to."""
-    for name in (copy / _IMPORTS).read_text().split():
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
-    (copy / _IMPORTS).unlink()
+    for name in imports:
+        if name.partition(".")[0] not in {"tests", PACKAGE.name, "__main__", "conftest"}:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
 
 
 def measure(module: str, copy: Path, *, sample: int, seed: int) -> _Tally:
@@ -150,7 +145,7 @@ def measure(module: str, copy: Path, *, sample: int, seed: int) -> _Tally:
     started = time.monotonic()
     if _is_killed(copy, tests, 3600) is not False:
         raise SystemExit(f"{module}: its tests do not pass unchanged: {' '.join(tests)}")
-    _import_what_tests_need(copy)
+    _import_what_tests_need(TestOrder(copy / _ORDER).imports)
     timeout_s = 10 + 3 * (time.monotonic() - started)
     skipped = {(mutant.module, mutant.line, mutant.becomes) for mutant in equivalents()}
     candidates = [pair for pair in mutants_of(module) if (pair[0].module, pair[0].line, pair[0].becomes) not in skipped]
