@@ -7,8 +7,10 @@ __all__ = ["fewest_calls"]
 
 
 def fewest_calls(rate: float, *, bar: float, cases: int, error: float, right: float) -> float:
-    """Lower bound of the expected calls of a rule that claims a false verdict with at most `error` at the bar, and the
-    right one with at least `right` at the true `rate`; it may ask all `cases`, and may stop undecided at any time.
+    """Lower bound of the expected calls of one rung.
+
+    The rule claims a false verdict with a chance of at most `error` at the bar, and the right one with at least `right`
+    at the true `rate`. It may ask all `cases`, and may stop undecided at any time.
 
     By Lagrangian duality: for any prices of the two conditions, the best rule without conditions (found backwards over
     all numbers of trials and passes) costs no more than the best rule with them.
