@@ -31,6 +31,10 @@ _LEAST_KILLED = 0.92
 _SAMPLE = 30
 # Name of a file in the copy.
 _ORDER = "order.json"
+_SAME_BUT_IDENTITY = ("_Eq_Is", "_NotEq_IsNot", "_Is_Eq", "_IsNot_NotEq")
+_ORDERS = ("_Lt", "_LtE", "_Gt", "_GtE")
+# Two (line, column) pairs.
+_Span = tuple[tuple[int, int], tuple[int, int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,39 +49,55 @@ class _Tally:
         return f"{self.killed}/{self.total} killed{share}"
 
 
-def mutants_of(module: str) -> Iterator[tuple[Mutant, str]]:
-    """Every mutant of a module with its whole text; annotations are left alone, as they do nothing when tests run."""
+def mutants_of(module: str, source: random.Random | None = None) -> Iterator[tuple[Mutant, str]]:
+    """Every mutant of a module with its whole text, but for those that are no mistakes; shuffled if there is a source.
+
+    Left out are changes of annotations and of the switches of `@dataclass`, which do nothing when tests run, `is` for
+    `==`, and an order of texts for `==` with a literal text.
+    """
     from cosmic_ray import plugins
     from cosmic_ray.ast import ast_nodes, get_ast
     from cosmic_ray.mutating import mutate_code
 
-    source = (PACKAGE / f"{module}.py").read_text(encoding="utf-8")
-    annotated = _annotated(source)
+    text = (PACKAGE / f"{module}.py").read_text(encoding="utf-8")
+    declared, texts = _spans(text)
+    nodes = list(ast_nodes(get_ast(text)))
+    places = []
     for name in plugins.operator_names():
         operator_class = plugins.get_operator(name)
-        if operator_class.arguments():
+        if operator_class.arguments() or name.endswith(_SAME_BUT_IDENTITY):
             continue
         operator = operator_class()
-        positions = [place for node in ast_nodes(get_ast(source)) for place in operator.mutation_positions(node)]
-        for occurrence, (start, _) in enumerate(positions):
-            mutated = None if _lies_in(start, annotated) else mutate_code(source, operator, occurrence)
-            if mutated is not None and mutated != source:
-                yield _described(module, source, mutated), mutated
+        left_out = declared + texts if name.endswith(_ORDERS) else declared
+        positions = [place for node in nodes for place in operator.mutation_positions(node)]
+        places += [(operator, n) for n, (start, _) in enumerate(positions) if not _lies_in(start, left_out)]
+    if source is not None:
+        source.shuffle(places)
+    for operator, occurrence in places:
+        mutated = mutate_code(text, operator, occurrence)
+        if mutated is not None and mutated != text:
+            yield _described(module, text, mutated), mutated
 
 
-def _annotated(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """The spans of all annotations, as (line, column) pairs."""
-    spans = []
+def _spans(source: str) -> tuple[list[_Span], list[_Span]]:
+    """The spans of annotations and `@dataclass(...)`, and those of comparisons with a literal text."""
+    declared, texts = [], []
     for node in ast.walk(ast.parse(source)):
-        for field in ("annotation", "returns"):
-            annotation = getattr(node, field, None)
-            if annotation is not None:
-                start = (annotation.lineno, annotation.col_offset)
-                spans.append((start, (annotation.end_lineno, annotation.end_col_offset)))
-    return spans
+        parts = [getattr(node, field, None) for field in ("annotation", "returns")]
+        parts += [one for one in getattr(node, "decorator_list", ()) if ast.unparse(one).startswith("dataclass(")]
+        declared += [_span(part) for part in parts if part is not None]
+        if isinstance(node, ast.Compare) and any(
+            isinstance(side, ast.Constant) and isinstance(side.value, str) for side in (node.left, *node.comparators)
+        ):
+            texts.append(_span(node))
+    return declared, texts
 
 
-def _lies_in(place: tuple[int, int], spans: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> bool:
+def _span(node: ast.expr) -> _Span:
+    return (node.lineno, node.col_offset), (node.end_lineno or node.lineno, node.end_col_offset or node.col_offset)
+
+
+def _lies_in(place: tuple[int, int], spans: Sequence[_Span]) -> bool:
     return any(start <= place < end for start, end in spans)
 
 
@@ -148,12 +168,12 @@ def measure(module: str, copy: Path, *, sample: int, seed: int) -> _Tally:
     _import_what_tests_need(TestOrder(copy / _ORDER).imports)
     timeout_s = 10 + 3 * (time.monotonic() - started)
     skipped = {(mutant.module, mutant.line, mutant.becomes) for mutant in equivalents()}
-    candidates = [pair for pair in mutants_of(module) if (pair[0].module, pair[0].line, pair[0].becomes) not in skipped]
-    random.Random(f"{seed} {module}").shuffle(candidates)
     killed = total = 0
-    for mutant, mutated in candidates:
+    for mutant, mutated in mutants_of(module, random.Random(f"{seed} {module}")):
         if total == sample:
             break
+        if (mutant.module, mutant.line, mutant.becomes) in skipped:
+            continue
         target.write_text(mutated, encoding="utf-8")
         outcome = _is_killed(copy, tests, timeout_s)
         target.write_text(source, encoding="utf-8")
