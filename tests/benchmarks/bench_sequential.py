@@ -3,9 +3,11 @@
 `stopping`: expected calls up a ladder and the chance that the right rung is named, exact, for curtailment, for early
 stopping where an open rung ends the climb, and for what is shipped, where the climb goes on past it. `in_flight`: the
 calls with 16 in flight, by the classes of a session, what is in flight at the end included; answers take equal times,
-or times of a long tail and failures twice as long. `selection`: the chance that a rung below its bar is named, the true
-rates of all rungs chosen for the worst. `regressions`: how often a session alarms where nothing has changed, by the
-rule before this and now, and how often a fall is shown.
+or times of a long tail and failures twice as long. `limits`: what early stopping saves of one rung, and the most that
+any rule could that names it right nearly as often (0.02) as curtailment, even one made for its true rate.
+`selection`: the chance that a rung below its bar is named, the true rates of all rungs chosen for the worst.
+`regressions`: how often a session alarms where nothing has changed, by the rule before this and now, and how often a
+fall is shown.
 
     python -m tests.benchmarks.bench_sequential [--draws=10000] [--json=FILE]
 """
@@ -36,6 +38,7 @@ from pytest_rightsize.statistics import (
     passes_needed,
 )
 from pytest_rightsize.statistics.sequential import Chances, Design
+from tests.benchmarks.stopping_limits import fewest_calls
 
 SEED = 20261127
 BAR, CONFIDENCE = 0.9, 0.95
@@ -196,6 +199,22 @@ def _worst(stops_early: bool, cases: int, rungs: int, *, naive: bool) -> float:
     return worst(0, first_budget(terms))
 
 
+def limits(_: int) -> Iterator[dict[str, Any]]:
+    """Exact calls of one rung, and a lower bound for those of any rule."""
+    for cases, rate in product((200, 100), (0.6, 0.8, 0.85, 0.88, 0.92, 0.95, 0.97, 0.99)):
+        curtailed, early = (_chances(design_of, cases, CONFIDENCE, rate) for design_of in (_curtailed, _early))
+        right = (curtailed.passes if rate > BAR else curtailed.fails) - 0.02
+        calls = {"curtailed": round(curtailed.expected_cases, 1), "early": round(early.expected_cases, 1)}
+        fewest = fewest_calls(rate, bar=BAR, cases=cases, error=1 - CONFIDENCE, right=right)
+        yield {
+            "rate": rate,
+            "cases": cases,
+            "calls": calls,
+            "saved": round(1 - early.expected_cases / curtailed.expected_cases, 3),
+            "saved_by_any_rule_at_most": round(1 - fewest / curtailed.expected_cases, 3),
+        }
+
+
 @cache
 def _p(lost: int, won: int) -> float:
     return fell([-1] * lost + [1] * won)
@@ -275,7 +294,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="where the numbers go as well")
     args = parser.parse_args()
     found: dict[str, list[dict[str, Any]]] = {}
-    for part in (stopping, in_flight, selection, regressions):
+    for part in (stopping, in_flight, limits, selection, regressions):
         found[part.__name__] = []
         for one in part(args.draws):
             print(json.dumps({"part": part.__name__, **one}), flush=True)

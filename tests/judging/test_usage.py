@@ -74,6 +74,21 @@ def test_an_unknown_amount_is_counted_and_takes_the_rates_with_it() -> None:
     assert usage.cost_usd.to_dict() == {"sum": 0.02, "known": 2, "unknown": 1}
 
 
+def test_a_rate_of_tokens_needs_both_counts_and_some_tokens() -> None:
+    counts = [Tokens(completion=8), Tokens(reasoning=6), Tokens(completion=0, reasoning=0)]
+    usages = [spent_on(answer(tokens=tokens)) for tokens in counts]
+    assert [usage.reasoning_share for usage in usages] == [None, None, None]
+    assert [usage.answer_tokens for usage in usages] == [None, None, 0]
+    assert [usage.tokens for usage in usages] == [None, None, None]
+
+
+def test_no_answer_is_no_amount() -> None:
+    empty = usage_of(Run(rungs=[Rung(name="r", provider="replay")], trials=[trial("t", "r", 1, None)])).total
+    assert empty == Usage(judged=1, passed=1)
+    assert empty.seconds.to_dict() == {"sum": None, "known": 0, "unknown": 0}
+    assert (empty.energy, empty.per_case(empty.seconds), empty.per_pass(empty.cost_usd)) == (None, None, None)
+
+
 def test_nothing_known_is_null_and_not_zero() -> None:
     usage = spent_on(answer(tokens=Tokens(), seconds=None, cost_usd=None))
     assert usage.cost_usd.to_dict() == {"sum": None, "known": 0, "unknown": 1}

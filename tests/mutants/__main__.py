@@ -7,22 +7,34 @@ in is never changed.
 
 import argparse
 import ast
+import contextlib
 import difflib
+import importlib
 import os
 import random
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
+
+import pytest
 
 from tests.mutants.catalogue import PACKAGE, ROOT, Mutant, covering_tests, equivalents, modules
+from tests.mutants.order import TestOrder
 
 _LEAST_KILLED = 0.92
 _SAMPLE = 30
+# Name of a file in the copy.
+_ORDER = "order.json"
+_SAME_BUT_IDENTITY = ("_Eq_Is", "_NotEq_IsNot", "_Is_Eq", "_IsNot_NotEq")
+_ORDERS = ("_Lt", "_LtE", "_Gt", "_GtE")
+# Two (line, column) pairs.
+_Span = tuple[tuple[int, int], tuple[int, int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,39 +49,55 @@ class _Tally:
         return f"{self.killed}/{self.total} killed{share}"
 
 
-def mutants_of(module: str) -> Iterator[tuple[Mutant, str]]:
-    """Every mutant of a module with its whole text; annotations are left alone, as they do nothing when tests run."""
+def mutants_of(module: str, source: random.Random | None = None) -> Iterator[tuple[Mutant, str]]:
+    """Every mutant of a module with its whole text, but for those that are no mistakes; shuffled if there is a source.
+
+    Left out are changes of annotations and of the switches of `@dataclass`, which do nothing when tests run, `is` for
+    `==`, and an order of texts for `==` with a literal text.
+    """
     from cosmic_ray import plugins
     from cosmic_ray.ast import ast_nodes, get_ast
     from cosmic_ray.mutating import mutate_code
 
-    source = (PACKAGE / f"{module}.py").read_text(encoding="utf-8")
-    annotated = _annotated(source)
+    text = (PACKAGE / f"{module}.py").read_text(encoding="utf-8")
+    declared, texts = _spans(text)
+    nodes = list(ast_nodes(get_ast(text)))
+    places = []
     for name in plugins.operator_names():
         operator_class = plugins.get_operator(name)
-        if operator_class.arguments():
+        if operator_class.arguments() or name.endswith(_SAME_BUT_IDENTITY):
             continue
         operator = operator_class()
-        positions = [place for node in ast_nodes(get_ast(source)) for place in operator.mutation_positions(node)]
-        for occurrence, (start, _) in enumerate(positions):
-            mutated = None if _lies_in(start, annotated) else mutate_code(source, operator, occurrence)
-            if mutated is not None and mutated != source:
-                yield _described(module, source, mutated), mutated
+        left_out = declared + texts if name.endswith(_ORDERS) else declared
+        positions = [place for node in nodes for place in operator.mutation_positions(node)]
+        places += [(operator, n) for n, (start, _) in enumerate(positions) if not _lies_in(start, left_out)]
+    if source is not None:
+        source.shuffle(places)
+    for operator, occurrence in places:
+        mutated = mutate_code(text, operator, occurrence)
+        if mutated is not None and mutated != text:
+            yield _described(module, text, mutated), mutated
 
 
-def _annotated(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """The spans of all annotations, as (line, column) pairs."""
-    spans = []
+def _spans(source: str) -> tuple[list[_Span], list[_Span]]:
+    """The spans of annotations and `@dataclass(...)`, and those of comparisons with a literal text."""
+    declared, texts = [], []
     for node in ast.walk(ast.parse(source)):
-        for field in ("annotation", "returns"):
-            annotation = getattr(node, field, None)
-            if annotation is not None:
-                start = (annotation.lineno, annotation.col_offset)
-                spans.append((start, (annotation.end_lineno, annotation.end_col_offset)))
-    return spans
+        parts = [getattr(node, field, None) for field in ("annotation", "returns")]
+        parts += [one for one in getattr(node, "decorator_list", ()) if ast.unparse(one).startswith("dataclass(")]
+        declared += [_span(part) for part in parts if part is not None]
+        if isinstance(node, ast.Compare) and any(
+            isinstance(side, ast.Constant) and isinstance(side.value, str) for side in (node.left, *node.comparators)
+        ):
+            texts.append(_span(node))
+    return declared, texts
 
 
-def _lies_in(place: tuple[int, int], spans: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> bool:
+def _span(node: ast.expr) -> _Span:
+    return (node.lineno, node.col_offset), (node.end_lineno or node.lineno, node.end_col_offset or node.col_offset)
+
+
+def _lies_in(place: tuple[int, int], spans: Sequence[_Span]) -> bool:
     return any(start <= place < end for start, end in spans)
 
 
@@ -81,18 +109,53 @@ def _described(module: str, source: str, mutated: str) -> Mutant:
 
 
 def _is_killed(copy: Path, tests: Sequence[str], timeout_s: float) -> bool | None:
-    """Whether the tests fail on the copy; None where they cannot even be collected. Endless is killed."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--hypothesis-seed=0", *tests]
-    options = ["-p", "no:randomly", "-p", "no:cacheprovider"]
-    # Without bytecode: a mutant may have the size and the second of the one before.
-    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    """Whether the tests fail on the copy; None where they cannot even be collected. Endless or crashing is killed."""
+    child = os.fork()
+    if not child:
+        _run_tests(copy, tests)
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            ended = os.waitstatus_to_exitcode(status)
+            return ended < 0 or {0: False, 1: True}.get(ended)
+        time.sleep(0.02)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return True
+
+
+def _run_tests(copy: Path, tests: Sequence[str]) -> NoReturn:
+    """Run the tests of the copy in this process, a child that has imported what is not the project's, and end it."""
+    status = 2
     try:
-        done = subprocess.run(
-            [*command, *options], cwd=copy, env=environment, timeout=timeout_s, capture_output=True, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return True
-    return {0: False, 1: True}.get(done.returncode)
+        os.setsid()
+        os.chdir(copy)
+        # Its warnings about modules that are imported before it can rewrite them are silent too.
+        silent = os.open(os.devnull, os.O_RDWR)
+        for stream in range(3):
+            os.dup2(silent, stream)
+        # Without bytecode: a mutant may have the size and the second of the one before.
+        os.environ.update(PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1")
+        sys.dont_write_bytecode = True
+        sys.path.insert(0, str(copy))
+        for name in list(sys.modules):
+            if name.partition(".")[0] in {"tests", PACKAGE.name}:
+                del sys.modules[name]
+        order = TestOrder(copy / _ORDER)
+        options = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+        status = pytest.main([*options, *tests], plugins=[order])
+        order.save()
+    finally:
+        os._exit(status)
+
+
+def _import_what_tests_need(imports: Sequence[str]) -> None:
+    """Import the modules of others here, so that no later run of the tests has to."""
+    for name in imports:
+        if name.partition(".")[0] not in {"tests", PACKAGE.name, "__main__", "conftest"}:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
 
 
 def measure(module: str, copy: Path, *, sample: int, seed: int) -> _Tally:
@@ -102,14 +165,15 @@ def measure(module: str, copy: Path, *, sample: int, seed: int) -> _Tally:
     started = time.monotonic()
     if _is_killed(copy, tests, 3600) is not False:
         raise SystemExit(f"{module}: its tests do not pass unchanged: {' '.join(tests)}")
+    _import_what_tests_need(TestOrder(copy / _ORDER).imports)
     timeout_s = 10 + 3 * (time.monotonic() - started)
     skipped = {(mutant.module, mutant.line, mutant.becomes) for mutant in equivalents()}
-    candidates = [pair for pair in mutants_of(module) if (pair[0].module, pair[0].line, pair[0].becomes) not in skipped]
-    random.Random(f"{seed} {module}").shuffle(candidates)
     killed = total = 0
-    for mutant, mutated in candidates:
+    for mutant, mutated in mutants_of(module, random.Random(f"{seed} {module}")):
         if total == sample:
             break
+        if (mutant.module, mutant.line, mutant.becomes) in skipped:
+            continue
         target.write_text(mutated, encoding="utf-8")
         outcome = _is_killed(copy, tests, timeout_s)
         target.write_text(source, encoding="utf-8")

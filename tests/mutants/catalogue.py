@@ -63,9 +63,12 @@ class Mutant:
 
 
 def covering_tests(module: str) -> tuple[str, ...]:
-    """The tests that belong to a module."""
+    """The tests that belong to a module, those of its own file first, as they find most."""
     fitting = [name for name in TESTS if module == name or module.startswith(f"{name}/")]
-    return TESTS[max(fitting, key=len)]
+    tests = TESTS[max(fitting, key=len)]
+    room, _, name = module.rpartition("/")
+    own = f"tests/{room}/test_{name}.py"
+    return (own, *(path for path in tests if path != own)) if (ROOT / own).is_file() else tests
 
 
 def modules(names: Sequence[str]) -> list[str]:

@@ -215,6 +215,31 @@ def test_samples_are_given_up_only_when_nothing_can_change(cases: list[str], con
                 return
 
 
+@given(marks=st.text(alphabet="10e", min_size=1, max_size=8), bar=BARS, confidence=CONFIDENCES, left=st.integers(1, 4))
+def test_a_task_stops_as_soon_as_nothing_unknown_can_change_its_state(
+    marks: str, bar: float, confidence: float | None, left: int
+) -> None:
+    """The trials that are left and those without an answer may all have passed, or any number of them."""
+    cases = len(marks) + left
+    progress = Progress({str(case): 1 for case in range(cases)}, pass_rate=bar, confidence=confidence)
+    for case, mark in enumerate(marks):
+        progress.add(ended(str(case), {"1": "passed", "0": "failed", "e": "error"}[mark]))  # type: ignore[arg-type]  # outcomes
+        passed, failed = marks[: case + 1].count("1"), marks[: case + 1].count("0")
+        states = {
+            stand(
+                {str(place): [place < passed + more] for place in range(cases)},
+                pass_rate=bar,
+                planned=cases,
+                confidence=confidence,
+            ).state
+            for more in range(cases - passed - failed + 1)
+        }
+        assert (progress.reason_to_stop() is not None) == (passed + failed > 0 and len(states) == 1)
+        if len(states) == 1 and passed + failed:
+            assert f"settled: {states.pop()} " in str(progress.reason_to_stop())
+            return
+
+
 @pytest.mark.parametrize(
     ("ladder", "order"), [("", ""), ("a", "a"), ("ab", "ab"), ("abc", "bac"), ("abcd", "bacd"), ("abcdefg", "dbacfeg")]
 )
