@@ -31,7 +31,7 @@ _LEAST_KILLED = 0.92
 _SAMPLE = 30
 # Name of a file in the copy.
 _ORDER = "order.json"
-_SAME_BUT_IDENTITY = ("_Eq_Is", "_NotEq_IsNot", "_Is_Eq", "_IsNot_NotEq")
+_NO_MISTAKES = tuple(f"_{old}_{new}" for old in ("Eq", "NotEq", "Lt", "LtE", "Gt", "GtE") for new in ("Is", "IsNot"))
 _ORDERS = ("_Lt", "_LtE", "_Gt", "_GtE")
 # Two (line, column) pairs.
 _Span = tuple[tuple[int, int], tuple[int, int]]
@@ -52,8 +52,8 @@ class _Tally:
 def mutants_of(module: str, source: random.Random | None = None) -> Iterator[tuple[Mutant, str]]:
     """Every mutant of a module with its whole text, but for those that are no mistakes; shuffled if there is a source.
 
-    Left out are changes of annotations and of the switches of `@dataclass`, which do nothing when tests run, `is` for
-    `==`, and an order of texts for `==` with a literal text.
+    Left out are changes of annotations and of the switches of `@dataclass`, which do nothing when tests run, `is`
+    for what compares numbers or texts, and an order of texts for `==` with a literal text.
     """
     from cosmic_ray import plugins
     from cosmic_ray.ast import ast_nodes, get_ast
@@ -65,7 +65,7 @@ def mutants_of(module: str, source: random.Random | None = None) -> Iterator[tup
     places = []
     for name in plugins.operator_names():
         operator_class = plugins.get_operator(name)
-        if operator_class.arguments() or name.endswith(_SAME_BUT_IDENTITY):
+        if operator_class.arguments() or name.endswith((*_NO_MISTAKES, "_Is_Eq", "_IsNot_NotEq")):
             continue
         operator = operator_class()
         left_out = declared + texts if name.endswith(_ORDERS) else declared
