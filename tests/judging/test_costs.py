@@ -1,5 +1,6 @@
 """Costs of answers: token prices with cached and unknown counts, sums with missing amounts, and savings."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -157,6 +158,17 @@ def test_one_unknown_count_leaves_all_tokens_unknown() -> None:
 def test_a_trial_left_out_is_taken_for_the_mean_of_its_task_on_its_rung() -> None:
     run = run_of(trial("a", 1, answer(10, 0)), trial("a", 2, answer(20, 0)), trial("a", 3, outcome="not_run"))
     assert saved(run, tokens_of).amounts == {"tokens": 15.0}
+
+
+def test_a_trial_that_was_not_run_for_another_reason_saves_nothing() -> None:
+    run = run_of(trial("a", 1, answer(10, 0)), replace(trial("a", 2, outcome="not_run"), reason="budget"))
+    assert saved(run, tokens_of) == saved(run_of(trial("a", 1, answer(10, 0))), tokens_of)
+    assert saved(run, tokens_of).amounts == {}
+
+
+def test_a_trial_that_asked_nothing_is_no_mean() -> None:
+    found = saved(run_of(trial("a", 1), trial("a", 2, outcome="not_run")), tokens_of)
+    assert (found.amounts, found.unknown) == ({}, {"a": 1})
 
 
 def test_a_saving_of_a_conversation_counts_all_of_its_answers() -> None:

@@ -65,6 +65,18 @@ def test_its_price_at_the_counts_of_the_smaller_rung_is_an_estimate() -> None:
     assert concluded(CLIMB).no_savings is None
 
 
+def test_an_answer_that_costs_nothing_is_taken_for_nothing() -> None:
+    """One of two cases has no tokens: per case large takes 500 x 10 + 50 x 100 = 10,000 millionths, small 600."""
+    run = run_of(
+        trial("t", "a", SMALL, COUNTED),
+        trial("t", "b", SMALL, Tokens(prompt=0, completion=0, source="reported")),
+        trial("t", "a", LARGE, None),
+        trial("t", "b", LARGE, None),
+    )
+    (saving,) = concluded(run).savings
+    assert saving.per_1000 == pytest.approx(10 - 0.6)
+
+
 def test_how_much_it_writes_is_taken_from_its_answers_to_other_tasks() -> None:
     """It wrote 500 tokens in the other task: 2,000 x 10 + 500 x 100 = 70,000."""
     other = [trial("u", "c", SMALL, COUNTED), trial("u", "c", LARGE, replace(COUNTED, completion=500))]

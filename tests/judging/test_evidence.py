@@ -117,6 +117,23 @@ def test_a_rung_that_was_stopped_is_judged_by_how_soon_it_was(
         assert verdict.evidence_bound == pytest.approx(bound)
 
 
+@pytest.mark.parametrize(
+    ("marks", "planned", "bar", "more"),
+    [
+        # 29 passes show nine of ten (0.9 ** 29 = 0.047), and of 33 cases 30 end the rung; 32 would end it at 29.
+        ("1" * 18, 20, 0.9, 33 - 20),
+        # 4 failures show less than half (0.5 ** 5 = 0.03 needs 5 of 5); of 10 cases the fifth or sixth ends the rung.
+        ("0" * 3, 4, 0.5, 10 - 4),
+        # At the present rate 9 of 11 failures show it (P(X <= 2) = 0.03): 8.8 end the rung where half of 17.6 fail.
+        ("0" * 4 + "1", 6, 0.5, 18 - 6),
+    ],
+)
+def test_a_rung_that_was_stopped_needs_a_task_so_much_larger(
+    marks: str, planned: int, bar: float, more: int | None
+) -> None:
+    assert stopped(marks, planned, bar=bar).cases_to_shown == more
+
+
 def test_answers_in_flight_at_the_stop_make_it_no_surer() -> None:
     """The 37th pass was asked only by chance; of three failures more any may have come before the stop."""
     soon, late = stopped("1" * 36, 40), stopped("1" * 37, 40)
@@ -157,6 +174,14 @@ def test_a_task_that_stops_early_at_95_percent_shows_what_it_decides() -> None:
     run = with_confidence(make_run({"t": {"s": "1" * 40, "l": "-" * 40}}, chosen="l"), 0.95, early=True)
     (verdict,) = judge(run)
     assert (verdict.verdict, verdict.evidence, verdict.cases_to_shown) == ("over-sized", "shown", 0)
+    assert verdict.standing["s"].rate == 1.0
+
+
+def test_a_case_that_its_test_skips_takes_no_part_in_a_task_that_stops_early() -> None:
+    run = with_confidence(make_run({"t": {"s": "1" * 39 + "0-"}}, chosen="s"), 0.95, early=True)
+    run = replace(run, trials=[replace(t, reason="skipped") if t.outcome == "not_run" else t for t in run.trials])
+    (verdict,) = judge(run)
+    assert (verdict.standing["s"].trials, verdict.standing["s"].rate) == (40, 39 / 40)
 
 
 def test_a_task_that_stops_early_at_80_percent_may_leave_cases_to_be_wished_for() -> None:

@@ -167,6 +167,13 @@ def test_a_prompt_of_parts_is_its_texts() -> None:
     assert [each.answers[0].text for each in wrong if each.kind == "prompt"] == ["what is\nthis?"]
 
 
+def test_the_prompt_of_a_conversation_is_its_last_question() -> None:
+    asked = [("user", "who?"), ("assistant", "I"), ("user", "and where?"), ("assistant", "here")]
+    messages = tuple({"role": role, "content": content} for role, content in asked)
+    wrong = wrong_answers([PassedCase(case="1", answers=(AnswerRecord(text="there", messages=messages),))])
+    assert [each.answers[0].text for each in wrong if each.kind == "prompt"] == ["and where?"]
+
+
 # --- what came of them --------------------------------------------------------------------------------------------
 
 

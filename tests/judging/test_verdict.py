@@ -189,6 +189,17 @@ def test_curtailed_trials_are_judged_only_where_they_change_nothing(marks: str, 
     assert found.verdict == verdict
 
 
+def test_a_case_with_a_trial_given_up_and_one_without_an_answer_lacks_both() -> None:
+    """One of three passed: what the other two would have brought decides at a bar of a half."""
+    (passed,) = make_run({"t": {"s": "1"}}, pass_rate=0.5).trials
+    lost = replace(passed, outcome="error", reason="transport", key=replace(passed.key, sample=1))
+    given_up = replace(passed, outcome="not_run", reason="settled", key=replace(passed.key, sample=2))
+    run = make_run({"t": {"s": "1"}}, pass_rate=0.5, planned=3, chosen="s")
+    policies = {"t": replace(run.policies["t"], samples=3)}
+    (verdict,) = judge(replace(run, trials=[passed, lost, given_up], policies=policies))
+    assert verdict.verdict == "undecided"
+
+
 def test_a_rung_that_could_not_answer_is_said_in_words() -> None:
     run = make_run({"t": {"small": "--", "big": "--"}}, chosen="big")
     down = [replace(trial, reason="down", detail="no route") for trial in run.trials]

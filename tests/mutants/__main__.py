@@ -76,7 +76,10 @@ def mutants_of(module: str, source: random.Random | None = None) -> Iterator[tup
     for operator, occurrence in places:
         mutated = mutate_code(text, operator, occurrence)
         if mutated is not None and mutated != text:
-            yield _described(module, text, mutated), mutated
+            mutant = _described(module, text, mutated)
+            # The star before keyword arguments is no product.
+            if mutant.becomes != mutant.line.replace("*,", "/,"):
+                yield mutant, mutated
 
 
 def _spans(source: str) -> tuple[list[_Span], list[_Span]]:
