@@ -66,3 +66,21 @@ def test_how_many_cases_show_a_fall() -> None:
     assert fall_power(needed // 2, rate_before=0.97, rate_now=0.87) < 0.8
     assert fall_cases_needed(rate_before=0.9, rate_now=0.9) is None
     assert fall_cases_needed(rate_before=0.9, rate_now=0.89, limit=50) is None
+
+
+@pytest.mark.parametrize("changes", [[1, -1, -1, -1, -1], [-1] * 6, [-1, 0, -1, 0, -1, -1]])
+def test_a_walk_to_the_end_is_as_sure_as_mcnemar_where_nothing_was_spent_before(changes: list[int]) -> None:
+    assert fell_in_order(changes, len(changes)) == pytest.approx(fell(changes), rel=1e-3)
+
+
+def test_losses_at_once_are_surer_than_as_many_spread_out() -> None:
+    """Four losses in a row have a chance of 1/16, which may be spent once four fifths of the error may."""
+    assert fell_in_order([-1, -1, -1, -1, 1], 5) == pytest.approx(5 / 4 / 16, rel=1e-3)
+
+
+@pytest.mark.parametrize(("rate_before", "rate_now"), [(0.97, 0.87), (0.95, 0.7), (0.99, 0.6), (1.0, 0.93)])
+def test_no_fewer_cases_show_a_fall_as_often(rate_before: float, rate_now: float) -> None:
+    needed = fall_cases_needed(rate_before=rate_before, rate_now=rate_now)
+    assert needed is not None
+    powers = [fall_power(cases, rate_before=rate_before, rate_now=rate_now) for cases in (needed - 1, needed)]
+    assert powers[0] < 0.8 <= powers[1]

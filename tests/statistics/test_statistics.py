@@ -612,6 +612,7 @@ def test_planning() -> None:
     scipy_stats = pytest.importorskip("scipy.stats")
     assert passes_needed(29, pass_rate=0.9) == 29
     assert passes_needed(28, pass_rate=0.9) is None
+    assert [passes_needed(10, pass_rate=bar) for bar in (0.0, 0.005, 0.01)] == [0, 1, 2]
     needed = passes_needed(100, pass_rate=0.8)
     assert needed == 87
     assert power(100, true_rate=0.9, pass_rate=0.8) == pytest.approx(scipy_stats.binom.sf(86, 100, 0.9))
