@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from pytest_rightsize import clocks
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.recorded.cache import FILE_NAME, AnswerCache
@@ -339,7 +339,7 @@ class Recorder:
 
 def _now() -> str:
     """The present date and time in ISO 8601, for an answer that has just arrived."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return clocks.now().isoformat(timespec="seconds")
 
 
 def _is_alive(process: int) -> bool:
