@@ -136,11 +136,17 @@ class Trying:
         finally:
             self._calling = None
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
-        """A fixture that ends waits for its answers."""
-        if TICKET in item.stash:
-            item.stash[TICKET].in_teardown = True
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
+        """A fixture that ends waits for its answers; after that, nothing is asked for the test."""
+        ticket = item.stash.get(TICKET, None)
+        if ticket is None or self._trials.planted is not None:
+            return (yield)
+        ticket.in_teardown = True
+        try:
+            return (yield)
+        finally:
+            ticket.end_run()
 
     # --- its report -------------------------------------------------------------------------------------------------
 
