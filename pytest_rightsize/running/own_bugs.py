@@ -171,4 +171,6 @@ def _parse(source: str) -> ast.expr | None:
             return statement.value
         if isinstance(statement, ast.Assert):
             return statement.test
+        if isinstance(statement, ast.For):
+            return statement.iter
     return None

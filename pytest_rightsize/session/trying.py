@@ -187,13 +187,13 @@ class Trying:
     def _note_subtest(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """Keep the first subtest that failed: a trial is what the whole test came to. Its own report is data."""
         if report.failed:
-            item.stash.setdefault(_FAILED_SUBTEST, ending(call, report))
+            item.stash.setdefault(_FAILED_SUBTEST, ending(call, report, item.config.rootpath))
             report_subtest(report)
 
     @staticmethod
     def _ending(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> Ending:
         """How the whole test ended: a test whose subtest failed has not passed."""
-        end = ending(call, report)
+        end = ending(call, report, item.config.rootpath)
         return item.stash.get(_FAILED_SUBTEST, end) if end.kind == "passed" else end
 
     def _grade(
@@ -234,6 +234,7 @@ class Trying:
             outcome=result.outcome,
             reason=result.reason,
             detail=result.detail,
+            raised_at=result.raised_at,
             answers=tuple(transcript.answers),
             seconds=round(seconds, 6),
         )
