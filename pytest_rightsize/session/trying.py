@@ -28,6 +28,7 @@ from pytest_rightsize.running.outcomes import (
     trial_of,
 )
 from pytest_rightsize.running.sources import SessionSource, Source, WorkerSource
+from pytest_rightsize.session.ordering import climb_in_order, climbs_in_order
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState
 from pytest_rightsize.session.trials import TICKET, TRANSCRIPT, TRIAL, WATCHING, NotRun, SessionTrials
 
@@ -57,6 +58,8 @@ class Trying:
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """Run the items with many requests in flight, unless every test is to start once."""
         config = session.config
+        if not self._resources.is_worker and not climbs_in_order(self._state, session.items):
+            climb_in_order(self._state, session.items)  # sorted once more since they were collected
         broken = session.testsfailed and not config.option.continue_on_collection_errors
         watched = any(config.getoption(option, False) for option in WATCHING)
         if self._resources.collect_only or broken or watched or self._state.settings.concurrency == 1:
