@@ -37,8 +37,8 @@ def replaced(moved_s: float | None) -> Iterator[None]:
             fake = fakes.get(name, lambda value=value: value)
         else:
             fake = fakes.get(name, lambda real=real: real() + moved_s)
-        for module in [module for module in [*sys.modules.values()] if module is not None]:
-            for attribute in [key for key, value in [*vars(module).items()] if value is real]:
+        for module in [*sys.modules.values()]:
+            for attribute in [key for key, value in [*getattr(module, "__dict__", {}).items()] if value is real]:
                 found.append((module, attribute, real))
                 setattr(module, attribute, fake)
     try:

@@ -59,7 +59,7 @@ class Ticket:
     asks_in_threads: bool = False
     remembered_seconds: float = 0.0
     thread: int = field(default_factory=threading.get_ident)
-    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)  # type: ignore[valid-type]  # a function
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _first_unasked: int = 0
     _asked_anew: bool = False
     _spans: list[tuple[float, float]] = field(default_factory=list)

@@ -152,7 +152,7 @@ def test_every_question_is_asked_once_and_gets_its_own_reply(
     def body() -> None:
         for kind, what in steps:
             if kind == "test":
-                in_turn([*what])  # type: ignore[list-item]  # the strategy has it
+                in_turn([*what])
             else:
                 with ThreadPoolExecutor(4) as pool:
                     for done in [pool.submit(in_turn, prompts) for prompts in what]:
