@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_rightsize import clocks  # noqa: F401  # bound now, before a test or another plugin freezes time
 from pytest_rightsize.config import options
 
 if TYPE_CHECKING:

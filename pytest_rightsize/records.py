@@ -244,8 +244,9 @@ class Trial:
     """Outcome of one trial, with its answers.
 
     `reason` is one word (`wrong`, `format`, `truncated`, `refusal`, `too_long`, `transport`, `settled`, ...), or None
-    for a passed trial; `detail` is the sentence for people. `seconds` is the time of the whole test; each answer has
-    its own.
+    for a passed trial; `detail` is the sentence for people. A failure by an exception that is no assertion was
+    `raised_at` a place, as `KeyError at test_it.py:12`. `seconds` is the time of the whole test; each answer has its
+    own.
     """
 
     key: TrialKey
@@ -254,6 +255,7 @@ class Trial:
     detail: str | None = None
     answers: tuple[AnswerRecord, ...] = ()
     seconds: float | None = None
+    raised_at: str | None = None
 
     def to_dict(self) -> dict[str, Json]:
         """The trial as a line of the results file."""
@@ -265,6 +267,7 @@ class Trial:
             "detail": self.detail,
             "answers": [answer.to_dict() for answer in self.answers],
             "seconds": self.seconds,
+            **({} if self.raised_at is None else {"raised_at": self.raised_at}),
         }
 
     @classmethod
@@ -277,6 +280,7 @@ class Trial:
             detail=plain.get("detail"),
             answers=tuple(AnswerRecord.from_dict(answer) for answer in plain.get("answers", ())),
             seconds=plain.get("seconds"),
+            raised_at=plain.get("raised_at"),
         )
 
 

@@ -45,7 +45,8 @@ class Verdict:
     or where there is no baseline.
     `evidence` is `shown` where the one-sided 95 % bound of the rate that the verdict rests on, that of
     `evidence_rung`, reaches its bar or misses it (`evidence_bound`), `likely` where the 80 % bound does; None for an
-    undecided task. `cases_to_likely` and `cases_to_shown` further cases would do; None where no number would.
+    undecided task. `suspicion` names an exception and its line, where every trial of an unsolved task ended in it.
+    `cases_to_likely` and `cases_to_shown` further cases would do; None where no number would.
     """
 
     task: str
@@ -65,6 +66,7 @@ class Verdict:
     evidence_bound: float | None = None
     cases_to_likely: int | None = None
     cases_to_shown: int | None = None
+    suspicion: str | None = None
 
     def to_dict(self) -> dict[str, Json]:
         """The verdict as a line of the results file."""

@@ -28,25 +28,26 @@ NOUNS = {
 }
 ROOMS: dict[str, set[str]] = {
     "nouns": set(),
+    "clocks": set(),
     "statistics": {"nouns"},
-    "providers": {"nouns"},
-    "meters": {"nouns", "providers"},
-    "recorded": {"nouns", "providers"},
-    "results": {"nouns"},
+    "providers": {"nouns", "clocks"},
+    "meters": {"nouns", "clocks", "providers"},
+    "recorded": {"nouns", "clocks", "providers"},
+    "results": {"nouns", "clocks"},
     "judging": {"nouns", "statistics", "results"},
     "config": {"nouns", "providers", "meters", "judging"},
-    "running": {"nouns", "recorded", "providers", "statistics"},
+    "running": {"nouns", "clocks", "recorded", "providers", "statistics"},
     "reports": {"nouns", "judging", "statistics"},
     "hookspecs": {"providers", "meters", "reports"},
     "session": {
-        *("nouns", "statistics", "providers", "meters", "recorded", "results"),
+        *("nouns", "clocks", "statistics", "providers", "meters", "recorded", "results"),
         *("judging", "config", "running", "reports"),
     },
     "commands": {
-        *("nouns", "statistics", "providers", "meters", "recorded", "results"),
+        *("nouns", "clocks", "statistics", "providers", "meters", "recorded", "results"),
         *("judging", "config", "running", "reports", "session", "hookspecs"),
     },
-    "plugin": {"nouns", "config", "running", "session", "hookspecs"},
+    "plugin": {"nouns", "clocks", "config", "running", "session", "hookspecs"},
 }
 # What a room may have of others, beyond the standard library.
 LIBRARIES: dict[str, set[str]] = {
@@ -227,6 +228,20 @@ def test_a_pure_file_sees_no_clock_disk_or_network(file: str) -> None:
         for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""])
     }
     assert not imported & IMPURE
+    assert "clocks" not in set(_ours(_tree(file)))
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file != "clocks.py"])
+def test_no_file_but_one_tells_the_time(file: str) -> None:
+    """What a test freezes or patches is looked up in `time`, `datetime` and `asyncio` when it is called."""
+    for node in ast.walk(_tree(file)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            assert "time" not in [alias.name for alias in node.names] + [getattr(node, "module", None)]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            call = ast.unparse(node.func)
+            assert node.func.attr not in ("utcnow", "today") or call == "clocks.today"
+            assert node.func.attr != "now" or call == "clocks.now"
+            assert call not in ("asyncio.sleep", "loop.time")
 
 
 @pytest.mark.parametrize("file", FILES)

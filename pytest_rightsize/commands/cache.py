@@ -7,12 +7,13 @@ machine, where `pytest --rightsize-cache=replay` then needs no model.
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
 from tabulate import tabulate
 
+from pytest_rightsize import clocks
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.recorded.cache import FILE_NAME, AnswerCache
 from pytest_rightsize.recorded.json_lines import Declaration, lines_of, read_lines
@@ -140,7 +141,7 @@ def _prune(arguments: argparse.Namespace) -> int:
     if not (arguments.all or arguments.rung or arguments.older_than is not None):
         raise ConfigError("rightsize cache prune was not told what to remove: give --older-than, --rung, or --all")
     cache = _opened(arguments.dir, must_be_there=True)
-    age = None if arguments.older_than is None else datetime.now(UTC) - timedelta(days=arguments.older_than)
+    age = None if arguments.older_than is None else clocks.now() - timedelta(days=arguments.older_than)
     removed = cache.remove(rung=arguments.rung, before=None if age is None else age.isoformat(timespec="seconds"))
     cache.close()
     _print(f"{removed} answers removed")

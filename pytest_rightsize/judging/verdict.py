@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_rightsize.judging.evidence import Sample, with_evidence
 from pytest_rightsize.judging.strength import with_strength
+from pytest_rightsize.judging.suspicion import with_suspicion
 from pytest_rightsize.records import Policy, Run, Rung, Trial, VerdictName
 from pytest_rightsize.statistics import (
     Design,
@@ -304,6 +305,7 @@ def _judge_task(policy: Policy, trials: Sequence[Trial], run: Run) -> Verdict:
         notes=tuple(notes),
         open_rungs=tuple(open_rungs),
     )
+    judged = with_suspicion(judged, ladder, trials)
     return with_evidence(judged, ladder, policy, lambda rung: _sample(policy, results, run, rung, standing[rung].claim))
 
 

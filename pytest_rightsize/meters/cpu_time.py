@@ -8,13 +8,13 @@ import os
 import re
 import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import pluggy
 
+from pytest_rightsize import clocks
 from pytest_rightsize.energy import Energy, unknown_energy
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.meters import Counter, Facts, Meter, MeterProblem, Site
@@ -161,7 +161,7 @@ def engine_seconds(other_seconds: dict[int, float]) -> float:
             # An identity that is used again starts at 0; which thread had the seconds does not matter.
             other_seconds[thread.native_id] = max(seconds, other_seconds.get(thread.native_id, 0.0))
     times = os.times()
-    return max(0.0, time.process_time() + times.children_user + times.children_system - sum(other_seconds.values()))
+    return max(0.0, clocks.process_time() + times.children_user + times.children_system - sum(other_seconds.values()))
 
 
 def _thread_seconds(native: int) -> float:
@@ -170,7 +170,7 @@ def _thread_seconds(native: int) -> float:
     # is milliseconds late: what was left of the whole fell back, and answers meanwhile seemed to take nothing.
     clock = ~native << 3 | 6  # of one thread (4), as the scheduler counts (2): linux/posix-timers.h
     try:
-        return time.clock_gettime(clock)
+        return clocks.processor_time(clock)
     except (OSError, AttributeError):
         return 0.0
 

@@ -10,7 +10,6 @@ import importlib
 import os
 import re
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -19,6 +18,7 @@ from typing import Any, ClassVar
 
 import pluggy
 
+from pytest_rightsize import clocks
 from pytest_rightsize.energy import Energy, unknown_energy
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.meters import Counter, CounterError, Facts, Meter, MeterProblem, Site
@@ -259,7 +259,7 @@ class _PowerBoard(_Board):
         site: Site,
         *,
         mig: bool,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = clocks.monotonic,
     ) -> None:
         self._sum = 0.0
         self._before: tuple[float, float] | None = None

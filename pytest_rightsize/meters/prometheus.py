@@ -7,7 +7,6 @@ but the request for the page of metrics.
 import math
 import re
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pluggy
 
+from pytest_rightsize import clocks
 from pytest_rightsize.energy import Energy, unknown_energy
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.meters import Counter, CounterError, Facts, Meter, MeterProblem, Site
@@ -168,9 +168,9 @@ class _Page:
     def fresh(self, at_most_s: float) -> list[Sample]:
         """The samples, not older than `at_most_s` seconds; raises CounterError if the exporter does not answer."""
         with self._lock:
-            if time.monotonic() - self._read_at > at_most_s:
+            if clocks.monotonic() - self._read_at > at_most_s:
                 self._samples = list(parse_metrics(self._text()))
-                self._read_at = time.monotonic()
+                self._read_at = clocks.monotonic()
             return self._samples
 
     def _text(self) -> str:

@@ -6,7 +6,6 @@ RIGHTSIZE_PROC_ROOT another one than /proc.
 """
 
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import ClassVar
 
 import pluggy
 
+from pytest_rightsize import clocks
 from pytest_rightsize.energy import Energy, unknown_energy
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.meters import Counter, CounterError, Facts, Meter, MeterProblem, Site
@@ -145,7 +145,7 @@ class _Package:
         *,
         own_process: bool,
         shares_process: bool = False,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = clocks.monotonic,
     ) -> None:
         self.zone = zone
         self._clock = clock
@@ -246,9 +246,9 @@ def _mirrors(packages: Sequence[_Package]) -> list[_Package]:
     if not suspects:
         return []
     before_uj = {id(later): later.zone.raw_uj() for later, _ in suspects}
-    deadline = time.monotonic() + 0.5
-    while time.monotonic() < deadline and any(later.zone.raw_uj() == before_uj[id(later)] for later, _ in suspects):
-        time.sleep(0.002)
+    deadline = clocks.monotonic() + 0.5
+    while clocks.monotonic() < deadline and any(later.zone.raw_uj() == before_uj[id(later)] for later, _ in suspects):
+        clocks.sleep(0.002)
     return [
         later for later, former in suspects if _are_alike(later, former) and later.zone.raw_uj() != before_uj[id(later)]
     ]

@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from pytest_rightsize import clocks
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.recorded.cache import FILE_NAME, AnswerCache
@@ -74,7 +74,8 @@ class Recorder:
         self._failed = False
         self._fingerprints: dict[str, Identity | None] = {}
         self._digests: dict[str, str] = {}
-        self._lock = threading.Lock()
+        # A test may ask from several threads; what records an answer that has come takes no lock.
+        self._lock = threading.RLock()
         self._comparable_by_rung: dict[str, list[tuple[str, Recorded]]] = {}
         self._unrecorded_count = 0
         self._draws: Counter[tuple[str, str]] = Counter()
@@ -181,12 +182,13 @@ class Recorder:
 
     def may_have(self, rung: str, provider: Provider) -> bool:
         """Whether the rung had recorded answers when the session began; found out without its model."""
-        if rung not in self._may_have:
-            try:
-                self._may_have[rung] = self._has_older_answers(rung) and self._is_recordable(rung, provider)
-            except (OSError, RungError):
-                self._may_have[rung] = False
-        return self._may_have[rung]
+        with self._lock:
+            if rung not in self._may_have:
+                try:
+                    self._may_have[rung] = self._has_older_answers(rung) and self._is_recordable(rung, provider)
+                except (OSError, RungError):
+                    self._may_have[rung] = False
+            return self._may_have[rung]
 
     def _has_older_answers(self, rung: str) -> bool:
         if self._mode == "refresh" or not (self._folder / FILE_NAME).is_file():
@@ -221,19 +223,20 @@ class Recorder:
 
         `asks` says that the rung may be asked next.
         """
-        if rung not in self._fingerprints:
-            identity = self._current_identity(rung, provider)
-            self._fingerprints[rung] = identity
-            if identity is not None and not identity.is_recording:
-                self._digests[rung] = rung_digest(rung, identity)
-                if self._mode != "replay" and (cache := self._open_cache()) is not None:
-                    with contextlib.suppress(OSError):  # a full disk is reported with the first answer
-                        cache.declare(rung, _declaration(self._rungs[rung]), identity)
-        if asks and rung in self._digests and rung not in self._noted:
-            self._noted.add(rung)
-            if self._mode != "replay" and self._open_cache() is not None:
-                self._note_asking(rung)
-        return self._fingerprints[rung]
+        with self._lock:
+            if rung not in self._fingerprints:
+                identity = self._current_identity(rung, provider)
+                self._fingerprints[rung] = identity
+                if identity is not None and not identity.is_recording:
+                    self._digests[rung] = rung_digest(rung, identity)
+                    if self._mode != "replay" and (cache := self._open_cache()) is not None:
+                        with contextlib.suppress(OSError):  # a full disk is reported with the first answer
+                            cache.declare(rung, _declaration(self._rungs[rung]), identity)
+            if asks and rung in self._digests and rung not in self._noted:
+                self._noted.add(rung)
+                if self._mode != "replay" and self._open_cache() is not None:
+                    self._note_asking(rung)
+            return self._fingerprints[rung]
 
     def _current_identity(self, rung: str, provider: Provider) -> Identity | None:
         if not hasattr(provider, "identity"):
@@ -258,13 +261,14 @@ class Recorder:
 
     def _open_cache(self) -> AnswerCache | None:
         """The cache, or None where it cannot be opened; that is reported once, and ends only the recording."""
-        if self._cache is None and not self._failed:
-            try:
-                self.open()
-            except ConfigError as error:
-                self._failed = True
-                self._on_trouble(str(error))
-        return self._cache
+        with self._lock:
+            if self._cache is None and not self._failed:
+                try:
+                    self.open()
+                except ConfigError as error:
+                    self._failed = True
+                    self._on_trouble(str(error))
+            return self._cache
 
     # --- one answer -------------------------------------------------------------------------------------------------
 
@@ -327,19 +331,20 @@ class Recorder:
 
     def _comparable(self, rung: str) -> list[tuple[str, Recorded]]:
         """The newest recorded answers of the rung whose prompts are known, each with its conversation as text."""
-        if rung not in self._comparable_by_rung:
-            cache = self._open_cache()
-            self._comparable_by_rung[rung] = []
-            with contextlib.suppress(OSError):
-                for answer in () if cache is None else cache.entries(rung=rung, limit=_MOST_COMPARED):
-                    if answer.request is not None:
-                        self._comparable_by_rung[rung].append((_conversation_text(answer.request), answer))
-        return self._comparable_by_rung[rung]
+        with self._lock:
+            if rung not in self._comparable_by_rung:
+                cache = self._open_cache()
+                self._comparable_by_rung[rung] = []
+                with contextlib.suppress(OSError):
+                    for answer in () if cache is None else cache.entries(rung=rung, limit=_MOST_COMPARED):
+                        if answer.request is not None:
+                            self._comparable_by_rung[rung].append((_conversation_text(answer.request), answer))
+            return self._comparable_by_rung[rung]
 
 
 def _now() -> str:
     """The present date and time in ISO 8601, for an answer that has just arrived."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return clocks.now().isoformat(timespec="seconds")
 
 
 def _is_alive(process: int) -> bool:

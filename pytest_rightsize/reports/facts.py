@@ -246,6 +246,8 @@ def remedy(verdict: Verdict) -> str:
         )
     if verdict.verdict == "unsolved":
         nearest = f"no rung reaches {verdict.pass_rate:g} ({_nearest(verdict)})"
+        if verdict.suspicion is not None:
+            return f"{nearest}, and every trial ended in {verdict.suspicion}: look there for a bug of the test first"
         return f"{nearest}: add a larger rung, mend the prompt, or lower pass_rate"
     if verdict.verdict == "undecided":
         unknown = "what the chosen rung would do" if verdict.smallest else "which rung is the smallest"

@@ -7,9 +7,10 @@ end is saved to another file. A private file is readable by its owner only.
 import os
 import stat
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
+
+from pytest_rightsize import clocks
 
 __all__ = ["DurableFile", "for_the_owner"]
 
@@ -42,7 +43,7 @@ class DurableFile:
     def write(self, line: str) -> None:
         """Add a line with its newline; one that cannot be written now is written before the next."""
         self._waiting += line.encode("utf-8", "backslashreplace")
-        if self._try_again_at is None or time.monotonic() >= self._try_again_at:
+        if self._try_again_at is None or clocks.monotonic() >= self._try_again_at:
             self._write_waiting()
 
     def _write_waiting(self) -> bool:
@@ -57,7 +58,7 @@ class DurableFile:
                     f"{self.path} cannot be written ({error.strerror}): its lines are kept in memory, and writing is "
                     f"tried again; make room there"
                 )
-            self._try_again_at = time.monotonic() + _RETRY_S
+            self._try_again_at = clocks.monotonic() + _RETRY_S
             return False
         self._try_again_at = None
         return True

@@ -134,6 +134,7 @@ _LINES: Mapping[str, Mapping[str, Check]] = {
         "outcome": _one_of(*get_args(Outcome)),
         "reason": _optional(_text),
         "detail": _optional(_text),
+        "raised_at": _optional(_text),
         "seconds": _optional(_amount),
         "answers": _list_of(_shaped(**_ANSWER)),
     },

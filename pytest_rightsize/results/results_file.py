@@ -11,11 +11,11 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO
 
+from pytest_rightsize import clocks
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.records import Json, Policy, Price, Run, Rung, Trial, TrialKey
@@ -140,7 +140,7 @@ def withheld_in(run: Run) -> tuple[str, ...]:
 def describe_session(settings: Mapping[str, Json], rootdir: Path) -> dict[str, Json]:
     """The time, machine, versions and settings of a session, for the first line of its results file."""
     return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "started": clocks.now().isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), **dict(_versions())},
         "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
         "commit": _commit(rootdir),

@@ -1,26 +1,30 @@
 """Takes a Request to its rung and brings back the Reply; opens a rung when first asked, and closes it for another.
 
 A test whose reply is not there yet is suspended: `ask` raises `Suspended`, the loop (`loop.py`) runs other tests, and
-the test starts again when the reply has come; earlier replies are then handed back from its `Ticket`. A rung that has
-failed for good is not asked again in this session.
+the test starts again when the reply has come; earlier replies are then handed back from its `Ticket` (`ticket.py`). A
+test may ask from any thread; another than its own waits. A rung that has failed for good is not asked again in this
+session.
 """
 
 import asyncio
+import contextlib
+import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 
 from _pytest.outcomes import Skipped
 
+from pytest_rightsize import clocks
 from pytest_rightsize.errors import RungError
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.recorded.recorder import Recorder
 from pytest_rightsize.records import Reply, Request, Rung
 from pytest_rightsize.running.budget import Budget
+from pytest_rightsize.running.ticket import Question, Ticket
 
-__all__ = ["Engine", "Suspended", "Ticket", "Unrecorded"]
+__all__ = ["Engine", "Suspended", "Unrecorded"]
 
 __tracebackhide__ = True  # a traceback ends where the test asks
 
@@ -52,85 +56,8 @@ class Unrecorded(Skipped):
         super().__init__("there is no recorded answer")
 
 
-@dataclass(kw_only=True)
-class _Question:
-    """A request of a test, its reply to come, and whether that reply has been counted as an answer or a fault."""
-
-    request: Request
-    future: Future[Reply]
-    is_answered: bool = False
-
-
-@dataclass(kw_only=True)
-class Ticket:
-    """What one test asked so far, over all its starts.
-
-    `case` is its name on any rung, `test` its name on this one. A `private` test asks only this machine. `runs` has one
-    list of questions for each run that the test needs: a rerun after a failure asks anew. `may_suspend` is False
-    once the test has shown that it cannot be started again with the same effect. While `is_first_start`, only its first
-    question is wanted, and it is suspended even if the reply is there at once. With `recorded_only` nothing is sent for
-    it: it gets recorded answers, and ends where it `lacks_answer`.
-    """
-
-    case: str = ""
-    test: str = ""
-    private: bool = False
-    may_suspend: bool = False
-    on_doubt: Callable[[str], None] = lambda _: None
-    runs: list[list[_Question]] = field(default_factory=lambda: [[]])
-    run: int = 0
-    position: int = 0
-    waiting_for: Future[Reply] | None = None
-    in_teardown: bool = False
-    is_first_start: bool = False
-    recorded_only: bool = False
-    lacks_answer: bool = False
-    remembered_seconds: float = 0.0
-    thread: int = field(default_factory=threading.get_ident)
-
-    def start(self) -> None:
-        """The test starts from its first line, as a whole."""
-        self.run = -1
-        self.waiting_for = None
-        self.in_teardown = False
-        self.is_first_start = False
-
-    def start_for_first_question(self) -> None:
-        """The test starts only to ask its first question."""
-        self.start()
-        self.next_run()
-        self.is_first_start = True
-
-    def next_run(self) -> None:
-        """The test's setup begins: its first run, or a rerun after a failure."""
-        self.run += 1
-        self.position = 0
-        self.remembered_seconds = 0.0
-        self.waiting_for = None
-        self.in_teardown = False
-        self.lacks_answer = False
-        while len(self.runs) <= self.run:
-            self.runs.append([])
-
-    def take_remembered_seconds(self) -> float:
-        """How long the models took for answers that an earlier start had waited for; asked for once a phase."""
-        seconds, self.remembered_seconds = self.remembered_seconds, 0.0
-        return seconds
-
-    def forget(self) -> None:
-        """Cancel what is in flight and drop the replies."""
-        for question in (question for run in self.runs for question in run):
-            question.future.cancel()
-        self.close()
-
-    def close(self) -> None:
-        """The test has ended, and needs its replies no more."""
-        self.runs = [[]]
-        self.waiting_for = None
-
-
 class Engine:
-    """The rungs of a session. With `one_at_a_time` only one local model is held in memory."""
+    """The rungs of a session, asked from any thread. With `one_at_a_time` only one local model is held in memory."""
 
     def __init__(
         self,
@@ -156,48 +83,59 @@ class Engine:
         self._faults_in_a_row: Counter[str] = Counter()
         self._down: dict[str, RungError] = {}
         self._in_flight: dict[str, set[Future[Reply]]] = {}
+        # Over what is open, down and in flight. What a reply calls back takes no lock of ours, as `close` waits for it.
+        self._lock = threading.RLock()
 
-    def ask(self, rung: str, request: Request, ticket: Ticket) -> Reply:
+    def ask(self, rung: str, request: Request, ticket: Ticket, start: int | None = None) -> Reply:
         """The reply of `rung`; raises RungError or TooLongError, or Suspended while it is not there yet.
 
-        Raises Unrecorded where only a recorded answer is wanted, and there is none.
+        `start` is the number of the start that asks, None for the present one. Raises Unrecorded where only a recorded
+        answer is wanted, and there is none; RuntimeError if the test has ended.
         """
-        if ticket.waiting_for is not None:
-            # The `finally:` of a test that is being suspended, or the end of its fixture: nothing is asked on the way.
-            raise Suspended
-        if ticket.lacks_answer:
-            raise Unrecorded
-        question, remembered = self._question(rung, request, ticket)
-        ticket.position += 1
-        if (ticket.is_first_start or not question.future.done()) and self._may_suspend(ticket):
-            ticket.waiting_for = question.future
-            raise Suspended
+        with ticket.lock:
+            self._check_start(ticket, start)
+            question = ticket.claim(request)
+            remembered = question is not None
+            if question is None:
+                question = self._ask_anew(rung, request, ticket)
+            if (ticket.is_first_start or not question.future.done()) and self._may_suspend(ticket):
+                ticket.waiting_for = question.future
+                raise Suspended
         reply = self._wait_for_reply(rung, question)
         if remembered:
-            ticket.remembered_seconds += reply.seconds or 0.0
+            ticket.remember(question, reply)
+        elif threading.get_ident() != ticket.thread:
+            now = clocks.perf_counter()
+            question.span = (now - (reply.seconds or 0.0), now)
         return reply
 
-    def _question(self, rung: str, request: Request, ticket: Ticket) -> tuple[_Question, bool]:
-        """The question at the ticket's position, and whether an earlier start of the test had asked it."""
-        run = ticket.runs[ticket.run]
-        if ticket.position < len(run):
-            question = run[ticket.position]
-            if question.request == request:
-                return question, True
-            self._doubt(ticket, "it asks something else when it starts again (a clock or a random value in it?)")
-            for stale in run[ticket.position :]:
-                stale.future.cancel()
-            del run[ticket.position :]
-        question = _Question(request=request, future=self._submit(rung, request, ticket))
-        run.append(question)
-        return question, False
-
     @staticmethod
-    def _doubt(ticket: Ticket, why: str) -> None:
-        """The test cannot be suspended any more; reported once."""
-        if ticket.may_suspend:
+    def _check_start(ticket: Ticket, start: int | None) -> None:
+        """Let nothing ask for a start that is over."""
+        is_own_thread = threading.get_ident() == ticket.thread
+        if not is_own_thread and start not in (None, ticket.start_number):
+            # A thread that an earlier start has left running.
+            _end_quietly()
+            raise Suspended
+        if ticket.waiting_for is not None and is_own_thread:
+            # The `finally:` of a test that is being suspended, or the end of its fixture: nothing is asked on the way.
+            # Another thread goes on, as that test may wait for it; what it asks, the next start need not ask.
+            raise Suspended
+        if ticket.has_ended:
+            raise RuntimeError(
+                f"{ticket.test or 'the test'} has ended, and its model is asked no more: let a test wait for its "
+                f"threads, and take the fixture `model` anew in each test"
+            )
+        if ticket.lacks_answer:
+            _end_quietly()
+            raise Unrecorded
+
+    def _ask_anew(self, rung: str, request: Request, ticket: Ticket) -> Question:
+        """Ask what no earlier start of the test has asked."""
+        if ticket.may_suspend and threading.get_ident() == ticket.thread and ticket.has_passed_over():
+            # It asks in another order, or something else: it goes on in this start, which costs no answer twice.
             ticket.may_suspend = False
-            ticket.on_doubt(why)
+        return ticket.add(request, self._submit(rung, request, ticket))
 
     @staticmethod
     def _may_suspend(ticket: Ticket) -> bool:
@@ -234,6 +172,7 @@ class Engine:
         reply = None if recorder is None else recorder.recorded(rung, provider, request, case=ticket.case)
         if reply is None:
             ticket.lacks_answer = True
+            _end_quietly()
             raise Unrecorded
         done: Future[Reply] = Future()
         done.set_result(reply)
@@ -247,12 +186,15 @@ class Engine:
         if rung in self._down:
             raise self._down[rung]
         if self._budget is None:
+            return self._submit_to(rung, request)
+        return self._send_within(self._budget, rung, request)
+
+    def _submit_to(self, rung: str, request: Request) -> Future[Reply]:
+        with self._lock:
             self._make_room_for(rung)
             future = self._providers[rung].submit(request)
-        else:
-            future = self._send_within(self._budget, rung, request)
-        in_flight = self._in_flight.setdefault(rung, set())
-        in_flight.add(future)
+            in_flight = self._in_flight.setdefault(rung, set())
+            in_flight.add(future)
         future.add_done_callback(in_flight.discard)
         return future
 
@@ -264,20 +206,19 @@ class Engine:
         refusal = budget.take(rung)
         if refusal is not None:
             raise RungError(f"rung {rung!r} was not asked: {refusal}", reason="budget")
-        provider = self._providers[rung]
         try:
-            self._make_room_for(rung)
-            leaves = provider.leaves_machine
-            future = provider.submit(request)
+            leaves = self._providers[rung].leaves_machine
+            future = self._submit_to(rung, request)
         except BaseException:
             budget.give_back(rung)
             raise
         future.add_done_callback(lambda ended: budget.settle(self._rungs[rung], ended, leaves_machine=leaves))
         return future
 
-    def _wait_for_reply(self, rung: str, question: _Question) -> Reply:
+    def _wait_for_reply(self, rung: str, question: Question) -> Reply:
         """Wait for the reply; a fault is counted once, however often the test runs into it."""
-        first, question.is_answered = not question.is_answered, True
+        with self._lock:
+            first, question.is_answered = not question.is_answered, True
         try:
             reply = question.future.result()
         except RungError as fault:
@@ -289,7 +230,8 @@ class Engine:
             question.future.cancel()
             raise
         if first:
-            self._faults_in_a_row[rung] = 0
+            with self._lock:
+                self._faults_in_a_row[rung] = 0
         return reply
 
     def down(self, rung: str) -> RungError | None:
@@ -302,9 +244,10 @@ class Engine:
 
     def close(self) -> None:
         """Close every rung that was opened."""
-        for rung in sorted(self._open):
-            self._providers[rung].close()
-        self._open.clear()
+        with self._lock:
+            for rung in sorted(self._open):
+                self._providers[rung].close()
+            self._open.clear()
         if self._recorder is not None:
             self._recorder.close()
 
@@ -312,7 +255,8 @@ class Engine:
         """The open rungs whose place in memory `rung` would take: two local models rarely fit where one fits."""
         if rung in self._open or not self._one_at_a_time or self._providers[rung].leaves_machine:
             return []
-        return sorted(name for name in self._open if not self._providers[name].leaves_machine)
+        with self._lock:
+            return sorted(name for name in self._open if not self._providers[name].leaves_machine)
 
     def _make_room_for(self, rung: str) -> None:
         for other in self.must_close_for(rung):
@@ -323,6 +267,23 @@ class Engine:
     def _count_fault(self, rung: str, fault: RungError) -> None:
         if fault.reason in _SAYS_NOTHING_OF_THE_RUNG:
             return
-        self._faults_in_a_row[rung] += 1
-        if fault.permanent or self._faults_in_a_row[rung] >= _FAULTS_UNTIL_DOWN:
-            self._down[rung] = fault
+        with self._lock:
+            self._faults_in_a_row[rung] += 1
+            if fault.permanent or self._faults_in_a_row[rung] >= _FAULTS_UNTIL_DOWN:
+                self._down[rung] = fault
+
+
+def _end_quietly() -> None:
+    """Have this thread end without a word if what is raised now ends it: pytest would warn of it in another test."""
+    thread = threading.current_thread()
+    # A pool keeps such an exception for who asks for the result; a thread on its own hands it to threading.excepthook.
+    tell = getattr(thread, "_invoke_excepthook", None)
+    if thread is threading.main_thread() or tell is None:
+        return
+
+    def tell_of_others(ended: threading.Thread) -> None:
+        if not isinstance(sys.exc_info()[1], Suspended | Unrecorded):
+            tell(ended)
+
+    with contextlib.suppress(AttributeError):
+        thread._invoke_excepthook = tell_of_others  # type: ignore[attr-defined]  # CPython has it

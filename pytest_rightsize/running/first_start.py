@@ -79,6 +79,11 @@ class FirstStart:
                 self._capture.suspend_global_capture(in_=False)
                 self._capture.read_global_capture()
 
+    def leave_out(self, item: pytest.Item) -> None:
+        """Start no item of the same function this way any more."""
+        info = getattr(item, "_fixtureinfo", None)
+        self._sources_by_function[id(info)] = (info, None)
+
     def _is_plain(self, item: pytest.Function, chain: Sequence[Node]) -> bool:
         """Whether pytest would only call it."""
         if any(marker.name in _MARKERS for marker in item.iter_markers()):

@@ -18,22 +18,29 @@ _NOT_ASKED = ("budget", "offline", "private")
 
 @dataclass(frozen=True, kw_only=True)
 class Ending:
-    """How a test ended: `judged` says that it failed by an assertion (or `pytest.fail`), not by an accident."""
+    """How a test ended: `judged` says that it failed by an assertion (or `pytest.fail`), not by an accident.
+
+    Such an accident was `raised_at` a place, as `KeyError at test_it.py:12`; `is_own_bug` says that it is plainly the
+    test's own.
+    """
 
     kind: Literal["passed", "failed", "skipped", "xfailed"]
     in_setup: bool = False
     judged: bool = False
     exception: BaseException | None = None
+    is_own_bug: bool = False
+    raised_at: str | None = None
     detail: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grade:
-    """The outcome of a trial, one word why, and a sentence for people."""
+    """The outcome of a trial, one word why, and a sentence for people; `raised_at` where a failure was no assertion."""
 
     outcome: Outcome
     reason: str | None = None
     detail: str | None = None
+    raised_at: str | None = None
 
 
 def grade(ending: Ending, transcript: Transcript) -> Grade:
@@ -71,7 +78,8 @@ def _grade_failure(ending: Ending, transcript: Transcript) -> Grade:
     if finish_reason == "content_filter":
         return Grade(outcome="failed", reason="refusal", detail=ending.detail)
     by_form = isinstance(ending.exception, FormatError) or not ending.judged
-    return Grade(outcome="failed", reason="format" if by_form else "wrong", detail=ending.detail)
+    place = None if isinstance(ending.exception, FormatError) else ending.raised_at
+    return Grade(outcome="failed", reason="format" if by_form else "wrong", detail=ending.detail, raised_at=place)
 
 
 def _is_the_tests_own(ending: Ending, *, has_answer: bool) -> bool:
@@ -79,9 +87,9 @@ def _is_the_tests_own(ending: Ending, *, has_answer: bool) -> bool:
 
     An assertion in the test's body judges what the application made of the rung, even if the model was asked elsewhere
     than by `model.ask`. Any other exception counts against the model only once it has given an answer that can
-    cause it; a misspelt name or a missing module never does.
+    cause it; a misspelt name, a missing module or a wrong use of the answer itself never does.
     """
-    if isinstance(ending.exception, NameError | ImportError | SyntaxError | OSError):
+    if ending.is_own_bug or isinstance(ending.exception, NameError | ImportError | SyntaxError | OSError):
         return True
     if has_answer:
         return False

@@ -16,13 +16,13 @@ import pytest
 from _pytest.nodes import Node
 
 from pytest_rightsize.model import Model
-from pytest_rightsize.running.engine import Ticket
 from pytest_rightsize.running.first_start import FirstStart
 from pytest_rightsize.running.garbage import spare_garbage_search
 from pytest_rightsize.running.held_reports import HoldingRelay
 from pytest_rightsize.running.item_state import ItemState
 from pytest_rightsize.running.setup_state import KeepingSetupState, shared_params
 from pytest_rightsize.running.sources import Source
+from pytest_rightsize.running.ticket import Ticket
 
 __all__ = ["Loop", "Trials"]
 
@@ -231,6 +231,9 @@ class Loop:
         waiting_for = ticket.waiting_for
         if waiting_for is None:
             started.forget_attempt()
+            if ticket.asks_in_threads:
+                # It ran to its end for nothing, and so would the other cases of its function.
+                self._first_start.leave_out(started.item)
             return False
         self._opens = not waiting_for.done()
         self._suspend(started)

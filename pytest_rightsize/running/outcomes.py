@@ -1,12 +1,14 @@
 """Translates between pytest's reports and trials: how a test ended, and how pytest shows the outcome of its trial."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_rightsize.records import Trial, TrialKey
 from pytest_rightsize.running.grading import Ending
+from pytest_rightsize.running.own_bugs import is_plainly_own, raised_at
 
 __all__ = ["as_plain", "attach", "ending", "report_subtest", "shape", "show_fault", "status", "trial_of"]
 
@@ -52,15 +54,19 @@ def status(report: Any) -> tuple[str, str, Any] | None:
     return None
 
 
-def ending(call: pytest.CallInfo[None], report: pytest.TestReport) -> Ending:
-    """How a test ended, in the words of grading."""
+def ending(call: pytest.CallInfo[None], report: pytest.TestReport, root: Path) -> Ending:
+    """How a test of the project at `root` ended, in the words of grading."""
     exception = call.excinfo.value if call.excinfo is not None else None
     excused = hasattr(report, "wasxfail") or (report.failed and exception is None)
+    judged = isinstance(exception, AssertionError | pytest.fail.Exception)
+    accident = exception if report.failed and not judged else None
     return Ending(
         kind="xfailed" if excused else report.outcome,
         in_setup=report.when == "setup",
-        judged=isinstance(exception, AssertionError | pytest.fail.Exception),
+        judged=judged,
         exception=exception,
+        is_own_bug=accident is not None and is_plainly_own(accident),
+        raised_at=None if accident is None else raised_at(accident, root),
         detail=_detail(report),
     )
 

@@ -5,6 +5,7 @@ outcomes, the exit status and what other plugins write stay as they are. Fixture
 more for all starts that need them.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
@@ -26,7 +27,7 @@ __all__ = ["PlantedAnswers", "PlantedStart", "PlantedStarts"]
 
 
 class PlantedAnswers:
-    """The answers of one start, handed out in order; further questions get the last one again.
+    """The answers of one start: each question gets its own, or else the next one; further questions get the last again.
 
     `asked` counts the questions; `grade` says how the test took its answers, and is None until it has.
     """
@@ -34,6 +35,8 @@ class PlantedAnswers:
     def __init__(self, answers: Sequence[AnswerRecord]) -> None:
         """`answers` holds at least one."""
         self._answers = answers
+        self._left = [*answers]
+        self._lock = threading.Lock()
         self.asked = 0
         self.grade: Grade | None = None
 
@@ -43,10 +46,11 @@ class PlantedAnswers:
             self.grade = grade
 
     def reply(self, request: Request) -> Reply:
-        """The next answer, whatever is asked."""
-        del request
-        answer = self._answers[min(self.asked, len(self._answers) - 1)]
-        self.asked += 1
+        """The answer to the request where it is among those left, else the next one; from any thread."""
+        with self._lock:
+            self.asked += 1
+            own = (place for place, answer in enumerate(self._left) if answer.messages == request.messages)
+            answer = self._left.pop(next(own, 0)) if self._left else self._answers[-1]
         return Reply(
             text=answer.text,
             seconds=answer.seconds,

@@ -1,10 +1,9 @@
 """Collection: each test becomes trials, one for each rung and sample, and the trials become the plan.
 
-In come pytest's test functions and items; out go items that know their trial, sorted by rung, and the counts of
-`SessionState.planned`. No test runs here.
+In come pytest's test functions and items; out go items that know their trial, sorted by rung (`ordering.py`), and the
+counts of `SessionState.planned`. No test runs here.
 """
 
-from collections import defaultdict
 from collections.abc import Generator, Sequence
 from typing import Any
 
@@ -15,10 +14,9 @@ from pytest_rightsize.config.task_names import UncollectedFiles, misnamed_tasks
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import TrialKey
 from pytest_rightsize.results.redaction import redacted_case
-from pytest_rightsize.running.setup_state import shared_params
 from pytest_rightsize.session.distribution import labelled
+from pytest_rightsize.session.ordering import climb_in_order
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState, case_of
-from pytest_rightsize.statistics import cases_in_order
 
 __all__ = ["Collecting"]
 
@@ -33,6 +31,7 @@ class Collecting:
         self._rungs = state.resources.rungs
         self._policies = state.policies
         self._collected_files: set[str] = set()
+        self._is_collected = False
 
     def pytest_report_header(self) -> list[str]:
         """Say which ladder is climbed and how, and what of it cannot answer on this machine."""
@@ -68,30 +67,16 @@ class Collecting:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
-        """Climb rung by rung: all tasks on the smallest, then what is left on the next."""
+        """Tell each test which trial it is."""
         self._check_task_names(session, items)
+        self._name_trials(items)
+        self._is_collected = True
+
+    def _name_trials(self, items: Sequence[pytest.Item]) -> None:
         for item in items:
             parameter = _parameter(item)
-            if parameter is not None:
+            if parameter is not None and TRIAL_KEY not in item.stash:
                 item.stash[TRIAL_KEY] = self._key(item, *parameter)
-        turn = self._state.turn
-        items.sort(key=lambda item: turn[item.stash[TRIAL_KEY].rung] if TRIAL_KEY in item.stash else -1)
-        self._shuffle(items)
-
-    def _shuffle(self, items: list[pytest.Item]) -> None:
-        """Ask the cases of tasks that stop early in the order that decides, where no wider fixture is set up anew."""
-        places: dict[tuple[object, ...], list[int]] = defaultdict(list)
-        for place, item in enumerate(items):
-            if TRIAL_KEY in item.stash and self._policies[item.stash[TRIAL_KEY].task].stops_early:
-                key = item.stash[TRIAL_KEY]
-                places[key.task, key.rung, item.parent, tuple(shared_params(item))].append(place)
-        for (task, *_), own in places.items():
-            names = {items[place].stash[TRIAL_KEY].case for place in own}
-            order = cases_in_order(names, task=str(task), seed=self._policies[str(task)].shuffle_seed or 0)
-            rank = {case: position for position, case in enumerate(order)}
-            shuffled = sorted((items[place] for place in own), key=lambda item: rank[item.stash[TRIAL_KEY].case])
-            for place, item in zip(own, shuffled, strict=True):
-                items[place] = item
 
     def _check_task_names(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """Warn of tables in the ladder file that no test has; end the session where that would do harm."""
@@ -123,8 +108,14 @@ class Collecting:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection_finish(self, session: pytest.Session) -> Generator[None, Any, Any]:
-        """Make the plan; under xdist tell it to the controller by the ids that xdist sends there anyway."""
+        """Put the tests in order, and make the plan, now that no hook of collection changes them any more.
+
+        Under xdist the controller is told of the plan by the ids that xdist sends there anyway.
+        """
         items = session.items
+        if self._is_collected:  # pytest comes here after a usage error too
+            self._name_trials(items)  # another plugin may have added some
+        climb_in_order(self._state, items)
         self._state.plan([item.stash[TRIAL_KEY] for item in items if TRIAL_KEY in item.stash])
         if self._state.resources.recorder is not None:
             self._state.resources.recorder.expect(case_of(item) for item in items)
@@ -136,7 +127,8 @@ class Collecting:
         try:
             return (yield)
         finally:
-            session.items = items
+            if self._state.resources.is_worker:
+                session.items = items
 
 
 def _refuse(session: pytest.Session, items: list[pytest.Item], message: str) -> None:
@@ -154,11 +146,15 @@ def _case(item: pytest.Item, name: str, position: int) -> str:
     `position` is where `name` stands among the ids of the parameters.
     """
     callspec = item.callspec  # type: ignore[attr-defined]  # an item with a parameter of ours has one
+    assert item.parent is not None
+    nodeid = f"{item.parent.nodeid}::{item.name}"
+    if not item.nodeid.startswith(nodeid):  # pytest-xdist appends `@GROUP`, which is no part of a case
+        nodeid = item.nodeid
     ids = [*callspec._idlist]
     if position >= len(ids) or ids[position] != name:  # an id before it is hidden
         position = len(ids) - 1 - ids[::-1].index(name)
     whole, rest = f"[{callspec.id}]", "-".join([*ids[:position], *ids[position + 1 :]])
-    return item.nodeid.removesuffix(whole) + (f"[{rest}]" if rest else "")
+    return nodeid.removesuffix(whole) + (f"[{rest}]" if rest else "")
 
 
 def _parameter(item: pytest.Item) -> tuple[str, int, int] | None:

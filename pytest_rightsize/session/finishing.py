@@ -4,11 +4,11 @@ In comes the run that `SessionState` holds; out go the results file's last lines
 """
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
 import pytest
 
+from pytest_rightsize import clocks
 from pytest_rightsize.recorded.fingerprints import fingerprints_of
 from pytest_rightsize.reports.terminal import waiver_lines
 from pytest_rightsize.session.presenter import Presenter
@@ -69,7 +69,7 @@ class Finishing:
             tasks=self._resources.ladder.tasks,
             baseline=self._state.baseline,
             deselected=self._state.deselected,
-            today=date.today().isoformat(),
+            today=clocks.today().isoformat(),
         )
 
     def _fingerprints(self, *, interrupted: bool) -> Mapping[str, Any]:

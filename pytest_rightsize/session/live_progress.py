@@ -8,13 +8,13 @@ import os
 import shutil
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Protocol
 
 import pytest
 
+from pytest_rightsize import clocks
 from pytest_rightsize.records import Trial
 from pytest_rightsize.reports.progress import RungProgress, progress_lines
 
@@ -31,7 +31,10 @@ class Tally:
     """Counts of what has ended on each rung of a session, and how fast."""
 
     def __init__(
-        self, rungs: Sequence[str], in_flight: Callable[[str], int | None], clock: Callable[[], float] = time.monotonic
+        self,
+        rungs: Sequence[str],
+        in_flight: Callable[[str], int | None],
+        clock: Callable[[], float] = clocks.monotonic,
     ) -> None:
         """`in_flight` tells how many requests wait for a rung's reply, None where that is not known here."""
         self.rungs = {name: RungProgress(name=name) for name in rungs}
@@ -136,7 +139,7 @@ class LiveProgress:
         self._over = threading.Event()
         self._screen: Screen | None = None
         self._thread: threading.Thread | None = None
-        self._written_at = time.monotonic()
+        self._written_at = clocks.monotonic()
         self._shows = reporter is not None and config.get_verbosity() > -2 and not _others_write(config)
         if self._shows and reporter.isatty and os.environ.get("TERM", "dumb") != "dumb":
             # While a test runs, pytest has something else in the place of this file.
@@ -193,7 +196,7 @@ class LiveProgress:
 
     def _write_plain_line(self) -> None:
         """Where there is no terminal: a plain line, once in a while."""
-        now = time.monotonic()
+        now = clocks.monotonic()
         if now - self._written_at < _PLAIN_S or self._tally.current is None:
             return
         self._written_at = now

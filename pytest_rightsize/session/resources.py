@@ -3,12 +3,12 @@
 Validates the configuration before any model is called: every mistake that can be known by then is a ConfigError.
 """
 
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import pytest
 
+from pytest_rightsize import clocks
 from pytest_rightsize.config.catalogue import CATALOGUE
 from pytest_rightsize.config.ladder import Ladder, order_note, read_ladder, select_rungs
 from pytest_rightsize.config.options import find_ladder_file
@@ -143,7 +143,7 @@ class Resources:
                 f"add price = {{ prompt = .., completion = .. }} to it in the ladder file, in USD per million tokens"
             )
         parts = {unit: limit if unit == "seconds" else limit / self.workers for unit, limit in limits.items()}
-        return Budget(parts, clock=time.monotonic, on_spent=self._notices.put)
+        return Budget(parts, clock=clocks.monotonic, on_spent=self._notices.put)
 
     def _check_offline(self) -> None:
         """Nothing on the ladder may leave this machine; recorded answers do not, wherever they were given."""

@@ -14,9 +14,9 @@ from pytest_rightsize.errors import ConfigError, RightsizeWarning
 from pytest_rightsize.judging.verdict import claims_of, standings
 from pytest_rightsize.model import Model, Transcript
 from pytest_rightsize.records import Policy, Trial, TrialKey
-from pytest_rightsize.running.engine import Ticket
 from pytest_rightsize.running.planted_starts import PlantedAnswers
 from pytest_rightsize.running.schedule import reason_not_to_run
+from pytest_rightsize.running.ticket import Ticket
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState, case_of
 
 __all__ = ["TICKET", "TRANSCRIPT", "TRIAL", "WATCHING", "NotRun", "SessionTrials"]
@@ -186,10 +186,13 @@ class SessionTrials:
         policy = self._policies.of(definition_of(item)) if key is None else self._policies[key.task]
         rung = self._resources.known[key.rung if key is not None else self._only_rung(policy)]
         ticket, planted = self.ticket(item), self.planted
+        start = ticket.start_number
         return Model(
             rung_record=rung,
             answer=(
-                planted.reply if planted else lambda request: self._resources.engine.ask(rung.name, request, ticket)
+                planted.reply
+                if planted
+                else lambda request: self._resources.engine.ask(rung.name, request, ticket, start)
             ),
             transcript=item.stash.setdefault(TRANSCRIPT, Transcript()),
             sample=key.sample if key is not None else 0,

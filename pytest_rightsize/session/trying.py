@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pytest_rightsize import clocks
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.model import Model, Transcript
 from pytest_rightsize.records import Trial, TrialKey
@@ -27,6 +28,7 @@ from pytest_rightsize.running.outcomes import (
     trial_of,
 )
 from pytest_rightsize.running.sources import SessionSource, Source, WorkerSource
+from pytest_rightsize.session.ordering import climb_in_order, climbs_in_order
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState
 from pytest_rightsize.session.trials import TICKET, TRANSCRIPT, TRIAL, WATCHING, NotRun, SessionTrials
 
@@ -45,6 +47,8 @@ class Trying:
         self._resources = state.resources
         self._engine = state.resources.engine
         self._item: pytest.Item | None = None
+        # When the present phase of the test began: pytest's own durations are in the time that a test freezes.
+        self._began_s = 0.0
         # The item whose test function runs: what is reported of it meanwhile is a subtest.
         self._calling: pytest.Item | None = None
         # For each rung that is down, the one trial that says so for all others.
@@ -54,6 +58,8 @@ class Trying:
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """Run the items with many requests in flight, unless every test is to start once."""
         config = session.config
+        if not self._resources.is_worker and not climbs_in_order(self._state, session.items):
+            climb_in_order(self._state, session.items)  # sorted once more since they were collected
         broken = session.testsfailed and not config.option.continue_on_collection_errors
         watched = any(config.getoption(option, False) for option in WATCHING)
         if self._resources.collect_only or broken or watched or self._state.settings.concurrency == 1:
@@ -84,6 +90,7 @@ class Trying:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Skip what cannot change a verdict, or may not or cannot be asked."""
         self._item = item
+        self._began_s = clocks.perf_counter()
         if _FAILED_SUBTEST in item.stash:
             del item.stash[_FAILED_SUBTEST]
         if self._trials.planted is not None:
@@ -126,16 +133,23 @@ class Trying:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
         """Know when the test function runs."""
         self._calling = item
+        self._began_s = clocks.perf_counter()
         try:
             return (yield)
         finally:
             self._calling = None
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
-        """A fixture that ends waits for its answers."""
-        if TICKET in item.stash:
-            item.stash[TICKET].in_teardown = True
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
+        """A fixture that ends waits for its answers; after that, nothing is asked for the test."""
+        ticket = item.stash.get(TICKET, None)
+        if ticket is None or self._trials.planted is not None:
+            return (yield)
+        ticket.in_teardown = True
+        try:
+            return (yield)
+        finally:
+            ticket.end_run()
 
     # --- its report -------------------------------------------------------------------------------------------------
 
@@ -144,12 +158,15 @@ class Trying:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Grade the trial when its test has ended, and let a wrong answer be data rather than a failure."""
+        seconds = clocks.perf_counter() - self._began_s
         report = yield
         transcript = item.stash.get(TRANSCRIPT, None)
         if TICKET in item.stash:
             if item.stash[TICKET].waiting_for is not None:
                 return report
-            report.duration += item.stash[TICKET].take_remembered_seconds()
+            remembered = item.stash[TICKET].take_remembered_seconds()
+            report.duration += remembered
+            seconds += remembered
         ended = report.when == "call" or (report.when == "setup" and not report.passed)
         if transcript is None or not ended:
             return report
@@ -160,7 +177,7 @@ class Trying:
             self._trials.planted.take(grade(self._ending(item, call, report), transcript))
             return report
         if TRIAL_KEY in item.stash:
-            trial = redacted(self._grade(item, call, report, transcript), self._state.settings.redact)
+            trial = redacted(self._grade(item, call, report, transcript, seconds), self._state.settings.redact)
             item.stash[TRIAL] = trial
             item.user_properties += trial_properties(trial)
             shape(report, trial)
@@ -173,17 +190,22 @@ class Trying:
     def _note_subtest(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """Keep the first subtest that failed: a trial is what the whole test came to. Its own report is data."""
         if report.failed:
-            item.stash.setdefault(_FAILED_SUBTEST, ending(call, report))
+            item.stash.setdefault(_FAILED_SUBTEST, ending(call, report, item.config.rootpath))
             report_subtest(report)
 
     @staticmethod
     def _ending(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> Ending:
         """How the whole test ended: a test whose subtest failed has not passed."""
-        end = ending(call, report)
+        end = ending(call, report, item.config.rootpath)
         return item.stash.get(_FAILED_SUBTEST, end) if end.kind == "passed" else end
 
     def _grade(
-        self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, transcript: Transcript
+        self,
+        item: pytest.Item,
+        call: pytest.CallInfo[None],
+        report: pytest.TestReport,
+        transcript: Transcript,
+        seconds: float,
     ) -> Trial:
         key = item.stash[TRIAL_KEY]
         not_run = item.stash.get(_NOT_RUN, None)
@@ -191,12 +213,12 @@ class Trying:
             completed = self._grade_from_record(item, self._ending(item, call, report), transcript)
             if completed is None:
                 return Trial(key=key, outcome="not_run", reason=not_run.reason, detail=not_run.detail)
-            return self._trial(key, completed, report, transcript)
+            return self._trial(key, completed, seconds, transcript)
         is_down = isinstance(transcript.fault, RungError) and self._engine.down(key.rung) is not None
         if is_down and not self._reports_down(key):
             # What was in flight when the rung went down failed with it.
             return Trial(key=key, outcome="not_run", reason="down", detail=str(transcript.fault))
-        return self._trial(key, grade(self._ending(item, call, report), transcript), report, transcript)
+        return self._trial(key, grade(self._ending(item, call, report), transcript), seconds, transcript)
 
     def _grade_from_record(self, item: pytest.Item, end: Ending, transcript: Transcript) -> Grade | None:
         """The grade of a settled trial that recorded answers completed; None where they did not, or it broke."""
@@ -208,14 +230,16 @@ class Trying:
         is_outcome = result.outcome in ("passed", "failed") or result.reason in ("skipped", "xfail")
         return result if is_outcome else None
 
-    def _trial(self, key: TrialKey, result: Grade, report: pytest.TestReport, transcript: Transcript) -> Trial:
+    @staticmethod
+    def _trial(key: TrialKey, result: Grade, seconds: float, transcript: Transcript) -> Trial:
         return Trial(
             key=key,
             outcome=result.outcome,
             reason=result.reason,
             detail=result.detail,
+            raised_at=result.raised_at,
             answers=tuple(transcript.answers),
-            seconds=round(report.duration, 6),
+            seconds=round(seconds, 6),
         )
 
     def pytest_report_teststatus(self, report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, Any] | None:

@@ -6,12 +6,12 @@ ended or take longer than is worth waiting for. Others go on meanwhile.
 """
 
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 
+from pytest_rightsize import clocks
 from pytest_rightsize.energy import Energy, unknown_energy
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.meters import Counter, Facts, site_of
@@ -157,7 +157,7 @@ class CountedWindow(Window):
             pass_outcome(inner, pending.outer, lambda reply: reply)
             return
         reply = inner.result()
-        end = time.monotonic() - reply.after_s
+        end = clocks.monotonic() - reply.after_s
         with self._lock:
             if reply.replayed:
                 self._ledger.forget(ticket)
@@ -189,7 +189,7 @@ class CountedWindow(Window):
     def _lost(self, ticket: int) -> None:
         with self._lock:
             self._waiting.pop(ticket, None)
-            self._ledger.lose(ticket, time.monotonic())
+            self._ledger.lose(ticket, clocks.monotonic())
             self._gate.ended()
         self._sampler.poke()
         self._admit()
@@ -213,7 +213,7 @@ class CountedWindow(Window):
             return "steady"
 
     def _settle_round(self) -> Pace:
-        now = time.monotonic()
+        now = clocks.monotonic()
         with self._lock:
             power = self._idling.look(now, alone=self._gate.is_alone, celsius=self._sampler.celsius)
             self._learn_idle(power)
@@ -267,16 +267,16 @@ class CountedWindow(Window):
             pending.hand_on(unknown_energy(why, flags=("below_resolution",)))
         self._gate.release()
         with self._lock:
-            self._ledger.close(time.monotonic())
+            self._ledger.close(clocks.monotonic())
             return self._metering()
 
     def _wait_for_last_tick(self) -> None:
         ticks_s = [timeline.tick_s or 0.0 for timeline in self._sampler.timelines]
         polls_s = [fact.poll_s + fact.lag_s for fact in self._facts]
-        deadline = time.monotonic() + max(_CLOSING_S, 3 * max(ticks_s), 3 * max(polls_s))
-        while self._is_waiting() and time.monotonic() < deadline:
+        deadline = clocks.monotonic() + max(_CLOSING_S, 3 * max(ticks_s), 3 * max(polls_s))
+        while self._is_waiting() and clocks.monotonic() < deadline:
             self._sampler.poke()
-            time.sleep(0.002)
+            clocks.sleep(0.002)
 
     def _is_waiting(self) -> bool:
         with self._lock:

@@ -2,10 +2,11 @@
 
 import hashlib
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
+
+from pytest_rightsize import clocks
 
 try:
     import fcntl
@@ -38,7 +39,7 @@ class DeviceLock:
 
     def acquire(self, *, busy: bool) -> bool:
         """Whether a request may begin now; with `busy` one is in flight, so that the turn cannot be given up yet."""
-        now = time.monotonic()
+        now = clocks.monotonic()
         if self._held and now - self._since > _TURN_S:
             if not busy:
                 self.release()

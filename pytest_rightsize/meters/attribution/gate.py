@@ -5,10 +5,10 @@ It never calls the provider and never waits. Its methods are called with the win
 """
 
 import itertools
-import time
 from collections import deque
 from collections.abc import Callable, Hashable
 
+from pytest_rightsize import clocks
 from pytest_rightsize.meters.attribution.exclusive import DeviceLock
 from pytest_rightsize.meters.attribution.idling import Idling
 from pytest_rightsize.meters.attribution.pending import Pending
@@ -76,13 +76,13 @@ class Gate:
         """A request is in flight from now on; `repeated` is as in `Ledger.admit`."""
         self._read_processor()
         self._idling.begins()
-        self._ledger.admit(ticket, time.monotonic(), repeated=repeated)
+        self._ledger.admit(ticket, clocks.monotonic(), repeated=repeated)
 
     def ended(self) -> None:
         """A request has ended, and the ledger knows it."""
         self._read_processor()
         if not self._ledger.in_flight:
-            self._idling.is_free(time.monotonic())
+            self._idling.is_free(clocks.monotonic())
 
     def answered(self) -> None:
         """An answer and its repetitions are there: after the first, the rung is left alone to learn its idle power."""
@@ -113,4 +113,4 @@ class Gate:
     def _read_processor(self) -> None:
         seconds = None if self._own_process is None else self._own_process()
         if seconds is not None:
-            self._processor.read(time.monotonic(), *seconds)
+            self._processor.read(clocks.monotonic(), *seconds)

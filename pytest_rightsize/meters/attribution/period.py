@@ -1,11 +1,11 @@
 """Measures a counter's period by reading it as fast as it can be read; it takes seconds, and keeps nothing."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
+from pytest_rightsize import clocks
 from pytest_rightsize.meters import Counter, CounterError
 
 __all__ = ["Period", "measure_period"]
@@ -27,7 +27,7 @@ class Period:
 
 
 def measure_period(
-    counter: Counter, *, longest_s: float = 3.0, clock: Callable[[], float] = time.perf_counter
+    counter: Counter, *, longest_s: float = 3.0, clock: Callable[[], float] = clocks.perf_counter
 ) -> Period:
     """Read until twenty ticks were seen, or for `longest_s`; raises CounterError if the counter cannot be read.
 

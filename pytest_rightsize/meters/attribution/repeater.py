@@ -4,11 +4,11 @@ Nothing else begins meanwhile. The replies of repetitions go nowhere; their joul
 """
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 
+from pytest_rightsize import clocks
 from pytest_rightsize.meters.attribution.gate import Gate
 from pytest_rightsize.meters.attribution.pending import Pending
 from pytest_rightsize.meters.attribution.repetition import BLOCKS, Row, rows_needed
@@ -102,7 +102,7 @@ class Repeater:
         with self._lock:
             row.in_block += 1
             if row.in_block == row.per_block:
-                self._ledger.land(row.block_ticket, end=time.monotonic(), seconds=None, written=None)
+                self._ledger.land(row.block_ticket, end=clocks.monotonic(), seconds=None, written=None)
                 self._gate.ended()
                 row.in_block = 0
                 row.block += 1
@@ -115,7 +115,7 @@ class Repeater:
         with self._lock:
             row.failed, row.ended = failed, True
             if failed and row.block < len(row.block_tickets):
-                self._ledger.lose(row.block_ticket, time.monotonic())
+                self._ledger.lose(row.block_ticket, clocks.monotonic())
                 self._gate.ended()
             self._row = None
             self._gate.answered()

@@ -6,10 +6,10 @@ request is in flight. It settles nothing itself: after each round it calls its o
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from pytest_rightsize import clocks
 from pytest_rightsize.meters import Counter, CounterError
 from pytest_rightsize.meters.attribution.timeline import Timeline
 
@@ -49,8 +49,8 @@ class Sampler:
         self.celsius: float | None = None
         self._lock = lock
         self._after_round = after_round
-        self._moved_at = [time.monotonic() for _ in counters]
-        self._looked_at = time.monotonic()
+        self._moved_at = [clocks.monotonic() for _ in counters]
+        self._looked_at = clocks.monotonic()
         self._latest_others: str | None = None
         self._reading = threading.Lock()
         self._wake = threading.Event()
@@ -62,7 +62,7 @@ class Sampler:
         """Read once, so that there is a value before the first request; returns the moment from which on there is."""
         self._latest_others, self.celsius = self._others_now(), self._warmest()
         self.read()
-        return time.monotonic()
+        return clocks.monotonic()
 
     def start(self) -> None:
         """Go on reading in the thread."""
@@ -92,7 +92,7 @@ class Sampler:
 
     def _read(self) -> None:
         for place, (counter, timeline) in enumerate(zip(self.counters, self.timelines, strict=True)):
-            before = time.monotonic()
+            before = clocks.monotonic()
             try:
                 joules = counter.read()
             except CounterError as error:
@@ -103,7 +103,7 @@ class Sampler:
                 with self._lock:
                     timeline.broke(f"the counter failed ({type(error).__name__}: {error})", "counter_failed")
                 continue
-            after = time.monotonic()
+            after = clocks.monotonic()
             with self._lock:
                 if timeline.read(before, after, joules):
                     self._moved_at[place] = after
@@ -118,7 +118,7 @@ class Sampler:
 
     def _look_around(self) -> None:
         """Ask from time to time who else uses the devices, and how warm they are."""
-        now = time.monotonic()
+        now = clocks.monotonic()
         if now - self._looked_at < _OTHERS_EVERY_S:
             return
         who = self._others_now()

@@ -7,10 +7,10 @@ thread only.
 
 import ctypes
 import importlib
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pytest_rightsize import clocks
 from pytest_rightsize.providers.llama_cpp.completions import Answer, Completion, Prompt
 from pytest_rightsize.providers.llama_cpp.decode_rows import DecodeRows
 from pytest_rightsize.providers.llama_cpp.layout import Layout, open_context, padded
@@ -65,7 +65,7 @@ class Batch:
         slot = self._free_slot(prompt.tokens)
         self._tickets += 1
         slot.ticket = self._tickets
-        slot.changed_at = time.perf_counter()
+        slot.changed_at = clocks.perf_counter()
         slot.prompt, slot.sampler = prompt, sampler
         slot.answer = Answer(prompt, self._native.token_bos())
         reusable = common_prefix_tokens(slot.tokens[: slot.decoded], prompt.tokens)
@@ -120,7 +120,7 @@ class Batch:
         slot.sampler.close()
         slot.ticket = None
         slot.length = slot.decoded
-        slot.changed_at = time.perf_counter()
+        slot.changed_at = clocks.perf_counter()
         self._is_full = False
 
     def _start_reading(self, slot: Slot) -> None:
@@ -283,7 +283,7 @@ class Batch:
             prompt_tokens=len(slot.prompt.tokens),
             cached_tokens=slot.cached,
             completion_tokens=len(answer.tokens),
-            seconds=time.perf_counter() - slot.changed_at,
+            seconds=clocks.perf_counter() - slot.changed_at,
         )
 
     def _piece(self, token: int) -> bytes | None:

@@ -13,13 +13,16 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from pytest_rightsize import clocks
 from pytest_rightsize.providers.openai.adaptive_limit import AdaptiveLimit
 
-__all__ = ["Gate", "GatePass", "in_loop", "start"]
+__all__ = ["Gate", "GatePass", "in_loop", "sleep", "start"]
 
 T = TypeVar("T")
 
 _loop_lock = threading.Lock()
+# Bound here, as a test may replace it.
+sleep = asyncio.sleep
 
 
 def start(work: Coroutine[Any, Any, T]) -> Future[T]:
@@ -88,6 +91,8 @@ def _shared_loop() -> asyncio.AbstractEventLoop:
 @functools.cache
 def _start_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
+    # Time limits go by this; a loop looks up `time.monotonic` whenever it is asked, which a test may have frozen.
+    loop.time = clocks.monotonic  # type: ignore[method-assign]  # of this one loop
     # A daemon thread, so that a session that dies without closing its rungs still ends.
     threading.Thread(target=loop.run_forever, name="rightsize event loop", daemon=True).start()
     return loop

@@ -8,7 +8,6 @@ the same statuses are tried again, after the time that the endpoint names or els
 import asyncio
 import json
 import random
-import time
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,9 +15,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from pytest_rightsize import clocks
 from pytest_rightsize.providers.locality import LeavesMachineError, loopback_socket
 from pytest_rightsize.providers.openai.adaptive_limit import AdaptiveLimit
-from pytest_rightsize.providers.openai.event_loop import Gate, GatePass
+from pytest_rightsize.providers.openai.event_loop import Gate, GatePass, sleep
 from pytest_rightsize.records import Json
 
 __all__ = ["UNREADABLE", "Client", "Endpoint", "HttpError"]
@@ -144,19 +144,19 @@ class Client:
     async def _post_with_retries(self, body: bytes, read: Callable[[Json, float, int], T], gate_pass: GatePass) -> T:
         """Try until there is an answer, or no retries are left, or no time."""
         retries = 0
-        started = time.monotonic()
+        started = clocks.monotonic()
         while True:
             await gate_pass.start_attempt()
             try:
                 return await self._attempt(body, read, gate_pass, retries)
             except _AttemptError as failure:
                 wait = _backoff(retries) if failure.wait_s is None else failure.wait_s
-                is_too_late = time.monotonic() - started + wait > _GIVE_UP_S
+                is_too_late = clocks.monotonic() - started + wait > _GIVE_UP_S
                 if retries == self._endpoint.retries or is_too_late or not failure.may_retry:
                     failure.fault.attempts = retries + 1
                     raise failure.fault from None
             retries += 1
-            await asyncio.sleep(wait)
+            await sleep(wait)
 
     async def _attempt(
         self, body: bytes, read: Callable[[Json, float, int], T], gate_pass: GatePass, retries: int
@@ -165,7 +165,7 @@ class Client:
         import aiohttp
 
         status = 0
-        started = time.perf_counter()
+        started = clocks.perf_counter()
         try:
             # A redirect would carry the prompt to a host that the ladder file does not name.
             async with self._open_session().post(
@@ -182,7 +182,7 @@ class Client:
             ) from None
         finally:
             gate_pass.end_attempt(answered=status == 200, refused=status == 429)
-        seconds = time.perf_counter() - started
+        seconds = clocks.perf_counter() - started
         if status != 200:
             fault = HttpError("status", _error_text(status, content, response.headers), status)
             raise _AttemptError(fault, may_retry=_may_retry(status, response.headers), wait_s=_wait_s(response.headers))
@@ -236,7 +236,7 @@ def _wait_s(headers: Mapping[str, str]) -> float | None:
     wait = _number(headers.get("retry-after-ms"), 1000) or _number(headers.get("retry-after"))
     if wait is None and "retry-after" in headers:
         try:
-            wait = parsedate_to_datetime(headers["retry-after"]).timestamp() - time.time()
+            wait = parsedate_to_datetime(headers["retry-after"]).timestamp() - clocks.now().timestamp()
         except (ValueError, OverflowError):
             return None
     return wait if wait is not None and 0 < wait <= _LONGEST_WAIT_S else None

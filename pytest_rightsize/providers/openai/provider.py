@@ -9,7 +9,6 @@ import json
 import os
 import re
 import threading
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import replace
@@ -20,6 +19,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import pluggy
 
+from pytest_rightsize import clocks
 from pytest_rightsize.errors import ConfigError, RightsizeError, RungError, TooLongError
 from pytest_rightsize.providers import Problem, Provider
 from pytest_rightsize.providers.locality import host_of, is_this_machine
@@ -211,12 +211,12 @@ class OpenAI:
         reasoning = reply.reasoning or reasoning_in(reply.text)
         if self._is_vendors_own or not reasoning or reply.tokens.reasoning is not None:
             return reply
-        started = time.perf_counter()
+        started = clocks.perf_counter()
         count = await self._tokenizer.count(reasoning, client)
         tokens = reply.tokens
         if count is not None and (tokens.completion is None or count <= tokens.completion):
             tokens = replace(tokens, reasoning=count, reasoning_source="counted")
-        return replace(reply, tokens=tokens, after_s=time.perf_counter() - started)
+        return replace(reply, tokens=tokens, after_s=clocks.perf_counter() - started)
 
     def _without_key(self, reply: Reply) -> Reply:
         """The reply with the key masked, if the endpoint repeated it there."""

@@ -1,0 +1,47 @@
+"""The order of a climb: rung by rung, whatever else has sorted the tests; in a rung they stay as they were sorted.
+
+Plugins may sort and filter until the first test starts: pytest's own cache (`--ff`, `--nf`) does so after every other
+hook of collection, pytest-order after ours.
+"""
+
+from collections import defaultdict
+from itertools import pairwise
+
+import pytest
+
+from pytest_rightsize.running.setup_state import shared_params
+from pytest_rightsize.session.state import TRIAL_KEY, SessionState
+from pytest_rightsize.statistics import cases_in_order
+
+__all__ = ["climb_in_order", "climbs_in_order"]
+
+
+def climbs_in_order(state: SessionState, items: list[pytest.Item]) -> bool:
+    """Whether no test stands before one of an earlier rung."""
+    return all(_turn(state, before) <= _turn(state, after) for before, after in pairwise(items))
+
+
+def climb_in_order(state: SessionState, items: list[pytest.Item]) -> None:
+    """Sort the tests in place: those that ask no rung first, then all tasks on the first rung, then on the next."""
+    items.sort(key=lambda item: _turn(state, item))
+    _shuffle(state, items)
+
+
+def _turn(state: SessionState, item: pytest.Item) -> int:
+    return state.turn[item.stash[TRIAL_KEY].rung] if TRIAL_KEY in item.stash else -1
+
+
+def _shuffle(state: SessionState, items: list[pytest.Item]) -> None:
+    """Ask the cases of tasks that stop early in the order that decides, where no wider fixture is set up anew."""
+    places: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for place, item in enumerate(items):
+        if TRIAL_KEY in item.stash and state.policies[item.stash[TRIAL_KEY].task].stops_early:
+            key = item.stash[TRIAL_KEY]
+            places[key.task, key.rung, item.parent, tuple(shared_params(item))].append(place)
+    for (task, *_), own in places.items():
+        names = {items[place].stash[TRIAL_KEY].case for place in own}
+        order = cases_in_order(names, task=str(task), seed=state.policies[str(task)].shuffle_seed or 0)
+        rank = {case: position for position, case in enumerate(order)}
+        shuffled = sorted((items[place] for place in own), key=lambda item: rank[item.stash[TRIAL_KEY].case])
+        for place, item in zip(own, shuffled, strict=True):
+            items[place] = item
