@@ -18,6 +18,7 @@ from pytest_rightsize.results.redaction import redacted_case
 from pytest_rightsize.running.setup_state import shared_params
 from pytest_rightsize.session.distribution import labelled
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState, case_of
+from pytest_rightsize.session.unclimbed import tell_who_is_not_climbed
 from pytest_rightsize.statistics import cases_in_order
 
 __all__ = ["Collecting"]
@@ -74,6 +75,7 @@ class Collecting:
             parameter = _parameter(item)
             if parameter is not None:
                 item.stash[TRIAL_KEY] = self._key(item, *parameter)
+        tell_who_is_not_climbed(items, self._state)
         turn = self._state.turn
         items.sort(key=lambda item: turn[item.stash[TRIAL_KEY].rung] if TRIAL_KEY in item.stash else -1)
         self._shuffle(items)
