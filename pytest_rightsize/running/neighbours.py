@@ -7,11 +7,12 @@ is dropped.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-__all__ = ["HARMLESS", "WAITING", "Harmless", "Neighbours", "Waiting"]
+__all__ = ["HARMLESS", "REPORTERS", "WAITING", "Harmless", "Neighbours", "Waiting"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +135,9 @@ HARMLESS: Mapping[str, Harmless] = {
 }
 """By the package that the hooks come from."""
 
+REPORTERS = ("allure_listener",)
+"""The names of plugins that report every start of a test while it runs, and not by pytest's reports."""
+
 _AROUND = (
     "pytest_runtest_protocol",
     "pytest_runtest_setup",
@@ -193,12 +197,12 @@ def _who_notices(item: pytest.Item) -> Iterator[tuple[str, str]]:
     for hook in _AROUND:
         for one in _implementations(item, hook):
             if one.wrapper or one.hookwrapper or hook in _RUN_THE_TEST:
-                yield one.plugin_name, hook
-    learners = {id(one.plugin): hook for hook in _LEARN_RESULTS for one in _implementations(item, hook)}
+                yield _name(one), hook
+    learners = {_file(one): hook for hook in _LEARN_RESULTS for one in _implementations(item, hook)}
     for hook in _DECIDE:
         for one in _implementations(item, hook):
-            if id(one.plugin) in learners:
-                yield one.plugin_name, learners[id(one.plugin)]
+            if _file(one) in learners:
+                yield _name(one), learners[_file(one)]
 
 
 def _implementations(item: pytest.Item, hook: str) -> Iterator[Any]:
@@ -213,8 +217,22 @@ def _package(implementation: Any) -> str:
     return package
 
 
+def _file(implementation: Any) -> str:
+    """Where the hook is written: a plugin may have one in its module and another in a class of it."""
+    code = getattr(implementation.function, "__code__", None)
+    return getattr(code, "co_filename", implementation.function.__module__)
+
+
+def _name(implementation: Any) -> str:
+    """How people know the plugin; one that was registered without a name is known by where it is written."""
+    name: str = implementation.plugin_name
+    return _file(implementation) if name.isdigit() else name
+
+
 def _reason(config: pytest.Config, plugin: str, hook: str) -> str:
-    name = plugin.removeprefix(f"{config.rootpath}/") if plugin.endswith("conftest.py") else f"the plugin {plugin}"
+    path = Path(plugin)
+    inside = path.is_absolute() and path.is_relative_to(config.rootpath)
+    name = path.relative_to(config.rootpath).as_posix() if inside else f"the plugin {plugin}"
     return f"{name} has the hook {hook}, which would see every start of a test{_ADVICE}"
 
 

@@ -260,9 +260,11 @@ def test_a_property_asks_its_examples_once(gated: pytest.Pytester) -> None:
     gated.makepyfile(
         NOTE
         + """
-    from hypothesis import Phase, given, settings, strategies as st
+    from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
-    @settings(max_examples=5, phases=[Phase.generate, Phase.shrink], database=None, derandomize=True)
+    unsuspicious = {"suppress_health_check": list(HealthCheck), "database": None, "derandomize": True}
+
+    @settings(max_examples=5, phases=[Phase.generate, Phase.shrink], **unsuspicious)
     @given(number=st.integers(0, 1000))
     def test_fails(model, number):
         note(str(number))
@@ -341,7 +343,6 @@ def test_items_that_cannot_be_set_aside_for_one_that_is_alone_do_not_stop_the_se
 
 def test_coverage_by_test_starts_every_test_as_pytest_does(gated: pytest.Pytester) -> None:
     """pytest-cov learns in its hooks which test runs; a start without them would count for another one."""
-    at_once(gated)
     gated.makeconftest(
         PROVIDER + "\ndef pytest_addoption(parser): parser.addoption('--cov-context', dest='cov_context')\n"
     )

@@ -1,6 +1,7 @@
 """The same with the plugins themselves, where they are installed; `test_neighbours.py` has what stands for them."""
 
 import json
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -21,7 +22,9 @@ def _only_what_is_named(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPat
 
 
 def plugin(name: str) -> tuple[str, str]:
-    pytest.importorskip(name)
+    """The options that load a plugin; it is not imported here, as its sessions must not share what it keeps."""
+    if find_spec(name.partition(".")[0]) is None:
+        pytest.skip(f"{name} is not installed")
     return "-p", name
 
 
@@ -44,6 +47,9 @@ def test_allure_gets_one_result_a_trial(gated: pytest.Pytester) -> None:
     assert len(results) == 4
     assert {(len(one["steps"]), len(one["attachments"])) for one in results} == {(1, 1)}
     result.stdout.fnmatch_lines(["*4 tests wait for their answers one at a time: allure-pytest writes*"])
+    # Nor one of a start with planted answers.
+    session(gated, *options, "--rightsize-strength")
+    assert len([*(gated.path / "allure").glob("*-result.json")]) == 4
 
 
 def test_benchmark_asks_as_often_as_one_at_a_time_and_says_that_it_does(gated: pytest.Pytester) -> None:
@@ -108,6 +114,7 @@ def test_a_test_that_depends_on_another_runs_after_it(gated: pytest.Pytester) ->
 
 def test_a_cassette_has_the_answers_of_its_test_and_none_stops_real_requests(pytester: pytest.Pytester) -> None:
     recording = plugin("pytest_recording.plugin")
+    pytest.importorskip("yaml")  # its emitter cannot be loaded twice, and sessions forget what they imported
     pytester.makepyfile(
         test_it="""
         import pytest

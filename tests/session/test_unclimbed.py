@@ -73,6 +73,7 @@ MARKED = """
         (OWN, "*::test_one (and 1 more like it) takes the fixture `model` of test_*.py,*take `rightsize_model`*"),
         (MARKED, "*::test_one (and 1 more like it) has the marker rightsize and takes no `model`*name `model` among*"),
     ],
+    ids=["dynamic", "unittest.TestCase", "own fixture", "marker"],
 )
 def test_each_kind_is_told_once(suite: pytest.Pytester, body: str, told: str) -> None:
     suite.makepyfile(test_suite=CLIMBED, test_unclimbed=body)
@@ -85,10 +86,11 @@ def test_each_kind_is_told_once(suite: pytest.Pytester, body: str, told: str) ->
     assert len(notices(one)) == 1
 
 
-@pytest.mark.parametrize("body", [DYNAMIC, TEST_CASE, OWN, MARKED])
-def test_without_a_ladder_there_is_nothing_to_tell(suite: pytest.Pytester, body: str) -> None:
-    suite.makepyfile(test_suite=CLIMBED, test_unclimbed=body)
-    assert not notices(suite.runpytest("-p", "no:asyncio"))
+def test_without_a_ladder_there_is_nothing_to_tell(suite: pytest.Pytester) -> None:
+    suite.makepyfile(test_suite=CLIMBED, test_a=DYNAMIC, test_b=TEST_CASE, test_c=OWN, test_d=MARKED)
+    result = suite.runpytest("-p", "no:asyncio")
+    assert not notices(result)
+    result.assert_outcomes(passed=9)
 
 
 def test_usefixtures_is_a_remedy(suite: pytest.Pytester) -> None:
