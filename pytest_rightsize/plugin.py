@@ -83,10 +83,16 @@ def _rightsize_trial() -> None:
 def model(_rightsize_trial: None) -> Model:
     """One rung of the ladder, to ask: `model.ask(prompt)` returns the answer as a string."""
     # A session with rungs registers a fixture of this name, which overrides this one.
-    raise pytest.fail.Exception(NO_RUNG, pytrace=False)
+    raise pytest.fail.Exception(_NO_RUNG.format("model"), pytrace=False)
 
 
-NO_RUNG = (
-    "the fixture `model` has no rung to ask. Climb a ladder with --rightsize-ladder=1b,4b,30b,frontier, or write a "
+@pytest.fixture
+def rightsize_model(_rightsize_trial: None) -> Model:
+    """The same as `model`, for projects that have a fixture `model` of their own."""
+    raise pytest.fail.Exception(_NO_RUNG.format("rightsize_model"), pytrace=False)
+
+
+_NO_RUNG = (
+    "the fixture `{}` has no rung to ask. Climb a ladder with --rightsize-ladder=1b,4b,30b,frontier, or write a "
     'rightsize.toml with `default = "NAME"` and a [ladder.NAME] table'
 )

@@ -14,6 +14,11 @@ from hypothesis import settings
 settings.register_profile("rightsize", deadline=None)
 settings.load_profile("rightsize")
 
+# Plugins that are installed for sessions which name them.
+_FOR_FEW_SESSIONS = (
+    *("randomly", "allure_pytest", "benchmark", "dependency", "flaky"),
+    *("pytest-bdd", "pytest-retry", "recording"),
+)
 # Four cases are little evidence: with this, what they say fails a session all the same.
 STRICT = "--rightsize-gate=provisional"
 SUITE = """
@@ -51,7 +56,7 @@ def record(path: Path, answers: dict[str, str]) -> None:
 def _alike_everywhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions in tests do not know where they run: under CI pytest shortens nothing, and this plugin annotates.
 
-    Nor do they shuffle, though pytest-randomly is installed for the one that does.
+    Nor do they shuffle, or load what else is installed for the few that do.
     """
     for name in ("BUILD_NUMBER", "CI", "FORCE_COLOR", "NO_COLOR", "PYTEST_ADDOPTS", "PY_COLORS"):
         monkeypatch.delenv(name, raising=False)
@@ -59,7 +64,7 @@ def _alike_everywhere(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
         monkeypatch.delenv(name)
     if "pytester" in request.fixturenames:
         request.getfixturevalue("pytester")  # which takes the variable away
-        monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly")
+        monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(f"-p no:{plugin}" for plugin in _FOR_FEW_SESSIONS))
 
 
 @pytest.fixture

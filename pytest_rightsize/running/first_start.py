@@ -14,24 +14,18 @@ from _pytest import python
 from _pytest.nodes import Node
 
 from pytest_rightsize.model import Model
+from pytest_rightsize.running.neighbours import HARMLESS
 
 __all__ = ["FirstStart"]
 
 # Through these a plugin can change what a test does before its first question.
 _HOOKS = ("pytest_runtest_protocol", "pytest_runtest_setup", "pytest_runtest_call", "pytest_pyfunc_call")
-# Plugins that do nothing to a plain function without the markers below; pytest-timeout only if it was given no limit.
-_HARMLESS = {
-    "_pytest",
-    "_hypothesis_pytestplugin",
-    "anyio",
-    "pytest_asyncio",
-    "pytest_cov",
-    "pytest_rerunfailures",
-    "pytest_rightsize",
-    "pytest_timeout",
-}
+# Plugins that do nothing to a plain function without the markers below, unless they were asked for more.
+_HARMLESS = {package for package, harmless in HARMLESS.items() if harmless.leaves_plain_tests}
 # Markers by which pytest skips a test, runs it differently, or limits its time.
 _MARKERS = frozenset({"skip", "skipif", "xfail", "timeout"})
+# The fixture and its alias.
+_OURS = ("model", "rightsize_model")
 _CURRENT = "PYTEST_CURRENT_TEST"
 # The fixture that stands for a parameter; where a later pytest has it no more, every start is whole.
 _PARAMETER = getattr(python, "get_direct_param_fixture_func", None)
@@ -46,7 +40,8 @@ class FirstStart:
         self._stack = stack
         hooks = [impl for name in _HOOKS for impl in getattr(config.hook, name).get_hookimpls()]
         packages = {impl.function.__module__.partition(".")[0] for impl in hooks}
-        self._possible = packages <= _HARMLESS and not ("pytest_timeout" in packages and _has_limit(config))
+        asked = ("pytest_timeout" in packages and _has_limit(config)) or config.getoption("cov_context", None)
+        self._possible = packages <= _HARMLESS and not asked
         # By what pytest knows of a function's fixtures, which all its items share; kept, so that no id comes twice.
         self._sources_by_function: dict[int, tuple[object, Mapping[str, str] | None]] = {}
 
@@ -63,7 +58,7 @@ class FirstStart:
         value_of_model = model(item)
         if value_of_model is None:
             return
-        arguments = {name: value_of_model if name == "model" else values[name] for name in item._fixtureinfo.argnames}
+        arguments = {name: value_of_model if name in _OURS else values[name] for name in item._fixtureinfo.argnames}
         if self._capture is not None:
             self._capture.resume_global_capture()
         os.environ[_CURRENT] = f"{item.nodeid} (call)".replace("\x00", "(null)")
@@ -136,4 +131,4 @@ def _sources(item: pytest.Function) -> Mapping[str, str] | None:
             sources[name] = "wide"
         else:
             return None
-    return sources if sources.get("model") == "ours" else None
+    return sources if any(sources.get(name) == "ours" for name in _OURS) else None

@@ -41,6 +41,9 @@ class Trials(Protocol):
     def ticket(self, item: pytest.Item) -> Ticket:
         """The item's questions; the same object at every start."""
 
+    def is_alone(self, item: pytest.Item) -> bool:
+        """Whether the item may start only when no other is suspended."""
+
     def may_start(self, group: Group, waiting: Mapping[Group, int]) -> bool:
         """Whether what is still waited for leaves it open if and where the item runs."""
 
@@ -82,6 +85,7 @@ class Loop:
         self._setup = KeepingSetupState(self.kept_nodes)
         self._relays: dict[object, HoldingRelay] = {}
         self._current: _Started | None = None
+        self._is_told = False
         self._last_ended: pytest.Item | None = None
         self._unreported: deque[_Started] = deque()
         self._ready: deque[_Started] = deque()
@@ -173,12 +177,18 @@ class Loop:
         group = self._trials.group(item)
         if group is not None and self._suspended and not self._has_room(group):
             return None
+        if self._suspended and self._trials.is_alone(item) and not self._is_stuck():
+            return None
         started = _Started(item, group, self._trials.ticket(item), self._chain_above(item))
         if not self._fits(started):
             return None
         self._source.pop()
         self._unreported.append(started)
         return started
+
+    def _is_stuck(self) -> bool:
+        """Whether every reply has come, and the next item's fixtures are in the way of all that are ready."""
+        return len(self._ready) == len(self._suspended) and not any(map(self._fits, self._ready))
 
     def _chain_above(self, item: pytest.Item) -> list[Node]:
         """The nodes above the item, from the session down; one list for all items of a parent."""
@@ -211,10 +221,12 @@ class Loop:
             return
         started.ticket.start()
         self._current = started
+        # What is sure to end, and has nothing before it that is still to be told, is told as pytest tells it.
+        self._is_told = self._source.tells_at_once and not started.ticket.may_suspend and self._unreported[0] is started
         try:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=self._following(started, first=first))
         finally:
-            self._current = None
+            self._current, self._is_told = None, False
         if started.ticket.waiting_for is not None:
             self._opens = True
             self._suspend(started)
@@ -272,12 +284,14 @@ class Loop:
         upcoming = self._source.peek()
         if upcoming is None and not self._source.ended:
             return started.chain
+        if not self._suspended and self._is_told:
+            return None
         needed = [] if upcoming is None else self._chain_above(upcoming)
         return [node for node in started.chain if node in needed or self._nodes[node]]
 
     def hold(self, tell: Callable[[], object]) -> None:
         """Keep a report of an attempt until the attempt is known to be the last, and its turn has come."""
-        if self._current is None:
+        if self._current is None or self._is_told:
             tell()
         else:
             self._current.held.append(tell)

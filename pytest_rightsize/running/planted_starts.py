@@ -21,6 +21,7 @@ from pytest_rightsize.records import AnswerRecord, Reply, Request
 from pytest_rightsize.running.grading import Grade
 from pytest_rightsize.running.held_reports import HoldingRelay
 from pytest_rightsize.running.item_state import ItemState
+from pytest_rightsize.running.neighbours import REPORTERS
 from pytest_rightsize.running.setup_state import KeepingSetupState
 
 __all__ = ["PlantedAnswers", "PlantedStart", "PlantedStarts"]
@@ -155,7 +156,7 @@ class PlantedStarts:
 
 @contextmanager
 def _unheard(config: pytest.Config) -> Iterator[None]:
-    """Keep what tests print off the terminal (`-s`), and what they record out of the JUnit file."""
+    """Keep what tests print off the terminal (`-s`), and what they record out of the JUnit file and other reports."""
     with ExitStack() as stack:
         if config.getoption("capture", None) == "no":
             stack.enter_context(redirect_stdout(StringIO()))
@@ -163,4 +164,9 @@ def _unheard(config: pytest.Config) -> Iterator[None]:
         if xml_key in config.stash:
             stack.callback(config.stash.__setitem__, xml_key, config.stash[xml_key])
             del config.stash[xml_key]
+        for name in REPORTERS:
+            reporter = config.pluginmanager.get_plugin(name)
+            if reporter is not None:
+                config.pluginmanager.unregister(reporter)
+                stack.callback(config.pluginmanager.register, reporter, name)
         yield

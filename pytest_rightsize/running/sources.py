@@ -16,6 +16,10 @@ class Source(Protocol):
     def ended(self) -> bool:
         """Whether no item will come after those that `peek` and `pop` gave."""
 
+    @property
+    def tells_at_once(self) -> bool:
+        """Whether a report may be logged while its item runs, outside `report`."""
+
     def listen(self, wake: Callable[[], None]) -> None:
         """Call `wake`, from any thread, when there may be another item."""
 
@@ -36,6 +40,7 @@ class SessionSource:
         """Start at the first."""
         self._items = deque(session.items)
         self.ended = True
+        self.tells_at_once = True
 
     def listen(self, wake: Callable[[], None]) -> None:
         """See `Source`."""
@@ -65,6 +70,7 @@ class WorkerSource:
         self._next: int | None = None
         self._index_of: dict[pytest.Item, int] = {}
         self.ended = False
+        self.tells_at_once = False
 
     def listen(self, wake: Callable[[], None]) -> None:
         """See `Source`."""

@@ -17,6 +17,7 @@ from pytest_rightsize.results.redaction import redacted_case
 from pytest_rightsize.session.distribution import labelled
 from pytest_rightsize.session.ordering import climb_in_order
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState, case_of
+from pytest_rightsize.session.unclimbed import tell_who_is_not_climbed
 
 __all__ = ["Collecting"]
 
@@ -70,6 +71,7 @@ class Collecting:
         """Tell each test which trial it is."""
         self._check_task_names(session, items)
         self._name_trials(items)
+        tell_who_is_not_climbed(items, self._state)
         self._is_collected = True
 
     def _name_trials(self, items: Sequence[pytest.Item]) -> None:

@@ -13,7 +13,9 @@ from pytest_rightsize.config.policies import definition_of
 from pytest_rightsize.errors import ConfigError, RightsizeWarning
 from pytest_rightsize.judging.verdict import claims_of, standings
 from pytest_rightsize.model import Model, Transcript
-from pytest_rightsize.records import Policy, Trial, TrialKey
+from pytest_rightsize.records import Policy, Reply, Request, Trial, TrialKey
+from pytest_rightsize.running.interception import Interception
+from pytest_rightsize.running.neighbours import Neighbours, Waiting
 from pytest_rightsize.running.planted_starts import PlantedAnswers
 from pytest_rightsize.running.schedule import reason_not_to_run
 from pytest_rightsize.running.ticket import Ticket
@@ -27,6 +29,7 @@ TRANSCRIPT = pytest.StashKey[Transcript]()
 """What the item's present start has asked and was answered."""
 TRIAL = pytest.StashKey[Trial]()
 """The graded trial of an item that has ended."""
+_WAITING = pytest.StashKey[Waiting | None]()
 WATCHING = ("usepdb", "trace", "setupshow", "setuponly", "setupplan")
 """Options of pytest that show what a test does while it does it: with them a test must start once."""
 
@@ -50,6 +53,8 @@ class SessionTrials:
         self._state = state
         self._resources = state.resources
         self._policies = state.policies
+        self._neighbours = Neighbours(state.config)
+        self._interception = Interception()
         self._not_run: dict[tuple[str, str], NotRun | None] = {}
         self.suspends = False
         self.planted: PlantedAnswers | None = None
@@ -60,7 +65,7 @@ class SessionTrials:
         """The task and rung of a test that has the fixture `model`."""
         if TRIAL_KEY in item.stash:
             return item.stash[TRIAL_KEY].task, item.stash[TRIAL_KEY].rung
-        if "model" not in getattr(item, "fixturenames", ()) or self._resources.rungs:
+        if "_rightsize_trial" not in getattr(item, "fixturenames", ()) or self._resources.rungs:
             return None
         try:
             policy = self._policies.of(definition_of(item))
@@ -77,20 +82,35 @@ class SessionTrials:
                 case=case_of(item),
                 test=item.nodeid,
                 private=self._is_private(item),
-                may_suspend=self.suspends and self._may_start_again(item),
+                may_suspend=self.suspends and self.may_start_again(item),
                 on_doubt=lambda why: item.warn(
                     RightsizeWarning(f"{item.nodeid} is not suspended any more: {why}. See rightsize(concurrent=False)")
                 ),
             )
         return item.stash[TICKET]
 
+    def waiting(self, item: pytest.Item) -> Waiting | None:
+        """What other plugins, markers or fixtures make the test wait for its answers in place."""
+        if _WAITING not in item.stash:
+            rule = self._neighbours.by_table(item)
+            if rule is None and self.group(item) is not None and not _is_said_to_be_concurrent(item):
+                rule = self._neighbours.by_hooks(item)
+            item.stash[_WAITING] = rule
+        return item.stash[_WAITING]
+
+    def is_alone(self, item: pytest.Item) -> bool:
+        """Whether the test may start only when no other is suspended: order or the network matter to it."""
+        rule = self.waiting(item)
+        return rule is not None and rule.alone
+
     def _is_private(self, item: pytest.Item) -> bool:
         group = self.group(item)
         return group is not None and self._policies[group[0]].private
 
-    def _may_start_again(self, item: pytest.Item) -> bool:
+    def may_start_again(self, item: pytest.Item) -> bool:
+        """Whether the test may be suspended, in a session that suspends."""
         group = self.group(item)
-        if group is None or inspect.iscoroutinefunction(getattr(item, "obj", None)):
+        if group is None or inspect.iscoroutinefunction(getattr(item, "obj", None)) or self.waiting(item) is not None:
             return False
         return self._policies[group[0]].concurrent and self._resources.room(group[1]) > 1
 
@@ -125,7 +145,7 @@ class SessionTrials:
     def finished(self, item: pytest.Item) -> None:
         """Take in the trial as soon as its test has ended, also where others must be told of before it."""
         trial = item.stash.get(TRIAL, None)
-        if trial is not None:
+        if trial is not None and trial.key not in self._state.trials[trial.key.task]:
             self._state.keep(trial)
         item.stash[TICKET].close()
 
@@ -189,15 +209,17 @@ class SessionTrials:
         start = ticket.start_number
         return Model(
             rung_record=rung,
-            answer=(
-                planted.reply
-                if planted
-                else lambda request: self._resources.engine.ask(rung.name, request, ticket, start)
-            ),
+            answer=planted.reply if planted else lambda request: self._ask(rung.name, request, ticket, start),
             transcript=item.stash.setdefault(TRANSCRIPT, Transcript()),
             sample=key.sample if key is not None else 0,
             max_tokens=policy.max_tokens,
         )
+
+    def _ask(self, rung: str, request: Request, ticket: Ticket, start: int) -> Reply:
+        """The rung's reply; within the test, where the test has something between itself and the network."""
+        if ticket.may_suspend and self._interception.is_there():
+            ticket.may_suspend = False
+        return self._resources.engine.ask(rung, request, ticket, start)
 
     def _only_rung(self, policy: Policy) -> str:
         """The rung of a test outside a ladder: the chosen one, else the default."""
@@ -208,3 +230,9 @@ class SessionTrials:
                 f"file, or climb a ladder with --rightsize-ladder"
             )
         return name
+
+
+def _is_said_to_be_concurrent(item: pytest.Item) -> bool:
+    """Whether a marker of the test, the nearest that speaks of it, says that it may start again."""
+    said = (marker.kwargs.get("concurrent") for marker in item.iter_markers("rightsize"))
+    return next((value for value in said if value is not None), False) is True

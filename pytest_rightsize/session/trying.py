@@ -31,6 +31,8 @@ from pytest_rightsize.running.sources import SessionSource, Source, WorkerSource
 from pytest_rightsize.session.ordering import climb_in_order, climbs_in_order
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState
 from pytest_rightsize.session.trials import TICKET, TRANSCRIPT, TRIAL, WATCHING, NotRun, SessionTrials
+from pytest_rightsize.session.unclimbed import Unclimbed
+from pytest_rightsize.session.waiting import tell_who_waits
 
 __all__ = ["Trying"]
 
@@ -46,6 +48,7 @@ class Trying:
         self._trials = trials
         self._resources = state.resources
         self._engine = state.resources.engine
+        self._unclimbed = Unclimbed(state)
         self._item: pytest.Item | None = None
         # When the present phase of the test began: pytest's own durations are in the time that a test freezes.
         self._began_s = 0.0
@@ -67,6 +70,9 @@ class Trying:
         source = self._source(session)
         if source is None:
             return None
+        tell_who_waits(session, self._trials, self._state.notices)
+        if not any(map(self._trials.may_start_again, session.items)):
+            return None  # pytest's own loop does the same, and shows it while it happens
         self._trials.suspends = True
         try:
             Loop(session, trials=self._trials, source=source, room=self._resources.room).run()
@@ -122,8 +128,17 @@ class Trying:
     @pytest.fixture
     def model(self, _rightsize_trial: None) -> Model:
         """One rung of the ladder, to ask: `model.ask(prompt)` returns the answer as a string."""
+        return self._model()
+
+    @pytest.fixture
+    def rightsize_model(self, _rightsize_trial: None) -> Model:
+        """The same as `model`, for projects that have a fixture `model` of their own."""
+        return self._model()
+
+    def _model(self) -> Model:
         # Without the fixture `request`, which pytest makes anew for each that takes it: a tenth of a test's cost.
         assert self._item is not None
+        self._unclimbed.asks(self._item)
         try:
             return self._trials.model_for(self._item)
         except ConfigError as error:
@@ -242,9 +257,13 @@ class Trying:
             seconds=round(seconds, 6),
         )
 
-    def pytest_report_teststatus(self, report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, Any] | None:
-        """Give each outcome that pytest does not have a status of its own."""
-        return status(report)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_report_teststatus(
+        self, report: pytest.CollectReport | pytest.TestReport
+    ) -> Generator[None, tuple[str, str, Any] | None, tuple[str, str, Any] | None]:
+        """Give each outcome that pytest does not have a status of its own; others may look at the report before."""
+        told = yield
+        return status(report) or told
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_to_serializable(self) -> Generator[None, dict[str, Any] | None, dict[str, Any] | None]:
