@@ -10,6 +10,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -106,9 +107,11 @@ class ResultsFile:
 
     def plan(self, policies: Iterable[Policy], planned: Mapping[tuple[str, str], int]) -> None:
         """Add what the session plans to do, so that a file that was cut off still shows what is missing."""
+        by_task: dict[str, dict[str, int]] = defaultdict(dict)
+        for (task, rung), count in planned.items():
+            by_task[task][rung] = count
         for policy in policies:
-            counts = {rung: count for (task, rung), count in planned.items() if task == policy.task}
-            self._write({"kind": "plan", **policy.to_dict(), "planned": counts})
+            self._write({"kind": "plan", **policy.to_dict(), "planned": by_task[policy.task]})
 
     def _write(self, line: Mapping[str, Json]) -> None:
         # json.dumps keeps lone surrogates of a hostile answer as \\ud800 escapes, which UTF-8 could not hold.

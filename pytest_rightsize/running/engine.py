@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from _pytest.outcomes import Skipped
 
-from pytest_rightsize.errors import RungError
+from pytest_rightsize.errors import Portable, RungError
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.recorded.recorder import Recorder
 from pytest_rightsize.records import Reply, Request, Rung
@@ -29,7 +29,7 @@ _FAULTS_UNTIL_DOWN = 3
 _SAYS_NOTHING_OF_THE_RUNG = frozenset({"budget", "offline", "private", "unrecorded"})
 
 
-class Suspended(Skipped):
+class Suspended(Portable, Skipped):
     """The reply is not there yet; the test ends here and starts again when it is.
 
     No Exception, so that a test which catches those lets it pass; one of pytest's outcomes, so that fixtures are
@@ -41,7 +41,7 @@ class Suspended(Skipped):
         super().__init__("waits for a reply")
 
 
-class Unrecorded(Skipped):
+class Unrecorded(Portable, Skipped):
     """A test that gets recorded answers only has asked for one that there is not; it ends here, and is not run.
 
     One of pytest's outcomes for the same reasons as `Suspended`.

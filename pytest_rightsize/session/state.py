@@ -139,6 +139,11 @@ class SessionState:
         if self.results is not None:
             self.results.trial(trial)
 
+    @property
+    def plan_only(self) -> Run:
+        """The rungs and the plan as a run without trials, which costs the same however many tasks there are."""
+        return Run(rungs=self.resources.rungs, planned=self.planned, strategy=self.settings.strategy)
+
     def run(self, *, interrupted: bool = False) -> Run:
         """The run as far as it is known."""
         return Run(

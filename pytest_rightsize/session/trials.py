@@ -159,7 +159,7 @@ class SessionTrials:
         policy = self._policies[key.task]
         if policy.private and self._resources.providers[key.rung].leaves_machine:
             return NotRun(reason="private", detail=f"{key.task} is private, and {key.rung} is not on this machine")
-        trials, run = self._state.trials[key.task].values(), self._state.run()
+        trials, run = self._state.trials[key.task].values(), self._state.plan_only
         detail = reason_not_to_run(
             key.rung,
             ladder=[rung.name for rung in self._resources.rungs],

@@ -26,6 +26,7 @@ from pytest_rightsize.running.outcomes import (
     status,
     trial_of,
 )
+from pytest_rightsize.running.short_failures import short_failure
 from pytest_rightsize.running.sources import SessionSource, Source, WorkerSource
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState
 from pytest_rightsize.session.trials import TICKET, TRANSCRIPT, TRIAL, WATCHING, NotRun, SessionTrials
@@ -144,8 +145,9 @@ class Trying:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Grade the trial when its test has ended, and let a wrong answer be data rather than a failure."""
-        report = yield
         transcript = item.stash.get(TRANSCRIPT, None)
+        with short_failure(item, call, transcript if TRIAL_KEY in item.stash else None):
+            report = yield
         if TICKET in item.stash:
             if item.stash[TICKET].waiting_for is not None:
                 return report

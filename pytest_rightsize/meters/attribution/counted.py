@@ -72,7 +72,7 @@ class CountedWindow(Window):
             self._ledger,
             self._idling,
             limit=limit,
-            device_lock=DeviceLock(self._devices) if terms.workers > 1 else None,
+            device_lock=_device_lock(terms, self._facts),
             own_process=self._own_process,
             processor=processor,
         )
@@ -288,6 +288,12 @@ class CountedWindow(Window):
         remedy = 'meter = { name = "rapl", share = "process" } leaves them out'
         is_avoidable = self._own_process is None and [fact.meter for fact in self._facts] == ["rapl"]
         return [f"{who}; {remedy}" if is_avoidable else who for _, _, who in self._sampler.others[-1:]]
+
+
+def _device_lock(terms: Terms, facts: Sequence[Facts]) -> DeviceLock | None:
+    """The turns of worker processes at devices that count what all of them take; None where there is nothing to share."""
+    devices = [fact.device for fact in facts if not fact.only_this_process]
+    return DeviceLock(devices) if terms.workers > 1 and devices else None
 
 
 def _idling(terms: Terms, facts: Sequence[Facts], ledger: Ledger, *, loads: bool) -> Idling:
