@@ -6,6 +6,8 @@ RightsizeError
 ├── TooLongError     the prompt does not fit the rung's context: the rung fails this trial
 ├── MixedEnergyError two amounts of energy cannot be added or compared: keep them apart
 └── FormatError      an answer does not have the form that was asked for: the rung fails this trial
+
+Each is Portable: it can be pickled and copied.
 """
 
 import difflib

@@ -58,8 +58,8 @@ class Facts:
     may be when it comes up, `resolution` its least step. It is read every `poll_s`, or four times a tick if that is
     less often, and every `hurry_s` while an answer waits for a tick. `period_s` is the time between two of its values
     that can be told apart, where that is known beforehand. With `whole_device` the joules are never the answer's own
-    but all that the device took meanwhile. With `only_this_process` other processes never change what it counts, so that
-    they need not measure in turns. `own_process`, where it is set, returns the processor seconds of this
+    but all that the device took meanwhile. With `only_this_process` other processes never change what it counts, so
+    that they need not measure in turns. `own_process`, where it is set, returns the processor seconds of this
     process and of the machine: answers get that part of what the device took above its idle power.
     """
 

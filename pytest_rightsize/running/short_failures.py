@@ -1,7 +1,7 @@
 """Short representations of wrong answers: the assertion's own words and where it stands, without the source around it.
 
-For the source of a failure pytest parses the whole file, so that each failure costs more the longer the file is. A trial
-that is data is never shown as pytest shows a failure; an error, or a session that asks for tracebacks, gets them whole.
+For the source of a failure pytest parses the whole file, so that each failure costs more the longer the file is. A
+trial that is data is not shown as pytest shows a failure; an error, or a session that asks for tracebacks, gets all.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ import pytest
 from pytest_rightsize.model import Transcript
 from pytest_rightsize.running.grading import Ending, grade
 
-__all__ = ["asks_for_tracebacks", "short_failure"]
+__all__ = ["asks_for_tracebacks", "short_failure", "show_whole"]
 
 # Styles of --tb that show no source, and the one that pytest takes where none is given.
 _STYLES_WITHOUT_SOURCE = ("auto", "line", "no")
@@ -22,9 +22,11 @@ _OPTIONS = ("fulltrace", "showlocals", "usepdb", "xfail_tb")
 
 
 def asks_for_tracebacks(config: pytest.Config) -> bool:
-    """Whether the options of a session ask for the source of what failed: --tb=long, --showlocals, --pdb and the like."""
-    return config.getoption("tbstyle", "auto") not in _STYLES_WITHOUT_SOURCE or any(
-        config.getoption(option, False) for option in _OPTIONS
+    """Whether options ask for the source of what is too small: --tb=long, --showlocals, --pdb, -rt and the like."""
+    return (
+        config.getoption("tbstyle", "auto") not in _STYLES_WITHOUT_SOURCE
+        or any(config.getoption(option, False) for option in _OPTIONS)
+        or any(char in config.getoption("reportchars", "") for char in "tA")
     )
 
 
@@ -45,6 +47,14 @@ def short_failure(item: pytest.Item, call: pytest.CallInfo[None], transcript: Tr
         yield
     finally:
         del item._repr_failure_py  # type: ignore[attr-defined]
+
+
+def show_whole(report: pytest.TestReport, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Make the representation whole of a failure that is the test's own after all."""
+    shown = getattr(report.longrepr, "reprtraceback", None)
+    is_short = shown is not None and shown.style == "line" and item.config.getoption("tbstyle", "auto") == "auto"
+    if is_short and call.excinfo is not None:
+        report.longrepr = item.repr_failure(call.excinfo)  # type: ignore[assignment]  # as pytest itself does
 
 
 def _is_data(call: pytest.CallInfo[None], transcript: Transcript) -> bool:

@@ -19,7 +19,7 @@ from pytest_rightsize.running.planted_starts import PlantedAnswers
 from pytest_rightsize.running.schedule import reason_not_to_run
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState, case_of
 
-__all__ = ["TICKET", "TRANSCRIPT", "TRIAL", "WATCHING", "NotRun", "SessionTrials"]
+__all__ = ["NOT_RUN", "TICKET", "TRANSCRIPT", "TRIAL", "WATCHING", "NotRun", "SessionTrials"]
 
 TICKET = pytest.StashKey[Ticket]()
 """The item's questions, the same object at every start."""
@@ -37,6 +37,10 @@ class NotRun:
 
     reason: str
     detail: str
+
+
+NOT_RUN = pytest.StashKey[NotRun]()
+"""Why an item is not run."""
 
 
 class SessionTrials:
@@ -128,6 +132,14 @@ class SessionTrials:
         if trial is not None:
             self._state.keep(trial)
         item.stash[TICKET].close()
+        self.forget(item)
+
+    def forget(self, item: pytest.Item) -> None:
+        """Free what a test that has ended asked and was answered, unless the answers are to be played later."""
+        if self.planted is None and not self._state.settings.strength:
+            for key in (TICKET, TRANSCRIPT, TRIAL, NOT_RUN):
+                if key in item.stash:
+                    del item.stash[key]
 
     # --- whether a trial is run -------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from pytest_rightsize.model import Model, Transcript
 from pytest_rightsize.records import Trial, TrialKey
 from pytest_rightsize.reports.junit import trial_properties
 from pytest_rightsize.results.redaction import redacted
+from pytest_rightsize.results.stored_texts import without_texts
 from pytest_rightsize.running.grading import Ending, Grade, grade
 from pytest_rightsize.running.loop import Loop
 from pytest_rightsize.running.outcomes import (
@@ -26,14 +27,13 @@ from pytest_rightsize.running.outcomes import (
     status,
     trial_of,
 )
-from pytest_rightsize.running.short_failures import short_failure
+from pytest_rightsize.running.short_failures import short_failure, show_whole
 from pytest_rightsize.running.sources import SessionSource, Source, WorkerSource
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState
-from pytest_rightsize.session.trials import TICKET, TRANSCRIPT, TRIAL, WATCHING, NotRun, SessionTrials
+from pytest_rightsize.session.trials import NOT_RUN, TICKET, TRANSCRIPT, TRIAL, WATCHING, NotRun, SessionTrials
 
 __all__ = ["Trying"]
 
-_NOT_RUN = pytest.StashKey[NotRun]()
 _FAILED_SUBTEST = pytest.StashKey[Ending]()
 
 
@@ -97,7 +97,7 @@ class Trying:
             return
         key = item.stash[TRIAL_KEY]
         item.stash[TRANSCRIPT] = Transcript()
-        not_run = item.stash.get(_NOT_RUN, None) or self._trials.why_not_run(item, key)
+        not_run = item.stash.get(NOT_RUN, None) or self._trials.why_not_run(item, key)
         fault = self._engine.down(key.rung)
         if not_run is None and fault is not None and not self._trials.has_asked(item):
             if self._reports_down(key):
@@ -105,7 +105,7 @@ class Trying:
                 pytest.skip(str(fault))
             not_run = NotRun(reason="down", detail=str(fault))
         if not_run is not None:
-            item.stash[_NOT_RUN] = not_run
+            item.stash[NOT_RUN] = not_run
             if not self._trials.starts_from_record(item, key, not_run):
                 pytest.skip(not_run.detail)
 
@@ -165,6 +165,8 @@ class Trying:
             trial = redacted(self._grade(item, call, report, transcript), self._state.settings.redact)
             item.stash[TRIAL] = trial
             item.user_properties += trial_properties(trial)
+            if trial.outcome == "error":
+                show_whole(report, item, call)
             shape(report, trial)
             attach(report, trial)
         elif isinstance(transcript.fault, RungError):
@@ -188,7 +190,7 @@ class Trying:
         self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, transcript: Transcript
     ) -> Trial:
         key = item.stash[TRIAL_KEY]
-        not_run = item.stash.get(_NOT_RUN, None)
+        not_run = item.stash.get(NOT_RUN, None)
         if not_run is not None:
             completed = self._grade_from_record(item, self._ending(item, call, report), transcript)
             if completed is None:
@@ -230,8 +232,22 @@ class Trying:
         data = yield
         return None if data is None else as_plain(data)
 
+    @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect the trial; the controller of a distributed session sees its workers' here too."""
+        """Collect the trial; the controller of a distributed session sees its workers' here too.
+
+        Pytest keeps every report to the end: the texts of the trial need not be kept with it.
+        """
         trial = trial_of(report, known=self._state.trials)
         if trial is not None:
             self._state.keep(trial)
+        if isinstance(attached := getattr(report, "rightsize", None), Trial):
+            attach(report, self._state.trials[attached.key.task].get(attached.key) or without_texts(attached))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Forget what a test has asked when it has ended; where tests are suspended, the loop says when that is."""
+        result = yield
+        if not self._trials.suspends:
+            self._trials.forget(item)
+        return result

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
+from typing import ClassVar
 
 from pytest_rightsize.energy import Energy, unknown_energy
 from pytest_rightsize.meter_records import Metering
@@ -43,6 +44,9 @@ class CountedWindow(Window):
     Before the gate opens for all, the first request goes alone, and before and after it the rung is left idle for a
     while to learn its idle power without the model and with it (`Idling`).
     """
+
+    # They wait for a tick.
+    waiting_room: ClassVar[int] = 256
 
     def __init__(self, terms: Terms, counters: Sequence[Counter]) -> None:
         super().__init__(terms)
@@ -291,7 +295,7 @@ class CountedWindow(Window):
 
 
 def _device_lock(terms: Terms, facts: Sequence[Facts]) -> DeviceLock | None:
-    """The turns of worker processes at devices that count what all of them take; None where there is nothing to share."""
+    """The turns of worker processes at devices that count what all of them take; None where nothing is shared."""
     devices = [fact.device for fact in facts if not fact.only_this_process]
     return DeviceLock(devices) if terms.workers > 1 and devices else None
 
