@@ -7,7 +7,10 @@ either it imports nothing heavy, writes no file and opens no connection.
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,6 +48,26 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object
             restore_garbage_search(config)
 
 
+@contextmanager
+def _as_installed() -> Iterator[None]:
+    """Import this package's files as Python does: pytest would rewrite the assertions of all of them first.
+
+    It does so with every plugin. There is nothing to rewrite here, and in a fresh environment it takes a second.
+    """
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+            return PathFinder.find_spec(name, path, target) if name.startswith("pytest_rightsize.") else None
+
+    finder = Finder()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Read options and ladder file, and register the session's hooks if there is anything to do."""
@@ -52,12 +75,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if not options.settings_are_given(config) and options.find_ladder_file(config.rootpath) is None:
         return
     from pytest_rightsize.errors import ConfigError
-    from pytest_rightsize.session.builtin import builtin_plugins
-    from pytest_rightsize.session.hooks import register_session
+
+    with _as_installed():
+        from pytest_rightsize.session.builtin import BuiltIn
+        from pytest_rightsize.session.hooks import register_session
 
     # The built-in providers, meters and reports come in by the same hooks as others.
-    for name, module in builtin_plugins().items():
-        config.pluginmanager.register(module, name)
+    config.pluginmanager.register(BuiltIn(), "rightsize-builtin")
 
     try:
         register_session(config)

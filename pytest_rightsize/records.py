@@ -5,7 +5,7 @@ of the *ladder*, repeated for each *sample*. Tokens are counts, `seconds` are wa
 tokens. A quantity that was not measured is None, never 0.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -336,7 +336,7 @@ class Run:
     `planned` counts the trials that each (task, rung) should have had; `meters` has the totals of each rung's meter,
     `strengths` that of each task whose tests were played wrong answers.
     `about` is what the first line of a results file says beside the ladder: when and on what machine it started, with
-    which versions and settings.
+    which versions and settings. `read_texts` is set where a session keeps the texts of its trials in a file only.
     """
 
     rungs: Sequence[Rung]
@@ -348,3 +348,8 @@ class Run:
     meters: Sequence[Metering] = ()
     strengths: Mapping[str, Strength] = field(default_factory=dict)
     about: Mapping[str, Json] = field(default_factory=dict)
+    read_texts: Callable[[Trial], Trial] | None = field(default=None, compare=False, repr=False)
+
+    def whole(self, trial: Trial) -> Trial:
+        """The trial with prompts, answers and explanation. Raises OSError where they can be read no more."""
+        return trial if self.read_texts is None else self.read_texts(trial)

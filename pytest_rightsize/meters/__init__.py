@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 from pytest_rightsize.energy import Basis, Energy, Provenance
-from pytest_rightsize.errors import ConfigError, unknown_name
+from pytest_rightsize.errors import ConfigError, Portable, unknown_name
 from pytest_rightsize.records import Json, Reply, Rung
 
 __all__ = [
@@ -33,7 +33,7 @@ Site = Literal["process", "machine", "remote"]
 """Where a rung's model runs: in this process, in another one of this machine, or elsewhere."""
 
 
-class CounterError(Exception):
+class CounterError(Portable, Exception):
     """A counter cannot be read; the text is a clause for people, `flag` one word for the results file."""
 
     def __init__(self, message: str, *, flag: str) -> None:
@@ -58,7 +58,8 @@ class Facts:
     may be when it comes up, `resolution` its least step. It is read every `poll_s`, or four times a tick if that is
     less often, and every `hurry_s` while an answer waits for a tick. `period_s` is the time between two of its values
     that can be told apart, where that is known beforehand. With `whole_device` the joules are never the answer's own
-    but all that the device took meanwhile. `own_process`, where it is set, returns the processor seconds of this
+    but all that the device took meanwhile. With `only_this_process` other processes never change what it counts, so
+    that they need not measure in turns. `own_process`, where it is set, returns the processor seconds of this
     process and of the machine: answers get that part of what the device took above its idle power.
     """
 
@@ -75,6 +76,7 @@ class Facts:
     hurry_s: float = 0.005
     period_s: float | None = None
     whole_device: bool = False
+    only_this_process: bool = False
     own_process: Callable[[], tuple[float, float] | None] | None = None
     flags: tuple[str, ...] = ()
 

@@ -101,6 +101,7 @@ class _Threads:
             provenance="modelled",
             factors=(low, high),
             exact=True,
+            only_this_process=True,
             resolution=0.01 * watts,
             poll_s=0.25,
             hurry_s=0.25,

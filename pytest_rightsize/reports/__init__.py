@@ -17,7 +17,12 @@ __all__ = ["Report", "load_reports"]
 
 
 class Report(Protocol):
-    """One kind of report; made without arguments."""
+    """One kind of report; made without arguments.
+
+    It may have `texts`: "none" if it shows no prompt, answer or explanation; "single" if it takes those of a trial by
+    `run.whole(trial)`, which reads them from the results file. A report without it gets a run whose trials are whole,
+    which takes the memory of all texts at once.
+    """
 
     def check(self) -> str | None:
         """Before any test: what is missing on this machine to write it, and how to get it; None if nothing is."""

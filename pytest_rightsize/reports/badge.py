@@ -4,6 +4,7 @@ It also says how sure that is: the weakest evidence of those tasks.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from pytest_rightsize.records import Evidence, Run
 from pytest_rightsize.reports import Report
@@ -21,6 +22,8 @@ _COLOURS = {"all": "#2a7d4f", "most": "#7a6a00", "few": "#b53a17", "none": "#5f6
 
 class BadgeReport:
     """The badge as SVG."""
+
+    texts: ClassVar[str] = "none"
 
     def check(self) -> str | None:
         """See `Report`."""

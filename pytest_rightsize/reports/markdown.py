@@ -4,6 +4,7 @@ It is never longer than a comment may be: tasks that need a change come first, a
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
 
 from pytest_rightsize.records import Run
 from pytest_rightsize.reports import Report
@@ -39,6 +40,8 @@ _LONGEST_NAME = 120
 
 class MarkdownReport:
     """The summary as one file."""
+
+    texts: ClassVar[str] = "none"
 
     def check(self) -> str | None:
         """See `Report`."""

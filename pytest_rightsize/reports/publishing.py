@@ -7,6 +7,7 @@ still written.
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_rightsize.errors import ConfigError, unknown_name
@@ -35,16 +36,27 @@ class Publisher:
             if (fault := _write_fault(path)) is not None:
                 raise ConfigError(f"the {name} report cannot be written to {path} ({fault}): give another file")
             self._reports.append((name, path, report))
+        self.reads_texts = any(_texts(report) != "none" for _, _, report in self._reports)
 
     def publish(self, run: Run, verdicts: Sequence[Verdict]) -> Iterator[tuple[bool, str]]:
         """Write each report; yields whether it was written, and a line that says so."""
         for name, path, report in self._reports:
             try:
-                write_report(path, report.render(run, verdicts), private=_is_private(run))
+                seen = _with_all_texts(run) if _texts(report) == "all" else run
+                write_report(path, report.render(seen, verdicts), private=_is_private(run))
             except Exception as error:  # a fault of one report does not keep the others from being written
                 yield False, f"the {name} report was not written to {path}: {type(error).__name__}: {error}"
             else:
                 yield True, f"{name} report in {path}"
+
+
+def _texts(report: Report) -> str:
+    """Which texts of trials a report takes: none, those of a single trial at a time, or all."""
+    return getattr(report, "texts", "all")
+
+
+def _with_all_texts(run: Run) -> Run:
+    return replace(run, trials=tuple(map(run.whole, run.trials)), read_texts=None)
 
 
 def _write_fault(path: Path) -> str | None:

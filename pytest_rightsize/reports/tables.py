@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import ClassVar
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import MixedEnergyError
@@ -32,6 +33,8 @@ class CsvReport:
     The last columns are of its rung and its task: how the rung stands, what was decided where it was stopped early (its
     rows are no sample to take a rate of), the verdict, and its evidence.
     """
+
+    texts: ClassVar[str] = "none"
 
     def check(self) -> str | None:
         """See `Report`."""
@@ -118,6 +121,8 @@ def _energy(trial: Trial) -> Energy | None:
 class JsonReport:
     """All facts and conclusions, as one document."""
 
+    texts: ClassVar[str] = "single"
+
     def check(self) -> str | None:
         """See `Report`."""
         return None
@@ -135,7 +140,7 @@ class JsonReport:
             "conclusions": [conclusion.to_dict() for conclusion in facts.conclusions.values()],
             "strengths": [strength.to_dict() for strength in run.strengths.values()],
             "meters": [metering.to_dict() for metering in run.meters],
-            "trials": [trial.to_dict() for trial in run.trials],
+            "trials": [run.whole(trial).to_dict() for trial in run.trials],
         }
         return json.dumps(document, ensure_ascii=True, allow_nan=False, default=_plain) + "\n"
 

@@ -36,9 +36,19 @@ class DurableFile:
         self.path = path
         self._on_trouble = on_trouble
         self._waiting = bytearray()
+        self._written = 0
         self._try_again_at: float | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(path, "wb", buffering=0, opener=for_the_owner if private else None)  # noqa: SIM115  # `close` closes it
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes there are, with those that could not be written yet."""
+        return self._written + len(self._waiting)
+
+    def waiting(self) -> tuple[int, bytearray]:
+        """How many bytes are in the file, and those that could not be written there."""
+        return self._written, self._waiting
 
     def write(self, line: str) -> None:
         """Add a line with its newline; one that cannot be written now is written before the next."""
@@ -52,6 +62,7 @@ class DurableFile:
             while self._waiting:
                 written = self._file.write(self._waiting)
                 del self._waiting[: written or 0]
+                self._written += written or 0
         except OSError as error:
             if self._try_again_at is None:
                 self._on_trouble(
@@ -80,4 +91,3 @@ class DurableFile:
             self._on_trouble(f"the last lines of {self.path} could be written nowhere ({error.strerror}), and are lost")
             return
         self._on_trouble(f"the last lines of {self.path} are in {file.name}: make room, and append that file to it")
-        self._waiting.clear()

@@ -10,7 +10,9 @@ import os
 import platform
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO
@@ -22,6 +24,7 @@ from pytest_rightsize.records import Json, Policy, Price, Run, Rung, Trial, Tria
 from pytest_rightsize.results.append_only import DurableFile
 from pytest_rightsize.results.line_formats import check_line
 from pytest_rightsize.results.redaction import redacted, text_digest
+from pytest_rightsize.results.stored_texts import Place, StoredTexts, place_of
 from pytest_rightsize.strength_records import Strength
 from pytest_rightsize.verdict_records import Verdict
 
@@ -42,19 +45,25 @@ class ResultsFile:
         about: Mapping[str, Json],
         private: bool = False,
         on_trouble: Callable[[str], None] = lambda _: None,
+        is_read_again: bool = False,
     ) -> None:
         """Open `path` and write its first line; raises ConfigError if it cannot be opened.
 
-        Only the owner may read a `private` file. `on_trouble` is called if the disk is full; no line is lost then.
+        Only the owner may read a `private` file. `on_trouble` is called if the disk is full; no line is lost then. With
+        `is_read_again`, `texts` reads trials again; it is None otherwise, and for what cannot be read, such as a pipe.
         """
         self.path = path
-        self._prompts: set[str] = set()
+        self.texts: StoredTexts | None = None
+        self._prompts: dict[bytes, Place] = {}
         try:
             self._file = DurableFile(path, private=private, on_trouble=on_trouble)
         except OSError as error:
             raise ConfigError(
                 f"--rightsize-results cannot write {path}: {error.strerror}. Give another file."
             ) from None
+        if is_read_again:
+            with suppress(OSError):
+                self.texts = StoredTexts(path, self._prompts, self._file.waiting)
         self._write({"kind": "run", "schema": SCHEMA, **about, "ladder": [rung.to_dict() for rung in rungs]})
 
     def trial(self, trial: Trial) -> None:
@@ -63,15 +72,16 @@ class ResultsFile:
         for answer in line["answers"]:
             messages = answer.pop("messages")
             answer["prompt"] = self._prompt(messages) if messages else None
-        self._write(line)
+        place = self._write(line)
+        if self.texts is not None:
+            self.texts.add(trial.key, place)
 
     def _prompt(self, messages: Sequence[Mapping[str, Json]]) -> str:
         """The hash of a prompt, which is in the file from now on."""
-        key = hashlib.sha256(json.dumps(messages, sort_keys=True, ensure_ascii=True).encode()).hexdigest()[:32]
+        key = hashlib.sha256(json.dumps(messages, sort_keys=True, ensure_ascii=True).encode()).digest()[:16]
         if key not in self._prompts:
-            self._prompts.add(key)
-            self._write({"kind": "prompt", "id": key, "messages": messages})
-        return key
+            self._prompts[key] = self._write({"kind": "prompt", "id": key.hex(), "messages": messages})
+        return key.hex()
 
     def metering(self, metering: Metering) -> None:
         """Add the readings of a rung's meter."""
@@ -106,13 +116,18 @@ class ResultsFile:
 
     def plan(self, policies: Iterable[Policy], planned: Mapping[tuple[str, str], int]) -> None:
         """Add what the session plans to do, so that a file that was cut off still shows what is missing."""
+        by_task: dict[str, dict[str, int]] = defaultdict(dict)
+        for (task, rung), count in planned.items():
+            by_task[task][rung] = count
         for policy in policies:
-            counts = {rung: count for (task, rung), count in planned.items() if task == policy.task}
-            self._write({"kind": "plan", **policy.to_dict(), "planned": counts})
+            self._write({"kind": "plan", **policy.to_dict(), "planned": by_task[policy.task]})
 
-    def _write(self, line: Mapping[str, Json]) -> None:
+    def _write(self, line: Mapping[str, Json]) -> Place:
         # json.dumps keeps lone surrogates of a hostile answer as \\ud800 escapes, which UTF-8 could not hold.
-        self._file.write(json.dumps(line, ensure_ascii=True, allow_nan=False) + "\n")
+        text = json.dumps(line, ensure_ascii=True, allow_nan=False) + "\n"
+        place = place_of(self._file.size_bytes, len(text))
+        self._file.write(text)
+        return place
 
 
 def strength_line(strength: Strength) -> str:

@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from _pytest.outcomes import Skipped
 
 from pytest_rightsize import clocks
-from pytest_rightsize.errors import RungError
+from pytest_rightsize.errors import Portable, RungError
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.recorded.recorder import Recorder
 from pytest_rightsize.records import Reply, Request, Rung
@@ -33,7 +33,7 @@ _FAULTS_UNTIL_DOWN = 3
 _SAYS_NOTHING_OF_THE_RUNG = frozenset({"budget", "offline", "private", "unrecorded"})
 
 
-class Suspended(Skipped):
+class Suspended(Portable, Skipped):
     """The reply is not there yet; the test ends here and starts again when it is.
 
     No Exception, so that a test which catches those lets it pass; one of pytest's outcomes, so that fixtures are
@@ -45,7 +45,7 @@ class Suspended(Skipped):
         super().__init__("waits for a reply")
 
 
-class Unrecorded(Skipped):
+class Unrecorded(Portable, Skipped):
     """A test that gets recorded answers only has asked for one that there is not; it ends here, and is not run.
 
     One of pytest's outcomes for the same reasons as `Suspended`.

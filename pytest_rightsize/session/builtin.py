@@ -1,8 +1,37 @@
-"""The package's own providers, meters and reports: modules that are registered through the same hooks as anyone's."""
+"""The package's own providers, meters and reports: modules whose hooks are called as anyone's are."""
 
+from collections.abc import Mapping
 from types import ModuleType
+from typing import Any
 
-__all__ = ["builtin_plugins"]
+__all__ = ["BuiltIn", "builtin_plugins"]
+
+
+class BuiltIn:
+    """All of them as one plugin: pytest looks through each plugin for hooks and fixtures, and this takes its time."""
+
+    def __init__(self) -> None:
+        """Load the modules."""
+        self._modules = tuple(builtin_plugins().values())
+
+    def pytest_rightsize_providers(self) -> Mapping[str, Any]:
+        """The providers of this package."""
+        return self._named("pytest_rightsize_providers")
+
+    def pytest_rightsize_meters(self) -> Mapping[str, Any]:
+        """The meters of this package."""
+        return self._named("pytest_rightsize_meters")
+
+    def pytest_rightsize_reports(self) -> Mapping[str, Any]:
+        """The reports of this package."""
+        return self._named("pytest_rightsize_reports")
+
+    def _named(self, hook: str) -> Mapping[str, Any]:
+        classes: dict[str, Any] = {}
+        for module in self._modules:
+            if hasattr(module, hook):
+                classes |= getattr(module, hook)()
+        return classes
 
 
 def builtin_plugins() -> dict[str, ModuleType]:

@@ -30,6 +30,7 @@ class Finishing:
         self._settings = state.settings
         self._resources = state.resources
         self._presenter = Presenter(state.config, state.settings)
+        state.reads_texts = self._presenter.reads_texts and not state.resources.is_worker
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

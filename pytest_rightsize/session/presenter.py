@@ -45,6 +45,7 @@ class Presenter:
         self._config = config
         self._settings = settings
         self._publisher = Publisher(settings.reports, config.hook.pytest_rightsize_reports())
+        self.reads_texts = self._publisher.reads_texts
         self._result: SessionResult | None = None
         self._published: list[tuple[bool, str]] = []
 

@@ -4,6 +4,7 @@ In come settings and resources that were checked before any test; out goes the r
 nothing about rungs or verdicts.
 """
 
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,8 +17,9 @@ from pytest_rightsize.config.settings import Settings
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.baseline import read_baseline, to_be_finished
 from pytest_rightsize.meter_records import Metering
-from pytest_rightsize.records import Policy, Run, Trial, TrialKey
+from pytest_rightsize.records import Policy, Run, Tokens, Trial, TrialKey
 from pytest_rightsize.results.results_file import ResultsFile, describe_session
+from pytest_rightsize.results.stored_texts import without_texts
 from pytest_rightsize.running.schedule import EarlyProgress, Progress, visiting_order
 from pytest_rightsize.session.live_progress import LiveProgress, Tally
 from pytest_rightsize.session.notices import Notices
@@ -45,7 +47,8 @@ class SessionState:
     | `baseline`, `to_be_finished` | the earlier run, and the tasks and rungs that it wants asked whole | `__init__` |
     | `planned`, `progress` | the trials of each task and rung, and how many have ended | collecting, distributing |
     | `deselected` | how many trials -k, -m and the like took out | collecting |
-    | `trials` | each trial that has ended, by task and key | trying, through `keep` |
+    | `trials` | each trial that has ended, by task and key, without its texts | trying, through `keep` |
+    | `reads_texts` | whether a report will read the texts of trials again | finishing |
     | `metered`, `fingerprints` | what meters saw, and which models answered | distributing, finishing |
     | `strengths` | how many wrong answers each task let pass | playing, distributing |
     | `about`, `results` | the head of the results file, and the file | collecting, distributing, through `begin` |
@@ -69,6 +72,8 @@ class SessionState:
         self.metered: list[Metering] = []
         self.strengths: dict[str, Strength] = {}
         self.fingerprints: dict[str, Any] = {}
+        self.reads_texts = False
+        self._known_tokens: dict[Tokens, Tokens] = {}
         self.about: Mapping[str, Any] = {}
         self.results: ResultsFile | None = None
         self._check_results_path()
@@ -108,22 +113,33 @@ class SessionState:
         self.tally.plan(self.planned)
         self.live_progress.begin()
         self.about = describe_session(self.settings.to_dict(), self.settings.rootdir)
-        if self.settings.results is not None:
-            self.results = self._open_results(self.settings.results)
+        path = self.settings.results or (self._temporary_file() if self.reads_texts else None)
+        if path is not None:
+            self.results = self._open_results(path)
             self.results.plan((self.policies[task] for task in self.tasks), self.planned)
+
+    def _temporary_file(self) -> Path:
+        """Where the texts of trials wait for the reports of a session that keeps no results file."""
+        folder = tempfile.TemporaryDirectory(prefix="rightsize-", ignore_cleanup_errors=True)
+        self.config.add_cleanup(folder.cleanup)
+        return Path(folder.name) / "run.jsonl"
 
     def _open_results(self, path: Path) -> ResultsFile:
         """The results file; one that cannot be written ends the session here, where nothing has been paid for."""
         try:
-            return ResultsFile(
+            results = ResultsFile(
                 path,
                 rungs=self.resources.rungs,
                 about=self.about,
-                private=any(self.policies[task].private for task in self.tasks),
+                private=self.settings.results is None or any(self.policies[task].private for task in self.tasks),
                 on_trouble=self.notices.put,
+                is_read_again=self.reads_texts,
             )
         except ConfigError as error:
             raise pytest.UsageError(str(error)) from None
+        if results.texts is not None:
+            self.config.add_cleanup(results.texts.close)
+        return results
 
     # --- the run ----------------------------------------------------------------------------------------------------
 
@@ -135,9 +151,20 @@ class SessionState:
             progress = self.progress.get((trial.key.task, trial.key.rung))
             if progress is not None:
                 progress.add(trial)
-        self.trials[trial.key.task][trial.key] = trial
         if self.results is not None:
             self.results.trial(trial)
+        self.trials[trial.key.task][trial.key] = self._to_be_kept(trial)
+
+    def _to_be_kept(self, trial: Trial) -> Trial:
+        """The trial without its texts, unless a report needs them and no file can give them."""
+        if self.reads_texts and (self.results is None or self.results.texts is None):
+            return trial
+        return without_texts(trial, keeps_prompts=self.baseline is not None, known=self._known_tokens)
+
+    @property
+    def plan_only(self) -> Run:
+        """The rungs and the plan as a run without trials, which costs the same however many tasks there are."""
+        return Run(rungs=self.resources.rungs, planned=self.planned, strategy=self.settings.strategy)
 
     def run(self, *, interrupted: bool = False) -> Run:
         """The run as far as it is known."""
@@ -151,6 +178,7 @@ class SessionState:
             meters=tuple(self.metered),
             strengths=self.strengths,
             about=self.about,
+            read_texts=None if self.results is None or self.results.texts is None else self.results.texts.whole,
         )
 
 

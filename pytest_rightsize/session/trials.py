@@ -21,7 +21,7 @@ from pytest_rightsize.running.schedule import reason_not_to_run
 from pytest_rightsize.running.ticket import Ticket
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState, case_of
 
-__all__ = ["TICKET", "TRANSCRIPT", "TRIAL", "WATCHING", "NotRun", "SessionTrials"]
+__all__ = ["NOT_RUN", "TICKET", "TRANSCRIPT", "TRIAL", "WATCHING", "NotRun", "SessionTrials"]
 
 TICKET = pytest.StashKey[Ticket]()
 """The item's questions, the same object at every start."""
@@ -40,6 +40,10 @@ class NotRun:
 
     reason: str
     detail: str
+
+
+NOT_RUN = pytest.StashKey[NotRun]()
+"""Why an item is not run."""
 
 
 class SessionTrials:
@@ -148,6 +152,14 @@ class SessionTrials:
         if trial is not None and trial.key not in self._state.trials[trial.key.task]:
             self._state.keep(trial)
         item.stash[TICKET].close()
+        self.forget(item)
+
+    def forget(self, item: pytest.Item) -> None:
+        """Free what a test that has ended asked and was answered, unless the answers are to be played later."""
+        if self.planted is None and not self._state.settings.strength:
+            for key in (TICKET, TRANSCRIPT, TRIAL, NOT_RUN):
+                if key in item.stash:
+                    del item.stash[key]
 
     # --- whether a trial is run -------------------------------------------------------------------------------------
 
@@ -179,7 +191,7 @@ class SessionTrials:
         policy = self._policies[key.task]
         if policy.private and self._resources.providers[key.rung].leaves_machine:
             return NotRun(reason="private", detail=f"{key.task} is private, and {key.rung} is not on this machine")
-        trials, run = self._state.trials[key.task].values(), self._state.run()
+        trials, run = self._state.trials[key.task].values(), self._state.plan_only
         detail = reason_not_to_run(
             key.rung,
             ladder=[rung.name for rung in self._resources.rungs],

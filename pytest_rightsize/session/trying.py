@@ -15,6 +15,7 @@ from pytest_rightsize.model import Model, Transcript
 from pytest_rightsize.records import Trial, TrialKey
 from pytest_rightsize.reports.junit import trial_properties
 from pytest_rightsize.results.redaction import redacted
+from pytest_rightsize.results.stored_texts import without_texts
 from pytest_rightsize.running.grading import Ending, Grade, grade
 from pytest_rightsize.running.loop import Loop
 from pytest_rightsize.running.outcomes import (
@@ -27,16 +28,16 @@ from pytest_rightsize.running.outcomes import (
     status,
     trial_of,
 )
+from pytest_rightsize.running.short_failures import short_failure, show_whole
 from pytest_rightsize.running.sources import SessionSource, Source, WorkerSource
 from pytest_rightsize.session.ordering import climb_in_order, climbs_in_order
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState
-from pytest_rightsize.session.trials import TICKET, TRANSCRIPT, TRIAL, WATCHING, NotRun, SessionTrials
+from pytest_rightsize.session.trials import NOT_RUN, TICKET, TRANSCRIPT, TRIAL, WATCHING, NotRun, SessionTrials
 from pytest_rightsize.session.unclimbed import Unclimbed
 from pytest_rightsize.session.waiting import tell_who_waits
 
 __all__ = ["Trying"]
 
-_NOT_RUN = pytest.StashKey[NotRun]()
 _FAILED_SUBTEST = pytest.StashKey[Ending]()
 
 
@@ -109,7 +110,7 @@ class Trying:
             return
         key = item.stash[TRIAL_KEY]
         item.stash[TRANSCRIPT] = Transcript()
-        not_run = item.stash.get(_NOT_RUN, None) or self._trials.why_not_run(item, key)
+        not_run = item.stash.get(NOT_RUN, None) or self._trials.why_not_run(item, key)
         fault = self._engine.down(key.rung)
         if not_run is None and fault is not None and not self._trials.has_asked(item):
             if self._reports_down(key):
@@ -117,7 +118,7 @@ class Trying:
                 pytest.skip(str(fault))
             not_run = NotRun(reason="down", detail=str(fault))
         if not_run is not None:
-            item.stash[_NOT_RUN] = not_run
+            item.stash[NOT_RUN] = not_run
             if not self._trials.starts_from_record(item, key, not_run):
                 pytest.skip(not_run.detail)
 
@@ -174,8 +175,9 @@ class Trying:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Grade the trial when its test has ended, and let a wrong answer be data rather than a failure."""
         seconds = clocks.perf_counter() - self._began_s
-        report = yield
         transcript = item.stash.get(TRANSCRIPT, None)
+        with short_failure(item, call, transcript if TRIAL_KEY in item.stash else None):
+            report = yield
         if TICKET in item.stash:
             if item.stash[TICKET].waiting_for is not None:
                 return report
@@ -195,6 +197,8 @@ class Trying:
             trial = redacted(self._grade(item, call, report, transcript, seconds), self._state.settings.redact)
             item.stash[TRIAL] = trial
             item.user_properties += trial_properties(trial)
+            if trial.outcome == "error":
+                show_whole(report, item, call)
             shape(report, trial)
             attach(report, trial)
         elif isinstance(transcript.fault, RungError):
@@ -223,7 +227,7 @@ class Trying:
         seconds: float,
     ) -> Trial:
         key = item.stash[TRIAL_KEY]
-        not_run = item.stash.get(_NOT_RUN, None)
+        not_run = item.stash.get(NOT_RUN, None)
         if not_run is not None:
             completed = self._grade_from_record(item, self._ending(item, call, report), transcript)
             if completed is None:
@@ -271,8 +275,22 @@ class Trying:
         data = yield
         return None if data is None else as_plain(data)
 
+    @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect the trial; the controller of a distributed session sees its workers' here too."""
+        """Collect the trial; the controller of a distributed session sees its workers' here too.
+
+        Pytest keeps every report to the end: the texts of the trial need not be kept with it.
+        """
         trial = trial_of(report, known=self._state.trials)
         if trial is not None:
             self._state.keep(trial)
+        if isinstance(attached := getattr(report, "rightsize", None), Trial):
+            attach(report, self._state.trials[attached.key.task].get(attached.key) or without_texts(attached))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Forget what a test has asked when it has ended; where tests are suspended, the loop says when that is."""
+        result = yield
+        if not self._trials.suspends:
+            self._trials.forget(item)
+        return result

@@ -36,11 +36,14 @@ def binary_p(passed: float, failed: float, at: float) -> float:
 
     It is P(X >= passed) for a binomial X of passed + failed trials at rate `at`; counts need not be whole.
     """
-    from scipy.special import betainc
-
     if passed <= 0 or at >= 1:
         return 1.0
-    return float(betainc(passed, failed + 1, at)) if at > 0 else 0.0
+    if at <= 0 or failed <= 0:
+        # What the integral comes to, without loading scipy, which takes longer than a small session.
+        return float(at**passed) if at > 0 else 0.0
+    from scipy.special import betainc
+
+    return float(betainc(passed, failed + 1, at))
 
 
 def gaffke_p(values: Sequence[float], counts: Sequence[float], at: float) -> float:

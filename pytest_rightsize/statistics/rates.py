@@ -83,16 +83,25 @@ def clopper_pearson(
     With `one_sided`, each end by itself is a bound at `confidence`. Source: Clopper & Pearson 1934, through quantiles
     of the beta distribution.
     """
-    from scipy.special import betaincinv
-
     if trials <= 0:
         return None
     tail = (1 - confidence) / (1 if one_sided else 2)
     failed = trials - passed
-    low = float(betaincinv(passed, failed + 1, tail)) if passed > 0 else 0.0
     # From the failures' side: the same bound, without losing digits near 1.
-    high = 1 - float(betaincinv(failed, passed + 1, tail)) if failed > 0 else 1.0
+    low, high = _least_rate(passed, failed, tail), 1 - _least_rate(failed, passed, tail)
     return Interval(low=low, high=high, confidence=confidence, one_sided=one_sided)
+
+
+def _least_rate(passed: float, failed: float, tail: float) -> float:
+    """The rate at which so many passes or more have the probability `tail`."""
+    if passed <= 0:
+        return 0.0
+    if failed <= 0:
+        # What the quantile comes to, without loading scipy, which takes longer than a small session.
+        return float(tail ** (1 / passed))
+    from scipy.special import betaincinv
+
+    return float(betaincinv(passed, failed + 1, tail))
 
 
 def pass_rate_interval(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
+from typing import ClassVar
 
 from pytest_rightsize import clocks
 from pytest_rightsize.energy import Energy, unknown_energy
@@ -44,6 +45,9 @@ class CountedWindow(Window):
     while to learn its idle power without the model and with it (`Idling`).
     """
 
+    # They wait for a tick.
+    waiting_room: ClassVar[int] = 256
+
     def __init__(self, terms: Terms, counters: Sequence[Counter]) -> None:
         super().__init__(terms)
         self._lock = threading.RLock()
@@ -73,7 +77,7 @@ class CountedWindow(Window):
             self._ledger,
             self._idling,
             limit=limit,
-            device_lock=DeviceLock(self._devices) if terms.workers > 1 else None,
+            device_lock=_device_lock(terms, self._facts),
             own_process=self._own_process,
             processor=processor,
         )
@@ -303,6 +307,12 @@ class CountedWindow(Window):
         remedy = 'meter = { name = "rapl", share = "process" } leaves them out'
         is_avoidable = self._own_process is None and [fact.meter for fact in self._facts] == ["rapl"]
         return [f"{who}; {remedy}" if is_avoidable else who for _, _, who in self._sampler.others[-1:]]
+
+
+def _device_lock(terms: Terms, facts: Sequence[Facts]) -> DeviceLock | None:
+    """The turns of worker processes at devices that count what all of them take; None where nothing is shared."""
+    devices = [fact.device for fact in facts if not fact.only_this_process]
+    return DeviceLock(devices) if terms.workers > 1 and devices else None
 
 
 def _idling(terms: Terms, facts: Sequence[Facts], ledger: Ledger, *, loads: bool) -> Idling:

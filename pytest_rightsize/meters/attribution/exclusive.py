@@ -31,11 +31,13 @@ class DeviceLock:
         self._held: list[IO[str]] = []
         self._since = 0.0
         self._not_before = 0.0
+        # Then there are no turns: who else used the devices is told by their counters.
+        self._is_impossible = False
 
     @property
     def is_held(self) -> bool:
         """Whether it is this process's turn."""
-        return bool(self._held) or fcntl is None
+        return bool(self._held) or fcntl is None or self._is_impossible
 
     def acquire(self, *, busy: bool) -> bool:
         """Whether a request may begin now; with `busy` one is in flight, so that the turn cannot be given up yet."""
@@ -55,10 +57,14 @@ class DeviceLock:
             self._held.pop().close()
 
     def _take(self, now: float) -> bool:
-        if fcntl is None:
+        if fcntl is None or self._is_impossible:
             return True
         for path in self._paths:
-            file = path.open("a", encoding="ascii")
+            file = _opened(path)
+            if file is None:
+                self._is_impossible = True
+                self.release()
+                return True
             self._held.append(file)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -67,3 +73,16 @@ class DeviceLock:
                 return False
         self._since = now
         return True
+
+
+def _opened(path: Path) -> IO[str] | None:
+    """The file of a device, which another user may have made first; None where it can neither be read nor made.
+
+    Reading is enough for a lock, and Linux lets nobody write to another's file in a folder that all share.
+    """
+    for mode in ("a", "r"):
+        try:
+            return path.open(mode, encoding="ascii")
+        except OSError:
+            continue
+    return None

@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.meters import Choice, CounterError
-from pytest_rightsize.meters.attribution.counted import CountedWindow
 from pytest_rightsize.meters.attribution.idling import IdleMemory, seconds_needed, shows_idle_power
 from pytest_rightsize.meters.attribution.period import Period, measure_period
 from pytest_rightsize.meters.attribution.windows import PlainWindow, Terms, Window
@@ -22,9 +21,6 @@ from pytest_rightsize.providers import Problem, Provider
 from pytest_rightsize.records import Identity, Reply, Request
 
 __all__ = ["IdleMemory", "Metered", "Period", "measure_period", "seconds_needed", "shows_idle_power"]
-
-# How many answers may wait for a tick, beyond the requests that are in flight.
-_WAITING_ROOM = 256
 
 
 class Metered:
@@ -76,7 +72,7 @@ class Metered:
     @property
     def waiting_room(self) -> int:
         """How many more requests may be submitted than are in flight: answers that wait for their energy."""
-        return _WAITING_ROOM if isinstance(self._open, CountedWindow) else 0
+        return 0 if self._open is None else self._open.waiting_room
 
     def check(self) -> Problem | None:
         """See `Provider`."""
@@ -123,4 +119,7 @@ class Metered:
             return PlainWindow(terms, None, str(error))
         if not counters:
             return PlainWindow(terms, next(iter(self.choice.meters.values()), None), self.choice.why)
+        # Some twenty files, which a session without a meter does without.
+        from pytest_rightsize.meters.attribution.counted import CountedWindow
+
         return CountedWindow(terms, counters)

@@ -5,6 +5,7 @@ Without counters no reply waits for its energy: the meter tells it from the repl
 
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from pytest_rightsize.energy import unknown_energy
 from pytest_rightsize.meter_records import Metering
@@ -34,7 +35,9 @@ class Terms:
 
 
 class Window:
-    """A metered rung while it is open."""
+    """A metered rung while it is open; `waiting_room` answers may wait for their energy beyond those in flight."""
+
+    waiting_room: ClassVar[int] = 0
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms

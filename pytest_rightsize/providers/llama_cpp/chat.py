@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from pytest_rightsize.errors import RungError, TooLongError
+from pytest_rightsize.errors import Portable, RungError, TooLongError
 from pytest_rightsize.providers.llama_cpp.completions import Completion, Prompt, Sampling
 from pytest_rightsize.providers.llama_cpp.native import last_errors
 from pytest_rightsize.providers.reasoning import reasoning_in
@@ -39,7 +39,7 @@ _EXTRA = frozenset(
 )
 
 
-class _CompletionNeededError(Exception):
+class _CompletionNeededError(Portable, Exception):
     """A chat format needs a completion that is not written yet; carries the arguments it asks with."""
 
     def __init__(self, arguments: Mapping[str, Json]) -> None:

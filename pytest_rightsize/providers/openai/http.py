@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pytest_rightsize import clocks
+from pytest_rightsize.errors import Portable
 from pytest_rightsize.providers.locality import LeavesMachineError, loopback_socket
 from pytest_rightsize.providers.openai.adaptive_limit import AdaptiveLimit
 from pytest_rightsize.providers.openai.event_loop import Gate, GatePass, sleep
@@ -50,7 +51,7 @@ class Endpoint:
     max_in_flight: int = 64
 
 
-class HttpError(Exception):
+class HttpError(Portable, Exception):
     """No answer: the endpoint could not be reached, was too slow, or answered something unusable.
 
     `status` is set for kind `status` only, `attempts` is how often it was tried. `detail` is the endpoint's own
@@ -207,7 +208,7 @@ class Client:
         return self._session
 
 
-class _AttemptError(Exception):
+class _AttemptError(Portable, Exception):
     """A failed attempt: the fault, whether another attempt may succeed, and how long the endpoint asks to wait."""
 
     def __init__(self, fault: HttpError, *, may_retry: bool = True, wait_s: float | None = None) -> None:

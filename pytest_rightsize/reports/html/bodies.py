@@ -90,7 +90,7 @@ def _indexed(run: Run, tasks: Sequence[str], limit: int | None) -> CaseIndex:
     bodies = Bodies(limit=limit)
     index = _Index(bodies, [rung.name for rung in run.rungs], tasks)
     for trials in _by_case(run, tasks):
-        index.add(trials)
+        index.add([run.whole(trial) for trial in trials])
     starts, chunks = [], []
     for start, texts in bodies.chunks():
         starts.append(start)

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import ClassVar
 
 from pytest_rightsize.records import Json, Run
 from pytest_rightsize.reports import Report
@@ -31,6 +32,8 @@ _ICON = (
 
 class HtmlReport:
     """The page as one file."""
+
+    texts: ClassVar[str] = "single"
 
     def check(self) -> str | None:
         """See `Report`."""
