@@ -14,6 +14,7 @@ from pytest_rightsize.model import Model, Transcript
 from pytest_rightsize.records import Trial, TrialKey
 from pytest_rightsize.reports.junit import trial_properties
 from pytest_rightsize.results.redaction import redacted
+from pytest_rightsize.running.full_story import attach_traceback, is_asked_for
 from pytest_rightsize.running.grading import Ending, Grade, grade
 from pytest_rightsize.running.loop import Loop
 from pytest_rightsize.running.outcomes import (
@@ -163,6 +164,8 @@ class Trying:
             trial = redacted(self._grade(item, call, report, transcript), self._state.settings.redact)
             item.stash[TRIAL] = trial
             item.user_properties += trial_properties(trial)
+            if trial.outcome == "failed" and not self._state.settings.redact and is_asked_for(item.config):
+                attach_traceback(report)
             shape(report, trial)
             attach(report, trial)
         elif isinstance(transcript.fault, RungError):
