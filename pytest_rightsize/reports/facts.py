@@ -207,8 +207,8 @@ def effort(run: Run) -> str:
 
 
 def _is_silent(trial: Trial) -> bool:
-    """Whether the trial's rung could not answer, so that it neither took anything nor saved it."""
-    return trial.reason == "down" or (trial.is_fault and not trial.answers)
+    """Whether the trial's rung was not there to be asked, so that the trial neither took anything nor saved it."""
+    return trial.reason in ("down", "missing") and not trial.answers
 
 
 def tokens_spent(trials: Iterable[Trial]) -> int | None:
@@ -276,10 +276,11 @@ def _without(silent: Sequence[str], verdict: Verdict) -> str:
     if not others:
         return "no rung could answer: mend one, and run again"
     passing = next((rung for rung in others if standing[rung].state == "passes"), None)
-    known = f"{passing} passes, but " if passing else ""
+    known = f"{passing} passes, but whether" if passing else "whether"
+    verb = "would" if passing else "passes" if len(silent) == 1 else "pass"
     they, them = ("it", "it") if len(silent) == 1 else ("they", "them")
     return (
-        f"{known}whether {' or '.join(silent)} would is not known, as {they} could not answer: mend that, "
+        f"{known} {' or '.join(silent)} {verb} is not known, as {they} could not answer: mend that, "
         f"or leave {them} out with --rightsize-ladder={','.join(others)}"
     )
 

@@ -44,7 +44,9 @@ class Reasons:
         self._counts: dict[str, dict[str, int]] = {}
         self._kept: dict[str, dict[str, list[Reason]]] = {}
 
-    def add(self, trial: Trial, *, test: str | None = None, traceback: str | None = None, private: bool = False) -> None:
+    def add(
+        self, trial: Trial, *, test: str | None = None, traceback: str | None = None, private: bool = False
+    ) -> None:
         """Take in a trial that has ended; `test` is its name as pytest knows it. Words of a `private` one stay out."""
         if trial.outcome != "failed":
             return
@@ -170,7 +172,7 @@ def _content(content: object) -> str:
 
 
 def _block(title: str, text: str) -> Iterator[str]:
-    """A text of someone else's, each line behind a mark, so that none is taken for one of pytest's or of a CI system."""
+    """A text of someone else's, each line behind a mark, so that no CI system takes one for a command."""
     yield f"{title}:"
     yield from (f"    | {line}" for line in text.splitlines() or [""])
 

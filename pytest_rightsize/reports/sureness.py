@@ -31,7 +31,9 @@ NO_ANSWER = "could not answer"
 def note_lines(verdict: Verdict) -> list[str]:
     """The notes of a verdict, without that of a rung which could not answer: its cell in the table says so."""
     silent = [rung for rung, standing in verdict.standing.items() if standing.could_not_answer]
-    return [note for note in verdict.notes if not any(note.startswith(f"{rung}: it could not answer") for rung in silent)]
+    return [
+        note for note in verdict.notes if not any(note.startswith(f"{rung}: it could not answer") for rung in silent)
+    ]
 
 
 def is_partial(standing: Standing) -> bool:

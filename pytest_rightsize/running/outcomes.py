@@ -41,8 +41,8 @@ def attached(report: Any) -> Trial | None:
 def status(report: Any) -> tuple[str, str, Any] | None:
     """The category, letter and word of a report that pytest has no status for.
 
-    A fault of a rung on the ladder fails its report, and has a category of its own: it is told once, at the end, and not
-    under ERRORS for each test that ran into it.
+    A fault of a rung on the ladder fails its report, and has a category of its own: it is told once, at the end, and
+    not under ERRORS for each test that ran into it.
     """
     trial = attached(report)
     if trial is None and getattr(report, "rightsize_fault", False):

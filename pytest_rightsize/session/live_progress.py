@@ -45,8 +45,8 @@ class Screen:
     """The lines below the cursor of a terminal.
 
     Room is made by moving down as an index does, which keeps the column and scrolls at the bottom; then the terminal
-    itself remembers where the cursor was. So it goes back to the right place wherever that is: also in the second row of
-    a line that the terminal has broken, or after its size has changed.
+    itself remembers where the cursor was. So it goes back to the right place wherever that is: also in the second row
+    of a line that the terminal has broken, or after its size has changed.
     """
 
     def __init__(self, writer: Writer, send: Callable[[str], object]) -> None:

@@ -70,7 +70,7 @@ class Presenter:
                     add(name, value)
 
     def summarise(self, terminalreporter: Any) -> None:
-        """Print why answers are too small, the table, for each failed gate what to change, and where the reports are."""
+        """Print why answers are too small, the table, for each failed gate what to change, and where reports are."""
         result = self._result
         if result is None:
             return

@@ -1,6 +1,6 @@
 """A terminal for tests: pytest runs at a real pseudo-terminal, and an emulator shows what a person would see.
 
-Each session is a process of its own, forked from one that has everything imported: that is most of what a session costs.
+Each session is a process of its own, forked from one that has everything imported, which is most of what one costs.
 """
 
 import fcntl
@@ -85,7 +85,8 @@ def run_pytest(
     # As at somebody's terminal, and not as pytester and this process have it.
     left_out = ("CI", "COLUMNS", "LINES", "NO_COLOR", "PY_COLORS")
     inherited = {name: value for name, value in os.environ.items() if name not in left_out}
-    variables = inherited | {"TERM": "xterm", **(environment or {})}
+    # Other plugins that are installed are no part of it, and cost more than all the rest.
+    variables = inherited | {"TERM": "xterm", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **(environment or {})}
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(_IMPORTED)
     process = server.Process(target=_session, args=(os.ttyname(its), str(folder), [*options], variables))
@@ -120,7 +121,7 @@ def _session(terminal: str, folder: str, options: list[str], environment: dict[s
     os.environ.clear()
     os.environ.update(environment)
     sys.path.insert(0, str(Path(__file__).parents[2]))
-    status = pytest.main(["-p", "no:cacheprovider", "-p", "no:randomly", *options])
+    status = pytest.main(["-p", "pytest_rightsize.plugin", "-p", "no:cacheprovider", *options])
     sys.stdout.flush()
     os._exit(int(status))
 
