@@ -137,7 +137,7 @@ def answer_text(answers: Sequence[AnswerRecord], longest: int = _ANSWER_CHARS) -
     cut_off = " (cut off at the limit of its tokens)" if answer.finish_reason == "length" else ""
     if len(text) <= longest:
         return f"{which}{text}{cut_off}"
-    return f"{which}{text[:longest]}… ({len(answer.text):,} characters){cut_off}"
+    return f"{which}({len(answer.text):,} characters{', cut off' if cut_off else ''}) {text[:longest]}…"
 
 
 def _shortened(text: str) -> str:

@@ -52,7 +52,7 @@ def _prompt_lines(trials: Sequence[Trial], turn: int, width: int) -> Iterator[st
         of = f" of {', '.join(rungs)}" if len(prompts) > 1 else ""
         yield ""
         yield f"prompt{f' {turn + 1}' if turn else ''}{of}:"
-        yield from (f"  {line}" for line in _wrapped(text, width - 2))
+        yield from (f"  {line}".rstrip() for line in _wrapped(text, width - 2))
 
 
 def _prompt(trial: Trial, turn: int) -> str | None:

@@ -50,7 +50,7 @@ def status(report: Any) -> tuple[str, str, Any] | None:
     if trial is None or getattr(report, "outcome", None) == "rerun":
         return None
     if trial.is_fault:
-        return "could not answer", "E", ("NO ANSWER", {"red": True})
+        return "unanswered", "E", ("NO ANSWER", {"red": True})
     if trial.outcome == "failed":
         return "too small", "t", ("TOO SMALL", {"yellow": True})
     if trial.outcome == "not_run" and trial.reason not in ("skipped", "xfail"):
