@@ -128,7 +128,7 @@ def _unknown_case(arguments: argparse.Namespace, names: Sequence[str], trials: S
     if owners:
         return ConfigError(f"{where}: {arguments.task} has no case {arguments.case!r}, but {', '.join(owners)} has")
     short = {next(_parameters(name), name): name for name in names}
-    nearest = process.extractOne(arguments.case, list(short))
+    nearest = process.extractOne(arguments.case, list(short)) if short else None
     found = f": did you mean {readable_case(nearest[0])!r}?" if nearest else "."
     return ConfigError(f"{where}: no case has {arguments.case!r} in its name{found} There are {len(names):,} cases.")
 

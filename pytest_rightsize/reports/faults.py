@@ -3,12 +3,12 @@
 In come trials as they end; only the first message of each kind is kept. Nothing here is held against a model.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from pytest_rightsize.records import Trial
 
-__all__ = ["Faults"]
+__all__ = ["Faults", "fault_lines"]
 
 
 @dataclass(kw_only=True)
@@ -34,7 +34,9 @@ class Faults:
         if not trial.is_fault:
             return
         reason = trial.reason or "error"
-        kind = self._kinds.setdefault((rung, reason), _Kind(message=trial.detail or f"rung {rung}: {reason}"))
+        has_words = trial.detail is not None and not trial.detail.startswith("withheld (sha256:")
+        message = trial.detail if has_words else None
+        kind = self._kinds.setdefault((rung, reason), _Kind(message=message or f"rung {rung}: {reason}"))
         kind.count += 1
 
     def lines(self, *, told: Collection[str] = ()) -> list[str]:
@@ -51,3 +53,11 @@ class Faults:
             return ""
         answers = "1 answer did not come" if count == 1 else f"{count:,} answers did not come"
         return f" ({answers}{', and it was asked no more' if rung in self._down else ''})"
+
+
+def fault_lines(trials: Iterable[Trial]) -> list[str]:
+    """One line for each kind of fault of a whole run."""
+    faults = Faults()
+    for trial in trials:
+        faults.add(trial)
+    return faults.lines()

@@ -1,20 +1,25 @@
 """Why answers are too small: which reasons are shown, how short, and that no text of a model has an effect."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import AnswerRecord, Trial, TrialKey
 from pytest_rightsize.reports.case_names import readable_case
 from pytest_rightsize.reports.faults import Faults
+from pytest_rightsize.reports.html.report import HtmlReport
+from pytest_rightsize.reports.markdown import MarkdownReport
 from pytest_rightsize.reports.reasons import Reasons, answer_text
 from tests.reports.test_terminal import check
+from tests.runs import make_run
 
 LADDER = ("tiny", "small", "big")
 EXPLANATION = "AssertionError: assert 'sales' == 'billing'\n  \n  - billing\n  + sales"
 
 
-def wrong(case: str = "a", rung: str = "tiny", task: str = "route", **changes: object) -> Trial:
+def wrong(case: str = "a", rung: str = "tiny", task: str = "route", **changes: Any) -> Trial:
     """A trial that is too small."""
     trial = Trial(
         key=TrialKey(task=task, case=f"test_a.py::test_{task}[{case}]", rung=rung),
@@ -23,7 +28,7 @@ def wrong(case: str = "a", rung: str = "tiny", task: str = "route", **changes: o
         detail=EXPLANATION,
         answers=(AnswerRecord(text="sales", messages=({"role": "user", "content": "Which queue?"},)),),
     )
-    return replace(trial, **changes)  # type: ignore[arg-type]  # the fields of a trial
+    return replace(trial, **changes)
 
 
 def reasons(*trials: Trial, keeps_all: bool = False) -> Reasons:
@@ -72,7 +77,7 @@ def test_of_very_many_tasks_the_first_are_shown() -> None:
 @pytest.mark.parametrize(
     "other", [{"outcome": "passed"}, {"outcome": "error", "reason": "transport"}, {"outcome": "not_run"}], ids=str
 )
-def test_what_is_no_wrong_answer_is_no_reason(other: dict[str, object]) -> None:
+def test_what_is_no_wrong_answer_is_no_reason(other: dict[str, Any]) -> None:
     assert not reasons(wrong(**other)).all
 
 
@@ -167,3 +172,26 @@ def test_a_fault_is_told_once_with_the_number_of_answers_that_did_not_come() -> 
         missing,
     ]
     assert heard.lines(told={missing}) == heard.lines()[:2]
+
+
+def test_markdown_tells_the_first_reasons_but_none_of_a_private_task() -> None:
+    run = make_run({"route": {"tiny": "00", "big": "11"}, "secret": {"tiny": "00", "big": "11"}}, chosen="big")
+    trials = [
+        replace(trial, detail="assert 'x' == '`y`'") if trial.outcome == "failed" else trial for trial in run.trials
+    ]
+    private = replace(run.policies["secret"], private=True)
+    run = replace(run, trials=trials, policies={**run.policies, "secret": private})
+    text = MarkdownReport().render(run, judge(run))
+    assert "- route, route-0: **tiny** answers x (wrong: assert 'x' == '\\`y\\`')" in text
+    assert "secret-0" not in text
+
+
+def test_reports_tell_a_fault_once_and_that_the_rung_could_not_answer() -> None:
+    run = make_run({task: {"tiny": "11", "gone": "E-", "big": "11"} for task in "tuv"}, strategy="full")
+    verdicts = judge(run)
+    markdown = MarkdownReport().render(run, verdicts)
+    assert markdown.count("- refused") == 1
+    assert "❔ could not answer" in markdown
+    page = HtmlReport().render(run, verdicts)
+    assert page.count("Refused (3 answers did not come).") == 1
+    assert "could not answer" in page
