@@ -58,7 +58,8 @@ def _details(rung: RungProgress) -> list[str]:
         return [f"  loading {rung.name}{f' ({model_size})' if model_size else ''}"]
     if rung.is_down:
         return [f"  {rung.name} could not answer"]
-    time_left = seconds(rung.left / rung.trials_per_s) if rung.trials_per_s and rung.left else None
+    # Rounded, as it is no more than an estimate.
+    time_left = seconds(max(1.0, round(rung.left / rung.trials_per_s))) if rung.trials_per_s and rung.left else None
     in_flight = None if rung.in_flight is None else f"{rung.in_flight} in flight"
     speed = None if rung.tokens_per_s is None else f"{count(rung.tokens_per_s)} tokens/s"
     energy = joules(rung.joules) if rung.answers else None

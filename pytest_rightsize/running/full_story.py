@@ -5,6 +5,8 @@ Only then is it worth rendering a traceback of a test whose failure is data, and
 
 import pytest
 
+from pytest_rightsize.running.outcomes import without_colours
+
 __all__ = ["NOT_RUN_CHAR", "TOO_SMALL_CHAR", "attach_traceback", "is_asked_for", "lists", "traceback_of"]
 
 TOO_SMALL_CHAR = "t"
@@ -26,7 +28,7 @@ def lists(config: pytest.Config, char: str) -> bool:
 
 def attach_traceback(report: pytest.TestReport) -> None:
     """Keep what pytest shows of a failure, before the report becomes data; also on its way to another process."""
-    report.rightsize_traceback = report.longreprtext  # type: ignore[attr-defined]  # reports carry plugins' data
+    report.rightsize_traceback = without_colours(report.longreprtext)  # type: ignore[attr-defined]  # reports carry plugins' data
 
 
 def traceback_of(report: pytest.TestReport) -> str | None:

@@ -1,5 +1,6 @@
 """Translates between pytest's reports and trials: how a test ended, and how pytest shows the outcome of its trial."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,20 @@ import pytest
 from pytest_rightsize.records import Trial, TrialKey
 from pytest_rightsize.running.grading import Ending
 
-__all__ = ["as_plain", "attach", "attached", "ending", "report_subtest", "shape", "show_fault", "status", "trial_of"]
+__all__ = [
+    "as_plain",
+    "attach",
+    "attached",
+    "ending",
+    "report_subtest",
+    "shape",
+    "show_fault",
+    "status",
+    "trial_of",
+    "without_colours",
+]
+
+_COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
 
 def attach(report: Any, trial: Trial) -> None:
@@ -71,6 +85,11 @@ def ending(call: pytest.CallInfo[None], report: pytest.TestReport) -> Ending:
     )
 
 
+def without_colours(text: str) -> str:
+    """The text without the colours that pytest gives to a comparison where it writes to a terminal."""
+    return _COLOURS.sub("", text)
+
+
 def _detail(report: pytest.TestReport) -> str | None:
     """Pytest's text of a failure or a skip, shortened for a line of the results file."""
     if report.passed or report.longrepr is None:
@@ -78,7 +97,7 @@ def _detail(report: pytest.TestReport) -> str | None:
     if isinstance(report.longrepr, tuple):
         return report.longrepr[2]
     crash = getattr(report.longrepr, "reprcrash", None)
-    return str(report.longrepr if crash is None else crash.message)[:2000]
+    return without_colours(str(report.longrepr if crash is None else crash.message))[:2000]
 
 
 def shape(report: pytest.TestReport, trial: Trial) -> None:

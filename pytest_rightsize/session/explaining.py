@@ -11,6 +11,7 @@ import pytest
 from pytest_rightsize.reports.escaping import visible
 from pytest_rightsize.reports.faults import Faults
 from pytest_rightsize.reports.reasons import Reasons
+from pytest_rightsize.reports.terminal import wrapped
 from pytest_rightsize.running.full_story import NOT_RUN_CHAR, TOO_SMALL_CHAR, is_asked_for, lists, traceback_of
 from pytest_rightsize.running.outcomes import attached
 from pytest_rightsize.session.state import SessionState
@@ -72,8 +73,8 @@ class Explaining:
         terminalreporter.write_sep("=", "why answers are too small")
         if not asked:
             lines = self._reasons.lines(width=width, one_line=style == "line", more=self._where_more())
-            for line in lines:
-                terminalreporter.write_line(line)
+            for part in (part for line in lines for part in wrapped(line, width)):
+                terminalreporter.write_line(part)
             return
         for reason in self._reasons.all:
             terminalreporter.write_sep("_", visible(reason.test), yellow=True, bold=True)

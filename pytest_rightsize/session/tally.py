@@ -13,7 +13,8 @@ from pytest_rightsize.reports.progress import RungProgress, progress_lines
 
 __all__ = ["Tally"]
 
-_WINDOW_S = 20.0
+# Tokens a second are those of the last while, and not known over a shorter one.
+_WINDOW_S, _SHORTEST_S = 20.0, 1.0
 # A time left is known after so many trials for each that is in flight: the first ones all end at about the same time.
 _WAVES = 2
 _FEWEST = 3
@@ -101,12 +102,18 @@ class Tally:
         loading = self._loading()
         for rung in self.rungs.values():
             rung.is_loading = loading is not None and loading[0] == rung.name
-        current = self.current
+        current = self._current()
         if loading is not None and loading[0] in self.rungs:
             current, self.rungs[loading[0]].size_bytes = loading
         if current is not None:
             self._measure(self.rungs[current])
         return progress_lines(self.rungs, current, width=width)
+
+    def _current(self) -> str | None:
+        """The rung of the last answer; where all its trials have ended, the one that is asked now."""
+        if self.current is None or self.rungs[self.current].left:
+            return self.current
+        return next((name for name in self.rungs if self._in_flight(name)), self.current)
 
     def _measure(self, rung: RungProgress) -> None:
         """The speed of the last while, and how long the rest will take."""
@@ -115,7 +122,7 @@ class Tally:
             recent.popleft()
         took = recent[-1][0] - recent[0][0] if recent else 0.0
         tokens = sum(number for _, number in recent) - recent[0][1] if recent else 0
-        rung.tokens_per_s = tokens / took if took > 0 and tokens else None
+        rung.tokens_per_s = tokens / took if took >= _SHORTEST_S and tokens else None
         rung.trials_per_s = self._paces[rung.name].trials_per_s(now)
         rung.in_flight = self._in_flight(rung.name)
 

@@ -135,6 +135,13 @@ def test_a_model_that_is_loaded_is_named_with_its_size(size: int | None, words: 
     assert counted.lines(80) == ["rightsize:  1b 1/4  [4b 0/4]", f"  {words}"]
 
 
+def test_when_a_rung_is_done_the_one_that_is_asked_is_told() -> None:
+    counted = Tally(["1b", "4b"], lambda rung: 5 if rung == "4b" else 0)
+    counted.plan({("t", "1b"): 1, ("t", "4b"): 9})
+    counted.add(trial("1b", 1))
+    assert counted.lines(80) == ["rightsize:  1b 1/1  [4b 0/9]", "  4b: 9 left · 5 in flight"]
+
+
 def test_a_rung_that_could_not_answer_has_no_count(tally: tuple[Tally, list[float]]) -> None:
     counted, _ = tally
     key = TrialKey(task="t", case="1", rung="1b")
@@ -238,6 +245,8 @@ def test_a_terminal_shows_progress_and_ends_as_without_it(
     assert max(len(line) for lines in seen.drawn for line in lines) < columns
     assert seen.text == seen.text_without_progress
     assert "OVER-SIZED" in seen.text
+    # The colours of pytest's comparisons are no part of a reason.
+    assert "    |   - D" in seen.text
     if not {"-v", "-q", "-n2"} & {*options}:
         assert re.search(r"^test_suite.py [.t]+ +\[100%\]$", seen.text, re.MULTILINE)
     assert (b"\x1b[2m" in seen.sent) is ("NO_COLOR" not in environment)
