@@ -257,6 +257,12 @@ class Trial:
     seconds: float | None = None
     raised_at: str | None = None
 
+    @property
+    def is_fault(self) -> bool:
+        """Whether the rung could not answer, or not in time; a test that broke by itself is an error and no fault."""
+        is_tests_own = self.reason == "test" or "from pytest-timeout" in (self.detail or "")
+        return self.outcome == "error" and not is_tests_own
+
     def to_dict(self) -> dict[str, Json]:
         """The trial as a line of the results file."""
         return {

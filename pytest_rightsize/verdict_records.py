@@ -5,7 +5,12 @@ from dataclasses import asdict, dataclass
 
 from pytest_rightsize.records import Evidence, Json, State, VerdictName
 
-__all__ = ["Standing", "Verdict"]
+__all__ = ["BROKEN", "DOWN", "Standing", "Verdict"]
+
+DOWN = "down"
+"""Reason of a standing without a single answer: the rung could not give one."""
+BROKEN = "broken"
+"""Reason of a standing without a single answer: the tests themselves broke."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +38,11 @@ class Standing:
     claim: float | None = None
     is_open: bool = False
     decided_at: int | None = None
+
+    @property
+    def could_not_answer(self) -> bool:
+        """Whether the rung gave no answer to any trial of the task."""
+        return self.trials == 0 and self.reason == DOWN
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,7 +61,7 @@ LIBRARIES: dict[str, set[str]] = {
     "reports": {"jinja2", "markupsafe", "tabulate"},
     "hookspecs": {"pluggy"},
     "session": {"pytest", "xdist"},
-    "commands": {"pluggy", "tabulate"},
+    "commands": {"pluggy", "rapidfuzz", "tabulate"},
     "plugin": {"pytest"},
 }
 # Folders within a room, and the one file of each that files outside the folder may import.

@@ -10,6 +10,7 @@ from pathlib import Path
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.reports import Report, load_reports
+from pytest_rightsize.reports.faults import fault_lines
 from pytest_rightsize.reports.publishing import write_report
 from pytest_rightsize.reports.terminal import TITLE, summary_lines, table_lines
 from pytest_rightsize.results.results_file import no_trial, read_run
@@ -40,7 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     results = read_run(arguments.results, words_of=None if files else no_trial)
     verdicts = judge(results)
     if not files:
-        sys.stdout.write("\n".join([TITLE, *table_lines(results, verdicts), *summary_lines(results, verdicts)]) + "\n")
+        lines = [*table_lines(results, verdicts), *summary_lines(results, verdicts), *fault_lines(results.trials)]
+        sys.stdout.write("\n".join([TITLE, *lines]) + "\n")
     reports = _builtin_reports()
     for name, file in files.items():
         report = reports[name]()

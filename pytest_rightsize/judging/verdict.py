@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pytest_rightsize.judging.evidence import Sample, with_evidence
 from pytest_rightsize.judging.strength import with_strength
 from pytest_rightsize.judging.suspicion import with_suspicion
+from pytest_rightsize.judging.unanswered import why_unanswered
 from pytest_rightsize.records import Policy, Run, Rung, Trial, VerdictName
 from pytest_rightsize.statistics import (
     Design,
@@ -23,13 +24,14 @@ from pytest_rightsize.statistics import (
     settled,
     stand,
 )
-from pytest_rightsize.verdict_records import Standing, Verdict
+from pytest_rightsize.verdict_records import BROKEN, DOWN, Standing, Verdict
 
 __all__ = ["claims_of", "judge", "standings"]
 
 # Longer words for a trial's reason not to run, where the reason alone says too little.
 _IDLE_WORDS = {
-    "down": "it could not answer",
+    DOWN: "it could not answer",
+    BROKEN: "its tests broke before they could judge an answer",
     "budget": "the budget was spent before it was asked",
     "skipped": "its tests were skipped",
     "xfail": "its tests are expected to fail",
@@ -124,6 +126,7 @@ class _RungResults:
     cases: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
     given_up: Counter[str] = field(default_factory=Counter)
     unanswered: Counter[str] = field(default_factory=Counter)
+    broken: int = 0
     excused: int = 0
     idle_reason: str | None = None
 
@@ -137,6 +140,16 @@ class _RungResults:
         """The trials of each case that may have turned out either way: given up, or without an answer."""
         return self.given_up + self.unanswered
 
+    def why_unanswered(self, planned: int) -> str:
+        """Why some of the `planned` trials have no answer, where some have none."""
+        answered = sum(map(len, self.cases.values()))
+        return why_unanswered(
+            answered=answered,
+            faults=self.faults - self.broken,
+            broken=self.broken,
+            planned=max(planned, answered + self.faults),
+        )
+
     def add(self, trial: Trial) -> None:
         """Count one trial; a test that skips or is expected to fail takes its trial out of the plan."""
         self.names.add(trial.key.case)
@@ -144,6 +157,7 @@ class _RungResults:
             self.cases[trial.key.case].append(trial.outcome == "passed")
         elif trial.outcome == "error":
             self.unanswered[trial.key.case] += 1
+            self.broken += not trial.is_fault
         else:
             if trial.reason in ("skipped", "xfail"):
                 self.excused += 1
@@ -214,7 +228,7 @@ def _early_standing(
         claim=claim,
     )
     if decision is None:
-        missing = f"{results.faults} of {cases} trials had no answer" if results.faults else None
+        missing = results.why_unanswered(cases) if results.faults else None
         return replace(standing, reason=missing or f"only {trials} of {cases} trials ran")
     is_open = decision.state == "undecided"
     return replace(
@@ -263,6 +277,8 @@ def _standing(policy: Policy, results: _RungResults, planned: int, confidence: f
     standing = stand(results.cases, pass_rate=rate, planned=planned, faults=results.faults, confidence=confidence)
     if standing.state == "not_run" and results.idle_reason:
         return Standing(state="not_run", reason=results.idle_reason)
+    if results.faults and standing.state == "undecided":
+        standing = replace(standing, reason=results.why_unanswered(planned))
     left, unknown = results.given_up.total(), results.unknown.total()
     if standing.state != "undecided" or not unknown or not results.cases or standing.trials + unknown < planned:
         return standing

@@ -37,7 +37,8 @@ class Provider(Protocol):
     are the keys (common ones too) that it cannot do without. An attribute `in_flight` may say how many requests it
     handles well at once (8 where there is none); the rung's `max_in_flight` and `--rightsize-concurrency` take
     precedence. `site` may say where its model runs, for the meter: "process", "machine", "remote", or None where
-    nothing runs.
+    nothing runs. `is_loading` may say that it got its first request and cannot answer yet, and `size_bytes` how large
+    its model is, once that is known: both are shown while a session runs.
     """
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]]

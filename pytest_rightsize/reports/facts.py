@@ -31,6 +31,7 @@ __all__ = [
     "remedy",
     "saving_words",
     "shown_savings",
+    "silent_rungs",
     "strength_of",
     "tokens_spent",
     "verdict_counts",
@@ -193,8 +194,8 @@ def _chosen_per_1000(facts: Facts, verdict: Verdict, saving: Saving) -> float | 
 
 def effort(run: Run) -> str:
     """The number of trials that ran, or their share of the full ladder, and their tokens."""
-    trials = [trial for trial in run.trials if trial.outcome != "not_run"]
-    planned = sum(run.planned.values())
+    trials = [trial for trial in run.trials if trial.outcome != "not_run" and not _is_silent(trial)]
+    planned = sum(run.planned.values()) - sum(map(_is_silent, run.trials))
     tokens = tokens_spent(trials)
     tokens_text = "tokens unknown" if tokens is None else f"{tokens:,} tokens"
     if run.interrupted:
@@ -203,6 +204,11 @@ def effort(run: Run) -> str:
         return f"{len(trials):,} trials, {tokens_text}"
     verb = "bisected" if run.strategy == "bisect" else "climbed"
     return f"{verb} with {100 * len(trials) / planned:.0f} % of the trials of the full ladder, {tokens_text}"
+
+
+def _is_silent(trial: Trial) -> bool:
+    """Whether the trial's rung was not there to be asked, so that the trial neither took anything nor saved it."""
+    return trial.reason in ("down", "missing") and not trial.answers
 
 
 def tokens_spent(trials: Iterable[Trial]) -> int | None:
@@ -249,10 +255,36 @@ def remedy(verdict: Verdict) -> str:
         if verdict.suspicion is not None:
             return f"{nearest}, and every trial ended in {verdict.suspicion}: look there for a bug of the test first"
         return f"{nearest}: add a larger rung, mend the prompt, or lower pass_rate"
+    if verdict.verdict == "undecided" and (silent := silent_rungs(verdict)):
+        return _without(silent, verdict)
     if verdict.verdict == "undecided":
         unknown = "what the chosen rung would do" if verdict.smallest else "which rung is the smallest"
         return f"it is not known {unknown} ({verdict.notes[0]}): {_way_out(verdict)}"
     return ""
+
+
+def silent_rungs(verdict: Verdict) -> list[str]:
+    """The rungs that could not answer, if it is one of them that keeps the smallest from being known."""
+    obstacle = next((of for of in verdict.standing.values() if of.state != "fails" and of.reason != "private"), None)
+    if verdict.smallest is not None or obstacle is None or not obstacle.could_not_answer:
+        return []
+    return [rung for rung, standing in verdict.standing.items() if standing.could_not_answer]
+
+
+def _without(silent: Sequence[str], verdict: Verdict) -> str:
+    """What is known in spite of the rungs that could not answer, and how to go on with them or without."""
+    standing = verdict.standing
+    others = [rung for rung in standing if rung not in silent]
+    if not others:
+        return "no rung could answer: mend one, and run again"
+    passing = next((rung for rung in others if standing[rung].state == "passes"), None)
+    known = f"{passing} passes, but whether" if passing else "whether"
+    verb = "would" if passing else "passes" if len(silent) == 1 else "pass"
+    they, them = ("it", "it") if len(silent) == 1 else ("they", "them")
+    return (
+        f"{known} {' or '.join(silent)} {verb} is not known, as {they} could not answer: mend that, "
+        f"or leave {them} out with --rightsize-ladder={','.join(others)}"
+    )
 
 
 def _nearest(verdict: Verdict) -> str:

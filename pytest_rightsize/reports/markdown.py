@@ -9,6 +9,7 @@ from typing import ClassVar
 from pytest_rightsize.records import Run
 from pytest_rightsize.reports import Report
 from pytest_rightsize.reports.bars import bar_lines, bar_words, bars_differ
+from pytest_rightsize.reports.case_names import readable_case
 from pytest_rightsize.reports.escaping import visible
 from pytest_rightsize.reports.facts import (
     Cell,
@@ -24,7 +25,9 @@ from pytest_rightsize.reports.facts import (
     verdict_counts,
     waived,
 )
-from pytest_rightsize.reports.sureness import is_partial, short_count, stopped_words, sure_words
+from pytest_rightsize.reports.faults import fault_lines
+from pytest_rightsize.reports.reasons import Reasons
+from pytest_rightsize.reports.sureness import NO_ANSWER, is_partial, note_lines, short_count, stopped_words, sure_words
 from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["MOST_CHARS", "MarkdownReport", "escaped", "pytest_rightsize_reports"]
@@ -35,6 +38,7 @@ _MARKS = {"passes": "✅", "fails": "❌", "undecided": "❔", "not_run": "⬜"}
 _URGENCY = ("under-sized", "unsolved", "undecided", "over-sized", "unchosen", "right-sized")
 # Half of it for the table, the rest for the lists below it.
 _TABLE_CHARS = 30_000
+_LIST_CHARS = 3_900
 _LONGEST_NAME = 120
 
 
@@ -91,7 +95,14 @@ def _cell(cell: Cell, count: str) -> str:
     standing = cell.standing
     ratio = escaped(count.replace("@", " @ "))
     emphasised = f"**{ratio}**" if cell.smallest and ratio else ratio
-    parts = [_MARKS[standing.state], emphasised, _bounds(cell), "chosen" if cell.chosen else ""]
+    if standing.could_not_answer:
+        emphasised = NO_ANSWER
+    parts = [
+        _MARKS["undecided" if standing.could_not_answer else standing.state],
+        emphasised,
+        _bounds(cell),
+        "chosen" if cell.chosen else "",
+    ]
     return " ".join(part for part in parts if part)
 
 
@@ -133,10 +144,12 @@ def _lists(facts: Facts) -> Iterator[str]:
     notes = [
         f"- {_name(verdict.task)}: {escaped(note)}"
         for verdict in facts.verdicts
-        for note in (*waived(facts.run, verdict.task), *verdict.notes, *strength_of(facts.run, verdict.task))
+        for note in (*waived(facts.run, verdict.task), *note_lines(verdict), *strength_of(facts.run, verdict.task))
     ]
     for title, lines in (
         ("What to change", changes),
+        ("What could not answer", [f"- {escaped(line)}" for line in fault_lines(facts.run.trials)]),
+        ("Why answers are too small", [*_reasons(facts.run)]),
         ("How sure that is", sure),
         ("What that saves", savings),
         ("False economies", economies),
@@ -144,7 +157,23 @@ def _lists(facts: Facts) -> Iterator[str]:
     ):
         if lines:
             opened = " open" if title == "What to change" else ""
-            yield f"<details{opened}><summary>{title}</summary>\n\n{_fitting(lines, 7_000, 'lines')}\n\n</details>\n"
+            fitting = _fitting(lines, _LIST_CHARS, "lines")
+            yield f"<details{opened}><summary>{title}</summary>\n\n{fitting}\n\n</details>\n"
+
+
+def _reasons(run: Run) -> Iterator[str]:
+    """The first reasons of each task; not of one that is private, as many people may read a comment."""
+    reasons = Reasons([rung.name for rung in run.rungs])
+    for trial in run.trials:
+        policy = run.policies.get(trial.key.task)
+        if policy is None or not policy.private:
+            reasons.add(trial)
+    for task in run.policies:
+        for reason in reasons.first(task):
+            case = readable_case(reason.key.case)
+            answer = "" if reason.answer is None else f" answers {_name(reason.answer)}"
+            explanation = escaped(reason.explanation.replace("\n", "; "), _LONGEST_NAME)
+            yield f"- {_name(task)}, {_name(case)}: **{_name(reason.key.rung)}**{answer} ({reason.word}: {explanation})"
 
 
 def _place(facts: Facts, verdict: Verdict) -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_rightsize.reports.units import count, joules, seconds, usd
+from pytest_rightsize.reports.text_width import columns, cut
+from pytest_rightsize.reports.units import count, joules, seconds, size, usd
 
 __all__ = ["RungProgress", "progress_lines"]
 
@@ -12,7 +13,8 @@ __all__ = ["RungProgress", "progress_lines"]
 class RungProgress:
     """Progress of one rung: `left` trials of `planned` have not ended; sums are None once one answer's are unknown.
 
-    `tokens_per_s` and `trials_per_s` are recent rates, None before the first answer.
+    `tokens_per_s` and `trials_per_s` are recent rates, None while they are not known. `is_loading` says that its model
+    of `size_bytes` is being loaded, `is_down` that it could not answer.
     """
 
     name: str
@@ -24,6 +26,9 @@ class RungProgress:
     answers: int = 0
     tokens_per_s: float | None = None
     trials_per_s: float | None = None
+    is_loading: bool = False
+    size_bytes: int | None = None
+    is_down: bool = False
 
     @property
     def left(self) -> int:
@@ -41,14 +46,20 @@ def progress_lines(rungs: Mapping[str, RungProgress], current: str | None, *, wi
 
 
 def _ended(rung: RungProgress, *, is_current: bool) -> str:
-    """`60k 123/440`, in brackets for the current rung."""
-    text = f"{rung.name} {rung.ended:,}/{rung.planned:,}"
+    """`60k 123/440`, in brackets for the current rung; no count of a rung that could not answer."""
+    text = f"{rung.name} down" if rung.is_down else f"{rung.name} {rung.ended:,}/{rung.planned:,}"
     return f"[{text}]" if is_current else text
 
 
 def _details(rung: RungProgress) -> list[str]:
     """The details that are known, the most useful first: those at the end are left out where space is short."""
-    time_left = seconds(rung.left / rung.trials_per_s) if rung.trials_per_s and rung.left else None
+    if rung.is_loading:
+        model_size = size(rung.size_bytes)
+        return [f"  loading {rung.name}{f' ({model_size})' if model_size else ''}"]
+    if rung.is_down:
+        return [f"  {rung.name} could not answer"]
+    # Rounded, as it is no more than an estimate.
+    time_left = seconds(max(1.0, round(rung.left / rung.trials_per_s))) if rung.trials_per_s and rung.left else None
     in_flight = None if rung.in_flight is None else f"{rung.in_flight} in flight"
     speed = None if rung.tokens_per_s is None else f"{count(rung.tokens_per_s)} tokens/s"
     energy = joules(rung.joules) if rung.answers else None
@@ -58,11 +69,11 @@ def _details(rung: RungProgress) -> list[str]:
 
 
 def _fitting(parts: Sequence[str], separator: str, width: int) -> str:
-    """As many of the parts as fit into `width`, in one line."""
+    """As many of the parts as fit into `width` columns, in one line."""
     line = ""
     for part in parts:
         longer = f"{line}{separator}{part}" if line else part
-        if len(longer) > width:
+        if columns(longer) > width:
             break
         line = longer
-    return line or "".join(parts[:1])[:width]
+    return line or cut("".join(parts[:1]), width)

@@ -11,9 +11,11 @@ from pytest_rightsize.reports.units import percent
 from pytest_rightsize.verdict_records import Standing, Verdict
 
 __all__ = [
+    "NO_ANSWER",
     "decided",
     "is_partial",
     "more_words",
+    "note_lines",
     "open_words",
     "partial_rungs",
     "short_count",
@@ -21,6 +23,17 @@ __all__ = [
     "sure_words",
     "undecided_words",
 ]
+
+NO_ANSWER = "could not answer"
+"""What stands in the place of a count for a rung that gave no answer to any trial of a task."""
+
+
+def note_lines(verdict: Verdict) -> list[str]:
+    """The notes of a verdict, without that of a rung which could not answer: its cell in the table says so."""
+    silent = [rung for rung, standing in verdict.standing.items() if standing.could_not_answer]
+    return [
+        note for note in verdict.notes if not any(note.startswith(f"{rung}: it could not answer") for rung in silent)
+    ]
 
 
 def is_partial(standing: Standing) -> bool:

@@ -15,7 +15,14 @@ from pytest_rightsize.judging.savings import joules_of, saved, tokens_of
 from pytest_rightsize.records import Run, Waiver
 from pytest_rightsize.reports.bars import bar_lines, bar_words, bars_differ
 from pytest_rightsize.reports.facts import effort, failure, place_to_change, strength_of, tokens_spent
-from pytest_rightsize.reports.sureness import more_words, short_count, stopped_words, sure_words
+from pytest_rightsize.reports.sureness import (
+    NO_ANSWER,
+    more_words,
+    note_lines,
+    short_count,
+    stopped_words,
+    sure_words,
+)
 from pytest_rightsize.verdict_records import Verdict
 
 __all__ = [
@@ -30,12 +37,14 @@ __all__ = [
 ]
 
 TITLE = "smallest model that passes each task"
+# Of tasks that need the same change so many are named.
+_MOST_NAMED = 6
 _CAPITALS = {"over-sized": "OVER-SIZED", "under-sized": "UNDER-SIZED", "unsolved": "UNSOLVED", "undecided": "UNDECIDED"}
 # The parts of a line of the table that get a colour; the words say the same without it.
 _STYLES = (
     (re.compile(r"(?<!\S)((>=)?\d+/\d+|passes@\d+)\*|right-sized$"), "green"),
     (re.compile("OVER-SIZED$|UNDER-SIZED$|UNSOLVED$"), "red"),
-    (re.compile(r"(?<!\S)(\d+/\d+|@\d+)?\?(?!\S)|(?<!\S)provisional(?!\S)|UNDECIDED$"), "yellow"),
+    (re.compile(r"(?<!\S)(\d+/\d+|@\d+)?\?(?!\S)|(?<!\S)provisional(?!\S)|could not answer|UNDECIDED$"), "yellow"),
 )
 
 # What stands in the table for a rung that was stopped early, and what it means.
@@ -110,7 +119,7 @@ def _below_the_table(verdict: Verdict) -> Iterator[str]:
     # The sentence before names one of them already.
     if (stopped := stopped_words(verdict, without=verdict.evidence_rung)) is not None:
         yield stopped
-    yield from verdict.notes
+    yield from note_lines(verdict)
 
 
 def _row(verdict: Verdict, ladder: Sequence[str], bars: Mapping[str, str]) -> list[str]:
@@ -130,6 +139,8 @@ def _cell(verdict: Verdict, rung: str) -> str:
     a question mark one that is undecided.
     """
     standing = verdict.standing[rung]
+    if standing.could_not_answer:
+        return NO_ANSWER
     if standing.state == "not_run":
         return "-"
     if standing.trials == 0:
@@ -143,7 +154,7 @@ def _cell(verdict: Verdict, rung: str) -> str:
 
 def _legend(verdicts: Sequence[Verdict]) -> list[str]:
     standings = [standing for verdict in verdicts for standing in verdict.standing.values()]
-    states = {standing.state for standing in standings}
+    states = {standing.state for standing in standings if not standing.could_not_answer}
     levels = sorted({verdict.confidence for verdict in verdicts if verdict.confidence is not None})
     counts = [short_count(verdict, rung) for verdict in verdicts for rung in verdict.standing]
     parts = [
@@ -217,10 +228,24 @@ def warning_lines(warned: Iterable[tuple[str, Verdict]], run: Run) -> list[str]:
 
 
 def gate_lines(failed: Iterable[tuple[str, Verdict]], run: Run) -> list[str]:
-    """For each failed gate one line that says what to change, and where."""
+    """For each failed gate one line that says what to change, and where; tasks that need the same share a line."""
+    tripped: dict[tuple[str, str], list[Verdict]] = {}
+    for gate, verdict in failed:
+        tripped.setdefault((gate, failure(gate, verdict)), []).append(verdict)
     return [
-        f"gate {gate}: {verdict.task}: {failure(gate, verdict)}{_place(gate, verdict, run)}" for gate, verdict in failed
+        f"gate {gate}: {verdicts[0].task}: {text}{_place(gate, verdicts[0], run)}"
+        if len(verdicts) == 1
+        else f"gate {gate}: {_tasks(verdicts)}: {text}"
+        for (gate, text), verdicts in tripped.items()
     ]
+
+
+def _tasks(verdicts: Sequence[Verdict]) -> str:
+    """`4 tasks (a, b, c, d)`; of many only the first are named."""
+    names = [verdict.task for verdict in verdicts]
+    more = len(names) - _MOST_NAMED
+    named = f"{', '.join(names[:_MOST_NAMED])}, and {more:,} more" if more > 0 else ", ".join(names)
+    return f"{len(names):,} tasks ({named})"
 
 
 def _place(gate: str, verdict: Verdict, run: Run) -> str:

@@ -5,7 +5,7 @@ from math import floor
 
 from pytest_rightsize.energy import Energy
 
-__all__ = ["bounded_joules", "count", "joules", "parameters", "percent", "seconds", "usd"]
+__all__ = ["bounded_joules", "count", "joules", "parameters", "percent", "seconds", "size", "usd"]
 
 _SCALES: Mapping[str, float] = {"MJ": 1e6, "kJ": 1e3, "J": 1.0, "mJ": 1e-3}
 
@@ -45,6 +45,15 @@ def seconds(value: float | None) -> str | None:
     if value >= 60:
         return f"{int(value // 60)} min {int(value % 60)} s"
     return f"{_digits(value)} s" if value >= 1 or value == 0 else f"{_digits(1000 * value)} ms"
+
+
+def size(bytes_: int | None) -> str | None:
+    """`2.5 GB`, `253 MB`: in powers of ten, as the pages of models have it."""
+    if bytes_ is None:
+        return None
+    unit, scale = ("GB", 1e9) if bytes_ >= 1e9 else ("MB", 1e6) if bytes_ >= 1e6 else ("kB", 1e3)
+    value = bytes_ / scale
+    return f"{value:.1f} {unit}" if value < 10 else f"{value:,.0f} {unit}"
 
 
 def usd(value: float | None) -> str | None:

@@ -170,7 +170,8 @@ def _leaders(conclusion: Conclusion) -> list[str]:
         absent = f"; {', '.join(leader.left_out)} not compared" if leader.left_out else ""
         word, unit = _LEAST[leader.quantity]
         parts.append(f"{word} {leader.rung} ({leader.per_pass:.3g} {unit} a passed case{tied}{absent})")
-    return [f"of those that pass: smallest {conclusion.smallest}, {', '.join(parts)}"] if parts else []
+    smallest = f"smallest {conclusion.smallest}, " if conclusion.smallest else ""
+    return [f"of those that pass: {smallest}{', '.join(parts)}"] if parts else []
 
 
 def _conclusion_lines(conclusion: Conclusion) -> list[str]:

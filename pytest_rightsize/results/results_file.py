@@ -197,11 +197,12 @@ def no_trial(_: TrialKey) -> bool:
     return False
 
 
-def read_run(path: Path, *, words_of: Callable[[TrialKey], bool] | None = None) -> Run:
+def read_run(path: Path, *, words_of: Callable[[TrialKey], bool] | None = None, with_prompts: bool = False) -> Run:
     """Read a results file into a Run, as a stream; of a trial that was written twice the last line counts.
 
     With `words_of` only those trials keep their texts: in all others, and in every prompt, hashes take their place, as
-    where they are withheld. The memory needed then does not depend on how long the texts are.
+    where they are withheld. The memory needed then does not depend on how long the texts are. `with_prompts` keeps
+    the prompts all the same, each of them once.
 
     Raises a ConfigError that names the line if it is not a results file of a schema this version reads. A file that was
     cut off gives a Run with `interrupted` set.
@@ -235,7 +236,8 @@ def read_run(path: Path, *, words_of: Callable[[TrialKey], bool] | None = None) 
                 policies[line["task"]] = Policy.from_dict(line)
                 planned.update({(line["task"], rung): count for rung, count in counts.items()})
             elif kind == "prompt":
-                prompts[line["id"]] = tuple(line["messages"]) if words_of is None else text_digest(line["messages"])
+                keeps = words_of is None or with_prompts
+                prompts[line["id"]] = tuple(line["messages"]) if keeps else text_digest(line["messages"])
             elif kind == "trial":
                 trial = _trial(line, prompts, words_of)
                 trials[trial.key] = trial

@@ -202,6 +202,13 @@ class Engine:
         """How many requests wait for the rung's reply."""
         return len(self._in_flight.get(rung, ()))
 
+    def loading(self) -> tuple[str, int | None] | None:
+        """The rung whose model is being loaded, and its size in bytes where that is known; None while there is none."""
+        for rung in tuple(self._open):
+            if getattr(self._providers[rung], "is_loading", False):
+                return rung, getattr(self._providers[rung], "size_bytes", None)
+        return None
+
     def _send_within(self, budget: Budget, rung: str, request: Request) -> Future[Reply]:
         refusal = budget.take(rung)
         if refusal is not None:

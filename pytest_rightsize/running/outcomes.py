@@ -1,5 +1,6 @@
 """Translates between pytest's reports and trials: how a test ended, and how pytest shows the outcome of its trial."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,20 @@ from pytest_rightsize.records import Trial, TrialKey
 from pytest_rightsize.running.grading import Ending
 from pytest_rightsize.running.own_bugs import is_plainly_own, raised_at
 
-__all__ = ["as_plain", "attach", "ending", "report_subtest", "shape", "show_fault", "status", "trial_of"]
+__all__ = [
+    "as_plain",
+    "attach",
+    "attached",
+    "ending",
+    "report_subtest",
+    "shape",
+    "show_fault",
+    "status",
+    "trial_of",
+    "without_colours",
+]
+
+_COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
 
 def attach(report: Any, trial: Trial) -> None:
@@ -26,13 +40,13 @@ def as_plain(data: dict[str, Any]) -> dict[str, Any]:
 
 def trial_of(report: Any, known: Mapping[str, Mapping[TrialKey, Trial]]) -> Trial | None:
     """The trial that came with a report, unless it is known; a run that is to be repeated is not the trial yet."""
-    trial = _attached(report)
+    trial = attached(report)
     if trial is None or str(report.outcome) == "rerun":
         return None
     return None if trial.key in known.get(trial.key.task, ()) else trial
 
 
-def _attached(report: Any) -> Trial | None:
+def attached(report: Any) -> Trial | None:
     """The report's trial; one from another process is read once."""
     trial = getattr(report, "rightsize", None)
     if isinstance(trial, dict):
@@ -41,12 +55,18 @@ def _attached(report: Any) -> Trial | None:
 
 
 def status(report: Any) -> tuple[str, str, Any] | None:
-    """The category, letter and word of a report that pytest has no status for."""
-    if getattr(report, "rightsize_fault", False):
+    """The category, letter and word of a report that pytest has no status for.
+
+    A fault of a rung on the ladder fails its report, and has a category of its own: it is told once, at the end, and
+    not under ERRORS for each test that ran into it.
+    """
+    trial = attached(report)
+    if trial is None and getattr(report, "rightsize_fault", False):
         return "error", "E", ("ERROR", {"red": True})
-    trial = _attached(report)
     if trial is None or getattr(report, "outcome", None) == "rerun":
         return None
+    if trial.is_fault:
+        return "unanswered", "E", ("NO ANSWER", {"red": True})
     if trial.outcome == "failed":
         return "too small", "t", ("TOO SMALL", {"yellow": True})
     if trial.outcome == "not_run" and trial.reason not in ("skipped", "xfail"):
@@ -71,6 +91,11 @@ def ending(call: pytest.CallInfo[None], report: pytest.TestReport, root: Path) -
     )
 
 
+def without_colours(text: str) -> str:
+    """The text without the colours that pytest gives to a comparison where it writes to a terminal."""
+    return _COLOURS.sub("", text)
+
+
 def _detail(report: pytest.TestReport) -> str | None:
     """Pytest's text of a failure or a skip, shortened for a line of the results file."""
     if report.passed or report.longrepr is None:
@@ -78,7 +103,7 @@ def _detail(report: pytest.TestReport) -> str | None:
     if isinstance(report.longrepr, tuple):
         return report.longrepr[2]
     crash = getattr(report.longrepr, "reprcrash", None)
-    return str(report.longrepr if crash is None else crash.message)[:2000]
+    return without_colours(str(report.longrepr if crash is None else crash.message))[:2000]
 
 
 def shape(report: pytest.TestReport, trial: Trial) -> None:
@@ -92,7 +117,7 @@ def shape(report: pytest.TestReport, trial: Trial) -> None:
         path, line, _ = report.location
         report.outcome = "skipped"
         report.longrepr = (path, line or 0, f"Skipped: {trial.detail}")
-    elif trial.outcome == "error" and trial.reason not in ("test", "timeout"):
+    elif trial.is_fault:
         show_fault(report, trial.detail or "")
 
 

@@ -48,7 +48,8 @@ def reason_not_to_run(
 
     `standings` holds the standings of the other rungs so far. `full` runs all. `climb` and `bisect` stop above a rung
     that passes, and above one that is undecided because answers are missing: no larger rung can be named then. They go
-    on past a rung whose cases have all been asked. `bisect` runs every rung of a task that has proved non-monotone.
+    on past a rung whose cases have all been asked, and past one that gave no answer at all: what the others do is worth
+    knowing until it can be asked. `bisect` runs every rung of a task that has proved non-monotone.
     """
     if strategy == "full" or (strategy == "bisect" and falls_back(ladder, standings)):
         return None
@@ -56,7 +57,7 @@ def reason_not_to_run(
         standing = standings.get(below, Standing(state="not_run"))
         if standing.state == "passes":
             return f"settled: {below} passes"
-        if standing.state == "undecided" and not standing.is_open:
+        if standing.state == "undecided" and not standing.is_open and not standing.could_not_answer:
             return f"{below} is undecided, so no larger rung can be called the smallest"
     return None
 

@@ -11,6 +11,7 @@ import pytest
 from pytest_rightsize import clocks
 from pytest_rightsize.recorded.fingerprints import fingerprints_of
 from pytest_rightsize.reports.terminal import waiver_lines
+from pytest_rightsize.session.explaining import Explaining
 from pytest_rightsize.session.presenter import Presenter
 from pytest_rightsize.session.result import SessionResult, session_result
 from pytest_rightsize.session.state import SessionState
@@ -24,12 +25,12 @@ class Finishing:
     Made before any test, so that a report that cannot be made costs nothing.
     """
 
-    def __init__(self, state: SessionState) -> None:
+    def __init__(self, state: SessionState, explaining: Explaining) -> None:
         """Raises ConfigError for a report that is unknown or cannot be made."""
         self._state = state
         self._settings = state.settings
         self._resources = state.resources
-        self._presenter = Presenter(state.config, state.settings)
+        self._presenter = Presenter(state.config, state.settings, explaining)
         state.reads_texts = self._presenter.reads_texts and not state.resources.is_worker
 
     @pytest.hookimpl(tryfirst=True)

@@ -1,6 +1,7 @@
 """Registers the plugins of one session, in the order of its life.
 
-They are collecting, trying, playing, distributing and finishing; for `rightsize strength` only the first three.
+They are collecting, trying, playing, distributing, explaining and finishing; for `rightsize strength` only the first
+three.
 
 The same plugins work in one process and under pytest-xdist, where workers run trials and the controller collects them,
 writes the results file, judges and sets the exit status.
@@ -10,6 +11,7 @@ import pytest
 
 from pytest_rightsize.session.collecting import Collecting
 from pytest_rightsize.session.distributing import Distributing
+from pytest_rightsize.session.explaining import Explaining
 from pytest_rightsize.session.finishing import Finishing
 from pytest_rightsize.session.playing import Playing, PlayingOnly
 from pytest_rightsize.session.state import SessionState
@@ -27,12 +29,14 @@ def register_session(config: pytest.Config) -> None:
     if state.settings.strength_of is not None:
         plugins["playing"] = PlayingOnly(state, trials)
     else:
+        explaining = Explaining(state)
         plugins = {
             "live-progress": state.live_progress,
             **plugins,
             **({"playing": Playing(state, trials)} if state.settings.strength else {}),
             "distributing": Distributing(state),
-            "finishing": Finishing(state),
+            "explaining": explaining,
+            "finishing": Finishing(state, explaining),
         }
     for name, plugin in plugins.items():
         config.pluginmanager.register(plugin, f"rightsize-{name}")

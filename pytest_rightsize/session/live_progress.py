@@ -8,84 +8,23 @@ import os
 import shutil
 import sys
 import threading
-from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import pytest
 
 from pytest_rightsize import clocks
-from pytest_rightsize.records import Trial
-from pytest_rightsize.reports.progress import RungProgress, progress_lines
+from pytest_rightsize.session.tally import Tally
 
-__all__ = ["LiveProgress", "Screen", "Tally"]
+__all__ = ["LiveProgress", "Screen"]
 
 _REDRAW_S = 0.25
 _PLAIN_S = 60.0
-_WINDOW_S = 20.0
+# As pytest itself knows a CI system.
+_CI_VARIABLES = ("CI", "BUILD_NUMBER")
 # Options with which pytest itself writes to the terminal while tests run.
 _WRITING_OPTIONS = ("usepdb", "trace", "setupshow", "setuponly", "setupplan")
-
-
-class Tally:
-    """Counts of what has ended on each rung of a session, and how fast."""
-
-    def __init__(
-        self,
-        rungs: Sequence[str],
-        in_flight: Callable[[str], int | None],
-        clock: Callable[[], float] = clocks.monotonic,
-    ) -> None:
-        """`in_flight` tells how many requests wait for a rung's reply, None where that is not known here."""
-        self.rungs = {name: RungProgress(name=name) for name in rungs}
-        self.current: str | None = None
-        self._in_flight = in_flight
-        self._clock = clock
-        # When a trial ended, and how many completion tokens it brought.
-        self._recent: dict[str, deque[tuple[float, int]]] = {name: deque() for name in rungs}
-
-    def plan(self, planned: Mapping[tuple[str, str], int]) -> None:
-        """Take over how many trials each rung is to have."""
-        for (_, rung), number in planned.items():
-            self.rungs[rung].planned += number
-
-    def add(self, trial: Trial) -> None:
-        """A trial has ended."""
-        rung = self.rungs[trial.key.rung]
-        rung.ended += 1
-        if trial.outcome == "not_run":
-            return
-        self.current = rung.name
-        energies = [None if answer.energy is None else answer.energy.joules for answer in trial.answers]
-        rung.joules = _plus(rung.joules, energies)
-        rung.usd = _plus(rung.usd, [answer.cost_usd for answer in trial.answers])
-        rung.answers += len(trial.answers)
-        tokens = sum(answer.tokens.completion or 0 for answer in trial.answers)
-        self._recent[rung.name].append((self._clock(), tokens))
-
-    def lines(self, width: int) -> list[str]:
-        """The two lines, as of now."""
-        if self.current is not None:
-            self._measure(self.rungs[self.current])
-        return progress_lines(self.rungs, self.current, width=width)
-
-    def _measure(self, rung: RungProgress) -> None:
-        """The speed of the last while."""
-        now, recent = self._clock(), self._recent[rung.name]
-        while len(recent) > 1 and now - recent[0][0] > _WINDOW_S:
-            recent.popleft()
-        passed = now - recent[0][0]
-        enough = len(recent) > 1 and passed > 0
-        rung.trials_per_s = (len(recent) - 1) / passed if enough else None
-        tokens = sum(number for _, number in recent) - recent[0][1]
-        rung.tokens_per_s = tokens / passed if enough and tokens else None
-        rung.in_flight = self._in_flight(rung.name)
-
-
-def _plus(total: float | None, more: Sequence[float | None]) -> float | None:
-    """The sum, or None from the first unknown amount on."""
-    known = [amount for amount in more if amount is not None]
-    return None if total is None or len(known) < len(more) else total + sum(known)
 
 
 class Writer(Protocol):
@@ -96,14 +35,19 @@ class Writer(Protocol):
 
     @property
     def width_of_current_line(self) -> int:
-        """How far the cursor is from the left."""
+        """How much was written since the last end of a line."""
 
     def flush(self) -> None:
         """Send what was written to the terminal."""
 
 
 class Screen:
-    """The lines below the cursor of a terminal."""
+    """The lines below the cursor of a terminal.
+
+    Room is made by moving down as an index does, which keeps the column and scrolls at the bottom; then the terminal
+    itself remembers where the cursor was. So it goes back to the right place wherever that is: also in the second row
+    of a line that the terminal has broken, or after its size has changed.
+    """
 
     def __init__(self, writer: Writer, send: Callable[[str], object]) -> None:
         """`send` writes to the terminal, past whatever pytest has put in the place of the standard output."""
@@ -111,13 +55,20 @@ class Screen:
         self._send = send
         self._drawn = False
 
-    def draw(self, lines: Sequence[str]) -> None:
-        """Show the lines below the cursor, and put it back."""
+    def draw(self, lines: Sequence[str], *, width: int, height: int) -> None:
+        """Show the lines below the cursor, and put it back.
+
+        Not where they have no room, and not while the cursor waits at the right edge: there it has no place of its own.
+        """
         column = self._writer.width_of_current_line
+        if height <= len(lines) + 1 or (column and column % width == 0):
+            return
         begin, end = ("\x1b[2m", "\x1b[0m") if self._writer.hasmarkup else ("", "")
-        below = "".join(f"\n\r\x1b[2K{begin}{line}{end}" for line in lines)
-        back = f"\x1b[{len(lines)}A\r" + (f"\x1b[{column}C" if column else "")
-        self._send(f"{below}{back}")
+        number = len(lines)
+        room = "\x1bD" * number + f"\x1b[{number}A"
+        below = "".join(f"\x1b[B\r\x1b[2K{begin}{line}{end}" for line in lines)
+        # First what an earlier, longer line may have left, then the lines, in one piece.
+        self._send(f"{room}\x1b7\x1b[J{below}\x1b8")
         self._drawn = True
 
     def wipe(self) -> None:
@@ -141,7 +92,7 @@ class LiveProgress:
         self._thread: threading.Thread | None = None
         self._written_at = clocks.monotonic()
         self._shows = reporter is not None and config.get_verbosity() > -2 and not _others_write(config)
-        if self._shows and reporter.isatty and os.environ.get("TERM", "dumb") != "dumb":
+        if self._shows and reporter.isatty and _can_draw():
             # While a test runs, pytest has something else in the place of this file.
             self._terminal = os.dup(sys.stdout.fileno())
             self._screen = Screen(config.get_terminal_writer(), self._send)
@@ -163,18 +114,34 @@ class LiveProgress:
         while not self._over.wait(_REDRAW_S):
             with self._lock:
                 if not self._over.is_set():
-                    self._screen.draw(self._tally.lines(shutil.get_terminal_size().columns - 1))
+                    width, height = self._size()
+                    self._screen.draw(self._tally.lines(width - 1), width=width, height=height)
 
-    def _writing(self) -> Generator[None, Any, Any]:
-        """What pytest writes stands where it would stand without this."""
+    def _size(self) -> tuple[int, int]:
+        """Columns and rows of the terminal itself: while a test runs, the standard output is none."""
+        try:
+            size = os.get_terminal_size(self._terminal)
+        except OSError:
+            size = os.terminal_size((0, 0))
+        otherwise = shutil.get_terminal_size()
+        return size.columns or otherwise.columns, size.lines or otherwise.lines
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What is written meanwhile stands where it would stand without the lines."""
         with self._lock:
             if self._screen is not None:
                 self._screen.wipe()
             try:
-                return (yield)
+                yield
             finally:
                 if self._screen is not None:
                     self._reporter.flush()
+
+    def _writing(self) -> Generator[None, Any, Any]:
+        """A hook in which pytest writes."""
+        with self.paused():
+            return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logstart(self) -> Generator[None, Any, Any]:
@@ -230,6 +197,11 @@ class LiveProgress:
             self._thread = None
             os.close(self._terminal)
             self._screen = None
+
+
+def _can_draw() -> bool:
+    """Whether the terminal is one on which lines can be drawn again: that of a CI system keeps each for good."""
+    return os.environ.get("TERM", "dumb") != "dumb" and not any(os.environ.get(name) for name in _CI_VARIABLES)
 
 
 def _others_write(config: pytest.Config) -> bool:

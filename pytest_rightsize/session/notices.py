@@ -3,6 +3,8 @@
 They appear at once where there is a terminal; a worker of pytest-xdist warns through its controller.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from queue import Empty, SimpleQueue
 
 import pytest
@@ -13,10 +15,11 @@ __all__ = ["Notices"]
 
 
 class Notices:
-    """Messages that wait to be shown."""
+    """Messages that wait to be shown; `pause` keeps the terminal free of other lines while one is written."""
 
     def __init__(self) -> None:
         self._waiting: SimpleQueue[str] = SimpleQueue()
+        self.pause: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def put(self, message: str) -> None:
         """Have the message shown soon; from any thread."""
@@ -32,7 +35,8 @@ class Notices:
             terminal = config.pluginmanager.get_plugin("terminalreporter")
             # A worker may have a terminal reporter too, but nobody reads it.
             if terminal is not None and not hasattr(config, "workerinput"):
-                terminal.ensure_newline()
-                terminal.write_line(f"rightsize: {message}", yellow=True)
+                with self.pause():
+                    terminal.ensure_newline()
+                    terminal.write_line(f"rightsize: {message}", yellow=True)
             else:
                 config.issue_config_time_warning(RightsizeWarning(message), stacklevel=2)

@@ -29,6 +29,7 @@ from pytest_rightsize.reports.terminal import (
     wrapped,
 )
 from pytest_rightsize.reports.usage_tables import usage_lines
+from pytest_rightsize.session.explaining import Explaining
 from pytest_rightsize.session.result import SessionResult
 from pytest_rightsize.verdict_records import Verdict
 
@@ -40,9 +41,10 @@ _QUIET = -1
 class Presenter:
     """Shows one session's end; made at its start, so that what cannot be written is known before any test."""
 
-    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+    def __init__(self, config: pytest.Config, settings: Settings, explaining: Explaining) -> None:
         """Raises ConfigError for a report that is unknown or cannot be made."""
         self._config = config
+        self._explaining = explaining
         self._settings = settings
         self._publisher = Publisher(settings.reports, config.hook.pytest_rightsize_reports())
         self.reads_texts = self._publisher.reads_texts
@@ -69,11 +71,12 @@ class Presenter:
                     add(name, value)
 
     def summarise(self, terminalreporter: Any) -> None:
-        """Print the table, for each failed gate what to change, and where the reports are."""
+        """Print why answers are too small, the table, for each failed gate what to change, and where reports are."""
         result = self._result
         if result is None:
             return
         width = self._config.get_terminal_writer().fullwidth if terminalreporter.isatty else None
+        self._explaining.write_reasons(terminalreporter, width)
         # As pytest's own sections begin; what is written after `section` alone may be broken by a late end of a line.
         terminalreporter.write_sep("=", TITLE)
         for line in table_lines(result.run, result.verdicts, width=width):
@@ -98,7 +101,11 @@ class Presenter:
         # Twice quiet: what was found and what fails, and nothing of what it took.
         usage = [] if self._config.get_verbosity() < _QUIET else usage
         verbose = self._config.get_verbosity() > 0
-        for line in (*summary_lines(result.run, result.verdicts, verbose=verbose), *usage):
+        for line in summary_lines(result.run, result.verdicts, verbose=verbose):
+            yield line, {}
+        for line in self._explaining.fault_lines():
+            yield f"rightsize: {line}", {"red": True}
+        for line in usage:
             yield line, {}
         for line in result.notes:
             yield f"rightsize: {line}", {}

@@ -21,9 +21,10 @@ from pytest_rightsize.records import Policy, Run, Tokens, Trial, TrialKey
 from pytest_rightsize.results.results_file import ResultsFile, describe_session
 from pytest_rightsize.results.stored_texts import without_texts
 from pytest_rightsize.running.schedule import EarlyProgress, Progress, visiting_order
-from pytest_rightsize.session.live_progress import LiveProgress, Tally
+from pytest_rightsize.session.live_progress import LiveProgress
 from pytest_rightsize.session.notices import Notices
 from pytest_rightsize.session.resources import Resources
+from pytest_rightsize.session.tally import Tally
 from pytest_rightsize.strength_records import Strength
 
 __all__ = ["TRIAL_KEY", "SessionState", "case_of"]
@@ -77,8 +78,10 @@ class SessionState:
         self.about: Mapping[str, Any] = {}
         self.results: ResultsFile | None = None
         self._check_results_path()
-        self.tally = Tally([rung.name for rung in self.resources.rungs], self.resources.engine.in_flight)
+        engine = self.resources.engine
+        self.tally = Tally([rung.name for rung in self.resources.rungs], engine.in_flight, loading=engine.loading)
         self.live_progress = LiveProgress(config, self.tally)
+        self.notices.pause = self.live_progress.paused
 
     def _check_results_path(self) -> None:
         path = self.settings.results

@@ -16,6 +16,7 @@ from pytest_rightsize.records import Trial, TrialKey
 from pytest_rightsize.reports.junit import trial_properties
 from pytest_rightsize.results.redaction import redacted
 from pytest_rightsize.results.stored_texts import without_texts
+from pytest_rightsize.running.full_story import attach_traceback, is_asked_for
 from pytest_rightsize.running.grading import Ending, Grade, grade
 from pytest_rightsize.running.loop import Loop
 from pytest_rightsize.running.outcomes import (
@@ -199,6 +200,8 @@ class Trying:
             item.user_properties += trial_properties(trial)
             if trial.outcome == "error":
                 show_whole(report, item, call)
+            if trial.outcome == "failed" and not self._state.settings.redact and is_asked_for(item.config):
+                attach_traceback(report)
             shape(report, trial)
             attach(report, trial)
         elif isinstance(transcript.fault, RungError):

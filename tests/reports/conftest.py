@@ -100,3 +100,9 @@ def keep_screenshot() -> Callable[[Any, str], None]:
         page.screenshot(path=ARTIFACTS / f"{name}.png")
 
     return keep
+
+
+@pytest.fixture(autouse=True)
+def _columns_as_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tabulate counts the columns of wide letters where wcwidth happens to be installed, and no golden text may."""
+    monkeypatch.setattr("tabulate.WIDE_CHARS_MODE", False)

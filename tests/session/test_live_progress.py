@@ -1,73 +1,48 @@
 """How far a session is: what it says, and that a terminal looks as if it had never been there."""
 
-import os
-import pty
 import re
-import select
-import subprocess
-import sys
-from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 
+import pyte
 import pytest
 
 from pytest_rightsize.records import AnswerRecord, Tokens, Trial, TrialKey
-from pytest_rightsize.session.live_progress import Screen, Tally
+from pytest_rightsize.reports.progress import RungProgress, progress_lines
+from pytest_rightsize.session.live_progress import Screen
+from pytest_rightsize.session.tally import Tally
+from tests.conftest import SUITE
+from tests.session.pseudo_terminal import DRAWN, run_pytest
 
 LADDER = "--rightsize-ladder=tiny,small,big"
 
 
 class Terminal:
-    """A terminal of so many columns, as far as pytest and this plugin use one."""
+    """An emulated terminal, and pytest's writer at it."""
 
-    def __init__(self, columns: int = 80) -> None:
-        self.columns = columns
-        self.lines = [""]
-        self.row = self.column = 0
+    def __init__(self, columns: int = 80, rows: int = 6, *, hasmarkup: bool = True) -> None:
+        self.screen = pyte.Screen(columns, rows)
+        self.stream = pyte.Stream(self.screen)
+        self.hasmarkup = hasmarkup
+        self.width_of_current_line = 0
 
     def write(self, text: str) -> None:
-        for found in re.finditer(r"\x1b\[(\d*)([A-Za-z])|\x1b\][^\x07]*\x07|[\r\n]|[^\x1b\r\n]", text):
-            self._one(found)
-
-    def _one(self, found: re.Match[str]) -> None:
-        number, letter = int(found[1] or 1) if found[2] else 1, found[2]
-        if found[0] == "\r":
-            self.column = 0
-        elif found[0] == "\n":
-            self.row, self.column = self.row + 1, self.column
-            self.lines += [""] * (self.row + 1 - len(self.lines))
-        elif letter == "A":
-            self.row -= number
-        elif letter == "C":
-            self.column = min(self.column + number, self.columns - 1)
-        elif letter == "K":
-            self.lines[self.row] = ""
-        elif letter == "J":
-            self.lines[self.row] = self.lines[self.row][: self.column]
-            self.lines[self.row + 1 :] = []
-        elif letter is None and len(found[0]) == 1:
-            line = self.lines[self.row].ljust(self.column)
-            self.lines[self.row] = line[: self.column] + found[0] + line[self.column + 1 :]
-            self.column += 1
-
-    @property
-    def text(self) -> str:
-        return "\n".join(line.rstrip() for line in self.lines)
-
-
-class Writer:
-    """Stands for pytest's writer, at a column."""
-
-    def __init__(self, terminal: Terminal, *, hasmarkup: bool = True) -> None:
-        self._terminal = terminal
-        self.hasmarkup = hasmarkup
-
-    @property
-    def width_of_current_line(self) -> int:
-        return self._terminal.column
+        """As pytest writes; a terminal in its usual mode begins a line at the left."""
+        self.stream.feed(text.replace("\n", "\r\n"))
+        self.width_of_current_line += len(text)
+        if "\n" in text:
+            self.width_of_current_line = len(text) - text.rindex("\n") - 1
 
     def flush(self) -> None:
         """Nothing is held back here."""
+
+    def draw(self, *lines: str) -> Screen:
+        screen = Screen(self, self.stream.feed)
+        screen.draw(lines, width=self.screen.columns, height=self.screen.lines)
+        return screen
+
+    @property
+    def text(self) -> str:
+        return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
 
 
 def trial(
@@ -76,7 +51,7 @@ def trial(
     answer = AnswerRecord(text="x", tokens=Tokens(prompt=1, completion=tokens), cost_usd=usd)
     key = TrialKey(task="t", case=str(number), rung=rung)
     answers = () if outcome == "not_run" else (answer,)
-    return Trial(key=key, outcome=outcome, answers=answers)  # type: ignore[arg-type]  # a literal from a parameter
+    return Trial(key=key, outcome=outcome, answers=answers, seconds=2.0)  # type: ignore[arg-type]  # a literal from a parameter
 
 
 @pytest.fixture
@@ -94,15 +69,13 @@ def test_before_the_first_answer_only_the_ladder_is_known(tally: tuple[Tally, li
 
 def test_speed_and_time_left_are_those_of_the_last_while(tally: tuple[Tally, list[float]]) -> None:
     counted, now = tally
-    for number in range(5):
-        now.append(2.0 * number)
+    for number in range(8):
+        now.append(2.0 + 2.0 * number)
         counted.add(trial("1b", number))
     assert counted.lines(80) == [
-        "rightsize:  [1b 5/10]  4b 0/10",
-        "  1b: 5 left · about 10 s · 3 in flight · 5 tokens/s · $0.05",
+        "rightsize:  [1b 8/10]  4b 0/10",
+        "  1b: 2 left · about 4 s · 3 in flight · 5 tokens/s · $0.08",
     ]
-    now.append(40.0)
-    assert "tokens/s" not in counted.lines(80)[1]
 
 
 def test_what_is_not_known_is_left_out_and_never_zero(tally: tuple[Tally, list[float]]) -> None:
@@ -119,85 +92,187 @@ def test_a_narrow_terminal_gets_what_fits(tally: tuple[Tally, list[float]]) -> N
     assert counted.lines(22)[1] == "  1b: 9 left"
 
 
-def test_lines_below_leave_no_trace(tally: tuple[Tally, list[float]]) -> None:
-    terminal = Terminal()
-    screen = Screen(Writer(terminal), terminal.write)
-    terminal.write("tests/test_a.py ..")
-    screen.draw(["one", "two"])
-    assert terminal.text == "tests/test_a.py ..\none\ntwo"
-    assert (terminal.row, terminal.column) == (0, 18)
-    screen.draw(["three"])
+@pytest.mark.parametrize(("ended", "is_known"), [(7, False), (8, True)])
+def test_a_time_left_is_known_when_two_for_each_in_flight_have_ended(
+    tally: tuple[Tally, list[float]], ended: int, is_known: bool
+) -> None:
+    """Three are in flight and one has just ended: the first four all end at once, and say nothing of the next."""
+    counted, now = tally
+    for number in range(ended):
+        now.append(2.0 + 2.0 * (number // 4))
+        counted.add(trial("1b", number))
+    assert ("about" in counted.lines(80)[1]) is is_known
+
+
+def test_a_time_left_is_not_known_any_more_when_nothing_ends(tally: tuple[Tally, list[float]]) -> None:
+    counted, now = tally
+    for number in range(8):
+        now.append(2.0 + 2.0 * number)
+        counted.add(trial("1b", number))
+    now.append(now[-1] + 23.0)
+    assert "about 4 s" in counted.lines(80)[1]
+    now.append(now[-1] + 2.0)
+    assert "about" not in counted.lines(80)[1]
+
+
+def test_recorded_answers_say_nothing_of_speed(tally: tuple[Tally, list[float]]) -> None:
+    counted, now = tally
+    for number in range(9):
+        now.append(now[-1] + 0.001)
+        recorded = trial("1b", number)
+        counted.add(replace(recorded, answers=(replace(recorded.answers[0], cached=True),)))
+    assert counted.lines(80)[1] == "  1b: 1 left · 3 in flight · $0.09"
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(2_489_757_856, "loading 4b (2.5 GB)"), (253_000_000, "loading 4b (253 MB)"), (None, "loading 4b")],
+)
+def test_a_model_that_is_loaded_is_named_with_its_size(size: int | None, words: str) -> None:
+    counted = Tally(["1b", "4b"], lambda _: 3, loading=lambda: ("4b", size))
+    counted.plan({("t", "1b"): 4, ("t", "4b"): 4})
+    counted.add(trial("1b", 1))
+    assert counted.lines(80) == ["rightsize:  1b 1/4  [4b 0/4]", f"  {words}"]
+
+
+def test_when_a_rung_is_done_the_one_that_is_asked_is_told() -> None:
+    counted = Tally(["1b", "4b"], lambda rung: 5 if rung == "4b" else 0)
+    counted.plan({("t", "1b"): 1, ("t", "4b"): 9})
+    counted.add(trial("1b", 1))
+    assert counted.lines(80) == ["rightsize:  1b 1/1  [4b 0/9]", "  4b: 9 left · 5 in flight"]
+
+
+def test_a_rung_that_could_not_answer_has_no_count(tally: tuple[Tally, list[float]]) -> None:
+    counted, _ = tally
+    key = TrialKey(task="t", case="1", rung="1b")
+    counted.add(Trial(key=key, outcome="error", reason="missing", detail="it is not there"))
+    counted.add(Trial(key=replace(key, case="2"), outcome="not_run", reason="down"))
+    assert counted.lines(80) == ["rightsize:  1b down  4b 0/10"]
+
+
+def test_wide_letters_count_twice() -> None:
+    rungs = {"小": RungProgress(name="小", planned=9), "大大大大": RungProgress(name="大大大大", planned=9)}
+    assert progress_lines(rungs, None, width=31) == ["rightsize:  小 0/9"]
+    assert progress_lines(rungs, None, width=32) == ["rightsize:  小 0/9  大大大大 0/9"]
+
+
+@pytest.mark.parametrize("rows", [6, 4])
+def test_lines_below_leave_no_trace(rows: int) -> None:
+    """With four rows the lines have to make room by scrolling."""
+    terminal = Terminal(rows=rows)
+    terminal.write("1\n2\ntests/test_a.py ..")
+    screen = terminal.draw("one", "two")
+    assert terminal.text.endswith("tests/test_a.py ..\none\ntwo")
+    screen = terminal.draw("three")
+    assert terminal.text.endswith("tests/test_a.py ..\nthree")
     screen.wipe()
-    terminal.write("F\r\ntests/test_b.py")
-    assert terminal.text == "tests/test_a.py ..F\ntests/test_b.py"
+    terminal.write("F\ntests/test_b.py")
+    assert terminal.text.endswith("tests/test_a.py ..F\ntests/test_b.py")
+
+
+def test_a_line_that_the_terminal_has_broken_goes_on_where_it_was() -> None:
+    terminal = Terminal(columns=10)
+    terminal.write("0123456789abc")
+    terminal.draw("one").wipe()
+    terminal.write("d")
+    assert terminal.text == "0123456789\nabcd"
+
+
+@pytest.mark.parametrize("columns", [10, 20])
+def test_nothing_is_drawn_while_the_cursor_waits_at_the_right_edge(columns: int) -> None:
+    terminal = Terminal(columns=columns)
+    terminal.write("x" * 20)
+    terminal.draw("one")
+    terminal.write("y")
+    assert "one" not in terminal.text
+    assert terminal.text.replace("\n", "") == "x" * 20 + "y"
+
+
+def test_nothing_is_drawn_where_there_is_no_room() -> None:
+    terminal = Terminal(rows=3)
+    terminal.write("a")
+    terminal.draw("one", "two")
+    assert terminal.text == "a"
 
 
 @pytest.mark.parametrize("hasmarkup", [True, False])
 def test_lines_are_dim_only_where_pytest_may_style(hasmarkup: bool) -> None:
     sent: list[str] = []
-    Screen(Writer(Terminal(), hasmarkup=hasmarkup), sent.append).draw(["one"])
+    Screen(Terminal(hasmarkup=hasmarkup), sent.append).draw(["one"], width=80, height=24)
     assert ("\x1b[2mone" in sent[0]) is hasmarkup
 
 
 @pytest.fixture
-def at_a_terminal(suite: pytest.Pytester) -> Callable[..., str]:
-    """Run pytest at a pseudo-terminal; everything it sent."""
-    # Slow enough that the lines are drawn while it runs.
+def slow_suite(suite: pytest.Pytester) -> pytest.Pytester:
+    """The suite, slow enough that progress is drawn while each test runs; one of its names is a long one."""
     suite.makeconftest(
         """
         import time
         import pytest
+        from pytest_rightsize.session import live_progress
+
+        live_progress._REDRAW_S = 0.01
 
         @pytest.fixture(autouse=True)
         def slow():
-            time.sleep(0.12)
+            time.sleep(0.05)
         """
     )
-
-    def run(*options: str) -> str:
-        ours, its = pty.openpty()
-        command = [sys.executable, "-m", "pytest", LADDER, "-p", "no:cacheprovider", *options]
-        environment = os.environ | {"TERM": "xterm", "COLUMNS": "80", "PYTHONPATH": str(Path(__file__).parents[2])}
-        environment.pop("CI", None)
-        process = subprocess.Popen(command, stdout=its, stderr=its, cwd=suite.path, env=environment)
-        os.close(its)
-        sent = b""
-        while select.select([ours], [], [], 60)[0]:
-            try:
-                part = os.read(ours, 65536)
-            except OSError:  # the other end was closed
-                break
-            if not part:
-                break
-            sent += part
-        process.wait(timeout=60)
-        os.close(ours)
-        return sent.decode("utf-8", "replace")
-
-    return run
+    suite.makepyfile(test_suite=SUITE.replace('"d"]', 'pytest.param("d", id="d" * 50)]'))
+    return suite
 
 
 @pytest.mark.parametrize(
-    "options", [(), ("-v",), ("-q",), ("-n2",)], ids=lambda options: options[0] if options else "plain"
+    ("columns", "options", "environment"),
+    [
+        (40, (), {}),
+        (60, (), {}),
+        (80, (), {}),
+        (120, (), {}),
+        (40, ("-v",), {}),
+        (60, ("-q",), {"NO_COLOR": "1"}),
+        (60, ("-p", "xdist.plugin", "-n2"), {}),
+    ],
+    ids=str,
 )
 def test_a_terminal_shows_progress_and_ends_as_without_it(
-    at_a_terminal: Callable[..., str], options: tuple[str, ...]
+    slow_suite: pytest.Pytester, columns: int, options: tuple[str, ...], environment: dict[str, str]
 ) -> None:
-    sent = at_a_terminal(*options)
-    assert "rightsize:  [tiny " in sent
-    assert " left" in sent
-    terminal = Terminal()
-    terminal.write(sent)
-    assert "rightsize:  [" not in terminal.text
-    assert "in flight" not in terminal.text
-    assert re.search(r"^upper .* OVER-SIZED$", terminal.text, re.MULTILINE)
-    if not options:
-        assert re.search(r"^test_suite.py [.t]+ +\[100%\]$", terminal.text, re.MULTILINE)
+    seen = run_pytest(slow_suite.path, (LADDER, *options), columns=columns, environment=environment)
+    assert seen.status == pytest.ExitCode.OK
+    assert any(lines[0].startswith("rightsize:  [tiny ") for lines in seen.drawn)
+    assert any(" left" in line for lines in seen.drawn for line in lines)
+    assert max(len(line) for lines in seen.drawn for line in lines) < columns
+    assert seen.text == seen.text_without_progress
+    assert "OVER-SIZED" in seen.text
+    # The colours of pytest's comparisons are no part of a reason.
+    assert "    |   - D" in seen.text
+    if not {"-v", "-q", "-n2"} & {*options}:
+        assert re.search(r"^test_suite.py [.t]+ +\[100%\]$", seen.text, re.MULTILINE)
+    assert (b"\x1b[2m" in seen.sent) is ("NO_COLOR" not in environment)
 
 
-@pytest.mark.parametrize("options", [("-qq",), ("-s",)], ids=lambda options: options[0])
-def test_nothing_is_drawn_where_it_is_not_wanted(at_a_terminal: Callable[..., str], options: tuple[str, ...]) -> None:
-    assert "\x1b[2m" not in at_a_terminal(*options)
+def test_a_terminal_that_becomes_narrower_gets_shorter_lines(slow_suite: pytest.Pytester) -> None:
+    seen = run_pytest(slow_suite.path, (LADDER,), columns=100, resized_to=30)
+    before, after = (len(DRAWN.findall(part)) for _, part in seen.parts)
+    assert before
+    assert after
+    assert max(len(line) for lines in seen.drawn[before + 1 :] for line in lines) < 30
+
+
+@pytest.mark.parametrize(
+    ("options", "environment"),
+    [(("-qq",), {}), (("-s",), {}), ((), {"TERM": "dumb"}), ((), {"CI": "true"})],
+    ids=str,
+)
+def test_nothing_is_drawn_where_it_is_not_wanted(
+    slow_suite: pytest.Pytester, options: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    seen = run_pytest(slow_suite.path, (LADDER, *options), columns=60, environment=environment)
+    assert seen.status == pytest.ExitCode.OK
+    assert not seen.drawn
+    assert b"\x1b[J" not in seen.sent
+    assert "OVER-SIZED" in seen.text
 
 
 def test_without_a_terminal_there_are_only_plain_lines(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,13 @@ class LlamaCpp:
         self._rung = rung
         self._lock = threading.Lock()
         self._worker: Worker | None = None
+        self.size_bytes: int | None = None
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether the first request has come and the model cannot answer yet."""
+        worker = self._worker
+        return worker is not None and worker.is_loading
 
     @property
     def in_flight(self) -> int:
@@ -172,7 +179,9 @@ class LlamaCpp:
 
     def _load(self) -> LoadedModel:
         """Load the model; raises RungError if that fails."""
-        native, batch = _load_native(self._file(), self._rung)
+        path = self._file()
+        self.size_bytes = sum(part.stat().st_size for part in _parts(path))
+        native, batch = _load_native(path, self._rung)
         return LoadedModel(native, batch, self._rung.name)
 
 

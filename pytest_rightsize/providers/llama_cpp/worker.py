@@ -43,6 +43,7 @@ class Worker:
     def __init__(self, load: Callable[[], LoadedModel], name: str) -> None:
         self._load = load
         self._name = name
+        self.is_loading = True
         self._stop = threading.Event()
         self.forget = threading.Event()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -66,10 +67,12 @@ class Worker:
         try:
             model = self._load()
         except Exception as error:
+            self.is_loading = False
             fault = self._as_fault(error)
             while (job := self._jobs.get()) is not None:
                 self._settle(job, _StoppedError() if self._stop.is_set() else _copy_of(fault))
             return
+        self.is_loading = False
         try:
             self._serve(model)
         finally:

@@ -42,19 +42,12 @@ def _policy(facts: Facts, verdict: Verdict) -> dict[str, Json]:
         "test_at": policy.test_at if policy else None,
         "remedy": remedy(verdict),
         "without": [
-            [rung.name, _why_no_point(cell)]
+            [rung.name, no_answer_words(cell)]
             for rung in facts.run.rungs
             for cell in [facts.cells[verdict.task, rung.name]]
             if cell.standing.rate is None
         ],
     }
-
-
-def _why_no_point(cell: Cell) -> str:
-    """Why a rung has no pass rate to draw."""
-    if cell.standing.trials == 0 and cell.standing.state == "undecided":
-        return "no answer"
-    return no_answer_words(cell)
 
 
 def _point(cell: Cell, verdict: Verdict) -> dict[str, Json]:

@@ -5,6 +5,7 @@ It joins the sections; each has a file of its own beside this one. Nothing here 
 
 from pytest_rightsize.records import Json
 from pytest_rightsize.reports.facts import Facts, effort, headline, verdict_counts
+from pytest_rightsize.reports.faults import fault_lines
 from pytest_rightsize.reports.html.bodies import CaseIndex
 from pytest_rightsize.reports.html.measured_lines import measured_lines, shortened_lines
 from pytest_rightsize.reports.html.measures import MEASURES, judged_rungs, why_unknown
@@ -25,6 +26,7 @@ def page_view(facts: Facts, cases: CaseIndex) -> dict[str, Json]:
         "sentence": f"{sentence}.",
         "under": _subtitle(facts),
         "interrupted": facts.run.interrupted,
+        "faults": [f"{line[0].upper()}{line[1:]}" for line in fault_lines(facts.run.trials)],
         "counts": [{"word": word, "number": number} for word, number in verdict_counts(facts.verdicts)],
         "interval_words": interval_legend(facts),
         "rungs": [{"name": rung.name, "size": _size(rung.params_b)} for rung in facts.run.rungs],

@@ -15,9 +15,9 @@ from pytest_rightsize.reports.facts import (
     strength_of,
     waived,
 )
-from pytest_rightsize.reports.sureness import is_partial, sure_words
+from pytest_rightsize.reports.sureness import NO_ANSWER, is_partial, note_lines, sure_words
 from pytest_rightsize.reports.units import percent
-from pytest_rightsize.verdict_records import Verdict
+from pytest_rightsize.verdict_records import BROKEN, Verdict
 
 __all__ = ["interval_legend", "no_answer_words", "verdict_row"]
 
@@ -58,7 +58,7 @@ def verdict_row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
         "notes": [
             *([f"Regressed: {verdict.regressed}."] if verdict.regressed else []),
             *(f"{words[0].upper()}{words[1:]}." for words in waived(facts.run, verdict.task)),
-            *(note for note in verdict.notes if note not in advice),
+            *(note for note in note_lines(verdict) if note not in advice),
             *(f"{words[0].upper()}{words[1:]}." for words in strength_of(facts.run, verdict.task)),
             *(f"{saving}." for saving in _first_saving(facts, verdict)),
             *([conclusion.no_savings] if conclusion.no_savings else []),
@@ -93,7 +93,7 @@ def _cell(cell: Cell, pass_rate: float) -> dict[str, Json]:
     standing, interval = cell.standing, cell.interval
     return {
         "rung": cell.rung,
-        "state": standing.state,
+        "state": "undecided" if standing.could_not_answer else standing.state,
         "words": _STATE_WORDS[standing.state],
         "none": no_answer_words(cell),
         "rate": None if standing.rate is None or not standing.trials else round(100 * standing.rate, 2),
@@ -114,6 +114,10 @@ def no_answer_words(cell: Cell) -> str:
     standing = cell.standing
     if cell.decided is not None:
         return cell.decided
+    if standing.could_not_answer:
+        return NO_ANSWER
     if standing.state == "not_run":
         return "private" if standing.reason == "private" else "not run"
+    if standing.trials == 0 and standing.reason == BROKEN:
+        return "its tests broke"
     return standing.reason or "no answer"

@@ -228,7 +228,7 @@ def test_a_rung_without_an_answer_is_not_said_to_be_not_run(open_page: Open) -> 
     page = open_page("#price")
     draw_everything(page)
     odd = page.locator("#panels figure.chart", has_text="odd")
-    assert odd.locator(".missing").inner_text() == "energy unknown: 1b, 4b; no answer: 30b; not run: frontier"
+    assert odd.locator(".missing").inner_text() == "energy unknown: 1b, 4b; could not answer: 30b; not run: frontier"
     assert odd.locator(".empty").inner_text().startswith("Nothing to draw")
 
 

@@ -1,0 +1,36 @@
+"""Whether a session was asked for the full story of answers that are too small, as `-rt`, `-rA` or `--tb=long` ask.
+
+Only then is it worth rendering a traceback of a test whose failure is data, and keeping it.
+"""
+
+import pytest
+
+from pytest_rightsize.running.outcomes import without_colours
+
+__all__ = ["NOT_RUN_CHAR", "TOO_SMALL_CHAR", "attach_traceback", "is_asked_for", "lists", "traceback_of"]
+
+TOO_SMALL_CHAR = "t"
+"""What `-r` calls answers that are too small."""
+NOT_RUN_CHAR = "n"
+"""What `-r` calls trials that were not run, or could not be answered."""
+
+
+def is_asked_for(config: pytest.Config) -> bool:
+    """Whether everything is to be shown of each trial that is too small."""
+    return lists(config, TOO_SMALL_CHAR) or config.getoption("tbstyle", "auto") == "long"
+
+
+def lists(config: pytest.Config, char: str) -> bool:
+    """Whether `-r` asks for a line for each outcome of this kind; `-rA` asks for all."""
+    chars = str(config.getoption("reportchars", ""))
+    return char in chars or "A" in chars
+
+
+def attach_traceback(report: pytest.TestReport) -> None:
+    """Keep what pytest shows of a failure, before the report becomes data; also on its way to another process."""
+    report.rightsize_traceback = without_colours(report.longreprtext)  # type: ignore[attr-defined]  # reports carry plugins' data
+
+
+def traceback_of(report: pytest.TestReport) -> str | None:
+    """What `attach_traceback` kept."""
+    return getattr(report, "rightsize_traceback", None)
