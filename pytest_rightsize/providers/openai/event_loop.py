@@ -151,11 +151,18 @@ class GatePass:
             self._is_sent = True
         self._epoch = self._gate._adaptive_limit.epoch
 
-    def end_attempt(self, *, answered: bool = False, refused: bool = False) -> None:
+    @property
+    def in_flight(self) -> int:
+        """How many requests are in flight now, with this one."""
+        return self._gate._sent
+
+    def end_attempt(self, *, answered: bool = False, refused: bool = False, crowded: bool = False) -> None:
         """Give up the place until the next `start_attempt`, and report the outcome to the limit."""
         if answered:
             self._gate._adaptive_limit.answered(self._epoch)
-        if refused:
+        if crowded:
+            self._gate._adaptive_limit.crowded(self._epoch, self._gate._sent)
+        elif refused:
             self._gate._adaptive_limit.refused(self._epoch)
         self._is_sent = False
         self._gate._sent -= 1
