@@ -88,6 +88,11 @@ class Resources:
             f"ladder {order}; strategy {settings.strategy}{sure}",
             *([note] if note else []),
             *map(str, self.missing.values()),
+            *(
+                f"{rung.name}: {rung.price.prompt:g} and {rung.price.completion:g} USD/M tokens, {rung.price.source}"
+                for rung in self.rungs
+                if rung.price is not None and rung.price.source
+            ),
             *([] if self.collect_only else self.meters.header(answering)),
         ]
 

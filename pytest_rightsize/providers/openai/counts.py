@@ -45,12 +45,16 @@ def counts_in(usage: Json, *, wrote: bool, reasoned: bool, host: str = "") -> tu
         return Tokens(), ()
     if usage.get("prompt_tokens") is None and "cache_read_input_tokens" in usage:
         usage = _from_anthropic(usage)
+    doubts = [
+        f"{name} is {value!r:.20}"
+        for name in (*_PROMPT, *_COMPLETION, *_TOTAL)
+        if (value := usage.get(name)) is not None and _count(usage, name) is None
+    ]
     prompt, completion = _first(usage, _PROMPT), _first(usage, _COMPLETION)
     if not prompt:
-        return Tokens(), ()
+        return Tokens(), tuple(doubts)
     if not completion and (wrote or reasoned):
         completion = None
-    doubts: list[str] = []
     cached, created = _cached(usage, doubts), _first(usage, _CREATED) or 0
     reasoning, total = _first(usage, _REASONING), _first(usage, _TOTAL) or None
     if completion is None:

@@ -107,6 +107,11 @@ class Gate:
         self._waiting_to_begin: deque[asyncio.Future[None]] = deque()
         self._waiting_to_retry: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def sent(self) -> int:
+        """How many requests are in flight."""
+        return self._sent
+
     def _admit(self) -> None:
         limit = self._adaptive_limit.limit  # there are never fewer begun than sent
         while self._waiting_to_retry and self._sent < limit:
@@ -154,7 +159,7 @@ class GatePass:
     @property
     def in_flight(self) -> int:
         """How many requests are in flight now, with this one."""
-        return self._gate._sent
+        return self._gate.sent
 
     def end_attempt(self, *, answered: bool = False, refused: bool = False, crowded: bool = False) -> None:
         """Give up the place until the next `start_attempt`, and report the outcome to the limit."""

@@ -96,6 +96,11 @@ class Client:
         self._refused_since_s: float | None = None
         self.answers = 0
 
+    @property
+    def in_flight(self) -> int:
+        """How many requests were sent and are neither answered nor refused yet."""
+        return self._gate.sent
+
     async def post(self, body: Json, read: Callable[[Json, float, int], T]) -> T:
         """Post `body` and return `read(answer, seconds, retries)`: the seconds are those of the attempt that succeeded.
 

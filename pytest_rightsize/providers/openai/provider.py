@@ -252,6 +252,7 @@ class OpenAI:
                     continue
                 is_down = await self._rung_check.is_down(error.fault, client, answers_before=answers_before)
                 raise self._as_error(error, is_down=is_down) from None
+        self._rung_check.note_answered(body)
         for note in completion.notes:
             self._note(note)
         return self._without_key(await self._with_reasoning_counted(completion.reply, client))

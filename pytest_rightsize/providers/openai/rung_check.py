@@ -17,6 +17,7 @@ __all__ = ["RungCheck"]
 # So many requests in a row without an answer, each after its own retries, before a plain one is tried.
 _FAULTS_UNTIL_TRIED = 3
 _TIMEOUT_S = 30.0
+_POLL_S = 0.02
 # What a plain request may meet where the rung answers others.
 _ANSWERS_OTHERS = frozenset({*OWN, "crowded", "loading", "rate_limit", "request"})
 
@@ -30,6 +31,11 @@ class RungCheck:
         self._faults_in_a_row = 0
         self._answers = 0
         self._trying: asyncio.Task[Fault | None] | None = None
+        self._answered_body: Mapping[str, Json] | None = None
+
+    def note_answered(self, body: Mapping[str, Json]) -> None:
+        """Keep a request that was answered: none is plainer than that."""
+        self._answered_body = body
 
     async def is_down(self, fault: Fault, client: Client, *, answers_before: int) -> bool:
         """Whether the fault is true of every request; `answers_before` were answered when its request was begun."""
@@ -42,11 +48,21 @@ class RungCheck:
         if client.answers > answers_before or (suspect == "in_a_row" and self._faults_in_a_row < _FAULTS_UNTIL_TRIED):
             return False
         if self._trying is None or self._trying.done():
+            body = self._answered_body or self._plain_body()
             self._trying = asyncio.ensure_future(
-                client.try_once(self._plain_body(), lambda answer: parse_reply(answer, 0.0, 0), timeout_s=_TIMEOUT_S)
+                client.try_once(body, lambda answer: parse_reply(answer, 0.0, 0), timeout_s=_TIMEOUT_S)
             )
         met = await asyncio.shield(self._trying)
-        if met is None or met.kind in _ANSWERS_OTHERS or client.answers > answers_before:
+        if met is None or met.kind in _ANSWERS_OTHERS or await _others_are_answered(client, answers_before):
             self._faults_in_a_row = 0
             return False
         return True
+
+
+async def _others_are_answered(client: Client, answers_before: int) -> bool:
+    """Whether one of those in flight is answered yet."""
+    waited_s = 0.0
+    while client.answers == answers_before and client.in_flight and waited_s < _TIMEOUT_S:
+        await asyncio.sleep(_POLL_S)
+        waited_s += _POLL_S
+    return client.answers > answers_before
