@@ -46,7 +46,8 @@ def _words(fault: Fault, detail: str, *, model: str | None, where: str, key_vari
     status = f"answered {fault.status} ({detail})" if fault.status else f"gave no whole answer ({detail})"
     match fault.kind:
         case "auth":
-            return f"refused the key ({detail}): {remedy}"
+            header = ', with api_key_header = "api-key"' if "subscription key" in detail else ""  # Azure's words
+            return f"refused the key ({detail}): {remedy}{header}"
         case "forbidden":
             return f"refused the request, status {fault.status} ({detail}): if that is for the key, {remedy}"
         case "missing":
