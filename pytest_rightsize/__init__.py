@@ -22,6 +22,7 @@ __all__ = [
     "Match",
     "Matcher",
     "Model",
+    "NoAnswerError",
     "RightsizeError",
     "RungError",
     "TooLongError",
@@ -34,7 +35,9 @@ __all__ = [
 
 # Imported on first use: pytest loads this package in every project that has it installed.
 _FILES = {
-    **dict.fromkeys(["ConfigError", "FormatError", "RightsizeError", "RungError", "TooLongError"], "errors"),
+    **dict.fromkeys(
+        ["ConfigError", "FormatError", "NoAnswerError", "RightsizeError", "RungError", "TooLongError"], "errors"
+    ),
     **dict.fromkeys(["Answer", "Conversation", "Model"], "model"),
 }
 

@@ -3,7 +3,8 @@
 RightsizeError
 ├── ConfigError      an option, marker, ladder file or replay file is wrong: correct it and start again
 ├── RungError        a rung could not answer: an infrastructure fault, never held against the model
-├── TooLongError     the prompt does not fit the rung's context: the rung fails this trial
+├── NoAnswerError    the model itself is why there is no answer: the rung fails this trial
+│   └── TooLongError the prompt does not fit the rung's context
 ├── MixedEnergyError two amounts of energy cannot be added or compared: keep them apart
 └── FormatError      an answer does not have the form that was asked for: the rung fails this trial
 
@@ -18,6 +19,7 @@ __all__ = [
     "ConfigError",
     "FormatError",
     "MixedEnergyError",
+    "NoAnswerError",
     "Portable",
     "RightsizeError",
     "RungError",
@@ -52,22 +54,38 @@ class RungError(RightsizeError):
     """A rung could not answer, for a reason that says nothing about its model.
 
     `reason` is one word for the results file: `missing`, `load`, `memory`, `auth`, `transport`, `timeout`,
-    `rate_limit`, `server`, `bad_reply`, `request`, `crash`, `unrecorded`, `private`, `offline`, `budget`.
-    `permanent` means that asking again cannot help, so the rung is not asked again in this session.
+    `rate_limit`, `server`, `bad_reply`, `request`, `credit`, `crash`, `unrecorded`, `private`, `offline`, `budget`.
+    `permanent` means that asking again cannot help, so the rung is not asked again in this session. `alone` means that
+    the fault says nothing of other requests to the rung.
     """
 
-    def __init__(self, message: str, *, reason: str, permanent: bool = False) -> None:
+    def __init__(self, message: str, *, reason: str, permanent: bool = False, alone: bool = False) -> None:
         super().__init__(message)
         self.reason = reason
         self.permanent = permanent
+        self.alone = alone
 
 
 class RightsizeWarning(UserWarning):
     """A warning for the user that changes no verdict."""
 
 
-class TooLongError(RightsizeError):
+class NoAnswerError(RightsizeError):
+    """The endpoint gives no answer because of what the model or the prompt did, as where a filter refused the prompt.
+
+    `reason` is `refusal`, `format`, `truncated` or `too_long`.
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class TooLongError(NoAnswerError):
     """The prompt and the room for an answer are more tokens than the rung's context holds."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="too_long")
 
 
 class MixedEnergyError(RightsizeError, TypeError):

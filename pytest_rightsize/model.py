@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from pytest_rightsize.energy import Energy
-from pytest_rightsize.errors import FormatError, RungError, TooLongError
+from pytest_rightsize.errors import FormatError, NoAnswerError, RungError
 from pytest_rightsize.matchers import json_in
 from pytest_rightsize.records import AnswerRecord, Json, Reply, Request, Rung, Tokens
 
@@ -29,7 +29,7 @@ class Transcript:
     """Answers of one trial so far, in order, and the first fault that prevented one."""
 
     answers: list[AnswerRecord] = field(default_factory=list)
-    fault: RungError | TooLongError | None = None
+    fault: RungError | NoAnswerError | None = None
 
 
 class Answer(str):
@@ -68,7 +68,7 @@ class Answer(str):
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the model stopped: `stop`, `length`, `content_filter`, `tool_calls`, or the endpoint's own word."""
+        """Why it stopped: `stop`, `length`, `content_filter`, `tool_calls`, `malformed`, or the endpoint's own word."""
         return self.record.finish_reason
 
     @property
@@ -134,8 +134,9 @@ class Model:
         `messages` (OpenAI chat messages) come before the prompt, `system` before both. `schema` is a JSON schema that
         the answer is constrained to where the rung can do so. `extra` goes to the model's server unchanged.
 
-        Raises RungError if the rung cannot answer, TooLongError if the prompt does not fit its context. A test need not
-        catch either: the trial is graded correctly whether it does or not.
+        Raises RungError if the rung cannot answer, TooLongError if the prompt does not fit its context, and another
+        NoAnswerError where the model itself gave no answer. A test need not catch them: the trial is graded correctly
+        whether it does or not.
         """
         request = Request(
             messages=_messages(prompt, system, messages),
@@ -150,7 +151,7 @@ class Model:
         )
         try:
             reply = self.answer(request)
-        except (RungError, TooLongError) as fault:
+        except (RungError, NoAnswerError) as fault:
             self.transcript.fault = self.transcript.fault or fault
             raise
         record = answer_record(reply, self.rung_record, request.messages)

@@ -71,15 +71,23 @@ class Tokens:
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """USD per million tokens; `cached` is the price of cached prompt tokens and defaults to that of the prompt."""
+    """USD per million tokens; `cached` is the price of cached prompt tokens and defaults to that of the prompt.
+
+    It holds for prompts of `up_to_prompt_tokens`; longer ones cost more, and their cost is unknown. `source` says where
+    it was looked up, and is None for a price that the user wrote.
+    """
 
     prompt: float
     completion: float
     cached: float | None = None
+    up_to_prompt_tokens: int | None = None
+    source: str | None = None
 
     def cost_usd(self, tokens: Tokens) -> float | None:
         """The cost of one answer, or None where a count it needs is unknown: unknown is never free."""
         if tokens.prompt is None or tokens.completion is None:
+            return None
+        if self.up_to_prompt_tokens is not None and tokens.prompt > self.up_to_prompt_tokens:
             return None
         cached = tokens.cached or 0
         cached_price = self.prompt if self.cached is None else self.cached
@@ -116,6 +124,9 @@ class Rung:
         """The rung as the results file shows it: without what is not set and without this machine's folders."""
         plain = {key: value for key, value in asdict(self).items() if value is not None and key != "base_dir"}
         options = plain.pop("options")
+        if self.price is not None:
+            shown = ("prompt", "completion", "cached")
+            plain["price"] = {key: value for key, value in plain["price"].items() if value is not None or key in shown}
         return {**plain, **options}
 
 

@@ -4,10 +4,12 @@ The table and the known providers come in. Whatever is wrong is a ConfigError th
 table is refused without being repeated; no file is read.
 """
 
+import os
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
+from pytest_rightsize.config.list_prices import list_price
 from pytest_rightsize.config.table_checks import NUMBER, check_keys, check_type
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.providers import Provider
@@ -21,7 +23,7 @@ _COMMON_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "model": str,
     "params_b": NUMBER,
     "active_b": NUMBER,
-    "price": dict,
+    "price": (dict, str),
     "max_in_flight": int,
     "temperature": NUMBER,
     "top_p": NUMBER,
@@ -59,7 +61,7 @@ def parse_rung(
     return Rung(
         name=name,
         **common,
-        price=_price(plain["price"], where=f"{where}: price") if "price" in plain else None,
+        price=_price_of(plain, where=f"{where}: price"),
         options={key: value for key, value in plain.items() if key not in _COMMON_KEYS},
         base_dir=str(base_dir),
     )
@@ -88,8 +90,19 @@ def _refuse_secrets(plain: Mapping[str, Json], kind: type[Provider], *, where: s
         )
 
 
+def _price_of(rung: Mapping[str, Json], *, where: str) -> Price | None:
+    """The rung's price: the user's own, or the list price with `price = "auto"`."""
+    price = rung.get("price")
+    if price is None or isinstance(price, dict):
+        return None if price is None else _price(price, where=where)
+    if price != "auto":
+        raise ConfigError(f'{where} = {price!r} cannot be: write "auto", or {{ prompt = 1.25, completion = 10.0 }}')
+    base_url = rung.get("base_url") or os.environ.get(str(rung.get("base_url_env") or ""))
+    return list_price(rung.get("model"), base_url, where=where)
+
+
 def _price(plain: Mapping[str, Json], *, where: str) -> Price:
-    check_keys(plain, [field.name for field in fields(Price)], where=where)
+    check_keys(plain, ["prompt", "completion", "cached"], where=where)
     for key in ("prompt", "completion"):
         if key not in plain:
             raise ConfigError(

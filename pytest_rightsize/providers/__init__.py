@@ -38,7 +38,8 @@ class Provider(Protocol):
     handles well at once (8 where there is none); the rung's `max_in_flight` and `--rightsize-concurrency` take
     precedence. `site` may say where its model runs, for the meter: "process", "machine", "remote", or None where
     nothing runs. `is_loading` may say that it got its first request and cannot answer yet, and `size_bytes` how large
-    its model is, once that is known: both are shown while a session runs.
+    its model is, once that is known: both are shown while a session runs. A method
+    `tell_notes_to(sink)` gets a function that shows a sentence to the user.
     """
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]]
@@ -63,7 +64,7 @@ class Provider(Protocol):
         """
 
     def submit(self, request: Request) -> Future[Reply]:
-        """Send the request; the Future ends in a Reply, a RungError or a TooLongError.
+        """Send the request; the Future ends in a Reply, a RungError or a NoAnswerError (TooLongError).
 
         Callable from any thread, and never blocks for long. The first request may load the model; that time is not part
         of any reply's seconds.

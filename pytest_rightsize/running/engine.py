@@ -272,7 +272,7 @@ class Engine:
         self._open.add(rung)
 
     def _count_fault(self, rung: str, fault: RungError) -> None:
-        if fault.reason in _SAYS_NOTHING_OF_THE_RUNG:
+        if fault.alone or fault.reason in _SAYS_NOTHING_OF_THE_RUNG:
             return
         with self._lock:
             self._faults_in_a_row[rung] += 1

@@ -6,7 +6,7 @@ A wrong answer is the model's fault; a rung that could not answer, or a test tha
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_rightsize.errors import FormatError, TooLongError
+from pytest_rightsize.errors import FormatError, NoAnswerError
 from pytest_rightsize.model import Transcript
 from pytest_rightsize.records import Outcome
 
@@ -58,8 +58,8 @@ def grade(ending: Ending, transcript: Transcript) -> Grade:
 
 def _grade_fault(fault: BaseException) -> Grade:
     """A fault counts whatever the test made of it: it may have caught the exception and asserted on something else."""
-    if isinstance(fault, TooLongError):
-        return Grade(outcome="failed", reason="too_long", detail=str(fault))
+    if isinstance(fault, NoAnswerError):
+        return Grade(outcome="failed", reason=fault.reason, detail=str(fault))
     reason = getattr(fault, "reason", "crash")
     outcome: Outcome = "not_run" if reason in _NOT_ASKED else "error"
     return Grade(outcome=outcome, reason=reason, detail=str(fault))
@@ -77,7 +77,7 @@ def _grade_failure(ending: Ending, transcript: Transcript) -> Grade:
         return Grade(outcome="failed", reason="truncated", detail=ending.detail)
     if finish_reason == "content_filter":
         return Grade(outcome="failed", reason="refusal", detail=ending.detail)
-    by_form = isinstance(ending.exception, FormatError) or not ending.judged
+    by_form = isinstance(ending.exception, FormatError) or not ending.judged or finish_reason == "malformed"
     place = None if isinstance(ending.exception, FormatError) else ending.raised_at
     return Grade(outcome="failed", reason="format" if by_form else "wrong", detail=ending.detail, raised_at=place)
 

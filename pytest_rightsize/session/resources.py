@@ -88,6 +88,11 @@ class Resources:
             f"ladder {order}; strategy {settings.strategy}{sure}",
             *([note] if note else []),
             *map(str, self.missing.values()),
+            *(
+                f"{rung.name}: {rung.price.prompt:g} and {rung.price.completion:g} USD/M tokens, {rung.price.source}"
+                for rung in self.rungs
+                if rung.price is not None and rung.price.source
+            ),
             *([] if self.collect_only else self.meters.header(answering)),
         ]
 
@@ -113,7 +118,11 @@ class Resources:
         rung = replace(rung, max_in_flight=min(limits, default=None))
         if self.settings.download and "download" in kind.options:
             rung = replace(rung, options={**rung.options, "download": True})
-        return self.meters.wrap(rung, kind(rung), room=lambda: self._base_room(rung.name))
+        made = kind(rung)
+        tell_notes_to = getattr(made, "tell_notes_to", None)
+        if tell_notes_to is not None:
+            tell_notes_to(self._notices.put)
+        return self.meters.wrap(rung, made, room=lambda: self._base_room(rung.name))
 
     def _make_recorder(self) -> Recorder | None:
         """The recorded answers; where the user set an option for them, they are opened before any model is called."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_rightsize.errors import FormatError, RungError, TooLongError
+from pytest_rightsize.errors import FormatError, NoAnswerError, RungError, TooLongError
 from pytest_rightsize.model import Transcript
 from pytest_rightsize.records import AnswerRecord
 from pytest_rightsize.running.grading import Ending, grade
@@ -84,6 +84,21 @@ def test_a_failure_is_in_the_tests_body_and_no_assertion_unless_it_says_so() -> 
 def test_only_the_last_answer_says_whether_the_model_was_cut_off() -> None:
     for answers, reason in (([CUT, HEARD], "wrong"), ([HEARD, CUT], "truncated")):
         assert grade(failed(AssertionError(), judged=True), Transcript(answers=answers)).reason == reason
+
+
+@pytest.mark.parametrize("reason", ["refusal", "format", "truncated"])
+def test_what_the_model_did_instead_of_answering_is_held_against_it(reason: str) -> None:
+    fault = NoAnswerError("no", reason=reason)
+    for end in (failed(fault), Ending(kind="passed")):  # a test that catches the error has not been answered either
+        result = grade(end, Transcript(fault=fault))
+        assert (result.outcome, result.reason) == ("failed", reason)
+
+
+def test_a_call_that_the_model_wrote_wrongly_is_a_fault_of_form() -> None:
+    result = grade(
+        failed(AssertionError("x"), judged=True), Transcript(answers=[AnswerRecord(text="", finish_reason="malformed")])
+    )
+    assert (result.outcome, result.reason) == ("failed", "format")
 
 
 def test_a_prompt_too_long_is_held_against_the_rung() -> None:

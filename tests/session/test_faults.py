@@ -203,6 +203,35 @@ def test_what_was_answered_before_a_rung_went_down_counts(quick: pytest.Pytester
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        (Answering(status=403, body={}), ("error", "auth")),
+        (Answering(status=400, body={"error": {"message": "bad", "code": "content_filter"}}), ("failed", "refusal")),
+        (Answering(status=500, body={}), ("error", "server")),
+    ],
+)
+def test_odd_prompts_take_no_rung_down(quick: pytest.Pytester, said: Answering, outcome: tuple[str, str]) -> None:
+    quick.makepyfile(
+        test_suite="""
+        import pytest
+        @pytest.mark.rightsize(task="odd", pass_rate=0.9)
+        @pytest.mark.parametrize("n", range(4))
+        def test_odd(model, n): assert model.ask(f"odd {n}") == "ok"
+        @pytest.mark.rightsize(task="plain", pass_rate=0.9)
+        @pytest.mark.parametrize("n", range(9))
+        def test_plain(model, n): assert model.ask(f"plain {n}") == "ok"
+        """
+    )
+    with serve(
+        lambda asked: said if asked["messages"][0]["content"].startswith("odd") else Answering(body=completion("ok"))
+    ) as endpoint:
+        quick.makefile(".toml", rightsize=ladder(endpoint.url, retries=0))
+        quick.runpytest("--rightsize-ladder=small", "--rightsize-strategy=full", "--rightsize-results=run.jsonl")
+    trials = read_run(quick.path / "run.jsonl").trials
+    assert Counter((trial.outcome, trial.reason) for trial in trials) == {("passed", None): 9, outcome: 4}
+
+
 def test_retries_are_bounded_in_time_too(quick: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_rightsize.providers.openai.http._GIVE_UP_S", 0.0)
     quick.makepyfile(test_suite="def test_it(model): assert model.ask('x')")

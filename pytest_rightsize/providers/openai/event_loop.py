@@ -112,6 +112,11 @@ class Gate:
         self._waiting_to_begin: deque[asyncio.Future[None]] = deque()
         self._waiting_to_retry: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def sent(self) -> int:
+        """How many requests are in flight."""
+        return self._sent
+
     def _admit(self) -> None:
         limit = self._adaptive_limit.limit  # there are never fewer begun than sent
         while self._waiting_to_retry and self._sent < limit:
@@ -156,11 +161,18 @@ class GatePass:
             self._is_sent = True
         self._epoch = self._gate._adaptive_limit.epoch
 
-    def end_attempt(self, *, answered: bool = False, refused: bool = False) -> None:
+    @property
+    def in_flight(self) -> int:
+        """How many requests are in flight now, with this one."""
+        return self._gate.sent
+
+    def end_attempt(self, *, answered: bool = False, refused: bool = False, crowded: bool = False) -> None:
         """Give up the place until the next `start_attempt`, and report the outcome to the limit."""
         if answered:
             self._gate._adaptive_limit.answered(self._epoch)
-        if refused:
+        if crowded:
+            self._gate._adaptive_limit.crowded(self._epoch, self._gate._sent)
+        elif refused:
             self._gate._adaptive_limit.refused(self._epoch)
         self._is_sent = False
         self._gate._sent -= 1

@@ -1,25 +1,34 @@
-"""Posts JSON to one endpoint, many requests at a time: connections, retries and time limits.
+"""Posts JSON to one endpoint, many requests at a time: retries, waits and time limits.
 
 It uses aiohttp alone: with 1,000 requests, 64 in flight, that took 0.23 ms of CPU for each, where the `openai` package
-took 1.07 over aiohttp (tests/benchmarks/bench_http_client.py) and half a second to import. Retries follow that package:
-the same statuses are tried again, after the time that the endpoint names or else an exponential backoff.
+took 1.07 over aiohttp (tests/benchmarks/bench_http_client.py) and half a second to import. What is asked again, and how
+long that is tried, stands with each kind of fault in `faults.py`.
 """
 
 import asyncio
 import json
 import random
-import urllib.request
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
-from typing import Any, Literal, TypeVar
-from urllib.parse import urlsplit
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from pytest_rightsize import clocks
 from pytest_rightsize.errors import Portable
-from pytest_rightsize.providers.locality import LeavesMachineError, loopback_socket
 from pytest_rightsize.providers.openai.adaptive_limit import AdaptiveLimit
-from pytest_rightsize.providers.openai.event_loop import Gate, GatePass, sleep
+from pytest_rightsize.providers.openai.connections import (
+    Connection,
+    Proxy,
+    ProxyError,
+    fault_of_connection,
+    open_session,
+    proxy_for,
+)
+from pytest_rightsize.providers.openai.error_bodies import report_of, words_of_page
+from pytest_rightsize.providers.openai.event_loop import Gate, GatePass
+from pytest_rightsize.providers.openai.event_loop import sleep as sleep_in_loop
+from pytest_rightsize.providers.openai.faults import TREATMENTS, AnswerFaultError, Fault
+from pytest_rightsize.providers.openai.outcomes import fault_of
+from pytest_rightsize.providers.openai.waits import asked_wait_s
 from pytest_rightsize.records import Json
 
 __all__ = ["UNREADABLE", "Client", "Endpoint", "HttpError"]
@@ -28,19 +37,21 @@ T = TypeVar("T")
 
 # What reading raises where the body is no answer; a thousand nested brackets are a RecursionError.
 UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
-# Some endpoints answer 409 while their model is still loading.
-_RETRIED_STATUSES = {408, 409, 429, *range(500, 600)}
-_LONGEST_WAIT_S = 60.0
-# No attempt begins later than this after the first one, however many are left.
+# No attempt begins later than this after the first one, however many are left; waits for a limit do not count.
 _GIVE_UP_S = 300.0
+# A request that finds the cache full although it has it for itself is not asked again more often.
+_TRIES_ALONE = 3
+# An endpoint that asks to wait for too short is believed so often in a row.
+_WAITS_BELIEVED = 3
+_CLOSED = Fault(kind="closed", words="was closed before it answered")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """The URL to post to, and how: `timeout_s` bounds each attempt, `retries` is how many there are after the first.
 
-    With `local_only`, no connection is made beyond this machine, whatever the name resolves to and whatever the proxy
-    is.
+    `patience_s` bounds how long one request waits for rate limits, overload and the loading of a model. With
+    `local_only`, no connection is made beyond this machine, whatever the name resolves to and whatever the proxy is.
     """
 
     url: str
@@ -48,44 +59,55 @@ class Endpoint:
     local_only: bool = False
     timeout_s: float = 120.0
     retries: int = 4
+    patience_s: float = 300.0
     max_in_flight: int = 64
 
 
 class HttpError(Portable, Exception):
-    """No answer: the endpoint could not be reached, was too slow, or answered something unusable.
+    """No answer: the fault of the last attempt, and how often it was tried."""
 
-    `status` is set for kind `status` only, `attempts` is how often it was tried. `detail` is the endpoint's own
-    message, or the operating system's.
-    """
-
-    def __init__(
-        self, kind: Literal["unreachable", "timeout", "status", "unreadable", "closed"], detail: str, status: int = 0
-    ) -> None:
-        """Keep the kind, the message and the status."""
-        super().__init__(detail)
-        self.kind = kind
-        self.detail = detail
-        self.status = status
-        self.attempts = 1
+    def __init__(self, fault: Fault, attempts: int = 1) -> None:
+        """Keep the fault and the attempts."""
+        super().__init__(fault.words)
+        self.fault = fault
+        self.attempts = attempts
 
 
 class Client:
-    """The open connections to one endpoint and the requests in flight over them; lives in the event loop thread."""
+    """The open connections to one endpoint and the requests in flight over them; lives in the event loop thread.
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    `answers` counts the requests that were answered. `clock` and `sleep` are those of asyncio; a test has others.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        clock: Callable[[], float] = clocks.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = sleep_in_loop,
+    ) -> None:
         """Open nothing before the first request."""
         self._endpoint = endpoint
+        self._clock = clock
+        self._sleep = sleep
         self._gate = Gate(AdaptiveLimit(endpoint.max_in_flight))
         self._session: Any = None
-        self._proxy: str | None = None
+        self._proxy: Proxy | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
+        self._refused_since_s: float | None = None
+        self.answers = 0
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests were sent and are neither answered nor refused yet."""
+        return self._gate.sent
 
     async def post(self, body: Json, read: Callable[[Json, float, int], T]) -> T:
         """Post `body` and return `read(answer, seconds, retries)`: the seconds are those of the attempt that succeeded.
 
-        `read` raises one of UNREADABLE if the body is no answer; the request is then sent again, as after a fault.
-        Raises the HttpError of the last attempt.
+        `read` raises one of UNREADABLE if the body is no answer, or AnswerFaultError. Raises the HttpError of the last
+        attempt.
         """
         task = asyncio.current_task()
         assert task is not None
@@ -96,11 +118,33 @@ class Client:
             return await self._post_with_retries(json.dumps(body).encode(), read, gate_pass)
         except asyncio.CancelledError:
             if self._closed:
-                raise HttpError("closed", "was closed before it answered") from None
+                raise HttpError(_CLOSED) from None
             raise
         finally:
             gate_pass.end()
             self._tasks.discard(task)
+
+    async def try_once(self, body: Json, read: Callable[[Json], object], *, timeout_s: float) -> Fault | None:
+        """Post once, outside the gate, and return the fault, or None where there is an answer that `read` takes."""
+        if self._closed:
+            return _CLOSED
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            status, content, headers = await self._exchange(json.dumps(body).encode(), Connection(), timeout_s)
+            if isinstance(headers, Fault):
+                return headers
+            self._read(status, content, headers, read)
+        except _AttemptError as failure:
+            return failure.fault
+        except asyncio.CancelledError:
+            if self._closed:
+                return _CLOSED
+            raise
+        finally:
+            self._tasks.discard(task)
+        return None
 
     async def post_once(self, url: str, body: Json, *, timeout_s: float) -> Json:
         """Post once to another URL of the endpoint, outside the gate; returns None unless the status is 200 with JSON.
@@ -119,11 +163,11 @@ class Client:
                 url,
                 data=json.dumps(body).encode(),
                 allow_redirects=False,
-                proxy=self._proxy,
+                proxy=self._proxy.url if self._proxy else None,
                 timeout=aiohttp.ClientTimeout(total=min(timeout_s, self._endpoint.timeout_s)),
             ) as response:
                 return json.loads(await response.read()) if response.status == 200 else None
-        except (TimeoutError, aiohttp.ClientError, OSError, *UNREADABLE):
+        except (TimeoutError, aiohttp.ClientError, OSError, ProxyError, *UNREADABLE):
             return None
         except asyncio.CancelledError:
             if self._closed:
@@ -144,126 +188,197 @@ class Client:
 
     async def _post_with_retries(self, body: bytes, read: Callable[[Json, float, int], T], gate_pass: GatePass) -> T:
         """Try until there is an answer, or no retries are left, or no time."""
-        retries = 0
-        started = clocks.monotonic()
+        tries = _Tries(self._endpoint, started_s=self._clock())
         while True:
             await gate_pass.start_attempt()
             try:
-                return await self._attempt(body, read, gate_pass, retries)
+                return await self._attempt(body, read, gate_pass, tries.failed)
             except _AttemptError as failure:
-                wait = _backoff(retries) if failure.wait_s is None else failure.wait_s
-                is_too_late = clocks.monotonic() - started + wait > _GIVE_UP_S
-                if retries == self._endpoint.retries or is_too_late or not failure.may_retry:
-                    failure.fault.attempts = retries + 1
-                    raise failure.fault from None
-            retries += 1
-            await sleep(wait)
+                wait_s = tries.wait_s(failure, now_s=self._clock(), refused_since_s=self._refused_since_s)
+                if wait_s is None:
+                    raise HttpError(replace(failure.fault, words=tries.told(failure)), tries.failed) from None
+            if wait_s:
+                await self._sleep(wait_s)
 
     async def _attempt(
         self, body: bytes, read: Callable[[Json, float, int], T], gate_pass: GatePass, retries: int
     ) -> T:
         """One attempt; raises _AttemptError."""
+        answered = False
+        failure: _AttemptError | None = None
+        connection = Connection()
+        started = clocks.perf_counter()
+        in_flight = gate_pass.in_flight
+        try:
+            status, content, headers = await self._exchange(body, connection, None)
+            seconds = clocks.perf_counter() - started
+            if isinstance(headers, Fault):
+                kind = "stale" if connection.is_kept and _is_broken_off(headers) else headers.kind
+                raise _AttemptError(replace(headers, kind=kind))
+            answer = self._read(status, content, headers, lambda parsed: read(parsed, seconds, retries))
+            answered = True
+            return answer
+        except _AttemptError as error:
+            failure = error
+            failure.was_alone = in_flight == 1 and gate_pass.in_flight == 1
+            raise
+        finally:
+            treatment = None if failure is None else TREATMENTS[failure.fault.kind]
+            if answered:
+                self.answers += 1
+                self._refused_since_s = None
+            elif treatment is not None and treatment.retry == "timed" and self._refused_since_s is None:
+                self._refused_since_s = self._clock()
+            gate_pass.end_attempt(
+                answered=answered,
+                refused=treatment is not None and treatment.slows_down,
+                crowded=failure is not None and failure.fault.kind == "crowded",
+            )
+
+    async def _exchange(
+        self, body: bytes, connection: Connection, timeout_s: float | None
+    ) -> tuple[int, bytes, Mapping[str, str] | Fault]:
+        """Send the body; the status, the answer's bytes and its headers, or the fault of the connection."""
         import aiohttp
 
-        status = 0
-        started = clocks.perf_counter()
+        limit_s = self._endpoint.timeout_s if timeout_s is None else min(timeout_s, self._endpoint.timeout_s)
         try:
             # A redirect would carry the prompt to a host that the ladder file does not name.
             async with self._open_session().post(
-                self._endpoint.url, data=body, allow_redirects=False, proxy=self._proxy
+                self._endpoint.url,
+                data=body,
+                allow_redirects=False,
+                proxy=self._proxy.url if self._proxy else None,
+                timeout=aiohttp.ClientTimeout(total=limit_s),
+                trace_request_ctx=connection,
             ) as response:
-                content = await response.read()
-                status = response.status
+                return response.status, await response.read(), response.headers
         except TimeoutError:
-            raise _AttemptError(HttpError("timeout", f"did not answer within {self._endpoint.timeout_s:g} s")) from None
-        except (aiohttp.ClientError, OSError) as error:
-            may_retry = not isinstance(getattr(error, "os_error", None), LeavesMachineError)
-            raise _AttemptError(
-                HttpError("unreachable", str(error) or type(error).__name__), may_retry=may_retry
-            ) from None
-        finally:
-            gate_pass.end_attempt(answered=status == 200, refused=status == 429)
-        seconds = clocks.perf_counter() - started
-        if status != 200:
-            fault = HttpError("status", _error_text(status, content, response.headers), status)
-            raise _AttemptError(fault, may_retry=_may_retry(status, response.headers), wait_s=_wait_s(response.headers))
+            return 0, b"", Fault(kind="timeout", words=f"did not answer within {limit_s:g} s")
+        except ProxyError as error:
+            return 0, b"", Fault(kind="untrusted", words=f"cannot be reached: {error}")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return 0, b"", fault_of_connection(error, self._proxy)
+
+    def _read(self, status: int, content: bytes, headers: Mapping[str, str], read: Callable[[Json], T]) -> T:
+        """The answer in a response; raises _AttemptError where it is a fault, or nothing that can be read."""
+        wait_s = asked_wait_s(headers, now_s=clocks.now().timestamp())
+        text = ""
+        if not 200 <= status < 300:
+            if 300 <= status < 400:
+                place = headers.get("Location", "another place").partition("?")[0]
+                words = f"sends on to {place}, which is not followed: set base_url to it"
+                raise _AttemptError(Fault(kind="redirect", words=words, status=status))
+            text = content.decode("utf-8", "replace")
+            report = report_of(status, text, hint=headers.get("x-amzn-errortype", ""))
+            wait_s = report.wait_s if wait_s is None else wait_s
+            raise _AttemptError(fault_of(report), wait_s=wait_s, advice=headers.get("x-should-retry"))
         try:
-            return read(json.loads(content), seconds, retries)
+            return read(_json_of(content, headers.get("Content-Type", "")))
+        except AnswerFaultError as error:
+            raise _AttemptError(error.fault, wait_s=wait_s) from None
         except UNREADABLE as error:
-            raise _AttemptError(HttpError("unreadable", str(error))) from None
+            text = content[:20_000].decode("utf-8", "replace")
+            page = words_of_page(text)
+            report = report_of(status, text) if text.lstrip().startswith(("data:", "event:")) else None
+            if report is not None and "error" in text:
+                raise _AttemptError(fault_of(report), wait_s=wait_s) from None
+            words = page or ("a stream of events, though none was asked for" if report is not None else str(error))
+            raise _AttemptError(Fault(kind="unreadable", words=words, status=status)) from None
 
     def _open_session(self) -> Any:
         if self._session is None:
-            import aiohttp
-
-            local_only = self._endpoint.local_only
-            # The gate bounds what is in flight; waiting for a second bound here would count as the model's time.
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, socket_factory=loopback_socket if local_only else None),
-                headers={"Content-Type": "application/json", **self._endpoint.headers},
-                timeout=aiohttp.ClientTimeout(total=self._endpoint.timeout_s),
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-            self._proxy = None if local_only else _proxy_for(self._endpoint.url)
+            endpoint = self._endpoint
+            self._proxy = None if endpoint.local_only else proxy_for(endpoint.url)
+            self._session = open_session(endpoint.headers, local_only=endpoint.local_only, timeout_s=endpoint.timeout_s)
         return self._session
 
 
 class _AttemptError(Portable, Exception):
-    """A failed attempt: the fault, whether another attempt may succeed, and how long the endpoint asks to wait."""
+    """A failed attempt: the fault, how long the endpoint asks to wait, and its advice about asking again."""
 
-    def __init__(self, fault: HttpError, *, may_retry: bool = True, wait_s: float | None = None) -> None:
-        super().__init__(fault.detail)
+    def __init__(self, fault: Fault, *, wait_s: float | None = None, advice: str | None = None) -> None:
+        super().__init__(fault.words)
         self.fault = fault
-        self.may_retry = may_retry
         self.wait_s = wait_s
+        self.advice = advice
+        self.was_alone = False
 
 
-def _proxy_for(url: str) -> str | None:
-    """The proxy by HTTP_PROXY, HTTPS_PROXY and NO_PROXY, read once: aiohttp would read them for every request."""
-    parts = urlsplit(url)
-    if urllib.request.proxy_bypass(parts.hostname or ""):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)
+class _Tries:
+    """The failed attempts of one request, and how long to wait before the next."""
 
+    def __init__(self, endpoint: Endpoint, *, started_s: float) -> None:
+        self._endpoint = endpoint
+        self._started_s = started_s
+        self._counted = 0
+        self._timed = 0
+        self._stale = 0
+        self._alone = 0
+        self._waited_s = 0.0
+        self.failed = 0
 
-def _may_retry(status: int, headers: Mapping[str, str]) -> bool:
-    """Whether to send the request again; the header x-should-retry overrides the status."""
-    advice = headers.get("x-should-retry")
-    return advice == "true" if advice in ("true", "false") else status in _RETRIED_STATUSES
-
-
-def _wait_s(headers: Mapping[str, str]) -> float | None:
-    """The seconds that the endpoint asks to wait; None if it does not ask, or for too long."""
-    wait = _number(headers.get("retry-after-ms"), 1000) or _number(headers.get("retry-after"))
-    if wait is None and "retry-after" in headers:
-        try:
-            wait = parsedate_to_datetime(headers["retry-after"]).timestamp() - clocks.now().timestamp()
-        except (ValueError, OverflowError):
+    def wait_s(self, failure: _AttemptError, *, now_s: float, refused_since_s: float | None) -> float | None:
+        """The seconds before the next attempt; None where there is none."""
+        retry = TREATMENTS[failure.fault.kind].retry
+        if failure.advice in ("true", "false") and retry != "timed":
+            retry = "counted" if failure.advice == "true" else "never"
+        if retry == "at_once":
+            self._stale += 1
+            # Of kept connections there are no more than requests in flight.
+            retry = "at_once" if self._stale <= self._endpoint.max_in_flight else "counted"
+        if retry == "at_once":
+            return 0.0
+        self.failed += 1
+        if retry == "timed":
+            return self._timed_wait_s(failure, now_s=now_s, refused_since_s=refused_since_s)
+        if retry == "never":
             return None
-    return wait if wait is not None and 0 < wait <= _LONGEST_WAIT_S else None
+        wait = _backoff(self._counted) if failure.wait_s is None else failure.wait_s
+        self._counted += 1
+        is_too_late = now_s - self._started_s - self._waited_s + wait > _GIVE_UP_S
+        return None if self._counted > self._endpoint.retries or is_too_late else wait
+
+    def _timed_wait_s(self, failure: _AttemptError, *, now_s: float, refused_since_s: float | None) -> float | None:
+        """The seconds before asking again what was refused; None where patience ends before."""
+        self._timed += 1
+        self._alone += failure.was_alone and failure.fault.kind == "crowded"
+        wait = _backoff(min(self._timed - 1, 8)) if failure.wait_s is None else failure.wait_s
+        if failure.wait_s is not None and self._timed > _WAITS_BELIEVED:
+            wait = max(wait, _backoff(min(self._timed - 1 - _WAITS_BELIEVED, 8)))
+        patience_s = self._endpoint.patience_s
+        # Nothing was answered for so long: it is no use that each request finds that out by itself.
+        is_hopeless = refused_since_s is not None and now_s - refused_since_s > patience_s
+        if self._waited_s + wait > patience_s or is_hopeless or self._alone >= _TRIES_ALONE:
+            return None
+        self._waited_s += wait
+        return wait
+
+    def told(self, failure: _AttemptError) -> str:
+        """The fault's words, with the wait that was asked for and is too long."""
+        words, asked = failure.fault.words, failure.wait_s
+        if TREATMENTS[failure.fault.kind].retry != "timed":
+            return words
+        if asked is not None and asked > self._endpoint.patience_s:
+            return f"{words}; it asks to wait {asked:,.0f} s, and patience_s is {self._endpoint.patience_s:g}"
+        return f"{words}; waited {self._waited_s:.0f} s" if self._waited_s >= 1 else words
 
 
-def _number(text: str | None, divisor: float = 1) -> float | None:
+def _is_broken_off(fault: Fault) -> bool:
+    return fault.kind == "unreachable" and fault.words.startswith("closed the connection without")
+
+
+def _json_of(content: bytes, content_type: str) -> Json:
+    """The JSON of an answer, in the encoding that it says; RFC 8259 wants UTF-8."""
+    charset = content_type.lower().partition("charset=")[2].strip("\"' ;")
+    if charset in ("", "utf-8", "utf8"):
+        return json.loads(content)
     try:
-        return None if text is None else float(text) / divisor
-    except ValueError:
-        return None
+        return json.loads(content.decode(charset))
+    except LookupError:
+        return json.loads(content)
 
 
 def _backoff(retries: int) -> float:
     """Seconds before the next attempt: 0.5 doubling to 8, minus up to a quarter, so that retries spread out."""
     return float(min(0.5 * 2**retries, 8.0) * (1 - 0.25 * random.random()))
-
-
-def _error_text(status: int, content: bytes, headers: Mapping[str, str]) -> str:
-    """The endpoint's own message about a status, on one line."""
-    if 300 <= status < 400:
-        return f"sends on to {headers.get('Location', 'another place')}, which is not followed: set base_url to it"
-    text = content.decode("utf-8", "replace")
-    try:
-        error_body = json.loads(text)
-        error_body = error_body.get("error", error_body)
-        error_body = error_body.get("message", error_body) if isinstance(error_body, dict) else error_body
-    except (ValueError, AttributeError):
-        error_body = text
-    return " ".join((error_body if isinstance(error_body, str) else json.dumps(error_body)).split())

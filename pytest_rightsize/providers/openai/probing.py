@@ -4,12 +4,14 @@ A URL, a key and a model's name come in, a Problem or None goes out; no model is
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 from pytest_rightsize.providers import Problem
+from pytest_rightsize.providers.openai.endpoint_urls import address_below, lacks_version, masked, without_secrets
 
 __all__ = ["probe_models"]
 
@@ -25,32 +27,63 @@ class _NoRedirects(HTTPRedirectHandler):
         """Follow none; the status is then reported."""
 
 
-def probe_models(base_url: str, *, key: str, model: str, display_url: str, local_only: bool) -> Problem | None:
+def probe_models(base_url: str, *, headers: Mapping[str, str], model: str, local_only: bool) -> Problem | None:
     """The reason why the endpoint at `base_url` would not answer for `model`, or None.
 
-    The key appears in no text, and the endpoint is called `display_url` there. With `local_only` no proxy is used.
+    `headers` have the key, which appears in no text. With `local_only` no proxy is used.
     """
-    url = f"{display_url}/models"
-    request = Request(f"{base_url}/models", headers={"Authorization": f"Bearer {key}"} if key else {})
+    address = without_secrets(address_below(base_url, "models"))
     opener = build_opener(_NoRedirects, *([ProxyHandler({})] if local_only else []))
     try:
-        with opener.open(request, timeout=_TIMEOUT_S) as response:
-            listing = json.load(response)
-        names = [str(entry["id"]) for entry in listing["data"]]
+        names = _names(opener, address_below(base_url, "models"), headers)
     except HTTPError as error:
-        return _refused(url, error.code)
+        if error.code in _NO_LIST and lacks_version(base_url) and _has_list(opener, base_url, headers):
+            base = without_secrets(base_url)
+            return Problem(what=f"{base} lacks /v1", remedy=f"set base_url to {base}/v1")
+        return _refused(address, error.code)
     except (KeyError, TypeError):
         return None
     except (OSError, ValueError) as error:
-        reason = str(getattr(error, "reason", error))
-        return Problem(
-            what=f"{url} does not answer ({reason.replace(key, '***') if key else reason})",
-            remedy="start the server, or correct base_url",
-        )
-    if not names or model in names:
+        reason = masked(str(getattr(error, "reason", error)), _secrets(headers))
+        return Problem(what=f"{address} does not answer ({reason})", remedy="start the server, or correct base_url")
+    if not names or any(_is_same(model, name) for name in names) or _takes_any_name(names):
         return None
     nearest = get_close_matches(model, names, n=3, cutoff=0.3) or names[:3]
-    return Problem(what=f"{url} lists no model {model!r}", remedy=f"correct model: it has {', '.join(nearest)}")
+    return Problem(what=f"{address} lists no model {model!r}", remedy=f"correct model: it has {', '.join(nearest)}")
+
+
+def _names(opener: OpenerDirector, url: str, headers: Mapping[str, str]) -> list[str]:
+    """The names in the list; raises KeyError or TypeError where it has another form."""
+    with opener.open(Request(url, headers=dict(headers)), timeout=_TIMEOUT_S) as response:
+        listing = json.load(response)
+    return [str(entry["id"]) for entry in listing["data"]]
+
+
+def _has_list(opener: OpenerDirector, base_url: str, headers: Mapping[str, str]) -> bool:
+    """Whether there is a list below /v1."""
+    try:
+        return bool(_names(opener, address_below(base_url, "v1/models"), headers))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _secrets(headers: Mapping[str, str]) -> list[str]:
+    return [value.removeprefix("Bearer ") for value in headers.values()]
+
+
+def _is_same(model: str, listed: str) -> bool:
+    """Whether a name means the listed model.
+
+    Ollama lists `llama3:latest` for `llama3`, Gemini `models/gemini-..`; what follows a colon at OpenRouter is a way to
+    route, and is not listed.
+    """
+    asked, known = model.removeprefix("models/"), listed.removeprefix("models/")
+    return asked == known or f"{asked}:latest" == known or ("/" in asked and asked.partition(":")[0] == known)
+
+
+def _takes_any_name(names: Sequence[str]) -> bool:
+    """Whether this is a server of one model, which lists its file and takes any name, as llama-server does."""
+    return len(names) == 1 and (names[0].endswith(".gguf") or names[0].startswith(("/", "./")))
 
 
 def _refused(url: str, status: int) -> Problem | None:

@@ -15,18 +15,27 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import pluggy
 
 from pytest_rightsize import clocks
-from pytest_rightsize.errors import ConfigError, RightsizeError, RungError, TooLongError
+from pytest_rightsize.errors import ConfigError, RightsizeError, RungError
 from pytest_rightsize.providers import Problem, Provider
 from pytest_rightsize.providers.locality import host_of, is_this_machine
 from pytest_rightsize.providers.openai import event_loop
+from pytest_rightsize.providers.openai.endpoint_urls import (
+    address_below,
+    holds_secret,
+    is_secret,
+    masked,
+    without_secrets,
+)
+from pytest_rightsize.providers.openai.fault_words import error_for
 from pytest_rightsize.providers.openai.http import Client, Endpoint, HttpError
 from pytest_rightsize.providers.openai.probing import probe_models
-from pytest_rightsize.providers.openai.replies import parse_reply
+from pytest_rightsize.providers.openai.replies import Completion, read_completion
+from pytest_rightsize.providers.openai.request_forms import RequestForm, schema_field
+from pytest_rightsize.providers.openai.rung_check import RungCheck
 from pytest_rightsize.providers.openai.tokenizing import Tokenizer
 from pytest_rightsize.providers.reasoning import reasoning_in
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung
@@ -37,37 +46,37 @@ hookimpl = pluggy.HookimplMarker("pytest")
 
 _VENDOR = "https://api.openai.com/v1"
 _DEFAULT_KEY = "OPENAI_API_KEY"
-# Names of headers and parameters that hold a key.
-_SECRET = re.compile(r"auth|key|token|secret|cookie|signature|\bsig\b", re.IGNORECASE)
-# Names such as max_tokens hold a number.
-_COUNT = re.compile(r"tokens$", re.IGNORECASE)
 _MAX_IN_FLIGHT = 64
 # A server that keeps its connections open must not keep a session from ending.
 _CLOSING_S = 10
-# Error messages of OpenAI, vLLM, llama-server, llama_cpp.server, Ollama and LM Studio for a prompt that does not fit.
-_TOO_LONG = re.compile(
-    r"context_length_exceeded|maximum context length|context (length|window|size)|exceeds? the (available )?context|"
-    r"exceed_context_size|longer than the (maximum )?(model|context)|prompt is too long|input is too long",
-    re.IGNORECASE,
-)
+# What an endpoint refuses is learned from it one by one: a name, a parameter, a form of the schema after the other.
+_MOST_FORMS = 6
+_PLAIN_QUESTION = Request(messages=({"role": "user", "content": "Say OK."},), max_tokens=16)
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 class OpenAI:
     """An endpoint that speaks the chat completions protocol; `model` is its name for the model.
 
     Without `base_url` (or `base_url_env`, the name of a variable that holds it) it is the vendor's own endpoint.
-    `retries` (default 4) bounds how often one request is sent again, `timeout_s` (default 120) each attempt. The rung's
+    `retries` (default 4) bounds how often one request is sent again, `timeout_s` (default 120) each attempt, and
+    `patience_s` (default 300) how long one request waits for a rate limit or for the model to load. The rung's
     `max_in_flight` (default 64) bounds how many are in flight; a 429 halves the number, and answers raise it again.
+    `api_key_header` names the header of the key where that is not `Authorization`, `structured_output` the form in
+    which a schema is sent where the endpoint does not tell.
     """
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {
         "api_key_env": str,
+        "api_key_header": str,
         "base_url": str,
         "base_url_env": str,
         "extra_body": dict,
         "headers": dict,
+        "patience_s": (int, float),
         "reasoning_effort": str,
         "retries": int,
+        "structured_output": str,
         "timeout_s": (int, float),
     }
     required: ClassVar[tuple[str, ...]] = ("model",)
@@ -78,12 +87,12 @@ class OpenAI:
         where = f"rung {rung.name!r}"
         if "base_url" in options and "base_url_env" in options:
             raise ConfigError(f"{where} has both base_url and base_url_env: keep one")
-        if options.get("retries", 0) < 0 or options.get("timeout_s", 1) <= 0:
-            raise ConfigError(f"{where}: retries must be 0 or more, and timeout_s above 0")
+        if options.get("retries", 0) < 0 or options.get("timeout_s", 1) <= 0 or options.get("patience_s", 0) < 0:
+            raise ConfigError(f"{where}: retries must be 0 or more, patience_s too, and timeout_s above 0")
         if "base_url" in options and host_of(options["base_url"]) is None:
             shown = "" if {"@", "?"} & {*options["base_url"]} else f" = {options['base_url']!r}"  # a key may be in it
             raise ConfigError(f"{where}: base_url{shown} is no URL: write http://host:port/v1")
-        if "base_url" in options and _holds_secret(options["base_url"]):
+        if "base_url" in options and holds_secret(options["base_url"]):
             raise ConfigError(
                 f"{where}: base_url holds a name, a password or a key, which is refused: name a variable in "
                 f"api_key_env, or one with the whole URL in base_url_env"
@@ -93,15 +102,31 @@ class OpenAI:
             ("key of extra_body", options.get("extra_body", {})),
         ):
             for name in names:
-                if _SECRET.search(name) and not _COUNT.search(name):
+                if is_secret(name):
+                    own = f', with api_key_header = "{name}"' if kind == "header" else ""
                     raise ConfigError(
-                        f"{where}: the {kind} {name} would hold a literal key, which is refused: use api_key_env"
+                        f"{where}: the {kind} {name} would hold a literal key, which is refused: use api_key_env{own}"
                     )
+        if not _HEADER_NAME.fullmatch(options.get("api_key_header", "Authorization")):
+            raise ConfigError(f'{where}: api_key_header is no name of a header: write one such as "api-key"')
         self._rung = rung
         self._lock = threading.Lock()
         self._is_local: dict[str, bool] = {}
         self._client: Client | None = None
         self._tokenizer = Tokenizer(lambda: self._base_url or "", rung.model or "")
+        self._form = RequestForm(
+            model=rung.model or "",
+            host=host_of(self._base_url or _VENDOR) or "",
+            structured_output=options.get("structured_output"),
+            on_note=self._note,
+        )
+        self._rung_check = RungCheck(lambda: self._fitted(_PLAIN_QUESTION))
+        self._on_note: Callable[[str], None] = lambda _: None
+        self._noted: set[str] = set()
+
+    def tell_notes_to(self, sink: Callable[[str], None]) -> None:
+        """Have `sink` called, from any thread, with what the user should know of the endpoint; each thing once."""
+        self._on_note = sink
 
     @property
     def leaves_machine(self) -> bool:
@@ -129,6 +154,12 @@ class OpenAI:
                 what=f"the variable {_DEFAULT_KEY} with its key is not set",
                 remedy=f"run `export {_DEFAULT_KEY}=...`, or set base_url to an endpoint of your own",
             )
+        if re.search(r"[\x00-\x1f\x7f]|^\s|\s$", self._key):  # the key itself is not shown
+            ends = "ends in a line break" if self._key.endswith("\n") else "holds a blank or a control character"
+            return Problem(
+                what=f"the variable {self._key_variable} {ends}, which no header can hold",
+                remedy=f"set it again without that, as with `export {self._key_variable}=$(cat FILE)`",
+            )
         return None
 
     def identity(self, sha256: Callable[[Path], str]) -> Identity:  # noqa: ARG002  # the protocol has it
@@ -140,21 +171,20 @@ class OpenAI:
         return Identity(
             content={
                 "provider": "openai",
-                "endpoint": _without_secrets(base_url or _VENDOR),
+                "endpoint": without_secrets(base_url or _VENDOR),
                 "model": self._rung.model,
                 "reasoning_effort": options.get("reasoning_effort"),
                 "extra_body": options.get("extra_body"),
+                **({"structured_output": form} if (form := options.get("structured_output")) else {}),
             }
         )
 
     def probe(self) -> Problem | None:
         """Ask the endpoint for its list of models, which costs nothing; returns what keeps it from answering."""
-        url = self._base_url or _VENDOR
         return probe_models(
-            url.rstrip("/"),
-            key=self._key,
+            self._base_url or _VENDOR,
+            headers=self._key_header(),
             model=self._rung.model or "",
-            display_url=_without_secrets(url),
             local_only=not self.leaves_machine,
         )
 
@@ -195,16 +225,49 @@ class OpenAI:
     @property
     def _key(self) -> str:
         """The key from the environment; empty where the endpoint needs none."""
-        variable = self._rung.options.get("api_key_env") or (_DEFAULT_KEY if self._needs_default_key else "")
-        return os.environ.get(variable, "")
+        return os.environ.get(self._key_variable, "")
+
+    @property
+    def _key_variable(self) -> str:
+        """The variable that holds the key; empty where the endpoint needs none."""
+        return self._rung.options.get("api_key_env") or (_DEFAULT_KEY if self._needs_default_key else "")
+
+    def _key_header(self) -> dict[str, str]:
+        """The header with the key, if there is one."""
+        name = self._rung.options.get("api_key_header", "Authorization")
+        value = f"Bearer {self._key}" if name.lower() == "authorization" else self._key
+        return {name: value} if self._key else {}
 
     async def _answer(self, request: Request, client: Client) -> Reply:
-        """Post the request; raises RungError or TooLongError."""
-        try:
-            reply = await client.post(self._body(request), parse_reply)
-        except HttpError as fault:
-            raise self._as_error(fault) from None
-        return self._without_key(await self._with_reasoning_counted(reply, client))
+        """Post the request; raises RungError or NoAnswerError."""
+        answers_before = client.answers
+        for forms_left in reversed(range(_MOST_FORMS)):
+            body = self._fitted(request)
+            try:
+                completion = await client.post(body, self._read)
+                break
+            except HttpError as error:
+                # Another request may have learned what this one did not know yet.
+                if forms_left and (self._form.learn(error.fault, body) or self._fitted(request) != body):
+                    continue
+                is_down = await self._rung_check.is_down(error.fault, client, answers_before=answers_before)
+                raise self._as_error(error, is_down=is_down) from None
+        self._rung_check.note_answered(body)
+        for note in completion.notes:
+            self._note(note)
+        return self._without_key(await self._with_reasoning_counted(completion.reply, client))
+
+    def _read(self, answer: Json, seconds: float, retries: int) -> Completion:
+        return read_completion(answer, seconds, retries, host=host_of(self._base_url or _VENDOR) or "")
+
+    def _note(self, note: str) -> None:
+        """Tell the user something of the endpoint, once for each kind of thing."""
+        kind = note.partition("(")[0]
+        if kind not in self._noted:
+            self._noted.add(kind)
+            self._on_note(
+                f"rung {self._rung.name!r}: {without_secrets(self._base_url or _VENDOR)} {self._masked(note)}"
+            )
 
     async def _with_reasoning_counted(self, reply: Reply, client: Client) -> Reply:
         """The reply with its reasoning counted by the endpoint's own tokenizer, where it reported no count."""
@@ -241,94 +304,60 @@ class OpenAI:
             )
         options = self._rung.options
         return Endpoint(
-            url=f"{(self._base_url or _VENDOR).rstrip('/')}/chat/completions",
+            url=address_below(self._base_url or _VENDOR),
             headers={
                 "User-Agent": f"pytest-rightsize/{version('pytest-rightsize')}",
-                **({"Authorization": f"Bearer {self._key}"} if self._key else {}),
+                **self._key_header(),
                 **options.get("headers", {}),
             },
             timeout_s=float(options.get("timeout_s", 120)),
             retries=int(options.get("retries", 4)),
+            patience_s=float(options.get("patience_s", 300)),
             max_in_flight=self._rung.max_in_flight or _MAX_IN_FLIGHT,
             local_only=not self.leaves_machine,
         )
 
+    def _fitted(self, request: Request) -> dict[str, Json]:
+        """The request's body in the form that the endpoint takes."""
+        body = self._body(request)
+        # A response_format that the user wrote is sent as it is.
+        is_ours = request.schema and body.get("response_format") == schema_field(request.schema)
+        return self._form.fitted(body, request.schema if is_ours else None)
+
     def _body(self, request: Request) -> dict[str, Json]:
         """The request's body; fields that are None are left out, for the endpoint's own default."""
         options = self._rung.options
-        # The vendor's newer models refuse max_tokens; most other servers take only that.
-        limit = "max_completion_tokens" if self._is_vendors_own else "max_tokens"
-        schema = request.schema and {
-            "type": "json_schema",
-            "json_schema": {"name": "answer", "schema": dict(request.schema), "strict": True},
-            # llama_cpp.server and older versions of llama-server read the schema here and ignore json_schema.
-            **({} if self._is_vendors_own else {"schema": dict(request.schema)}),
-        }
         fields = {
             "model": self._rung.model,
             "messages": [dict(message) for message in request.messages],
-            limit: request.max_tokens,
+            "max_tokens": request.max_tokens,
             "temperature": request.temperature,
             "top_p": request.top_p,
             "seed": None if request.seed is None else request.seed + request.sample,
             "tools": [dict(tool) for tool in request.tools] if request.tools else None,
-            "response_format": schema,
+            "response_format": schema_field(request.schema) if request.schema else None,
             "reasoning_effort": options.get("reasoning_effort"),
         }
         body = {name: value for name, value in fields.items() if value is not None}
         return {**body, **options.get("extra_body", {}), **request.extra}
 
-    def _as_error(self, fault: HttpError) -> RightsizeError:
+    def _as_error(self, error: HttpError, *, is_down: bool) -> RightsizeError:
         """The error to raise for a fault, with the key masked."""
-        detail = self._scrubbed(fault.detail) + (f"; {fault.attempts} attempts" if fault.attempts > 1 else "")
-        if fault.kind == "unreachable":
-            return self._fault(f"cannot be reached ({detail}): is the server running?", "transport")
-        if fault.kind == "unreadable":
-            return self._fault(f"answered something that is no chat completion ({detail})", "bad_reply")
-        if fault.kind != "status":
-            return self._fault(detail, "timeout" if fault.kind == "timeout" else "transport")
-        return self._as_refusal(fault.status, detail)
-
-    def _as_refusal(self, status: int, detail: str) -> RightsizeError:
-        if status in (400, 413, 422, 500) and _TOO_LONG.search(detail):
-            return TooLongError(
-                f"rung {self._rung.name!r}: the prompt is longer than the context of the model: {detail}"
-            )
-        if status in (401, 403):
-            variable = self._rung.options.get("api_key_env", _DEFAULT_KEY if self._is_vendors_own else None)
-            remedy = f"set {variable} to a key that it takes" if variable else "name the key's variable in api_key_env"
-            return self._fault(f"refused the key ({detail}): {remedy}", "auth", permanent=True)
-        if status == 404:
-            return self._fault(
-                f"knows no model {self._rung.model!r}, or is no such endpoint ({detail})", "missing", permanent=True
-            )
-        reason = (
-            "rate_limit" if status == 429 else "server" if status >= 500 else "timeout" if status == 408 else "request"
+        words = self._masked(error.fault.words)[:500]
+        return error_for(
+            replace(error.fault, words=words),
+            attempts=error.attempts,
+            rung=self._rung.name,
+            model=self._rung.model,
+            where=without_secrets(self._base_url or _VENDOR),
+            key_variable=self._rung.options.get("api_key_env", _DEFAULT_KEY if self._is_vendors_own else None),
+            is_down=is_down,
         )
-        return self._fault(f"answered {status} ({detail})", reason, permanent=300 <= status < 400)
 
-    def _fault(self, what: str, reason: str, *, permanent: bool = False) -> RungError:
-        where = _without_secrets(self._base_url or _VENDOR)
-        return RungError(f"rung {self._rung.name!r}: {where} {what}", reason=reason, permanent=permanent)
-
-    def _scrubbed(self, text: str) -> str:
-        key = self._key
-        return (text.replace(key, "***") if key else text)[:500]
-
-
-def _holds_secret(url: str) -> bool:
-    """Whether the URL itself contains a user name, a password or a key."""
-    parts = urlsplit(url)
-    return "@" in parts.netloc or any(_SECRET.search(name) for name, _ in parse_qsl(parts.query))
-
-
-def _without_secrets(url: str) -> str:
-    """The URL to show and to tell endpoints apart by, without any part that may be a secret."""
-    if host_of(url) is None:
-        return "what is no URL"
-    parts = urlsplit(url)
-    query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if not _SECRET.search(name)])
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), query, ""))
+    def _masked(self, text: str) -> str:
+        """The text without the key and without what the headers hold."""
+        values = [str(value) for value in self._rung.options.get("headers", {}).values()]
+        return masked(text, [self._key, self._key.strip(), *(value for value in values if len(value) >= 8)])
 
 
 @hookimpl

@@ -1,67 +1,117 @@
 """Turns a chat completion of an OpenAI-compatible endpoint into a Reply; pure.
 
-In comes parsed JSON, out goes the first choice with its token counts. A count that is not reported, or that cannot be
-right, becomes None and is never guessed.
+In comes parsed JSON, out goes the first choice with its token counts. A completion that carries an error, or whose
+finish reason says that a fault has cut it off, is that fault. A count that is not reported, or that cannot be right,
+becomes None and is never guessed.
 """
 
-import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import get_args
 
-from pytest_rightsize.records import Json, Reply, Tokens
+from pytest_rightsize.providers.openai.contents import Content, content_of
+from pytest_rightsize.providers.openai.counts import counts_in
+from pytest_rightsize.providers.openai.error_bodies import ErrorReport, error_in
+from pytest_rightsize.providers.openai.faults import AnswerFaultError, Fault, Infrastructure, Kind
+from pytest_rightsize.providers.openai.outcomes import fault_of, finish_of
+from pytest_rightsize.records import Json, Reply
 
-__all__ = ["parse_reply"]
+__all__ = ["Completion", "parse_reply", "read_completion"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """A reply, and what is odd about it, as sentences for the user."""
+
+    reply: Reply
+    notes: tuple[str, ...] = ()
 
 
 def parse_reply(completion: Json, seconds: float, retries: int) -> Reply:
-    """The first choice as a Reply; raises ValueError or the like if this is no chat completion with a choice."""
+    """The first choice as a Reply; raises as `read_completion` does."""
+    return read_completion(completion, seconds, retries).reply
+
+
+def read_completion(completion: Json, seconds: float, retries: int, *, host: str = "") -> Completion:
+    """The first choice of a completion, from the endpoint at `host`.
+
+    Raises AnswerFaultError if it is a fault, and ValueError or the like if this is no chat completion with a choice.
+    """
+    error = error_in(completion)
+    if error is not None:
+        raise AnswerFaultError(fault_of(error))
     choices = completion.get("choices")
-    message = choices[0].get("message") if choices else None
-    if message is None:
+    if not choices:
         raise ValueError("it has no choice")
-    refusal = message.get("refusal")
-    text = message.get("content") or refusal or ""
-    if not isinstance(text, str):
-        raise ValueError(f"the content is no text but {type(text).__name__}")
-    reasoning = message.get("reasoning_content") or message.get("reasoning")
-    finish_reason = choices[0].get("finish_reason")
-    calls = message.get("tool_calls") or ()
-    json.dumps(calls, allow_nan=False)  # 1e999 is valid JSON, and becomes an infinite float
-    return Reply(
-        text=text,
+    choice = choices[0]
+    finish_reason = _finish_reason(choice)
+    content = content_of(_message(choice, finish_reason))
+    tokens, doubts = counts_in(
+        completion.get("usage"),
+        wrote=bool(content.text or content.refusal or content.calls),
+        reasoned=bool(content.reasoning) or "</think>" in content.text,
+        host=host,
+    )
+    reply = Reply(
+        text=content.text or content.refusal or "",
         seconds=seconds,
         retries=retries,
-        tokens=_tokens(completion.get("usage"), text=text, reasoning=reasoning),
-        finish_reason="content_filter" if refusal else finish_reason if isinstance(finish_reason, str) else None,
-        reasoning=reasoning if isinstance(reasoning, str) else None,
-        tool_calls=tuple({name: value for name, value in call.items() if value is not None} for call in calls),
+        tokens=tokens,
+        finish_reason="content_filter" if content.refusal else finish_reason,
+        reasoning=content.reasoning,
+        tool_calls=content.calls,
+    )
+    notes = [f"reports counts that cannot be ({doubt}), which are unknown" for doubt in doubts]
+    return Completion(reply=reply, notes=(*notes, *_hints(content, finish_reason)))
+
+
+def _finish_reason(choice: Mapping[str, Json]) -> str | None:
+    """Why the model stopped; raises AnswerFaultError where that was a fault, as the endpoint or its upstream says."""
+    error = choice.get("error")
+    reasons = [finish_of(choice.get("finish_reason")), finish_of(choice.get("native_finish_reason"))]
+    inner = choice.get("provider_specific_fields")  # LiteLLM calls every reason that it does not know a stop
+    if isinstance(inner, dict):
+        reasons.append(finish_of(inner.get("native_finish_reason")))
+    fault = next((kind for kind in get_args(Infrastructure) if kind in reasons), None)
+    if error or fault is not None:
+        raise AnswerFaultError(_fault_of_choice(choice, error, fault))
+    ends = [reason for reason in reasons if reason is not None]
+    # What is said by the upstream, where the endpoint calls it a stop.
+    return next(
+        (end for end in ends[1:] if end in ("content_filter", "length", "malformed")), ends[0] if ends else None
     )
 
 
-def _tokens(usage: Json, *, text: str, reasoning: Json) -> Tokens:
-    """The reported counts; a zero for text that is there means unknown, and without a prompt count all are unknown."""
-    if usage is not None and not isinstance(usage, dict):
-        raise TypeError(f"the usage is no object but {type(usage).__name__}")
-    prompt = _count(usage, "prompt_tokens")
-    if not usage or not prompt:
-        return Tokens()
-    completion = _count(usage, "completion_tokens")
-    reasoning_tokens = _count(usage.get("completion_tokens_details"), "reasoning_tokens")
-    if not completion and (text or reasoning):
-        completion = reasoning_tokens = None
-    if reasoning_tokens is not None and (
-        (not reasoning_tokens and (reasoning or "</think>" in text)) or reasoning_tokens > (completion or 0)
-    ):
-        reasoning_tokens = None
-    return Tokens(
-        prompt=prompt,
-        cached=_count(usage.get("prompt_tokens_details"), "cached_tokens"),
-        completion=completion,
-        reasoning=reasoning_tokens,
-        source="reported",
-        reasoning_source="unknown" if reasoning_tokens is None else None,
+def _fault_of_choice(choice: Mapping[str, Json], error: Json, kind: Kind | None) -> Fault:
+    """The fault of a choice: what its error says, else what its finish reason does."""
+    reason = choice.get("finish_reason")
+    said = error_in({"error": error}) if error else None
+    if said is None and isinstance(reason, dict) and isinstance(reason.get("message"), str):
+        status = reason.get("status_code")
+        words = reason["message"]
+        said = ErrorReport(status=status if isinstance(status, int) else 200, words=words, signals=words)
+    if said is not None and said.words:
+        return fault_of(said)
+    words = f"the answer was broken off, finish reason {choice.get('native_finish_reason') or reason!r}"
+    return Fault(kind=kind or "server", words=words)
+
+
+def _message(choice: Mapping[str, Json], finish_reason: str | None) -> Json:
+    """The message of a choice; one that was filtered may have none."""
+    message = choice.get("message")
+    if message is None and isinstance(choice.get("text"), str) and "logprobs" not in choice:
+        return {"content": choice["text"]}
+    if message is None and finish_reason in ("content_filter", "length", "malformed"):
+        return {}
+    if message is None:
+        raise ValueError("its choice has no message")
+    return message
+
+
+def _hints(content: Content, finish_reason: str | None) -> tuple[str, ...]:
+    if content.text or content.calls or content.refusal or not content.reasoning or finish_reason not in ("stop", None):
+        return ()
+    return (
+        "gave an answer that is empty beside its reasoning: its server may have taken the answer for reasoning; look "
+        "at the server's reasoning parser, or turn the model's reasoning off",
     )
-
-
-def _count(counts: Json, name: str) -> int | None:
-    """A count, or None where the endpoint reports none or something that is no count."""
-    count = counts.get(name) if isinstance(counts, dict) else None
-    return count if isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 2**53 else None

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from pytest_rightsize.records import Json, Rung
+from pytest_rightsize.records import Json, Price, Rung
 from pytest_rightsize.reports.facts import Facts
 from pytest_rightsize.reports.units import parameters
 
@@ -65,9 +65,17 @@ def model_row(rung: Rung, about: Mapping[str, Json]) -> dict[str, Json]:
         "provider": rung.provider,
         "size": f"{parameters(rung.params_b)}{active}" if rung.params_b else None,
         "identity": _fingerprint_text(dict(about.get("identities") or {}).get(rung.name)),
-        "price": f"{rung.price.prompt:g} prompt, {rung.price.completion:g} completion" if rung.price else None,
+        "price": _price_text(rung.price),
         "settings": ", ".join(f"{name}={value}" for name, value in settings.items() if value is not None),
     }
+
+
+def _price_text(price: Price | None) -> str | None:
+    """USD per million tokens, and where that was looked up."""
+    if price is None:
+        return None
+    source = f" ({price.source})" if price.source else ""
+    return f"{price.prompt:g} prompt, {price.completion:g} completion{source}"
 
 
 def _fingerprint_text(content: Mapping[str, Json] | None) -> str | None:

@@ -61,3 +61,30 @@ def test_an_answer_to_what_departed_before_the_cut_lets_nothing_grow(most: int, 
     for _ in range(late):
         flight.answered(departure)
     assert flight.limit == limit
+
+
+def test_a_full_cache_halves_what_was_in_flight_and_is_grown_into_slowly() -> None:
+    flight = AdaptiveLimit(64)
+    flight.crowded(flight.epoch, 12)
+    assert flight.limit == 6
+    limits = []
+    for _ in range(40):
+        flight.answered(flight.epoch)
+        limits.append(flight.limit)
+    assert limits[:5] == [7, 8, 9, 10, 11]
+    # Twelve ended all that were in flight: it is tried again after sixteen answers, and then one more.
+    assert limits.index(12) == 15
+    assert limits.index(13) == 31
+
+
+@given(MOST, st.lists(st.tuples(st.sampled_from(["answered", "refused", "crowded"]), st.integers(1, 200))))
+def test_a_full_cache_keeps_the_limit_between_one_and_the_most(most: int, outcomes: list[tuple[str, int]]) -> None:
+    flight = AdaptiveLimit(most)
+    for outcome, in_flight in outcomes:
+        before = flight.limit
+        if outcome == "crowded":
+            flight.crowded(flight.epoch, in_flight)
+            assert flight.limit <= max(before // 2, 1)
+        else:
+            getattr(flight, outcome)(flight.epoch)
+        assert 1 <= flight.limit <= most
