@@ -13,7 +13,8 @@ from pytest_rightsize.config.policies import definition_of
 from pytest_rightsize.errors import ConfigError, RightsizeWarning
 from pytest_rightsize.judging.verdict import claims_of, standings
 from pytest_rightsize.model import Model, Transcript
-from pytest_rightsize.records import Policy, Trial, TrialKey
+from pytest_rightsize.providers.reasoning import with_reasoning_apart, words_of
+from pytest_rightsize.records import Policy, Reply, Request, Rung, Trial, TrialKey
 from pytest_rightsize.running.engine import Ticket
 from pytest_rightsize.running.planted_starts import PlantedAnswers
 from pytest_rightsize.running.schedule import reason_not_to_run
@@ -188,13 +189,17 @@ class SessionTrials:
         ticket, planted = self.ticket(item), self.planted
         return Model(
             rung_record=rung,
-            answer=(
-                planted.reply if planted else lambda request: self._resources.engine.ask(rung.name, request, ticket)
-            ),
+            answer=planted.reply if planted else lambda request: self._answer(rung, request, ticket),
             transcript=item.stash.setdefault(TRANSCRIPT, Transcript()),
             sample=key.sample if key is not None else 0,
             max_tokens=policy.max_tokens,
         )
+
+    def _answer(self, rung: Rung, request: Request, ticket: Ticket) -> Reply:
+        """The rung's reply, its reasoning apart from its text; raises as the engine does."""
+        __tracebackhide__ = True  # a traceback ends where the test asks
+        reply = self._resources.engine.ask(rung.name, request, ticket)
+        return with_reasoning_apart(reply, rung, words_of(request.messages))
 
     def _only_rung(self, policy: Policy) -> str:
         """The rung of a test outside a ladder: the chosen one, else the default."""

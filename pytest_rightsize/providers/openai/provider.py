@@ -28,7 +28,8 @@ from pytest_rightsize.providers.openai.http import Client, Endpoint, HttpError
 from pytest_rightsize.providers.openai.probing import probe_models
 from pytest_rightsize.providers.openai.replies import parse_reply
 from pytest_rightsize.providers.openai.tokenizing import Tokenizer
-from pytest_rightsize.providers.reasoning import reasoning_in
+from pytest_rightsize.providers.reasoning import marks_of, reasoning_in
+from pytest_rightsize.providers.template_kwargs import with_template_kwargs
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung
 
 __all__ = ["OpenAI"]
@@ -64,8 +65,10 @@ class OpenAI:
         "api_key_env": str,
         "base_url": str,
         "base_url_env": str,
+        "chat_template_kwargs": dict,
         "extra_body": dict,
         "headers": dict,
+        "reasoning": (dict, bool),
         "reasoning_effort": str,
         "retries": int,
         "timeout_s": (int, float),
@@ -76,6 +79,7 @@ class OpenAI:
         """Keep the rung; raises ConfigError if its options contradict each other."""
         options = rung.options
         where = f"rung {rung.name!r}"
+        marks_of(rung)
         if "base_url" in options and "base_url_env" in options:
             raise ConfigError(f"{where} has both base_url and base_url_env: keep one")
         if options.get("retries", 0) < 0 or options.get("timeout_s", 1) <= 0:
@@ -144,6 +148,7 @@ class OpenAI:
                 "model": self._rung.model,
                 "reasoning_effort": options.get("reasoning_effort"),
                 "extra_body": options.get("extra_body"),
+                **({"chat_template_kwargs": kwargs} if (kwargs := options.get("chat_template_kwargs")) else {}),
             }
         )
 
@@ -208,7 +213,7 @@ class OpenAI:
 
     async def _with_reasoning_counted(self, reply: Reply, client: Client) -> Reply:
         """The reply with its reasoning counted by the endpoint's own tokenizer, where it reported no count."""
-        reasoning = reply.reasoning or reasoning_in(reply.text)
+        reasoning = reply.reasoning or reasoning_in(reply.text, marks_of(self._rung) or ())
         if self._is_vendors_own or not reasoning or reply.tokens.reasoning is not None:
             return reply
         started = time.perf_counter()
@@ -276,7 +281,7 @@ class OpenAI:
             "reasoning_effort": options.get("reasoning_effort"),
         }
         body = {name: value for name, value in fields.items() if value is not None}
-        return {**body, **options.get("extra_body", {}), **request.extra}
+        return with_template_kwargs({**body, **options.get("extra_body", {}), **request.extra}, self._rung)
 
     def _as_error(self, fault: HttpError) -> RightsizeError:
         """The error to raise for a fault, with the key masked."""
