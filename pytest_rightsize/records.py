@@ -168,8 +168,9 @@ class Reply:
     `seconds` is the time from sending the request that succeeded to its last byte: waiting for retries is left out.
     It is None only where a recorded answer does not have it. `after_s` is how long the provider then kept the answer,
     to count its tokens.
-    `reasoning` is set only where the provider gives it apart from the text, and empty where it knows of none. A `replayed` reply was recorded before, at
-    the date `recorded` where that is known. `retries` counts the attempts that failed before it.
+    `reasoning` is set only where the provider gives it apart from the text, and empty where it knows of none. A
+    `replayed` reply was recorded before, at the date `recorded` where that is known. `retries` counts the attempts that
+    failed before it.
     `margin` is by how many logits the likeliest token won where it was closest, known of greedy local answers.
     """
 

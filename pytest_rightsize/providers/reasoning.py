@@ -112,8 +112,8 @@ def marks_of(rung: Rung) -> tuple[Marks, ...] | None:
         or not all(isinstance(mark, str) and mark for mark in option.values())
     ):
         raise ConfigError(
-            f"rung {rung.name!r}: reasoning = {option!r} cannot be: write the marks around the model's reasoning, as in "
-            '{ open = "<think>", close = "</think>" }, or false to take them as part of the answer'
+            f"rung {rung.name!r}: reasoning = {option!r} cannot be: write the marks around the model's reasoning, as "
+            'in { open = "<think>", close = "</think>" }, or false to take them as part of the answer'
         )
     return (Marks(open=option["open"], close=option["close"]), *KNOWN_MARKS)
 
@@ -243,8 +243,8 @@ def _refuse_unknown_marks(answer: str, rung: Rung, prompt: str) -> None:
         return
     close = block["open"].replace("<", "</").replace("[", "[/")
     raise RungError(
-        f"rung {rung.name!r}: the answer begins with {block['open']} .. {close}, which looks like reasoning in marks that "
-        f'are not known; add reasoning = {{ open = "{block["open"]}", close = "{close}" }} to the rung, or '
+        f"rung {rung.name!r}: the answer begins with {block['open']} .. {close}, which looks like reasoning in marks "
+        f'that are not known; add reasoning = {{ open = "{block["open"]}", close = "{close}" }} to the rung, or '
         "reasoning = false if it is part of the answer",
         reason="bad_reply",
     )

@@ -120,8 +120,8 @@ class LoadedModel:
             return self._constraints.of(schema)
         except SchemaRefusalError as error:
             raise self._refusal(
-                f"the schema cannot be enforced ({printable(str(error))}); simplify it, or ask without it and check the "
-                "answer with answer.json(schema)"
+                f"the schema cannot be enforced ({printable(str(error))}); simplify it, or ask without it and check "
+                "the answer with answer.json(schema)"
             ) from None
 
     def _prompt(

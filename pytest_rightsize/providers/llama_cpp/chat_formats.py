@@ -1,4 +1,4 @@
-"""Turns requests into prompts by a chat format of llama-cpp-python, which only `chat_format` in the ladder file asks for.
+"""Turns requests into prompts by a chat format of llama-cpp-python, where `chat_format` in the ladder file asks for it.
 
 It runs the format's own code, and never decodes a token itself.
 """

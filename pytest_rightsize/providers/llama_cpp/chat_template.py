@@ -132,7 +132,7 @@ class _Rendering:
             return
 
     def _processor_s(self) -> float:
-        """Processor seconds of the thread so far; where the system does not tell, it is taken to have run throughout."""
+        """Processor seconds of the thread so far; endless where the system does not tell."""
         try:
             return math.inf if self._clock is None else time.clock_gettime(self._clock)
         except OSError:  # it has ended

@@ -49,14 +49,14 @@ _NO_MEMORY = re.compile(r"out of memory|(unable|failed) to allocate|alloc\w* fai
 
 
 class LlamaCpp:
-    """A GGUF model in this process. `model` is a path, `hf:org/repo[:QUANT]` for a file of the Hugging Face hub, or
-    `package:NAME/FILE` for one inside an installed package.
+    """A GGUF model in this process.
 
-    `n_ctx` defaults to the context the model was trained for, at most 8,192 tokens; `n_gpu_layers` to all of them;
-    `n_parallel`, the requests answered at once, to 16, or fewer where the context of so many takes too much memory.
-    Conversations are written by the template in the file, with the variables in `chat_template_kwargs`, unless a
-    `chat_format` of llama-cpp-python is named. `reasoning` gives marks that are not known. `deterministic` answers one
-    request at a time, so that no answer depends on others.
+    `model` is a path, `hf:org/repo[:QUANT]` for a file of the Hugging Face hub, or `package:NAME/FILE` for one inside
+    an installed package. `n_ctx` defaults to the context the model was trained for, at most 8,192 tokens;
+    `n_gpu_layers` to all of them; `n_parallel`, the requests answered at once, to 16, or fewer where the context of so
+    many takes too much memory. Conversations are written by the template in the file, with the variables in
+    `chat_template_kwargs`, unless a `chat_format` of llama-cpp-python is named. `reasoning` gives marks that are not
+    known. `deterministic` answers one request at a time, so that no answer depends on others.
     Sample k of a request draws with the request's seed plus k, so that samples differ and runs repeat.
     """
 

@@ -1,4 +1,4 @@
-"""Holds answers to a JSON schema, by llguidance: a schema comes in, a Constraint that tells the allowed tokens goes out.
+"""Holds answers to a JSON schema, by llguidance: a schema comes in, a Constraint that allows tokens goes out.
 
 Whatever of a schema it cannot enforce is named, and checked when the answer is complete. It prints nothing.
 """
@@ -21,6 +21,9 @@ __all__ = ["Constraint", "Constraints", "Matcher", "SchemaRefusalError"]
 _SPACE = r"( |\n{1,2}[ \t]{0,20})?"
 # And numbers of so many digits: a small model writes 1.0000.. until it is cut off.
 _MOST_DIGITS = 16
+# Below these stand schemas by name, and below those no schema at all.
+_BY_NAME = ("properties", "$defs", "definitions")
+_DATA = ("const", "enum", "default", "examples")
 # Where one of these is, an object may have properties that are named elsewhere.
 _COMBINING = frozenset(
     {"allOf", "if", "dependentSchemas", "unevaluatedProperties", "patternProperties", "propertyNames"}
@@ -55,7 +58,8 @@ class Constraints:
             llguidance = importlib.import_module("llguidance")
         except ImportError:
             raise SchemaRefusalError(
-                'llguidance is not installed, which enforces schemas: run `python -m pip install "pytest-rightsize[local]"`'
+                "llguidance is not installed, which enforces schemas: run "
+                '`python -m pip install "pytest-rightsize[local]"`'
             ) from None
         if self._tokenizer is None:
             self._tokenizer, self._pieces = _tokenizer(self._native, llguidance)
@@ -182,13 +186,20 @@ def _closed(schema: Json) -> Json:
         return [_closed(item) for item in schema]
     if not isinstance(schema, Mapping):
         return schema
-    # Data, not schemas, stand below these.
-    closed = {
-        key: value if key in ("const", "enum", "default", "examples") else _closed(value)
-        for key, value in schema.items()
-    }
-    is_object = isinstance(schema.get("properties"), Mapping) and schema.get("type", "object") == "object"
-    if is_object and not {"anyOf", "oneOf", "$ref", "not"} & set(schema):
+    closed: dict[str, Json] = {}
+    for key, value in schema.items():
+        if key in _BY_NAME and isinstance(value, Mapping):
+            closed[key] = {name: _closed(inner) for name, inner in value.items()}
+        else:
+            closed[key] = value if key in _DATA else _closed(value)
+    names = schema.get("properties")
+    if (
+        isinstance(names, Mapping)
+        and schema.get("type", "object") == "object"
+        and not {"anyOf", "oneOf", "$ref", "not"} & set(schema)
+        and set(schema.get("required", ())) <= set(names)
+        and schema.get("minProperties", 0) <= len(names)
+    ):
         closed.setdefault("additionalProperties", False)
     return closed
 

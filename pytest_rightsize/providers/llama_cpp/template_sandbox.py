@@ -65,7 +65,7 @@ class _Generator(CodeGenerator):
 class _Namespace(Namespace):
     """A namespace without names that begin with an underscore."""
 
-    def __init__(*args: Any, **names: Any) -> None:  # noqa: N805  # as in jinja2: `namespace(self=1)` is allowed
+    def __init__(*args: Any, **names: Any) -> None:  # as in jinja2: `namespace(self=1)` is allowed
         self, values = args[0], dict(*args[1:], **names)
         for name in values:
             _refuse_private(name)
