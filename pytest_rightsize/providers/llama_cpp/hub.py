@@ -87,7 +87,7 @@ def find(model: str) -> Path | Problem:
     return Problem(
         what=f"{model} is not on this machine",
         remedy=f"add --rightsize-download, or run `hf download {reference.repo} --include "
-        f'"*{reference.quant or DEFAULT_QUANT}*.gguf"`',
+        f'"*{(reference.quant or DEFAULT_QUANT).removesuffix(".gguf")}*.gguf"`',
     )
 
 

@@ -102,7 +102,7 @@ def _check_response_format(request: Request, refuse: _Refuse) -> None:
     if form is None:
         return
     kind = form.get("type") if isinstance(form, Mapping) else None
-    inner = form.get("json_schema") if kind == "json_schema" else {}
+    inner = form.get("json_schema", {}) if kind == "json_schema" else {}
     if kind not in ("text", "json_object", "json_schema") or not isinstance(inner, Mapping):
         refuse(
             f"response_format = {form!r} cannot be: give the type text, json_object, or json_schema with a json_schema"
@@ -125,7 +125,7 @@ def wanted_schema(request: Request) -> Json:
     if form.get("type") == "json_object":
         return form.get("schema", {"type": "object"})
     if form.get("type") == "json_schema":
-        return form["json_schema"].get("schema", form.get("schema")) if form.get("json_schema") else form["schema"]
+        return form.get("json_schema", {}).get("schema", form.get("schema"))
     return None
 
 

@@ -29,6 +29,7 @@ _COMBINING = frozenset(
     {"allOf", "if", "dependentSchemas", "unevaluatedProperties", "patternProperties", "propertyNames"}
 )
 _UNIMPLEMENTED = re.compile(r"unimplemented|unknown format|not supported|unsupported", re.IGNORECASE)
+_LONGEST_PIECE = 32
 # llguidance's mark before a token that is no text.
 _SPECIAL = b"\xff"
 
@@ -226,30 +227,55 @@ def _compiled(llguidance: Any, tokenizer: Any, schema: Mapping[str, Json], *, le
     return grammar, str(problem) if problem else None
 
 
+class _Vocabulary:
+    """A model's tokens as llguidance asks for them: about a second for 262,000 tokens, once."""
+
+    def __init__(self, native: Any) -> None:
+        llama_cpp: Any = importlib.import_module("llama_cpp")
+        self._native = native
+        self.tokens: list[bytes] = []
+        self.ends: list[int] = []
+        vocabulary, buffer = native._model.vocab, ctypes.create_string_buffer(1 << 14)
+        special = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
+        for token in range(native.n_vocab()):
+            size = llama_cpp.llama_token_to_piece(vocabulary, token, buffer, len(buffer), 0, True)
+            piece = buffer.raw[: max(size, 0)]
+            attributes = llama_cpp.llama_vocab_get_attr(vocabulary, token)
+            is_mark = attributes & llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED and piece[:1] == b"<" and piece[-1:] == b">"
+            self.tokens.append(_SPECIAL + piece if attributes & special or is_mark else piece)
+            if llama_cpp.llama_vocab_is_eog(vocabulary, token):
+                self.ends.append(token)
+        self.ends = self.ends or [native.token_eos()]
+        self.eos_token_id = self.ends[0]
+        self.bos_token_id = None
+        self._by_piece: dict[bytes, int] = {}
+
+    def __call__(self, text: bytes) -> list[int]:
+        """The model's own tokens of a text that a schema leaves no choice about."""
+        tokens: list[int] = list(self._native.tokenize(text, add_bos=False, special=False))
+        if b"".join(self.tokens[token] for token in tokens) == text:
+            return tokens
+        # Some vocabularies write a space by tokens that they read as something else.
+        return self._longest_first(text)
+
+    def _longest_first(self, text: bytes) -> list[int]:
+        if not self._by_piece:
+            self._by_piece = {piece: token for token, piece in reversed(list(enumerate(self.tokens)))}
+        found, at = [], 0
+        while at < len(text):
+            sizes = range(min(len(text) - at, _LONGEST_PIECE), 0, -1)
+            token = next(
+                (self._by_piece[part] for size in sizes if (part := text[at : at + size]) in self._by_piece), None
+            )
+            if token is None:
+                return found
+            found.append(token)
+            at += len(self.tokens[token])
+        return found
+
+
 def _tokenizer(native: Any, llguidance: Any) -> tuple[Any, Sequence[bytes]]:
-    """The model's vocabulary for llguidance, and what each token writes: about a second for 262,000 tokens, once."""
-    llama_cpp: Any = importlib.import_module("llama_cpp")
-    vocabulary = native._model.vocab
-    buffer = ctypes.create_string_buffer(1 << 14)
-    pieces: list[bytes] = []
-    ends: list[int] = []
-    special = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
-    for token in range(native.n_vocab()):
-        size = llama_cpp.llama_token_to_piece(vocabulary, token, buffer, len(buffer), 0, True)
-        piece = buffer.raw[: max(size, 0)]
-        attributes = llama_cpp.llama_vocab_get_attr(vocabulary, token)
-        is_mark = attributes & llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED and piece[:1] == b"<" and piece[-1:] == b">"
-        if attributes & special or is_mark:
-            piece = _SPECIAL + piece
-        pieces.append(piece)
-        if llama_cpp.llama_vocab_is_eog(vocabulary, token):
-            ends.append(token)
-    library = importlib.import_module("llama_cpp.llama_cpp")._lib
-    tokenizer = llguidance.LLTokenizer.from_llamacpp(
-        tokens=pieces,
-        vocab_ptr=vocabulary,
-        tokenize_fptr=ctypes.cast(library.llama_tokenize, ctypes.c_void_p).value,
-        eos_token=ends or [native.token_eos()],
-        slices=None,
-    )
-    return tokenizer, pieces
+    """The model's vocabulary for llguidance, and what each token writes."""
+    vocabulary = _Vocabulary(native)
+    wrapper = llguidance.TokenizerWrapper(vocabulary)
+    return llguidance.LLTokenizer(wrapper, eos_token=vocabulary.ends), vocabulary.tokens
