@@ -132,7 +132,7 @@ def separate(
     `opened` are marks that the prompt has opened. Where the prompt is not known, a closing mark that nothing opened
     ends reasoning too. A model that writes about the marks later in its answer keeps its words.
     """
-    channels = _split_channels(text)
+    channels = _split_channels(text) if marks else None
     if channels is not None:
         return channels
     pieces: list[str] = []
