@@ -4,7 +4,6 @@ It keeps the answers and the first fault in a `Transcript`, so that the trial ca
 an exception. It never touches a file, a clock or a network itself.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -20,9 +19,6 @@ __tracebackhide__ = True  # a traceback ends where the test asks
 
 T = TypeVar("T")
 
-# A leading block only: a model that writes about the tag later in its answer keeps its words.
-_REASONING = re.compile(r"\A\s*<think>(?P<reasoning>.*?)(?:</think>\s*|\Z)", re.DOTALL)
-
 
 @dataclass(kw_only=True)
 class Transcript:
@@ -35,7 +31,7 @@ class Transcript:
 class Answer(str):
     """A model's answer: a string to assert on, with its tokens, energy, seconds and cost.
 
-    Text between `<think>` and `</think>` is not part of the string but stands in `reasoning`.
+    What the model reasoned before it, as between `<think>` and `</think>`, stands in `reasoning` instead.
     """
 
     record: AnswerRecord
@@ -103,7 +99,7 @@ class Answer(str):
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """One rung, as a test sees it. `answer` sends a Request and waits for the Reply."""
+    """One rung, as a test sees it. `answer` sends a Request and waits for the Reply, whose text is the answer alone."""
 
     rung_record: Rung
     answer: Callable[[Request], Reply]
@@ -202,14 +198,12 @@ def _first(*values: T | None) -> T | None:
 
 
 def answer_record(reply: Reply, rung: Rung, messages: tuple[Mapping[str, Json], ...] = ()) -> AnswerRecord:
-    """The part of a reply that the results file keeps: reasoning apart from the answer, and the cost if it is known."""
-    leading, text = _split_reasoning(reply.text)
-    reasoning = reply.reasoning if reply.reasoning is not None else leading
+    """The part of a reply that the results file keeps, with the cost if it is known."""
     return AnswerRecord(
-        text=text,
+        text=reply.text,
         messages=messages,
-        reasoning=reasoning,
-        tokens=replace(reply.tokens, characters=len(text) + len(reasoning or "")),
+        reasoning=reply.reasoning,
+        tokens=replace(reply.tokens, characters=len(reply.text) + len(reply.reasoning or "")),
         seconds=reply.seconds,
         energy=reply.energy,
         cost_usd=rung.price.cost_usd(reply.tokens) if rung.price else _electricity_usd(reply.energy, rung),
@@ -218,6 +212,7 @@ def answer_record(reply: Reply, rung: Rung, messages: tuple[Mapping[str, Json], 
         tool_calls=reply.tool_calls,
         recorded=reply.recorded,
         retries=reply.retries,
+        margin=reply.margin,
     )
 
 
@@ -226,11 +221,3 @@ def _electricity_usd(energy: Energy | None, rung: Rung) -> float | None:
     if energy is None or energy.joules is None or rung.electricity_usd_per_kwh is None:
         return None
     return energy.joules / 3.6e6 * rung.electricity_usd_per_kwh
-
-
-def _split_reasoning(text: str) -> tuple[str | None, str]:
-    """Split a leading `<think>...</think>` block from the answer; an unclosed block leaves no answer."""
-    block = _REASONING.match(text)
-    if block is None:
-        return None, text
-    return block["reasoning"].strip(), text[block.end() :]

@@ -179,8 +179,10 @@ class Reply:
     `seconds` is the time from sending the request that succeeded to its last byte: waiting for retries is left out.
     It is None only where a recorded answer does not have it. `after_s` is how long the provider then kept the answer,
     to count its tokens.
-    `reasoning` is set only where the endpoint gives it apart from the text. A `replayed` reply was recorded before, at
-    the date `recorded` where that is known. `retries` counts the attempts that failed before it.
+    `reasoning` is set only where the provider gives it apart from the text, and empty where it knows of none. A
+    `replayed` reply was recorded before, at the date `recorded` where that is known. `retries` counts the attempts that
+    failed before it.
+    `margin` is by how many logits the likeliest token won where it was closest, known of greedy local answers.
     """
 
     text: str
@@ -194,6 +196,7 @@ class Reply:
     recorded: str | None = None
     retries: int = 0
     after_s: float = 0.0
+    margin: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +204,7 @@ class AnswerRecord:
     """One answer as the results file keeps it; `messages` are those it answers.
 
     A `cached` answer was recorded before, at the date `recorded` if that is known; `retries` counts the attempts that
-    failed before it.
+    failed before it. `margin` is that of the reply.
     """
 
     text: str
@@ -216,6 +219,7 @@ class AnswerRecord:
     tool_calls: tuple[Mapping[str, Json], ...] = ()
     recorded: str | None = None
     retries: int = 0
+    margin: float | None = None
 
     def to_dict(self) -> dict[str, Json]:
         """The answer as JSON data."""

@@ -5,10 +5,11 @@ is imported only where a ladder file has `price = "auto"`.
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
+from pytest_rightsize import clocks
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import Price
 
@@ -31,7 +32,7 @@ def list_price(model: str | None, base_url: str | None, *, where: str) -> Price:
         ) from None
     snapshot = data_snapshot.get_snapshot()
     found = _model(snapshot, model or "", base_url)
-    now = datetime.now(UTC)
+    now = clocks.now()
     prices = None if found is None else found.get_prices(now)
     prompt = None if prices is None else _base(prices.input_mtok)
     completion = None if prices is None else _base(prices.output_mtok)

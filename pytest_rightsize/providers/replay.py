@@ -17,6 +17,7 @@ import pluggy
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import ConfigError, RightsizeError, RungError
 from pytest_rightsize.providers import Problem, Provider
+from pytest_rightsize.providers.reasoning import marks_of
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung, Tokens
 
 __all__ = ["Replay"]
@@ -30,12 +31,13 @@ _COUNTS = ("prompt", "cached", "completion", "reasoning")
 class Replay:
     """A rung that answers from `file`, which is read whole at the first request or check."""
 
-    options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {"file": str}
+    options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {"file": str, "reasoning": (dict, bool)}
     required: ClassVar[tuple[str, ...]] = ("file",)
     site = None
 
     def __init__(self, rung: Rung) -> None:
         """Keep the rung; the file is not read yet."""
+        marks_of(rung)
         self._name = rung.name
         self._path = Path(rung.base_dir) / str(rung.options["file"])
         self._lock = threading.Lock()

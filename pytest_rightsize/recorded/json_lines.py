@@ -155,6 +155,9 @@ def _reply(plain: Mapping[str, Json]) -> Reply:
     seconds, calls = plain.get("seconds"), plain.get("tool_calls", [])
     if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0):
         raise ValueError(f"has seconds {seconds!r}, which is no duration")
+    margin = plain.get("margin")
+    if margin is not None and (isinstance(margin, bool) or not isinstance(margin, int | float)):
+        raise ValueError(f"has the margin {margin!r}, which is no number")
     for name in ("finish_reason", "reasoning"):
         if plain.get(name) is not None:
             _typed(plain, name, str)

@@ -44,6 +44,7 @@ class Resources:
         # Whoever only plays the answers of a results file asks no model either, and ends in no verdict.
         self.collect_only = bool(config.getoption("collectonly", False)) or settings.strength_of is not None
         self._notices = notices
+        self._config = config
         self._classes = load_providers(config.hook.pytest_rightsize_providers())
         self.meters = Meters(
             config.hook.pytest_rightsize_meters(), budget_s=settings.energy_budget_s, workers=self.workers
@@ -119,10 +120,17 @@ class Resources:
         if self.settings.download and "download" in kind.options:
             rung = replace(rung, options={**rung.options, "download": True})
         made = kind(rung)
+        if hasattr(made, "on_stall"):
+            made.on_stall = self._show_at_once
         tell_notes_to = getattr(made, "tell_notes_to", None)
         if tell_notes_to is not None:
             tell_notes_to(self._notices.put)
         return self.meters.wrap(rung, made, room=lambda: self._base_room(rung.name))
+
+    def _show_at_once(self, message: str) -> None:
+        """Show a message from another thread: the one that runs the tests may be waiting for what does not come."""
+        self._notices.put(message)
+        self._notices.show(self._config)
 
     def _make_recorder(self) -> Recorder | None:
         """The recorded answers; where the user set an option for them, they are opened before any model is called."""

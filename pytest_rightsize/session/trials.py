@@ -13,7 +13,8 @@ from pytest_rightsize.config.policies import definition_of
 from pytest_rightsize.errors import ConfigError, RightsizeWarning
 from pytest_rightsize.judging.verdict import claims_of, standings
 from pytest_rightsize.model import Model, Transcript
-from pytest_rightsize.records import Policy, Reply, Request, Trial, TrialKey
+from pytest_rightsize.providers.reasoning import with_reasoning_apart, words_of
+from pytest_rightsize.records import Policy, Reply, Request, Rung, Trial, TrialKey
 from pytest_rightsize.running.interception import Interception
 from pytest_rightsize.running.neighbours import Neighbours, Waiting
 from pytest_rightsize.running.planted_starts import PlantedAnswers
@@ -221,17 +222,22 @@ class SessionTrials:
         start = ticket.start_number
         return Model(
             rung_record=rung,
-            answer=planted.reply if planted else lambda request: self._ask(rung.name, request, ticket, start),
+            answer=planted.reply if planted else lambda request: self._ask(rung, request, ticket, start),
             transcript=item.stash.setdefault(TRANSCRIPT, Transcript()),
             sample=key.sample if key is not None else 0,
             max_tokens=policy.max_tokens,
         )
 
-    def _ask(self, rung: str, request: Request, ticket: Ticket, start: int) -> Reply:
-        """The rung's reply; within the test, where the test has something between itself and the network."""
+    def _ask(self, rung: Rung, request: Request, ticket: Ticket, start: int) -> Reply:
+        """The rung's reply, its reasoning apart from its text; raises as the engine does.
+
+        It is waited for within the test, where the test has something between itself and the network.
+        """
+        __tracebackhide__ = True  # a traceback ends where the test asks
         if ticket.may_suspend and self._interception.is_there():
             ticket.may_suspend = False
-        return self._resources.engine.ask(rung, request, ticket, start)
+        reply = self._resources.engine.ask(rung.name, request, ticket, start)
+        return with_reasoning_apart(reply, rung, words_of(request.messages))
 
     def _only_rung(self, policy: Policy) -> str:
         """The rung of a test outside a ladder: the chosen one, else the default."""

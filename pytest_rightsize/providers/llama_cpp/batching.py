@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pytest_rightsize import clocks
-from pytest_rightsize.providers.llama_cpp.completions import Answer, Completion, Prompt
+from pytest_rightsize.providers.llama_cpp.completions import Answer, Completion, Piece, Prompt
 from pytest_rightsize.providers.llama_cpp.decode_rows import DecodeRows
 from pytest_rightsize.providers.llama_cpp.layout import Layout, open_context, padded
 from pytest_rightsize.providers.llama_cpp.sampling import Sampler
@@ -22,12 +22,23 @@ __all__ = ["Batch", "open_batch"]
 # A shorter prefix is decoded again: copying it and waiting for it cost about as much.
 _SHORTEST_SHARED_TOKENS = 8
 _NO_ROOM = 1
+# So many steps in a row that decode nothing although something waits: there is no way on.
+_MOST_IDLE_STEPS = 100
 
 
-def open_batch(native: Any, *, context_tokens: int, batch_tokens: int, slots: int | None) -> "Batch":
-    """Give `native` (a `llama_cpp.Llama`) a context with slots; ValueError if they do not fit memory."""
+def open_batch(
+    native: Any, *, context_tokens: int, batch_tokens: int, slots: int | None, deterministic: bool = False
+) -> "Batch":
+    """Give `native` (a `llama_cpp.Llama`) a context with slots; ValueError if they do not fit memory.
+
+    With `deterministic` each prompt is read alone, from its first token and in the same pieces: its logits then depend
+    on nothing else.
+    """
+    slots = 1 if deterministic else slots
     layout = open_context(native, context_tokens=context_tokens, batch_tokens=batch_tokens, slots=slots)
-    return Batch(native, context_tokens=padded(context_tokens), layout=layout)
+    batch = Batch(native, context_tokens=padded(context_tokens), layout=layout)
+    batch.keeps_prefixes = batch.keeps_prefixes and not deterministic
+    return batch
 
 
 class Batch:
@@ -40,14 +51,15 @@ class Batch:
         self._memory = self._llama_cpp.llama_get_memory(native.ctx)
         self._rows = DecodeRows(self._llama_cpp, int(self._llama_cpp.llama_n_batch(native.ctx)))
         self._slots = [Slot(index, context_tokens) for index in range(layout.slots)]
-        self._pieces: dict[int, bytes | None] = {}
+        self._pieces: dict[int, Piece | None] = {}
         self._tickets = 0
-        self._keeps_prefixes = not _is_recurrent(self._llama_cpp, native)
+        self.keeps_prefixes = not _is_recurrent(self._llama_cpp, native)
         # A prompt was put back for lack of cells, and none has ended since.
         self._is_full = False
         self.context_tokens = context_tokens
         self.layout = layout
         self.decoded_tokens = 0
+        self._idle_steps = 0
 
     @property
     def has_room(self) -> bool:
@@ -60,7 +72,12 @@ class Batch:
         return any(slot.ticket is not None for slot in self._slots)
 
     def start(self, prompt: Prompt) -> int:
-        """Put the prompt into a free slot; returns the ticket that `step` names it by. ValueError for a bad grammar."""
+        """Put the prompt into a free slot; returns the ticket that `step` names it by.
+
+        Raises ValueError for a grammar that cannot be parsed, and for a prompt of no tokens.
+        """
+        if not prompt.tokens:
+            raise ValueError("the prompt has no tokens")
         sampler = Sampler(self._native, prompt.sampling)
         slot = self._free_slot(prompt.tokens)
         self._tickets += 1
@@ -91,7 +108,12 @@ class Batch:
             self._empty_free_slots(keep_latest=True)
         else:
             self._close_gaps()
+        decoded = self.decoded_tokens
         rows = self._decode(busy)
+        self._idle_steps = 0 if self.decoded_tokens > decoded or not busy else self._idle_steps + 1
+        if self._idle_steps > _MOST_IDLE_STEPS:
+            self._reset()
+            raise RuntimeError(f"nothing was decoded in {_MOST_IDLE_STEPS} steps although prompts wait")
         ended: list[tuple[int, Completion | Exception]] = []
         for slot, row in rows:
             outcome = self._advance(slot, row)
@@ -129,7 +151,7 @@ class Batch:
         if self._is_full and any(other.ticket is not None for other in others):
             return
         source, shared = None, slot.decoded
-        for other in others if self._keeps_prefixes else []:
+        for other in others if self.keeps_prefixes else []:
             common = slot.shared_with(other)
             if common < shared + _SHORTEST_SHARED_TOKENS:
                 continue
@@ -160,7 +182,7 @@ class Batch:
         gap it goes through all weights once more. 8 sequences with a gap after each took three times as long as 8 in a
         row, and a move about a fifth of one pass through the weights.
         """
-        while self._keeps_prefixes:
+        while self.keeps_prefixes:
             taken = [slot for slot in self._slots if slot.ticket is not None]
             gap = next((slot for slot in self._slots[taken[0].index :] if slot.ticket is None), None) if taken else None
             if gap is None or gap.index > taken[-1].index:
@@ -177,7 +199,7 @@ class Batch:
 
     def _truncate(self, slot: Slot, tokens: int) -> None:
         """Drop what the slot has decoded beyond its first `tokens`."""
-        if not self._keeps_prefixes or tokens < _SHORTEST_SHARED_TOKENS:
+        if not self.keeps_prefixes or tokens < _SHORTEST_SHARED_TOKENS:
             tokens = 0
         if slot.decoded == tokens:
             return
@@ -271,6 +293,7 @@ class Batch:
             answer.end()
         else:
             answer.add(token, piece)
+            slot.sampler.written(piece.marked)
         if answer.finish_reason is None and slot.length >= self.context_tokens:
             answer.finish_reason = "length"
         if answer.finish_reason is None:
@@ -279,6 +302,11 @@ class Batch:
             return None
         return Completion(
             text=answer.text,
+            marked_text=answer.marked_text,
+            controls=answer.controls,
+            margin=slot.sampler.margin,
+            opened=slot.prompt.opened,
+            constraint=slot.prompt.sampling.constraint,
             finish_reason=answer.finish_reason,
             prompt_tokens=len(slot.prompt.tokens),
             cached_tokens=slot.cached,
@@ -286,20 +314,24 @@ class Batch:
             seconds=clocks.perf_counter() - slot.changed_at,
         )
 
-    def _piece(self, token: int) -> bytes | None:
-        """The bytes of a token, or None if it ends an answer."""
+    def _piece(self, token: int) -> Piece | None:
+        """What a token writes, or None if it ends an answer."""
         if token not in self._pieces:
             self._pieces[token] = self._look_up(token)
         return self._pieces[token]
 
-    def _look_up(self, token: int) -> bytes | None:
+    def _look_up(self, token: int) -> Piece | None:
         vocabulary = self._native._model.vocab
         if self._llama_cpp.llama_vocab_is_eog(vocabulary, token):
             return None
-        size = 64
+        marked = self._bytes_of(token, with_controls=True)
+        return Piece(marked=marked, is_control=marked != self._bytes_of(token, with_controls=False))
+
+    def _bytes_of(self, token: int, *, with_controls: bool) -> bytes:
+        vocabulary, size = self._native._model.vocab, 64
         while True:
             buffer = ctypes.create_string_buffer(size)
-            written = self._llama_cpp.llama_token_to_piece(vocabulary, token, buffer, size, 0, False)
+            written = self._llama_cpp.llama_token_to_piece(vocabulary, token, buffer, size, 0, with_controls)
             if written >= 0:
                 return buffer.raw[:written]
             size = -written

@@ -4,12 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Answer", "Completion", "Prompt", "Sampling"]
+from pytest_rightsize.providers.reasoning import Marks
+
+__all__ = ["Answer", "Completion", "Piece", "Prompt", "Sampling"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How the next token is drawn; the defaults are those of `llama_cpp.Llama.create_completion`."""
+    """How the next token is drawn; the defaults are those of `llama_cpp.Llama.create_completion`.
+
+    `grammar` is one of llama.cpp, which only a chat format asks for; `constraint` is a schema's (structured_output.py),
+    and holds from the end of `constrained_after` in the text.
+    """
 
     temperature: float = 0.8
     top_p: float = 0.95
@@ -24,6 +30,8 @@ class Sampling:
     mirostat_eta: float = 0.1
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     grammar: Any = None
+    constraint: Any = None
+    constrained_after: bytes = b""
     seed: int = 0
 
     @property
@@ -35,24 +43,52 @@ class Sampling:
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """The tokens a sequence begins with, and when it ends; `tokens` and `max_tokens` together fit the context."""
+    """The tokens a sequence begins with, and when it ends; `tokens` and `max_tokens` together fit the context.
+
+    `opened` are the marks of a reasoning that it has begun.
+    """
 
     tokens: Sequence[int]
     max_tokens: int
     stop: Sequence[bytes] = ()
     sampling: Sampling = field(default_factory=Sampling)
+    opened: Marks | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """What one token adds to a text; a control token adds its name to the marked text only."""
+
+    marked: bytes
+    is_control: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
-    """The result of a prompt. `seconds` run from its start in a slot; `cached_tokens` were not decoded again."""
+    """The result of a prompt. `seconds` run from its start in a slot; `cached_tokens` were not decoded again.
+
+    `marked_text` has the names of control tokens where they were written, `controls` are those names. `margin` is the
+    smallest difference of logits between a token that was taken as the likeliest and the next one; None where tokens
+    were drawn. `opened` and `constraint` are those of the prompt.
+    """
 
     text: str
+    marked_text: str = ""
+    controls: frozenset[str] = frozenset()
+    margin: float | None = None
+    opened: Marks | None = None
+    constraint: Any = None
     finish_reason: str
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
     seconds: float
+
+    def without_controls(self, text: str) -> str:
+        """A part of the marked text without the names of control tokens."""
+        for name in self.controls:
+            text = text.replace(name, "")
+        return text
 
 
 class Answer:
@@ -68,25 +104,45 @@ class Answer:
         self._text = bytearray()
         self._missing_bytes = 0
         self._stopped_at: int | None = None
+        self._control_spans: list[tuple[int, int]] = []
         self.tokens: list[int] = []
         self.finish_reason: str | None = None
 
     @property
     def text(self) -> str:
-        """The text so far, without the stop string."""
-        text = bytes(self._text if self._stopped_at is None else self._text[: self._stopped_at])
-        return text.decode(errors="ignore")
+        """The text so far, without the stop string and without control tokens."""
+        text, at = bytearray(), 0
+        for start, end in self._control_spans:
+            text += self._kept[at:start]
+            at = end
+        return bytes(text + self._kept[at:]).decode(errors="ignore")
+
+    @property
+    def marked_text(self) -> str:
+        """The text so far, with the names of control tokens in their places."""
+        return bytes(self._kept).decode(errors="ignore")
+
+    @property
+    def controls(self) -> frozenset[str]:
+        """The names of the control tokens in the text."""
+        return frozenset(bytes(self._text[start:end]).decode(errors="ignore") for start, end in self._control_spans)
+
+    @property
+    def _kept(self) -> bytearray:
+        return self._text if self._stopped_at is None else self._text[: self._stopped_at]
 
     def end(self) -> None:
         """End the answer because the model has ended it."""
         self.finish_reason = "stop"
 
-    def add(self, token: int, piece: bytes) -> None:
+    def add(self, token: int, piece: Piece) -> None:
         """Append the next token, and end the answer at a stop string or the limit."""
         self.tokens.append(token)
-        self._text += piece
-        if self.tokens[0] == self._begin_token and self._text[:1] == b" ":
-            del self._text[0]
+        if piece.is_control and piece.marked:
+            self._control_spans.append((len(self._text), len(self._text) + len(piece.marked)))
+        self._text += piece.marked
+        if self.tokens[0] == self._begin_token and len(self.tokens) == 2 and piece.marked[:1] == b" ":
+            del self._text[len(self._text) - len(piece.marked)]
         if self._is_within_a_character():
             return
         stop_text = next((stop for stop in self._prompt.stop if stop in self._text), None)

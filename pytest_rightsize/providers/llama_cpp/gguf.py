@@ -61,10 +61,11 @@ class GgufError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """The scalar metadata of a file, and the size it must have for all of its tensors."""
+    """The scalar metadata of a file, the size it must have for all of its tensors, and how many those are."""
 
     metadata: Mapping[str, str | int | float]
     needed_bytes: int
+    tensors: int = 0
 
     @property
     def context_length(self) -> int | None:
@@ -75,7 +76,7 @@ class Header:
     @property
     def has_chat_template(self) -> bool:
         """Whether the file says how a conversation is formatted for its model."""
-        return "tokenizer.chat_template" in self.metadata
+        return any(key.startswith("tokenizer.chat_template") for key in self.metadata)
 
 
 def _is_count(value: object) -> TypeGuard[int]:
@@ -181,8 +182,9 @@ def _parse(cursor: _Cursor) -> Header:
     alignment = metadata.get("general.alignment", 32)
     if not _is_count(alignment):
         raise GgufError(f"has its tensors at multiples of {str(alignment)[:100]!r} bytes: it is broken")
-    start_of_tensors = math.ceil(cursor.at / alignment) * alignment
-    return Header(metadata=metadata, needed_bytes=start_of_tensors + end_of_tensors)
+    # Without tensors nothing is padded.
+    start_of_tensors = math.ceil(cursor.at / alignment) * alignment if tensor_count else cursor.at
+    return Header(metadata=metadata, needed_bytes=start_of_tensors + end_of_tensors, tensors=tensor_count)
 
 
 def _tensor_end(cursor: _Cursor) -> int:

@@ -11,13 +11,25 @@ from pathlib import Path, PurePosixPath
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers import Problem
 
-__all__ = ["Reference", "choose", "download", "find", "is_reference", "parse"]
+__all__ = ["Reference", "SeveralFitError", "choose", "download", "find", "is_reference", "parse"]
 
 DEFAULT_QUANT = "Q4_K_M"
 
 _PREFIX = "hf:"
 _FORM = re.compile(r"hf:(?P<repo>[\w.-]+/[\w.-]+)(?::(?P<quant>[\w.-]+))?", re.ASCII)
+# Files beside a model that are none, by a word in their names.
+_NO_MODEL = re.compile(
+    r"(?i)(?<![a-z0-9])(mmproj|projector|imatrix|lora|adapter|draft|mtp|eagle\d*|medusa|vocab|vae)(?![a-z0-9])"
+)
 _PART = re.compile(r"-(?P<index>\d{5})-of-(?P<count>\d{5})\.gguf$")
+
+
+class SeveralFitError(ValueError):
+    """Several files of a repository fit a reference; `names` are those."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(f"several files fit: {', '.join(names)}")
+        self.names = names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +78,16 @@ def find(model: str) -> Path | Problem:
         paths: dict[str, Path] = {
             str(file.file_path.relative_to(revision.snapshot_path)): file.file_path for file in revision.files
         }
-        parts = choose(list(paths), reference)
+        try:
+            parts = choose(list(paths), reference)
+        except SeveralFitError as several:
+            return Problem(what=f"{model} may be any of {', '.join(several.names)}", remedy=_naming(reference, several))
         if parts and all(part in paths for part in parts):
             return paths[parts[0]]
     return Problem(
         what=f"{model} is not on this machine",
         remedy=f"add --rightsize-download, or run `hf download {reference.repo} --include "
-        f'"*{reference.quant or DEFAULT_QUANT}*.gguf"`',
+        f'"*{(reference.quant or DEFAULT_QUANT).removesuffix(".gguf")}*.gguf"`',
     )
 
 
@@ -86,7 +101,10 @@ def download(model: str) -> Path:
 
     try:
         names = HfApi().list_repo_files(reference.repo)
-        parts = choose(names, reference)
+        try:
+            parts = choose(names, reference)
+        except SeveralFitError as several:
+            raise _fault(model, f"{several}: {_naming(reference, several)}") from None
         if not parts:
             raise _fault(
                 model, f"the repository has no such file; it has {', '.join(_models(names)) or 'no GGUF at all'}"
@@ -99,6 +117,10 @@ def download(model: str) -> Path:
         raise _fault(model, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}") from None
 
 
+def _naming(reference: Reference, several: SeveralFitError) -> str:
+    return f"name one of them, as in {_PREFIX}{reference.repo}:{PurePosixPath(several.names[0]).name}"
+
+
 def _fault(model: str, why: str) -> RungError:
     return RungError(
         f"{model} could not be fetched ({why}); check name, connection, HF_ENDPOINT, and HF_TOKEN if it is gated",
@@ -108,26 +130,39 @@ def _fault(model: str, why: str) -> RungError:
 
 
 def _models(names: list[str]) -> list[str]:
-    """The GGUF files of a repository that hold a language model, sorted by name."""
-    return sorted(
-        name
-        for name in names
-        if name.endswith(".gguf") and not PurePosixPath(name).name.lower().startswith(("mmproj", "imatrix"))
-    )
+    """The GGUF files of a repository that hold a language model, by their names, sorted."""
+    return sorted(name for name in names if name.endswith(".gguf") and not _NO_MODEL.search(PurePosixPath(name).name))
 
 
 def choose(names: list[str], reference: Reference) -> list[str]:
-    """The file of the requested quantisation, or all its parts in order; empty if there is none."""
-    models = _models(names)
+    """The file that is meant, or all its parts in order; empty if there is none.
+
+    What follows the colon is a quantisation, or as much of a file's name as tells it from the others. Raises
+    SeveralFitError where several files fit.
+    """
     quant = reference.quant or DEFAULT_QUANT
+    exact = [name for name in names if PurePosixPath(name).name.removesuffix(".gguf") == quant.removesuffix(".gguf")]
+    if exact:
+        return _with_parts(min(exact, key=len))
+    models = _models(names)
     matching = [name for name in models if re.search(rf"(?i)(?<![a-z0-9]){re.escape(quant)}(?![a-z0-9_])", name)]
-    if not matching and reference.quant is None and len(models) == 1:
-        matching = models
-    if not matching:
-        return []
-    first = min(matching, key=len)
-    part = _PART.search(first)
+    if not matching and reference.quant is None:
+        matching = models if len({_whole(name) for name in models}) == 1 else []
+    wholes = sorted({_whole(name) for name in matching})
+    if len(wholes) > 1:
+        raise SeveralFitError(wholes)
+    return _with_parts(matching[0]) if matching else []
+
+
+def _whole(name: str) -> str:
+    """The name of a model without the number of a part."""
+    part = _PART.search(name)
+    return name if part is None else f"{name[: part.start()]}.gguf"
+
+
+def _with_parts(name: str) -> list[str]:
+    part = _PART.search(name)
     if part is None:
-        return [first]
-    stem, count = first[: part.start()], int(part["count"])
+        return [name]
+    stem, count = name[: part.start()], int(part["count"])
     return [f"{stem}-{index:05d}-of-{count:05d}.gguf" for index in range(1, count + 1)]

@@ -92,5 +92,7 @@ def _replace_context(native: Any, layout: Layout, batch_tokens: int) -> None:
     params.kv_unified = layout.unified
     params.n_batch = max(batch_tokens, layout.slots)
     params.n_ubatch = min(params.n_batch, 512)
+    # A sliding window's cells would be gone where a prompt is cut back to a prefix of it; llama.cpp does not say so.
+    params.swa_full = True
     native._ctx.close()
     native._ctx = internals.LlamaContext(model=native._model, params=params, verbose=False)

@@ -4,11 +4,11 @@ One thread per loaded model answers many requests at once (see batching.py), gre
 Nothing native is imported before the first request, nothing is printed, and no prompt is ever shortened.
 """
 
-import glob
 import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import json
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -22,9 +22,12 @@ from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers import Problem, Provider
 from pytest_rightsize.providers.llama_cpp import gguf, hub
 from pytest_rightsize.providers.llama_cpp.chat import LoadedModel
+from pytest_rightsize.providers.llama_cpp.chat_template import ChatTemplate, TemplateRefusalError, templates_in
 from pytest_rightsize.providers.llama_cpp.layout import MOST_SLOTS
+from pytest_rightsize.providers.llama_cpp.model_files import check_chat_format, file_problem, locate, parts_of
 from pytest_rightsize.providers.llama_cpp.native import last_errors, native_log
 from pytest_rightsize.providers.llama_cpp.worker import Worker
+from pytest_rightsize.providers.reasoning import marks_of
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung
 
 if TYPE_CHECKING:
@@ -41,21 +44,26 @@ _BATCH_TOKENS = 512
 # llama.cpp's limit on the sequences of one context.
 _MOST_PARALLEL = 256
 # Part of the key of recorded answers: increase it when the same request gives other tokens or other draws.
-_GENERATION = 1
-_SPLIT = re.compile(r"(?P<stem>.+)-\d{5}-of-(?P<count>\d{5})\.gguf")
+_GENERATION = 2
 _NO_MEMORY = re.compile(r"out of memory|(unable|failed) to allocate|alloc\w* failed|cannot allocate", re.IGNORECASE)
 
 
 class LlamaCpp:
-    """A GGUF model in this process. `model` is a path, or `hf:org/repo[:QUANT]` for a file of the Hugging Face hub.
+    """A GGUF model in this process.
 
-    `n_ctx` defaults to the context the model was trained for, at most 8,192 tokens; `n_gpu_layers` to all of them;
-    `n_parallel`, the requests answered at once, to 16, or fewer where the context of so many takes too much memory.
+    `model` is a path, `hf:org/repo[:QUANT]` for a file of the Hugging Face hub, or `package:NAME/FILE` for one inside
+    an installed package. `n_ctx` defaults to the context the model was trained for, at most 8,192 tokens;
+    `n_gpu_layers` to all of them; `n_parallel`, the requests answered at once, to 16, or fewer where the context of so
+    many takes too much memory. Conversations are written by the template in the file, with the variables in
+    `chat_template_kwargs`, unless a `chat_format` of llama-cpp-python is named. `reasoning` gives marks that are not
+    known. `deterministic` answers one request at a time, so that no answer depends on others.
     Sample k of a request draws with the request's seed plus k, so that samples differ and runs repeat.
     """
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {
         "chat_format": str,
+        "chat_template_kwargs": dict,
+        "deterministic": bool,
         "download": bool,
         "flash_attn": bool,
         "n_batch": int,
@@ -63,6 +71,7 @@ class LlamaCpp:
         "n_gpu_layers": int,
         "n_parallel": int,
         "n_threads": int,
+        "reasoning": (dict, bool),
     }
     required: ClassVar[tuple[str, ...]] = ("model",)
     site = "process"
@@ -78,7 +87,14 @@ class LlamaCpp:
             raise ConfigError(
                 f"rung {rung.name!r}: n_parallel = {rung.options['n_parallel']} cannot be: {_MOST_PARALLEL} is the most"
             )
+        if self._is_deterministic(rung) and rung.options.get("n_parallel", 1) != 1:
+            raise ConfigError(
+                f"rung {rung.name!r}: deterministic = true answers one request at a time, so n_parallel = "
+                f"{rung.options['n_parallel']} cannot be: leave one of them out"
+            )
+        marks_of(rung)
         self._rung = rung
+        self.on_stall: Callable[[str], object] | None = None
         self._lock = threading.Lock()
         self._worker: Worker | None = None
         self.size_bytes: int | None = None
@@ -89,10 +105,15 @@ class LlamaCpp:
         worker = self._worker
         return worker is not None and worker.is_loading
 
+    @staticmethod
+    def _is_deterministic(rung: Rung) -> bool:
+        return bool(rung.options.get("deterministic"))
+
     @property
     def in_flight(self) -> int:
         """Twice the slots, so that a request is waiting when a slot becomes free."""
-        return 2 * int(self._rung.options.get("n_parallel", MOST_SLOTS))
+        slots = 1 if self._is_deterministic(self._rung) else self._rung.options.get("n_parallel", MOST_SLOTS)
+        return 2 * int(slots)
 
     @property
     def leaves_machine(self) -> bool:
@@ -106,33 +127,45 @@ class LlamaCpp:
                 what="llama-cpp-python is not installed",
                 remedy='run `python -m pip install "pytest-rightsize[local]"` (it compiles for about 5 minutes)',
             )
-        if not hub.is_reference(self._model):
-            return _file_problem(self._path, self._rung)
-        path = hub.find(self._model)
+        chat_format = self._rung.options.get("chat_format")
+        problem = None if chat_format is None else check_chat_format(chat_format, "")
+        if problem is not None:
+            return problem
+        path = self._find()
         if isinstance(path, Problem):
-            return None if self._rung.options.get("download") else path
-        return _file_problem(path, self._rung)
+            is_coming = hub.is_reference(self._model) and self._rung.options.get("download")
+            return None if is_coming else path
+        return file_problem(path, self._rung.options)
+
+    def _find(self) -> Path | Problem:
+        """The file on this machine, or what keeps it from being found."""
+        if hub.is_reference(self._model):
+            return hub.find(self._model)
+        return locate(self._model, self._rung.base_dir)
 
     def identity(self, sha256: Callable[[Path], str]) -> Identity:
         """Identify the rung by the file's content, its quantisation and chat template, context, options and engine."""
         path = self._file()
         try:
             header = gguf.read_header(path)
-            hashes = [sha256(part) for part in _parts(path)]
+            hashes = [sha256(part) for part in parts_of(path)]
         except (OSError, gguf.GgufError) as error:
             raise RungError(f"rung {self._rung.name!r}: {path} {error}", reason="missing", permanent=True) from None
-        template = str(header.metadata.get("tokenizer.chat_template", ""))
+        templates = json.dumps(templates_in(header.metadata), sort_keys=True)
         options = {name: value for name, value in self._rung.options.items() if name not in ("download", "n_ctx")}
         return Identity(
             content={
                 "provider": "llama_cpp",
                 "sha256": hashes,
                 "quantisation": header.metadata.get("general.file_type"),
-                "chat_template": hashlib.sha256(template.encode()).hexdigest(),
+                "chat_template": hashlib.sha256(templates.encode()).hexdigest(),
                 "context_tokens": _context_tokens(path, self._rung),
                 # Layers on a GPU, threads and batches change the order of sums, and so once in a while a token.
                 "options": options,
+                # Beside others in a batch, a near tie between two tokens may fall the other way.
+                "reading": "alone" if self.in_flight == 2 else "batched",
                 "engine": f"llama-cpp-python {importlib.metadata.version('llama-cpp-python')}",
+                "schemas": _version_of("llguidance"),
                 "generation": _GENERATION,
             },
             greedy=True,
@@ -145,13 +178,14 @@ class LlamaCpp:
             raise RungError(
                 f"rung {self._rung.name!r}: {problem.what}; {problem.remedy}", reason="missing", permanent=True
             )
-        return hub.download(self._model) if hub.is_reference(self._model) else self._path
+        found = self._find()
+        return hub.download(self._model) if isinstance(found, Problem) else found
 
     def submit(self, request: Request) -> Future[Reply]:
         """Queue the request; the first one starts loading the model."""
         with self._lock:
             if self._worker is None:
-                self._worker = Worker(self._load, self._rung.name)
+                self._worker = Worker(self._load, self._rung.name, self.on_stall)
             return self._worker.submit(request)
 
     def forget(self) -> None:
@@ -172,55 +206,44 @@ class LlamaCpp:
         """The reference as the ladder file gives it."""
         return self._rung.model or ""
 
-    @property
-    def _path(self) -> Path:
-        """The file, where the reference is a path."""
-        return Path(self._rung.base_dir) / Path(self._model).expanduser()
-
     def _load(self) -> LoadedModel:
         """Load the model; raises RungError if that fails."""
         path = self._file()
-        self.size_bytes = sum(part.stat().st_size for part in _parts(path))
+        self.size_bytes = sum(part.stat().st_size for part in parts_of(path))
         native, batch = _load_native(path, self._rung)
-        return LoadedModel(native, batch, self._rung.name)
+        return LoadedModel(native, batch, self._rung, self._template(native))
+
+    def _template(self, native: Any) -> ChatTemplate | None:
+        """The model's own template with the names of its special tokens; None where a chat format is named."""
+        if "chat_format" in self._rung.options:
+            return None
+        try:
+            return ChatTemplate(templates_in(native.metadata), _special_tokens(native))
+        except TemplateRefusalError as error:
+            raise RungError(
+                f"rung {self._rung.name!r}: the chat template in the file is broken: {error}",
+                reason="load",
+                permanent=True,
+            ) from None
 
 
-def _file_problem(path: Path, rung: Rung) -> Problem | None:
-    """Report what is wrong with the file, as far as its header shows."""
-    if not path.is_file():
-        return Problem(what=f"{path} is not there", remedy=_missing_file_remedy(path))
+def _special_tokens(native: Any) -> dict[str, str]:
+    """The names of the special tokens that the model has, as transformers gives them to templates."""
+    keys = {"unk_token": "unknown", "sep_token": "seperator", "pad_token": "padding", "mask_token": "mask"}
+    tokens = {"bos_token": native.token_bos(), "eos_token": native.token_eos()}
+    for name, key in keys.items():
+        tokens[name] = int(native.metadata.get(f"tokenizer.ggml.{key}_token_id", -1))
+    return {
+        name: native._model.token_get_text(token) for name, token in tokens.items() if 0 <= token < native.n_vocab()
+    }
+
+
+def _version_of(package: str) -> str | None:
+    """The version of a package; None where it is not installed."""
     try:
-        header = gguf.read_header(path)
-    except gguf.GgufError as error:
-        return Problem(what=f"{path} {error}", remedy="get the file again, or name another in `model`")
-    except OSError as error:
-        return Problem(what=f"{path} cannot be read ({error.strerror})", remedy="make the file readable")
-    if not header.has_chat_template and "chat_format" not in rung.options:
-        # llama-cpp-python would silently use the Llama 2 format, and a good model would look like a bad one.
-        return Problem(
-            what=f"{path} does not say how a conversation is written for it (no chat template)",
-            remedy='set chat_format in the ladder file to the format it was trained with, such as "chatml"',
-        )
-    return None
-
-
-def _parts(path: Path) -> list[Path]:
-    """The file, or all files of a model that is split into several."""
-    split = _SPLIT.fullmatch(path.name)
-    if split is None:
-        return [path]
-    return sorted(path.parent.glob(f"{glob.escape(split['stem'])}-?????-of-{split['count']}.gguf"))
-
-
-def _missing_file_remedy(path: Path) -> str:
-    """Name the models in the folder of a missing file, the most similar name first."""
-    import difflib
-
-    names = sorted(file.name for file in path.parent.glob("*.gguf"))
-    if not names:
-        return "put the GGUF file there, or correct `model` in the ladder file"
-    names.sort(key=lambda name: -difflib.SequenceMatcher(None, name, path.name).ratio())
-    return f"correct `model` in the ladder file; that folder has {', '.join(names[:5])}"
+        return f"{package} {importlib.metadata.version(package)}"
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _load_native(path: Path, rung: Rung) -> tuple[Any, "Batch"]:
@@ -238,6 +261,7 @@ def _load_native(path: Path, rung: Rung) -> tuple[Any, "Batch"]:
             context_tokens=_context_tokens(path, rung),
             batch_tokens=rung.options.get("n_batch", _BATCH_TOKENS),
             slots=rung.options.get("n_parallel"),
+            deterministic=bool(rung.options.get("deterministic")),
         )
     except Exception as error:
         detail = last_errors() or f": {error}"
@@ -256,7 +280,9 @@ def _load_native(path: Path, rung: Rung) -> tuple[Any, "Batch"]:
 
 def _settings(rung: Rung) -> dict[str, Json]:
     """The keyword arguments of `llama_cpp.Llama` that the rung sets, except those for the size of its context."""
-    not_arguments = {"download", "n_batch", "n_ctx", "n_parallel"}
+    not_arguments = {
+        *("chat_template_kwargs", "deterministic", "download", "n_batch", "n_ctx", "n_parallel", "reasoning"),
+    }
     arguments = {name: value for name, value in rung.options.items() if name not in not_arguments}
     if "n_threads" in arguments:
         arguments["n_threads_batch"] = arguments["n_threads"]

@@ -1,4 +1,7 @@
-"""Draws the next token of one sequence from its logits, exactly as `llama_cpp.Llama` draws it."""
+"""Draws the next token of one sequence from its logits, exactly as `llama_cpp.Llama` draws it.
+
+A schema takes the tokens away that it does not allow, before the draw.
+"""
 
 import ctypes
 import importlib
@@ -22,6 +25,10 @@ class Sampler:
         self._size = native.n_vocab()
         self._chain: Any = None
         self._grammar: Any = None
+        self.margin: float | None = None
+        self._matcher = None if sampling.constraint is None else sampling.constraint.matcher()
+        self._awaited = sampling.constrained_after if self._matcher is not None else b""
+        self._written = bytearray()
         if sampling.grammar is not None:
             self._check(sampling.grammar)
         if not sampling.is_argmax:
@@ -35,6 +42,35 @@ class Sampler:
 
     def draw(self, row: int) -> int:
         """Draw the next token from the logits in this row of the last decode."""
+        if self._matcher is not None and not self._awaited:
+            return self._draw_allowed(self._matcher, row)
+        return self._draw_any(row)
+
+    def written(self, piece: bytes) -> None:
+        """Take note of what the drawn token wrote: a schema may hold only after a mark."""
+        if self._awaited:
+            self._written += piece
+            if self._awaited in self._written:
+                self._awaited = b""
+
+    def _draw_allowed(self, matcher: Any, row: int) -> int:
+        """Draw one of the tokens that the schema allows."""
+        logits = self._logits(row)
+        if self._chain is None:
+            token = int(logits.argmax())
+            # Mostly it is allowed, and checking one token is cheaper than finding out about all.
+            if matcher.allows(token):
+                self._note_margin(logits, token)
+            else:
+                logits[~matcher.allowed(self._size)] = -np.inf
+                token = int(logits.argmax())
+        else:
+            logits[~matcher.allowed(self._size)] = -np.inf
+            token = int(self._chain.sample(self._native._ctx, row))
+        matcher.accept(token)
+        return token
+
+    def _draw_any(self, row: int) -> int:
         if self._chain is None:
             return self._likeliest(row)
         if self._grammar is not None:
@@ -52,11 +88,26 @@ class Sampler:
             self._chain.close()
 
     def _likeliest(self, row: int) -> int:
+        logits = self._logits(row)
+        token = int(logits.argmax())
+        self._note_margin(logits, token)
+        return token
+
+    def _logits(self, row: int) -> NDArray[np.float32]:
+        """The logits of a row, in llama.cpp's own memory."""
         pointer = self._llama_cpp.llama_get_logits_ith(self._native.ctx, row)
         address = ctypes.cast(pointer, ctypes.c_void_p).value
         if address is None:
             raise RuntimeError("llama.cpp has no logits for the last token")
-        return int(np.frombuffer((ctypes.c_float * self._size).from_address(address), dtype=np.float32).argmax())
+        return np.frombuffer((ctypes.c_float * self._size).from_address(address), dtype=np.float32)
+
+    def _note_margin(self, logits: NDArray[np.float32], token: int) -> None:
+        """Remember by how little the likeliest token won: other neighbours in the batch move logits a little."""
+        first = logits[token]
+        logits[token] = -np.inf
+        margin = float(first - logits.max())
+        logits[token] = first
+        self.margin = margin if self.margin is None else min(self.margin, margin)
 
     def _allows(self, token: int) -> bool:
         llama_cpp = self._llama_cpp

@@ -14,6 +14,7 @@ from pytest_rightsize.errors import RightsizeError, RungError, TooLongError
 from pytest_rightsize.providers.llama_cpp.chat import LoadedModel
 from pytest_rightsize.providers.llama_cpp.completions import Completion
 from pytest_rightsize.providers.llama_cpp.native import last_errors
+from pytest_rightsize.providers.llama_cpp.watchdog import Watchdog
 from pytest_rightsize.records import Reply, Request
 
 __all__ = ["Worker"]
@@ -40,13 +41,19 @@ class Worker:
     It is a daemon thread rather than an executor's: Python joins those at its exit, and a model may write for minutes.
     """
 
-    def __init__(self, load: Callable[[], LoadedModel], name: str) -> None:
+    def __init__(
+        self, load: Callable[[], LoadedModel], name: str, on_stall: Callable[[str], object] | None = None
+    ) -> None:
+        """Start the thread; `on_stall` is told in a sentence when nothing has been decoded for a minute."""
         self._load = load
         self._name = name
         self.is_loading = True
         self._stop = threading.Event()
         self.forget = threading.Event()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._waiting: deque[_Job] = deque()
+        self._writing: dict[int, _Job] = {}
+        self._watchdog = Watchdog(name, on_stall)
         self._thread = threading.Thread(target=self._run, name=f"rightsize {name}", daemon=True)
         self._thread.start()
 
@@ -59,30 +66,42 @@ class Worker:
     def close(self) -> None:
         """End the thread; requests that still wait end in a RungError."""
         self._stop.set()
+        self._watchdog.close()
         self._jobs.put(None)
         self._thread.join(_CLOSING_SECONDS)
 
     def _run(self) -> None:
-        """Load the model, answer requests, free the model."""
+        """Load the model, answer requests, free the model; after a failure every request ends in it."""
         try:
             model = self._load()
         except Exception as error:
             self.is_loading = False
-            fault = self._as_fault(error)
-            while (job := self._jobs.get()) is not None:
-                self._settle(job, _StoppedError() if self._stop.is_set() else _copy_of(fault))
+            self._settle_all(error)
             return
         self.is_loading = False
         try:
             self._serve(model)
+        except Exception as error:
+            self._settle_all(error)
         finally:
             model.close()
 
+    def _settle_all(self, error: Exception) -> None:
+        """End each request that waits or comes in the error, until the thread is to end."""
+        fault = self._as_fault(error)
+        outstanding = [*self._writing.values(), *self._waiting]
+        self._writing.clear()
+        self._waiting.clear()
+        for job in outstanding:
+            self._settle(job, _copy_of(fault))
+        while (job_or_end := self._jobs.get()) is not None:
+            self._settle(job_or_end, _StoppedError() if self._stop.is_set() else _copy_of(fault))
+
     def _serve(self, model: LoadedModel) -> None:
         """Answer queued requests until the thread is to end."""
-        waiting: deque[_Job] = deque()
-        writing: dict[int, _Job] = {}
+        waiting, writing = self._waiting, self._writing
         while self._fetch(waiting, may_wait=not (waiting or writing)):
+            self._watchdog.moved(len(waiting) + len(writing))
             for ticket in [ticket for ticket, job in writing.items() if job.is_cancelled()]:
                 model.batch.cancel(ticket)
                 del writing[ticket]
@@ -98,6 +117,7 @@ class Worker:
                 else:
                     job.completions.append(outcome)
                     self._continue(model, job, writing)
+            self._watchdog.moved(len(waiting) + len(writing))
         for job in (*writing.values(), *waiting):
             self._settle(job, _StoppedError())
 

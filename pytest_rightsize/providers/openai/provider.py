@@ -37,7 +37,8 @@ from pytest_rightsize.providers.openai.replies import Completion, read_completio
 from pytest_rightsize.providers.openai.request_forms import RequestForm, schema_field
 from pytest_rightsize.providers.openai.rung_check import RungCheck
 from pytest_rightsize.providers.openai.tokenizing import Tokenizer
-from pytest_rightsize.providers.reasoning import reasoning_in
+from pytest_rightsize.providers.reasoning import marks_of, reasoning_in
+from pytest_rightsize.providers.template_kwargs import with_template_kwargs
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung
 
 __all__ = ["OpenAI"]
@@ -71,9 +72,11 @@ class OpenAI:
         "api_key_header": str,
         "base_url": str,
         "base_url_env": str,
+        "chat_template_kwargs": dict,
         "extra_body": dict,
         "headers": dict,
         "patience_s": (int, float),
+        "reasoning": (dict, bool),
         "reasoning_effort": str,
         "retries": int,
         "structured_output": str,
@@ -85,6 +88,7 @@ class OpenAI:
         """Keep the rung; raises ConfigError if its options contradict each other."""
         options = rung.options
         where = f"rung {rung.name!r}"
+        marks_of(rung)
         if "base_url" in options and "base_url_env" in options:
             raise ConfigError(f"{where} has both base_url and base_url_env: keep one")
         if options.get("retries", 0) < 0 or options.get("timeout_s", 1) <= 0 or options.get("patience_s", 0) < 0:
@@ -176,6 +180,7 @@ class OpenAI:
                 "reasoning_effort": options.get("reasoning_effort"),
                 "extra_body": options.get("extra_body"),
                 **({"structured_output": form} if (form := options.get("structured_output")) else {}),
+                **({"chat_template_kwargs": kwargs} if (kwargs := options.get("chat_template_kwargs")) else {}),
             }
         )
 
@@ -271,7 +276,7 @@ class OpenAI:
 
     async def _with_reasoning_counted(self, reply: Reply, client: Client) -> Reply:
         """The reply with its reasoning counted by the endpoint's own tokenizer, where it reported no count."""
-        reasoning = reply.reasoning or reasoning_in(reply.text)
+        reasoning = reply.reasoning or reasoning_in(reply.text, marks_of(self._rung) or ())
         if self._is_vendors_own or not reasoning or reply.tokens.reasoning is not None:
             return reply
         started = clocks.perf_counter()
@@ -339,7 +344,7 @@ class OpenAI:
             "reasoning_effort": options.get("reasoning_effort"),
         }
         body = {name: value for name, value in fields.items() if value is not None}
-        return {**body, **options.get("extra_body", {}), **request.extra}
+        return with_template_kwargs({**body, **options.get("extra_body", {}), **request.extra}, self._rung)
 
     def _as_error(self, error: HttpError, *, is_down: bool) -> RightsizeError:
         """The error to raise for a fault, with the key masked."""

@@ -51,10 +51,10 @@ def test_a_model_answers_the_same_each_time_and_counts_its_tokens() -> None:
 def test_reasoning_is_counted_without_the_marks_around_it() -> None:
     """One token a character."""
     native, batch = _load_native(MODELS / "160k.gguf", rung())
-    model = LoadedModel(native, batch, "local")
-    counts = [model._reasoning_tokens(text) for text in ("<think>abc</think>12", "abc</think>12", "<think>abc", "12")]
+    model = LoadedModel(native, batch, rung(), None)
+    counts = [model._tokens_in(text) for text in ("abc", "")]
     model.close()
-    assert counts == [3, 3, 3, 0]
+    assert counts == [3, 0]
 
 
 def test_a_repeated_request_is_read_anew_where_it_is_measured() -> None:
@@ -107,8 +107,8 @@ def test_an_emoji_does_not_bring_the_process_down() -> None:
 
 
 def test_an_unknown_extra_is_refused_and_named() -> None:
-    with pytest.raises(RungError, match="does not know reasoning_effort"):
-        ask(question("Add: 1 + 1", extra={"reasoning_effort": "low"}))
+    with pytest.raises(RungError, match="does not know nonsense"):
+        ask(question("Add: 1 + 1", extra={"nonsense": 1}))
 
 
 def test_a_missing_file_is_named_with_those_that_are_there() -> None:
@@ -132,9 +132,84 @@ def test_a_file_that_is_cut_off_is_found_out_before_it_is_loaded(tmp_path: Path)
         assert caught.value.permanent
 
 
-def test_a_setting_that_cannot_be_is_refused() -> None:
-    with pytest.raises(ConfigError, match="n_ctx = 0 cannot be"):
-        LlamaCpp(rung(n_ctx=0))
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"n_ctx": 0}, "n_ctx = 0 cannot be"),
+        ({"deterministic": True, "n_parallel": 2}, "answers one request at a time, so n_parallel = 2 cannot be"),
+        ({"reasoning": {"open": "<"}}, "write the marks around the model's reasoning"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        LlamaCpp(rung(**options))
+
+
+def test_an_unknown_chat_format_is_told_before_the_first_question() -> None:
+    problem = LlamaCpp(rung(chat_format="chat-ml")).check()
+    assert problem is not None
+    assert "has no chat_format 'chat-ml'" in problem.what
+
+
+def test_a_chat_format_that_is_named_is_used_in_place_of_the_template() -> None:
+    """It writes far more than the template, whose prompt has one token a character."""
+    reply = ask(question("Add: 1 + 1", max_tokens=4), chat_format="chatml")
+    assert (reply.tokens.prompt or 0) > len("Add: 1 + 1") + 20
+    assert reply.finish_reason in ("stop", "length")
+
+
+def test_a_prompt_of_no_tokens_ends_in_a_fault_and_holds_up_nobody(tmp_path: Path) -> None:
+    from tests.providers.llama_cpp.random_gguf import TINY, write_model
+
+    write_model(tmp_path / "plain.gguf", TINY)
+    provider = LlamaCpp(rung("plain.gguf", tmp_path, n_threads=1))
+    try:
+        futures = [provider.submit(question(text, max_tokens=3)) for text in ("Hi", "", "Hi")]
+        with pytest.raises(RungError, match="the prompt is empty: the chat template writes nothing") as caught:
+            futures[1].result(60)
+        assert caught.value.reason == "request"
+        assert [futures[index].result(60).finish_reason for index in (0, 2)] == ["length", "length"]
+    finally:
+        provider.close()
+
+
+def test_tools_that_a_template_would_drop_are_a_fault() -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    with pytest.raises(RungError, match="this model's template takes no tools") as caught:
+        ask(question("Add: 1 + 1", tools=(tool,)))
+    assert caught.value.reason == "request"
+
+
+def test_a_template_that_is_broken_takes_its_rung_out(tmp_path: Path) -> None:
+    from tests.providers.llama_cpp.random_gguf import TINY, write_model
+
+    write_model(tmp_path / "broken.gguf", TINY, template="{% for")
+    with pytest.raises(RungError, match=r"the chat template in .*broken\.gguf is broken: line 1") as caught:
+        ask(question("Hi"), model="broken.gguf", base_dir=tmp_path)
+    assert caught.value.permanent
+
+
+def test_the_margin_of_a_greedy_answer_is_known_and_of_a_drawn_one_is_not() -> None:
+    greedy = ask(question("ISO date: 12 March 2024", max_tokens=20))
+    assert greedy.margin is not None
+    assert greedy.margin > 0
+    assert ask(question("ISO date: 12 March 2024", max_tokens=20, temperature=0.5, seed=1)).margin is None
+
+
+def test_a_deterministic_rung_reads_each_prompt_alone_and_says_so() -> None:
+    batched, alone = LlamaCpp(rung(n_threads=1)), LlamaCpp(rung(n_threads=1, deterministic=True))
+    assert (batched.in_flight, alone.in_flight) == (32, 2)
+    identities = [provider.identity(lambda _: "hash").content["reading"] for provider in (batched, alone)]
+    assert identities == ["batched", "alone"]
+    prompts = [f"ISO date: {day} March 2024" for day in range(10, 16)]
+    try:
+        replies = [future.result() for future in [alone.submit(question(text, max_tokens=20)) for text in prompts]]
+        assert [reply.tokens.cached for reply in replies] == [0] * len(prompts)
+        again = alone.submit(question(prompts[0], max_tokens=20)).result()
+        assert (again.text, again.margin) == (replies[0].text, replies[0].margin)
+    finally:
+        alone.close()
+        batched.close()
 
 
 def test_a_truncated_model_takes_its_rung_out_of_a_session_and_a_long_prompt_only_its_trial(

@@ -1,0 +1,1 @@
+"""Tasks for two real models; see the README of the example suite."""
