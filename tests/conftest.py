@@ -14,6 +14,8 @@ from hypothesis import settings
 settings.register_profile("rightsize", deadline=None)
 settings.load_profile("rightsize")
 
+# pytest-asyncio 0.24 to 1.x warns each session that has no configuration of its own.
+UNSET = 'ignore:The configuration option "asyncio_default_fixture_loop_scope" is unset'
 # Four cases are little evidence: with this, what they say fails a session all the same.
 STRICT = "--rightsize-gate=provisional"
 SUITE = """
@@ -51,7 +53,8 @@ def record(path: Path, answers: dict[str, str]) -> None:
 def _alike_everywhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions in tests do not know where they run: under CI pytest shortens nothing, and this plugin annotates.
 
-    Nor do they shuffle, though pytest-randomly is installed for the one that does.
+    Nor do they shuffle, though pytest-randomly is installed for the one that does, and none hears of an option of
+    pytest-asyncio that has no default there.
     """
     for name in ("BUILD_NUMBER", "CI", "FORCE_COLOR", "NO_COLOR", "PYTEST_ADDOPTS", "PY_COLORS"):
         monkeypatch.delenv(name, raising=False)
@@ -59,7 +62,7 @@ def _alike_everywhere(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
         monkeypatch.delenv(name)
     if "pytester" in request.fixturenames:
         request.getfixturevalue("pytester")  # which takes the variable away
-        monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly")
+        monkeypatch.setenv("PYTEST_ADDOPTS", f"-p no:randomly -W '{UNSET}'")
 
 
 @pytest.fixture

@@ -12,8 +12,10 @@ import pytest
 
 from pytest_rightsize.records import Policy, TrialKey
 
-__all__ = ["Label", "labelled", "read_label", "task_scheduling"]
+__all__ = ["OLDEST_XDIST", "Label", "labelled", "read_label", "task_scheduling"]
 
+# Before it, what waits to be run on a worker cannot be looked at; pyproject.toml says the same.
+OLDEST_XDIST = (3, 7)
 # Between a test's id and its label; no test id holds this character.
 _SEPARATOR = "\x1f"
 
@@ -64,7 +66,11 @@ def read_label(nodeid: str) -> Label | None:
 
 
 def task_scheduling(config: pytest.Config, log: Any) -> object:
-    """Keep the trials of a task on one worker: only who knows the smaller rungs can stop the climb."""
+    """Keep the trials of a task on one worker: only who knows the smaller rungs can stop the climb.
+
+    Raises pytest.UsageError where xdist is too old, or is asked for what a ladder cannot have.
+    """
+    _check_version()
     if config.getoption("dist") == "each":
         raise pytest.UsageError(
             "--dist each would ask every question once per worker: use another --dist with a ladder"
@@ -88,3 +94,14 @@ def task_scheduling(config: pytest.Config, log: Any) -> object:
             return nodeid if label is None else f"task {label.key.task}"
 
     return TaskScheduling(config, log)
+
+
+def _check_version() -> None:
+    """Refuse an xdist whose workers would fail at their first test."""
+    from xdist import __version__
+
+    if tuple(int(part) for part in __version__.split(".")[:2]) < OLDEST_XDIST:
+        raise pytest.UsageError(
+            f"pytest-xdist {__version__} cannot run a ladder on several workers: update it "
+            f"(pip install -U 'pytest-xdist>={'.'.join(map(str, OLDEST_XDIST))}'), or run without -n"
+        )

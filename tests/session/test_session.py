@@ -163,6 +163,20 @@ def test_dist_each_is_refused(suite: pytest.Pytester) -> None:
     assert "--dist each would ask every question once per worker" in str(result.stdout) + str(result.stderr)
 
 
+def test_an_xdist_that_is_too_old_is_refused_with_the_remedy(
+    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xdist.__version__", "3.6.1")
+    result = suite.runpytest(LADDER, "-n1")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [
+            "ERROR: pytest-xdist 3.6.1 cannot run a ladder on several workers: update it "
+            "(pip install -U 'pytest-xdist>=3.7'), or run without -n"
+        ]
+    )
+
+
 def test_k_selects_trials_and_the_summary_speaks_of_those(suite: pytest.Pytester) -> None:
     result = suite.runpytest(LADDER, "-k", "tiny or big")
     result.stdout.fnmatch_lines(["rightsize: 4 trials were deselected; the verdicts leave them out"])
