@@ -1,4 +1,4 @@
-"""What pyproject.toml and tox.ini say of versions: bounds that are tested, reasons, and an environment for each Python."""
+"""The versions in pyproject.toml and tox.ini: bounds that are tested, reasons, and an environment for each Python."""
 
 import os
 import re
