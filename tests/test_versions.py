@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from pytest_rightsize.session.distribution import OLDEST_XDIST
+from pytest_rightsize.versions import TooOld, too_old
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
@@ -74,13 +74,32 @@ def test_whatever_is_named_twice_has_one_bound() -> None:
 def test_bounds_that_are_told_elsewhere_are_those_of_pyproject() -> None:
     tested = _tested()
     assert Version(PROJECT["tool"]["pytest"]["ini_options"]["minversion"]) == _oldest(tested["pytest"])
-    assert Version(".".join(map(str, OLDEST_XDIST))) == _oldest(tested["pytest-xdist"])
 
 
 def test_each_dependency_has_its_reason_beside_it() -> None:
     entries = [entry for entries in _lists() for entry in entries if isinstance(entry, str)]
     beside = {line.strip() for line in TEXT.splitlines() if re.search(r"[\]}\"],? *# \w", line)}
     assert [entry for entry in entries if not any(f'"{entry}"' in line for line in beside)] == []
+
+
+@pytest.mark.parametrize(
+    ("installed", "is_too_old"),
+    [("3.6.1", True), ("3.6", True), ("3", True), ("3.7", False), ("3.7.0", False), ("3.10.0", False), ("4", False)],
+)
+def test_an_optional_package_is_held_against_the_bound_of_its_extra(
+    installed: str, is_too_old: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_rightsize.versions.version", lambda package: installed)
+    monkeypatch.setattr(
+        "pytest_rightsize.versions.requires", lambda package: ["pytest>=8.2", "pytest-xdist>=3.7; extra == 'xdist'"]
+    )
+    old = TooOld(package="pytest-xdist", installed=installed, oldest="3.7")
+    assert too_old("pytest-xdist") == (old if is_too_old else None)
+    assert too_old("pytest-other") is None
+
+
+def test_what_is_not_installed_is_not_too_old() -> None:
+    assert too_old("no-such-package-at-all") is None
 
 
 def _tox() -> ConfigParser:

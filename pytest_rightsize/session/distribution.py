@@ -11,11 +11,10 @@ from typing import Any, cast
 import pytest
 
 from pytest_rightsize.records import Policy, TrialKey
+from pytest_rightsize.versions import too_old
 
-__all__ = ["OLDEST_XDIST", "Label", "labelled", "read_label", "task_scheduling"]
+__all__ = ["Label", "labelled", "read_label", "task_scheduling"]
 
-# Before it, what waits to be run on a worker cannot be looked at; pyproject.toml says the same.
-OLDEST_XDIST = (3, 7)
 # Between a test's id and its label; no test id holds this character.
 _SEPARATOR = "\x1f"
 
@@ -70,7 +69,9 @@ def task_scheduling(config: pytest.Config, log: Any) -> object:
 
     Raises pytest.UsageError where xdist is too old, or is asked for what a ladder cannot have.
     """
-    _check_version()
+    old = too_old("pytest-xdist")
+    if old is not None:  # its workers would fail at their first test
+        raise pytest.UsageError(f"{old.what}: {old.remedy}, or run without -n")
     if config.getoption("dist") == "each":
         raise pytest.UsageError(
             "--dist each would ask every question once per worker: use another --dist with a ladder"
@@ -94,14 +95,3 @@ def task_scheduling(config: pytest.Config, log: Any) -> object:
             return nodeid if label is None else f"task {label.key.task}"
 
     return TaskScheduling(config, log)
-
-
-def _check_version() -> None:
-    """Refuse an xdist whose workers would fail at their first test."""
-    from xdist import __version__
-
-    if tuple(int(part) for part in __version__.split(".")[:2]) < OLDEST_XDIST:
-        raise pytest.UsageError(
-            f"pytest-xdist {__version__} cannot run a ladder on several workers: update it "
-            f"(pip install -U 'pytest-xdist>={'.'.join(map(str, OLDEST_XDIST))}'), or run without -n"
-        )

@@ -26,6 +26,7 @@ from pytest_rightsize.providers.llama_cpp.layout import MOST_SLOTS
 from pytest_rightsize.providers.llama_cpp.native import last_errors, native_log
 from pytest_rightsize.providers.llama_cpp.worker import Worker
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung
+from pytest_rightsize.versions import too_old
 
 if TYPE_CHECKING:
     from pytest_rightsize.providers.llama_cpp.batching import Batch
@@ -99,6 +100,9 @@ class LlamaCpp:
                 what="llama-cpp-python is not installed",
                 remedy='run `python -m pip install "pytest-rightsize[local]"` (it compiles for about 5 minutes)',
             )
+        old = too_old("llama-cpp-python")
+        if old is not None:
+            return Problem(what=old.what, remedy=old.remedy)
         if not hub.is_reference(self._model):
             return _file_problem(self._path, self._rung)
         path = hub.find(self._model)
