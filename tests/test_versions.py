@@ -89,9 +89,9 @@ def test_each_dependency_has_its_reason_beside_it() -> None:
 def test_an_optional_package_is_held_against_the_bound_of_its_extra(
     installed: str, is_too_old: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytest_rightsize.versions.version", lambda package: installed)
+    monkeypatch.setattr("pytest_rightsize.versions.version", lambda _: installed)
     monkeypatch.setattr(
-        "pytest_rightsize.versions.requires", lambda package: ["pytest>=8.2", "pytest-xdist>=3.7; extra == 'xdist'"]
+        "pytest_rightsize.versions.requires", lambda _: ["pytest>=8.2", "pytest-xdist>=3.7; extra == 'xdist'"]
     )
     old = TooOld(package="pytest-xdist", installed=installed, oldest="3.7")
     assert too_old("pytest-xdist") == (old if is_too_old else None)

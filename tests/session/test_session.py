@@ -168,7 +168,7 @@ def test_an_xdist_that_is_too_old_is_refused_with_the_remedy(
     suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = TooOld(package="pytest-xdist", installed="3.6.1", oldest="3.7")
-    monkeypatch.setattr("pytest_rightsize.session.distribution.too_old", lambda package: old)
+    monkeypatch.setattr("pytest_rightsize.session.distribution.too_old", lambda _: old)
     result = suite.runpytest(LADDER, "-n1")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(

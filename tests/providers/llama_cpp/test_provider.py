@@ -121,7 +121,7 @@ def test_a_missing_file_is_named_with_those_that_are_there() -> None:
 
 def test_a_llama_cpp_python_that_is_too_old_is_a_problem_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     old = TooOld(package="llama-cpp-python", installed="0.3.9", oldest="0.3.16")
-    monkeypatch.setattr("pytest_rightsize.providers.llama_cpp.provider.too_old", lambda package: old)
+    monkeypatch.setattr("pytest_rightsize.providers.llama_cpp.provider.too_old", lambda _: old)
     problem = LlamaCpp(rung()).check()
     assert problem is not None
     assert problem.what == "llama-cpp-python 0.3.9 is too old: at least 0.3.16 is needed"
