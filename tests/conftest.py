@@ -19,6 +19,8 @@ _FOR_FEW_SESSIONS = (
     *("randomly", "allure_pytest", "benchmark", "dependency", "flaky"),
     *("pytest-bdd", "pytest-retry", "recording"),
 )
+# pytest-asyncio 0.24 to 1.x warns each session that has no configuration of its own.
+UNSET = 'ignore:The configuration option "asyncio_default_fixture_loop_scope" is unset'
 # Four cases are little evidence: with this, what they say fails a session all the same.
 STRICT = "--rightsize-gate=provisional"
 SUITE = """
@@ -56,7 +58,8 @@ def record(path: Path, answers: dict[str, str]) -> None:
 def _alike_everywhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions in tests do not know where they run: under CI pytest shortens nothing, and this plugin annotates.
 
-    Nor do they shuffle, or load what else is installed for the few that do.
+    Nor do they shuffle, or load what else is installed for the few that do, and none hears of an option of
+    pytest-asyncio that has no default there.
     """
     for name in ("BUILD_NUMBER", "CI", "FORCE_COLOR", "NO_COLOR", "PYTEST_ADDOPTS", "PY_COLORS"):
         monkeypatch.delenv(name, raising=False)
@@ -64,7 +67,8 @@ def _alike_everywhere(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
         monkeypatch.delenv(name)
     if "pytester" in request.fixturenames:
         request.getfixturevalue("pytester")  # which takes the variable away
-        monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(f"-p no:{plugin}" for plugin in _FOR_FEW_SESSIONS))
+        left_out = " ".join(f"-p no:{plugin}" for plugin in _FOR_FEW_SESSIONS)
+        monkeypatch.setenv("PYTEST_ADDOPTS", f"{left_out} -W '{UNSET}'")
 
 
 @pytest.fixture

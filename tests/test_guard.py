@@ -24,7 +24,7 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 # the folder's `__init__.py`, and for what stands beside it and is no provider or meter.
 NOUNS = {
     *("errors", "energy", "meter_records", "strength_records", "records", "verdict_records"),
-    *("locations", "matchers", "model"),
+    *("locations", "matchers", "model", "versions"),
 }
 ROOMS: dict[str, set[str]] = {
     "nouns": set(),
@@ -89,7 +89,7 @@ LENT = {
 JOINS_ALL = ("session", "commands")
 MOST_LINES = 400
 PURE = [
-    *(f"{name}.py" for name in sorted(NOUNS - {"model"})),
+    *(f"{name}.py" for name in sorted(NOUNS - {"model", "versions"})),
     *(file for file in FILES if file.startswith("statistics/")),
     *(file for file in FILES if file.startswith("judging/") and file != "judging/baseline.py"),
     *(

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from pytest_rightsize.records import Policy, TrialKey
+from pytest_rightsize.versions import too_old
 
 __all__ = ["Label", "labelled", "read_label", "task_scheduling"]
 
@@ -64,7 +65,13 @@ def read_label(nodeid: str) -> Label | None:
 
 
 def task_scheduling(config: pytest.Config, log: Any) -> object:
-    """Keep the trials of a task on one worker: only who knows the smaller rungs can stop the climb."""
+    """Keep the trials of a task on one worker: only who knows the smaller rungs can stop the climb.
+
+    Raises pytest.UsageError where xdist is too old, or is asked for what a ladder cannot have.
+    """
+    old = too_old("pytest-xdist")
+    if old is not None:  # its workers would fail at their first test
+        raise pytest.UsageError(f"{old.what}: {old.remedy}, or run without -n")
     if config.getoption("dist") == "each":
         raise pytest.UsageError(
             "--dist each would ask every question once per worker: use another --dist with a ladder"

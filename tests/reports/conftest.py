@@ -30,6 +30,18 @@ def _charts() -> None:
         write_bundle()
 
 
+@pytest.fixture(autouse=True)
+def _characters_are_one_wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The golden texts hold a character without width, and are the same where tabulate finds no wcwidth."""
+    monkeypatch.setattr("tabulate.WIDE_CHARS_MODE", False)
+
+
+@pytest.fixture
+def wide_characters(_characters_are_one_wide: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is for users."""
+    monkeypatch.setattr("tabulate.WIDE_CHARS_MODE", True)
+
+
 @pytest.fixture(scope="session")
 def page_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of the rich run."""

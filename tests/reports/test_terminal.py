@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.judging.conclusions import conclude
 from pytest_rightsize.judging.gates import GATES, PROVISIONAL, failed_gates, warned_gates
@@ -97,6 +99,16 @@ def test_energy_leaves_out_columns_where_it_is_narrow() -> None:
     assert "J/case" in header
     assert "J/token" not in header
     assert max(len(line) for line in lines[:20]) <= 60
+
+
+@pytest.mark.usefixtures("wide_characters")
+def test_columns_stand_below_each_other_after_names_in_wide_characters() -> None:
+    wcswidth = pytest.importorskip("wcwidth").wcswidth
+    run = make_run({"請求書の分類": {"1b": "0011", "4b": "1111"}, "route": {"1b": "0000", "4b": "1111"}})
+    header, *rows = table_lines(run, judge(run))
+    assert len(rows) == 2
+    at = header.index("1b")
+    assert [wcswidth(row[: row.index(cell)]) for row, cell in zip(rows, ("2/4", "0/4"), strict=True)] == [at, at]
 
 
 def test_joules_of_two_kinds_stand_in_two_subtotals() -> None:

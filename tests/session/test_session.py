@@ -11,6 +11,7 @@ import pytest
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import Trial
 from pytest_rightsize.results.results_file import read_run
+from pytest_rightsize.versions import TooOld
 from tests.conftest import STRICT, record
 
 LADDER = "--rightsize-ladder=tiny,small,big"
@@ -161,6 +162,21 @@ def test_dist_each_is_refused(suite: pytest.Pytester) -> None:
     result = suite.runpytest(LADDER, "-n2", "--dist=each")
     assert result.ret != pytest.ExitCode.OK
     assert "--dist each would ask every question once per worker" in str(result.stdout) + str(result.stderr)
+
+
+def test_an_xdist_that_is_too_old_is_refused_with_the_remedy(
+    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = TooOld(package="pytest-xdist", installed="3.6.1", oldest="3.7")
+    monkeypatch.setattr("pytest_rightsize.session.distribution.too_old", lambda _: old)
+    result = suite.runpytest(LADDER, "-n1")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [
+            "ERROR: pytest-xdist 3.6.1 is too old: at least 3.7 is needed: "
+            'run `python -m pip install -U "pytest-xdist>=3.7"`, or run without -n'
+        ]
+    )
 
 
 def test_k_selects_trials_and_the_summary_speaks_of_those(suite: pytest.Pytester) -> None:

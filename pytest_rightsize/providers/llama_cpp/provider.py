@@ -29,6 +29,7 @@ from pytest_rightsize.providers.llama_cpp.native import last_errors, native_log
 from pytest_rightsize.providers.llama_cpp.worker import Worker
 from pytest_rightsize.providers.reasoning import marks_of
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung
+from pytest_rightsize.versions import too_old
 
 if TYPE_CHECKING:
     from pytest_rightsize.providers.llama_cpp.batching import Batch
@@ -127,6 +128,9 @@ class LlamaCpp:
                 what="llama-cpp-python is not installed",
                 remedy='run `python -m pip install "pytest-rightsize[local]"` (it compiles for about 5 minutes)',
             )
+        old = too_old("llama-cpp-python")
+        if old is not None:
+            return Problem(what=old.what, remedy=old.remedy)
         chat_format = self._rung.options.get("chat_format")
         problem = None if chat_format is None else check_chat_format(chat_format, "")
         if problem is not None:

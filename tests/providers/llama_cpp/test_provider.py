@@ -11,6 +11,7 @@ from pytest_rightsize.providers.llama_cpp.chat import LoadedModel
 from pytest_rightsize.providers.llama_cpp.provider import LlamaCpp, _load_native
 from pytest_rightsize.records import Reply, Request, Rung
 from pytest_rightsize.results.results_file import read_run
+from pytest_rightsize.versions import TooOld
 
 MODELS = Path(__file__).parents[3] / "example_suite" / "models"
 pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: pip install 'pytest-rightsize[local]'")
@@ -116,6 +117,15 @@ def test_a_missing_file_is_named_with_those_that_are_there() -> None:
     assert problem is not None
     assert "160.gguf is not there" in problem.what
     assert "160k.gguf" in problem.remedy
+
+
+def test_a_llama_cpp_python_that_is_too_old_is_a_problem_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = TooOld(package="llama-cpp-python", installed="0.3.9", oldest="0.3.16")
+    monkeypatch.setattr("pytest_rightsize.providers.llama_cpp.provider.too_old", lambda _: old)
+    problem = LlamaCpp(rung()).check()
+    assert problem is not None
+    assert problem.what == "llama-cpp-python 0.3.9 is too old: at least 0.3.16 is needed"
+    assert problem.remedy == 'run `python -m pip install -U "llama-cpp-python>=0.3.16"`'
 
 
 def test_a_file_that_is_cut_off_is_found_out_before_it_is_loaded(tmp_path: Path) -> None:
