@@ -4,12 +4,13 @@ No other file calls `time`, `datetime.now` or `date.today`. The functions are ke
 whatever it finds by name in any module; the date is told from a clock that time-machine leaves alone.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
-__all__ = ["monotonic", "now", "perf_counter", "process_time", "processor_time", "sleep", "today"]
+__all__ = ["monotonic", "now", "own_thread_clock", "perf_counter", "process_time", "processor_time", "sleep", "today"]
 
 
 class _Bound(NamedTuple):
@@ -19,11 +20,18 @@ class _Bound(NamedTuple):
     sleep: Callable[[float], None]
     # Windows has none.
     clock_gettime: Callable[[int], float] | None
+    pthread_getcpuclockid: Callable[[int], int] | None
     date_time: type[datetime]
 
 
 _BOUND = _Bound(
-    time.monotonic, time.perf_counter, time.process_time, time.sleep, getattr(time, "clock_gettime", None), datetime
+    monotonic=time.monotonic,
+    perf_counter=time.perf_counter,
+    process_time=time.process_time,
+    sleep=time.sleep,
+    clock_gettime=getattr(time, "clock_gettime", None),
+    pthread_getcpuclockid=getattr(time, "pthread_getcpuclockid", None),
+    date_time=datetime,
 )
 # A clock that goes on while the machine sleeps.
 _STEADY = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
@@ -49,6 +57,11 @@ def processor_time(clock: int) -> float:
     if _BOUND.clock_gettime is None:
         raise OSError("this system has no such clocks")
     return _BOUND.clock_gettime(clock)
+
+
+def own_thread_clock() -> int | None:
+    """The number of the clock of this thread's processor time, for `processor_time`; None where there is none."""
+    return None if _BOUND.pthread_getcpuclockid is None else _BOUND.pthread_getcpuclockid(threading.get_ident())
 
 
 def sleep(seconds: float) -> None:

@@ -35,7 +35,7 @@ ROOMS: dict[str, set[str]] = {
     "recorded": {"nouns", "clocks", "providers"},
     "results": {"nouns", "clocks"},
     "judging": {"nouns", "statistics", "results"},
-    "config": {"nouns", "providers", "meters", "judging"},
+    "config": {"nouns", "clocks", "providers", "meters", "judging"},
     "running": {"nouns", "clocks", "recorded", "providers", "statistics"},
     "reports": {"nouns", "judging", "statistics"},
     "hookspecs": {"providers", "meters", "reports"},
@@ -289,7 +289,7 @@ def test_exports_are_sorted_and_there() -> None:
 
 def test_every_error_is_in_the_tree_of_its_docstring() -> None:
     assert errors.__doc__
-    for name in sorted(set(errors.__all__) - {"unknown_name"}):
+    for name in sorted(set(errors.__all__) - {"Portable", "unknown_name"}):
         assert name in errors.__doc__
         assert issubclass(getattr(errors, name), errors.RightsizeError)
 

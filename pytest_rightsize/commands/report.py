@@ -10,8 +10,8 @@ from pathlib import Path
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.reports import Report, load_reports
-from pytest_rightsize.reports.faults import fault_lines
 from pytest_rightsize.reports.publishing import write_report
+from pytest_rightsize.reports.rung_faults import fault_lines
 from pytest_rightsize.reports.terminal import TITLE, summary_lines, table_lines
 from pytest_rightsize.results.results_file import no_trial, read_run
 from pytest_rightsize.session.builtin import builtin_plugins

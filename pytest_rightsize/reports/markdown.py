@@ -25,8 +25,8 @@ from pytest_rightsize.reports.facts import (
     verdict_counts,
     waived,
 )
-from pytest_rightsize.reports.faults import fault_lines
 from pytest_rightsize.reports.reasons import Reasons
+from pytest_rightsize.reports.rung_faults import fault_lines
 from pytest_rightsize.reports.sureness import NO_ANSWER, is_partial, note_lines, short_count, stopped_words, sure_words
 from pytest_rightsize.verdict_records import Verdict
 

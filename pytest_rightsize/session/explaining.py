@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.reports.escaping import visible
-from pytest_rightsize.reports.faults import Faults
 from pytest_rightsize.reports.reasons import Reasons
+from pytest_rightsize.reports.rung_faults import Faults
 from pytest_rightsize.reports.terminal import wrapped
 from pytest_rightsize.running.full_story import NOT_RUN_CHAR, TOO_SMALL_CHAR, is_asked_for, lists, traceback_of
 from pytest_rightsize.running.outcomes import attached

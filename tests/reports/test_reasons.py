@@ -8,10 +8,10 @@ import pytest
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import AnswerRecord, Trial, TrialKey
 from pytest_rightsize.reports.case_names import readable_case
-from pytest_rightsize.reports.faults import Faults
 from pytest_rightsize.reports.html.report import HtmlReport
 from pytest_rightsize.reports.markdown import MarkdownReport
 from pytest_rightsize.reports.reasons import Reasons, answer_text
+from pytest_rightsize.reports.rung_faults import Faults
 from tests.reports.test_terminal import check
 from tests.runs import make_run
 

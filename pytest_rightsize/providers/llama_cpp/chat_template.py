@@ -8,7 +8,6 @@ import ctypes
 import json
 import math
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -118,8 +117,7 @@ class _Rendering:
         from pytest_rightsize.providers.llama_cpp.template_sandbox import MOST_CHARACTERS, EndlessTemplateError
 
         try:
-            if hasattr(time, "pthread_getcpuclockid"):
-                self._clock = time.pthread_getcpuclockid(threading.get_ident())
+            self._clock = clocks.own_thread_clock()
             pieces, size = [], 0
             for piece in self._template.generate(**self._names):
                 pieces.append(piece)

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+from pytest_rightsize.providers.openai.event_loop import sleep
 from pytest_rightsize.providers.openai.faults import OWN, TREATMENTS, Fault
 from pytest_rightsize.providers.openai.http import Client
 from pytest_rightsize.providers.openai.replies import parse_reply
@@ -63,6 +64,6 @@ async def _others_are_answered(client: Client, answers_before: int) -> bool:
     """Whether one of those in flight is answered yet."""
     waited_s = 0.0
     while client.answers == answers_before and client.in_flight and waited_s < _TIMEOUT_S:
-        await asyncio.sleep(_POLL_S)
+        await sleep(_POLL_S)
         waited_s += _POLL_S
     return client.answers > answers_before

@@ -5,13 +5,13 @@ It joins the sections; each has a file of its own beside this one. Nothing here 
 
 from pytest_rightsize.records import Json
 from pytest_rightsize.reports.facts import Facts, effort, headline, verdict_counts
-from pytest_rightsize.reports.faults import fault_lines
 from pytest_rightsize.reports.html.bodies import CaseIndex
 from pytest_rightsize.reports.html.measured_lines import measured_lines, shortened_lines
 from pytest_rightsize.reports.html.measures import MEASURES, judged_rungs, why_unknown
 from pytest_rightsize.reports.html.number_tables import figures_row, tokens_caution, tokens_row
 from pytest_rightsize.reports.html.run_facts import fact_groups, model_row
 from pytest_rightsize.reports.html.verdict_table import interval_legend, verdict_row
+from pytest_rightsize.reports.rung_faults import fault_lines
 from pytest_rightsize.reports.units import parameters
 
 __all__ = ["page_view"]
