@@ -98,15 +98,19 @@ class Ticket:
                 self.runs.append([])
 
     def end_run(self) -> None:
-        """The test's teardown is over; reports where it asked something else than in an earlier start."""
+        """The test's teardown is over; reports where it did not ask what an earlier start asked."""
         with self.lock:
             if self.waiting_for is not None:
                 return
             self.has_ended = True
             unused = [question for question in self.runs[self.run] if question.start != self.start_number]
             if unused and self._asked_anew:
-                self.may_suspend = False
                 self.on_doubt("it asks something else when it starts again (a clock or a random value in it?)")
+            elif any(question.by_test for question in unused):
+                self.on_doubt(
+                    "when it starts again it does not ask what it asked before (does it keep answers between starts?), "
+                    "so that its trial lacks an answer"
+                )
 
     def forget(self) -> None:
         """Cancel what is in flight and drop the replies."""

@@ -70,7 +70,10 @@ class Collecting:
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """Tell each test which trial it is."""
         self._check_task_names(session, items)
-        self._name_trials(items)
+        try:
+            self._name_trials(items)
+        except ConfigError as error:  # a marker of one parameter contradicts that of another
+            _refuse(session, items, str(error))
         tell_who_is_not_climbed(items, self._state)
         self._is_collected = True
 
@@ -115,8 +118,9 @@ class Collecting:
         Under xdist the controller is told of the plan by the ids that xdist sends there anyway.
         """
         items = session.items
-        if self._is_collected:  # pytest comes here after a usage error too
-            self._name_trials(items)  # another plugin may have added some
+        if not self._is_collected:  # pytest comes here after a usage error too
+            return (yield)
+        self._name_trials(items)  # another plugin may have added some
         climb_in_order(self._state, items)
         self._state.plan([item.stash[TRIAL_KEY] for item in items if TRIAL_KEY in item.stash])
         if self._state.resources.recorder is not None:

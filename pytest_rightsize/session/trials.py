@@ -89,7 +89,7 @@ class SessionTrials:
                 private=self._is_private(item),
                 may_suspend=self.suspends and self.may_start_again(item),
                 on_doubt=lambda why: item.warn(
-                    RightsizeWarning(f"{item.nodeid} is not suspended any more: {why}. See rightsize(concurrent=False)")
+                    RightsizeWarning(f"{item.nodeid} should not be suspended: {why}. See rightsize(concurrent=False)")
                 ),
             )
         return item.stash[TICKET]

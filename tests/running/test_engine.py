@@ -197,6 +197,23 @@ def test_a_question_that_no_start_repeats_is_told_once_and_ends_the_suspending()
     assert "asks something else when it starts again" in why
 
 
+def test_an_answer_that_a_test_keeps_between_its_starts_is_missed_and_told() -> None:
+    """Its trial has one answer where the test has used two."""
+    provider = Echo(held="ab")
+    asker = Asker(engine_of(provider))
+    kept: dict[str, str] = {}
+
+    def body() -> None:
+        kept["a"] = kept.get("a") or asker.ask("a")
+        asker.ask("b")
+
+    asker.run(body)
+    assert provider.asked == {"a": 1, "b": 1}
+    assert [*asker.got] == ["b"]
+    (why,) = asker.doubts
+    assert "its trial lacks an answer" in why
+
+
 def test_a_thread_of_an_earlier_start_asks_no_more(recwarn: pytest.WarningsRecorder) -> None:
     """It ends without a word: neither threading.excepthook nor a warning tells of it."""
     provider = Echo(held="a")

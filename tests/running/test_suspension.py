@@ -460,7 +460,7 @@ def test_a_clock_in_the_prompt_ends_rightly_with_one_warning(gated: pytest.Pytes
     )
     result = gated.runpytest()
     result.assert_outcomes(passed=2, warnings=2)
-    result.stdout.fnmatch_lines(["*test_it[[]a]*is not suspended any more: it asks something else*"])
+    result.stdout.fnmatch_lines(["*test_it[[]a]*should not be suspended: it asks something else*"])
 
 
 def test_warnings_of_a_test_are_told_once(gated: pytest.Pytester) -> None:

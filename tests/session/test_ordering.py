@@ -138,3 +138,20 @@ def test_an_error_in_the_ladder_file_still_ends_the_session_before_a_test(suite:
     result = suite.runpytest(*LADDER)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert not (suite.path / "run.jsonl").exists()
+
+
+def test_parameters_that_describe_their_task_differently_are_told_in_a_sentence(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("word", ["a", pytest.param("b", marks=pytest.mark.rightsize(pass_rate=0.5))])
+        def test_upper(model, word):
+            assert model.ask(word) == word.upper()
+        """
+    )
+    result = suite.runpytest(*LADDER)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: the task *test_upper' is described differently by *"])
+    assert "gate undecided" not in result.stdout.str()
+    assert not (suite.path / "run.jsonl").exists()
