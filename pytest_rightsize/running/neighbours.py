@@ -220,7 +220,8 @@ def _package(implementation: Any) -> str:
 def _file(implementation: Any) -> str:
     """Where the hook is written: a plugin may have one in its module and another in a class of it."""
     code = getattr(implementation.function, "__code__", None)
-    return getattr(code, "co_filename", implementation.function.__module__)
+    file: str = getattr(code, "co_filename", implementation.function.__module__)
+    return file
 
 
 def _name(implementation: Any) -> str:

@@ -8,8 +8,8 @@ import pytest
 
 from pytest_rightsize.results.results_file import read_run
 from tests.providers.openai.endpoint import Answering, completion, serve
-from tests.running.test_neighbours import NOTE, at_once, same_as_one_at_a_time, session
-from tests.running.test_suspension import asked, gated, most, starts
+from tests.running.test_neighbours import at_once, same_as_one_at_a_time, session
+from tests.running.test_suspension import NOTE, asked, gated, most, starts
 
 __all__ = ["gated"]
 
