@@ -21,7 +21,7 @@ class Waiting:
 
     A test is meant if it has one of the markers or fixtures, or the attribute on its function. An option or an ini key
     that is set means every test. All of it counts only where the plugin is loaded, if there is one. An `alone` test
-    starts when no other is in flight, as it would one at a time. A reason that is `told` is shown where several tests may
+    starts when no other is in flight, as it would one at a time. A reason that is `told` is shown where several may
     be in flight, and one that `costs` answers in every session.
     """
 
