@@ -21,7 +21,8 @@ class Waiting:
 
     A test is meant if it has one of the markers or fixtures, or the attribute on its function. An option or an ini key
     that is set means every test. All of it counts only where the plugin is loaded, if there is one. An `alone` test
-    starts when no other is in flight, as one at a time would. A reason that is `told` is shown in every session.
+    starts when no other is in flight, as it would one at a time. A reason that is `told` is shown where several may
+    be in flight, and one that `costs` answers in every session.
     """
 
     reason: str
@@ -33,6 +34,7 @@ class Waiting:
     ini: frozenset[str] = frozenset()
     alone: bool = True
     told: bool = False
+    costs: bool = False
 
 
 WAITING: tuple[Waiting, ...] = (
@@ -46,6 +48,7 @@ WAITING: tuple[Waiting, ...] = (
         "benchmark.pedantic(model.ask, args=(...), rounds=1) asks once",
         fixtures=frozenset({"benchmark", "benchmark_weave"}),
         told=True,
+        costs=True,
     ),
     Waiting(
         reason="flaky runs a test again by itself",
@@ -220,7 +223,8 @@ def _package(implementation: Any) -> str:
 def _file(implementation: Any) -> str:
     """Where the hook is written: a plugin may have one in its module and another in a class of it."""
     code = getattr(implementation.function, "__code__", None)
-    return getattr(code, "co_filename", implementation.function.__module__)
+    file: str = getattr(code, "co_filename", implementation.function.__module__)
+    return file
 
 
 def _name(implementation: Any) -> str:

@@ -67,12 +67,15 @@ class Trying:
             climb_in_order(self._state, session.items)  # sorted once more since they were collected
         broken = session.testsfailed and not config.option.continue_on_collection_errors
         watched = any(config.getoption(option, False) for option in WATCHING)
-        if self._resources.collect_only or broken or watched or self._state.settings.concurrency == 1:
+        if self._resources.collect_only or broken or watched:
+            return None
+        one_at_a_time = self._state.settings.concurrency == 1
+        tell_who_waits(session, self._trials, self._state.notices, one_at_a_time=one_at_a_time)
+        if one_at_a_time:
             return None
         source = self._source(session)
         if source is None:
             return None
-        tell_who_waits(session, self._trials, self._state.notices)
         if not any(map(self._trials.may_start_again, session.items)):
             return None  # pytest's own loop does the same, and shows it while it happens
         self._trials.suspends = True

@@ -7,6 +7,7 @@ import pytest
 from pytest_rightsize.records import Trial
 from pytest_rightsize.results.results_file import read_run
 from pytest_rightsize.running.neighbours import HARMLESS, WAITING
+from tests.running.test_first_start import PLAIN
 from tests.running.test_suspension import NOTE, PROVIDER, asked, gated, most, starts
 
 __all__ = ["gated"]
@@ -346,21 +347,11 @@ def test_coverage_by_test_starts_every_test_as_pytest_does(gated: pytest.Pyteste
     gated.makeconftest(
         PROVIDER + "\ndef pytest_addoption(parser): parser.addoption('--cov-context', dest='cov_context')\n"
     )
-    gated.makepyfile(
-        NOTE
-        + """
-    import traceback
-
-    @pytest.mark.parametrize("word", ["a", "b", "c", "d"])
-    def test_it(model, word):
-        note(str("pytest_runtest_protocol" in [frame.name for frame in traceback.extract_stack()]))
-        assert model.ask(word) == word.upper()
-    """
-    )
+    gated.makepyfile(PLAIN)
     session(gated, "--cov-context=test")
-    assert set(starts(gated)) == {"True"}
+    assert set(starts(gated)) == {"whole"}
     session(gated)
-    assert set(starts(gated)) == {"True", "False"}
+    assert set(starts(gated)) == {"whole", "bare"}
 
 
 def test_every_rule_has_a_reason_and_names_whom_it_means() -> None:

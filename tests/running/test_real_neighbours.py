@@ -8,8 +8,8 @@ import pytest
 
 from pytest_rightsize.results.results_file import read_run
 from tests.providers.openai.endpoint import Answering, completion, serve
-from tests.running.test_neighbours import NOTE, at_once, same_as_one_at_a_time, session
-from tests.running.test_suspension import asked, gated, most, starts
+from tests.running.test_neighbours import at_once, same_as_one_at_a_time, session
+from tests.running.test_suspension import NOTE, asked, gated, most, starts
 
 __all__ = ["gated"]
 
@@ -60,9 +60,11 @@ def test_benchmark_asks_as_often_as_one_at_a_time_and_says_that_it_does(gated: p
             assert benchmark.pedantic(model.ask, args=("hello",), rounds=3) == "HELLO"
         """
     )
-    result, _ = same_as_one_at_a_time(gated, *plugin("pytest_benchmark.plugin"))
+    options = plugin("pytest_benchmark.plugin")
+    same_as_one_at_a_time(gated, *options)
     assert len(asked(gated)) == 2 * 3
-    result.stdout.fnmatch_lines(["*the fixture benchmark asks the model again in every round, and each is paid for*"])
+    for result in (session(gated, *options)[0], session(gated, *options, "--rightsize-concurrency=1")[0]):
+        result.stdout.fnmatch_lines(["*the fixture benchmark asks the model again in every round, and each is paid*"])
 
 
 RERUN = """

@@ -92,8 +92,9 @@ def test_an_observer_of_statuses_sees_every_trial(suite: pytest.Pytester) -> Non
                     file.write(f"{report.nodeid.rpartition('[')[2]} {report.outcome}\\n")
         """
     )
-    result = suite.runpytest("-p", "no:asyncio", "--rightsize-ladder=tiny", "--rightsize-gate=none", "-v")
-    assert result.parseoutcomes() == {"passed": 1, "too small": 3}
-    result.stdout.fnmatch_lines(["*test_upper[[]b-tiny] TOO SMALL*"])
+    options = ("--rightsize-ladder=tiny", "--rightsize-strategy=full", "--rightsize-gate=none")
+    result = suite.runpytest("-p", "no:asyncio", "-v", *options)
+    assert result.parseoutcomes() == {"passed": 1, "too": 3}
+    result.stdout.fnmatch_lines(["*test_upper[[]tiny-b] TOO SMALL*"])
     seen = (suite.path / "seen.txt").read_text(encoding="utf-8").split()
     assert sorted(seen[1::2]) == ["passed", "skipped", "skipped", "skipped"]
