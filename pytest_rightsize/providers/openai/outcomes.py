@@ -115,6 +115,8 @@ def finish_of(reason: Json) -> Finish | str | None:
         reason = reason.get("type")
     if not isinstance(reason, str) or not reason:
         return None
+    if reason in _FINISH_BY_WORD:  # as most are
+        return _FINISH_BY_WORD[reason]
     word = re.sub(r"[^a-z]", "", reason.lower().rpartition(".")[2])
     known = _FINISH_BY_WORD.get(word)
     if known is not None:

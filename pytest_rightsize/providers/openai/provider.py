@@ -114,9 +114,10 @@ class OpenAI:
         self._is_local: dict[str, bool] = {}
         self._client: Client | None = None
         self._tokenizer = Tokenizer(lambda: self._base_url or "", rung.model or "")
+        self._host = host_of(self._base_url or _VENDOR) or ""
         self._form = RequestForm(
             model=rung.model or "",
-            host=host_of(self._base_url or _VENDOR) or "",
+            host=self._host,
             structured_output=options.get("structured_output"),
             on_note=self._note,
         )
@@ -258,7 +259,7 @@ class OpenAI:
         return self._without_key(await self._with_reasoning_counted(completion.reply, client))
 
     def _read(self, answer: Json, seconds: float, retries: int) -> Completion:
-        return read_completion(answer, seconds, retries, host=host_of(self._base_url or _VENDOR) or "")
+        return read_completion(answer, seconds, retries, host=self._host)
 
     def _note(self, note: str) -> None:
         """Tell the user something of the endpoint, once for each kind of thing."""

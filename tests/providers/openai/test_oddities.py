@@ -461,3 +461,10 @@ def test_a_response_format_of_the_users_own_is_sent_as_it_is() -> None:
     with serve(lambda _: ANSWER) as endpoint:
         asked_with(provider_at(endpoint.url), question(schema=SCHEMA, extra={"response_format": own}))
     assert endpoint.requests[0]["response_format"] == own
+
+
+def test_an_answer_in_brotli_is_read_where_its_library_is() -> None:
+    brotli = pytest.importorskip("brotli", reason="the extra `compression` is not installed")
+    body = brotli.compress(json.dumps(completion("billing")).encode())
+    with serve(lambda _: Answering(body=body, headers={"Content-Encoding": "br"})) as endpoint:
+        assert asked_with(provider_at(endpoint.url), question()).text == "billing"

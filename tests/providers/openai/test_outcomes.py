@@ -78,6 +78,7 @@ SAMPLES: list[tuple[str, int, Any, str]] = [
         "rate_limit",
     ),
     # Nothing left to spend
+    ("RFC 9110", 402, {}, "credit"),
     ("openai.com error codes", 429, said("You exceeded your current quota", code="insufficient_quota"), "credit"),
     ("api-docs.deepseek.com", 402, said("Insufficient Balance", code="invalid_request_error"), "credit"),
     (
@@ -265,7 +266,8 @@ def test_every_row_decides_something_and_has_its_source() -> None:
         report = report_of(status, body if isinstance(body, str) else json.dumps(body))
         deciding.add(next(number for number, row in enumerate(ERRORS) if row.fits(report)))
     assert [row for number, row in enumerate(ERRORS) if number not in deciding] == []
-    assert all(row.source for row in [*ERRORS, *FINISHES])
+    assert all(row.source for row in ERRORS)
+    assert all(row.source for row in FINISHES)
 
 
 def test_every_kind_has_its_treatment() -> None:
