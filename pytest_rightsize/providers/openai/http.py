@@ -19,6 +19,7 @@ from pytest_rightsize.providers.openai.connections import (
     Proxy,
     ProxyError,
     fault_of_connection,
+    fault_of_proxy,
     open_session,
     proxy_for,
 )
@@ -267,13 +268,11 @@ class Client:
                 words = f"sends on to {place}, which is not followed: set base_url to it"
                 raise _AttemptError(Fault(kind="redirect", words=words, status=status))
             text = content.decode("utf-8", "replace")
-            report = report_of(status, text, hint=headers.get("x-amzn-errortype", ""))
+            if status == 407 and self._proxy is not None:
+                raise _AttemptError(fault_of_proxy(self._proxy, status, "Proxy Authentication Required"))
+            fault = fault_of(report_of(status, text, hint=headers.get("x-amzn-errortype", "")))
             wait_s = asked_wait_s(headers, now_s=time.time())
-            raise _AttemptError(
-                fault_of(report),
-                wait_s=report.wait_s if wait_s is None else wait_s,
-                advice=headers.get("x-should-retry"),
-            )
+            raise _AttemptError(fault, wait_s=wait_s, advice=headers.get("x-should-retry"))
         try:
             return read(_json_of(content, headers.get("Content-Type", "")))
         except AnswerFaultError as error:
@@ -295,7 +294,7 @@ class _AttemptError(Exception):
     def __init__(self, fault: Fault, *, wait_s: float | None = None, advice: str | None = None) -> None:
         super().__init__(fault.words)
         self.fault = fault
-        self.wait_s = wait_s
+        self.wait_s = fault.wait_s if wait_s is None else wait_s
         self.advice = advice
         self.was_alone = False
 

@@ -76,6 +76,13 @@ def test_a_proxy_that_refuses_is_named_by_its_variable_and_its_password_stays_ou
     assert "hunter2" not in str(error)
 
 
+def test_a_proxy_that_refuses_plain_http_is_no_endpoint_that_refuses_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering(REFUSING_PROXY) as port:
+        monkeypatch.setenv("HTTP_PROXY", f"http://me:hunter2@127.0.0.1:{port}")
+        error = error_at("http://vendor.invalid/v1")
+    assert "the proxy in HTTP_PROXY answered 407" in str(error)
+
+
 def test_a_proxy_that_is_not_there_is_named_too(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -147,6 +147,13 @@ ODDITIES = {
     "cache full alone": fault(
         "lemonade-sdk/lemonade#3276", fails(500, "Context size has been exceeded."), "server", words="share a cache"
     ),
+    "429 for an hour in 200": fault(
+        "openrouter.ai",
+        Answering(body={"error": {"message": "Please try again in 1h.", "code": 429}}),
+        "rate_limit",
+        asked=1,
+        words="asks to wait 3,600 s",
+    ),
     "429 for an hour": fault(
         "Groq", fails(429, "Please try again in 1h2m3s."), "rate_limit", asked=1, words="asks to wait 3,723 s"
     ),
