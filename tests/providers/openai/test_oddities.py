@@ -395,6 +395,17 @@ def test_known_models_at_openai_get_their_own_limit(model: str, name: str) -> No
     assert OpenAI(rung)._fitted(question(max_tokens=7))[name] == 7
 
 
+def test_a_field_that_fastapi_refuses_is_learned_from_its_place() -> None:
+    detail = [{"loc": ["body", "max_tokens"], "msg": "Extra inputs are not permitted", "type": "extra_forbidden"}]
+
+    def script(asked: dict[str, Any]) -> Answering:
+        return Answering(status=422, body={"detail": detail}) if "max_tokens" in asked else ANSWER
+
+    with serve(script) as endpoint:
+        assert asked_with(provider_at(endpoint.url), question(max_tokens=7)).text == "billing"
+    assert endpoint.requests[1]["max_completion_tokens"] == 7
+
+
 def test_a_temperature_that_is_refused_is_left_out_and_told_once() -> None:
     def script(asked: dict[str, Any]) -> Answering:
         message = (
