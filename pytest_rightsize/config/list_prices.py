@@ -52,8 +52,9 @@ def list_price(model: str | None, base_url: str | None, *, where: str) -> Price:
 def _model(snapshot: Any, model: str, base_url: str | None) -> Any:
     """The model in the data, or None."""
     vendor, _, name = model.partition("/")
-    tries = [(model, None, base_url)] if base_url else [(model, "openai", None)]
-    tries += [(name, vendor, None)] if name else []
+    tries: list[tuple[str, str | None, str | None]] = [(model, None, base_url) if base_url else (model, "openai", None)]
+    if name:
+        tries.append((name, vendor, None))
     for reference, provider, url in tries:
         try:
             return snapshot.find_provider_model(reference, None, provider, url)[1]

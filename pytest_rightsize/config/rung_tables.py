@@ -112,7 +112,12 @@ def _price(plain: Mapping[str, Json], *, where: str) -> Price:
         check_type(value, NUMBER, where=f"{where}.{key}")
         if value < 0:
             raise ConfigError(f"{where}.{key} = {value} cannot be: give USD per million tokens, 0 or more")
-    return Price(**{key: float(value) for key, value in plain.items()})
+    cached = plain.get("cached")
+    return Price(
+        prompt=float(plain["prompt"]),
+        completion=float(plain["completion"]),
+        cached=None if cached is None else float(cached),
+    )
 
 
 def with_electricity_price(rungs: dict[str, Rung], plain: Mapping[str, Json], *, where: str) -> dict[str, Rung]:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pytest_rightsize.providers.locality import LeavesMachineError, loopback_socket
 from pytest_rightsize.providers.openai.faults import Fault
 
-__all__ = ["Connection", "Proxy", "ProxyError", "fault_of_connection", "open_session", "proxy_for"]
+__all__ = ["Connection", "Proxy", "ProxyError", "fault_of_connection", "fault_of_proxy", "open_session", "proxy_for"]
 
 # Policies of some gateways fill headers beyond aiohttp's limit of 8,190 bytes (aio-libs/aiohttp#2304).
 _LONGEST_HEADER_BYTES = 64 * 1024
@@ -81,6 +81,12 @@ def proxy_for(url: str) -> Proxy | None:
     return Proxy(url=value, variable=variable)
 
 
+def fault_of_proxy(proxy: Proxy | None, status: int, message: str) -> Fault:
+    """The proxy refused the request."""
+    named = f"the proxy in {proxy.variable}" if proxy is not None else "the proxy"
+    return Fault(kind="untrusted", words=f"cannot be reached: {named} answered {status} ({message})")
+
+
 def fault_of_connection(error: Exception, proxy: Proxy | None) -> Fault:
     """Why there was no answer over a connection."""
     import aiohttp
@@ -91,7 +97,7 @@ def fault_of_connection(error: Exception, proxy: Proxy | None) -> Fault:
     if isinstance(cause, LeavesMachineError):
         return Fault(kind="untrusted", words=f"cannot be reached ({cause.strerror}): is the server running?")
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return Fault(kind="untrusted", words=f"cannot be reached: {by_proxy} answered {error.status} ({error.message})")
+        return fault_of_proxy(proxy, error.status, error.message)
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return Fault(kind="unreachable", words=f"cannot be reached: {by_proxy} does not answer ({_strerror(cause)})")
     if isinstance(certificate, ssl.SSLCertVerificationError | ssl.CertificateError):

@@ -33,17 +33,18 @@ class Content:
 
 def content_of(message: Json) -> Content:
     """What the message of a choice says; raises ValueError or the like where that cannot be read."""
-    text, thoughts, refusals, calls = [], [], [], []
+    found: dict[str, list[Json]] = {"text": [], "reasoning": [], "refusal": [], "call": []}
     for kind, words in _parts(message.get("content")):
-        {"text": text, "reasoning": thoughts, "refusal": refusals, "call": calls}[kind].append(words)
-    reasoning = _reasoning_beside(message) or "\n".join(thoughts) or None
+        found[kind].append(words)
+    refusals, calls = found["refusal"], found["call"]
+    reasoning = _reasoning_beside(message) or "\n".join(found["reasoning"]) or None
     refusal = message.get("refusal")
     if isinstance(refusal, str) and refusal:
         refusals.append(refusal)
     calls += _calls(message)
     json.dumps(calls, allow_nan=False)  # 1e999 is valid JSON, and becomes an infinite float
     return Content(
-        text="".join(text),
+        text="".join(found["text"]),
         reasoning=reasoning,
         refusal="\n".join(refusals) or None,
         calls=tuple({name: value for name, value in call.items() if value is not None} for call in calls),
@@ -109,9 +110,9 @@ def _reasoning_beside(message: Mapping[str, Json]) -> str | None:
             return words
     for name in _REASONING_PARTS:
         value = message.get(name)
-        words = [_loose_words(part) for part in value if isinstance(part, dict)] if isinstance(value, list) else []
-        if any(words):
-            return "\n".join(word for word in words if word)
+        pieces = [_loose_words(part) for part in value if isinstance(part, dict)] if isinstance(value, list) else []
+        if any(pieces):
+            return "\n".join(piece for piece in pieces if piece)
     inner = message.get("provider_specific_fields")
     return _reasoning_beside(inner) if isinstance(inner, dict) else None
 

@@ -152,9 +152,12 @@ def _first(counts: Mapping[str, Json], names: tuple[Name, ...]) -> int | None:
     return next((count for count in found if count), found[0] if found else None)
 
 
-def _count(counts: Json, name: Name) -> int | None:
+def _count(counts: Mapping[str, Json], name: Name) -> int | None:
     """A count, or None where the endpoint reports none or something that is no count."""
-    if isinstance(name, tuple):
-        counts, name = counts.get(name[0]) if isinstance(counts, dict) else None, name[1]
-    count = counts.get(name) if isinstance(counts, dict) else None
-    return count if isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 2**53 else None
+    if type(name) is str:
+        count = counts.get(name)
+    else:
+        inner = counts.get(name[0])
+        count = inner.get(name[1]) if isinstance(inner, dict) else None
+    # Not isinstance: True and False are no counts.
+    return count if type(count) is int and 0 <= count < 2**53 else None

@@ -129,6 +129,10 @@ def _sentences(body: Json, depth: int) -> Iterator[str]:
         for one in body[:5]:
             yield from _sentences(one, depth + 1)
     elif isinstance(body, dict):
+        place = body.get("loc")
+        if isinstance(place, list) and isinstance(body.get("msg"), str):  # FastAPI
+            yield f"{'.'.join(str(part) for part in place)}: {body['msg']}"
+            return
         for name in _NESTED:
             if isinstance(body.get(name), dict | list) or (name == "raw" and body.get(name)):
                 yield from _sentences(body[name], depth + 1)

@@ -73,11 +73,15 @@ TREATMENTS: dict[str, Treatment] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """Why there is no answer: its kind, the endpoint's own words, and the status (0 where there is none)."""
+    """Why there is no answer: its kind, the endpoint's own words, and the status (0 where there is none).
+
+    `wait_s` is how long the body asks to wait; None where it does not.
+    """
 
     kind: Kind
     words: str
     status: int = 0
+    wait_s: float | None = None
 
 
 class AnswerFaultError(ValueError):

@@ -20,6 +20,7 @@ from pytest_rightsize.providers.openai.connections import (
     Proxy,
     ProxyError,
     fault_of_connection,
+    fault_of_proxy,
     open_session,
     proxy_for,
 )
@@ -242,6 +243,7 @@ class Client:
         import aiohttp
 
         limit_s = self._endpoint.timeout_s if timeout_s is None else min(timeout_s, self._endpoint.timeout_s)
+        options = {} if timeout_s is None else {"timeout": aiohttp.ClientTimeout(total=limit_s)}
         try:
             # A redirect would carry the prompt to a host that the ladder file does not name.
             async with self._open_session().post(
@@ -249,8 +251,8 @@ class Client:
                 data=body,
                 allow_redirects=False,
                 proxy=self._proxy.url if self._proxy else None,
-                timeout=aiohttp.ClientTimeout(total=limit_s),
                 trace_request_ctx=connection,
+                **options,
             ) as response:
                 return response.status, await response.read(), response.headers
         except TimeoutError:
@@ -262,29 +264,23 @@ class Client:
 
     def _read(self, status: int, content: bytes, headers: Mapping[str, str], read: Callable[[Json], T]) -> T:
         """The answer in a response; raises _AttemptError where it is a fault, or nothing that can be read."""
-        wait_s = asked_wait_s(headers, now_s=clocks.now().timestamp())
-        text = ""
         if not 200 <= status < 300:
             if 300 <= status < 400:
                 place = headers.get("Location", "another place").partition("?")[0]
                 words = f"sends on to {place}, which is not followed: set base_url to it"
                 raise _AttemptError(Fault(kind="redirect", words=words, status=status))
             text = content.decode("utf-8", "replace")
-            report = report_of(status, text, hint=headers.get("x-amzn-errortype", ""))
-            wait_s = report.wait_s if wait_s is None else wait_s
-            raise _AttemptError(fault_of(report), wait_s=wait_s, advice=headers.get("x-should-retry"))
+            if status == 407 and self._proxy is not None:
+                raise _AttemptError(fault_of_proxy(self._proxy, status, "Proxy Authentication Required"))
+            fault = fault_of(report_of(status, text, hint=headers.get("x-amzn-errortype", "")))
+            wait_s = asked_wait_s(headers, now_s=clocks.now().timestamp())
+            raise _AttemptError(fault, wait_s=wait_s, advice=headers.get("x-should-retry"))
         try:
             return read(_json_of(content, headers.get("Content-Type", "")))
         except AnswerFaultError as error:
-            raise _AttemptError(error.fault, wait_s=wait_s) from None
+            raise _AttemptError(error.fault, wait_s=asked_wait_s(headers, now_s=clocks.now().timestamp())) from None
         except UNREADABLE as error:
-            text = content[:20_000].decode("utf-8", "replace")
-            page = words_of_page(text)
-            report = report_of(status, text) if text.lstrip().startswith(("data:", "event:")) else None
-            if report is not None and "error" in text:
-                raise _AttemptError(fault_of(report), wait_s=wait_s) from None
-            words = page or ("a stream of events, though none was asked for" if report is not None else str(error))
-            raise _AttemptError(Fault(kind="unreadable", words=words, status=status)) from None
+            raise _AttemptError(_fault_of_unreadable(status, content, error)) from None
 
     def _open_session(self) -> Any:
         if self._session is None:
@@ -300,7 +296,7 @@ class _AttemptError(Portable, Exception):
     def __init__(self, fault: Fault, *, wait_s: float | None = None, advice: str | None = None) -> None:
         super().__init__(fault.words)
         self.fault = fault
-        self.wait_s = wait_s
+        self.wait_s = fault.wait_s if wait_s is None else wait_s
         self.advice = advice
         self.was_alone = False
 
@@ -362,6 +358,16 @@ class _Tries:
         if asked is not None and asked > self._endpoint.patience_s:
             return f"{words}; it asks to wait {asked:,.0f} s, and patience_s is {self._endpoint.patience_s:g}"
         return f"{words}; waited {self._waited_s:.0f} s" if self._waited_s >= 1 else words
+
+
+def _fault_of_unreadable(status: int, content: bytes, error: Exception) -> Fault:
+    """The fault of an answer of status 200 that is no completion: a page, a stream of events, or other JSON."""
+    text = content[:20_000].decode("utf-8", "replace")
+    if not text.lstrip().startswith(("data:", "event:")):
+        return Fault(kind="unreadable", words=words_of_page(text) or str(error), status=status)
+    if "error" in text:
+        return fault_of(report_of(status, text))
+    return Fault(kind="unreadable", words="a stream of events, though none was asked for", status=status)
 
 
 def _is_broken_off(fault: Fault) -> bool:

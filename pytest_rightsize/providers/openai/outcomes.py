@@ -115,6 +115,8 @@ def finish_of(reason: Json) -> Finish | str | None:
         reason = reason.get("type")
     if not isinstance(reason, str) or not reason:
         return None
+    if reason in _FINISH_BY_WORD:  # as most are
+        return _FINISH_BY_WORD[reason]
     word = re.sub(r"[^a-z]", "", reason.lower().rpartition(".")[2])
     known = _FINISH_BY_WORD.get(word)
     if known is not None:
@@ -184,7 +186,7 @@ ERRORS: Sequence[ErrorRow] = (
     ErrorRow(
         kind="refusal",
         pattern=r"content exists risk|data_?inspection_?failed|inappropriate content|new_sensitive|contentfilter"
-        r"|敏感|high risk",
+        r"|敏感|违规|high risk",
         statuses=_ONE_PROMPT,
         source="deepseek-ai/DeepSeek-V2#30; DashScope error codes; MiniMax 1026; docs.z.ai 1301; Moonshot",
     ),
@@ -243,7 +245,8 @@ ERRORS: Sequence[ErrorRow] = (
         kind="rate_limit",
         pattern=r"rate[\W_]?limit(ed|_exceeded|_error| (reached|exceeded|hit))?\b|too[_ ]many[_ ]requests"
         r"|throttl(ed|ing)"
-        r"|requests? per (second|minute|hour|day)|qps|slow down|tier[_ ]capacity[_ ]exceeded|concurrency limit",
+        r"|requests? per (second|minute|hour|day)|qps|slow down|tier[_ ]capacity[_ ]exceeded|concurrency limit"
+        r"|速率限制|过于频繁",
         statuses=(_OK, 400, 403, 408, 409, 413, 424, _SERVER),
         source="BerriAI/litellm exception_mapping_utils.py; docs.aws.amazon.com ThrottlingException",
     ),
@@ -257,7 +260,8 @@ ERRORS: Sequence[ErrorRow] = (
     ErrorRow(
         kind="too_long",
         pattern=r"context_length_exceeded|exceed_context_size|model_context_window_exceeded|contextwindowexceeded"
-        r"|request_too_large|context[ _]?(length|window|size|limit|overflow)|maximum (model|context) length",
+        r"|request_too_large|context[ _]?(length|window|size|limit|overflow)|maximum (model|context) length"
+        r"|tokens_limit_reached",
         statuses=(_OK, 400, 413, 422, 500),
         source="platform.openai.com error codes; ggml-org/llama.cpp; continuedev/continue#6080 (Anthropic); "
         "vllm; lmstudio",
@@ -276,7 +280,7 @@ ERRORS: Sequence[ErrorRow] = (
         pattern=r"maximum (allowed )?(prompt|input|content) (length|tokens?)|max_(num_tokens|input_len|seq_len)"
         r"|(prompt|input) (token )?(length|count).{0,60}exceeds?|`?inputs`? (must have less than|tokens \+)"
         r"|range of input length|while limit is|too large for model with|prompt exceeds"
-        r"|maximum number of tokens allowed",
+        r"|maximum number of tokens allowed|only supports up to \d|tokens.{0,60}cannot exceed",
         statuses=(_OK, 400, 413, 422, 500),
         source="cline/cline#3120 (xAI), huggingface/llm-vscode#94 (TGI), DashScope, Cerebras, Mistral, docs.z.ai 1261",
     ),
@@ -363,4 +367,4 @@ ERRORS: Sequence[ErrorRow] = (
 def fault_of(report: ErrorReport) -> Fault:
     """Sort an error report."""
     kind = next(row.kind for row in ERRORS if row.fits(report))
-    return Fault(kind=kind, words=report.words, status=report.status)
+    return Fault(kind=kind, words=report.words, status=report.status, wait_s=report.wait_s)

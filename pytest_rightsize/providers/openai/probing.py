@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 from pytest_rightsize.providers import Problem
+from pytest_rightsize.providers.openai.connections import ProxyError, proxy_for
 from pytest_rightsize.providers.openai.endpoint_urls import address_below, lacks_version, masked, without_secrets
 
 __all__ = ["probe_models"]
@@ -33,7 +35,12 @@ def probe_models(base_url: str, *, headers: Mapping[str, str], model: str, local
     `headers` have the key, which appears in no text. With `local_only` no proxy is used.
     """
     address = without_secrets(address_below(base_url, "models"))
-    opener = build_opener(_NoRedirects, *([ProxyHandler({})] if local_only else []))
+    try:
+        proxy = None if local_only else proxy_for(base_url)
+    except ProxyError as error:
+        return Problem(what=f"{address} cannot be reached: {error}", remedy="set the variable, or NO_PROXY")
+    proxies = {} if proxy is None else {urlsplit(base_url).scheme: proxy.url}
+    opener = build_opener(_NoRedirects, ProxyHandler(proxies))
     try:
         names = _names(opener, address_below(base_url, "models"), headers)
     except HTTPError as error:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
@@ -118,9 +119,10 @@ class OpenAI:
         self._is_local: dict[str, bool] = {}
         self._client: Client | None = None
         self._tokenizer = Tokenizer(lambda: self._base_url or "", rung.model or "")
+        self._host = host_of(self._base_url or _VENDOR) or ""
         self._form = RequestForm(
             model=rung.model or "",
-            host=host_of(self._base_url or _VENDOR) or "",
+            host=self._host,
             structured_output=options.get("structured_output"),
             on_note=self._note,
         )
@@ -157,6 +159,11 @@ class OpenAI:
             return Problem(
                 what=f"the variable {_DEFAULT_KEY} with its key is not set",
                 remedy=f"run `export {_DEFAULT_KEY}=...`, or set base_url to an endpoint of your own",
+            )
+        if self._rung.options.get("structured_output") == "grammar" and find_spec("llama_cpp") is None:
+            return Problem(
+                what="llama-cpp-python, which turns a schema into a grammar, is not installed",
+                remedy="run `pip install 'pytest-rightsize[local]'`, or set structured_output to another form",
             )
         if re.search(r"[\x00-\x1f\x7f]|^\s|\s$", self._key):  # the key itself is not shown
             ends = "ends in a line break" if self._key.endswith("\n") else "holds a blank or a control character"
@@ -246,6 +253,7 @@ class OpenAI:
     async def _answer(self, request: Request, client: Client) -> Reply:
         """Post the request; raises RungError or NoAnswerError."""
         answers_before = client.answers
+        has_schema = self._has_own_schema(request)
         for forms_left in reversed(range(_MOST_FORMS)):
             body = self._fitted(request)
             try:
@@ -253,7 +261,8 @@ class OpenAI:
                 break
             except HttpError as error:
                 # Another request may have learned what this one did not know yet.
-                if forms_left and (self._form.learn(error.fault, body) or self._fitted(request) != body):
+                learned = forms_left and self._form.learn(error.fault, body, has_schema=has_schema)
+                if forms_left and (learned or self._fitted(request) != body):
                     continue
                 is_down = await self._rung_check.is_down(error.fault, client, answers_before=answers_before)
                 raise self._as_error(error, is_down=is_down) from None
@@ -263,7 +272,7 @@ class OpenAI:
         return self._without_key(await self._with_reasoning_counted(completion.reply, client))
 
     def _read(self, answer: Json, seconds: float, retries: int) -> Completion:
-        return read_completion(answer, seconds, retries, host=host_of(self._base_url or _VENDOR) or "")
+        return read_completion(answer, seconds, retries, host=self._host)
 
     def _note(self, note: str) -> None:
         """Tell the user something of the endpoint, once for each kind of thing."""
@@ -324,10 +333,12 @@ class OpenAI:
 
     def _fitted(self, request: Request) -> dict[str, Json]:
         """The request's body in the form that the endpoint takes."""
-        body = self._body(request)
-        # A response_format that the user wrote is sent as it is.
-        is_ours = request.schema and body.get("response_format") == schema_field(request.schema)
-        return self._form.fitted(body, request.schema if is_ours else None)
+        return self._form.fitted(self._body(request), request.schema if self._has_own_schema(request) else None)
+
+    def _has_own_schema(self, request: Request) -> bool:
+        """Whether the schema goes in a form of ours: a response_format that the user wrote is sent as it is."""
+        own = {**self._rung.options.get("extra_body", {}), **request.extra}
+        return bool(request.schema) and "response_format" not in own
 
     def _body(self, request: Request) -> dict[str, Json]:
         """The request's body; fields that are None are left out, for the endpoint's own default."""

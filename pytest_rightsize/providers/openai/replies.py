@@ -19,6 +19,9 @@ from pytest_rightsize.records import Json, Reply
 __all__ = ["Completion", "parse_reply", "read_completion"]
 
 
+_FAULTS: tuple[Infrastructure, ...] = get_args(Infrastructure)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Completion:
     """A reply, and what is odd about it, as sentences for the user."""
@@ -72,7 +75,7 @@ def _finish_reason(choice: Mapping[str, Json]) -> str | None:
     inner = choice.get("provider_specific_fields")  # LiteLLM calls every reason that it does not know a stop
     if isinstance(inner, dict):
         reasons.append(finish_of(inner.get("native_finish_reason")))
-    fault = next((kind for kind in get_args(Infrastructure) if kind in reasons), None)
+    fault = next((kind for kind in _FAULTS if kind in reasons), None) if any(reasons) else None
     if error or fault is not None:
         raise AnswerFaultError(_fault_of_choice(choice, error, fault))
     ends = [reason for reason in reasons if reason is not None]

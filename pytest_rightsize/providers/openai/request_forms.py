@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Literal, get_args
 
-from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers.openai.faults import Fault
 from pytest_rightsize.records import Json
 
@@ -101,12 +101,17 @@ class RequestForm:
             return {"response_format": {"type": "json_object", "schema": dict(schema)}}
         return {"response_format": {"type": "json_object"}} if self._schema_form == "json_object" else {}
 
-    def learn(self, fault: Fault, sent: Mapping[str, Json]) -> bool:
-        """Learn from a refusal of what was sent; False where its words tell of nothing that could be sent otherwise."""
+    def learn(self, fault: Fault, sent: Mapping[str, Json], *, has_schema: bool = False) -> bool:
+        """Learn from a refusal of what was sent; False where its words tell of nothing that could be sent otherwise.
+
+        `has_schema` says that its response_format is one of ours, and not the user's own.
+        """
         if fault.kind not in ("request", "missing"):
             return False
         words = fault.words.lower()
-        return self._learn_limit(words, sent) or self._learn_sampling(words, sent) or self._learn_schema(words, sent)
+        if self._learn_limit(words, sent) or self._learn_sampling(words, sent):
+            return True
+        return has_schema and self._learn_schema(words, sent)
 
     def _learn_limit(self, words: str, sent: Mapping[str, Json]) -> bool:
         """`max_tokens` where `max_completion_tokens` is wanted, or the other way about."""
@@ -143,7 +148,7 @@ class RequestForm:
         if (
             self._is_chosen
             or not isinstance(field, dict)
-            or not re.search(r"response_?format|json_?schema|json_object|structured|\bschema\b|\bjson\b", words)
+            or not re.search(r"response[_ ]?format|json_?schema|json_object|structured|\bschema\b|\bjson\b", words)
         ):
             return False
         if field.get("json_schema", {}).get("strict") and re.search(
@@ -178,5 +183,11 @@ def _grammar(schema: Mapping[str, Json]) -> str:
             'structured_output = "grammar" needs the converter of llama-cpp-python: '
             "pip install 'pytest-rightsize[local]'"
         ) from None
-    grammar: str = json_schema_to_gbnf(json.dumps(schema))
+    try:
+        grammar: str = json_schema_to_gbnf(json.dumps(schema))
+    except Exception as error:  # whatever it raises for a schema that it does not know
+        message = (
+            f"the schema cannot be made a grammar ({type(error).__name__}: {error}): use another structured_output"
+        )
+        raise RungError(message, reason="request", alone=True) from None
     return grammar

@@ -33,7 +33,8 @@ def asked_wait_s(headers: Mapping[str, str], *, now_s: float) -> float | None:
 
 def _until_reset(headers: Mapping[str, str], now_s: float) -> float | None:
     """The longest wait among limits that are used up; without word of what remains, the shortest of all."""
-    used_up, others = [], []
+    used_up: list[float] = []
+    others: list[float] = []
     for name, value in headers.items():
         if "ratelimit" not in name:
             continue

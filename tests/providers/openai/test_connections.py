@@ -76,6 +76,13 @@ def test_a_proxy_that_refuses_is_named_by_its_variable_and_its_password_stays_ou
     assert "hunter2" not in str(error)
 
 
+def test_a_proxy_that_refuses_plain_http_is_no_endpoint_that_refuses_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering(REFUSING_PROXY) as port:
+        monkeypatch.setenv("HTTP_PROXY", f"http://me:hunter2@127.0.0.1:{port}")
+        error = error_at("http://vendor.invalid/v1")
+    assert "the proxy in HTTP_PROXY answered 407" in str(error)
+
+
 def test_a_proxy_that_is_not_there_is_named_too(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -121,7 +128,10 @@ def test_a_name_that_nobody_knows() -> None:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "closed the connection before its answer was whole"),
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "answered what is no HTTP"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n", "a header that is too large"),
-        (b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 5\r\n\r\nhello", "encoding that cannot be read"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello",
+            "encoding that cannot be read",
+        ),
     ],
 )
 def test_the_cause_is_named(said: bytes, words: str) -> None:

@@ -147,6 +147,13 @@ ODDITIES = {
     "cache full alone": fault(
         "lemonade-sdk/lemonade#3276", fails(500, "Context size has been exceeded."), "server", words="share a cache"
     ),
+    "429 for an hour in 200": fault(
+        "openrouter.ai",
+        Answering(body={"error": {"message": "Please try again in 1h.", "code": 429}}),
+        "rate_limit",
+        asked=1,
+        words="asks to wait 3,600 s",
+    ),
     "429 for an hour": fault(
         "Groq", fails(429, "Please try again in 1h2m3s."), "rate_limit", asked=1, words="asks to wait 3,723 s"
     ),
@@ -388,6 +395,17 @@ def test_known_models_at_openai_get_their_own_limit(model: str, name: str) -> No
     assert OpenAI(rung)._fitted(question(max_tokens=7))[name] == 7
 
 
+def test_a_field_that_fastapi_refuses_is_learned_from_its_place() -> None:
+    detail = [{"loc": ["body", "max_tokens"], "msg": "Extra inputs are not permitted", "type": "extra_forbidden"}]
+
+    def script(asked: dict[str, Any]) -> Answering:
+        return Answering(status=422, body={"detail": detail}) if "max_tokens" in asked else ANSWER
+
+    with serve(script) as endpoint:
+        assert asked_with(provider_at(endpoint.url), question(max_tokens=7)).text == "billing"
+    assert endpoint.requests[1]["max_completion_tokens"] == 7
+
+
 def test_a_temperature_that_is_refused_is_left_out_and_told_once() -> None:
     def script(asked: dict[str, Any]) -> Answering:
         message = (
@@ -461,3 +479,10 @@ def test_a_response_format_of_the_users_own_is_sent_as_it_is() -> None:
     with serve(lambda _: ANSWER) as endpoint:
         asked_with(provider_at(endpoint.url), question(schema=SCHEMA, extra={"response_format": own}))
     assert endpoint.requests[0]["response_format"] == own
+
+
+def test_an_answer_in_brotli_is_read_where_its_library_is() -> None:
+    brotli = pytest.importorskip("brotli", reason="the extra `compression` is not installed")
+    body = brotli.compress(json.dumps(completion("billing")).encode())
+    with serve(lambda _: Answering(body=body, headers={"Content-Encoding": "br"})) as endpoint:
+        assert asked_with(provider_at(endpoint.url), question()).text == "billing"

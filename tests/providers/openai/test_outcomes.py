@@ -78,6 +78,7 @@ SAMPLES: list[tuple[str, int, Any, str]] = [
         "rate_limit",
     ),
     # Nothing left to spend
+    ("RFC 9110", 402, {}, "credit"),
     ("openai.com error codes", 429, said("You exceeded your current quota", code="insufficient_quota"), "credit"),
     ("api-docs.deepseek.com", 402, said("Insufficient Balance", code="invalid_request_error"), "credit"),
     (
@@ -194,6 +195,14 @@ SAMPLES: list[tuple[str, int, Any, str]] = [
         said("the request exceeds the available context size", type="exceed_context_size_error"),
         "too_long",
     ),
+    (
+        "GitHub Models",
+        413,
+        said("Request body too large for gpt-4o. Max size: 8000 tokens.", code="tokens_limit_reached"),
+        "too_long",
+    ),
+    ("Vertex AI", 400, [said("the input token count is 9 but model only supports up to 8.", code=400)], "too_long"),
+    ("Cohere", 400, {"message": "total number of tokens (prompt and prediction) cannot exceed 4081"}, "too_long"),
     ("LM Studio", 400, {"error": "the model is loaded with context length of only 4096 tokens"}, "too_long"),
     ("LiteLLM", 400, said("litellm.ContextWindowExceededError: no"), "too_long"),
     (
@@ -209,6 +218,15 @@ SAMPLES: list[tuple[str, int, Any, str]] = [
         said("Provider returned error", metadata={"raw": json.dumps(said("maximum context length is 4096 tokens"))}),
         "too_long",
     ),
+    # What is about one number is no prompt that is too long.
+    (
+        "openai.com",
+        400,
+        said("max_tokens is too large: 100000. This model supports at most 16384 completion tokens"),
+        "request",
+    ),
+    ("Ollama", 400, said("registry.ollama.ai/library/llama2:latest does not support tools"), "request"),
+    ("z.ai 1302", 200, {"code": "1302", "msg": "您的账户已达到速率限制", "choices": None}, "rate_limit"),
     # Loading
     ("llama-server", 503, said("Loading model", type="unavailable_error"), "loading"),
     ("huggingface.co", 503, {"error": "Model x is currently loading", "estimated_time": 20.0}, "loading"),
@@ -265,7 +283,8 @@ def test_every_row_decides_something_and_has_its_source() -> None:
         report = report_of(status, body if isinstance(body, str) else json.dumps(body))
         deciding.add(next(number for number, row in enumerate(ERRORS) if row.fits(report)))
     assert [row for number, row in enumerate(ERRORS) if number not in deciding] == []
-    assert all(row.source for row in [*ERRORS, *FINISHES])
+    assert all(row.source for row in ERRORS)
+    assert all(row.source for row in FINISHES)
 
 
 def test_every_kind_has_its_treatment() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers.openai.faults import Fault
 from pytest_rightsize.providers.openai.request_forms import RequestForm, allows_strict, schema_field
 
@@ -75,7 +75,7 @@ def test_strict_is_left_out_where_it_is_refused_before_another_form_is_tried() -
     sent = learner.fitted(body, CLOSED)
     assert sent["response_format"]["json_schema"]["strict"] is True
     words = "Invalid schema for response_format 'answer': In context=(), 'format' is not permitted."
-    assert learner.learn(refusal(words), sent)
+    assert learner.learn(refusal(words), sent, has_schema=True)
     sent = learner.fitted(body, CLOSED)
     assert sent["response_format"] == schema_field(CLOSED)
     assert notes == []
@@ -85,7 +85,8 @@ def test_a_schema_that_is_not_taken_at_all_is_told_and_left_out() -> None:
     learner, notes = form()
     body = {"messages": [], "response_format": schema_field(OPEN)}
     for _ in range(3):
-        assert learner.learn(refusal("response_format is not supported by this model"), learner.fitted(body, OPEN))
+        sent = learner.fitted(body, OPEN)
+        assert learner.learn(refusal("response_format is not supported by this model"), sent, has_schema=True)
     assert learner.fitted(body, OPEN) == {"messages": []}
     assert not learner.learn(refusal("response_format is not supported by this model"), {"messages": []})
     assert len(notes) == 2
@@ -96,9 +97,16 @@ def test_what_another_request_has_learned_is_not_learned_again() -> None:
     learner, notes = form()
     sent = learner.fitted({"response_format": schema_field(OPEN)}, OPEN)
     for _ in range(5):  # five that were in flight with the first form
-        assert learner.learn(refusal("json_schema is not supported"), sent)
+        assert learner.learn(refusal("json_schema is not supported"), sent, has_schema=True)
     assert learner.fitted({"response_format": schema_field(OPEN)}, OPEN)["response_format"]["type"] == "json_object"
     assert notes == []
+
+
+def test_a_response_format_of_the_users_own_teaches_nothing() -> None:
+    learner, _ = form()
+    sent = {"response_format": {"type": "json_schema", "json_schema": {}}}
+    assert not learner.learn(refusal("response_format is not supported by this model"), sent)
+    assert learner.fitted({"response_format": schema_field(OPEN)}, OPEN)["response_format"]["type"] == "json_schema"
 
 
 def test_a_form_that_nobody_knows_is_refused() -> None:
@@ -112,3 +120,6 @@ def test_a_grammar_is_made_of_the_schema() -> None:
     fitted = learner.fitted({"response_format": schema_field(CLOSED)}, CLOSED)
     assert set(fitted) == {"grammar"}
     assert "root ::=" in fitted["grammar"]
+    with pytest.raises(RungError, match="cannot be made a grammar") as caught:
+        learner.fitted({"response_format": {}}, {"$ref": "#/nowhere"})
+    assert caught.value.alone
