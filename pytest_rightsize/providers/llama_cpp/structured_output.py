@@ -64,7 +64,7 @@ class Constraints:
             ) from None
         if self._tokenizer is None:
             self._tokenizer, self._pieces = _tokenizer(self._native, llguidance)
-        _check_schema(schema)
+        _check_schema(dict(schema))
         pieces = self._pieces
         closed = schema if _has_any(schema, _COMBINING) else _closed(schema)
         grammar, why = _compiled(llguidance, self._tokenizer, closed, lenient=False)
@@ -138,7 +138,7 @@ class Matcher:
         allowed = bits if len(bits) == count else np.concatenate([bits, np.zeros(count - len(bits), dtype=np.bool_)])
         if self._is_long_number:
             ending = allowed.copy()
-            for token in np.flatnonzero(allowed):
+            for token in np.flatnonzero(allowed).tolist():
                 ending[token] = not self._pieces[token][:1].isdigit()
             return ending if ending.any() else allowed
         return allowed
@@ -261,7 +261,8 @@ class _Vocabulary:
     def _longest_first(self, text: bytes) -> list[int]:
         if not self._by_piece:
             self._by_piece = {piece: token for token, piece in reversed(list(enumerate(self.tokens)))}
-        found, at = [], 0
+        found: list[int] = []
+        at = 0
         while at < len(text):
             sizes = range(min(len(text) - at, _LONGEST_PIECE), 0, -1)
             token = next(
