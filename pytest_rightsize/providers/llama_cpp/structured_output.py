@@ -64,7 +64,7 @@ class Constraints:
             ) from None
         if self._tokenizer is None:
             self._tokenizer, self._pieces = _tokenizer(self._native, llguidance)
-        _check_schema(dict(schema))
+        _check_schema(schema)
         pieces = self._pieces
         closed = schema if _has_any(schema, _COMBINING) else _closed(schema)
         grammar, why = _compiled(llguidance, self._tokenizer, closed, lenient=False)
@@ -210,7 +210,7 @@ def _check_schema(schema: Mapping[str, Json]) -> None:
     import jsonschema
 
     try:
-        jsonschema.validators.validator_for(schema).check_schema(schema)
+        jsonschema.validators.validator_for(schema).check_schema(dict(schema))
     except jsonschema.SchemaError as error:
         raise SchemaRefusalError(f"it is no JSON schema: {error.message} at {error.json_path}") from None
 
