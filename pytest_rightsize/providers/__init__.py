@@ -36,8 +36,8 @@ class Provider(Protocol):
     `options` are the ladder-file keys it understands beyond the common ones, with the types they may have; `required`
     are the keys (common ones too) that it cannot do without. An attribute `in_flight` may say how many requests it
     handles well at once (8 where there is none); the rung's `max_in_flight` and `--rightsize-concurrency` take
-    precedence. `on_stall`, where there is such an attribute, is set to a function that takes a sentence for the user from
-    any thread. `site` may say where its model runs, for the meter: "process", "machine", "remote", or None where
+    precedence. An attribute `on_stall` is set to a function that takes a sentence for the user, from any thread. `site`
+    may say where its model runs, for the meter: "process", "machine", "remote", or None where
     nothing runs.
     """
 
