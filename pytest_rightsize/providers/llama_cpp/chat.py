@@ -251,9 +251,7 @@ class LoadedModel:
                 "model's own template"
             )
         if request.extra.get("chat_template_kwargs") or request.extra.get("reasoning_effort"):
-            raise self._refusal(
-                f"the chat format {name} has no variables; leave chat_format out for the model's template"
-            )
+            raise self._refusal(f"the chat format {name} has no variables; leave it out for the model's template")
 
     def _arguments(self, request: Request) -> dict[str, Json]:
         """The keyword arguments of `create_chat_completion`."""
