@@ -247,8 +247,8 @@ class LoadedModel:
             )
         if request.extra.get("tool_choice") == "required":
             raise self._refusal(
-                "no chat format can require a tool call; name the tool in tool_choice, or leave chat_format out for the "
-                "model's own template"
+                "no chat format can require a tool call; name the tool in tool_choice, or leave chat_format out for "
+                "the model's own template"
             )
         if request.extra.get("chat_template_kwargs") or request.extra.get("reasoning_effort"):
             raise self._refusal(f"the chat format {name} has no variables; leave it out for the model's template")
