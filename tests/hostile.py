@@ -23,7 +23,8 @@ from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.meters.choice import choose
 from pytest_rightsize.meters.declared import Declared
 from pytest_rightsize.providers import load_providers
-from pytest_rightsize.providers.llama_cpp.provider import LlamaCpp, _context_tokens, _file_problem
+from pytest_rightsize.providers.llama_cpp.model_files import file_problem
+from pytest_rightsize.providers.llama_cpp.provider import LlamaCpp, _context_tokens
 from pytest_rightsize.providers.openai.provider import OpenAI
 from pytest_rightsize.providers.replay import Replay
 from pytest_rightsize.recorded.json_lines import lines_of, read_lines
@@ -85,7 +86,7 @@ def _recorded(path: Path) -> None:
 
 def _gguf(path: Path) -> None:
     rung = Rung(name="r", provider="llama_cpp", model=path.name, base_dir=str(path.parent))
-    if _file_problem(path, rung) is None:
+    if file_problem(path, rung.options) is None:
         assert 0 < _context_tokens(path, rung) <= 8192
 
 

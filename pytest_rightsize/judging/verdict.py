@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_rightsize.judging.evidence import Sample, with_evidence
+from pytest_rightsize.judging.near_ties import near_tie_notes
 from pytest_rightsize.judging.strength import with_strength
 from pytest_rightsize.judging.suspicion import with_suspicion
 from pytest_rightsize.judging.unanswered import why_unanswered
@@ -309,6 +310,7 @@ def _judge_task(policy: Policy, trials: Sequence[Trial], run: Run) -> Verdict:
     verdict, why = _verdict(policy, run.rungs, standing, smallest, obstacle)
     open_notes = [f"{rung}: {standing[rung].reason}, so that it may pass too" for rung in open_rungs]
     notes = [*([why] if why else []), *open_notes, *_non_monotone(ladder, standing, bisected=run.strategy == "bisect")]
+    notes += near_tie_notes(policy, trials, standing, run.rungs)
     judged = Verdict(
         task=policy.task,
         verdict=verdict,

@@ -1,5 +1,6 @@
 """Reasoning is told from the answer, whichever family of models wrote it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -131,7 +132,10 @@ def test_a_provider_that_looked_is_believed() -> None:
 
 
 def test_the_words_of_a_conversation_hold_those_of_its_parts() -> None:
-    messages = [{"role": "user", "content": [{"type": "text", "text": "a"}]}, {"role": "tool", "content": None}]
+    messages: list[Mapping[str, Any]] = [
+        {"role": "user", "content": [{"type": "text", "text": "a"}]},
+        {"role": "tool", "content": None},
+    ]
     assert words_of([*messages, {"content": "b"}]) == "a\n\nb"
 
 

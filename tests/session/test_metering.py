@@ -9,6 +9,7 @@ import pytest
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.meters.attribution.metered import Metered
 from pytest_rightsize.model import answer_record
+from pytest_rightsize.providers.reasoning import with_reasoning_apart
 from pytest_rightsize.records import AnswerRecord, Price, Reply, Rung, Tokens
 from pytest_rightsize.results.results_file import read_run
 from pytest_rightsize.session.metering import Meters
@@ -438,7 +439,8 @@ def test_what_costs_money_is_never_asked_for_again(price: Price | None, leaves: 
 
 
 def test_characters_are_counted_beside_tokens() -> None:
-    record = answer_record(Reply(text="<think>hm</think>yes"), Rung(name="r", provider="x"))
+    rung = Rung(name="r", provider="x")
+    record = answer_record(with_reasoning_apart(Reply(text="<think>hm</think>yes"), rung), rung)
     assert (record.tokens.characters, record.reasoning) == (5, "hm")
     assert AnswerRecord.from_dict(record.to_dict()) == record
 

@@ -208,6 +208,7 @@ class LoadedModel:
     # --- by a chat format of llama-cpp-python -----------------------------------------------------------------------
 
     def _next_turn_by_format(self, request: Request, completions: Sequence[Completion]) -> Prompt | Reply:
+        self._check_format_takes(request)
         try:
             response = response_of(self._native, self._arguments(request), completions)
         except CompletionNeededError as needed:
@@ -235,6 +236,22 @@ class LoadedModel:
             tool_calls=tuple(choice["message"].get("tool_calls") or ()),
             margin=completions[-1].margin,
         )
+
+    def _check_format_takes(self, request: Request) -> None:
+        """Refuse what a format would drop without a word."""
+        name = str(self._rung.options.get("chat_format"))
+        if request.tools and "function" not in name:
+            raise self._refusal(
+                f"the chat format {name} takes no tools, so the model would never see them; ask without tools, leave "
+                "chat_format out, or set it to chatml-function-calling"
+            )
+        if request.extra.get("tool_choice") == "required":
+            raise self._refusal(
+                "no chat format can require a tool call; name the tool in tool_choice, or leave chat_format out for "
+                "the model's own template"
+            )
+        if request.extra.get("chat_template_kwargs") or request.extra.get("reasoning_effort"):
+            raise self._refusal(f"the chat format {name} has no variables; leave it out for the model's template")
 
     def _arguments(self, request: Request) -> dict[str, Json]:
         """The keyword arguments of `create_chat_completion`."""

@@ -87,16 +87,22 @@ def _kind_problem(path: Path, header: gguf.Header) -> Problem | None:
         what = "an adapter (LoRA), which only changes another model"
     elif kind in ("mmproj", "imatrix"):
         what = {"mmproj": "the vision projector of a model, not the model", "imatrix": "an importance matrix"}[kind]
-    elif metadata.get("split.no", 0) != 0:
-        number, count = int(metadata["split.no"]) + 1, metadata.get("split.count", "?")
-        return Problem(what=f"{path} is part {number} of a model in {count} parts", remedy="name its first part")
+    elif number := _count(metadata, "split.no"):
+        count = _count(metadata, "split.count") or "several"
+        return Problem(what=f"{path} is part {number + 1} of a model in {count} parts", remedy="name its first part")
     else:
         what = next((words for names, words in _OTHER_KINDS if re.fullmatch(names, architecture)), None)
     if what is None and header.tensors == 0:
         what = "a vocabulary without weights"
-    if what is None and metadata.get(f"{architecture}.pooling_type", 0) != 0:
+    if what is None and _count(metadata, f"{architecture}.pooling_type"):
         what = "an embedding model, which writes no text"
     return None if what is None else Problem(what=f"{path} is {what}", remedy=_ANOTHER)
+
+
+def _count(metadata: Mapping[str, str | int | float], key: str) -> int:
+    """A count above 0, or 0 where the file gives none."""
+    value = metadata.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def _template_problem(path: Path, header: gguf.Header, options: Mapping[str, Json]) -> Problem | None:

@@ -93,6 +93,11 @@ class LlamaCpp:
                 f"rung {rung.name!r}: deterministic = true answers one request at a time, so n_parallel = "
                 f"{rung.options['n_parallel']} cannot be: leave one of them out"
             )
+        if "chat_format" in rung.options and rung.options.get("chat_template_kwargs"):
+            raise ConfigError(
+                f"rung {rung.name!r}: chat_template_kwargs are for the model's own template, which chat_format "
+                "replaces: leave one of them out"
+            )
         marks_of(rung)
         self._rung = rung
         self.on_stall: Callable[[str], object] | None = None

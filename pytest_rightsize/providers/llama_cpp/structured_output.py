@@ -138,7 +138,7 @@ class Matcher:
         allowed = bits if len(bits) == count else np.concatenate([bits, np.zeros(count - len(bits), dtype=np.bool_)])
         if self._is_long_number:
             ending = allowed.copy()
-            for token in np.flatnonzero(allowed):
+            for token in np.flatnonzero(allowed).tolist():
                 ending[token] = not self._pieces[token][:1].isdigit()
             return ending if ending.any() else allowed
         return allowed
@@ -210,7 +210,7 @@ def _check_schema(schema: Mapping[str, Json]) -> None:
     import jsonschema
 
     try:
-        jsonschema.validators.validator_for(schema).check_schema(schema)
+        jsonschema.validators.validator_for(schema).check_schema(dict(schema))
     except jsonschema.SchemaError as error:
         raise SchemaRefusalError(f"it is no JSON schema: {error.message} at {error.json_path}") from None
 
@@ -261,7 +261,8 @@ class _Vocabulary:
     def _longest_first(self, text: bytes) -> list[int]:
         if not self._by_piece:
             self._by_piece = {piece: token for token, piece in reversed(list(enumerate(self.tokens)))}
-        found, at = [], 0
+        found: list[int] = []
+        at = 0
         while at < len(text):
             sizes = range(min(len(text) - at, _LONGEST_PIECE), 0, -1)
             token = next(

@@ -45,7 +45,9 @@ class _GenerationTag(jinja2.ext.Extension):
         line = next(parser.stream).lineno
         body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
         # A call, as in transformers: what is set within is not seen outside.
-        return jinja2.nodes.CallBlock(self.call_method("_unchanged"), [], [], body).set_lineno(line)
+        block = jinja2.nodes.CallBlock(self.call_method("_unchanged"), [], [], body)
+        block.set_lineno(line)
+        return block
 
     def _unchanged(self, caller: Callable[[], str]) -> str:
         return caller()

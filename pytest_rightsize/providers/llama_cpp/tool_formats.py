@@ -59,7 +59,7 @@ def _named(value: Json) -> list[tuple[str, Json]]:
     if isinstance(inner, dict):
         return _named(inner)
     name = next((value[key] for key in ("name", "tool_name", "function") if isinstance(value.get(key), str)), None)
-    arguments = next((value[key] for key in ("arguments", "parameters", "args") if key in value), {})
+    arguments: Json = next((value[key] for key in ("arguments", "parameters", "args") if key in value), {})
     if isinstance(arguments, str):
         arguments = next(_values(arguments), arguments)
     return [] if name is None or not isinstance(arguments, dict) else [(name, arguments)]
@@ -180,6 +180,8 @@ _RECIPIENT = re.compile(r"to=functions\.(?P<name>[\w.-]+)")
 
 def _harmony(text: str, _: Parameters) -> Found | None:
     """gpt-oss: a message to a function."""
+    if "<|channel|>" not in text:  # the search would take long
+        return None
     calls = []
     for match in _HARMONY.finditer(text):
         recipient = _RECIPIENT.search(f"{match['before']} {match['after']}")
@@ -213,7 +215,7 @@ _DEEPSEEK = re.compile(
 )
 
 
-def _deepseek(text: str, _: Parameters) -> Found | None:
+def _deepseek(text: str, _parameters: Parameters) -> Found | None:
     """DeepSeek R1 and V3 (`function`, then the name and fenced JSON) and V3.1 (the name, then JSON)."""
     calls: list[tuple[str, Json]] = []
     for match in _DEEPSEEK.finditer(text):

@@ -35,6 +35,29 @@ def test_a_reference_means_one_model_of_a_repository(model: str, names: list[str
     assert hub.choose(names, hub.parse(model)) == chosen
 
 
+@pytest.mark.parametrize(
+    ("model", "names", "chosen"),
+    [
+        ("hf:a/b:f16", ["llava-v1.5-7b-mmproj-model-f16.gguf"], []),
+        ("hf:a/b", ["vl-mmproj-Q4_K_M.gguf", "Long-Model-Q4_K_M.gguf"], ["Long-Model-Q4_K_M.gguf"]),
+        ("hf:a/b:f16", ["lora-f16.gguf", "The-Model-f16.gguf"], ["The-Model-f16.gguf"]),
+        ("hf:a/b", ["MTP-Q4_K_M.gguf", "draft-Q4_K_M.gguf", "Model-Q4_K_M.gguf"], ["Model-Q4_K_M.gguf"]),
+        ("hf:a/b:3B-Q4_K_M", ["m-1B-Q4_K_M.gguf", "m-3B-Q4_K_M.gguf"], ["m-3B-Q4_K_M.gguf"]),
+        ("hf:a/b:m-Q4_K_M.gguf", ["big-m-Q4_K_M.gguf", "m-Q4_K_M.gguf"], ["m-Q4_K_M.gguf"]),
+    ],
+)
+def test_a_projector_an_adapter_or_a_draft_model_is_never_meant(
+    model: str, names: list[str], chosen: list[str]
+) -> None:
+    assert hub.choose(names, hub.parse(model)) == chosen
+
+
+def test_where_several_files_fit_none_is_taken() -> None:
+    names = ["m-1B-Q4_K_M.gguf", "m-3B-Q4_K_M.gguf", *SPLIT]
+    with pytest.raises(hub.SeveralFitError, match=r"several files fit: m-1B-Q4_K_M\.gguf, m-3B"):
+        hub.choose(names, hub.parse("hf:a/b"))
+
+
 @pytest.mark.parametrize("model", ["hf:", "hf:gemma", "hf:o/r:", "hf:o/r/x.gguf"])
 def test_a_reference_of_another_form_is_refused(model: str) -> None:
     with pytest.raises(ConfigError, match="write hf:org/repo or hf:org/repo:QUANT"):

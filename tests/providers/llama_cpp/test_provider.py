@@ -147,6 +147,7 @@ def test_a_file_that_is_cut_off_is_found_out_before_it_is_loaded(tmp_path: Path)
     [
         ({"n_ctx": 0}, "n_ctx = 0 cannot be"),
         ({"deterministic": True, "n_parallel": 2}, "answers one request at a time, so n_parallel = 2 cannot be"),
+        ({"chat_format": "chatml", "chat_template_kwargs": {"a": 1}}, "which chat_format replaces: leave one of them"),
         ({"reasoning": {"open": "<"}}, "write the marks around the model's reasoning"),
     ],
 )
@@ -166,6 +167,20 @@ def test_a_chat_format_that_is_named_is_used_in_place_of_the_template() -> None:
     reply = ask(question("Add: 1 + 1", max_tokens=4), chat_format="chatml")
     assert (reply.tokens.prompt or 0) > len("Add: 1 + 1") + 20
     assert reply.finish_reason in ("stop", "length")
+
+
+@pytest.mark.parametrize(
+    ("chat_format", "extra", "words"),
+    [
+        ("chatml", {}, "the chat format chatml takes no tools"),
+        ("chatml-function-calling", {"tool_choice": "required"}, "no chat format can require a tool call"),
+        ("chatml-function-calling", {"chat_template_kwargs": {"a": 1}}, "has no variables"),
+    ],
+)
+def test_what_a_chat_format_would_drop_is_a_fault(chat_format: str, extra: dict[str, Any], words: str) -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    with pytest.raises(RungError, match=words):
+        ask(question("Add: 1 + 1", tools=(tool,), extra=extra), chat_format=chat_format)
 
 
 def test_a_prompt_of_no_tokens_ends_in_a_fault_and_holds_up_nobody(tmp_path: Path) -> None:
