@@ -63,8 +63,14 @@ def tally() -> tuple[Tally, list[float]]:
     return tally, now
 
 
-def test_before_the_first_answer_only_the_ladder_is_known(tally: tuple[Tally, list[float]]) -> None:
-    assert tally[0].lines(80) == ["rightsize:  1b 0/10  4b 0/10"]
+def test_before_the_first_request_only_the_ladder_is_known() -> None:
+    counted = Tally(["1b", "4b"], lambda _: 0)
+    counted.plan({("t", "1b"): 10, ("t", "4b"): 10})
+    assert counted.lines(80) == ["rightsize:  1b 0/10  4b 0/10"]
+
+
+def test_before_the_first_answer_it_is_known_what_is_in_flight(tally: tuple[Tally, list[float]]) -> None:
+    assert tally[0].lines(80) == ["rightsize:  [1b 0/10]  4b 0/10", "  1b: 10 left · 3 in flight"]
 
 
 def test_speed_and_time_left_are_those_of_the_last_while(tally: tuple[Tally, list[float]]) -> None:
@@ -147,7 +153,7 @@ def test_a_rung_that_could_not_answer_has_no_count(tally: tuple[Tally, list[floa
     key = TrialKey(task="t", case="1", rung="1b")
     counted.add(Trial(key=key, outcome="error", reason="missing", detail="it is not there"))
     counted.add(Trial(key=replace(key, case="2"), outcome="not_run", reason="down"))
-    assert counted.lines(80) == ["rightsize:  1b down  4b 0/10"]
+    assert counted.lines(80)[0] == "rightsize:  [1b down]  4b 0/10"
 
 
 def test_wide_letters_count_twice() -> None:
