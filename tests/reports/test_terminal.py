@@ -12,6 +12,7 @@ from pytest_rightsize.judging.usage import usage_of
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import Run
 from pytest_rightsize.reports.facts import intervals
+from pytest_rightsize.reports.faults import fault_lines
 from pytest_rightsize.reports.sureness import partial_rungs
 from pytest_rightsize.reports.terminal import (
     TITLE,
@@ -83,6 +84,16 @@ def test_a_narrow_terminal_gets_the_same_in_lines_that_fit() -> None:
     check("summary_narrow", text)
     table = text.splitlines()[1 : text.splitlines().index(next(line for line in text.splitlines() if "(*" in line))]
     assert max(map(len, table)) <= 40
+
+
+def test_a_rung_that_could_not_answer_is_a_column_and_one_line() -> None:
+    tasks = ("route-ticket", "iso-date", "contact-json", "multiply", "phone", "sort", "add", "order")
+    run = make_run({task: {"25k": "0101", "gone": "E---", "big": "1111"} for task in tasks}, chosen="big")
+    down = [replace(trial, reason="down") if trial.outcome == "not_run" else trial for trial in run.trials]
+    run = replace(run, trials=down)
+    verdicts = judge(run)
+    lines = [*table_lines(run, verdicts), *summary_lines(run, verdicts), *fault_lines(run.trials)]
+    check("summary_missing", "\n".join([*lines, *gate_lines(failed_gates(verdicts, tuple(GATES)), run)]) + "\n")
 
 
 def test_energy_intervals_and_savings_are_in_it() -> None:
