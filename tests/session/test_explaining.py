@@ -60,6 +60,11 @@ def test_the_first_reasons_of_a_task_are_shown(suite: pytest.Pytester) -> None:
     ]
 
 
+def test_where_more_is_shown_is_said_with_the_file_as_it_is_typed(suite: pytest.Pytester) -> None:
+    result = suite.runpytest(LADDER, "--rightsize-strategy=full", "--rightsize-results=out/run.jsonl")
+    result.stdout.fnmatch_lines(["1 more: -rt shows all, `rightsize show out/run.jsonl --task TASK` any case on *"])
+
+
 @pytest.mark.parametrize(
     ("options", "has_story", "has_summary"),
     [
