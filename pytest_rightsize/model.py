@@ -107,6 +107,10 @@ class Model:
     sample: int = 0
     max_tokens: int | None = None
 
+    def __repr__(self) -> str:
+        """`Model('4b')`: pytest shows it in each traceback, beside the test's own values."""
+        return f"Model({self.rung!r})"
+
     @property
     def rung(self) -> str:
         """The name of the rung that answers."""

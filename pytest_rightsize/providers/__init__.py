@@ -38,8 +38,8 @@ class Provider(Protocol):
     handles well at once (8 where there is none); the rung's `max_in_flight` and `--rightsize-concurrency` take
     precedence. `site` may say where its model runs, for the meter: "process", "machine", "remote", or None where
     nothing runs. `is_loading` may say that it got its first request and cannot answer yet, and `size_bytes` how large
-    its model is, once that is known: both are shown while a session runs. A method `tell_notes_to(sink)` gets a function
-    that shows a sentence to the user; an attribute `on_stall` is set to one that may be called from any thread.
+    its model is, once that is known: both are shown while a session runs. A method `tell_notes_to(sink)` gets a
+    function that shows a sentence to the user; an attribute `on_stall` is set to one that may be called from any thread.
     """
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]]

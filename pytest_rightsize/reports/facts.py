@@ -272,17 +272,13 @@ def silent_rungs(verdict: Verdict) -> list[str]:
 
 
 def _without(silent: Sequence[str], verdict: Verdict) -> str:
-    """What is known in spite of the rungs that could not answer, and how to go on with them or without."""
-    standing = verdict.standing
-    others = [rung for rung in standing if rung not in silent]
+    """How to go on with the rungs that could not answer, or without them; the same for all tasks that wait for them."""
+    others = [rung for rung in verdict.standing if rung not in silent]
     if not others:
         return "no rung could answer: mend one, and run again"
-    passing = next((rung for rung in others if standing[rung].state == "passes"), None)
-    known = f"{passing} passes, but whether" if passing else "whether"
-    verb = "would" if passing else "passes" if len(silent) == 1 else "pass"
-    they, them = ("it", "it") if len(silent) == 1 else ("they", "them")
+    they, them, verb = ("it", "it", "passes") if len(silent) == 1 else ("they", "them", "pass")
     return (
-        f"{known} {' or '.join(silent)} {verb} is not known, as {they} could not answer: mend that, "
+        f"whether {' or '.join(silent)} {verb} is not known, as {they} could not answer: mend that, "
         f"or leave {them} out with --rightsize-ladder={','.join(others)}"
     )
 

@@ -5,7 +5,8 @@ from posixpath import join, normpath
 
 from pytest_rightsize.records import Run
 from pytest_rightsize.reports.escaping import visible
-from pytest_rightsize.reports.facts import failure, place_to_change
+from pytest_rightsize.reports.facts import place_to_change
+from pytest_rightsize.reports.gate_groups import GateGroup, gate_groups
 from pytest_rightsize.reports.sureness import sure_words
 from pytest_rightsize.verdict_records import Verdict
 
@@ -21,19 +22,21 @@ def annotations(
 ) -> Iterator[str]:
     """One `::error` command for each failed gate, and a `::warning` for each that would fail with more evidence.
 
+    Tasks that wait for the same rungs share one, at the place of the first.
+
     `prefix` is the path from the repository to the rootdir.
     """
     for command, tripped in (("error", failed), ("warning", warned)):
-        for gate, verdict in tripped:
-            yield _annotation(command, gate, verdict, run, prefix)
+        for group in gate_groups(tripped):
+            yield _annotation(command, group, run, prefix)
 
 
-def _annotation(command: str, gate: str, verdict: Verdict, run: Run, prefix: str) -> str:
-    place = place_to_change(run, verdict)
+def _annotation(command: str, group: GateGroup, run: Run, prefix: str) -> str:
+    place = place_to_change(run, group.verdicts[0])
     location = "" if place is None else _location(place, prefix)
-    title = f"title={_property(f'rightsize: {gate}')}"
-    sure = None if gate == "regressed" else sure_words(verdict)
-    text = f"{verdict.task}: {failure(gate, verdict)}{f' ({sure})' if sure else ''}"
+    title = f"title={_property(f'rightsize: {group.gate}')}"
+    sure = None if group.gate == "regressed" or group.only is None else sure_words(group.only)
+    text = f"{group.tasks}: {group.text}{f' ({sure})' if sure else ''}"
     return f"::{command} {location}{title}::{_data(text)}"
 
 

@@ -25,6 +25,7 @@ from pytest_rightsize.reports.facts import (
     verdict_counts,
     waived,
 )
+from pytest_rightsize.reports.gate_groups import gate_groups
 from pytest_rightsize.reports.reasons import Reasons
 from pytest_rightsize.reports.rung_faults import fault_lines
 from pytest_rightsize.reports.sureness import NO_ANSWER, is_partial, note_lines, short_count, stopped_words, sure_words
@@ -115,10 +116,10 @@ def _bounds(cell: Cell) -> str:
 
 def _lists(facts: Facts) -> Iterator[str]:
     """The lists below the table, each folded under its title."""
+    urgent = sorted(facts.verdicts, key=lambda verdict: _URGENCY.index(verdict.verdict))
     changes = [
-        f"- **{_name(verdict.task)}**: {escaped(remedy(verdict))}{_place(facts, verdict)}"
-        for verdict in sorted(facts.verdicts, key=lambda verdict: _URGENCY.index(verdict.verdict))
-        if remedy(verdict)
+        f"- **{escaped(group.tasks)}**: {escaped(group.text)}{_place(facts, group.only) if group.only else ''}"
+        for group in gate_groups((verdict.verdict, verdict) for verdict in urgent if remedy(verdict))
     ]
     changes += [
         f"- **{_name(verdict.task)}** regressed: {escaped(verdict.regressed)}"

@@ -15,6 +15,7 @@ from pytest_rightsize.judging.savings import joules_of, saved, tokens_of
 from pytest_rightsize.records import Run, Waiver
 from pytest_rightsize.reports.bars import bar_lines, bar_words, bars_differ
 from pytest_rightsize.reports.facts import effort, failure, place_to_change, strength_of, tokens_spent
+from pytest_rightsize.reports.gate_groups import gate_groups
 from pytest_rightsize.reports.sureness import (
     NO_ANSWER,
     more_words,
@@ -37,8 +38,6 @@ __all__ = [
 ]
 
 TITLE = "smallest model that passes each task"
-# Of tasks that need the same change so many are named.
-_MOST_NAMED = 6
 _CAPITALS = {"over-sized": "OVER-SIZED", "under-sized": "UNDER-SIZED", "unsolved": "UNSOLVED", "undecided": "UNDECIDED"}
 # The parts of a line of the table that get a colour; the words say the same without it.
 _STYLES = (
@@ -229,23 +228,10 @@ def warning_lines(warned: Iterable[tuple[str, Verdict]], run: Run) -> list[str]:
 
 def gate_lines(failed: Iterable[tuple[str, Verdict]], run: Run) -> list[str]:
     """For each failed gate one line that says what to change, and where; tasks that need the same share a line."""
-    tripped: dict[tuple[str, str], list[Verdict]] = {}
-    for gate, verdict in failed:
-        tripped.setdefault((gate, failure(gate, verdict)), []).append(verdict)
     return [
-        f"gate {gate}: {verdicts[0].task}: {text}{_place(gate, verdicts[0], run)}"
-        if len(verdicts) == 1
-        else f"gate {gate}: {_tasks(verdicts)}: {text}"
-        for (gate, text), verdicts in tripped.items()
+        f"gate {group.gate}: {group.tasks}: {group.text}{_place(group.gate, group.only, run) if group.only else ''}"
+        for group in gate_groups(failed)
     ]
-
-
-def _tasks(verdicts: Sequence[Verdict]) -> str:
-    """`4 tasks (a, b, c, d)`; of many only the first are named."""
-    names = [verdict.task for verdict in verdicts]
-    more = len(names) - _MOST_NAMED
-    named = f"{', '.join(names[:_MOST_NAMED])}, and {more:,} more" if more > 0 else ", ".join(names)
-    return f"{len(names):,} tasks ({named})"
 
 
 def _place(gate: str, verdict: Verdict, run: Run) -> str:

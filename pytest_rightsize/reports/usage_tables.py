@@ -50,10 +50,11 @@ def usage_lines(
     ]
     unknown = [name for name in rows[0] if name in _DISPENSABLE + _NEEDED and all(row.get(name) == "?" for row in rows)]
     rows = [{name: cell for name, cell in row.items() if name not in unknown} for row in _grouped(rows)]
+    table, left_out = _table(rows, width)
     return [
         "",
-        *_table(rows, width),
-        *_legend(rows, unknown, intervals, partial),
+        *table,
+        *_legend(rows, unknown, intervals, partial, left_out=left_out),
         *_origins(usages),
         *([note] if note else []),
         *conclusion_lines,
@@ -66,15 +67,16 @@ def _grouped(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
     return [row | {"task": "" if row["task"] == last else row["task"]} for row, last in zip(rows, before, strict=False)]
 
 
-def _table(rows: Sequence[dict[str, str]], width: int | None) -> list[str]:
-    """The rows under their headers, without the columns that do not fit."""
+def _table(rows: Sequence[dict[str, str]], width: int | None) -> tuple[list[str], list[str]]:
+    """The rows under their headers without the columns that do not fit, and the names of those."""
     dispensable = [name for name in _DISPENSABLE if name in rows[0]]
+    left_out: list[str] = []
     while True:
         lines = tabulate(rows, headers="keys", tablefmt="plain", disable_numparse=True).splitlines()
         if width is None or not dispensable or max(map(len, lines)) <= width:
-            return lines
-        left_out = dispensable.pop(0)
-        rows = [{name: cell for name, cell in row.items() if name != left_out} for row in rows]
+            return lines, left_out
+        left_out.append(dispensable.pop(0))
+        rows = [{name: cell for name, cell in row.items() if name not in left_out} for row in rows]
 
 
 def _legend(
@@ -82,8 +84,10 @@ def _legend(
     unknown: Sequence[str],
     intervals: Mapping[tuple[str, str], Interval] | None,
     partial: Collection[tuple[str, str]],
+    *,
+    left_out: Sequence[str] = (),
 ) -> list[str]:
-    """The meaning of the marks in the table, and the columns that it lacks because no value of them is known."""
+    """The meaning of the marks in the table, and the columns it lacks: no value is known, or the terminal is narrow."""
     two_sided = [interval for interval in (intervals or {}).values() if not interval.one_sided]
     cells = {cell for row in rows for cell in row.values()}
     has_partial = any(row.get("rate", "").startswith("[") for row in rows) and bool(partial)
@@ -93,6 +97,7 @@ def _legend(
         *(["? not known"] if "?" in cells else []),
         *(["- no case passed"] if "-" in cells else []),
         *([f"not known of any rung: {' '.join(unknown)}"] if unknown else []),
+        *([f"left out, as the terminal is narrow: {' '.join(left_out)}"] if left_out else []),
     ]
     return [f"({', '.join(parts)})"] if parts else []
 

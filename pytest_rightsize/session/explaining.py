@@ -85,7 +85,9 @@ class Explaining:
         results = self._state.settings.results
         if results is None:
             return "-rt shows all; with --rightsize-results=run.jsonl, `rightsize show run.jsonl` shows any case"
-        return f"-rt shows all, `rightsize show {results.name} --task TASK` any case on all rungs side by side"
+        folder = self._config.invocation_params.dir
+        path = results.relative_to(folder) if results.is_relative_to(folder) else results
+        return f"-rt shows all, `rightsize show {path} --task TASK` any case on all rungs side by side"
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None, None, None]:

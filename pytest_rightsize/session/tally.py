@@ -110,8 +110,8 @@ class Tally:
         return progress_lines(self.rungs, current, width=width)
 
     def _current(self) -> str | None:
-        """The rung of the last answer; where all its trials have ended, the one that is asked now."""
-        if self.current is None or self.rungs[self.current].left:
+        """The rung of the last answer; before the first, and where all its trials have ended, the one asked now."""
+        if self.current is not None and self.rungs[self.current].left:
             return self.current
         return next((name for name in self.rungs if self._in_flight(name)), self.current)
 

@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
+from pytest_rightsize.judging.gates import GATES, failed_gates
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import AnswerRecord, Trial, TrialKey
 from pytest_rightsize.reports.case_names import readable_case
+from pytest_rightsize.reports.gate_groups import gate_groups
+from pytest_rightsize.reports.github import annotations
 from pytest_rightsize.reports.html.report import HtmlReport
 from pytest_rightsize.reports.markdown import MarkdownReport
 from pytest_rightsize.reports.reasons import Reasons, answer_text
@@ -195,3 +198,13 @@ def test_reports_tell_a_fault_once_and_that_the_rung_could_not_answer() -> None:
     page = HtmlReport().render(run, verdicts)
     assert page.count("Refused (3 answers did not come).") == 1
     assert "could not answer" in page
+
+
+def test_tasks_that_wait_for_the_same_rung_share_one_sentence_and_others_do_not() -> None:
+    outcomes = {task: {"gone": "EE", "big": "11"} for task in "tuvwxyz"} | {"bad": {"gone": "00", "big": "00"}}
+    failed = failed_gates(judge(make_run(outcomes, chosen="big")), tuple(GATES))
+    groups = gate_groups([*failed, *failed_gates(judge(make_run({"worse": outcomes["bad"]})), ("unsolved",))])
+    assert [group.tasks for group in groups] == ["7 tasks (t, u, v, w, x, y, and 1 more)", "bad", "worse"]
+    assert groups[0].text.startswith("whether gone passes is not known")
+    assert [group.only is None for group in groups] == [True, False, False]
+    assert len([*annotations(make_run(outcomes, chosen="big"), failed)]) == 2

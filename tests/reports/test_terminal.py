@@ -14,6 +14,7 @@ from pytest_rightsize.judging.usage import usage_of
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import Run
 from pytest_rightsize.reports.facts import intervals
+from pytest_rightsize.reports.rung_faults import fault_lines
 from pytest_rightsize.reports.sureness import partial_rungs
 from pytest_rightsize.reports.terminal import (
     TITLE,
@@ -87,6 +88,16 @@ def test_a_narrow_terminal_gets_the_same_in_lines_that_fit() -> None:
     assert max(map(len, table)) <= 40
 
 
+def test_a_rung_that_could_not_answer_is_a_column_and_one_line() -> None:
+    tasks = ("route-ticket", "iso-date", "contact-json", "multiply", "phone", "sort", "add", "order")
+    run = make_run({task: {"25k": "0101", "gone": "E---", "big": "1111"} for task in tasks}, chosen="big")
+    down = [replace(trial, reason="down") if trial.outcome == "not_run" else trial for trial in run.trials]
+    run = replace(run, trials=down)
+    verdicts = judge(run)
+    lines = [*table_lines(run, verdicts), *summary_lines(run, verdicts), *fault_lines(run.trials)]
+    check("summary_missing", "\n".join([*lines, *gate_lines(failed_gates(verdicts, tuple(GATES)), run)]) + "\n")
+
+
 def test_energy_intervals_and_savings_are_in_it() -> None:
     check("summary_spent", summary(rich_run(cases=6)))
 
@@ -98,6 +109,8 @@ def test_energy_leaves_out_columns_where_it_is_narrow() -> None:
     assert header[:3] == ["task", "rung", "rate"]
     assert "J/case" in header
     assert "J/token" not in header
+    (legend,) = (line for line in lines if line.startswith("("))
+    assert legend.endswith("left out, as the terminal is narrow: J/token reasoning USD/passed tokens J/passed)")
     assert max(len(line) for line in lines[:20]) <= 60
 
 

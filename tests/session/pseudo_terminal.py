@@ -20,11 +20,11 @@ from typing import NoReturn
 import pyte
 import pytest
 
-__all__ = ["DRAWN", "Seen", "run_pytest"]
+__all__ = ["Seen", "run_pytest"]
 
-ROWS = 24
-DRAWN = re.compile(rb"(?:\x1bD)+\x1b\[\d+A\x1b7\x1b\[J(.*?)\x1b8", re.DOTALL)
-"""One drawing of the lines of progress."""
+_ROWS = 24
+# One drawing of the lines of progress.
+_DRAWN = re.compile(rb"(?:\x1bD)+\x1b\[\d+A\x1b7\x1b\[J(.*?)\x1b8", re.DOTALL)
 _WIPED = b"\x1b[J"
 _IMPORTED = ["pytest", "scipy.special", "pytest_rightsize.session.hooks", "pytest_rightsize.session.builtin", "pyte"]
 
@@ -44,7 +44,7 @@ class Seen:
     @property
     def drawn(self) -> list[list[str]]:
         """The lines of progress, each time they were drawn."""
-        plain = (re.sub(rb"\x1b\[[\d;]*[A-Za-z]", b"", match[1]) for match in DRAWN.finditer(self.sent))
+        plain = (re.sub(rb"\x1b\[[\d;]*[A-Za-z]", b"", match[1]) for match in _DRAWN.finditer(self.sent))
         return [text.decode().split("\r")[1:] for text in plain]
 
     @property
@@ -56,12 +56,12 @@ class Seen:
     def text_without_progress(self) -> str:
         """What would stand there if no progress had ever been drawn."""
         return _shown(
-            self.columns, [(columns, DRAWN.sub(b"", part).replace(_WIPED, b"")) for columns, part in self.parts]
+            self.columns, [(columns, _DRAWN.sub(b"", part).replace(_WIPED, b"")) for columns, part in self.parts]
         )
 
 
 def _shown(columns: int, parts: Sequence[tuple[int, bytes]]) -> str:
-    screen = pyte.HistoryScreen(columns, ROWS, history=10_000, ratio=0.5)
+    screen = pyte.HistoryScreen(columns, _ROWS, history=10_000, ratio=0.5)
     stream = pyte.ByteStream(screen)
     for width, part in parts:
         if width != screen.columns:
@@ -127,7 +127,7 @@ def _session(terminal: str, folder: str, options: list[str], environment: dict[s
 
 
 def _resize(terminal: int, columns: int) -> None:
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, columns, 0, 0))
 
 
 def _reader(terminal: int, *, is_over: Callable[[], bool]) -> Callable[[], bytes]:

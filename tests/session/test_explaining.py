@@ -60,6 +60,11 @@ def test_the_first_reasons_of_a_task_are_shown(suite: pytest.Pytester) -> None:
     ]
 
 
+def test_where_more_is_shown_is_said_with_the_file_as_it_is_typed(suite: pytest.Pytester) -> None:
+    result = suite.runpytest(LADDER, "--rightsize-strategy=full", "--rightsize-results=out/run.jsonl")
+    result.stdout.fnmatch_lines(["1 more: -rt shows all, `rightsize show out/run.jsonl --task TASK` any case on *"])
+
+
 @pytest.mark.parametrize(
     ("options", "has_story", "has_summary"),
     [
@@ -120,7 +125,7 @@ def test_a_missing_rung_is_told_once_and_what_the_others_did_is_shown(suite: pyt
         [
             "upper   <3/4    could not answer  >=3/4  -           big       -           UNDECIDED",
             "shout   1/2     could not answer  2/2    -           big       -           UNDECIDED",
-            "gate undecided: 2 tasks (upper, shout): big passes, but whether gone would is not known, as it could not "
+            "gate undecided: 2 tasks (upper, shout): whether gone passes is not known, as it could not "
             "answer: mend that, or leave it out with --rightsize-ladder=tiny,big",
         ]
     )

@@ -12,6 +12,7 @@ from pytest_rightsize.reports.facts import (
     remedy,
     saving_words,
     shown_savings,
+    silent_rungs,
     strength_of,
     waived,
 )
@@ -46,6 +47,9 @@ def verdict_row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
     """One task: its cells, its verdict, what to change and the notes."""
     advice = remedy(verdict)
     place = place_to_change(facts.run, verdict)
+    if silent_rungs(verdict):
+        # What to do about these is said once, above the table.
+        advice, place = advice.partition(", as ")[0], None
     conclusion = facts.conclusions[verdict.task]
     return {
         "task": verdict.task,
