@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from pytest_rightsize.errors import Portable, RungError, TooLongError
+from pytest_rightsize.errors import RungError, TooLongError
+from pytest_rightsize.portable import Portable
 from pytest_rightsize.providers.llama_cpp.completions import Completion, Prompt, Sampling
 from pytest_rightsize.providers.llama_cpp.native import last_errors
 from pytest_rightsize.providers.reasoning import reasoning_in
