@@ -7,39 +7,23 @@ RightsizeError
 │   └── TooLongError the prompt does not fit the rung's context
 ├── MixedEnergyError two amounts of energy cannot be added or compared: keep them apart
 └── FormatError      an answer does not have the form that was asked for: the rung fails this trial
-
-Each is Portable: it can be pickled and copied.
 """
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
+
+from pytest_rightsize.portable import Portable
 
 __all__ = [
     "ConfigError",
     "FormatError",
     "MixedEnergyError",
     "NoAnswerError",
-    "Portable",
     "RightsizeError",
     "RungError",
     "TooLongError",
     "unknown_name",
 ]
-
-
-class Portable:
-    """For an exception whose constructor does not take its `args`: it can be pickled and copied all the same."""
-
-    args: tuple[Any, ...]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Make it again without its constructor, then give it its attributes."""
-        return _remade, (type(self), self.args), vars(self)
-
-
-def _remade(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
-    return kind.__new__(kind, *args)
 
 
 class RightsizeError(Portable, Exception):

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 from pytest_rightsize.energy import Basis, Energy, Provenance
-from pytest_rightsize.errors import ConfigError, Portable, unknown_name
+from pytest_rightsize.errors import ConfigError, unknown_name
+from pytest_rightsize.portable import Portable
 from pytest_rightsize.records import Json, Reply, Rung
 
 __all__ = [

@@ -39,7 +39,7 @@ class Provider(Protocol):
     precedence. `site` may say where its model runs, for the meter: "process", "machine", "remote", or None where
     nothing runs. `is_loading` may say that it got its first request and cannot answer yet, and `size_bytes` how large
     its model is, once that is known: both are shown while a session runs. A method `tell_notes_to(sink)` gets a
-    function that shows a sentence to the user; an attribute `on_stall` is set to one that may be called from any thread.
+    function that shows a sentence to the user; an attribute `on_stall` is set to one that any thread may call.
     """
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]]

@@ -1,6 +1,7 @@
 """Properties of trials and of the whole suite for the JUnit XML that pytest writes."""
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import MixedEnergyError
@@ -25,7 +26,13 @@ def trial_properties(trial: Trial) -> list[tuple[str, str]]:
         "joules": _joules(trial),
         "cost_usd": sum(cost for cost in costs if cost is not None) if costs and None not in costs else None,
     }
-    return [(f"rightsize.{name}", visible(str(value))) for name, value in properties.items() if value is not None]
+    return [_property(name, str(value)) for name, value in properties.items() if value is not None]
+
+
+@lru_cache(maxsize=10_000)
+def _property(name: str, value: str) -> tuple[str, str]:
+    """One property; pytest keeps those of every test to the end, so equal ones are one object."""
+    return f"rightsize.{name}", visible(value)
 
 
 def _joules(trial: Trial) -> float | None:

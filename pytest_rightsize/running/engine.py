@@ -17,7 +17,8 @@ from concurrent.futures import Future
 from _pytest.outcomes import Skipped
 
 from pytest_rightsize import clocks
-from pytest_rightsize.errors import Portable, RungError
+from pytest_rightsize.errors import RungError
+from pytest_rightsize.portable import Portable
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.recorded.recorder import Recorder
 from pytest_rightsize.records import Reply, Request, Rung

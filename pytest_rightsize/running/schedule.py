@@ -112,14 +112,15 @@ class Progress:
             self._unanswered[trial.key.case] += 1
             self._is_new = True
         if trial.outcome in ("passed", "failed"):
-            self._cases[trial.key.case].append(trial.outcome == "passed")
+            if not self._single:
+                self._cases[trial.key.case].append(trial.outcome == "passed")
             self._passed += trial.outcome == "passed"
             self._failed += trial.outcome == "failed"
             self._is_new = True
 
     def reason_to_stop(self) -> str | None:
         """Why no outcome of the unfinished trials can change the standing, or None if one can."""
-        if self._reason is None and self._is_new and self._cases and self._left > 0:
+        if self._reason is None and self._is_new and self._passed + self._failed and self._left > 0:
             self._is_new = False
             self._reason = self._find_reason()
         return self._reason

@@ -12,7 +12,7 @@ import pytest
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.records import Trial
 from pytest_rightsize.running.outcomes import attach
-from pytest_rightsize.session.distribution import read_label, task_scheduling
+from pytest_rightsize.session.distribution import exception_line, read_label, task_scheduling
 from pytest_rightsize.session.state import SessionState
 from pytest_rightsize.strength_records import Strength
 
@@ -42,9 +42,18 @@ class Distributing:
                 self._state.policies.add(label.policy)
         self._state.begin()
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:
-        """Collect what the meters of a worker saw, which models answered it, and how strong its tasks are."""
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_testnodedown(self, node: Any, error: object | None) -> None:
+        """Collect what the meters of a worker saw, which models answered it, and how strong its tasks are.
+
+        End the session if the worker could not even be configured: xdist would start another for ever.
+        """
+        if error is not None and not hasattr(node, "workerinfo") and (why := exception_line(error)) is not None:
+            raise pytest.UsageError(
+                f"worker {node.gateway.id} ({node.gateway.spec}) could not be started: {why}. It needs the options and "
+                f"files of this session: give --rightsize-config and the tests as absolute paths, or start the "
+                f"worker in {node.config.rootpath}"
+            )
         output = (getattr(node, "workeroutput", None) or {}).get("rightsize") or {}
         self._state.metered += [Metering.from_dict(plain) for plain in output.get("metered", ())]
         strengths = [Strength.from_dict(plain) for plain in output.get("strengths", ())]

@@ -13,7 +13,7 @@ import pytest
 from pytest_rightsize.records import Policy, TrialKey
 from pytest_rightsize.versions import too_old
 
-__all__ = ["Label", "labelled", "read_label", "task_scheduling"]
+__all__ = ["Label", "exception_line", "labelled", "read_label", "task_scheduling"]
 
 # Between a test's id and its label; no test id holds this character.
 _SEPARATOR = "\x1f"
@@ -95,3 +95,10 @@ def task_scheduling(config: pytest.Config, log: Any) -> object:
             return nodeid if label is None else f"task {label.key.task}"
 
     return TaskScheduling(config, log)
+
+
+def exception_line(error: object) -> str | None:
+    """The last line of the traceback that a worker sent, without the exception's class; None if it sent none."""
+    lines = str(getattr(error, "formatted", "")).strip().splitlines()
+    kind, colon, text = lines[-1].partition(": ") if lines else ("", "", "")
+    return (text if colon and " " not in kind else lines[-1]).rstrip(".") if lines else None

@@ -4,7 +4,7 @@ In come items; out go reports with graded trials, and the trials that `SessionSt
 and no failure; nothing is judged.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import pytest
@@ -54,6 +54,7 @@ class Trying:
         self._item: pytest.Item | None = None
         # When the present phase of the test began: pytest's own durations are in the time that a test freezes.
         self._began_s = 0.0
+        self._keywords: Mapping[str, Any] = {}
         # The item whose test function runs: what is reported of it meanwhile is a subtest.
         self._calling: pytest.Item | None = None
         # For each rung that is down, the one trial that says so for all others.
@@ -290,6 +291,8 @@ class Trying:
         trial = trial_of(report, known=self._state.trials)
         if trial is not None:
             self._state.keep(trial)
+        # The reports of one test follow each other, and each has the names of its keywords.
+        report.keywords = self._keywords = self._keywords if report.keywords == self._keywords else report.keywords
         if isinstance(attached := getattr(report, "rightsize", None), Trial):
             attach(report, self._state.trials[attached.key.task].get(attached.key) or without_texts(attached))
 

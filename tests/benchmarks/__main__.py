@@ -18,6 +18,7 @@ BENCHMARKS = {
     "http-client": ["bench_http_client"],
     "suspension": ["bench_suspension"],
     "dormant": ["bench_dormant"],
+    "scale": ["bench_scale"],
     "local": ["bench_local"],
     "bounds": ["bench_coverage"],
     "ratios": ["bench_ratios"],

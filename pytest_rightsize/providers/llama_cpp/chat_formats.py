@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pytest_rightsize.errors import Portable
+from pytest_rightsize.portable import Portable
 from pytest_rightsize.providers.llama_cpp.completions import Completion
 from pytest_rightsize.records import Json
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from pytest_rightsize import clocks
-from pytest_rightsize.errors import Portable
+from pytest_rightsize.portable import Portable
 from pytest_rightsize.providers.openai.adaptive_limit import AdaptiveLimit
 from pytest_rightsize.providers.openai.connections import (
     Connection,
