@@ -38,6 +38,8 @@ TESTS = {
     ),
     "running/schedule": ("tests/running/test_schedule.py", "tests/judging/test_selection.py"),
     "running/grading": ("tests/running/test_grading.py",),
+    "running/own_bugs": ("tests/running/test_own_bugs.py",),
+    "running/ticket": ("tests/running/test_engine.py",),
     "records": ("tests/judging/test_costs.py", "tests/judging/test_usage.py", "tests/results"),
     "recorded/keys": ("tests/recorded/test_keys.py", "tests/recorded/test_cache.py"),
     "meters/attribution": ("tests/meters/attribution",),
