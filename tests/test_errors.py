@@ -60,7 +60,7 @@ def _pickled(error: BaseException) -> BaseException:
 
 
 @pytest.mark.parametrize("again", [_pickled, copy.copy, copy.deepcopy])
-@pytest.mark.parametrize("kind", sorted(set(_exceptions()), key=lambda kind: kind.__qualname__))
+@pytest.mark.parametrize("kind", sorted(set(_exceptions()), key=str))
 def test_an_error_is_the_same_elsewhere(
     kind: type[BaseException], again: Callable[[BaseException], BaseException]
 ) -> None:

@@ -80,11 +80,22 @@ def with_regressions(run: Run, verdicts: Sequence[Verdict], baseline: Baseline) 
 def _falls(run: Run, verdicts: Sequence[Verdict], baseline: Baseline) -> dict[tuple[str, str], _Fall | None]:
     """The test of each task's former smallest and chosen rung; None where there is no data for one."""
     falls: dict[tuple[str, str], _Fall | None] = {}
+    now, was = _trials_by_task(run), _trials_by_task(baseline.run)
     for verdict in verdicts:
         if before := baseline.lock.tasks.get(verdict.task):
+            # A task looks at its own trials only.
+            own = replace(run, trials=now[verdict.task])
+            earlier = None if baseline.run is None else replace(baseline.run, trials=was[verdict.task])
             for rung in dict.fromkeys(filter(None, (before.smallest, verdict.chosen))):
-                falls[verdict.task, rung] = _fall(run, verdict, before, baseline, rung)
+                falls[verdict.task, rung] = _fall(own, verdict, before, replace(baseline, run=earlier), rung)
     return falls
+
+
+def _trials_by_task(run: Run | None) -> Mapping[str, Sequence[Trial]]:
+    trials: dict[str, list[Trial]] = defaultdict(list)
+    for trial in () if run is None else run.trials:
+        trials[trial.key.task].append(trial)
+    return trials
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,11 +42,11 @@ def short_failure(item: pytest.Item, call: pytest.CallInfo[None], transcript: Tr
     if asks_for_tracebacks(item.config):
         yield
         return
-    item._repr_failure_py = _short  # type: ignore[attr-defined]  # of this item, until its report is made
+    item.__dict__["_repr_failure_py"] = _short  # of this item, until its report is made
     try:
         yield
     finally:
-        del item._repr_failure_py  # type: ignore[attr-defined]
+        del item.__dict__["_repr_failure_py"]
 
 
 def show_whole(report: pytest.TestReport, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
@@ -54,7 +54,7 @@ def show_whole(report: pytest.TestReport, item: pytest.Item, call: pytest.CallIn
     shown = getattr(report.longrepr, "reprtraceback", None)
     is_short = shown is not None and shown.style == "line" and item.config.getoption("tbstyle", "auto") == "auto"
     if is_short and call.excinfo is not None:
-        report.longrepr = item.repr_failure(call.excinfo)  # type: ignore[assignment]  # as pytest itself does
+        report.longrepr = item.repr_failure(call.excinfo)
 
 
 def _is_data(call: pytest.CallInfo[None], transcript: Transcript) -> bool:

@@ -6,6 +6,7 @@ In come pytest's items; out go the tickets and models with which they ask. It im
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -158,7 +159,8 @@ class SessionTrials:
     def forget(self, item: pytest.Item) -> None:
         """Free what a test that has ended asked and was answered, unless the answers are to be played later."""
         if self.planted is None and not self._state.settings.strength:
-            for key in (TICKET, TRANSCRIPT, TRIAL, NOT_RUN):
+            keys: tuple[pytest.StashKey[Any], ...] = (TICKET, TRANSCRIPT, TRIAL, NOT_RUN)
+            for key in keys:
                 if key in item.stash:
                     del item.stash[key]
 

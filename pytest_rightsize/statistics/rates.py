@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from itertools import count
 from math import ceil
 
@@ -209,8 +209,19 @@ def more_cases(
     0 where it is shown, None where no number would show it at the present rate.
     """
     tally, (worst, best) = _tally(cases), _ends(cases, remaining)
-    rate, bar, present = _rate(tally), _bar(pass_rate), sum(tally.values())
     start = worst if state == "passes" else best
+    return _more_cases(tuple(tally.items()), tuple(start.items()), state, pass_rate, confidence)
+
+
+_Items = tuple[tuple[tuple[int, int], float], ...]
+"""A tally that can be a key: suites have many tasks with the same few counts."""
+
+
+@lru_cache(maxsize=4096)
+def _more_cases(counted: _Items, from_: _Items, state: State, pass_rate: float, confidence: float) -> int | None:
+    """As `more_cases`, from the tally so far and the one with what is missing against the claim."""
+    tally, start = dict(counted), dict(from_)
+    rate, bar, present = _rate(tally), _bar(pass_rate), sum(tally.values())
 
     def shows(more: int) -> bool:
         grown = dict(start)

@@ -28,6 +28,21 @@ def test_{task}(model, i):
     {work}
     assert model.ask(f"Ticket {{i}}:{{PAD}}") == "billing"
 """
+# In place of the plugin: what the same tests take with pytest alone.
+_BARE = """
+import pytest
+
+class Model:
+    def ask(self, prompt):
+        return "billing"
+
+@pytest.fixture
+def model():
+    return Model()
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "rightsize(task, pass_rate)")
+"""
 _BURN = "sum(number * number for number in range(300_000))"
 _ENV = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": os.getcwd()}
 
@@ -75,13 +90,19 @@ def wrong_answers(folder: Path, scale: float) -> dict[str, float]:
 def tasks(folder: Path, scale: float) -> dict[str, float]:
     """User CPU of 5,000 tasks of one case each, by that of 500 tasks of ten, with a results file."""
     cases = max(10, round(5_000 * scale))
-    few, many = (
-        _session(
-            _suite(folder / f"tasks-{number}", tasks=number, cases=cases), *_OPTIONS, "--rightsize-results=run.jsonl"
-        ).user_s
-        for number in (cases // 10, cases)
-    )
-    return {"cases": cases, "ten_a_task_user_s": few, "one_a_task_user_s": many, "ratio": many / few}
+    suites = [_suite(folder / f"tasks-{number}", tasks=number, cases=cases) for number in (cases // 10, cases)]
+    for suite in suites:
+        (suite / "bare_model.py").write_text(_BARE, encoding="utf-8")
+        _session(suite, "--collect-only", *_OPTIONS)  # writes the bytecode, which takes longer for more functions
+    few, many = (_session(suite, *_OPTIONS, "--rightsize-results=run.jsonl").user_s for suite in suites)
+    bare_few, bare_many = (_session(suite, "-p", "bare_model", plugin=False).user_s for suite in suites)
+    return {
+        "cases": cases,
+        "ten_a_task_user_s": few,
+        "one_a_task_user_s": many,
+        "ratio": many / few,
+        "bare_pytest_ratio": bare_many / bare_few,
+    }
 
 
 def replayed(folder: Path, scale: float) -> dict[str, float]:
@@ -113,7 +134,7 @@ def workers(folder: Path, scale: float) -> dict[str, float]:
 
 
 def start(folder: Path, scale: float) -> dict[str, float]:
-    """User CPU of a session of one endpoint test, beside that of bare pytest; medians of five, in turns; one test is one test."""
+    """User CPU of a session of one endpoint test, beside that of bare pytest; medians of five, in turns."""
     suite = _suite(folder / "start", tasks=1, cases=1)
     (folder / "bare-start").mkdir()
     (folder / "bare-start" / "test_bare.py").write_text("def test_bare():\n    assert True\n")

@@ -19,8 +19,6 @@ _SUITE = """
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The sources that pytest parses to show a failure."""
-    from _pytest._code import source
-
     sources: list[str] = []
     parse = ast.parse
 
@@ -28,7 +26,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         sources.append(str(text))
         return parse(text, *args, **options)
 
-    monkeypatch.setattr(source.ast, "parse", noting)
+    monkeypatch.setattr(ast, "parse", noting)
     return sources
 
 

@@ -37,7 +37,7 @@ class DeviceLock:
     @property
     def is_held(self) -> bool:
         """Whether it is this process's turn."""
-        return bool(self._held) or fcntl is None or self._is_impossible
+        return bool(self._held) or self._is_impossible or fcntl is None
 
     def acquire(self, *, busy: bool) -> bool:
         """Whether a request may begin now; with `busy` one is in flight, so that the turn cannot be given up yet."""
@@ -57,7 +57,7 @@ class DeviceLock:
             self._held.pop().close()
 
     def _take(self, now: float) -> bool:
-        if fcntl is None or self._is_impossible:
+        if self._is_impossible or fcntl is None:
             return True
         for path in self._paths:
             file = _opened(path)
