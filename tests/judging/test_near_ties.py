@@ -27,24 +27,24 @@ def notes(margins: list[float | None], passed: int, state: Any, pass_rate: float
 
 
 def test_a_pass_that_hangs_on_a_near_tie_says_so() -> None:
-    (note,) = notes([0.1, 3.0, 3.0, 3.0], 3, "passes")
-    assert note.startswith("r: 1 of its passed cases are near ties (two tokens within 0.5 logits)")
+    (note,) = notes([0.05, 3.0, 3.0, 3.0], 3, "passes")
+    assert note.startswith("r: 1 of its passed cases are near ties (two tokens within 0.1 logits)")
     assert "deterministic = true" in note
 
 
 def test_a_failure_that_hangs_on_a_near_tie_says_so() -> None:
-    (note,) = notes([3.0, 3.0, 0.1, 3.0], 2, "fails")
+    (note,) = notes([3.0, 3.0, 0.05, 3.0], 2, "fails")
     assert note.startswith("r: 1 of its failed cases are near ties")
 
 
 @pytest.mark.parametrize(
     ("margins", "passed", "state"),
     [
-        ([0.1, 3.0, 3.0, 3.0], 4, "passes"),  # three are enough
-        ([3.0, 3.0, 3.0, 0.1], 1, "fails"),  # two are too few
-        ([3.0, 3.0, 3.0, 0.1], 3, "passes"),  # the near tie failed, and could only have passed
+        ([0.05, 3.0, 3.0, 3.0], 4, "passes"),  # three are enough
+        ([3.0, 3.0, 3.0, 0.05], 1, "fails"),  # two are too few
+        ([3.0, 3.0, 3.0, 0.05], 3, "passes"),  # the near tie failed, and could only have passed
         ([None, 3.0, 3.0, 3.0], 3, "passes"),
-        ([0.1, 0.1, 0.1, 0.1], 2, "undecided"),
+        ([0.05, 0.05, 0.05, 0.05], 2, "undecided"),
     ],
 )
 def test_other_verdicts_say_nothing(margins: list[float | None], passed: int, state: str) -> None:
@@ -53,4 +53,4 @@ def test_other_verdicts_say_nothing(margins: list[float | None], passed: int, st
 
 @pytest.mark.parametrize("options", [{"deterministic": True}, {"n_parallel": 1}])
 def test_a_rung_that_reads_each_prompt_alone_has_no_near_ties(options: dict[str, Any]) -> None:
-    assert notes([0.1, 3.0, 3.0, 3.0], 3, "passes", **options) == []
+    assert notes([0.05, 3.0, 3.0, 3.0], 3, "passes", **options) == []
