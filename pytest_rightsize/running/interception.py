@@ -21,9 +21,10 @@ class Interception:
         """Whether sockets or aiohttp's client have been replaced since."""
         if socket.socket is not self._socket or socket.socket.connect is not self._connect:
             return True
-        client = sys.modules.get("aiohttp.client")
+        # Half imported while another thread imports it.
+        client = getattr(sys.modules.get("aiohttp.client"), "ClientSession", None)
         if client is None:
             return False
         # A tracer that wraps the method for good shows the code that it wraps; a replacement shows its own, or none.
-        code = getattr(getattr(client.ClientSession, "_request", None), "__code__", None)
+        code = getattr(getattr(client, "_request", None), "__code__", None)
         return getattr(code, "co_filename", None) != client.__file__
