@@ -21,10 +21,11 @@ class Interception:
         """Whether sockets or aiohttp's client have been replaced since."""
         if socket.socket is not self._socket or socket.socket.connect is not self._connect:
             return True
-        # Half imported while another thread imports it.
-        client = getattr(sys.modules.get("aiohttp.client"), "ClientSession", None)
-        if client is None:
+        client = sys.modules.get("aiohttp.client")
+        # It has no session yet while another thread imports it.
+        session_class = getattr(client, "ClientSession", None)
+        if client is None or session_class is None:
             return False
         # A tracer that wraps the method for good shows the code that it wraps; a replacement shows its own, or none.
-        code = getattr(getattr(client, "_request", None), "__code__", None)
+        code = getattr(getattr(session_class, "_request", None), "__code__", None)
         return getattr(code, "co_filename", None) != client.__file__

@@ -231,7 +231,7 @@ def test_without_anything_the_plugin_does_nothing(pytester: pytest.Pytester) -> 
             heavy = {"aiohttp", "llama_cpp", "huggingface_hub", "rapidfuzz", "jsonschema", "pynvml"}
             assert not heavy & set(sys.modules)
             own = {name for name in sys.modules if name.startswith("pytest_rightsize")}
-            files = ("config", "config.options", "hookspecs", "plugin")
+            files = ("clocks", "config", "config.options", "hookspecs", "plugin")
             assert own - {"pytest_rightsize"} == {f"pytest_rightsize.{name}" for name in files}
         """
     )

@@ -8,12 +8,13 @@ import importlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from pytest_rightsize.records import Json
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["Constraint", "Constraints", "Matcher", "SchemaRefusalError"]
 
@@ -117,6 +118,8 @@ class Matcher:
     """One answer as it grows, and the tokens that may follow."""
 
     def __init__(self, matcher: Any, pieces: Sequence[bytes]) -> None:
+        import numpy as np
+
         self._matcher = matcher
         self._pieces = pieces
         self._mask: NDArray[np.int32] = np.zeros((len(pieces) + 31) // 32, dtype=np.int32)
@@ -130,8 +133,10 @@ class Matcher:
             return False
         return bool(self._matcher.validate_tokens([token]) == 1)
 
-    def allowed(self, count: int) -> NDArray[np.bool_]:
+    def allowed(self, count: int) -> "NDArray[np.bool_]":
         """Whether each of the first `count` tokens may come next."""
+        import numpy as np
+
         self._matcher.unsafe_compute_mask_ptr(self._mask.ctypes.data, self._mask.nbytes)
         self._check()
         bits = np.unpackbits(self._mask.view(np.uint8), bitorder="little")[:count].view(np.bool_)
