@@ -12,7 +12,7 @@ import pytest
 
 import pytest_rightsize
 from pytest_rightsize.errors import RungError
-from pytest_rightsize.providers.openai.http import HttpError
+from pytest_rightsize.providers.openai.faults import Fault
 
 # For each parameter of a constructor a value that is not its default.
 _VALUES: dict[str, Any] = {
@@ -23,7 +23,12 @@ _VALUES: dict[str, Any] = {
     "kind": "status",
     "detail": "overloaded",
     "status": 503,
-    "fault": HttpError("timeout", "too slow"),
+    "fault": Fault(kind="timeout", words="too slow"),
+    "attempts": 3,
+    "advice": "false",
+    "names": ["a.gguf", "b.gguf"],
+    "rung": "4b",
+    "alone": True,
     "may_retry": False,
     "wait_s": 1.5,
     "arguments": {"prompt": "Say hello"},

@@ -17,7 +17,7 @@ def fewest_calls(rate: float, *, bar: float, cases: int, error: float, right: fl
     """
 
     def negative_bound(log_prices: np.ndarray) -> float:
-        of_error, of_right = np.exp(log_prices)
+        of_error, of_right = (float(price) for price in np.exp(log_prices))
         return -(_cheapest(rate, bar, cases, of_error, of_right) - of_error * error + of_right * right)
 
     starts = [np.log([of_error, of_right]) for of_error in (100.0, 2000.0) for of_right in (30.0, 500.0)]

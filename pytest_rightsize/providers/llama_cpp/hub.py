@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pytest_rightsize.errors import ConfigError, RungError
+from pytest_rightsize.portable import Portable
 from pytest_rightsize.providers import Problem
 
 __all__ = ["Reference", "SeveralFitError", "choose", "download", "find", "is_reference", "parse"]
@@ -24,7 +25,7 @@ _NO_MODEL = re.compile(
 _PART = re.compile(r"-(?P<index>\d{5})-of-(?P<count>\d{5})\.gguf$")
 
 
-class SeveralFitError(ValueError):
+class SeveralFitError(Portable, ValueError):
     """Several files of a repository fit a reference; `names` are those."""
 
     def __init__(self, names: list[str]) -> None:

@@ -6,6 +6,8 @@ A kind is decided in `outcomes.py`. Here stands what is done about it.
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from pytest_rightsize.portable import Portable
+
 __all__ = ["OWN", "TREATMENTS", "AnswerFaultError", "Fault", "Infrastructure", "Kind", "Treatment"]
 
 # The model's or the prompt's own doing: the trial fails.
@@ -84,7 +86,7 @@ class Fault:
     wait_s: float | None = None
 
 
-class AnswerFaultError(ValueError):
+class AnswerFaultError(Portable, ValueError):
     """An answer of status 200 that is a fault, or that a fault has cut off."""
 
     def __init__(self, fault: Fault) -> None:

@@ -11,7 +11,8 @@ from pytest_rightsize.providers.llama_cpp.chat import LoadedModel
 from pytest_rightsize.providers.llama_cpp.provider import LlamaCpp
 from pytest_rightsize.providers.llama_cpp.worker import Worker
 from pytest_rightsize.records import Reply, Request, Rung
-from pytest_rightsize.running.engine import Engine, Ticket
+from pytest_rightsize.running.engine import Engine
+from pytest_rightsize.running.ticket import Ticket
 
 
 def test_a_worker_loads_until_it_can_answer_or_has_failed() -> None:
