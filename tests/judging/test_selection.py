@@ -76,9 +76,14 @@ def test_what_the_chosen_rung_is_worth_is_not_said_where_it_is_open() -> None:
 
 
 def test_a_rung_that_had_no_answers_still_hides_larger_ones() -> None:
-    """More answers may decide it, so the climb does not go on."""
+    """What it would have answered may decide it: the climb goes on, as the others are worth knowing, and names nothing."""
     verdict, asked, _ = search({"a": "E" * 76, "b": "1" * 76}, "climb", pass_rate=0.9, confidence=0.95)
-    assert (verdict.smallest, asked) == (None, ["a"])
+    assert (verdict.smallest, verdict.verdict, asked) == (None, "undecided", ["a", "b"])
+
+
+def test_a_rung_that_lacks_some_answers_ends_the_climb() -> None:
+    verdict, asked, _ = search({"a": "1" + "E" * 75, "b": "1" * 76}, "climb", pass_rate=0.9, confidence=0.95)
+    assert (verdict.smallest, verdict.verdict, asked) == (None, "undecided", ["a"])
 
 
 def test_one_rung_keeps_the_whole_error_and_few_cases_spend_none() -> None:

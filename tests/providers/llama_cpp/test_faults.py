@@ -79,7 +79,7 @@ def check_the_rest_went_on(outcomes: dict[str, Counter[Any]], verdict: dict[str,
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells and limits what a process maps")
 @pytest.mark.parametrize(
     ("model", "more", "words"),
-    [("large.gguf", "", "could not load *large.gguf*"), ("tiny.gguf", "n_ctx = 8_000_000", "*kv cache*")],
+    [("large.gguf", "", "could not load *large.gguf*"), ("tiny.gguf", "n_ctx = 8_000_000", "*failed to allocate*")],
     ids=["weights", "context"],
 )
 def test_a_model_that_memory_does_not_hold_is_no_wrong_answer(
@@ -92,7 +92,9 @@ def test_a_model_that_memory_does_not_hold_is_no_wrong_answer(
     result, outcomes, verdict = climb(pytester, pytester.runpytest_subprocess)
     assert outcomes["broken"] == {("error", "memory"): 1, ("not_run", "down"): 3}
     check_the_rest_went_on(outcomes, verdict)
-    result.stdout.fnmatch_lines([f"rung 'broken': llama.cpp {words}a smaller n_ctx, n_gpu_layers or quantisation *"])
+    result.stdout.fnmatch_lines(
+        [f"rightsize: rung 'broken': llama.cpp {words}a smaller n_ctx, n_gpu_layers or quantisation *"]
+    )
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
@@ -130,7 +132,7 @@ def _another_shape(whole: bytes) -> bytes:
         (
             _another_shape,
             "load",
-            "rung 'broken': llama.cpp could not load *broken.gguf: *",
+            "rightsize: rung 'broken': llama.cpp could not load *broken.gguf: *",
         ),
         (lambda _: b"", "missing", "*is not a GGUF file*"),
     ],
