@@ -76,7 +76,7 @@ def test_what_the_chosen_rung_is_worth_is_not_said_where_it_is_open() -> None:
 
 
 def test_a_rung_that_had_no_answers_still_hides_larger_ones() -> None:
-    """What it would have answered may decide it: the climb goes on, as the others are worth knowing, and names nothing."""
+    """What it would have answered may decide it: the climb goes on, as others are worth knowing, and names nothing."""
     verdict, asked, _ = search({"a": "E" * 76, "b": "1" * 76}, "climb", pass_rate=0.9, confidence=0.95)
     assert (verdict.smallest, verdict.verdict, asked) == (None, "undecided", ["a", "b"])
 

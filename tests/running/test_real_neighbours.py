@@ -60,7 +60,8 @@ def test_benchmark_asks_as_often_as_one_at_a_time_and_says_that_it_does(gated: p
             assert benchmark.pedantic(model.ask, args=("hello",), rounds=3) == "HELLO"
         """
     )
-    options = plugin("pytest_benchmark.plugin")
+    # Within a worker of pytest-xdist it would call each test once.
+    options = (*plugin("pytest_benchmark.plugin"), "--benchmark-enable")
     same_as_one_at_a_time(gated, *options)
     assert len(asked(gated)) == 2 * 3
     for result in (session(gated, *options)[0], session(gated, *options, "--rightsize-concurrency=1")[0]):
