@@ -52,7 +52,9 @@ def test_allure_gets_one_result_a_trial(gated: pytest.Pytester) -> None:
     assert len([*(gated.path / "allure").glob("*-result.json")]) == 4
 
 
-def test_benchmark_asks_as_often_as_one_at_a_time_and_says_that_it_does(gated: pytest.Pytester) -> None:
+def test_benchmark_asks_as_often_as_one_at_a_time_and_says_that_it_does(
+    gated: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     at_once(gated)
     gated.makepyfile(
         """
@@ -61,7 +63,8 @@ def test_benchmark_asks_as_often_as_one_at_a_time_and_says_that_it_does(gated: p
         """
     )
     # Within a worker of pytest-xdist it would call each test once.
-    options = (*plugin("pytest_benchmark.plugin"), "--benchmark-enable")
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    options = plugin("pytest_benchmark.plugin")
     same_as_one_at_a_time(gated, *options)
     assert len(asked(gated)) == 2 * 3
     for result in (session(gated, *options)[0], session(gated, *options, "--rightsize-concurrency=1")[0]):
