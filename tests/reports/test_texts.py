@@ -47,7 +47,8 @@ def headline_of(run: Run) -> str:
         ),
         ({"t": {"a": "11"}, "u": {"a": "00"}}, "a", "1 of 2 tasks run on the smallest model that passes"),
         ({"t": {"a": "11"}, "u": {"a": "00"}}, None, "1 of 2 tasks pass on this ladder"),
-        ({"t": {"a": "EE"}}, "a", "0 of 1 task run on the smallest model that passes"),
+        ({"t": {"a": "EE"}}, "a", "Nothing is decided yet: 1 task undecided"),
+        ({"t": {"a": "EE"}, "u": {"a": "00"}}, "a", "0 of 2 tasks run on the smallest model that passes"),
     ],
 )
 def test_the_headline_says_what_there_is_to_say(
