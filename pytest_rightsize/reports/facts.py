@@ -138,9 +138,8 @@ def headline(facts: Facts) -> str:
         solved = sum(verdict.smallest is not None for verdict in facts.verdicts)
         return f"{solved} of {_tasks(len(facts.verdicts))} pass on this ladder"
     if all(verdict.verdict == "undecided" for verdict in chosen):
-        return (
-            f"Nothing is decided yet: {_tasks(sum(each.verdict == 'undecided' for each in facts.verdicts))} undecided"
-        )
+        undecided = sum(verdict.verdict == "undecided" for verdict in facts.verdicts)
+        return f"Nothing is decided yet: {_tasks(undecided)} undecided"
     right = [verdict for verdict in chosen if verdict.verdict == "right-sized"]
     if len(right) == len(chosen):
         return (
