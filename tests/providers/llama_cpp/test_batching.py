@@ -71,13 +71,14 @@ def alone(model: Path, requests: Sequence[Request], opened: list[LlamaCpp], **op
     return [one.submit(request).result() for request in requests]
 
 
-@pytest.mark.parametrize("name", ["25k", "60k", "160k", "frontier"])
-def test_greedy_answers_are_those_of_one_at_a_time(name: str, opened: list[LlamaCpp]) -> None:
-    path = MODELS / f"{name}.gguf"
-    together = replies(provider(path, opened), [question(prompt, max_tokens=160) for prompt in PROMPTS])
+@pytest.mark.parametrize(("name", "step"), [("25k", 1), ("60k", 2), ("160k", 3), ("frontier", 6)])
+def test_greedy_answers_are_those_of_one_at_a_time(name: str, step: int, opened: list[LlamaCpp]) -> None:
+    """Of the larger models' prompts every so many-th, as most of the time is the reference's."""
+    path, prompts = MODELS / f"{name}.gguf", PROMPTS[::step]
+    together = replies(provider(path, opened), [question(prompt, max_tokens=160) for prompt in prompts])
     reference = llama_cpp.Llama(str(path), n_ctx=0, n_threads=1, n_threads_batch=1, verbose=False)
     ties = 0
-    for prompt, reply in zip(PROMPTS, together, strict=True):
+    for prompt, reply in zip(prompts, together, strict=True):
         messages = [{"role": "user", "content": prompt}]
         expected = reference.create_chat_completion(messages=messages, temperature=0, max_tokens=160)
         choice, usage = expected["choices"][0], expected["usage"]
@@ -91,7 +92,7 @@ def test_greedy_answers_are_those_of_one_at_a_time(name: str, opened: list[Llama
             margin = _margin(reference, messages, choice["message"]["content"], reply.text)
             assert margin < NEAR_TIE_LOGITS, (prompt, choice["message"]["content"], reply.text)
             ties += 1
-    assert ties <= len(PROMPTS) // 500
+    assert ties <= max(1, len(prompts) // 500)
     reference.close()
 
 
