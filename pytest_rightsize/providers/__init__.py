@@ -38,8 +38,9 @@ class Provider(Protocol):
     handles well at once (8 where there is none); the rung's `max_in_flight` and `--rightsize-concurrency` take
     precedence. `site` may say where its model runs, for the meter: "process", "machine", "remote", or None where
     nothing runs. `is_loading` may say that it got its first request and cannot answer yet, and `size_bytes` how large
-    its model is, once that is known: both are shown while a session runs. A method `tell_notes_to(sink)` gets a
-    function that shows a sentence to the user; an attribute `on_stall` is set to one that any thread may call.
+    its model is, once that is known: both are shown while a session runs. Attributes `on_note` and
+    `on_stall` are set to functions that show the user a sentence, from any thread: `on_note` when the next test ends,
+    `on_stall` at once, as what the tests wait for may never come.
     """
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.model import Transcript
+from pytest_rightsize.running.full_story import is_asked_for
 from pytest_rightsize.running.grading import Ending, grade
 
 __all__ = ["asks_for_tracebacks", "short_failure", "show_whole"]
@@ -24,9 +25,9 @@ _OPTIONS = ("fulltrace", "showlocals", "usepdb", "xfail_tb")
 def asks_for_tracebacks(config: pytest.Config) -> bool:
     """Whether options ask for the source of what is too small: --tb=long, --showlocals, --pdb, -rt and the like."""
     return (
-        config.getoption("tbstyle", "auto") not in _STYLES_WITHOUT_SOURCE
+        is_asked_for(config)
+        or config.getoption("tbstyle", "auto") not in _STYLES_WITHOUT_SOURCE
         or any(config.getoption(option, False) for option in _OPTIONS)
-        or any(char in config.getoption("reportchars", "") for char in "tA")
     )
 
 

@@ -120,11 +120,9 @@ class Resources:
         if self.settings.download and "download" in kind.options:
             rung = replace(rung, options={**rung.options, "download": True})
         made = kind(rung)
-        if hasattr(made, "on_stall"):
-            made.on_stall = self._show_at_once
-        tell_notes_to = getattr(made, "tell_notes_to", None)
-        if tell_notes_to is not None:
-            tell_notes_to(self._notices.put)
+        for name, tell in (("on_note", self._notices.put), ("on_stall", self._show_at_once)):
+            if hasattr(made, name):
+                setattr(made, name, tell)
         return self.meters.wrap(rung, made, room=lambda: self._base_room(rung.name))
 
     def _show_at_once(self, message: str) -> None:

@@ -127,12 +127,8 @@ class OpenAI:
             on_note=self._note,
         )
         self._rung_check = RungCheck(lambda: self._fitted(_PLAIN_QUESTION))
-        self._on_note: Callable[[str], None] = lambda _: None
+        self.on_note: Callable[[str], object] = lambda _: None
         self._noted: set[str] = set()
-
-    def tell_notes_to(self, sink: Callable[[str], None]) -> None:
-        """Have `sink` called, from any thread, with what the user should know of the endpoint; each thing once."""
-        self._on_note = sink
 
     @property
     def leaves_machine(self) -> bool:
@@ -279,9 +275,7 @@ class OpenAI:
         kind = note.partition("(")[0]
         if kind not in self._noted:
             self._noted.add(kind)
-            self._on_note(
-                f"rung {self._rung.name!r}: {without_secrets(self._base_url or _VENDOR)} {self._masked(note)}"
-            )
+            self.on_note(f"rung {self._rung.name!r}: {without_secrets(self._base_url or _VENDOR)} {self._masked(note)}")
 
     async def _with_reasoning_counted(self, reply: Reply, client: Client) -> Reply:
         """The reply with its reasoning counted by the endpoint's own tokenizer, where it reported no count."""

@@ -416,7 +416,7 @@ def test_a_temperature_that_is_refused_is_left_out_and_told_once() -> None:
     notes: list[str] = []
     with serve(script) as endpoint:
         provider = provider_at(endpoint.url)
-        provider.tell_notes_to(notes.append)
+        provider.on_note = notes.append
         for _ in range(3):
             assert provider.submit(question(temperature=0.0)).result(60).text == "billing"
         provider.close()
