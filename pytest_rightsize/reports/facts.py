@@ -126,12 +126,12 @@ def verdict_counts(verdicts: Iterable[Verdict]) -> list[tuple[VerdictName, int]]
 
 
 def headline(facts: Facts) -> str:
-    """The sentence to remember: how many tasks run on a smaller model than chosen, and what that saves."""
+    """The sentence to remember: how many tasks pass on a smaller model than chosen, and what that saves."""
     chosen = [verdict for verdict in facts.verdicts if verdict.chosen is not None]
     smaller = [verdict for verdict in chosen if verdict.verdict == "over-sized"]
     if smaller:
         number = f"{len(smaller)} of {_tasks(len(chosen))}"
-        runs_on = "runs on a smaller model" if len(smaller) == 1 else "run on smaller models"
+        runs_on = "passes on a smaller model" if len(smaller) == 1 else "pass on smaller models"
         saving = _saving(facts, smaller)
         return f"{number} {runs_on} than chosen{_provisional(smaller)}{f'; {saving}' if saving else ''}"
     if not chosen:

@@ -137,6 +137,6 @@ def test_what_is_not_known_is_not_made_up(run: Run, words: str) -> None:
 
 def test_reports_call_it_an_estimate_and_no_headline_counts_on_it() -> None:
     verdicts = judge(CLIMB)
-    assert headline(gather(CLIMB, verdicts)) == "1 of 1 task runs on a smaller model than chosen (provisional)"
+    assert headline(gather(CLIMB, verdicts)) == "1 of 1 task passes on a smaller model than chosen (provisional)"
     for text in (MarkdownReport().render(CLIMB, verdicts), HtmlReport().render(CLIMB, verdicts)):
         assert "saves about $37.6 per 1,000 cases (estimate, as large was not run: its price at the token " in text

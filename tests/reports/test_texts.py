@@ -39,7 +39,7 @@ def headline_of(run: Run) -> str:
 @pytest.mark.parametrize(
     ("outcomes", "chosen", "words"),
     [
-        ({"t": {"a": "11", "b": "--"}, "u": {"a": "00", "b": "11"}}, "b", "1 of 2 tasks runs on a smaller model"),
+        ({"t": {"a": "11", "b": "--"}, "u": {"a": "00", "b": "11"}}, "b", "1 of 2 tasks passes on a smaller model"),
         (
             {"t": {"a": "11"}, "u": {"a": "1" * 20}},
             "a",
@@ -75,7 +75,7 @@ def test_the_headline_names_a_saving_only_where_joules_are_of_one_kind() -> None
 def test_markdown_is_as_a_reader_sees_it() -> None:
     run = make_run({"t|x": {"a": "11", "b": "--"}, "@all": {"a": "00", "b": "1E"}}, chosen="b")
     text = MarkdownReport().render(run, judge(run))
-    assert text.startswith("## 1 of 2 tasks runs on a smaller model than chosen (provisional)\n")
+    assert text.startswith("## 1 of 2 tasks passes on a smaller model than chosen (provisional)\n")
     assert "| t\\|x | ✅ **2/2** | ⬜ chosen | over-sized (provisional) |" in text
     assert "| @<!-- -->all | ❌ 0/2 | ❔ 1/1 chosen | undecided |" in text
     assert "**t\\|x**: a passes, so b is larger than needed: set the marker to a" in text

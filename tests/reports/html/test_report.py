@@ -28,7 +28,7 @@ def test_it_says_first_how_many_tasks_run_on_less_and_what_that_saves() -> None:
     title = re.search("<h1[^>]*>(.*?)</h1>", page_of(rich_run()))
     assert title is not None
     said = (
-        r"\d of 9 tasks run on smaller models than chosen \(1 of them provisional\); that saves \d\d % of the energy\."
+        r"\d of 9 tasks pass on smaller models than chosen \(1 of them provisional\); that saves \d\d % of the energy\."
     )
     assert re.fullmatch(said, title[1])
 
