@@ -1,10 +1,9 @@
 """`hf:` references: which file is meant, and a whole session that fetches one from a server of the hub's protocol."""
 
 import json
-import threading
 from collections.abc import Iterator
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.providers.llama_cpp import hub
+from tests.threaded_server import serving
 
 WEIGHTS = Path(__file__).parents[3] / "example_suite" / "models" / "160k.gguf"
 COMMIT = "a" * 40
@@ -98,13 +98,8 @@ def hub_url() -> Iterator[str]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class names it so
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Handler) as url:
+        yield url
 
 
 @pytest.fixture

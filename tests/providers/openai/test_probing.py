@@ -1,14 +1,14 @@
 """Whether an endpoint would answer, by its list of models: names are written in more ways than they are listed."""
 
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from pytest_rightsize.providers.openai.probing import probe_models
+from tests.threaded_server import serving
 
 
 @contextmanager
@@ -27,12 +27,8 @@ def listing(lists: Mapping[str, list[str]]) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it so
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with serving(Handler) as url:
+        yield url
 
 
 @pytest.mark.parametrize(
