@@ -37,17 +37,18 @@ ROOMS: dict[str, set[str]] = {
     "judging": {"nouns", "statistics", "results"},
     "config": {"nouns", "clocks", "providers", "meters", "judging"},
     "running": {"nouns", "clocks", "recorded", "providers", "statistics"},
+    "served": {"nouns", "clocks", "running", "providers"},
     "reports": {"nouns", "judging", "statistics"},
     "hookspecs": {"providers", "meters", "reports"},
     "session": {
         *("nouns", "clocks", "statistics", "providers", "meters", "recorded", "results"),
-        *("judging", "config", "running", "reports"),
+        *("judging", "config", "running", "served", "reports"),
     },
     "commands": {
         *("nouns", "clocks", "statistics", "providers", "meters", "recorded", "results"),
-        *("judging", "config", "running", "reports", "session", "hookspecs"),
+        *("judging", "config", "running", "served", "reports", "session", "hookspecs"),
     },
-    "plugin": {"nouns", "clocks", "config", "running", "session", "hookspecs"},
+    "plugin": {"nouns", "clocks", "config", "running", "served", "session", "hookspecs"},
 }
 # What a room may have of others, beyond the standard library.
 LIBRARIES: dict[str, set[str]] = {
@@ -68,6 +69,7 @@ LIBRARIES: dict[str, set[str]] = {
     "recorded": {"rapidfuzz"},
     "config": {"pytest", "yaml", "genai_prices"},
     "running": {"pytest", "_pytest", "pluggy"},
+    "served": {"pytest", "aiohttp"},
     "reports": {"jinja2", "markupsafe", "tabulate"},
     "hookspecs": {"pluggy"},
     "session": {"pytest", "xdist"},
@@ -103,6 +105,7 @@ PURE = [
     "running/grading.py",
     "results/redaction.py",
     "results/line_formats.py",
+    *(file for file in FILES if file.startswith("served/wires/")),
     "providers/reasoning.py",
     "providers/template_kwargs.py",
     "providers/llama_cpp/request_checks.py",
@@ -198,6 +201,13 @@ def test_a_file_imports_only_rooms_on_its_left(file: str) -> None:
     if room not in JOINS_ALL:
         for guest, module in _guests(file):
             assert module in LENT.get(guest, {module}), f"{file} imports {module}: only {guest}'s Protocol is lent"
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.startswith("served/wires/")])
+def test_a_wire_knows_nouns_and_other_wires_alone(file: str) -> None:
+    assert {module for module in _ours(_tree(file)) if _room(module) != "nouns"} <= {
+        module for module in MODULES if module.startswith("served.wires")
+    }
 
 
 def test_rooms_import_each_other_one_way() -> None:

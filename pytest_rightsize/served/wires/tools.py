@@ -1,0 +1,86 @@
+"""Tools, the choice among them, and calls of them, in the form of the OpenAI chat API; pure."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pytest_rightsize.records import Json, Reply
+from pytest_rightsize.served.wires.asked import UnservedError
+
+__all__ = ["Call", "calls_of", "choice_fields", "function_call", "function_tool", "named_choice"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One call that a model asked for: `arguments` is what it wrote, which may be no JSON."""
+
+    id: str
+    name: str
+    arguments: str
+
+    @property
+    def values(self) -> dict[str, Json] | None:
+        """The arguments as an object; None where they are none, as where the model was cut off."""
+        if not self.arguments.strip():
+            return {}  # a call of a function that takes nothing, as several servers write it
+        try:
+            value = json.loads(self.arguments)
+            finite = _is_finite(value)
+        except (ValueError, RecursionError):
+            return None
+        return value if isinstance(value, dict) and finite else None
+
+
+def _is_finite(value: Json) -> bool:
+    """Whether no number in it is infinite: 1e999 is JSON, and what comes of it is not."""
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def calls_of(reply: Reply, prefix: str) -> Iterator[Call]:
+    """The calls of a reply; one without an id gets `prefix` and its number, one without a name has an empty name."""
+    for index, call in enumerate(reply.tool_calls):
+        function = call.get("function") or {}
+        function = function if isinstance(function, Mapping) else {}
+        name, arguments, ident = function.get("name"), function.get("arguments"), call.get("id")
+        yield Call(
+            id=ident if isinstance(ident, str) and ident else f"{prefix}{index}",
+            name=name if isinstance(name, str) else "",
+            arguments=arguments if isinstance(arguments, str) else "" if arguments is None else json.dumps(arguments),
+        )
+
+
+def function_call(ident: str, name: str, arguments: Json) -> dict[str, Json]:
+    """A call of an earlier turn; arguments that are an object are written as JSON."""
+    written = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    return {"id": ident, "type": "function", "function": {"name": name, "arguments": written}}
+
+
+def function_tool(
+    name: str, *, description: str | None = None, parameters: Json = None, strict: bool | None = None
+) -> dict[str, Json]:
+    """A tool; what is None is left out."""
+    given = {"name": name, "description": description, "parameters": parameters, "strict": strict}
+    return {"type": "function", "function": {key: value for key, value in given.items() if value is not None}}
+
+
+def named_choice(name: str) -> dict[str, Json]:
+    """The choice of one tool, which the model then must call."""
+    return {"type": "function", "function": {"name": name}}
+
+
+def choice_fields(choice: Json, *, parallel: bool, has_tools: bool) -> dict[str, Json]:
+    """`tool_choice` and `parallel_tool_calls` for `extra`, without what is the default anyway.
+
+    So that the same question has the same recorded answer whether or not a client writes its defaults.
+    """
+    if not has_tools:
+        if choice not in (None, "auto", "none"):
+            raise UnservedError("tool_choice asks for a call, and there are no tools")
+        return {}
+    chosen = {} if choice in (None, "auto") else {"tool_choice": choice}
+    return chosen | ({} if parallel else {"parallel_tool_calls": False})
