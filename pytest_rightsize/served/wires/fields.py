@@ -72,10 +72,10 @@ class Fields:
 
     def number(self, name: str) -> float | None:
         """A finite number, or None."""
-        value = self.value(name)
-        if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value)):
-            return value
-        self._wrong(name, value, "a number")
+        value: float | None = self.value(name)
+        if value is not None and not _is_finite_number(value):
+            self._wrong(name, value, "a number")
+        return value
 
     def whole(self, name: str) -> int | None:
         """A whole number, also one written as `5.0`, or None."""
@@ -155,7 +155,9 @@ class Fields:
         raise UnservedError(f"{self.place(name)} is missing")
 
 
-def _is_finite(value: float) -> bool:
+def _is_finite_number(value: Json) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
     try:
         return math.isfinite(value)
     except OverflowError:  # a whole number above any float
