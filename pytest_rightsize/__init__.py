@@ -10,9 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_rightsize.answers import Answer
     from pytest_rightsize.errors import ConfigError, FormatError, RightsizeError, RungError, TooLongError
     from pytest_rightsize.matchers import Match, Matcher, containing, fuzzy, json_matching, number, one_of
-    from pytest_rightsize.model import Answer, Conversation, Model
+    from pytest_rightsize.model import Conversation, Model
 
 __all__ = [
     "Answer",
@@ -38,7 +39,8 @@ _FILES = {
     **dict.fromkeys(
         ["ConfigError", "FormatError", "NoAnswerError", "RightsizeError", "RungError", "TooLongError"], "errors"
     ),
-    **dict.fromkeys(["Answer", "Conversation", "Model"], "model"),
+    "Answer": "answers",
+    **dict.fromkeys(["Conversation", "Model"], "model"),
 }
 
 

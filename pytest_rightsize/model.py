@@ -1,111 +1,64 @@
 """The `model` of a test: `model.ask(prompt)` turns a prompt into a Request, has it answered, and returns an Answer.
 
-It keeps the answers and the first fault in a `Transcript`, so that the trial can be graded whatever the test does with
-an exception. It never touches a file, a clock or a network itself.
+Application code asks the same rung through an SDK, by the variables that the session sets, `model.client` or
+`model.base_url`. Answers and the first fault are kept in a `Transcript`, so that the trial can be graded whatever the
+test does with an exception. It never touches a file, a clock or a network itself.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from pytest_rightsize.answers import Answer, Transcript, answer_record
 from pytest_rightsize.energy import Energy
-from pytest_rightsize.errors import FormatError, NoAnswerError, RungError
-from pytest_rightsize.matchers import json_in
-from pytest_rightsize.records import AnswerRecord, Json, Reply, Request, Rung, Tokens
+from pytest_rightsize.errors import NoAnswerError, RungError
+from pytest_rightsize.records import Json, Reply, Request, Rung, Tokens
 
-__all__ = ["Answer", "Conversation", "Model", "Transcript"]
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI, OpenAI
+
+__all__ = ["Address", "Answer", "Conversation", "Model", "Transcript"]
 
 __tracebackhide__ = True  # a traceback ends where the test asks
 
 T = TypeVar("T")
 
 
-@dataclass(kw_only=True)
-class Transcript:
-    """Answers of one trial so far, in order, and the first fault that prevented one."""
-
-    answers: list[AnswerRecord] = field(default_factory=list)
-    fault: RungError | NoAnswerError | None = None
-
-
-class Answer(str):
-    """A model's answer: a string to assert on, with its tokens, energy, seconds and cost.
-
-    What the model reasoned before it, as between `<think>` and `</think>`, stands in `reasoning` instead.
-    """
-
-    record: AnswerRecord
-
-    def __new__(cls, record: AnswerRecord) -> "Answer":
-        """Make the string from a record's text and keep the record beside it."""
-        answer = super().__new__(cls, record.text)
-        answer.record = record
-        return answer
+class Address(Protocol):
+    """Where SDKs reach the rung for one start of a test; calls that come after its end are refused."""
 
     @property
-    def tokens(self) -> Tokens:
-        """Token counts; see `Tokens`."""
-        return self.record.tokens
+    def base_url(self) -> str:
+        """See `Model.base_url`."""
 
     @property
-    def seconds(self) -> float | None:
-        """Wall seconds the model took, without waiting for retries."""
-        return self.record.seconds
+    def env(self) -> dict[str, str]:
+        """See `Model.env`."""
 
     @property
-    def energy(self) -> Energy | None:
-        """Joules of the answer and how they are known, or None where nothing measured it."""
-        return self.record.energy
+    def client(self) -> "OpenAI":
+        """See `Model.client`."""
 
     @property
-    def cost_usd(self) -> float | None:
-        """USD, or None where the price or a token count is unknown."""
-        return self.record.cost_usd
-
-    @property
-    def finish_reason(self) -> str | None:
-        """Why it stopped: `stop`, `length`, `content_filter`, `tool_calls`, `malformed`, or the endpoint's own word."""
-        return self.record.finish_reason
-
-    @property
-    def reasoning(self) -> str | None:
-        """The reasoning before the answer, if the model or its endpoint shows it."""
-        return self.record.reasoning
-
-    @property
-    def tool_calls(self) -> tuple[Mapping[str, Json], ...]:
-        """The calls the model asked for, as in the OpenAI API."""
-        return self.record.tool_calls
-
-    def json(self, schema: Mapping[str, Json] | None = None) -> Json:
-        """Parse the answer as JSON, without the Markdown code fence around it if there is one.
-
-        Raises FormatError if it is not JSON, or not what `schema` (a JSON schema) asks for.
-        """
-        try:
-            value = json_in(self)
-        except ValueError as error:
-            raise FormatError(f"the answer is not JSON ({error}): {self[:200]!r}") from None
-        if schema is not None:
-            import jsonschema
-
-            problem = jsonschema.exceptions.best_match(
-                jsonschema.validators.validator_for(schema)(schema).iter_errors(value)
-            )
-            if problem is not None:
-                raise FormatError(f"the answer does not follow the schema at {problem.json_path}: {problem.message}")
-        return value
+    def async_client(self) -> "AsyncOpenAI":
+        """See `Model.async_client`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """One rung, as a test sees it. `answer` sends a Request and waits for the Reply, whose text is the answer alone."""
+    """One rung, as a test sees it. `answer` sends a Request and waits for the Reply, whose text is the answer alone.
+
+    `answer_async` does the same for `aask`: it does not block the event loop. `address` opens, when first asked, the
+    endpoint through which SDKs reach the rung.
+    """
 
     rung_record: Rung
     answer: Callable[[Request], Reply]
     transcript: Transcript
     sample: int = 0
     max_tokens: int | None = None
+    answer_async: Callable[[Request], Awaitable[Reply]] | None = None
+    address: Callable[[], Address] | None = None
 
     def __repr__(self) -> str:
         """`Model('4b')`: pytest shows it in each traceback, beside the test's own values."""
@@ -115,6 +68,8 @@ class Model:
     def rung(self) -> str:
         """The name of the rung that answers."""
         return self.rung_record.name
+
+    # --- asking -------------------------------------------------------------------------------------------------------
 
     def ask(
         self,
@@ -138,8 +93,136 @@ class Model:
         NoAnswerError where the model itself gave no answer. A test need not catch them: the trial is graded correctly
         whether it does or not.
         """
-        request = Request(
-            messages=_messages(prompt, system, messages),
+        request = self.request(
+            _messages(prompt, system, messages),
+            schema=schema,
+            tools=tools,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            seed=seed,
+            **extra,
+        )
+        try:
+            reply = self.answer(request)
+        except (RungError, NoAnswerError) as fault:
+            self.failed(fault)
+            raise
+        return self.keep(request, reply)
+
+    async def aask(
+        self,
+        prompt: str | None = None,
+        *,
+        system: str | None = None,
+        messages: Sequence[Mapping[str, Json]] | None = None,
+        schema: Mapping[str, Json] | None = None,
+        tools: Sequence[Mapping[str, Json]] | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        seed: int | None = None,
+        **extra: Json,
+    ) -> Answer:
+        """`ask` for an async test: several may be awaited at once. Arguments and errors are those of `ask`."""
+        request = self.request(
+            _messages(prompt, system, messages),
+            schema=schema,
+            tools=tools,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            seed=seed,
+            **extra,
+        )
+        try:
+            reply = self.answer(request) if self.answer_async is None else await self.answer_async(request)
+        except (RungError, NoAnswerError) as fault:
+            self.failed(fault)
+            raise
+        return self.keep(request, reply)
+
+    def chat(self, system: str | None = None) -> "Conversation":
+        """Start a conversation, in which each question is sent with those before it and their answers."""
+        return Conversation(self, system)
+
+    # --- the application's own calls ----------------------------------------------------------------------------------
+
+    @property
+    def base_url(self) -> str:
+        """The URL of an OpenAI-compatible endpoint on this machine that asks the rung, as in `http://127.0.0.1:1/v1`.
+
+        For an application that takes one, in this process or another. It is good for this start of the test only.
+        """
+        return self._address().base_url
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Environment variables that send the SDKs of a child process to the rung: `env=os.environ | model.env`."""
+        return self._address().env
+
+    @property
+    def client(self) -> "OpenAI":
+        """A real `openai.OpenAI` that asks the rung, for an application that takes a client."""
+        return self._address().client
+
+    @property
+    def async_client(self) -> "AsyncOpenAI":
+        """A real `openai.AsyncOpenAI` that asks the rung; for the event loop that runs when it is taken."""
+        return self._address().async_client
+
+    def _address(self) -> Address:
+        if self.address is None:
+            raise RuntimeError(
+                "this model has no endpoint: only the fixture `model` of a session of pytest-rightsize has one"
+            )
+        return self.address()
+
+    # --- what it took -------------------------------------------------------------------------------------------------
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """The rung's answers in this trial so far, in the order in which they came."""
+        return tuple(map(Answer, self.transcript.answers))
+
+    @property
+    def tokens(self) -> Tokens:
+        """The token counts of `answers` together; a count that one of them lacks is None."""
+        return Tokens.together([record.tokens for record in self.transcript.answers])
+
+    @property
+    def energy(self) -> Energy | None:
+        """Joules of `answers` together; None without any, or where nothing measured one of them.
+
+        Raises MixedEnergyError where they were measured in ways that make no honest sum.
+        """
+        energies = [record.energy for record in self.transcript.answers]
+        known = [energy for energy in energies if energy is not None]
+        return Energy.total(known) if len(known) == len(energies) else None
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds that the rung took for `answers`, one after the other; None where those of one are unknown."""
+        return _sum(record.seconds for record in self.transcript.answers)
+
+    @property
+    def cost_usd(self) -> float | None:
+        """USD for `answers` together; None where the cost of one is unknown."""
+        return _sum(record.cost_usd for record in self.transcript.answers)
+
+    # --- for the session ----------------------------------------------------------------------------------------------
+
+    def request(
+        self,
+        messages: Sequence[Mapping[str, Json]],
+        *,
+        schema: Mapping[str, Json] | None = None,
+        tools: Sequence[Mapping[str, Json]] | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        seed: int | None = None,
+        **extra: Json,
+    ) -> Request:
+        """The whole question, with the defaults of the task and of the rung where nothing was given."""
+        return Request(
+            messages=tuple(messages),
             sample=self.sample,
             max_tokens=_first(max_tokens, self.max_tokens, self.rung_record.max_tokens),
             temperature=_first(temperature, self.rung_record.temperature),
@@ -149,18 +232,16 @@ class Model:
             tools=tuple(tools) if tools is not None else None,
             extra=extra,
         )
-        try:
-            reply = self.answer(request)
-        except (RungError, NoAnswerError) as fault:
-            self.transcript.fault = self.transcript.fault or fault
-            raise
+
+    def keep(self, request: Request, reply: Reply) -> Answer:
+        """Keep the answer to a request for the trial, and return it."""
         record = answer_record(reply, self.rung_record, request.messages)
         self.transcript.answers.append(record)
         return Answer(record)
 
-    def chat(self, system: str | None = None) -> "Conversation":
-        """Start a conversation, in which each question is sent with those before it and their answers."""
-        return Conversation(self, system)
+    def failed(self, fault: RungError | NoAnswerError) -> None:
+        """Keep why there was no answer; the first of a trial counts."""
+        self.transcript.fault = self.transcript.fault or fault
 
 
 class Conversation:
@@ -175,7 +256,13 @@ class Conversation:
 
     def ask(self, prompt: str, **options: Any) -> Answer:
         """Ask `prompt` next and return the answer; `options` are those of `Model.ask`."""
-        answer = self._model.ask(prompt, messages=self.messages, **options)
+        return self._went_on(prompt, self._model.ask(prompt, messages=self.messages, **options))
+
+    async def aask(self, prompt: str, **options: Any) -> Answer:
+        """`ask` for an async test; the turns of one conversation come one after the other."""
+        return self._went_on(prompt, await self._model.aask(prompt, messages=self.messages, **options))
+
+    def _went_on(self, prompt: str, answer: Answer) -> Answer:
         self.messages.append({"role": "user", "content": prompt})
         self.messages.append({"role": "assistant", "content": str(answer)})
         return answer
@@ -201,27 +288,7 @@ def _first(*values: T | None) -> T | None:
     return next((value for value in values if value is not None), None)
 
 
-def answer_record(reply: Reply, rung: Rung, messages: tuple[Mapping[str, Json], ...] = ()) -> AnswerRecord:
-    """The part of a reply that the results file keeps, with the cost if it is known."""
-    return AnswerRecord(
-        text=reply.text,
-        messages=messages,
-        reasoning=reply.reasoning,
-        tokens=replace(reply.tokens, characters=len(reply.text) + len(reply.reasoning or "")),
-        seconds=reply.seconds,
-        energy=reply.energy,
-        cost_usd=rung.price.cost_usd(reply.tokens) if rung.price else _electricity_usd(reply.energy, rung),
-        cached=reply.replayed,
-        finish_reason=reply.finish_reason,
-        tool_calls=reply.tool_calls,
-        recorded=reply.recorded,
-        retries=reply.retries,
-        margin=reply.margin,
-    )
-
-
-def _electricity_usd(energy: Energy | None, rung: Rung) -> float | None:
-    """USD for the joules that are known, which are those within the meter's boundary."""
-    if energy is None or energy.joules is None or rung.electricity_usd_per_kwh is None:
-        return None
-    return energy.joules / 3.6e6 * rung.electricity_usd_per_kwh
+def _sum(amounts: Iterable[float | None]) -> float | None:
+    """The sum, or None where one of the amounts is unknown."""
+    known = list(amounts)
+    return sum(amount for amount in known if amount is not None) if None not in known else None

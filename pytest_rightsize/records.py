@@ -68,6 +68,18 @@ class Tokens:
             return None
         return self.prompt + self.completion
 
+    @classmethod
+    def together(cls, counts: "Sequence[Tokens]") -> "Tokens":
+        """The counts of several answers together, each None where one of the answers lacks it.
+
+        `source` is theirs where they have one in common, else `unknown`.
+        """
+        names = ("prompt", "cached", "completion", "reasoning", "characters")
+        columns = {name: [getattr(one, name) for one in counts] for name in names}
+        sums = {name: None if None in column else sum(column) for name, column in columns.items()}
+        sources = {one.source for one in counts}
+        return cls(**sums, source=sources.pop() if len(sources) == 1 else "unknown")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Price:

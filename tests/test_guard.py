@@ -24,7 +24,7 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 # the folder's `__init__.py`, and for what stands beside it and is no provider or meter.
 NOUNS = {
     *("portable", "errors", "energy", "meter_records", "strength_records", "records", "verdict_records"),
-    *("locations", "matchers", "model", "versions"),
+    *("locations", "matchers", "answers", "model", "versions"),
 }
 ROOMS: dict[str, set[str]] = {
     "nouns": set(),
@@ -52,7 +52,7 @@ ROOMS: dict[str, set[str]] = {
 }
 # What a room may have of others, beyond the standard library.
 LIBRARIES: dict[str, set[str]] = {
-    "nouns": {"rapidfuzz", "jsonschema"},
+    "nouns": {"rapidfuzz", "jsonschema", "openai"},
     "statistics": {"numpy", "scipy"},
     "providers": {
         "pluggy",
@@ -69,7 +69,7 @@ LIBRARIES: dict[str, set[str]] = {
     "recorded": {"rapidfuzz"},
     "config": {"pytest", "yaml", "genai_prices"},
     "running": {"pytest", "_pytest", "pluggy"},
-    "served": {"pytest", "aiohttp"},
+    "served": {"pytest", "aiohttp", "openai"},
     "reports": {"jinja2", "markupsafe", "tabulate"},
     "hookspecs": {"pluggy"},
     "session": {"pytest", "xdist"},
@@ -85,7 +85,10 @@ FACES = {
 }
 # Of a room that lends only its Protocol and its vocabulary: the modules that others may import.
 LENT = {
-    "providers": {"providers", "providers.locality", "providers.reasoning"},
+    "providers": {
+        *("providers", "providers.environment", "providers.locality", "providers.own_threads"),
+        "providers.reasoning",
+    },
     "meters": {"meters"},
 }
 JOINS_ALL = ("session", "commands")
@@ -131,6 +134,7 @@ HEAVY = {
     "huggingface_hub",
     "jsonschema",
     "llguidance",
+    "openai",
     "rapidfuzz",
     "yaml",
 }
@@ -323,7 +327,9 @@ def test_the_readme_lists_every_option() -> None:
     from pytest_rightsize.config import options
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert all(f"`--rightsize-{name}" in readme for name in [*options.OPTIONS, "download", "offline", "strength"])
+    assert all(
+        f"`--rightsize-{name}" in readme for name in [*options.OPTIONS, "download", "offline", "serve", "strength"]
+    )
 
 
 def test_the_help_names_every_gate() -> None:

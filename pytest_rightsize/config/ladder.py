@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
+from pytest_rightsize.config.app_table import AppTable, parse_app
 from pytest_rightsize.config.catalogue import CATALOGUE
 from pytest_rightsize.config.rung_tables import parse_rung, with_electricity_price
 from pytest_rightsize.config.table_checks import check_keys, check_type, subtable
@@ -26,15 +27,16 @@ __all__ = ["Ladder", "order_note", "parse_ladder", "read_ladder", "select_rungs"
 
 _IN_PYPROJECT = " [tool.rightsize]"
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_TOP_KEYS = ("default", "electricity_usd_per_kwh", "ladder", "tasks")
+_TOP_KEYS = ("app", "default", "electricity_usd_per_kwh", "ladder", "tasks")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ladder:
-    """The ladder file as read: every rung by name in the order of the file, and the settings of its tasks."""
+    """The ladder file as read: every rung by name in its order, the settings of its tasks, and its table `[app]`."""
 
     rungs: Mapping[str, Rung]
     tasks: Mapping[str, TaskSettings] = field(default_factory=dict)
+    app: AppTable = field(default_factory=AppTable)
     default: str | None = None
     source: str = "the built-in catalogue"
 
@@ -112,6 +114,7 @@ def parse_ladder(
             name: parse_task(subtable(tasks, name, f"{where} [tasks]"), where=f"{where} [tasks.{name}]")
             for name in tasks
         },
+        app=parse_app(subtable(plain, "app", where), rungs=[*rungs, *CATALOGUE], where=f"{where} [app]"),
         default=default,
         source=where,
     )

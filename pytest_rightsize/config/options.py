@@ -17,6 +17,7 @@ __all__ = [
     "find_ladder_file",
     "option_source",
     "option_text",
+    "serving_is_asked",
     "settings_are_given",
 ]
 
@@ -89,6 +90,7 @@ _OFFLINE_HELP = "refuse every rung that leaves this machine"
 _STRENGTH_HELP = (
     "start the tests that passed again, with wrong answers and without any model, and say how many of them pass"
 )
+_SERVE_HELP = "answer the calls of the application under test: its SDKs are sent to the rung of the test that runs"
 _DOWNLOAD_HELP = "let rungs with an hf: model fetch it if it is not on this machine"
 
 
@@ -100,6 +102,8 @@ def add_options(parser: pytest.Parser) -> None:
         parser.addini(_dest(name), text, type="string", default="")
     group.addoption("--rightsize-download", action="store_true", default=False, help=_DOWNLOAD_HELP)
     parser.addini("rightsize_download", _DOWNLOAD_HELP, type="bool", default=False)
+    group.addoption("--rightsize-serve", action="store_true", default=False, help=_SERVE_HELP)
+    parser.addini("rightsize_serve", _SERVE_HELP, type="bool", default=False)
     group.addoption("--rightsize-strength", action="store_true", default=False, help=_STRENGTH_HELP)
     parser.addini("rightsize_strength", _STRENGTH_HELP, type="bool", default=False)
     # By which `rightsize strength` starts pytest; of no use to people.
@@ -142,3 +146,34 @@ def find_ladder_file(rootdir: Path) -> Path | None:
     except OSError:
         return None
     return project if has_table else None
+
+
+def serving_is_asked(early_config: pytest.Config) -> bool:
+    """Whether the application's calls are to be served, while options are still being parsed.
+
+    What is wrong in the ladder file is told when the session is configured.
+    """
+    given = early_config.known_args_namespace
+
+    def text(name: str) -> str | None:
+        return getattr(given, _dest(name), None) or early_config.getini(_dest(name)) or None
+
+    named = text("config")
+    path = early_config.invocation_params.dir / named if named else find_ladder_file(early_config.rootpath)
+    if getattr(given, "rightsize_serve", False) or early_config.getini("rightsize_serve"):
+        return path is not None or text("ladder") is not None
+    return path is not None and _app_is_served(path)
+
+
+def _app_is_served(path: Path) -> bool:
+    try:
+        content = path.read_text(encoding="utf-8")
+        if "serve" not in content:
+            return False
+        import tomllib
+
+        plain = tomllib.loads(content)
+        table = plain["tool"]["rightsize"] if path.name == "pyproject.toml" else plain
+        return table["app"]["serve"] is True
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return False

@@ -4,7 +4,6 @@ The table and the known providers come in. Whatever is wrong is a ConfigError th
 table is refused without being repeated; no file is read.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from pytest_rightsize.config.list_prices import list_price
 from pytest_rightsize.config.table_checks import NUMBER, check_keys, check_type
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.providers import Provider
+from pytest_rightsize.providers.environment import user_variable
 from pytest_rightsize.records import Json, Price, Rung
 
 __all__ = ["parse_rung", "with_electricity_price"]
@@ -97,7 +97,7 @@ def _price_of(rung: Mapping[str, Json], *, where: str) -> Price | None:
         return None if price is None else _price(price, where=where)
     if price != "auto":
         raise ConfigError(f'{where} = {price!r} cannot be: write "auto", or {{ prompt = 1.25, completion = 10.0 }}')
-    base_url = rung.get("base_url") or os.environ.get(str(rung.get("base_url_env") or ""))
+    base_url = rung.get("base_url") or user_variable(str(rung.get("base_url_env") or ""))
     return list_price(rung.get("model"), base_url, where=where)
 
 

@@ -43,6 +43,7 @@ class Settings:
     objective: Objective = "size"
     energy_budget_s: float = 0.0
     download: bool = False
+    serve: bool = False
     strength: bool = False
     strength_of: Path | None = None
     cache: CacheMode = "auto"
@@ -75,6 +76,7 @@ class Settings:
             objective=_objective(texts["objective"]),
             energy_budget_s=_seconds("energy-budget", texts["energy-budget"]),
             download=bool(config.getoption("rightsize_download") or config.getini("rightsize_download")),
+            serve=bool(config.getoption("rightsize_serve") or config.getini("rightsize_serve")),
             strength=bool(config.getoption("rightsize_strength") or config.getini("rightsize_strength")),
             strength_of=_path(config.getoption("rightsize_strength_of"), config),
             offline=bool(config.getoption("rightsize_offline") or config.getini("rightsize_offline")),

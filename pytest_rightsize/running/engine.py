@@ -11,7 +11,7 @@ import contextlib
 import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 
 from _pytest.outcomes import Skipped
@@ -20,6 +20,7 @@ from pytest_rightsize import clocks
 from pytest_rightsize.errors import RungError
 from pytest_rightsize.portable import Portable
 from pytest_rightsize.providers import Provider
+from pytest_rightsize.providers.own_threads import own_work
 from pytest_rightsize.recorded.recorder import Recorder
 from pytest_rightsize.records import Reply, Request, Rung
 from pytest_rightsize.running.budget import Budget
@@ -69,11 +70,14 @@ class Engine:
         budget: Budget | None = None,
         rungs: Mapping[str, Rung] | None = None,
         offline: bool = False,
+        kept: Collection[str] = (),
     ) -> None:
         """Take the providers by rung name; none is opened yet. The recorder knows their earlier answers.
 
         With `offline`, no rung that leaves this machine is asked anything. A budget needs the `rungs` for their prices.
+        Rungs that are `kept` stay in memory beside another.
         """
+        self._kept = frozenset(kept)
         self._budget = budget
         self._rungs = rungs or {}
         self._providers = providers
@@ -148,6 +152,7 @@ class Engine:
             return False
         return asyncio._get_running_loop() is None
 
+    @own_work()
     def _submit(self, rung: str, request: Request, ticket: Ticket) -> Future[Reply]:
         """The recorded answer where there is one, else the rung's."""
         if ticket.recorded_only:
@@ -163,6 +168,7 @@ class Engine:
             send=lambda: self._send(rung, request, ticket),
         )
 
+    @own_work()
     def may_have_recorded(self, rung: str) -> bool:
         """Whether answers of the rung were recorded before this session."""
         return self._recorder is not None and self._recorder.may_have(rung, self._providers[rung])
@@ -261,10 +267,11 @@ class Engine:
 
     def must_close_for(self, rung: str) -> list[str]:
         """The open rungs whose place in memory `rung` would take: two local models rarely fit where one fits."""
-        if rung in self._open or not self._one_at_a_time or self._providers[rung].leaves_machine:
+        if rung in self._open or rung in self._kept or not self._one_at_a_time or self._providers[rung].leaves_machine:
             return []
         with self._lock:
-            return sorted(name for name in self._open if not self._providers[name].leaves_machine)
+            may_stay = {name for name in self._open if self._providers[name].leaves_machine} | self._kept
+            return sorted(self._open - may_stay)
 
     def _make_room_for(self, rung: str) -> None:
         for other in self.must_close_for(rung):

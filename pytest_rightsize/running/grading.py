@@ -6,8 +6,8 @@ A wrong answer is the model's fault; a rung that could not answer, or a test tha
 from dataclasses import dataclass
 from typing import Literal
 
+from pytest_rightsize.answers import Transcript
 from pytest_rightsize.errors import FormatError, NoAnswerError
-from pytest_rightsize.model import Transcript
 from pytest_rightsize.records import Outcome
 
 __all__ = ["Ending", "Grade", "grade"]

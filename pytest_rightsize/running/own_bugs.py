@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 from types import FrameType, TracebackType
 
+from pytest_rightsize.answers import Answer
 from pytest_rightsize.errors import RightsizeError
-from pytest_rightsize.model import Answer
 
 __all__ = ["is_plainly_own", "raised_at"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_rightsize.model import Transcript
+from pytest_rightsize.answers import Transcript
 from pytest_rightsize.running.full_story import is_asked_for
 from pytest_rightsize.running.grading import Ending, grade
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from pytest_rightsize.answers import Transcript
 from pytest_rightsize.config.policies import definition_of
 from pytest_rightsize.errors import ConfigError, RightsizeWarning
 from pytest_rightsize.judging.verdict import claims_of, standings
-from pytest_rightsize.model import Model, Transcript
+from pytest_rightsize.model import Model
 from pytest_rightsize.providers.reasoning import with_reasoning_apart, words_of
 from pytest_rightsize.records import Policy, Reply, Request, Rung, Trial, TrialKey
 from pytest_rightsize.running.interception import Interception

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from pytest_rightsize import clocks
+from pytest_rightsize.answers import Transcript
 from pytest_rightsize.errors import ConfigError, RungError
-from pytest_rightsize.model import Model, Transcript
+from pytest_rightsize.model import Model
 from pytest_rightsize.records import Trial, TrialKey
 from pytest_rightsize.reports.junit import trial_properties
 from pytest_rightsize.results.redaction import redacted

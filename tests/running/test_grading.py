@@ -2,8 +2,8 @@
 
 import pytest
 
+from pytest_rightsize.answers import Transcript
 from pytest_rightsize.errors import FormatError, NoAnswerError, RungError, TooLongError
-from pytest_rightsize.model import Transcript
 from pytest_rightsize.records import AnswerRecord
 from pytest_rightsize.running.grading import Ending, grade
 

@@ -5,7 +5,8 @@ from textwrap import indent
 
 import pytest
 
-from pytest_rightsize.model import Answer, Model, Transcript
+from pytest_rightsize.answers import Answer, Transcript
+from pytest_rightsize.model import Model
 from pytest_rightsize.records import AnswerRecord, Reply, Rung, Tokens
 from pytest_rightsize.running.own_bugs import is_plainly_own, raised_at
 

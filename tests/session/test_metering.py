@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from pytest_rightsize.answers import answer_record
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.meters.attribution.metered import Metered
-from pytest_rightsize.model import answer_record
 from pytest_rightsize.providers.reasoning import with_reasoning_apart
 from pytest_rightsize.records import AnswerRecord, Price, Reply, Rung, Tokens
 from pytest_rightsize.results.results_file import read_run

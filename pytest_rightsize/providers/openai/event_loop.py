@@ -10,11 +10,12 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Coroutine
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from pytest_rightsize import clocks
 from pytest_rightsize.providers.openai.adaptive_limit import AdaptiveLimit
+from pytest_rightsize.providers.own_threads import own_this_thread
 
 __all__ = ["Gate", "GatePass", "in_loop", "sleep", "start"]
 
@@ -93,8 +94,15 @@ def _start_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     # Time limits go by this; a loop looks up `time.monotonic` whenever it is asked, which a test may have frozen.
     loop.time = clocks.monotonic  # type: ignore[method-assign]  # of this one loop
+    # It looks names up in threads; these are known as ours by what they do first.
+    loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="rightsize lookup", initializer=own_this_thread))
+
+    def run() -> None:
+        own_this_thread()
+        loop.run_forever()
+
     # A daemon thread, so that a session that dies without closing its rungs still ends.
-    threading.Thread(target=loop.run_forever, name="rightsize event loop", daemon=True).start()
+    threading.Thread(target=run, name="rightsize event loop", daemon=True).start()
     return loop
 
 

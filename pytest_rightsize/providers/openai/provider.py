@@ -6,7 +6,6 @@ environment when the first request is made and never appears in a message.
 """
 
 import json
-import os
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ import pluggy
 from pytest_rightsize import clocks
 from pytest_rightsize.errors import ConfigError, RightsizeError, RungError
 from pytest_rightsize.providers import Problem, Provider
+from pytest_rightsize.providers.environment import is_own_endpoint, user_variable
 from pytest_rightsize.providers.locality import host_of, is_this_machine
 from pytest_rightsize.providers.openai import event_loop
 from pytest_rightsize.providers.openai.endpoint_urls import (
@@ -115,6 +115,11 @@ class OpenAI:
         if not _HEADER_NAME.fullmatch(options.get("api_key_header", "Authorization")):
             raise ConfigError(f'{where}: api_key_header is no name of a header: write one such as "api-key"')
         self._rung = rung
+        if is_own_endpoint(self._base_url or ""):
+            raise ConfigError(
+                f"{where}: its base_url is the endpoint that this session serves to the application under test "
+                f"([app] serve), so that it would ask itself: set it to the endpoint of a model"
+            )
         self._lock = threading.Lock()
         self._is_local: dict[str, bool] = {}
         self._client: Client | None = None
@@ -142,7 +147,7 @@ class OpenAI:
         """Report a variable that is not set, or that holds no URL."""
         for option, what in (("base_url_env", "the endpoint's URL"), ("api_key_env", "its key")):
             variable = self._rung.options.get(option)
-            if variable and not os.environ.get(variable):
+            if variable and not user_variable(variable):
                 return Problem(
                     what=f"the variable {variable} with {what} is not set", remedy=f"run `export {variable}=...`"
                 )
@@ -151,7 +156,13 @@ class OpenAI:
                 what=f"the variable {self._rung.options['base_url_env']} holds no URL",
                 remedy="set it to one, such as http://host:port/v1",
             )
-        if self._needs_default_key and not os.environ.get(_DEFAULT_KEY):
+        if is_own_endpoint(self._base_url or ""):
+            return Problem(
+                what="its base_url is the endpoint that this session serves to the application, so that it would ask "
+                "itself",
+                remedy="set it to the endpoint of a model",
+            )
+        if self._needs_default_key and not user_variable(_DEFAULT_KEY):
             return Problem(
                 what=f"the variable {_DEFAULT_KEY} with its key is not set",
                 remedy=f"run `export {_DEFAULT_KEY}=...`, or set base_url to an endpoint of your own",
@@ -219,7 +230,7 @@ class OpenAI:
     @property
     def _base_url(self) -> str | None:
         options = self._rung.options
-        url: str | None = options.get("base_url") or os.environ.get(options.get("base_url_env", ""))
+        url: str | None = options.get("base_url") or user_variable(options.get("base_url_env", ""))
         return url
 
     @property
@@ -233,7 +244,7 @@ class OpenAI:
     @property
     def _key(self) -> str:
         """The key from the environment; empty where the endpoint needs none."""
-        return os.environ.get(self._key_variable, "")
+        return user_variable(self._key_variable) or ""
 
     @property
     def _key_variable(self) -> str:

@@ -1,0 +1,119 @@
+"""Answers as a test sees them: strings with what they took, kept in the Transcript of a trial; pure.
+
+A Reply comes in, the record that the results file keeps goes out, and the Answer around it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from pytest_rightsize.energy import Energy
+from pytest_rightsize.errors import FormatError, NoAnswerError, RungError
+from pytest_rightsize.matchers import json_in
+from pytest_rightsize.records import AnswerRecord, Json, Reply, Rung, Tokens
+
+__all__ = ["Answer", "Transcript", "answer_record"]
+
+__tracebackhide__ = True  # a traceback ends where the test asks
+
+
+@dataclass(kw_only=True)
+class Transcript:
+    """Answers of one trial so far, in order, and the first fault that prevented one."""
+
+    answers: list[AnswerRecord] = field(default_factory=list)
+    fault: RungError | NoAnswerError | None = None
+
+
+class Answer(str):
+    """A model's answer: a string to assert on, with its tokens, energy, seconds and cost.
+
+    What the model reasoned before it, as between `<think>` and `</think>`, stands in `reasoning` instead.
+    """
+
+    record: AnswerRecord
+
+    def __new__(cls, record: AnswerRecord) -> "Answer":
+        """Make the string from a record's text and keep the record beside it."""
+        answer = super().__new__(cls, record.text)
+        answer.record = record
+        return answer
+
+    @property
+    def tokens(self) -> Tokens:
+        """Token counts; see `Tokens`."""
+        return self.record.tokens
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall seconds the model took, without waiting for retries."""
+        return self.record.seconds
+
+    @property
+    def energy(self) -> Energy | None:
+        """Joules of the answer and how they are known, or None where nothing measured it."""
+        return self.record.energy
+
+    @property
+    def cost_usd(self) -> float | None:
+        """USD, or None where the price or a token count is unknown."""
+        return self.record.cost_usd
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why it stopped: `stop`, `length`, `content_filter`, `tool_calls`, `malformed`, or the endpoint's own word."""
+        return self.record.finish_reason
+
+    @property
+    def reasoning(self) -> str | None:
+        """The reasoning before the answer, if the model or its endpoint shows it."""
+        return self.record.reasoning
+
+    @property
+    def tool_calls(self) -> tuple[Mapping[str, Json], ...]:
+        """The calls the model asked for, as in the OpenAI API."""
+        return self.record.tool_calls
+
+    def json(self, schema: Mapping[str, Json] | None = None) -> Json:
+        """Parse the answer as JSON, without the Markdown code fence around it if there is one.
+
+        Raises FormatError if it is not JSON, or not what `schema` (a JSON schema) asks for.
+        """
+        try:
+            value = json_in(self)
+        except ValueError as error:
+            raise FormatError(f"the answer is not JSON ({error}): {self[:200]!r}") from None
+        if schema is not None:
+            import jsonschema
+
+            problem = jsonschema.exceptions.best_match(
+                jsonschema.validators.validator_for(schema)(schema).iter_errors(value)
+            )
+            if problem is not None:
+                raise FormatError(f"the answer does not follow the schema at {problem.json_path}: {problem.message}")
+        return value
+
+
+def answer_record(reply: Reply, rung: Rung, messages: tuple[Mapping[str, Json], ...] = ()) -> AnswerRecord:
+    """The part of a reply that the results file keeps, with the cost if it is known."""
+    return AnswerRecord(
+        text=reply.text,
+        messages=messages,
+        reasoning=reply.reasoning,
+        tokens=replace(reply.tokens, characters=len(reply.text) + len(reply.reasoning or "")),
+        seconds=reply.seconds,
+        energy=reply.energy,
+        cost_usd=rung.price.cost_usd(reply.tokens) if rung.price else _electricity_usd(reply.energy, rung),
+        cached=reply.replayed,
+        finish_reason=reply.finish_reason,
+        tool_calls=reply.tool_calls,
+        recorded=reply.recorded,
+        retries=reply.retries,
+        margin=reply.margin,
+    )
+
+
+def _electricity_usd(energy: Energy | None, rung: Rung) -> float | None:
+    """USD for the joules that are known, which are those within the meter's boundary."""
+    if energy is None or energy.joules is None or rung.electricity_usd_per_kwh is None:
+        return None
+    return energy.joules / 3.6e6 * rung.electricity_usd_per_kwh

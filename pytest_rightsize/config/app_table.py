@@ -1,0 +1,75 @@
+"""Turns the `[app]` table of the ladder file into an AppTable: how an application's own calls are answered; pure.
+
+Whatever is wrong is a ConfigError that names the key, what stands there, and the nearest known name.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from pytest_rightsize.config.table_checks import check_keys, check_type, subtable
+from pytest_rightsize.errors import ConfigError, unknown_name
+from pytest_rightsize.records import Json
+
+__all__ = ["IGNORABLE", "AppTable", "parse_app"]
+
+_KEYS = ("serve", "stands_for", "models", "ignore")
+IGNORABLE = (
+    *("temperature", "top_p", "top_k", "min_p", "seed", "max_tokens", "stop", "frequency_penalty", "presence_penalty"),
+    *("repetition_penalty", "logit_bias", "reasoning_effort", "verbosity", "response_format", "tools", "tool_choice"),
+    *("parallel_tool_calls", "prediction", "thinking", "modalities", "web_search_options"),
+)
+"""The parameters of a request that `ignore` may name, as the chat completions API calls them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppTable:
+    """How the calls of the application under test are answered.
+
+    With `serve` they are sent to the rung of the test that runs. `stands_for` has the application's names for the model
+    under test; all names count where it is empty. `models` has names that a fixed rung answers, by the rung's name.
+    The parameters in `ignore` are left out of each request.
+    """
+
+    serve: bool = False
+    stands_for: tuple[str, ...] = ()
+    models: Mapping[str, str] = field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
+
+
+def parse_app(plain: Mapping[str, Json], *, rungs: Collection[str], where: str) -> AppTable:
+    """The table `[app]` of a ladder file; `where` names the table, `rungs` are the names that `models` may hold.
+
+    Raises ConfigError.
+    """
+    check_keys(plain, _KEYS, where=where)
+    serve = plain.get("serve", False)
+    check_type(serve, bool, where=f"{where}: serve")
+    stands_for = _names(plain, "stands_for", where=where, example='"gpt-4o-mini"')
+    models = subtable(plain, "models", where)
+    for name, rung in models.items():
+        check_type(rung, str, where=f"{where}: models.{name}")
+        if rung not in rungs:
+            raise unknown_name(f"{where}: models.{name}", rung, rungs, noun="rung")
+        if name in stands_for:
+            raise ConfigError(
+                f"{where}: {name!r} is in stands_for and in models: it is either under test, or always answered by "
+                f"{rung}; take it out of one"
+            )
+    ignore = _names(plain, "ignore", where=where, example='"temperature"')
+    for name in ignore:
+        if name not in IGNORABLE:
+            raise unknown_name(f"{where}: ignore", name, IGNORABLE, noun="parameter")
+    return AppTable(serve=serve, stands_for=stands_for, models=dict(models), ignore=ignore)
+
+
+def _names(plain: Mapping[str, Json], key: str, *, where: str, example: str) -> tuple[str, ...]:
+    """A list of names that is not empty, or nothing."""
+    if key not in plain:
+        return ()
+    check_type(plain[key], list, where=f"{where}: {key}")
+    if not plain[key]:
+        raise ConfigError(f"{where}: {key} is empty: name at least one, as in {key} = [{example}], or leave it out")
+    for name in plain[key]:
+        if not isinstance(name, str) or not name:
+            raise ConfigError(f"{where}: {key} holds {name!r}: give names in quotes, as in {key} = [{example}]")
+    return tuple(dict.fromkeys(plain[key]))

@@ -1,0 +1,75 @@
+"""Environment variables as the user set them, also while this session has set some for the application under test.
+
+With `[app] serve`, variables such as OPENAI_BASE_URL name this session's own endpoint, and OPENAI_API_KEY may hold a
+dummy. A rung must see neither: its key would not be the user's, and it would ask itself. So providers, and whatever
+else reads the user's settings, look variables up here and not in `os.environ`.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from pytest_rightsize.providers.locality import host_of, is_this_machine
+
+__all__ = ["is_own_endpoint", "replace_variables", "user_variable"]
+
+# What was set in place of each variable, and what stood there before; None where it was not set.
+_replaced: dict[str, tuple[str, str | None]] = {}
+# The ports of this process's own endpoints.
+_ports: set[int] = set()
+
+
+def user_variable(name: str) -> str | None:
+    """The variable as the user set it, or None where it is not set.
+
+    What somebody set after this session did (a conftest.py, a test) counts as the user's.
+    """
+    value = os.environ.get(name)
+    replaced = _replaced.get(name)
+    return replaced[1] if replaced is not None and replaced[0] == value else value
+
+
+def replace_variables(values: Mapping[str, str], *, port: int) -> Callable[[], None]:
+    """Set variables of this process for the application under test; returns the function that undoes it.
+
+    `port` is that of the endpoint on this machine that they name. Undoing leaves alone what somebody set since.
+    """
+    before = {name: user_variable(name) for name in values}
+    covered = {name: _replaced.get(name) for name in values}
+    for name, value in values.items():
+        _replaced[name] = (value, before[name])
+        os.environ[name] = value
+    _ports.add(port)
+    undone = False
+
+    def undo() -> None:
+        nonlocal undone
+        if undone:
+            return
+        undone = True
+        for name, value in values.items():
+            earlier = covered[name]
+            if os.environ.get(name) == value:
+                _restore(name, before[name] if earlier is None else earlier[0])
+            if earlier is None:
+                _replaced.pop(name, None)
+            else:
+                _replaced[name] = earlier
+        _ports.discard(port)
+
+    return undo
+
+
+def _restore(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
+
+
+def is_own_endpoint(url: str) -> bool:
+    """Whether the URL is that of an endpoint that this process serves: a rung there would ask itself for ever."""
+    if not _ports:
+        return False
+    host = host_of(url)
+    return host is not None and urlsplit(url).port in _ports and is_this_machine(host)

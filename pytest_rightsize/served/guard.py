@@ -1,0 +1,156 @@
+"""Watches what a test and its application connect to, by Python's audit events, and refuses what may not leave.
+
+While a test of a private task runs, or any test of an offline session, connections and lookups of names beyond this
+machine end in a LeavesMachineError. Of other tests it only notes that they look up the host of a known vendor of
+models, which an application with a `base_url` in its code does. What this package does itself is told apart by its
+threads (`providers/own_threads.py`). Child processes are not seen, nor are libraries that connect without Python's
+`socket` (uvloop, gRPC).
+"""
+
+import errno
+import ipaddress
+import re
+import socket
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_rightsize.providers.locality import LeavesMachineError
+from pytest_rightsize.providers.own_threads import is_own_thread, note_start
+
+__all__ = ["Contact", "Guard", "is_vendor"]
+
+_STARTS = frozenset({"_thread.start_new_thread", "_thread.start_joinable_thread"})
+_LOOKUPS = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"})
+_CONNECTIONS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
+_WATCHED = _STARTS | _LOOKUPS | _CONNECTIONS
+_LOCAL_NAME = re.compile(r"localhost\.?|.+\.localhost\.?", re.IGNORECASE)
+# Families whose sockets end on this machine.
+_LOCAL_FAMILIES = frozenset(
+    value for name in ("AF_UNIX", "AF_NETLINK", "AF_ALG") if (value := getattr(socket, name, None)) is not None
+)
+_VENDORS = re.compile(
+    r"""(
+    api\.openai\.com | .+\.api\.openai\.com | .+\.openai\.azure\.com | .+\.cognitiveservices\.azure\.com
+    | .+\.(services|models)\.ai\.azure\.com | models\.github\.ai | api\.anthropic\.com
+    | generativelanguage\.googleapis\.com | (.+-)?aiplatform\.googleapis\.com | bedrock-runtime\..+\.amazonaws\.com
+    | api\.mistral\.ai | codestral\.mistral\.ai | api\.cohere\.(com|ai) | api\.groq\.com | openrouter\.ai
+    | api\.together\.(xyz|ai) | api\.deepseek\.com | api\.x\.ai | api\.fireworks\.ai | api\.perplexity\.ai
+    | api\.cerebras\.ai | api\.sambanova\.ai | api\.deepinfra\.com | api\.ai21\.com | api\.replicate\.com
+    | integrate\.api\.nvidia\.com | router\.huggingface\.co | api-inference\.huggingface\.co
+    | dashscope(-intl)?\.aliyuncs\.com | api\.moonshot\.(ai|cn) | ollama\.com
+    )\.?""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def is_vendor(host: str) -> bool:
+    """Whether the host is known to be a vendor's endpoint of language models."""
+    return _VENDORS.fullmatch(host) is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contact:
+    """A host that a test, or its application, looked up or connected to; `refused` where that was not let through."""
+
+    host: str
+    is_vendor: bool
+    refused: bool
+
+
+@dataclass(kw_only=True)
+class Guard:
+    """The watch over one session's tests; it sees nothing before `begin` and after `end`.
+
+    `reason` says why nothing may leave this machine while the present test runs, as in "the task is private"; None lets
+    everything through.
+    """
+
+    reason: str | None = None
+    is_on: bool = False
+    contacts: dict[str, Contact] = field(default_factory=dict)
+
+    def open(self) -> None:
+        """Start to listen; Python lets nobody stop listening, but closed guards cost next to nothing."""
+        _listen()
+        _guards.append(self)
+
+    def close(self) -> None:
+        """Watch no more."""
+        self.is_on = False
+        if self in _guards:
+            _guards.remove(self)
+
+    def begin(self, reason: str | None) -> None:
+        """A test starts."""
+        self.contacts = {}
+        self.reason = reason
+        self.is_on = True
+
+    def end(self) -> list[Contact]:
+        """The test is over; returns the hosts of vendors it looked up, and all that it was refused."""
+        self.is_on, self.reason = False, None
+        return [*self.contacts.values()]
+
+    def meet(self, host: str) -> None:
+        """A test goes for a host beyond this machine; raises LeavesMachineError where it may not."""
+        reason, vendor = self.reason, is_vendor(host)
+        if reason is not None or vendor:
+            self.contacts[host] = Contact(host=host, is_vendor=vendor, refused=reason is not None)
+        if reason is not None:
+            raise LeavesMachineError(errno.EACCES, f"{host} is not this machine, and nothing was sent there: {reason}")
+
+
+# Of the sessions in this process; one that is started within another's test has its own.
+_guards: list[Guard] = []
+_listening: list[bool] = []
+
+
+def _listen() -> None:
+    if not _listening:
+        _listening.append(True)
+        sys.addaudithook(_on_event)
+
+
+def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
+    """Called by Python for each of its audit events, in the thread that does what the event says."""
+    if event not in _WATCHED:
+        return
+    if event in _STARTS:
+        note_start(arguments[0])
+        return
+    guards = [guard for guard in _guards if guard.is_on]
+    if not guards or is_own_thread():
+        return
+    host = _looked_up(arguments[0]) if event in _LOOKUPS else _address(*arguments[:2])
+    if host is not None:
+        for guard in guards:
+            guard.meet(host)
+
+
+def _looked_up(host: object) -> str | None:
+    """The name that is looked up, None for one of this machine."""
+    if isinstance(host, bytes | bytearray):
+        host = bytes(host).decode("ascii", "replace")
+    if not isinstance(host, str) or not host:  # any address of this machine
+        return None
+    return None if _is_local(host) or host == socket.gethostname() else host
+
+
+def _address(connection: socket.socket, address: object) -> str | None:
+    """The host that a socket is to be connected to, None for one of this machine."""
+    if connection.family in _LOCAL_FAMILIES or address is None:  # sendmsg on a socket that is connected
+        return None
+    host = address[0] if isinstance(address, tuple) and address else address
+    if isinstance(host, str) and (not host or _is_local(host)):
+        return None
+    return host if isinstance(host, str) else repr(host)
+
+
+def _is_local(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return _LOCAL_NAME.fullmatch(host) is not None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback or address.is_unspecified
