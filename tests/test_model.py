@@ -1,6 +1,7 @@
 """What a model tells of the answers of its trial, and how it asks in an async test."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -106,12 +107,12 @@ def never(_: Request) -> Reply:
 
 
 def test_several_questions_of_an_async_test_are_asked_at_once() -> None:
-    async def test() -> tuple[Model, list[Answer]]:
+    async def test() -> tuple[Model, Sequence[Answer]]:
         model = Model(rung_record=RUNG, answer=never, answer_async=Aside(2), transcript=Transcript(), max_tokens=7)
         return model, await asyncio.gather(model.aask("a", system="s"), model.aask("b", temperature=0.5))
 
     model, answers = asyncio.run(test())
-    assert answers == ["A", "B"]
+    assert [*answers] == ["A", "B"]
     assert sorted(model.answers) == ["A", "B"]
     assert isinstance(model.answer_async, Aside)
     first, second = model.answer_async.requests
