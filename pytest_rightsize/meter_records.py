@@ -4,10 +4,11 @@ They go to the results file and come back from it; nothing is measured or comput
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pytest_rightsize.energy import Energy, known_fields
+from pytest_rightsize.plain_data import plain_fields
 
 __all__ = ["IdlePower", "Metering", "Phases"]
 
@@ -103,8 +104,8 @@ class Metering:
         """The metering as a line of the results file."""
         parts = {name: getattr(self, name) for name in _PARTS}
         energies = {name: None if part is None else part.to_dict() for name, part in parts.items()}
-        lists = {name: list(asdict(self)[name]) for name in ("idle_powers", "phases", "notes")}
-        return {"kind": "metering", **asdict(self), **energies, **lists}
+        lists = {name: list(plain_fields(self)[name]) for name in ("idle_powers", "phases", "notes")}
+        return {"kind": "metering", **plain_fields(self), **energies, **lists}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Metering":

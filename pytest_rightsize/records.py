@@ -6,11 +6,12 @@ tokens. A quantity that was not measured is None, never 0.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.meter_records import Metering
+from pytest_rightsize.plain_data import plain_fields
 from pytest_rightsize.strength_records import Strength
 
 __all__ = [
@@ -134,7 +135,7 @@ class Rung:
 
     def to_dict(self) -> dict[str, Json]:
         """The rung as the results file shows it: without what is not set and without this machine's folders."""
-        plain = {key: value for key, value in asdict(self).items() if value is not None and key != "base_dir"}
+        plain = {key: value for key, value in plain_fields(self).items() if value is not None and key != "base_dir"}
         options = plain.pop("options")
         if self.price is not None:
             shown = ("prompt", "completion", "cached")
@@ -353,7 +354,7 @@ class Policy:
 
     def to_dict(self) -> dict[str, Json]:
         """The policy as plain data, for the results file and for transfer from a worker process."""
-        return asdict(self) | {"waivers": [asdict(waiver) for waiver in self.waivers]}
+        return plain_fields(self) | {"waivers": [plain_fields(waiver) for waiver in self.waivers]}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Json]) -> "Policy":

@@ -4,8 +4,10 @@ Counts only; no prompt and no answer is in them.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
+
+from pytest_rightsize.plain_data import plain_fields
 
 __all__ = ["KINDS", "Played", "Strength", "WrongKind"]
 
@@ -49,7 +51,7 @@ class Strength:
 
     def to_dict(self) -> dict[str, Any]:
         """The strength as a line of the results file."""
-        return {"kind": "strength", **asdict(self), "share": self.share}
+        return {"kind": "strength", **plain_fields(self), "share": self.share}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Strength":

@@ -1,8 +1,9 @@
 """Verdicts: how each rung stands in a task, and what is concluded for the task. Frozen nouns, as in `records.py`."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
+from pytest_rightsize.plain_data import plain_fields
 from pytest_rightsize.records import Evidence, Json, State, VerdictName
 
 __all__ = ["BROKEN", "DOWN", "Standing", "Verdict"]
@@ -80,4 +81,4 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Json]:
         """The verdict as a line of the results file."""
-        return {"kind": "verdict", **asdict(self), "notes": list(self.notes), "open_rungs": list(self.open_rungs)}
+        return {"kind": "verdict", **plain_fields(self), "notes": list(self.notes), "open_rungs": list(self.open_rungs)}

@@ -7,7 +7,8 @@ A wrong argument of a marker is a ConfigError that names the test and the argume
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
+from typing import Any
 
 import pytest
 
@@ -97,8 +98,7 @@ def _check_types(where: str, values: Mapping[str, object]) -> None:
 
 def merged(*layers: TaskSettings) -> TaskSettings:
     """Merge the layers; where several have a setting, the earliest wins."""
-    result = TaskSettings()
+    values: dict[str, Any] = {}
     for layer in reversed(layers):
-        set_values = {field.name: value for field in fields(layer) if (value := getattr(layer, field.name)) is not None}
-        result = replace(result, **set_values)
-    return result
+        values |= {name: value for name, value in vars(layer).items() if value is not None}
+    return TaskSettings(**values)

@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial as partial_call
 from statistics import fmean
 
 from pytest_rightsize.judging.differences import prompts_differ, shortened, what_differs
 from pytest_rightsize.judging.economy import AMOUNTS, Economy, economy
+from pytest_rightsize.plain_data import plain_fields
 from pytest_rightsize.records import Json, Run, Trial
 from pytest_rightsize.statistics import difference, holm, mcnemar, non_inferiority_p, pass_rate_interval
 from pytest_rightsize.statistics.estimates import Difference, Interval, NonInferiority, Ratio
@@ -59,12 +60,12 @@ class Paired:
 
     def to_dict(self) -> dict[str, Json]:
         """The pair as JSON data: unknown amounts are null, and `unknown` says why."""
-        plain = asdict(self)
+        plain = plain_fields(self)
         del plain["economy"]
         return plain | {
             "ratios": {name: _ratio_dict(self.economy.ratios.get(name)) for name in AMOUNTS},
             "unknown": dict(self.economy.unknown),
-            "changed": [asdict(case) for case in self.changed],
+            "changed": [plain_fields(case) for case in self.changed],
         }
 
 
@@ -319,4 +320,4 @@ def _percent(ratio: Ratio) -> str:
 
 
 def _ratio_dict(ratio: Ratio | None) -> dict[str, Json] | None:
-    return None if ratio is None else asdict(ratio) | {"tie": ratio.tie}
+    return None if ratio is None else plain_fields(ratio) | {"tie": ratio.tie}

@@ -7,7 +7,7 @@ no claim contradicts the totals over all cases that the table shows.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal, get_args
 
@@ -23,6 +23,7 @@ from pytest_rightsize.judging.rung_amounts import (
 )
 from pytest_rightsize.judging.rung_ratios import per_pass, surely_more, why_not_comparable
 from pytest_rightsize.judging.usage import RunUsage
+from pytest_rightsize.plain_data import plain_fields
 from pytest_rightsize.records import Json, Run, Trial
 from pytest_rightsize.statistics import mean_difference
 from pytest_rightsize.statistics.estimates import Ratio
@@ -117,7 +118,7 @@ class Conclusion:
 
     def to_dict(self) -> dict[str, Json]:
         """The conclusion as JSON data."""
-        return asdict(self)
+        return plain_fields(self)
 
 
 def conclude(run: Run, verdicts: Sequence[Verdict], *, objective: Objective = "size") -> list[Conclusion]:

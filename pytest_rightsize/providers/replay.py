@@ -5,10 +5,12 @@ Each line holds one answer: `prompt` or `messages` is the question, `sample` (de
 """
 
 import gzip
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -26,6 +28,8 @@ hookimpl = pluggy.HookimplMarker("pytest")
 
 _KEYS = frozenset({"prompt", "messages", "sample", "text", "tokens", "seconds", "energy", "finish_reason"})
 _COUNTS = ("prompt", "cached", "completion", "reasoning")
+_Key = tuple[bytes, int]
+"""The digest of a prompt, and the number of the repetition."""
 
 
 class Replay:
@@ -41,7 +45,8 @@ class Replay:
         self._name = rung.name
         self._path = Path(rung.base_dir) / str(rung.options["file"])
         self._lock = threading.Lock()
-        self._replies: dict[tuple[str, int], Reply] | None = None
+        self._replies: dict[_Key, Reply] | None = None
+        self._prompts: list[str] | None = None
 
     @property
     def leaves_machine(self) -> bool:
@@ -81,57 +86,66 @@ class Replay:
             self._replies = None
 
     def _find(self, request: Request) -> Reply:
-        replies, key = self._read(), _prompt_key(request.messages)
-        reply = replies.get((key, request.sample))
+        replies, prompt = self._read(), _prompt_text(request.messages)
+        reply = replies.get((_digest(prompt), request.sample))
         if reply is None:
-            raise RungError(self._unrecorded_message(replies, key, request.sample), reason="unrecorded")
+            raise RungError(self._unrecorded_message(replies, prompt, request.sample), reason="unrecorded")
         return reply
 
-    def _unrecorded_message(self, replies: Mapping[tuple[str, int], Reply], key: str, sample: int) -> str:
+    def _unrecorded_message(self, replies: Mapping[_Key, Reply], prompt: str, sample: int) -> str:
         """Describe a request that has no recorded answer, and the nearest one that has."""
+        key = _digest(prompt)
         if (key, 0) in replies:
-            recorded = sum(prompt == key for prompt, _ in replies)
+            recorded = sum(other == key for other, _ in replies)
             return f"rung {self._name!r}: {self._path} has {recorded} samples of this prompt, but no sample {sample}"
         from rapidfuzz import process
 
         if not replies:
-            return f"rung {self._name!r}: {self._path} has no line, and so no answer to {_last_message(key)!r}"
-        nearest = process.extractOne(key, sorted({prompt for prompt, _ in replies}))
+            return f"rung {self._name!r}: {self._path} has no line, and so no answer to {_last_message(prompt)!r}"
+        if self._prompts is None:  # they are needed here only
+            self._prompts = sorted(
+                {_prompt_text(_messages(json.loads(line))) for _, line in _lines(self._path) if line.strip()}
+            )
+        nearest = process.extractOne(prompt, self._prompts)
         hint = f"; the nearest recorded one is {_last_message(nearest[0])!r}"
-        return f"rung {self._name!r}: {self._path} has no answer to {_last_message(key)!r}{hint}"
+        return f"rung {self._name!r}: {self._path} has no answer to {_last_message(prompt)!r}{hint}"
 
-    def _read(self) -> dict[tuple[str, int], Reply]:
+    def _read(self) -> dict[_Key, Reply]:
         with self._lock:
             if self._replies is None:
                 self._replies = _read_replies(self._path)
             return self._replies
 
 
-def _last_message(key: str) -> str:
+def _last_message(prompt: str) -> str:
     """The last message of a conversation, shortened."""
-    text = str(json.loads(key)[-1].get("content"))
+    text = str(json.loads(prompt)[-1].get("content"))
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 
-def _prompt_key(messages: Sequence[Mapping[str, Json]]) -> str:
+def _prompt_text(messages: Sequence[Mapping[str, Json]]) -> str:
     return json.dumps([dict(message) for message in messages], sort_keys=True)
+
+
+def _digest(prompt: str) -> bytes:
+    """Stands for a prompt: of a long file, the prompts would take most of the memory."""
+    return hashlib.blake2b(prompt.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
         try:
-            yield from enumerate(file, start=1)
+            yield from ((number, line) for number, line in enumerate(file, start=1) if line.strip())
         except UnicodeDecodeError:
             raise ConfigError(f"the replay file {path} is not UTF-8 text: record it again") from None
 
 
-def _read_replies(path: Path) -> dict[tuple[str, int], Reply]:
+def _read_replies(path: Path) -> dict[_Key, Reply]:
     """Read all recorded answers by messages and sample; raises a ConfigError that names a line which is wrong."""
-    replies: dict[tuple[str, int], Reply] = {}
-    first_seen: dict[tuple[str, int], int] = {}
+    replies: dict[_Key, Reply] = {}
+    first_seen: dict[_Key, int] = {}
+    known: dict[Tokens, Tokens] = {}
     for number, line in _lines(path):
-        if not line.strip():
-            continue
         try:
             key, reply = _parse(json.loads(line))
         except json.JSONDecodeError as error:
@@ -140,7 +154,8 @@ def _read_replies(path: Path) -> dict[tuple[str, int], Reply]:
             raise _line_error(path, number, str(error)) from None
         if key in replies:
             raise _line_error(path, number, f"repeats line {first_seen[key]}: give another prompt, or another sample")
-        replies[key], first_seen[key] = reply, number
+        replies[key] = replace(reply, tokens=known.setdefault(reply.tokens, reply.tokens))
+        first_seen[key] = number
     return replies
 
 
@@ -148,7 +163,12 @@ def _line_error(path: Path, number: int, why: str) -> ConfigError:
     return ConfigError(f"{path}:{number}: this line of the replay file {why}. Mend or remove it.")
 
 
-def _parse(plain: Json) -> tuple[tuple[str, int], Reply]:
+def _messages(plain: Mapping[str, Json]) -> Json:
+    """The messages of a line, which may be anything yet."""
+    return plain.get("messages", [{"role": "user", "content": plain.get("prompt")}])
+
+
+def _parse(plain: Json) -> tuple[_Key, Reply]:
     """Parse one line into its key and its Reply; ValueError says in a clause what is wrong with it."""
     if not isinstance(plain, dict):
         raise ValueError("is not an object")
@@ -157,7 +177,7 @@ def _parse(plain: Json) -> tuple[tuple[str, int], Reply]:
         raise ValueError(f"has an unknown key {unknown[0]!r}; known are {', '.join(sorted(_KEYS))}")
     if ("prompt" in plain) == ("messages" in plain):
         raise ValueError("needs either prompt or messages")
-    messages = plain.get("messages", [{"role": "user", "content": plain.get("prompt")}])
+    messages = _messages(plain)
     if not isinstance(messages, list) or not messages or not all(isinstance(message, dict) for message in messages):
         raise ValueError("has messages that are not a list of objects")
     if "prompt" in plain and not isinstance(plain["prompt"], str):
@@ -167,7 +187,7 @@ def _parse(plain: Json) -> tuple[tuple[str, int], Reply]:
         raise ValueError(f"has sample {sample!r}, which is not a whole number")
     if not isinstance(text, str):
         raise ValueError("has a text that is not a string")
-    return (_prompt_key(messages), sample), Reply(
+    return (_digest(_prompt_text(messages)), sample), Reply(
         text=text,
         seconds=_seconds(plain.get("seconds")),
         tokens=_tokens(plain.get("tokens")),

@@ -4,11 +4,11 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import ClassVar
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import MixedEnergyError
+from pytest_rightsize.plain_data import plain_fields
 from pytest_rightsize.records import Json, Policy, Run, Trial
 from pytest_rightsize.reports import Report
 from pytest_rightsize.reports.facts import Facts, gather, headline
@@ -156,7 +156,7 @@ def _verdict(facts: Facts, verdict: Verdict) -> dict[str, Json]:
     """The verdict with its bar, in data and words, and the interval that is shown of each pass rate."""
     plain = {name: value for name, value in verdict.to_dict().items() if name != "kind"}
     intervals = {
-        rung: None if (interval := facts.cells[verdict.task, rung].interval) is None else asdict(interval)
+        rung: None if (interval := facts.cells[verdict.task, rung].interval) is None else plain_fields(interval)
         for rung in verdict.standing
     }
     words = {rung: cell.decided for rung in verdict.standing if (cell := facts.cells[verdict.task, rung]).decided}

@@ -17,6 +17,7 @@ from pytest_rightsize.records import Trial, TrialKey
 from pytest_rightsize.reports.junit import trial_properties
 from pytest_rightsize.results.redaction import redacted
 from pytest_rightsize.results.stored_texts import without_texts
+from pytest_rightsize.running.freed_reports import free_unread
 from pytest_rightsize.running.full_story import attach_traceback, is_asked_for
 from pytest_rightsize.running.grading import Ending, Grade, grade
 from pytest_rightsize.running.loop import Loop
@@ -296,6 +297,7 @@ class Trying:
         report.keywords = self._keywords = self._keywords if report.keywords == self._keywords else report.keywords
         if isinstance(attached := getattr(report, "rightsize", None), Trial):
             attach(report, self._state.trials[attached.key.task].get(attached.key) or without_texts(attached))
+        free_unread(self._state.config, report)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:

@@ -1,0 +1,24 @@
+"""Turns records into plain data, as `dataclasses.asdict` does, but copies nothing that is plain already."""
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["plain", "plain_fields"]
+
+_ATOMS = (str, int, float, type(None))
+
+
+def plain(value: Any) -> Any:
+    """The value with every record in it as a dict by field; lists, tuples and mappings stay what they are."""
+    if isinstance(value, _ATOMS):
+        return value
+    if isinstance(value, tuple | list):
+        return type(value)([plain(each) for each in value])
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()}
+    return plain_fields(value) if hasattr(value, "__dataclass_fields__") else value
+
+
+def plain_fields(record: Any) -> dict[str, Any]:
+    """A record, which is an instance of a dataclass, as a dict by field."""
+    return {name: plain(getattr(record, name)) for name in record.__dataclass_fields__}
