@@ -46,7 +46,7 @@ _LONGEST_NAME = 120
 class MarkdownReport:
     """The summary as one file."""
 
-    texts: ClassVar[str] = "none"
+    texts: ClassVar[str] = "single"
 
     def check(self) -> str | None:
         """See `Report`."""
@@ -164,12 +164,16 @@ def _lists(facts: Facts) -> Iterator[str]:
 
 def _reasons(run: Run) -> Iterator[str]:
     """The first reasons of each task; not of one that is private, as many people may read a comment."""
-    reasons = Reasons([rung.name for rung in run.rungs])
-    for trial in run.trials:
+    first, reasons = (Reasons([rung.name for rung in run.rungs]) for _ in range(2))
+    failed = {trial.key: trial for trial in run.trials if trial.outcome == "failed"}
+    for trial in failed.values():
         policy = run.policies.get(trial.key.task)
         if policy is None or not policy.private:
-            reasons.add(trial)
+            first.add(trial)
     for task in run.policies:
+        # Only of those that are shown are the texts read again.
+        for shown in first.first(task):
+            reasons.add(run.whole(failed[shown.key]))
         for reason in reasons.first(task):
             case = readable_case(reason.key.case)
             answer = "" if reason.answer is None else f" answers {_name(reason.answer)}"

@@ -36,7 +36,7 @@ class Publisher:
             if (fault := _write_fault(path)) is not None:
                 raise ConfigError(f"the {name} report cannot be written to {path} ({fault}): give another file")
             self._reports.append((name, path, report))
-        self.reads_texts = any(_texts(report) != "none" for _, _, report in self._reports)
+        self.reads_texts = _step_summary() is not None or any(_texts(one) != "none" for _, _, one in self._reports)
 
     def publish(self, run: Run, verdicts: Sequence[Verdict]) -> Iterator[tuple[bool, str]]:
         """Write each report; yields whether it was written, and a line that says so."""
@@ -89,10 +89,15 @@ def write_report(path: Path, text: str, *, private: bool = False) -> None:
 
 def write_step_summary(run: Run, verdicts: Sequence[Verdict]) -> None:
     """Add the Markdown summary to the page of a GitHub job, where there is one."""
-    path = os.environ.get("GITHUB_STEP_SUMMARY")
-    if not path:
+    if (path := _step_summary()) is None:
         return
     from pytest_rightsize.reports.markdown import MarkdownReport
 
-    with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as file:
+    with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(MarkdownReport().render(run, verdicts))
+
+
+def _step_summary() -> Path | None:
+    """Where GitHub shows the summary of a job; None elsewhere."""
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    return Path(path) if path else None

@@ -1,8 +1,8 @@
 """Runs the benchmarks: `tox run -e bench`, or `python -m tests.benchmarks [--json FOLDER] [NAMES]`.
 
-Each measures ratios within one run (`coverage` and `energy`: how often bounds hold; `coverage` is `bounds`, `ratios`
-and `sequential`) and writes them as JSON into the
-folder (default: .bench). Speed has no limit; `fuzz` fails where a reader raises what is not an error of this project.
+Each measures ratios within one run (`coverage` and `energy`: how often bounds hold; `coverage` is `bounds`, `ratios`,
+`sequential` and `evidence`) and writes them as JSON into the folder (default: .bench). Speed has no limit; `fuzz` fails
+where a reader raises what is not an error of this project.
 """
 
 import argparse
@@ -23,13 +23,14 @@ BENCHMARKS = {
     "bounds": ["bench_coverage"],
     "ratios": ["bench_ratios"],
     "sequential": ["bench_sequential"],
+    "evidence": ["bench_evidence"],
     "energy": ["bench_energy"],
     "html": ["bench_html"],
     "results-file": ["bench_results_file"],
     "fuzz": ["bench_fuzz"],
 }
 # Names for several: everything that says how often the statistics are right.
-GROUPS = {"coverage": ["bounds", "ratios", "sequential"]}
+GROUPS = {"coverage": ["bounds", "ratios", "sequential", "evidence"]}
 
 
 def main() -> int:

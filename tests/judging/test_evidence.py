@@ -143,6 +143,17 @@ def test_answers_in_flight_at_the_stop_make_it_no_surer() -> None:
     assert stopped("1" * 36 + "0" * 3, 40).evidence_bound == pytest.approx(bounds.low)
 
 
+@pytest.mark.parametrize(
+    ("marks", "counts", "end"), [("1" * 36 + "E", (36, 37), "low"), ("0" * 5 + "E", (1, 6), "high")]
+)
+def test_an_answer_that_is_missing_counts_against_what_is_claimed(
+    marks: str, counts: tuple[int, int], end: str
+) -> None:
+    """Of 40 cases 36 passes end the rung, and 5 failures do; the one without an answer may have been anything."""
+    bounds = clopper_pearson(*counts, one_sided=True)
+    assert stopped(marks, 40).evidence_bound == pytest.approx(getattr(bounds, end))
+
+
 def test_many_failures_in_flight_still_show_that_a_rung_fails() -> None:
     verdict = stopped("1" * 10 + "0" * 27, 40, bar=0.5)
     assert verdict.evidence == "shown"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_rightsize.judging.gates import failed_gates, waiver_states
 from pytest_rightsize.judging.verdict import judge
-from pytest_rightsize.records import GateName, Waiver
+from pytest_rightsize.records import GateName, Run, Trial, TrialKey, Waiver
 from pytest_rightsize.statistics import clopper_pearson
 from pytest_rightsize.verdict_records import Verdict
 from tests.runs import make_run
@@ -82,6 +82,72 @@ def test_cases_that_were_not_run_for_another_reason_are_missed(reason: str | Non
     run = replace(run, trials=[replace(t, reason=reason) if t.outcome == "not_run" else t for t in run.trials])
     (verdict,) = judge(run)
     assert verdict.verdict == "undecided"
+
+
+def sure(run: Run, confidence: float, *, early: bool = False) -> Run:
+    """The run with a confidence; `early` says that its tasks stop early."""
+    seed = 0 if early else None
+    policies = {
+        task: replace(policy, confidence=confidence, shuffle_seed=seed) for task, policy in run.policies.items()
+    }
+    return replace(run, policies=policies)
+
+
+@pytest.mark.parametrize(
+    ("marks", "reason", "is_open"),
+    [
+        ("1010", None, True),
+        ("1010--", "budget", False),  # two cases were not asked
+        ("1010--", "skipped", True),  # two cases are none
+        ("101010--", "settled", True),  # six of eight, and all eight would be undecided too
+        ("111E", None, False),  # 4 of 4 would be enough
+        ("1010101010E", None, True),  # 5 or 6 of 11 would not
+    ],
+)
+def test_larger_rungs_are_named_above_one_whose_cases_are_all_in_and_did_not_decide(
+    marks: str, reason: str | None, is_open: bool
+) -> None:
+    """At 0.8 a bar of 0.5 is reached by 4 of 4 (0.5 ** 4 is below 0.2), and not by 3 of 4."""
+    run = sure(make_run({"t": {"s": marks, "m": "1" * 20}}, pass_rate=0.5), 0.8)
+    run = replace(run, trials=[replace(t, reason=reason) if t.outcome == "not_run" else t for t in run.trials])
+    (verdict,) = judge(run)
+    standing = verdict.standing["s"]
+    assert (standing.state, standing.is_open) == ("undecided", is_open)
+    assert (verdict.smallest, verdict.open_rungs) == (("m", ("s",)) if is_open else (None, ()))
+
+
+def test_samples_that_were_given_up_and_samples_without_an_answer_are_both_unknown() -> None:
+    """Case a passed 1 of 3, one was given up and one had no answer; case b passed all: at worst the mean is 2 / 3."""
+    run = make_run({"t": {"s": "1"}}, pass_rate=0.6, planned=6)
+    marks = {"a": ["passed", "not_run", "error"], "b": ["passed"] * 3}
+    trials = [
+        Trial(
+            key=TrialKey(task="t", case=case, rung="s", sample=sample),
+            outcome=outcome,  # type: ignore[arg-type]  # each is one
+            reason="settled" if outcome == "not_run" else None,
+        )
+        for case, outcomes in marks.items()
+        for sample, outcome in enumerate(outcomes)
+    ]
+    (verdict,) = judge(replace(run, trials=trials))
+    standing = verdict.standing["s"]
+    assert (standing.state, standing.given_up, standing.unanswered) == ("passes", 1, 1)
+
+
+def test_trials_that_nobody_planned_are_counted_all_the_same() -> None:
+    (verdict,) = judge(make_run({"t": {"s": "110E"}}, planned=0))
+    assert verdict.notes == ("s: 1 of 4 trials had no answer",)
+
+
+@pytest.mark.parametrize(
+    ("planned", "state", "reason"), [(10, "passes", None), (20, "undecided", "only 10 of 20 trials ran")]
+)
+def test_cases_of_which_not_even_the_name_is_known_may_come_first_in_the_order(
+    planned: int, state: str, reason: str | None
+) -> None:
+    run = sure(make_run({"t": {"s": "1" * 10}}, pass_rate=0.5, planned=planned), 0.8, early=True)
+    (verdict,) = judge(run)
+    assert (verdict.standing["s"].state, verdict.standing["s"].reason) == (state, reason)
 
 
 @given(st.data())

@@ -10,8 +10,10 @@ import ast
 import contextlib
 import difflib
 import importlib
+import math
 import os
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -24,11 +26,12 @@ from typing import NoReturn
 
 import pytest
 
-from tests.mutants.catalogue import PACKAGE, ROOT, Mutant, covering_tests, equivalents, modules
+from tests.mutants.catalogue import PACKAGE, ROOT, Mutant, covering_tests, equivalents, files_of, modules
 from tests.mutants.order import TestOrder
 
 _LEAST_KILLED = 0.92
 _SAMPLE = 30
+_POLL_S = 0.02
 # Name of a file in the copy.
 _ORDER = "order.json"
 _NO_MISTAKES = tuple(f"_{old}_{new}" for old in ("Eq", "NotEq", "Lt", "LtE", "Gt", "GtE") for new in ("Is", "IsNot"))
@@ -111,36 +114,49 @@ def _described(module: str, source: str, mutated: str) -> Mutant:
     return Mutant(module=module, line=before, becomes=after)
 
 
-def _is_killed(copy: Path, tests: Sequence[str], timeout_s: float) -> bool | None:
-    """Whether the tests fail on the copy; None where they cannot even be collected. Endless or crashing is killed."""
+def _is_killed(copy: Path, tests: Sequence[str], limit_s: float, *, keeps_bytecode: bool = False) -> bool | None:
+    """Whether the tests fail on the copy; None where they cannot even be collected. Endless or crashing is killed.
+
+    Endless is more than `limit_s` of processor time, or ten times that of waiting. Other work on the machine and a
+    stopped process do not count, so that a busy machine kills no mutant.
+    """
     child = os.fork()
     if not child:
-        _run_tests(copy, tests)
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
+        _run_tests(copy, tests, limit_s, keeps_bytecode=keeps_bytecode)
+    waited_s, last = 0.0, time.monotonic()
+    while waited_s < 10 * limit_s:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             ended = os.waitstatus_to_exitcode(status)
             return ended < 0 or {0: False, 1: True}.get(ended)
-        time.sleep(0.02)
+        time.sleep(_POLL_S)
+        now = time.monotonic()
+        waited_s, last = waited_s + min(now - last, 10 * _POLL_S), now
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return True
 
 
-def _run_tests(copy: Path, tests: Sequence[str]) -> NoReturn:
+def _is_noticed(copy: Path, files: Sequence[str], limit_s: float) -> bool | None:
+    """As `_is_killed`, by the first file of tests and then by the others: most mutants need only the first."""
+    own = _is_killed(copy, files[:1], limit_s)
+    return own if own is not False or len(files) == 1 else _is_killed(copy, files[1:], limit_s)
+
+
+def _run_tests(copy: Path, tests: Sequence[str], limit_s: float, *, keeps_bytecode: bool) -> NoReturn:
     """Run the tests of the copy in this process, a child that has imported what is not the project's, and end it."""
     status = 2
     try:
         os.setsid()
         os.chdir(copy)
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit_s), resource.RLIM_INFINITY))
         # Its warnings about modules that are imported before it can rewrite them are silent too.
         silent = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(silent, stream)
-        # Without bytecode: a mutant may have the size and the second of the one before.
-        os.environ.update(PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1")
-        sys.dont_write_bytecode = True
+        # No bytecode of a mutant: it may have the size and the second of the one before.
+        os.environ.update(PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="" if keeps_bytecode else "1")
+        sys.dont_write_bytecode = not keeps_bytecode
         sys.path.insert(0, str(copy))
         for name in list(sys.modules):
             if name.partition(".")[0] in {"tests", PACKAGE.name}:
@@ -161,15 +177,27 @@ def _import_what_tests_need(imports: Sequence[str]) -> None:
                 importlib.import_module(name)
 
 
-def measure(module: str, copy: Path, *, sample: int, seed: int) -> _Tally:
-    """Run a sample of a module's mutants, and print those that survive."""
-    tests, target = covering_tests(module), copy / PACKAGE.name / f"{module}.py"
-    source = target.read_text(encoding="utf-8")
-    started = time.monotonic()
-    if _is_killed(copy, tests, 3600) is not False:
-        raise SystemExit(f"{module}: its tests do not pass unchanged: {' '.join(tests)}")
+def _processor_s() -> float:
+    """Processor time of the runs of the tests so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _unchanged_s(copy: Path, tests: Sequence[str]) -> float:
+    """Processor time of the tests on the unchanged copy, which they must pass. SystemExit if they do not."""
+    before_s = _processor_s()
+    if _is_killed(copy, tests, 3600, keeps_bytecode=True) is not False:
+        raise SystemExit(f"these tests do not pass unchanged: {' '.join(tests)}")
     _import_what_tests_need(TestOrder(copy / _ORDER).imports)
-    timeout_s = 10 + 3 * (time.monotonic() - started)
+    return _processor_s() - before_s
+
+
+def measure(module: str, copy: Path, limit_s: float, *, sample: int, seed: int) -> _Tally:
+    """Run a sample of a module's mutants, and print those that survive; for `limit_s` see `_is_killed`."""
+    files, target = files_of(covering_tests(module)), copy / PACKAGE.name / f"{module}.py"
+    source = target.read_text(encoding="utf-8")
+    for bytecode in (target.parent / "__pycache__").glob(f"{target.stem}.*"):
+        bytecode.unlink()
     skipped = {(mutant.module, mutant.line, mutant.becomes) for mutant in equivalents()}
     killed = total = 0
     for mutant, mutated in mutants_of(module, random.Random(f"{seed} {module}")):
@@ -178,7 +206,7 @@ def measure(module: str, copy: Path, *, sample: int, seed: int) -> _Tally:
         if (mutant.module, mutant.line, mutant.becomes) in skipped:
             continue
         target.write_text(mutated, encoding="utf-8")
-        outcome = _is_killed(copy, tests, timeout_s)
+        outcome = _is_noticed(copy, files, limit_s)
         target.write_text(source, encoding="utf-8")
         if outcome is None:
             continue
@@ -202,9 +230,12 @@ def main() -> int:
                 shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy2(ROOT / name, copy)
-        tallies = []
+        tallies, limits = [], {}
         for module in modules(options.modules):
-            tallies.append(measure(module, copy, sample=options.sample, seed=options.seed))
+            tests = frozenset(files_of(covering_tests(module)))
+            if tests not in limits:
+                limits[tests] = 5 + 2 * _unchanged_s(copy, sorted(tests))
+            tallies.append(measure(module, copy, limits[tests], sample=options.sample, seed=options.seed))
             print(f"{module}: {tallies[-1]}", flush=True)
     overall = _Tally(killed=sum(tally.killed for tally in tallies), total=sum(tally.total for tally in tallies))
     print(f"in all: {overall}, seed {options.seed}")

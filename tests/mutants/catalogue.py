@@ -5,14 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["PACKAGE", "ROOT", "TESTS", "Mutant", "covering_tests", "equivalents", "modules"]
+__all__ = ["PACKAGE", "ROOT", "TESTS", "Mutant", "covering_tests", "equivalents", "files_of", "modules"]
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "pytest_rightsize"
 
 # The tests of each room or module; the longest name that fits a module counts.
 TESTS = {
-    "statistics": ("tests/statistics", "tests/judging/test_selection.py"),
+    "statistics": ("tests/statistics",),
+    "statistics/ratios": ("tests/judging/test_economy_claims.py", "tests/statistics/test_statistics.py"),
+    "statistics/selection": ("tests/judging/test_selection.py", "tests/running/test_schedule.py"),
+    "statistics/unpaired": ("tests/judging/test_baseline.py",),
     "statistics/rates": ("tests/statistics/test_statistics.py", "tests/judging/test_verdict.py"),
     "statistics/falls": ("tests/statistics/test_falls.py", "tests/judging/test_baseline.py"),
     "statistics/sequential": ("tests/statistics/test_sequential.py", "tests/running/test_schedule.py"),
@@ -71,6 +74,15 @@ def covering_tests(module: str) -> tuple[str, ...]:
     room, _, name = module.rpartition("/")
     own = f"tests/{room}/test_{name}.py"
     return (own, *(path for path in tests if path != own)) if (ROOT / own).is_file() else tests
+
+
+def files_of(tests: Sequence[str]) -> list[str]:
+    """The files of tests that are named by file or by folder, each once."""
+    found: dict[str, None] = {}
+    for test in tests:
+        files = [ROOT / test] if (ROOT / test).is_file() else sorted((ROOT / test).rglob("test_*.py"))
+        found |= dict.fromkeys(file.relative_to(ROOT).as_posix() for file in files)
+    return list(found)
 
 
 def modules(names: Sequence[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.mutants.catalogue import PACKAGE, ROOT, TESTS, Mutant, covering_tests, equivalents, modules
+from tests.mutants.catalogue import PACKAGE, ROOT, TESTS, Mutant, covering_tests, equivalents, files_of, modules
 
 
 @pytest.mark.parametrize("mutant", equivalents(), ids=lambda mutant: f"{mutant.module}: {mutant.becomes}")
@@ -21,7 +21,15 @@ def test_every_room_and_each_of_its_tests_is_there() -> None:
 
 def test_a_module_has_the_tests_of_the_longest_name_that_fits() -> None:
     assert covering_tests("statistics/rates") == TESTS["statistics/rates"]
-    assert covering_tests("statistics/ratios") == TESTS["statistics"]
+    assert covering_tests("statistics/bounded") == TESTS["statistics"]
+
+
+def test_files_of_tests_come_once_each_and_in_the_order_that_is_named() -> None:
+    own = "tests/judging/test_gates.py"
+    files = files_of((own, "tests/judging"))
+    assert files[0] == own
+    assert sorted(files) == sorted({*files})
+    assert "tests/judging/test_verdict.py" in files
 
 
 def test_rooms_and_modules_are_named_once_each_and_unknown_ones_are_refused() -> None:

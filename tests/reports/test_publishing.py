@@ -76,6 +76,13 @@ def test_a_plugin_adds_a_report_and_one_that_fails_is_told(suite: pytest.Pyteste
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
+def test_markdown_says_what_was_answered_also_where_no_results_file_is_kept(suite: pytest.Pytester) -> None:
+    """A session keeps its trials without their texts; a report that shows some reads them again."""
+    suite.runpytest(LADDER, "--rightsize-markdown=summary.md")
+    summary = (suite.path / "summary.md").read_text("utf-8")
+    assert "**tiny** answers b (wrong: assert 'b' == 'B'; " in summary
+
+
 def test_a_github_job_gets_annotations_and_a_summary(
     suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -88,7 +95,9 @@ def test_a_github_job_gets_annotations_and_a_summary(
     result = suite.runpytest(LADDER)
     result.stdout.fnmatch_lines([f"::warning {at}*(provisional: small reaches 3 of 4 *"])
     result.stdout.no_fnmatch_line("::error *")
-    assert "## 1 of 1 task" in (tmp_path / "step.md").read_text("utf-8")
+    summary = (tmp_path / "step.md").read_text("utf-8")
+    assert "## 1 of 1 task" in summary
+    assert "**tiny** answers b (wrong: assert 'b' == 'B'; " in summary
     monkeypatch.delenv("GITHUB_ACTIONS")
     monkeypatch.delenv("GITHUB_STEP_SUMMARY")
     assert "::error" not in str(suite.runpytest(LADDER).stdout)

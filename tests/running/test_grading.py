@@ -101,6 +101,16 @@ def test_a_call_that_the_model_wrote_wrongly_is_a_fault_of_form() -> None:
     assert (result.outcome, result.reason) == ("failed", "format")
 
 
+@pytest.mark.parametrize(("exception", "place"), [(KeyError("name"), "app.py:12"), (FormatError("no JSON"), None)])
+def test_the_place_of_an_accident_is_told_but_not_that_of_an_answer_of_the_wrong_form(
+    exception: Exception, place: str | None
+) -> None:
+    """A KeyError may be the application's; a FormatError is raised by the plugin, which says all there is to say."""
+    ending = Ending(kind="failed", exception=exception, raised_at="app.py:12")
+    result = grade(ending, Transcript(answers=[HEARD]))
+    assert (result.outcome, result.reason, result.raised_at) == ("failed", "format", place)
+
+
 def test_a_prompt_too_long_is_held_against_the_rung() -> None:
     result = grade(failed(TooLongError("300 tokens")), Transcript(fault=TooLongError("300 tokens")))
     assert (result.outcome, result.reason) == ("failed", "too_long")

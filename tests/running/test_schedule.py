@@ -270,17 +270,20 @@ def test_bisect_says_that_it_fell_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("passed", "failed", "bar", "room"),
+    ("cases", "passed", "failed", "bar", "room"),
     [
-        (0, 0, 0.75, 11),  # eleven failures of forty settle it, so the first eleven may
-        (1, 0, 0.75, 39),  # one answer, and it passed: 29 more passes at three of four
-        (0, 5, 0.75, 8),  # six failures more, which are as good as certain
-        (20, 0, 1.0, 21),  # nothing but passes: the twenty that are left
-        (0, 0, 1.0, 8),
+        (40, 0, 0, 0.75, 11),  # eleven failures of forty settle it, so the first eleven may
+        (39, 0, 0, 0.75, 10),  # thirty must pass, so ten failures settle it
+        (40, 1, 0, 0.75, 39),  # one answer, and it passed: 29 more passes at three of four
+        (40, 0, 5, 0.75, 8),  # six failures more, which are as good as certain
+        (40, 20, 0, 1.0, 21),  # nothing but passes: the twenty that are left
+        (40, 0, 0, 1.0, 8),
     ],
 )
-def test_about_as_many_are_in_flight_as_will_settle_the_task(passed: int, failed: int, bar: float, room: int) -> None:
-    progress = Progress({str(case): 1 for case in range(40)}, pass_rate=bar)
+def test_about_as_many_are_in_flight_as_will_settle_the_task(
+    cases: int, passed: int, failed: int, bar: float, room: int
+) -> None:
+    progress = Progress({str(case): 1 for case in range(cases)}, pass_rate=bar)
     for case in range(passed + failed):
         outcome: Outcome = "passed" if case < passed else "failed"
         progress.add(Trial(key=TrialKey(task="t", case=str(case), rung="s"), outcome=outcome))
