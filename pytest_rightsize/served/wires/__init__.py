@@ -4,14 +4,30 @@ One pure file for each vendor's form. Nothing here sends, waits or knows which r
 is an `UnservedError` that names it, so that nothing that changes an answer is lost on the way.
 """
 
+from pytest_rightsize.served.wires.anthropic_messages import AnthropicMessages
 from pytest_rightsize.served.wires.asked import CONTEXT_EXCEEDED, FILTERED, Asked, UnservedError, Wire
 from pytest_rightsize.served.wires.chat_completions import ChatCompletions
 from pytest_rightsize.served.wires.fields import body_of
+from pytest_rightsize.served.wires.gemini import Gemini
+from pytest_rightsize.served.wires.listings import listing, unserved, without
+from pytest_rightsize.served.wires.ollama import Ollama
 from pytest_rightsize.served.wires.responses import Responses
 
-__all__ = ["CONTEXT_EXCEEDED", "FILTERED", "WIRES", "Asked", "UnservedError", "Wire", "body_of", "wire_of"]
+__all__ = [
+    "CONTEXT_EXCEEDED",
+    "FILTERED",
+    "WIRES",
+    "Asked",
+    "UnservedError",
+    "Wire",
+    "body_of",
+    "listing",
+    "unserved",
+    "wire_of",
+    "without",
+]
 
-WIRES: tuple[Wire, ...] = (ChatCompletions(), Responses())
+WIRES: tuple[Wire, ...] = (ChatCompletions(), Responses(), AnthropicMessages(), Ollama(), Gemini())
 
 
 def wire_of(path: str) -> Wire | None:

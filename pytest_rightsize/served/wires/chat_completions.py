@@ -193,7 +193,9 @@ def _message(message: Fields) -> dict[str, Json]:
     refusal = message.text("refusal")
     message.drop(*_OF_ANSWERS)
     message.refuse("audio", "rungs do not speak")
-    message.refuse("function_call", "the form before 2024; use tool_calls")
+    if not message.value("tool_calls"):  # some servers write both
+        message.refuse("function_call", "the form before 2024; use tool_calls")
+    message.drop("function_call")
     content = _content(message)
     plain: dict[str, Json] = {
         "role": "system" if role == "developer" else role,

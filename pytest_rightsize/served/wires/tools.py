@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pytest_rightsize.records import Json, Reply
 from pytest_rightsize.served.wires.asked import UnservedError
 
-__all__ = ["Call", "calls_of", "choice_fields", "function_call", "function_tool", "named_choice"]
+__all__ = ["Call", "PastCalls", "calls_of", "choice_fields", "function_call", "function_tool", "named_choice"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,30 @@ def function_call(ident: str, name: str, arguments: Json) -> dict[str, Json]:
     """A call of an earlier turn; arguments that are an object are written as JSON."""
     written = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
     return {"id": ident, "type": "function", "function": {"name": name, "arguments": written}}
+
+
+class PastCalls:
+    """The calls of earlier turns in a form that has no ids: each gets one, and a result finds the call of its name."""
+
+    def __init__(self) -> None:
+        """Begin a conversation."""
+        self._open: list[tuple[str, str]] = []
+        self._count = 0
+
+    def called(self, name: str, ident: str | None) -> str:
+        """The id of a call: its own, else its number in the conversation."""
+        self._count += 1
+        ident = ident or f"call_{self._count}"
+        self._open.append((name, ident))
+        return ident
+
+    def answered(self, name: str | None, ident: str | None = None) -> str:
+        """The id of the call that a result answers: the first of that name without one, else the first of any."""
+        if ident is None:
+            named = (number for called, number in self._open if called == name)
+            ident = next(named, self._open[0][1] if self._open else f"call_{name or self._count}")
+        self._open = [(called, number) for called, number in self._open if number != ident]
+        return ident
 
 
 def function_tool(
