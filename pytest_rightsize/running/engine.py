@@ -114,6 +114,29 @@ class Engine:
             question.span = (now - (reply.seconds or 0.0), now)
         return reply
 
+    def ask_aside(self, rung: str, request: Request, ticket: Ticket, start: int, *, other: bool = False) -> Question:
+        """Ask for a start of the test, but not in its place: nothing is waited for, and nothing suspended.
+
+        `reply_of` hands the reply out when the question's future is done. `other` says that the rung is not the test's
+        own. Raises RungError where the rung is not asked at all, Suspended where the start is being left or over, and
+        Unrecorded as `ask` does.
+        """
+        with ticket.lock:
+            if start != ticket.start_number or ticket.has_ended or ticket.waiting_for is not None:
+                raise Suspended
+            if ticket.lacks_answer:
+                raise Unrecorded
+            name = rung if other else None
+            question = ticket.claim(request, name)
+            return question or ticket.add_aside(request, self._submit(rung, request, ticket), name)
+
+    def reply_of(self, rung: str, question: Question, ticket: Ticket) -> Reply:
+        """The reply of a question that was asked aside; waits for it, and raises RungError or NoAnswerError."""
+        reply = self._wait_for_reply(rung, question)
+        if question.is_remembered:
+            ticket.remember(question, reply)
+        return reply
+
     @staticmethod
     def _check_start(ticket: Ticket, start: int | None) -> None:
         """Let nothing ask for a start that is over."""
@@ -150,7 +173,9 @@ class Engine:
         """
         if not ticket.may_suspend or ticket.in_teardown or threading.get_ident() != ticket.thread:
             return False
-        return asyncio._get_running_loop() is None
+        if asyncio._get_running_loop() is None:
+            return True
+        return ticket.task is not None and asyncio.current_task() is ticket.task
 
     @own_work()
     def _submit(self, rung: str, request: Request, ticket: Ticket) -> Future[Reply]:

@@ -14,6 +14,7 @@ from _pytest import python
 from _pytest.nodes import Node
 
 from pytest_rightsize.model import Model
+from pytest_rightsize.running.async_tests import is_async
 from pytest_rightsize.running.neighbours import HARMLESS
 
 __all__ = ["FirstStart"]
@@ -83,7 +84,7 @@ class FirstStart:
         """Whether pytest would only call it."""
         if any(marker.name in _MARKERS for marker in item.iter_markers()):
             return False
-        if getattr(item.obj, "is_hypothesis_test", False):
+        if getattr(item.obj, "is_hypothesis_test", False) or is_async(item):
             return False
         return all(node in self._stack or type(node).setup is Node.setup for node in chain)
 

@@ -50,6 +50,9 @@ class Trials(Protocol):
     def first_start_model(self, item: pytest.Item) -> Model | None:
         """The model for a start that only asks the first question; None if the item may not ask now."""
 
+    def first_start_ended(self) -> None:
+        """The start for which `first_start_model` was asked is over."""
+
     def finished(self, item: pytest.Item) -> None:
         """The item's last attempt has ended."""
 
@@ -239,7 +242,10 @@ class Loop:
         """Have the item ask its first question, if that can be done without pytest; whether it has."""
         ticket = started.ticket
         ticket.start_for_first_question()
-        self._first_start.start(started.item, started.chain, self._trials.first_start_model)
+        try:
+            self._first_start.start(started.item, started.chain, self._trials.first_start_model)
+        finally:
+            self._trials.first_start_ended()
         waiting_for = ticket.waiting_for
         if waiting_for is None:
             started.forget_attempt()

@@ -119,9 +119,13 @@ HARMLESS: Mapping[str, Harmless] = {
     "pytest_rightsize": Harmless(why="ours", leaves_plain_tests=True),
     "_hypothesis_pytestplugin": Harmless(why="concerns tests of hypothesis only", leaves_plain_tests=True),
     "allure_pytest": Harmless(why="listens only with --alluredir, which stands above"),
-    "anyio": Harmless(why="concerns async tests only, which wait", leaves_plain_tests=True),
+    "anyio": Harmless(
+        why="runs the coroutine of each start; its loops and fixtures end as fixtures do", leaves_plain_tests=True
+    ),
     "flaky": Harmless(why="concerns tests of the table above only"),
-    "pytest_asyncio": Harmless(why="concerns async tests only, which wait", leaves_plain_tests=True),
+    "pytest_asyncio": Harmless(
+        why="runs the coroutine of each start; its loops end as fixtures do", leaves_plain_tests=True
+    ),
     "pytest_bdd": Harmless(why="adds to a report what the test's own item knows"),
     "pytest_benchmark": Harmless(why="concerns tests of the table above only"),
     "pytest_check": Harmless(why="clears what a start has found when it makes the report of that start"),
@@ -133,7 +137,7 @@ HARMLESS: Mapping[str, Harmless] = {
     "pytest_rerunfailures": Harmless(why="takes a start that was skipped for no failure", leaves_plain_tests=True),
     "pytest_retry": Harmless(why="concerns tests of the table above only"),
     "pytest_timeout": Harmless(why="times each start by itself", leaves_plain_tests=True),
-    "pytest_trio": Harmless(why="concerns async tests only, which wait"),
+    "pytest_trio": Harmless(why="concerns tests of trio only, whose questions are awaited in place"),
     "xdist": Harmless(why="counts reports that are passed on only", leaves_plain_tests=True),
 }
 """By the package that the hooks come from."""

@@ -4,11 +4,14 @@ A start gets the n-th reply to a request when it asks that request for the n-th 
 whatever order. Nothing is sent here, and nothing waited for.
 """
 
+import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any
 
+from pytest_rightsize import clocks
 from pytest_rightsize.records import Reply, Request
 
 __all__ = ["Question", "Ticket"]
@@ -18,14 +21,17 @@ __all__ = ["Question", "Ticket"]
 class Question:
     """A request of a test, its reply to come, and whether that reply has been counted as an answer or a fault.
 
-    `start` is the last start that asked it. `by_test` says that the test's own thread did first, which asks in the same
-    order at each start; another thread has waited for the reply in its `span`, two readings of `perf_counter`.
+    `start` is the last start that asked it. `by_test` says that every start is expected to ask it, as what the test's
+    own thread asks. Another thread, or a task, has waited for the reply in its `span`, two readings of `perf_counter`.
+    `rung` is set where another rung than the test's own is asked.
     """
 
     request: Request
     future: Future[Reply]
     start: int
     by_test: bool
+    rung: str | None = None
+    is_remembered: bool = False
     is_answered: bool = False
     span: tuple[float, float] | None = None
 
@@ -39,7 +45,8 @@ class Ticket:
     once the test has shown that it cannot be started again with the same effect. While `is_first_start`, only its first
     question is wanted, and it is suspended even if the reply is there at once. With `recorded_only` nothing is sent for
     it: it gets recorded answers, and ends where it `lacks_answer`. `start_number` names the present start and run, and
-    `has_ended` says that it is over.
+    `has_ended` says that it is over. `pending` are the questions whose replies something other than the test's own
+    thread waits for in this start, and `task` is the task of an async test while its function runs.
     """
 
     case: str = ""
@@ -58,6 +65,9 @@ class Ticket:
     has_ended: bool = False
     asks_in_threads: bool = False
     remembered_seconds: float = 0.0
+    pending: list[Question] = field(default_factory=list)
+    last_asked_s: float = 0.0
+    task: "asyncio.Task[Any] | None" = None
     thread: int = field(default_factory=threading.get_ident)
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _first_unasked: int = 0
@@ -94,6 +104,8 @@ class Ticket:
             self._first_unasked = 0
             self._asked_anew = False
             self._spans.clear()
+            self.pending.clear()
+            self.task = None
             while len(self.runs) <= self.run:
                 self.runs.append([])
 
@@ -124,18 +136,20 @@ class Ticket:
             self.has_ended = True
             self.runs, self.run = [[]], 0
             self.waiting_for = None
+            self.pending.clear()
 
     # --- its questions ------------------------------------------------------------------------------------------------
 
-    def claim(self, request: Request) -> Question | None:
+    def claim(self, request: Request, rung: str | None = None) -> Question | None:
         """The question of an earlier start that asks the same, and that this start has not asked yet."""
         run = self.runs[self.run]
         while self._first_unasked < len(run) and run[self._first_unasked].start == self.start_number:
             self._first_unasked += 1
         for place in range(self._first_unasked, len(run)):
             question = run[place]
-            if question.start != self.start_number and question.request == request:
+            if question.start != self.start_number and question.rung == rung and question.request == request:
                 question.start = self.start_number
+                question.is_remembered = True
                 return question
         return None
 
@@ -148,6 +162,14 @@ class Ticket:
         self.runs[self.run].append(question)
         return question
 
+    def add_aside(self, request: Request, future: Future[Reply], rung: str | None) -> Question:
+        """Keep a question that no earlier start has asked; a task or the application has asked it for the test."""
+        self._asked_anew = True
+        question = Question(request=request, future=future, start=self.start_number, by_test=True, rung=rung)
+        self.runs[self.run].append(question)
+        future.add_done_callback(lambda ended: _note_span(question, ended))
+        return question
+
     def has_passed_over(self) -> bool:
         """Whether the test's own thread would by now have asked something again that it asked in an earlier start."""
         run = self.runs[self.run]
@@ -155,6 +177,36 @@ class Ticket:
             run[place].by_test and run[place].start != self.start_number
             for place in range(self._first_unasked, len(run))
         )
+
+    # --- leaving it ---------------------------------------------------------------------------------------------------
+
+    def wait(self, question: Question) -> None:
+        """Something waits for the reply aside."""
+        with self.lock:
+            self.pending.append(question)
+            self.last_asked_s = clocks.perf_counter()
+
+    def wait_no_more(self, question: Question) -> None:
+        """The reply is handed out, or nobody waits for it any more."""
+        with self.lock:
+            self.pending = [other for other in self.pending if other is not question]
+
+    @property
+    def may_be_left(self) -> bool:
+        """Whether the present start may end here, and the test start again when all that is pending has come."""
+        return bool(self.pending) and self.may_suspend and not (self.in_teardown or self.has_ended or self.waiting_for)
+
+    def leave(self) -> bool:
+        """Have the loop wait for all that is pending; whether the start is left, and what runs of it must end now."""
+        with self.lock:
+            if not self.may_be_left:
+                return False
+            if self._asked_anew and self.has_passed_over():
+                # Something else, and not what it asked before: it goes on in this start, which costs no answer twice.
+                self.may_suspend = False
+                return False
+            self.waiting_for = _all_of([question.future for question in self.pending])
+            return True
 
     # --- its time -----------------------------------------------------------------------------------------------------
 
@@ -173,6 +225,33 @@ class Ticket:
             self.remembered_seconds = 0.0
             self._spans.clear()
         return seconds
+
+
+def _note_span(question: Question, ended: Future[Reply]) -> None:
+    """Note when the reply was waited for, if there is one."""
+    if not ended.cancelled() and ended.exception() is None:
+        now = clocks.perf_counter()
+        question.span = (now - (ended.result().seconds or 0.0), now)
+
+
+def _all_of(futures: Sequence[Future[Reply]]) -> Future[Any]:
+    """A Future that ends when all of them have ended, however they do."""
+    if len(futures) == 1:
+        return futures[0]
+    ended: Future[Any] = Future()
+    left = [len(futures)]
+    lock = threading.Lock()
+
+    def count(_: object) -> None:
+        with lock:
+            left[0] -= 1
+            is_last = not left[0]
+        if is_last:
+            ended.set_result(None)
+
+    for future in futures:
+        future.add_done_callback(count)
+    return ended
 
 
 def _union_s(spans: list[tuple[float, float]]) -> float:

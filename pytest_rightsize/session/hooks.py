@@ -9,6 +9,7 @@ writes the results file, judges and sets the exit status.
 
 import pytest
 
+from pytest_rightsize.session.application import SERVING, Application
 from pytest_rightsize.session.collecting import Collecting
 from pytest_rightsize.session.distributing import Distributing
 from pytest_rightsize.session.explaining import Explaining
@@ -26,6 +27,9 @@ def register_session(config: pytest.Config) -> None:
     state = SessionState(config)
     trials = SessionTrials(state)
     plugins: dict[str, object] = {"collecting": Collecting(state), "trying": Trying(state, trials)}
+    if SERVING in config.stash:
+        trials.application = Application(state, trials, config.stash[SERVING])
+        plugins["application"] = trials.application
     if state.settings.strength_of is not None:
         plugins["playing"] = PlayingOnly(state, trials)
     else:

@@ -74,6 +74,11 @@ class Resources:
         for rung, fault in self.missing.items():
             self.engine.mark_down(rung, fault)
 
+    @property
+    def provider_classes(self) -> list[type[Provider]]:
+        """The classes of the providers that this session has."""
+        return [*self._classes.values()]
+
     def header(self) -> list[str]:
         """The ladder, the strategy, and the rungs that cannot answer on this machine.
 

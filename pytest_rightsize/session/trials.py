@@ -3,10 +3,9 @@
 In come pytest's items; out go the tickets and models with which they ask. It implements the loop's protocol `Trials`.
 """
 
-import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -15,8 +14,9 @@ from pytest_rightsize.config.policies import definition_of
 from pytest_rightsize.errors import ConfigError, RightsizeWarning
 from pytest_rightsize.judging.verdict import claims_of, standings
 from pytest_rightsize.model import Model
-from pytest_rightsize.providers.reasoning import with_reasoning_apart, words_of
-from pytest_rightsize.records import Policy, Reply, Request, Rung, Trial, TrialKey
+from pytest_rightsize.records import Policy, Rung, Trial, TrialKey
+from pytest_rightsize.running.asker import Asker, PlantedAsker
+from pytest_rightsize.running.async_tests import is_async, may_be_cancelled, restartable
 from pytest_rightsize.running.interception import Interception
 from pytest_rightsize.running.neighbours import Neighbours, Waiting
 from pytest_rightsize.running.planted_starts import PlantedAnswers
@@ -24,7 +24,7 @@ from pytest_rightsize.running.schedule import reason_not_to_run
 from pytest_rightsize.running.ticket import Ticket
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState, case_of
 
-__all__ = ["NOT_RUN", "TICKET", "TRANSCRIPT", "TRIAL", "WATCHING", "NotRun", "SessionTrials"]
+__all__ = ["NOT_RUN", "TICKET", "TRANSCRIPT", "TRIAL", "WATCHING", "NotRun", "Serves", "SessionTrials"]
 
 TICKET = pytest.StashKey[Ticket]()
 """The item's questions, the same object at every start."""
@@ -49,11 +49,21 @@ NOT_RUN = pytest.StashKey[NotRun]()
 """Why an item is not run."""
 
 
+class Serves(Protocol):
+    """What is told when a test starts, so that its application can be served meanwhile."""
+
+    def begin(self, item: pytest.Item) -> None:
+        """The item starts."""
+
+    def end(self) -> None:
+        """The start is over."""
+
+
 class SessionTrials:
     """What one session knows of its items. Reads the state's policies, plan and trials; writes trials through `keep`.
 
     `suspends` says whether this session's tests may be suspended; until it is set, each starts once. While answers are
-    `planted`, no rung is asked and no trial is made.
+    `planted`, no rung is asked and no trial is made. `application` is set where applications are served.
     """
 
     def __init__(self, state: SessionState) -> None:
@@ -65,6 +75,7 @@ class SessionTrials:
         self._not_run: dict[tuple[str, str], NotRun | None] = {}
         self.suspends = False
         self.planted: PlantedAnswers | None = None
+        self.application: Serves | None = None
 
     # --- for the loop -----------------------------------------------------------------------------------------------
 
@@ -117,9 +128,16 @@ class SessionTrials:
     def may_start_again(self, item: pytest.Item) -> bool:
         """Whether the test may be suspended, in a session that suspends."""
         group = self.group(item)
-        if group is None or inspect.iscoroutinefunction(getattr(item, "obj", None)) or self.waiting(item) is not None:
+        if group is None or self.waiting(item) is not None or (is_async(item) and not may_be_cancelled(item)):
             return False
         return self._policies[group[0]].concurrent and self._resources.room(group[1]) > 1
+
+    def restartable(self, item: pytest.Item) -> Callable[..., object] | None:
+        """The function of an async test that may be suspended, so that it can be left while it waits; else None."""
+        ticket = item.stash.get(TICKET, None)
+        if self.planted is not None or ticket is None or not (ticket.may_suspend and is_async(item)):
+            return None
+        return restartable(item.obj, ticket)  # type: ignore[attr-defined]  # an async test has it
 
     def may_start(self, group: tuple[str, str], waiting: Mapping[tuple[str, str], int]) -> bool:
         """A trial starts when its task's trials on earlier rungs have ended and those in flight will hardly settle it.
@@ -145,9 +163,21 @@ class SessionTrials:
             return None
         item.stash[TRANSCRIPT] = Transcript()
         try:
-            return self.model_for(item)
+            model = self.model_for(item)
         except ConfigError:
             return None
+        self.begin(item)
+        return model
+
+    def begin(self, item: pytest.Item) -> None:
+        """Serve the item's application from now on, where applications are served."""
+        if self.application is not None:
+            self.application.begin(item)
+
+    def first_start_ended(self) -> None:
+        """The start of which pytest does not know is over."""
+        if self.application is not None:
+            self.application.end()
 
     def finished(self, item: pytest.Item) -> None:
         """Take in the trial as soon as its test has ended, also where others must be told of before it."""
@@ -221,26 +251,21 @@ class SessionTrials:
         key = item.stash.get(TRIAL_KEY, None)
         policy = self._policies.of(definition_of(item)) if key is None else self._policies[key.task]
         rung = self._resources.known[key.rung if key is not None else self._only_rung(policy)]
-        ticket, planted = self.ticket(item), self.planted
-        start = ticket.start_number
+        asker = self.asker_for(item, rung)
         return Model(
             rung_record=rung,
-            answer=planted.reply if planted else lambda request: self._ask(rung, request, ticket, start),
+            answer=asker.ask,
+            answer_async=asker.ask_async,
             transcript=item.stash.setdefault(TRANSCRIPT, Transcript()),
             sample=key.sample if key is not None else 0,
             max_tokens=policy.max_tokens,
         )
 
-    def _ask(self, rung: Rung, request: Request, ticket: Ticket, start: int) -> Reply:
-        """The rung's reply, its reasoning apart from its text; raises as the engine does.
-
-        It is waited for within the test, where the test has something between itself and the network.
-        """
-        __tracebackhide__ = True  # a traceback ends where the test asks
-        if ticket.may_suspend and self._interception.is_there():
-            ticket.may_suspend = False
-        reply = self._resources.engine.ask(rung.name, request, ticket, start)
-        return with_reasoning_apart(reply, rung, words_of(request.messages))
+    def asker_for(self, item: pytest.Item, rung: Rung) -> Asker:
+        """What the present start of the item asks the rung by."""
+        if self.planted is not None:
+            return PlantedAsker(self.planted.reply, rung, self.ticket(item))
+        return Asker(self._resources.engine, rung, self.ticket(item), self._interception)
 
     def _only_rung(self, policy: Policy) -> str:
         """The rung of a test outside a ladder: the chosen one, else the default."""

@@ -109,10 +109,15 @@ class Trying:
             del item.stash[_FAILED_SUBTEST]
         if self._trials.planted is not None:
             item.stash[TRANSCRIPT] = Transcript()
+            self._trials.begin(item)
             return
         self._trials.ticket(item).next_run()
         if TRANSCRIPT in item.stash:
             del item.stash[TRANSCRIPT]
+        self._skip_or_ask(item)
+        self._trials.begin(item)
+
+    def _skip_or_ask(self, item: pytest.Item) -> None:
         if TRIAL_KEY not in item.stash:
             return
         key = item.stash[TRIAL_KEY]
@@ -154,13 +159,19 @@ class Trying:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
-        """Know when the test function runs."""
+        """Know when the test function runs; that of an async test can be left while it waits."""
         self._calling = item
         self._began_s = clocks.perf_counter()
+        function = self._trials.restartable(item)
+        original = getattr(item, "obj", None)
+        if function is not None:
+            item.obj = function  # type: ignore[attr-defined]  # an async test has it
         try:
             return (yield)
         finally:
             self._calling = None
+            if function is not None:
+                item.obj = original  # type: ignore[attr-defined]  # as it was
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:

@@ -1,0 +1,103 @@
+"""What one start of a test asks its rung by: within the test, from a coroutine, or from beside it.
+
+In come Requests; out come Replies whose text is the answer alone, with the reasoning apart.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import NoReturn
+
+from pytest_rightsize.providers.reasoning import with_reasoning_apart, words_of
+from pytest_rightsize.records import Reply, Request, Rung
+from pytest_rightsize.running.async_tests import answered, end_here
+from pytest_rightsize.running.engine import Engine, Suspended
+from pytest_rightsize.running.interception import Interception
+from pytest_rightsize.running.ticket import Question, Ticket
+
+__all__ = ["Asker", "PlantedAsker"]
+
+__tracebackhide__ = True  # a traceback ends where the test asks
+
+
+class Asker:
+    """Asks for the start of `ticket` that runs when it is made. It waits in place where the test's network is watched.
+
+    `submit` and `reply` are for who asks in place of the test, as from another thread: neither waits nor suspends.
+    """
+
+    def __init__(self, engine: Engine, rung: Rung, ticket: Ticket, interception: Interception) -> None:
+        self.rung = rung
+        self.ticket = ticket
+        self._engine = engine
+        self._interception = interception
+        self._start = ticket.start_number
+
+    def ask(self, request: Request) -> Reply:
+        """The rung's reply; raises as the engine does."""
+        __tracebackhide__ = True  # a traceback ends where the test asks
+        self._look_around()
+        reply = self._engine.ask(self.rung.name, request, self.ticket, self._start)
+        return with_reasoning_apart(reply, self.rung, words_of(request.messages))
+
+    async def ask_async(self, request: Request) -> Reply:
+        """The same for the code of an event loop: others of its tasks go on while it waits."""
+        __tracebackhide__ = True  # a traceback ends where the test asks
+        try:
+            question = self.submit(request)
+        except Suspended:
+            self._refuse()
+        await answered(question, self.ticket)
+        return self.reply(question)
+
+    def _refuse(self) -> NoReturn:
+        """End what asks for a start that is left or over."""
+        if self.ticket.waiting_for is not None and self._start == self.ticket.start_number:
+            end_here(self.ticket)
+        raise RuntimeError(
+            f"{self.ticket.test or 'the test'} has ended, and its model is asked no more: let a test wait for its "
+            f"tasks, and take the fixture `model` anew in each test"
+        )
+
+    def submit(self, request: Request, other: Rung | None = None) -> Question:
+        """Ask the rung, or the `other` one; raises as `Engine.ask_aside` does."""
+        self._look_around()
+        rung = other or self.rung
+        return self._engine.ask_aside(rung.name, request, self.ticket, self._start, other=other is not None)
+
+    def reply(self, question: Question, other: Rung | None = None) -> Reply:
+        """The reply of a question whose future is done; raises RungError or NoAnswerError."""
+        rung = other or self.rung
+        reply = self._engine.reply_of(rung.name, question, self.ticket)
+        return with_reasoning_apart(reply, rung, words_of(question.request.messages))
+
+    def _look_around(self) -> None:
+        if self.ticket.may_suspend and self._interception.is_there():
+            self.ticket.may_suspend = False
+
+
+class PlantedAsker(Asker):
+    """Asks no rung: each question is answered by `answer` at once."""
+
+    def __init__(self, answer: Callable[[Request], Reply], rung: Rung, ticket: Ticket) -> None:
+        self.rung = rung
+        self.ticket = ticket
+        self._answer = answer
+
+    def ask(self, request: Request) -> Reply:
+        """The planted answer."""
+        return self._answer(request)
+
+    async def ask_async(self, request: Request) -> Reply:
+        """The planted answer."""
+        return self._answer(request)
+
+    def submit(self, request: Request, other: Rung | None = None) -> Question:
+        """A question that is answered already."""
+        done: Future[Reply] = Future()
+        done.set_result(self._answer(request))
+        rung = None if other is None else other.name
+        return Question(request=request, future=done, start=self.ticket.start_number, by_test=True, rung=rung)
+
+    def reply(self, question: Question, other: Rung | None = None) -> Reply:  # noqa: ARG002  # as that of Asker
+        """The planted answer."""
+        return question.future.result()

@@ -1,0 +1,354 @@
+"""Answers the application's requests by the rung of the test that runs, and has that test left while it must wait.
+
+`begin` and `end` are called by the thread that runs the tests, around each start; requests are answered in the
+endpoint's thread. A URL with a token belongs to the start of that token, any other to the test that runs.
+"""
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterable
+from types import FrameType
+
+from pytest_rightsize import clocks
+from pytest_rightsize.errors import NoAnswerError, RungError, TooLongError
+from pytest_rightsize.records import Json, Reply, Request, Rung
+from pytest_rightsize.running.async_tests import QUIET_S, leave_soon
+from pytest_rightsize.running.engine import Suspended, Unrecorded
+from pytest_rightsize.running.ticket import Question
+from pytest_rightsize.served.attempt import Attempt
+from pytest_rightsize.served.endpoint import Endpoint, Received, Sent
+from pytest_rightsize.served.interrupting import Interrupting, may_be_interrupted
+from pytest_rightsize.served.leftover import may_ask, settle
+from pytest_rightsize.served.origins import why_foreign
+from pytest_rightsize.served.routing import Routing, UnroutedError
+from pytest_rightsize.served.wires import (
+    CONTEXT_EXCEEDED,
+    FILTERED,
+    WIRES,
+    Asked,
+    UnservedError,
+    Wire,
+    body_of,
+    listing,
+    unserved,
+    wire_of,
+    without,
+)
+
+__all__ = ["Serving"]
+
+# A test that was not left by a signal gets another one after so long.
+_AGAIN_S = 0.02
+_NOBODY = (
+    "no test is running that this call could belong to: it is made at import, in a wider fixture, or by an earlier test"
+)
+
+
+class Serving:
+    """The endpoint of one process, and the test that runs there now.
+
+    `bind` opens it, and refuses what is asked until `start`. `port` and `url` are known from `bind` on.
+    """
+
+    def __init__(self) -> None:
+        self.current: Attempt | None = None
+        self.port = 0
+        self._endpoint: Endpoint | None = None
+        self._interrupting: Interrupting | None = None
+        self._routing = Routing()
+        self._on_trouble: Callable[[str], None] = lambda _: None
+        self._ours: frozenset[str] = frozenset()
+        # Threads that tests have left running, by the test.
+        self._stray: dict[threading.Thread, str] = {}
+
+    @property
+    def url(self) -> str:
+        """Where the endpoint is, without a path."""
+        return f"http://127.0.0.1:{self.port}"
+
+    # --- its life -----------------------------------------------------------------------------------------------------
+
+    def bind(self) -> None:
+        """Listen on a port of chance; what is asked before a test runs is refused. Raises OSError."""
+        if self._endpoint is None:
+            self._endpoint = Endpoint(self._answer)
+            self.port = self._endpoint.port
+
+    def start(
+        self, routing: Routing, *, on_trouble: Callable[[str], None], ours: Iterable[str] = (), interrupts: bool = True
+    ) -> None:
+        """The tests begin. `ours` are the files of providers, whose threads are not the tests'.
+
+        Without `interrupts`, or where that is not possible, a sync test waits in place.
+        """
+        self._routing = routing
+        self._on_trouble = on_trouble
+        self._ours = frozenset(ours)
+        if interrupts and self._interrupting is None:
+            self._interrupting = Interrupting(self._leave_now)
+
+    @property
+    def why_in_place(self) -> str | None:
+        """Why sync tests wait for their replies in place, if they do though they need not."""
+        return None if self._interrupting is None else self._interrupting.why_not
+
+    def close(self) -> None:
+        """Take no request any more."""
+        if self._interrupting is not None:
+            self._interrupting.close()
+            self._interrupting = None
+        if self._endpoint is not None:
+            self._endpoint.close()
+
+    # --- a start ------------------------------------------------------------------------------------------------------
+
+    def root(self, attempt: Attempt) -> str:
+        """The URL below which only this start is served."""
+        return f"{self.url}{attempt.path}"
+
+    def begin(self, attempt: Attempt) -> None:
+        """What is asked from now on belongs to this start."""
+        self.current = attempt
+
+    def settle(self, attempt: Attempt, begun: Iterable[threading.Thread]) -> str | None:
+        """Wait for threads that the test has begun; what to say if one runs on for too long, else None."""
+        left = settle(begun, lambda: bool(attempt.open_requests), self._ours)
+        if not left:
+            return None
+        for thread in left:
+            self._stray[thread] = attempt.ticket.test
+        return (
+            f"{attempt.ticket.test or 'the test'} leaves the thread {left[0].name!r} running, which may ask the model "
+            f"of another test: let the test wait for its threads, also where it is left by an exception, or mark it "
+            f"rightsize(concurrent=False)"
+        )
+
+    def end(self) -> str | None:
+        """Nothing belongs to the start any more; its threads are waited for. Returns what is wrong with it, or None."""
+        attempt, self.current = self.current, None
+        if attempt is None:
+            return None
+        attempt.is_over = True
+        if self._endpoint is not None and attempt.waiting:
+            self._endpoint.call(attempt.wake)
+        begun = [thread for thread in threading.enumerate() if thread not in attempt.threads]
+        return self.settle(attempt, begun) if begun else None
+
+    # --- leaving it ---------------------------------------------------------------------------------------------------
+
+    def _press(self, attempt: Attempt) -> None:
+        """Have the test left as soon as all it asks side by side has been asked. In the endpoint's loop."""
+        ticket = attempt.ticket
+        attempt.is_pressed = False
+        if attempt.is_over or not ticket.may_be_left:
+            # It has been left, or goes on in this start.
+            if attempt.is_over or ticket.waiting_for is not None or ticket.is_first_start or not ticket.may_suspend:
+                attempt.wake()
+            return
+        delay = _AGAIN_S
+        task = ticket.task
+        if task is not None:
+            with contextlib.suppress(RuntimeError):  # its loop is closed
+                task.get_loop().call_soon_threadsafe(leave_soon, ticket)
+        elif self._interrupting is not None:
+            quiet = clocks.perf_counter() - ticket.last_asked_s
+            if attempt.may_ask_side_by_side and quiet < QUIET_S:
+                delay = QUIET_S - quiet
+            elif not self._interrupting.interrupt():
+                self._wait_in_place(attempt)
+                return
+        else:
+            self._wait_in_place(attempt)
+            return
+        attempt.is_pressed = True
+        asyncio.get_running_loop().call_later(delay, self._press, attempt)
+
+    def _wait_in_place(self, attempt: Attempt) -> None:
+        attempt.ticket.may_suspend = False
+        attempt.wake()
+
+    def _leave_now(self, frame: FrameType | None) -> None:
+        """Raise Suspended where the test waits, and is to be left. In the main thread, from the signal handler."""
+        attempt = self.current
+        if attempt is None or attempt.ticket.task is not None or not attempt.ticket.may_be_left:
+            return
+        if not may_be_interrupted(frame, in_loop=Interrupting.in_loop()):
+            return
+        if attempt.ticket.leave():
+            assert self._endpoint is not None
+            self._endpoint.call(attempt.wake)
+            raise Suspended
+
+    # --- answering ----------------------------------------------------------------------------------------------------
+
+    async def _answer(self, received: Received) -> Sent:
+        """One request of whatever program. In the endpoint's loop."""
+        foreign = why_foreign(received.headers)
+        if foreign is not None:
+            return _refusal(WIRES[0], 403, foreign)
+        attempt, path = self._whose(received.path)
+        looked_up = self._looked_up(attempt, received.method, path)
+        if looked_up is not None:
+            return looked_up
+        wire = wire_of(path)
+        if attempt is None:
+            return _refusal(wire or WIRES[0], 400, _NOBODY)
+        attempt.open_requests += 1
+        try:
+            return await self._answer_for(attempt, received, path, wire)
+        finally:
+            attempt.open_requests -= 1
+
+    def _looked_up(self, attempt: Attempt | None, method: str, path: str) -> Sent | None:
+        """What clients look up before they ask, whether or not a test runs."""
+        if path == "/" and method in ("GET", "HEAD"):
+            return Sent(status=200, body=b"Ollama is running", content_type="text/plain")
+        own = "rightsize" if attempt is None else attempt.asker.rung.name
+        body = listing(method, path, [*sorted(self._routing.stands_for), own])
+        return None if body is None else _json(200, body)
+
+    def _whose(self, path: str) -> tuple[Attempt | None, str]:
+        """The start that a path belongs to, and the path below its root."""
+        attempt = self.current
+        if not path.startswith("/t/"):
+            return attempt, path
+        token, _, rest = path.removeprefix("/t/").partition("/")
+        return (attempt if attempt is not None and token == attempt.token else None), f"/{rest}"
+
+    async def _answer_for(self, attempt: Attempt, received: Received, path: str, wire: Wire | None) -> Sent:
+        refused = attempt.why_refused() or self._why_ambiguous(received.path)
+        if wire is None or received.method != "POST":
+            status, body, text = unserved(received.method, path)
+            if not attempt.is_dropped:
+                attempt.unserved(f"the application asked for what is not served: {text}")
+            return _json(status, body)
+        try:
+            asked = wire.read(path, without(body_of(received.body), self._routing.ignored))
+            other = self._routing.rung_of(asked.model)
+        except UnroutedError as error:
+            attempt.unserved(str(error))
+            return _refusal(wire, 400, str(error))
+        except UnservedError as error:
+            attempt.unserved(f"the application asked for what is not served: {error}")
+            return _refusal(wire, error.status, f"rightsize cannot serve this: {error}")
+        request = _request(attempt, asked)
+        again = self._asked_again(attempt, request)
+        if refused is not None and again is None:
+            if attempt.wide_fixture is not None or self._stray:
+                attempt.unserved(refused)
+            return _refusal(wire, 400, refused)
+        try:
+            reply = await (self._reply(attempt, request, other) if again is None else self._late(attempt, again))
+        except (Suspended, Unrecorded):
+            return _refusal(wire, 400, attempt.why_refused() or "there is no recorded answer")
+        except (RungError, NoAnswerError) as fault:
+            return self._fault(attempt, wire, fault, other)
+        if asked.stream:
+            return Sent(status=200, body=b"".join(wire.events(reply, asked)), content_type=wire.content_type)
+        return _json(200, wire.whole(reply, asked))
+
+    def _why_ambiguous(self, path: str) -> str | None:
+        """Why it cannot be told whose call it is: a thread of an earlier test still runs; None where it can."""
+        if not self._stray or path.startswith("/t/"):
+            return None
+        for thread, test in [*self._stray.items()]:
+            if may_ask(thread, self._ours):
+                return (
+                    f"this call may be that of the thread {thread.name!r}, which {test} has left running: let that "
+                    f"test wait for its threads"
+                )
+            if not thread.is_alive():
+                self._stray.pop(thread, None)
+        return None
+
+    @staticmethod
+    def _asked_again(attempt: Attempt, request: Request) -> Question | None:
+        """What a start asks once more after it was left, as an application does that caught everything and retries.
+
+        It gets the reply when that comes, as its loop might not end otherwise; nothing else is asked for it.
+        """
+        if attempt.is_over or attempt.ticket.waiting_for is None:
+            return None
+        return next((one for one in attempt.asked if one.request == request), None)
+
+    async def _late(self, attempt: Attempt, question: Question) -> Reply:
+        while not question.future.done() and not attempt.is_over:
+            await self._until_woken(attempt, question)
+        if not question.future.done():
+            raise Suspended
+        return attempt.asker.reply(question)
+
+    async def _reply(self, attempt: Attempt, request: Request, other: Rung | None) -> Reply:
+        """The rung's reply, when it is there; raises Suspended once the start is left."""
+        ticket = attempt.ticket
+        question = attempt.asker.submit(request, other)
+        attempt.asked.append(question)
+        if not question.future.done() or (ticket.is_first_start and ticket.may_suspend):
+            ticket.wait(question)
+            try:
+                if not attempt.is_pressed:
+                    self._press(attempt)
+                while not question.future.done() or (ticket.is_first_start and ticket.may_suspend):
+                    await self._until_woken(attempt, question)
+                    if attempt.is_over or ticket.waiting_for is not None:
+                        raise Suspended
+            finally:
+                ticket.wait_no_more(question)
+        reply = attempt.asker.reply(question, other)
+        if other is None:
+            attempt.model.keep(request, reply)
+        return reply
+
+    async def _until_woken(self, attempt: Attempt, question: Question) -> None:
+        """Wait until the reply is there, or something has become of the start."""
+        loop = asyncio.get_running_loop()
+        woken: asyncio.Future[None] = loop.create_future()
+
+        def wake() -> None:
+            if not woken.done():
+                woken.set_result(None)
+
+        if not question.future.done():
+            question.future.add_done_callback(lambda _: loop.call_soon_threadsafe(wake))
+        attempt.waiting.add(woken)
+        try:
+            await woken
+        finally:
+            attempt.waiting.discard(woken)
+
+    @staticmethod
+    def _fault(attempt: Attempt, wire: Wire, fault: RungError | NoAnswerError, other: Rung | None) -> Sent:
+        """What the application reads; nothing of it is worth another try, as the rung has tried again itself."""
+        if other is not None and isinstance(fault, NoAnswerError):
+            # Not of the rung under test: it is not held against that one.
+            fault = RungError(f"{other.name}, which [app] models names, gave no answer: {fault}", reason="bad_reply")
+        attempt.model.failed(fault)
+        code = CONTEXT_EXCEEDED if isinstance(fault, TooLongError) else None
+        if isinstance(fault, NoAnswerError) and fault.reason == "refusal":
+            code = FILTERED
+        return _json(400, wire.error(400, str(fault), code))
+
+
+def _request(attempt: Attempt, asked: Asked) -> Request:
+    """The question for a rung, with what the task and the rung set where the application is silent."""
+    return attempt.model.request(
+        asked.messages,
+        schema=asked.schema,
+        tools=asked.tools,
+        max_tokens=asked.max_tokens,
+        temperature=asked.temperature,
+        seed=asked.seed,
+        **asked.extra,
+        **({} if asked.top_p is None else {"top_p": asked.top_p}),
+    )
+
+
+def _json(status: int, body: Json) -> Sent:
+    headers = {} if status == 200 else {"x-should-retry": "false"}
+    return Sent(status=status, body=json.dumps(body).encode("utf-8"), headers=headers)
+
+
+def _refusal(wire: Wire, status: int, text: str) -> Sent:
+    return _json(status, wire.error(status, text))
