@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from weakref import WeakSet
 
-__all__ = ["is_own_thread", "note_start", "own_this_thread", "own_work"]
+__all__ = ["is_own", "is_own_thread", "note_start", "own_this_thread", "own_work"]
 
 _own: "WeakSet[threading.Thread]" = WeakSet()
 _depth = threading.local()
@@ -28,6 +28,11 @@ def own_work() -> Iterator[None]:
         yield
     finally:
         _depth.value -= 1
+
+
+def is_own(thread: threading.Thread) -> bool:
+    """Whether everything that the thread does is this package's own work."""
+    return thread in _own
 
 
 def is_own_thread() -> bool:

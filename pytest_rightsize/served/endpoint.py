@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_rightsize import clocks
+from pytest_rightsize.providers.own_threads import own_this_thread
 
 __all__ = ["Endpoint", "Received", "Sent"]
 
@@ -59,6 +60,7 @@ class Endpoint:
         self._thread.start()
 
     def _run(self) -> None:
+        own_this_thread()
         asyncio.set_event_loop(self.loop)
         self.loop.run_until_complete(self._open())
         self.loop.run_forever()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from types import FrameType
 
 from pytest_rightsize import clocks
+from pytest_rightsize.providers.own_threads import is_own
 
 __all__ = ["may_ask", "settle"]
 
@@ -33,7 +34,7 @@ def settle(
     `is_answering` says whether requests of the start are still being refused. A thread with code of a file of `ours` in
     its stack answers for a rung.
     """
-    begun = [thread for thread in begun if not thread.name.startswith("rightsize")]
+    begun = [thread for thread in begun if not (is_own(thread) or thread.name.startswith("rightsize"))]
     if not begun:
         return []
     deadline = clocks.monotonic() + LONGEST_S
