@@ -4,7 +4,7 @@ A Request comes in; a RungError names the value, what was given, and what may be
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from pytest_rightsize.errors import RungError
@@ -34,6 +34,7 @@ def check_request(request: Request, rung: Rung, *, vocabulary: int) -> None:
     def refuse(what: str) -> NoReturn:
         raise RungError(f"rung {rung.name!r}: {what}", reason="request")
 
+    _check_messages(request.messages, refuse)
     unknown = sorted(set(extra) - _EXTRA)
     if unknown:
         refuse(f"a llama_cpp rung does not know {', '.join(unknown)}; it takes {', '.join(sorted(_EXTRA))}")
@@ -56,6 +57,19 @@ def check_request(request: Request, rung: Rung, *, vocabulary: int) -> None:
         refuse(f"chat_template_kwargs = {extra['chat_template_kwargs']!r} cannot be: give names and values")
     _check_tool_choice(request, refuse)
     _check_response_format(request, refuse)
+
+
+def _check_messages(messages: Sequence[Mapping[str, Json]], refuse: _Refuse) -> None:
+    """Refuse images and sound: a template leaves out what it does not know, and the model would never see it."""
+    for index, message in enumerate(messages):
+        content = message.get("content")
+        for part in content if isinstance(content, list) else ():
+            kind = part.get("type") if isinstance(part, Mapping) else "text"
+            if kind != "text":
+                refuse(
+                    f"messages[{index}] has a part of the type {kind}, and a llama_cpp rung reads text alone; give "
+                    "this case to rungs that take it"
+                )
 
 
 def _check_bias(bias: Json, vocabulary: int, refuse: _Refuse) -> None:

@@ -19,6 +19,7 @@ StructuredOutput = Literal["json_schema", "json_object", "grammar", "none"]
 _FORMS = ("json_schema", "json_object with schema", "json_object", "none")
 # Models of OpenAI that take no max_tokens (BerriAI/litellm#13432, promptfoo/promptfoo#6153).
 _NEWER_MODEL = re.compile(r"^(openai/)?(o\d|gpt-[5-9])", re.IGNORECASE)
+_REASONING = "reasoning_content"
 _OPENAI_HOSTS = ("api.openai.com", ".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
 # Keywords that OpenAI's strict mode refuses (platform.openai.com/docs/guides/structured-outputs).
 _NOT_STRICT = (
@@ -78,10 +79,13 @@ class RequestForm:
         is_openai = host.endswith(_OPENAI_HOSTS)
         self._limit = "max_completion_tokens" if is_openai and _NEWER_MODEL.match(model) else "max_tokens"
         self._left_out: set[str] = set()
+        self._takes_reasoning = True
 
     def fitted(self, body: Mapping[str, Json], schema: Mapping[str, Json] | None = None) -> dict[str, Json]:
         """The body in the endpoint's form; `schema` is the one that its response_format is made of."""
         fitted = {name: value for name, value in body.items() if name not in self._left_out}
+        if not self._takes_reasoning:
+            fitted["messages"] = [_without_reasoning(message) for message in body["messages"]]
         if "max_tokens" in fitted and self._limit not in fitted:
             fitted = {self._limit if name == "max_tokens" else name: value for name, value in fitted.items()}
         if schema is not None and "response_format" in fitted:
@@ -109,7 +113,7 @@ class RequestForm:
         if fault.kind not in ("request", "missing"):
             return False
         words = fault.words.lower()
-        if self._learn_limit(words, sent) or self._learn_sampling(words, sent):
+        if self._learn_limit(words, sent) or self._learn_sampling(words, sent) or self._learn_reasoning(words, sent):
             return True
         return has_schema and self._learn_schema(words, sent)
 
@@ -142,6 +146,14 @@ class RequestForm:
                 return True
         return False
 
+    def _learn_reasoning(self, words: str, sent: Mapping[str, Json]) -> bool:
+        """Whether the reasoning of earlier turns is refused, as by Groq and Mistral; DeepSeek and vLLM take it."""
+        if _REASONING not in words or not any(_REASONING in message for message in sent.get("messages", ())):
+            return False
+        self._takes_reasoning = False
+        self._on_note(f"takes no reasoning of earlier turns, which is left out from now on ({words[:200]})")
+        return True
+
     def _learn_schema(self, words: str, sent: Mapping[str, Json]) -> bool:
         """The next form in which the schema may be sent."""
         field = sent.get("response_format")
@@ -170,6 +182,10 @@ class RequestForm:
                 )
                 self._on_note(f"takes {what}; answers are checked by the tests alone")
         return True
+
+
+def _without_reasoning(message: Mapping[str, Json]) -> dict[str, Json]:
+    return {name: value for name, value in message.items() if name != _REASONING}
 
 
 def _grammar(schema: Mapping[str, Json]) -> str:

@@ -12,7 +12,7 @@ from pytest_rightsize.served.wires.asked import CONTEXT_EXCEEDED, Asked, Unserve
 from pytest_rightsize.served.wires.effort import effort_of_budget, effort_of_level
 from pytest_rightsize.served.wires.fields import Fields
 from pytest_rightsize.served.wires.parts import data_part, flat, image_part, text_part, texts_and_others
-from pytest_rightsize.served.wires.tools import choice_fields, function_call, function_tool, named_choice
+from pytest_rightsize.served.wires.tools import choice_fields, function_call, function_tool, named_choice, turn_message
 
 __all__ = ["AnthropicMessages"]
 
@@ -179,6 +179,7 @@ def _turn(turn: Fields) -> Iterator[dict[str, Json]]:
     calls: list[Json] = []
     parts: list[Json] = []
     shown: list[Json] = []
+    thoughts: list[str] = []
     for block in turn.each("content"):
         kind = block.needed_text("type")
         if kind == "tool_use":
@@ -187,12 +188,12 @@ def _turn(turn: Fields) -> Iterator[dict[str, Json]]:
             result, others = _result(block)
             yield result
             shown += others
-        elif kind not in ("thinking", "redacted_thinking"):  # for which the chat API has no place
+        elif kind == "thinking":
+            thoughts.append(block.needed_text("thinking"))
+        elif kind != "redacted_thinking":
             parts.append(_part(block))
-    if shown or parts:
-        yield {"role": role, "content": flat(shown + parts), **({"tool_calls": calls} if calls else {})}
-    elif calls:
-        yield {"role": role, "content": None, "tool_calls": calls}
+    if shown or parts or calls:
+        yield turn_message(role, shown + parts, calls, "\n".join(thoughts))
 
 
 def _past_call(block: Fields) -> dict[str, Json]:

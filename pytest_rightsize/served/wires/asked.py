@@ -48,6 +48,11 @@ class Asked:
     extra: Mapping[str, Json] = field(default_factory=dict)
     body: Mapping[str, Json] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse a request that asks nothing, as one whose messages are all empty lists."""
+        if not self.messages:
+            raise UnservedError("there is no message to answer")
+
 
 class Wire(Protocol):
     """One vendor's way to ask a model; `content_type` is that of a stream."""

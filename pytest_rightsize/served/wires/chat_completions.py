@@ -21,7 +21,9 @@ _IDLE = (
     *("prediction", "stream_options"),
 )
 # What an answer has beside its words, which clients send back with it.
-_OF_ANSWERS = ("annotations", "refusal", "reasoning", "reasoning_content", "reasoning_details")
+_OF_ANSWERS = ("annotations", "reasoning_details")
+# The reasoning of an earlier answer goes to the rung by the first name: templates read it while tools are called.
+_REASONING = ("reasoning_content", "reasoning", "thinking")
 _DEPLOYMENT = re.compile(r"/deployments/([^/]+)/")
 _ERROR_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
 
@@ -191,6 +193,7 @@ def _message(message: Fields) -> dict[str, Json]:
     if role not in ("system", "developer", "user", "assistant", "tool"):
         raise UnservedError(f"{message.place('role')}: there is no role {role!r}")
     refusal = message.text("refusal")
+    reasoning = [value for name in _REASONING if isinstance(value := message.value(name), str)]
     message.drop(*_OF_ANSWERS)
     message.refuse("audio", "rungs do not speak")
     if not message.value("tool_calls"):  # some servers write both
@@ -204,6 +207,8 @@ def _message(message: Fields) -> dict[str, Json]:
     calls = [_past_call(call) for call in message.each("tool_calls")]
     if calls:
         plain["tool_calls"] = calls
+    if reasoning and reasoning[0]:
+        plain["reasoning_content"] = reasoning[0]
     if role == "tool":
         plain["tool_call_id"] = message.needed_text("tool_call_id")
     if plain["content"] is None and not calls:

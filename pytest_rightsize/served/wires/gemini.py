@@ -15,7 +15,14 @@ from pytest_rightsize.served.wires.fields import Fields
 from pytest_rightsize.served.wires.gemini_answers import content_events, content_of
 from pytest_rightsize.served.wires.gemini_schemas import camel, json_schema
 from pytest_rightsize.served.wires.parts import data_part, flat, image_part, text_part, texts_and_others
-from pytest_rightsize.served.wires.tools import PastCalls, choice_fields, function_call, function_tool, named_choice
+from pytest_rightsize.served.wires.tools import (
+    PastCalls,
+    choice_fields,
+    function_call,
+    function_tool,
+    named_choice,
+    turn_message,
+)
 
 __all__ = ["Gemini"]
 
@@ -190,9 +197,11 @@ def _turn(content: Fields, past: PastCalls) -> Iterator[dict[str, Json]]:
         raise UnservedError(f"{content.place('role')}: there is no role {role!r}")
     calls: list[Json] = []
     parts: list[Json] = []
+    thoughts: list[str] = []
     for part in content.each("parts"):
         if part.flag("thought"):
-            continue  # of earlier turns, for which the chat API has no place
+            thoughts.append(part.text("text") or "")
+            continue
         part.drop("thoughtSignature", "partMetadata")
         if "functionCall" in part:
             call = part.needed_fields("functionCall")
@@ -205,10 +214,8 @@ def _turn(content: Fields, past: PastCalls) -> Iterator[dict[str, Json]]:
         else:
             parts.append(_part(part))
     as_chat = "assistant" if role == "model" else "user"
-    if parts:
-        yield {"role": as_chat, "content": flat(parts, ""), **({"tool_calls": calls} if calls else {})}
-    elif calls:
-        yield {"role": as_chat, "content": None, "tool_calls": calls}
+    if parts or calls:
+        yield turn_message(as_chat, parts, calls, "".join(thoughts), joint="")
 
 
 def _result(result: Fields, past: PastCalls) -> tuple[dict[str, Json], list[Json]]:

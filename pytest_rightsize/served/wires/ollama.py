@@ -191,11 +191,12 @@ def _messages(given: Fields) -> Iterator[dict[str, Json]]:
         role = message.needed_text("role")
         if role not in ("system", "user", "assistant", "tool"):
             raise UnservedError(f"{message.place('role')}: there is no role {role!r}")
-        message.drop("thinking")  # of earlier turns, for which the chat API has no place
         plain: dict[str, Json] = {"role": role, "content": _with_images(message, message.text("content") or "")}
         calls = [_past_call(call, past) for call in message.each("tool_calls")]
         if calls:
             plain |= {"content": plain["content"] or None, "tool_calls": calls}
+        if thinking := message.text("thinking"):
+            plain["reasoning_content"] = thinking
         if role == "tool":
             name = message.text("tool_name") or message.text("name")
             plain["tool_call_id"] = past.answered(name, message.text("tool_call_id"))

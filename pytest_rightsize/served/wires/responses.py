@@ -138,8 +138,12 @@ def _messages(given: Fields) -> list[dict[str, Json]]:
     items = given.each("input")
     if not items:
         raise UnservedError("input: there is none")
+    reasoning = ""
     for item in items:
         kind = item.text("type") or "message"
+        if kind == "reasoning":
+            reasoning = _reasoning(item)
+            continue
         if kind == "message":
             messages.append(_message(item))
         elif kind == "function_call":
@@ -151,9 +155,18 @@ def _messages(given: Fields) -> list[dict[str, Json]]:
             messages += _result(item)
         elif kind == "item_reference":
             raise UnservedError(f"{item.where}: {_NO_STATE}")
-        elif kind != "reasoning":  # of earlier turns, for which the chat API has no place
+        else:
             raise UnservedError(f"{item.place('type')}: items of the type {kind} cannot be sent to a rung")
+        if reasoning and messages[-1]["role"] == "assistant":
+            messages[-1]["reasoning_content"] = reasoning
+        reasoning = ""
     return messages
+
+
+def _reasoning(item: Fields) -> str:
+    """The words of an earlier turn's reasoning; what is encrypted has none."""
+    parts = [*item.each("summary"), *item.each("content")]
+    return "\n".join(part.needed_text("text") for part in parts)
 
 
 def _message(item: Fields) -> dict[str, Json]:

@@ -7,8 +7,18 @@ from dataclasses import dataclass
 
 from pytest_rightsize.records import Json, Reply
 from pytest_rightsize.served.wires.asked import UnservedError
+from pytest_rightsize.served.wires.parts import flat
 
-__all__ = ["Call", "PastCalls", "calls_of", "choice_fields", "function_call", "function_tool", "named_choice"]
+__all__ = [
+    "Call",
+    "PastCalls",
+    "calls_of",
+    "choice_fields",
+    "function_call",
+    "function_tool",
+    "named_choice",
+    "turn_message",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +92,16 @@ class PastCalls:
             ident = next(named, self._open[0][1] if self._open else f"call_{name or self._count}")
         self._open = [(called, number) for called, number in self._open if number != ident]
         return ident
+
+
+def turn_message(role: str, parts: list[Json], calls: list[Json], thoughts: str, joint: str = "\n") -> dict[str, Json]:
+    """The message of an earlier turn: its words, its calls, and what was thought before them."""
+    message: dict[str, Json] = {"role": role, "content": flat(parts, joint) if parts else None}
+    if calls:
+        message["tool_calls"] = calls
+    if thoughts and role == "assistant":
+        message["reasoning_content"] = thoughts
+    return message
 
 
 def function_tool(

@@ -55,6 +55,18 @@ def test_what_cannot_be_meant_is_refused_in_words(values: dict[str, Any], words:
     assert not caught.value.permanent
 
 
+@pytest.mark.parametrize("kind", ["image_url", "input_audio", "file", None])
+def test_images_and_sound_are_refused_as_the_model_would_not_see_them(kind: str | None) -> None:
+    messages = ({"role": "user", "content": [{"type": "text", "text": "What is it?"}, {"type": kind}]},)
+    with pytest.raises(RungError, match=rf"messages\[0\] has a part of the type {kind}, and a llama_cpp rung reads"):
+        check_request(Request(messages=messages), RUNG, vocabulary=100)
+
+
+def test_parts_of_text_pass() -> None:
+    messages = ({"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},)
+    check_request(Request(messages=messages), RUNG, vocabulary=100)
+
+
 def test_what_makes_sense_passes() -> None:
     extra = {"stop": ["a"], "logit_bias": {"1": -100, 99: 0.5}, "top_k": 0, "response_format": {"type": "text"}}
     check_request(request(max_tokens=1, temperature=0, top_p=1, extra=extra), RUNG, vocabulary=100)

@@ -69,6 +69,28 @@ def test_a_name_of_the_limit_is_learned_both_ways() -> None:
     assert learner.fitted(body) == {"max_tokens": 1}
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "'messages.1' : for 'role:assistant' the following must be satisfied[('messages.1' : property "
+        "'reasoning_content' is unsupported)]",
+        "Unknown parameter: 'messages[1].reasoning_content'.",
+    ],
+)
+def test_reasoning_of_earlier_turns_is_left_out_where_it_is_refused(words: str) -> None:
+    learner, notes = form()
+    body = {
+        "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "reasoning_content": "c"}]
+    }
+    assert learner.fitted(body) == body
+    assert learner.learn(refusal(words), body)
+    assert learner.fitted(body)["messages"] == [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    assert not learner.learn(refusal(words), learner.fitted(body))
+    assert [note.partition(" (")[0] for note in notes] == [
+        "takes no reasoning of earlier turns, which is left out from now on"
+    ]
+
+
 def test_strict_is_left_out_where_it_is_refused_before_another_form_is_tried() -> None:
     learner, notes = form()
     body = {"response_format": schema_field(CLOSED)}

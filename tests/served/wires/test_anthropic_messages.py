@@ -110,7 +110,12 @@ def test_a_parameter_is_carried_to_the_rung_or_changes_no_answer(
             ],
             [
                 HI,
-                {"role": "assistant", "content": "I look.", "tool_calls": [CALL, {**CALL, "id": "call_2"}]},
+                {
+                    "role": "assistant",
+                    "content": "I look.",
+                    "reasoning_content": "Hm.",
+                    "tool_calls": [CALL, {**CALL, "id": "call_2"}],
+                },
                 {"role": "tool", "tool_call_id": "call_1", "content": "sun"},
                 {"role": "tool", "tool_call_id": "call_2", "content": "Error: no such city"},
                 {"role": "user", "content": [PNG_PART, {"type": "text", "text": "And now?"}]},

@@ -231,6 +231,19 @@ def test_a_body_that_is_json() -> None:
     assert body_of(b'{"a": [1, 2.5, "x"]}') == {"a": [1, 2.5, "x"]}
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/responses", {"input": [{"type": "reasoning", "summary": []}]}),
+        ("/v1/messages", {"messages": [{"role": "user", "content": []}]}),
+        ("/v1beta/models/x:generateContent", {"contents": [{"parts": []}]}),
+    ],
+)
+def test_a_request_that_asks_nothing_is_refused(path: str, body: Any) -> None:
+    with pytest.raises(UnservedError, match="there is no message to answer"):
+        the_wire(path).read(path, body)
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_numbers_that_are_none_are_refused(path: str) -> None:
     with pytest.raises(UnservedError):

@@ -181,6 +181,14 @@ AUDIO = {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "w
                 "reasoning_content": "Hm.",
                 "tool_calls": [{**CALL, "index": 0}],
             },
+            {"role": "assistant", "content": None, "tool_calls": [CALL], "reasoning_content": "Hm."},
+        ),
+        (
+            {"role": "assistant", "content": "x", "reasoning": "Hm."},
+            {"role": "assistant", "content": "x", "reasoning_content": "Hm."},
+        ),
+        (
+            {"role": "assistant", "content": None, "tool_calls": [CALL], "function_call": CALL["function"]},
             {"role": "assistant", "content": None, "tool_calls": [CALL]},
         ),
         (

@@ -163,7 +163,12 @@ def test_a_conversation_with_functions() -> None:
     )
     assert list(asked.messages) == [
         {"role": "user", "content": "hi"},
-        {"role": "assistant", "content": "I look.", "tool_calls": [CALL, {**CALL, "id": "own"}]},
+        {
+            "role": "assistant",
+            "content": "I look.",
+            "reasoning_content": "Hm.",
+            "tool_calls": [CALL, {**CALL, "id": "own"}],
+        },
         {"role": "tool", "tool_call_id": "own", "content": '{"result": "rain"}'},
         {"role": "tool", "tool_call_id": "call_1", "content": '{"my_key": "sun"}'},
         {"role": "user", "content": "And now?"},

@@ -91,7 +91,7 @@ def test_a_result_finds_the_call_of_its_name() -> None:
     time = {**CALL, "id": "call_2", "function": {**CALL["function"], "name": "time"}}
     assert list(asked.messages) == [
         HI,
-        {"role": "assistant", "content": None, "tool_calls": [CALL, time]},
+        {"role": "assistant", "content": None, "reasoning_content": "Hm.", "tool_calls": [CALL, time]},
         {"role": "tool", "content": "noon", "tool_call_id": "call_2"},
         {"role": "tool", "content": "sun", "tool_call_id": "call_1"},
         {"role": "assistant", "content": "Again.", "tool_calls": [{**CALL, "id": "call_3"}]},

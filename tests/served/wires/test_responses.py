@@ -95,7 +95,12 @@ def test_a_parameter_is_carried_to_the_rung_or_changes_no_answer(
         (
             [
                 {"role": "user", "content": [{"type": "input_text", "text": "Weather?"}]},
-                {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"},
+                {
+                    "type": "reasoning",
+                    "id": "rs_1",
+                    "encrypted_content": "x",
+                    "summary": [{"type": "summary_text", "text": "Hm."}],
+                },
                 {
                     "type": "message",
                     "id": "msg_1",
@@ -117,7 +122,12 @@ def test_a_parameter_is_carried_to_the_rung_or_changes_no_answer(
             ],
             [
                 {"role": "user", "content": "Weather?"},
-                {"role": "assistant", "content": "I look.", "tool_calls": [CALL, {**CALL, "id": "call_2"}]},
+                {
+                    "role": "assistant",
+                    "content": "I look.",
+                    "reasoning_content": "Hm.",
+                    "tool_calls": [CALL, {**CALL, "id": "call_2"}],
+                },
                 {"role": "tool", "tool_call_id": "call_1", "content": "sun"},
                 {"role": "tool", "tool_call_id": "call_2", "content": "rain"},
                 {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x/y.png"}}]},
