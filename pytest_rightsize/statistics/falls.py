@@ -70,10 +70,10 @@ def _reaches(changes: Sequence[int], planned: int, errors: "npt.NDArray[np.float
     mass[:, 0] = 1.0
     spent, needed = np.zeros(len(errors)), np.ones(len(errors), dtype=int)
     reached = np.zeros(len(errors), dtype=bool)
-    every, losses, steps = np.arange(len(errors)), 0, 0
+    every, losses = np.arange(len(errors)), 0
     for place, change in enumerate(changes, 1):
         if change:
-            steps, losses = steps + 1, losses + (change < 0)
+            losses += change < 0
             mass[:, 1:] = (mass[:, 1:] + mass[:, :-1]) / 2
             mass[:, 0] /= 2
             # No path that is left can have more losses than were needed before this step.
@@ -83,7 +83,7 @@ def _reaches(changes: Sequence[int], planned: int, errors: "npt.NDArray[np.float
             mass[every[fits], needed[fits]] = 0.0
             needed = np.where(fits, needed, needed + 1)
             reached |= losses >= needed
-    if len(changes) == planned and steps:
+    if len(changes) == planned and any(changes):
         # The last case may spend the rest of the error.
         tails = np.cumsum(mass[:, ::-1], axis=1)[:, ::-1]
         reached |= tails[:, losses] <= errors - spent + _HAIR * errors

@@ -160,6 +160,17 @@ def test_many_failures_in_flight_still_show_that_a_rung_fails() -> None:
     assert verdict.evidence_bound == pytest.approx(0.48542, abs=1e-5)
 
 
+def test_a_rung_five_points_below_its_bar_is_named_in_41_percent_of_sessions_and_blocks_a_merge_in_4() -> None:
+    """Of 20 cases at a bar of 0.9, by the chances of each number of passes at a true rate of 0.85."""
+    named = blocked = 0.0
+    for passed in range(21):
+        verdict = verdict_of({"s": "1" * passed + "0" * (20 - passed), "l": "-" * 20}, "l", bar=0.9)
+        chance = comb(20, passed) * 0.85**passed * 0.15 ** (20 - passed)
+        named += chance * (verdict.verdict == "over-sized")
+        blocked += chance * (verdict.verdict == "over-sized" and verdict.evidence in ("likely", "shown"))
+    assert (named, blocked) == (pytest.approx(0.405, abs=5e-4), pytest.approx(0.0388, abs=5e-5))
+
+
 @pytest.mark.parametrize("bar", [0.5, 0.75, 0.9])
 @pytest.mark.parametrize("planned", [4, 10, 20, 41])
 def test_at_a_rate_that_is_the_bar_a_stopped_rung_is_seldom_shown_or_likely(planned: int, bar: float) -> None:

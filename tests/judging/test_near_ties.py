@@ -1,5 +1,6 @@
 """A verdict that near ties could turn says so, and no other."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,6 +36,16 @@ def test_a_pass_that_hangs_on_a_near_tie_says_so() -> None:
 def test_a_failure_that_hangs_on_a_near_tie_says_so() -> None:
     (note,) = notes([3.0, 3.0, 0.05, 3.0], 2, "fails")
     assert note.startswith("r: 1 of its failed cases are near ties")
+    (note,) = notes([3.0, 3.0, 3.0, 0.05, 3.0], 3, "fails", pass_rate=0.8)
+    assert note.startswith("r: 1 of its failed cases are near ties")
+
+
+def test_near_ties_of_another_rung_turn_nothing() -> None:
+    near, far = trials([0.05, 0.05, 0.05, 0.05], 3), trials([3.0] * 4, 3)
+    others = [replace(trial, key=replace(trial.key, rung=name)) for name in ("a", "z") for trial in near]
+    standing = {"r": Standing(state="passes", passed=3, trials=4, rate=0.75)}
+    rung = Rung(name="r", provider="llama_cpp")
+    assert near_tie_notes(Policy(task="t", pass_rate=0.75), [*others, *far], standing, [rung]) == []
 
 
 @pytest.mark.parametrize(
@@ -42,6 +53,7 @@ def test_a_failure_that_hangs_on_a_near_tie_says_so() -> None:
     [
         ([0.05, 3.0, 3.0, 3.0], 4, "passes"),  # three are enough
         ([3.0, 3.0, 3.0, 0.05], 1, "fails"),  # two are too few
+        ([3.0] * 7 + [0.05], 4, "fails"),  # one more makes five of eight, and six are needed
         ([3.0, 3.0, 3.0, 0.05], 3, "passes"),  # the near tie failed, and could only have passed
         ([None, 3.0, 3.0, 3.0], 3, "passes"),
         ([0.05, 0.05, 0.05, 0.05], 2, "undecided"),

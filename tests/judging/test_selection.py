@@ -93,6 +93,40 @@ def test_one_rung_keeps_the_whole_error_and_few_cases_spend_none() -> None:
     assert budgets_after([0.05], few) == frozenset([0.05])  # 20 of 20 would not have shown it
 
 
+@pytest.mark.parametrize("bar", [0.9, 0.4])
+def test_a_fixed_number_of_cases_holds_back_what_wrong_failures_would_add(bar: float) -> None:
+    """A rung at its bar fails with a chance f, and the next has the budget again: error * (1 + f + f * f) is spent."""
+    scipy_stats = pytest.importorskip("scipy.stats")
+    tails = [float(scipy_stats.binom.sf(failures - 1, 76, 1 - bar)) for failures in range(77)]
+    fails = next(tail for tail in tails if tail <= 0.05)
+    terms = Terms(pass_rate=bar, confidence=0.95, cases=76, rungs=3)
+    assert first_budget(terms) * (1 + fails + fails**2) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(
+    ("cases", "claim"),
+    [
+        (60, 1 - 0.92 * 0.05),
+        (50, 1 - 0.85 * 0.05),  # 0.92 would leave 0.005 for the next rung, and 50 of 50 cannot show it at that
+    ],
+)
+def test_a_rung_that_stops_early_uses_a_share_of_the_error_and_less_where_little_would_be_left(
+    cases: int, claim: float
+) -> None:
+    terms = Terms(pass_rate=0.9, confidence=0.95, cases=cases, rungs=3, stops_early=True)
+    assert claim_confidence(first_budget(terms), terms, is_largest=False) == pytest.approx(claim)
+    (left,) = budgets_after([first_budget(terms)], terms)
+    assert left > 0.9**cases
+
+
+def test_of_several_samples_every_error_is_taken_for_spent() -> None:
+    """No chances are known there: a rung takes its whole share, and 5 % of it again for a wrong failure."""
+    terms = Terms(pass_rate=0.9, confidence=0.95, cases=30, rungs=3, is_single=False)
+    assert claim_confidence(0.05, terms, is_largest=False) == pytest.approx(1 - 0.92 * 0.05)
+    (left,) = budgets_after([0.05], terms)
+    assert left == pytest.approx(0.05 - 1.05 * 0.92 * 0.05)
+
+
 @pytest.mark.parametrize(
     ("own", "strict", "state"),
     [

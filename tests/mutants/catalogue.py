@@ -15,8 +15,12 @@ TESTS = {
     "statistics": ("tests/statistics",),
     "statistics/ratios": ("tests/judging/test_economy_claims.py", "tests/statistics/test_statistics.py"),
     "statistics/selection": ("tests/judging/test_selection.py", "tests/running/test_schedule.py"),
-    "statistics/unpaired": ("tests/judging/test_baseline.py",),
-    "statistics/rates": ("tests/statistics/test_statistics.py", "tests/judging/test_verdict.py"),
+    "statistics/unpaired": ("tests/statistics/test_falls.py", "tests/judging/test_baseline.py"),
+    "statistics/rates": (
+        "tests/statistics/test_statistics.py",
+        "tests/judging/test_evidence.py",
+        "tests/judging/test_verdict.py",
+    ),
     "statistics/falls": ("tests/statistics/test_falls.py", "tests/judging/test_baseline.py"),
     "statistics/sequential": ("tests/statistics/test_sequential.py", "tests/running/test_schedule.py"),
     "judging": ("tests/judging",),
@@ -45,7 +49,16 @@ TESTS = {
     "running/ticket": ("tests/running/test_engine.py",),
     "records": ("tests/judging/test_costs.py", "tests/judging/test_usage.py", "tests/results"),
     "recorded/keys": ("tests/recorded/test_keys.py", "tests/recorded/test_cache.py"),
-    "meters/attribution": ("tests/meters/attribution",),
+    "meters/attribution": ("tests/meters/attribution/test_metered.py", "tests/meters/attribution"),
+    **{
+        f"meters/attribution/{name}": (
+            "tests/meters/attribution/test_sharing.py",
+            "tests/meters/attribution/test_splitting.py",
+            "tests/meters/attribution/test_phases.py",
+            "tests/meters/attribution/test_metered.py",
+        )
+        for name in ("accounts", "bounds", "flight", "pieces", "shares", "sharing", "stretches")
+    },
     "meters/attribution/timeline": (
         "tests/meters/attribution/test_timeline.py",
         "tests/meters/attribution/test_sharing.py",

@@ -92,6 +92,18 @@ def test_missing_trials_leave_it_undecided() -> None:
     assert standing.reason == "only 2 of 40 trials ran"
 
 
+def test_more_trials_than_were_planned_are_no_lack() -> None:
+    assert stand(cases("1", "1", "0"), pass_rate=0.5, planned=2).state == "passes"
+
+
+@pytest.mark.parametrize(("marks", "state"), [("11", "passes"), ("00", "undecided")])
+def test_a_bound_that_is_just_the_bar_reaches_it(marks: str, state: str) -> None:
+    """Two of two at 0.75: 0.5 ** 2 is a quarter, so the lower bound is 0.5; of none of two the upper bound is."""
+    standing = stand(cases(*marks), pass_rate=0.5, planned=2, confidence=0.75)
+    assert (standing.low if state == "passes" else standing.high) == 0.5
+    assert standing.state == state
+
+
 @given(
     results=st.lists(st.lists(st.booleans(), min_size=1, max_size=4), min_size=1, max_size=12),
     bar=st.floats(min_value=0, max_value=1),
@@ -600,11 +612,15 @@ def test_paired_power_is_that_of_all_outcomes(cases: int, margin: float, changed
     assert paired_power(cases, margin=margin, changed=changed) == pytest.approx(found, abs=1e-6)
 
 
-def test_paired_planning() -> None:
-    needed = paired_cases_needed(margin=0.05, changed=0.06)
+@pytest.mark.parametrize(("margin", "changed"), [(0.05, 0.06), (0.1, 0.1), (0.2, 0.1), (0.2, 0.3), (0.3, 0.5)])
+def test_paired_planning_finds_the_number_at_which_the_power_is_reached(margin: float, changed: float) -> None:
+    needed = paired_cases_needed(margin=margin, changed=changed)
     assert needed is not None
-    before, at = (paired_power(cases, margin=0.05, changed=0.06) for cases in (needed - 1, needed))
+    before, at = (paired_power(cases, margin=margin, changed=changed) for cases in (needed - 1, needed))
     assert before < 0.8 <= at
+
+
+def test_no_number_of_pairs_within_the_limit_is_enough_for_a_tiny_margin() -> None:
     assert paired_cases_needed(margin=0.0001, changed=0.5, limit=1000) is None
 
 
