@@ -96,6 +96,10 @@ WAITING: tuple[Waiting, ...] = (
         fixtures=frozenset({"aioresponses"}),
     ),
     Waiting(
+        reason="langsmith logs a run of every start of a test",
+        markers=frozenset({"langsmith"}),
+    ),
+    Waiting(
         reason="hypothesis draws other examples when a test starts again",
         attributes=frozenset({"is_hypothesis_test"}),
         alone=False,
@@ -123,6 +127,9 @@ HARMLESS: Mapping[str, Harmless] = {
         why="runs the coroutine of each start; its loops and fixtures end as fixtures do", leaves_plain_tests=True
     ),
     "flaky": Harmless(why="concerns tests of the table above only"),
+    "langsmith": Harmless(
+        why="comes with langchain, and concerns tests of the table above only", leaves_plain_tests=True
+    ),
     "pytest_asyncio": Harmless(
         why="runs the coroutine of each start; its loops end as fixtures do", leaves_plain_tests=True
     ),

@@ -144,6 +144,8 @@ def _refuse_unserved(given: Fields) -> None:
     given.refuse("logprobs", "rungs do not tell probabilities")
     given.refuse("top_logprobs", "rungs do not tell probabilities")
     given.refuse("audio", "rungs do not speak")
+    for name in ("schema", "self"):  # names of ours, which no endpoint has
+        given.refuse(name, "no parameter of chat completions; a JSON schema goes into response_format")
     given.refuse("web_search_options", "a rung has no web search")
     for name, now in (("functions", "tools"), ("function_call", "tool_choice")):
         given.refuse(name, f"the form before 2024; use {now}")

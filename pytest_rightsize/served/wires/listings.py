@@ -74,14 +74,15 @@ def without(body: Json, ignored: Sequence[str]) -> Json:
 
 
 def _models(models: Sequence[str]) -> Json:
-    """The list of OpenAI and of Anthropic, which have one path; each reads its own members."""
+    """The list of OpenAI, of Anthropic and of Google's newer path, which are one path; each reads its own members."""
     ends = {"first_id": models[0] if models else None, "last_id": models[-1] if models else None}
-    return {"object": "list", "data": [_model(name) for name in models], "has_more": False, **ends}
+    described = [_model(name) for name in models]
+    return {"object": "list", "data": described, "models": described, "has_more": False, **ends}
 
 
 def _model(name: str) -> Json:
     anthropic = {"type": "model", "display_name": name, "created_at": _EPOCH}
-    return {"id": name, "object": "model", "created": 0, "owned_by": "rightsize", **anthropic}
+    return {"id": name, "object": "model", "created": 0, "owned_by": "rightsize", **anthropic, **_gemini(name)}
 
 
 def _gemini(name: str) -> Json:

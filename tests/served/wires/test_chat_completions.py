@@ -115,6 +115,7 @@ def test_a_parameter_is_carried_to_the_rung_or_changes_no_answer(
         ({"audio": {"voice": "alloy", "format": "mp3"}}, "audio: rungs do not speak"),
         ({"modalities": ["text", "audio"]}, "modalities: rungs answer with text alone"),
         ({"web_search_options": {"user_location": {}}}, "web_search_options: a rung has no web search"),
+        ({"schema": CITY}, "schema: no parameter of chat completions; a JSON schema goes into response_format"),
         ({"functions": [{"name": "f"}]}, "functions: the form before 2024; use tools"),
         ({"tools": [{"type": "custom", "custom": {"name": "f"}}]}, r"tools\[0\].type: a rung has no tools of the type"),
         ({"tool_choice": "required"}, "tool_choice asks for a call, and there are no tools"),
