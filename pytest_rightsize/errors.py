@@ -12,6 +12,7 @@ RightsizeError
 import difflib
 from collections.abc import Iterable
 
+from pytest_rightsize.escaping import printable
 from pytest_rightsize.portable import Portable
 
 __all__ = [
@@ -27,7 +28,10 @@ __all__ = [
 
 
 class RightsizeError(Portable, Exception):
-    """Base of everything this package raises on purpose."""
+    """Base of everything this package raises on purpose; what it says is harmless in a terminal or a log."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
 
 class ConfigError(RightsizeError):
@@ -51,7 +55,10 @@ class RungError(RightsizeError):
 
 
 class RightsizeWarning(UserWarning):
-    """A warning for the user that changes no verdict."""
+    """A warning for the user that changes no verdict; what it says is harmless in a terminal or a log."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
 
 class NoAnswerError(RightsizeError):

@@ -11,6 +11,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from pytest_rightsize import commands
+from pytest_rightsize.commands._output import complain
 from pytest_rightsize.errors import ConfigError
 
 __all__ = ["main"]
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # the interpreter closes it
         return 0
     except ConfigError as error:
-        print(f"rightsize: {error}", file=sys.stderr)  # noqa: T201  # this is a command
+        complain(f"rightsize: {error}")
         return _BAD_INPUT
     return status
 

@@ -5,7 +5,6 @@ machine, where `pytest --rightsize-cache=replay` then needs no model.
 """
 
 import argparse
-import sys
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from itertools import islice
@@ -14,6 +13,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from pytest_rightsize import clocks
+from pytest_rightsize.commands._output import say, write_data
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.recorded.cache import FILE_NAME, AnswerCache
 from pytest_rightsize.recorded.json_lines import Declaration, lines_of, read_lines
@@ -80,14 +80,14 @@ def _export(arguments: argparse.Namespace) -> int:
         answers = list(cache.entries(rung=arguments.rung))
         lines = lines_of(answers, cache.declarations())
         if str(arguments.file) == "-":
-            sys.stdout.writelines(lines)
+            write_data(lines)
             return 0
         # It holds prompts, as the recorded answers do, so only its owner may read it until it is committed.
         with open(arguments.file, "w", encoding="utf-8", opener=for_the_owner) as file:
             file.writelines(lines)
     finally:
         cache.close()
-    _print(f"{len(answers)} answers in {arguments.file}")
+    say(f"{len(answers)} answers in {arguments.file}")
     return 0
 
 
@@ -107,7 +107,7 @@ def _import(arguments: argparse.Namespace) -> int:
                     cache.declare(*line)
     finally:
         cache.close()
-    _print(f"{new} answers are new of the {total} in {arguments.file}")
+    say(f"{new} answers are new of the {total} in {arguments.file}")
     return 0
 
 
@@ -126,8 +126,8 @@ def _stat(arguments: argparse.Namespace) -> int:
         [rung, len(answers), _tokens(answers), answers[-1].recorded, answers[0].recorded]
         for rung, answers in sorted(answers_by_rung.items())
     ]
-    _print(tabulate(table, headers=["rung", "answers", "tokens", "first", "last"], tablefmt="plain"))
-    _print(f"{(arguments.dir / FILE_NAME).stat().st_size / 1e6:.1f} MB in {arguments.dir / FILE_NAME}")
+    say(tabulate(table, headers=["rung", "answers", "tokens", "first", "last"], tablefmt="plain"))
+    say(f"{(arguments.dir / FILE_NAME).stat().st_size / 1e6:.1f} MB in {arguments.dir / FILE_NAME}")
     return 0
 
 
@@ -144,9 +144,5 @@ def _prune(arguments: argparse.Namespace) -> int:
     age = None if arguments.older_than is None else clocks.now() - timedelta(days=arguments.older_than)
     removed = cache.remove(rung=arguments.rung, before=None if age is None else age.isoformat(timespec="seconds"))
     cache.close()
-    _print(f"{removed} answers removed")
+    say(f"{removed} answers removed")
     return 0
-
-
-def _print(text: str) -> None:
-    print(text)  # noqa: T201  # this is a command

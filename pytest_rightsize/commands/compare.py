@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pytest_rightsize.commands._output import say
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.judging.comparison import Comparison, compare_several
 from pytest_rightsize.records import Run, TrialKey
@@ -51,11 +52,11 @@ def run(arguments: argparse.Namespace) -> int:
         comparisons = _compared(arguments, lambda key: f"{key.task}: {key.case}" in shown)
     if arguments.json:
         plain = [comparison.to_dict() for comparison in comparisons]
-        _print(json.dumps(plain[0] if len(plain) == 1 else {"comparisons": plain}, indent=1))
+        say(json.dumps(plain[0] if len(plain) == 1 else {"comparisons": plain}, indent=1))
         return 0
     for place, comparison in enumerate(comparisons):
         lines = comparison_lines(comparison, by_task=arguments.by == "task", cases=arguments.cases)
-        _print("\n".join([*([""] if place else []), *lines]))
+        say("\n".join([*([""] if place else []), *lines]))
     return 0
 
 
@@ -101,7 +102,3 @@ def _check(rung: str, run: Run, file_name: str) -> None:
     rung_names = [each.name for each in run.rungs]
     if rung not in rung_names:
         raise unknown_name(f"--rungs, in {file_name}", rung, rung_names, noun="rung")
-
-
-def _print(text: str) -> None:
-    print(text)  # noqa: T201  # this is a command

@@ -13,6 +13,7 @@ from pathlib import Path
 import pluggy
 
 from pytest_rightsize import hookspecs
+from pytest_rightsize.commands._output import say
 from pytest_rightsize.config.catalogue import CATALOGUE
 from pytest_rightsize.config.ladder import Ladder, read_ladder, select_rungs
 from pytest_rightsize.config.options import find_ladder_file
@@ -59,10 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
     ladder = Ladder(rungs={}) if path is None else read_ladder(path, providers, meters)
     names = arguments.ladder.split(",") if arguments.ladder else list(ladder.rungs or CATALOGUE)
     doctor = _Doctor(meters, offline=arguments.offline)
-    print(f"ladder: {ladder.source if ladder.rungs else 'built in (there is no ladder file here)'}")  # noqa: T201  # this is a command
+    say(f"ladder: {ladder.source if ladder.rungs else 'built in (there is no ladder file here)'}")
     for rung in select_rungs(ladder, names):
         for line in doctor.rung_lines(rung, providers[rung.provider](rung)):
-            print(line)  # noqa: T201  # this is a command
+            say(line)
     return 1 if doctor.found_fault else 0
 
 

@@ -7,6 +7,7 @@ rung passes fewer cases than chance allows.
 import argparse
 from pathlib import Path
 
+from pytest_rightsize.commands._output import say
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.results.lockfile import lock_of, render_lock, why_none
@@ -41,5 +42,5 @@ def run(arguments: argparse.Namespace) -> int:
         *([f"no rung passes {', '.join(unsolved)}"] if unsolved else []),
         *([f"the smallest rung is not known of {', '.join(unknown)}"] if unknown else []),
     ]
-    print("; ".join(parts))  # noqa: T201  # this is a command
+    say("; ".join(parts))
     return 0

@@ -11,6 +11,7 @@ from math import ceil, log
 
 from tabulate import tabulate
 
+from pytest_rightsize.commands._output import say
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.statistics import (
     cases_needed,
@@ -67,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         *(_margin_lines(arguments) if arguments.margin is not None else []),
         *(_drop_lines(arguments) if arguments.drop_to is not None else []),
     ]
-    print("\n".join(lines))  # noqa: T201  # this is a command
+    say("\n".join(lines))
     return 0
 
 

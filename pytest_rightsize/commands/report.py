@@ -7,6 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from pytest_rightsize.commands._output import say
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.reports import Report, load_reports
@@ -42,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     verdicts = judge(results)
     if not files:
         lines = [*table_lines(results, verdicts), *summary_lines(results, verdicts), *fault_lines(results.trials)]
-        sys.stdout.write("\n".join([TITLE, *lines]) + "\n")
+        say("\n".join([TITLE, *lines]))
     reports = _builtin_reports()
     for name, file in files.items():
         report = reports[name]()

@@ -6,12 +6,12 @@ by any part of its name.
 
 import argparse
 import shutil
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
+from pytest_rightsize.commands._output import say
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.records import Run, Trial, TrialKey
 from pytest_rightsize.reports.case_names import readable_case
@@ -53,8 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     for place, of_case in enumerate(cases.values()):
         shown = [trials[of_case[rung]] for rung in rungs if rung in of_case]
         if shown:
-            _print(["", "=" * min(width, 60), ""] if place else [])
-            _print(case_lines(shown, width=max(40, width)))
+            rule = ["", "=" * min(width, 60), ""] if place else []
+            say("\n".join([*rule, *case_lines(shown, width=max(40, width))]))
     return 0
 
 
@@ -131,10 +131,3 @@ def _unknown_case(arguments: argparse.Namespace, names: Sequence[str], trials: S
     nearest = process.extractOne(arguments.case, list(short)) if short else None
     found = f": did you mean {readable_case(nearest[0])!r}?" if nearest else "."
     return ConfigError(f"{where}: no case has {arguments.case!r} in its name{found} There are {len(names):,} cases.")
-
-
-def _print(lines: Sequence[str]) -> None:
-    text = "".join(f"{line}\n" for line in lines)
-    sys.stdout.write(
-        text.encode(sys.stdout.encoding or "utf-8", "backslashreplace").decode(sys.stdout.encoding or "utf-8")
-    )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from pytest_rightsize.commands._output import say
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.strength import strength_note
 from pytest_rightsize.judging.verdict import judge
@@ -56,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     strengths = _play(results, arguments.results.resolve(), arguments.root.resolve(), smallest)
     lines = [*_table([strengths[task] for task in smallest if task in strengths]), *_notes(strengths, smallest)]
-    print("\n".join(lines))  # noqa: T201  # this is a command
+    say("\n".join(lines))
     return 0
 
 

@@ -16,6 +16,7 @@ from pytest_rightsize.config.ladder import Ladder
 from pytest_rightsize.config.settings import Settings
 from pytest_rightsize.config.task_settings import ChosenSource, TaskSettings, marked_settings, merged
 from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.escaping import one_line
 from pytest_rightsize.locations import key_line, place
 from pytest_rightsize.records import Policy
 
@@ -91,7 +92,7 @@ class Policies(Mapping[str, Policy]):
 
     def _read(self, definition: Definition, markers: Sequence[pytest.Mark]) -> Policy:
         layers = [marked_settings(definition.nodeid, marker) for marker in markers]
-        task = next((name for name, _ in layers if name is not None), definition.nodeid)
+        task = next((name for name, _ in layers if name is not None), one_line(definition.nodeid))
         marked = merged(*(settings for _, settings in layers))
         first = self._described_by.setdefault(task, (definition.nodeid, marked))
         if first[1] != marked:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.errors import ConfigError, unknown_name
+from pytest_rightsize.escaping import one_line
 from pytest_rightsize.records import Waiver
 
 __all__ = ["ChosenSource", "TaskSettings", "marked_settings", "merged"]
@@ -70,7 +71,7 @@ def _chosen_source(where: str, source: Mapping[str, str]) -> ChosenSource:
 
 
 _TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
-    "task": (str, "a name"),
+    "task": (str, "a name on one line, without control characters"),
     "pass_rate": ((int, float), "a number from 0 to 1"),
     "confidence": ((int, float), "a number between 0.5 and 1"),
     "samples": (int, "a whole number, 1 or more"),
@@ -92,7 +93,8 @@ def _check_types(where: str, values: Mapping[str, object]) -> None:
             or (name == "confidence" and not 0.5 < value < 1)
             or (name in ("samples", "max_tokens") and value < 1)
         )
-        if not isinstance(value, allowed) or mistaken_bool or out_of_range or value == "":
+        breaks_lines = name == "task" and isinstance(value, str) and one_line(value) != value
+        if not isinstance(value, allowed) or mistaken_bool or out_of_range or value == "" or breaks_lines:
             raise ConfigError(f"{where} was given {name}={value!r}: give {words}")
 
 

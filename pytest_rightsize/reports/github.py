@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from posixpath import join, normpath
 
+from pytest_rightsize.escaping import visible
 from pytest_rightsize.records import Run
-from pytest_rightsize.reports.escaping import visible
 from pytest_rightsize.reports.facts import place_to_change
 from pytest_rightsize.reports.gate_groups import GateGroup, gate_groups
 from pytest_rightsize.reports.sureness import sure_words

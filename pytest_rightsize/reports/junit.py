@@ -5,8 +5,8 @@ from functools import lru_cache
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import MixedEnergyError
+from pytest_rightsize.escaping import visible
 from pytest_rightsize.records import Trial
-from pytest_rightsize.reports.escaping import visible
 from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["suite_properties", "trial_properties"]

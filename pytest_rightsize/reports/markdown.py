@@ -6,11 +6,11 @@ It is never longer than a comment may be: tasks that need a change come first, a
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
+from pytest_rightsize.escaping import visible
 from pytest_rightsize.records import Run
 from pytest_rightsize.reports import Report
 from pytest_rightsize.reports.bars import bar_lines, bar_words, bars_differ
 from pytest_rightsize.reports.case_names import readable_case
-from pytest_rightsize.reports.escaping import visible
 from pytest_rightsize.reports.facts import (
     Cell,
     Facts,

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from pytest_rightsize.escaping import visible
 from pytest_rightsize.records import AnswerRecord, Trial, TrialKey
 from pytest_rightsize.reports.case_names import readable_case
-from pytest_rightsize.reports.escaping import visible
 
 __all__ = ["Reason", "Reasons", "answer_text"]
 

@@ -11,9 +11,9 @@ from itertools import zip_longest
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import MixedEnergyError
+from pytest_rightsize.escaping import visible
 from pytest_rightsize.records import AnswerRecord, Json, Trial
 from pytest_rightsize.reports.case_names import readable_case
-from pytest_rightsize.reports.escaping import visible
 from pytest_rightsize.reports.text_width import columns, filled
 from pytest_rightsize.reports.units import bounded_joules, seconds, usd
 

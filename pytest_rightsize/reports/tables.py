@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import MixedEnergyError
+from pytest_rightsize.escaping import one_line
 from pytest_rightsize.plain_data import plain_fields
 from pytest_rightsize.records import Json, Policy, Run, Trial
 from pytest_rightsize.reports import Report
@@ -98,8 +99,8 @@ def _conclusion(verdict: Verdict | None, trial: Trial) -> dict[str, Json]:
 
 def _cell(text: str) -> str:
     """A name that no spreadsheet reads as a formula."""
-    plain = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return f"'{plain}" if plain.startswith(("=", "+", "-", "@", "\t", "\r")) else plain
+    plain = one_line(text)
+    return f"'{plain}" if plain.startswith(("=", "+", "-", "@")) else plain
 
 
 def _sum(values: Sequence[float | None]) -> float | None:

@@ -19,6 +19,7 @@ from typing import IO
 
 from pytest_rightsize import clocks
 from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.escaping import one_line
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.records import Json, Policy, Price, Run, Rung, Trial, TrialKey
 from pytest_rightsize.results.append_only import DurableFile
@@ -30,6 +31,8 @@ from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["ResultsFile", "describe_session", "no_trial", "read_run", "read_strengths", "strength_line", "withheld_in"]
 
+# What stands within lines of a report: a file that others wrote may hold anything here.
+_NAMES = ("task", "case", "rung")
 SCHEMA = 1
 _PACKAGES = ("pytest-rightsize", "pytest", "pytest-xdist", "aiohttp", "llama-cpp-python", "rapidfuzz", "jsonschema")
 
@@ -314,6 +317,9 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
                 raise ConfigError(f"{path}:{number} cannot be read: {error}") from None
             if not isinstance(line, dict):
                 raise ConfigError(f"{path}:{number} is not a JSON object")
+            for name in _NAMES:
+                if isinstance(line.get(name), str):
+                    line[name] = one_line(line[name])
             yield number, line
 
 

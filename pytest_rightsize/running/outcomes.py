@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pytest_rightsize.escaping import printable
 from pytest_rightsize.records import Trial, TrialKey
 from pytest_rightsize.running.grading import Ending
 from pytest_rightsize.running.own_bugs import is_plainly_own, raised_at
@@ -111,12 +112,13 @@ def shape(report: pytest.TestReport, trial: Trial) -> None:
     if trial.outcome == "failed":
         path, line, _ = report.location
         report.outcome = "skipped"
-        report.longrepr = (path, line or 0, f"too small ({trial.reason}): {(trial.detail or '').partition(chr(10))[0]}")
+        first = (trial.detail or "").partition("\n")[0]
+        report.longrepr = (path, line or 0, printable(f"too small ({trial.reason}): {first}"))
     elif trial.reason == "settled" and report.outcome != "skipped":
         # It was started for a recorded answer, and did not get that far.
         path, line, _ = report.location
         report.outcome = "skipped"
-        report.longrepr = (path, line or 0, f"Skipped: {trial.detail}")
+        report.longrepr = (path, line or 0, printable(f"Skipped: {trial.detail}"))
     elif trial.is_fault:
         show_fault(report, trial.detail or "")
 
@@ -127,11 +129,11 @@ def report_subtest(report: pytest.TestReport) -> None:
     crash = getattr(report.longrepr, "reprcrash", None)
     text = str(report.longrepr if crash is None else crash.message).partition("\n")[0]
     report.outcome = "skipped"
-    report.longrepr = (path, line or 0, f"too small: {text}")
+    report.longrepr = (path, line or 0, printable(f"too small: {text}"))
 
 
 def show_fault(report: pytest.TestReport, text: str) -> None:
     """Show an infrastructure fault as an error of the session, in its own words and without a traceback."""
     report.outcome = "failed"
-    report.longrepr = text
+    report.longrepr = printable(text)
     report.rightsize_fault = True  # type: ignore[attr-defined]  # reports carry plugins' data

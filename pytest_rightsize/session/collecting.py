@@ -12,6 +12,7 @@ import pytest
 from pytest_rightsize.config.policies import definition_of
 from pytest_rightsize.config.task_names import UncollectedFiles, misnamed_tasks
 from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.escaping import one_line
 from pytest_rightsize.records import TrialKey
 from pytest_rightsize.results.redaction import redacted_case
 from pytest_rightsize.session.distribution import labelled
@@ -109,7 +110,7 @@ class Collecting:
         policy = self._policies.of(definition_of(item))
         case = _case(item, _parameter_id(rung, sample, policy.samples), position)
         case = redacted_case(case, self._state.settings.redact)
-        return TrialKey(task=policy.task, case=case, rung=rung, sample=sample)
+        return TrialKey(task=policy.task, case=one_line(case), rung=rung, sample=sample)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection_finish(self, session: pytest.Session) -> Generator[None, Any, Any]:

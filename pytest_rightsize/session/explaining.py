@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from pytest_rightsize.reports.escaping import visible
 from pytest_rightsize.reports.reasons import Reasons
 from pytest_rightsize.reports.rung_faults import Faults
 from pytest_rightsize.reports.terminal import wrapped
 from pytest_rightsize.running.full_story import NOT_RUN_CHAR, TOO_SMALL_CHAR, is_asked_for, lists, traceback_of
 from pytest_rightsize.running.outcomes import attached
 from pytest_rightsize.session.state import SessionState
+from pytest_rightsize.session.terminal_lines import write_line, write_title
 
 __all__ = ["Explaining"]
 
@@ -70,16 +70,16 @@ class Explaining:
         asked = self._reasons.keeps_all
         if not self._reasons.all or not (asked or (style != "no" and self._config.get_verbosity() > -2)):
             return
-        terminalreporter.write_sep("=", "why answers are too small")
+        write_title(terminalreporter, "=", "why answers are too small")
         if not asked:
             lines = self._reasons.lines(width=width, one_line=style == "line", more=self._where_more())
             for part in (part for line in lines for part in wrapped(line, width)):
-                terminalreporter.write_line(part)
+                write_line(terminalreporter, part)
             return
         for reason in self._reasons.all:
-            terminalreporter.write_sep("_", visible(reason.test), yellow=True, bold=True)
-            for line in visible(reason.story or "").splitlines():
-                terminalreporter.write_line(line)
+            write_title(terminalreporter, "_", reason.test, yellow=True, bold=True)
+            for line in (reason.story or "").splitlines():
+                write_line(terminalreporter, line)
 
     def _where_more(self) -> str:
         results = self._state.settings.results
@@ -95,11 +95,11 @@ class Explaining:
         result = yield
         width = self._config.get_terminal_writer().fullwidth if terminalreporter.isatty else None
         lines = self._reasons.short_summary(width) if lists(self._config, TOO_SMALL_CHAR) else []
-        lines += map(visible, self._not_run)
+        lines += self._not_run
         if lines:
             own = (terminalreporter.stats.get(_PYTESTS_OWN.get(char)) for char in terminalreporter.reportchars)
             if not any(own):
-                terminalreporter.write_sep("=", "short test summary info", cyan=True, bold=True)
+                write_title(terminalreporter, "=", "short test summary info", cyan=True, bold=True)
             for line in lines:
-                terminalreporter.write_line(line)
+                write_line(terminalreporter, line)
         return result

@@ -16,6 +16,7 @@ import pytest
 
 from pytest_rightsize import clocks
 from pytest_rightsize.session.tally import Tally
+from pytest_rightsize.session.terminal_lines import write_line
 
 __all__ = ["LiveProgress", "Screen"]
 
@@ -169,7 +170,7 @@ class LiveProgress:
         self._written_at = now
         self._reporter.ensure_newline()
         for line in self._tally.lines(1000):
-            self._reporter.write_line(line)
+            write_line(self._reporter, line)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self) -> None:

@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 import pytest
 
 from pytest_rightsize.errors import RightsizeWarning
+from pytest_rightsize.session.terminal_lines import write_line
 
 __all__ = ["Notices"]
 
@@ -37,6 +38,6 @@ class Notices:
             if terminal is not None and not hasattr(config, "workerinput"):
                 with self.pause():
                     terminal.ensure_newline()
-                    terminal.write_line(f"rightsize: {message}", yellow=True)
+                    write_line(terminal, f"rightsize: {message}", yellow=True)
             else:
                 config.issue_config_time_warning(RightsizeWarning(message), stacklevel=2)

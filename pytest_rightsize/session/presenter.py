@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.config.settings import Settings
+from pytest_rightsize.escaping import visible
 from pytest_rightsize.judging.conclusions import idle_note
-from pytest_rightsize.reports.escaping import visible
 from pytest_rightsize.reports.facts import intervals
 from pytest_rightsize.reports.github import annotations
 from pytest_rightsize.reports.junit import suite_properties
@@ -31,6 +31,7 @@ from pytest_rightsize.reports.terminal import (
 from pytest_rightsize.reports.usage_tables import usage_lines
 from pytest_rightsize.session.explaining import Explaining
 from pytest_rightsize.session.result import SessionResult
+from pytest_rightsize.session.terminal_lines import write_coloured_line, write_command, write_line, write_title
 from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["Presenter"]
@@ -78,14 +79,14 @@ class Presenter:
         width = self._config.get_terminal_writer().fullwidth if terminalreporter.isatty else None
         self._explaining.write_reasons(terminalreporter, width)
         # As pytest's own sections begin; what is written after `section` alone may be broken by a late end of a line.
-        terminalreporter.write_sep("=", TITLE)
+        write_title(terminalreporter, "=", TITLE)
         for line in table_lines(result.run, result.verdicts, width=width):
-            for text, colour in styled(visible(line)):
-                terminalreporter.write(text, **({colour: True} if colour else {}))
-            terminalreporter.write_line("")
+            write_coloured_line(terminalreporter, styled(visible(line)))
         for line, colours in self._lines(result, width):
             for part in wrapped(visible(line), width):
-                terminalreporter.write_line(part, **colours)
+                write_line(terminalreporter, part, **colours)
+        for command in self._annotations(result):
+            write_command(terminalreporter, command)
 
     def _lines(self, result: SessionResult, width: int | None) -> Iterator[tuple[str, dict[str, bool]]]:
         """What follows the table, each line with its colour."""
@@ -119,8 +120,6 @@ class Presenter:
             yield f"rightsize: results in {self._settings.results}", {}
         for written, line in self._published:
             yield f"rightsize: {line}", {"red": not written}
-        for line in self._annotations(result):
-            yield line, {}
 
     def _annotations(self, result: SessionResult) -> Iterator[str]:
         """Commands for GitHub Actions, in a job of it only."""

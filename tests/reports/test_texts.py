@@ -11,6 +11,7 @@ from typing import Literal
 import pytest
 
 from pytest_rightsize.energy import Energy
+from pytest_rightsize.escaping import visible
 from pytest_rightsize.judging.conclusions import FalseEconomy, Saving
 from pytest_rightsize.judging.gates import GATES, PROVISIONAL, failed_gates, warned_gates
 from pytest_rightsize.judging.verdict import judge
@@ -18,7 +19,6 @@ from pytest_rightsize.meter_records import IdlePower, Metering, Phases
 from pytest_rightsize.records import Run, Trial, Waiver
 from pytest_rightsize.reports import load_reports
 from pytest_rightsize.reports.badge import BadgeReport
-from pytest_rightsize.reports.escaping import visible
 from pytest_rightsize.reports.facts import gather, headline, saving_words
 from pytest_rightsize.reports.github import annotations
 from pytest_rightsize.reports.html.measured_lines import metering_lines

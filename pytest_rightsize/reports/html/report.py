@@ -11,9 +11,9 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import ClassVar
 
+from pytest_rightsize.escaping import visible
 from pytest_rightsize.records import Json, Run
 from pytest_rightsize.reports import Report
-from pytest_rightsize.reports.escaping import visible
 from pytest_rightsize.reports.facts import gather
 from pytest_rightsize.reports.html.bodies import index_cases, packed
 from pytest_rightsize.reports.html.chart_data import chart_data
