@@ -42,9 +42,9 @@ class RungError(RightsizeError):
     """A rung could not answer, for a reason that says nothing about its model.
 
     `reason` is one word for the results file: `missing`, `load`, `memory`, `auth`, `transport`, `timeout`,
-    `rate_limit`, `server`, `bad_reply`, `request`, `credit`, `crash`, `unrecorded`, `private`, `offline`, `budget`.
-    `permanent` means that asking again cannot help, so the rung is not asked again in this session. `alone` means that
-    the fault says nothing of other requests to the rung.
+    `rate_limit`, `server`, `bad_reply`, `too_large`, `request`, `credit`, `crash`, `unrecorded`, `private`, `offline`,
+    `budget`. `permanent` means that asking again cannot help, so the rung is not asked again in this session. `alone`
+    means that the fault says nothing of other requests to the rung.
     """
 
     def __init__(self, message: str, *, reason: str, permanent: bool = False, alone: bool = False) -> None:

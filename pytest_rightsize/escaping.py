@@ -33,7 +33,7 @@ def printable(text: str) -> str:
 
 
 def json_escaped(line: str) -> str:
-    """A line of JSON with such characters, which stand in its strings only, as `\\u202e`: the same data."""
+    """A line of JSON whose strings have such characters by their numbers, as JSON writes them: the same data."""
     return _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
 
 

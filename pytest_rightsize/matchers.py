@@ -4,13 +4,14 @@ A matcher takes a text and gives a Match: whether it matches, a score from 0 to 
 Pure: the same text always gives the same Match.
 """
 
-import json
 import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from pytest_rightsize.strict_json import loads
 
 __all__ = [
     "Match",
@@ -164,7 +165,7 @@ def json_in(text: str) -> Json:
     body = text.strip()
     if body.startswith("```") and body.endswith("```") and "\n" in body:
         body = body[body.index("\n") : -3]
-    return json.loads(body)
+    return loads(body)
 
 
 class _Number(Matcher):

@@ -64,6 +64,7 @@ _TOKENS = _shaped(
     reasoning=_optional(_count),
     characters=_optional(_count),
     source=_one_of("reported", "counted", "unknown"),
+    reasoning_source=_optional(_one_of("reported", "counted", "unknown")),
 )
 _ANSWER = {
     "text": _text,
@@ -79,6 +80,7 @@ _ANSWER = {
     "prompt": _optional(_text),
     "recorded": _optional(_text),
     "retries": _count,
+    "margin": _optional(_amount),
 }
 _RUNG = {
     "name": _text,
@@ -116,6 +118,7 @@ _LINES: Mapping[str, Mapping[str, Check]] = {
         "pass_rate_from": _optional(_text),
         "confidence_from": _optional(_text),
         "samples_from": _optional(_text),
+        "shuffle_seed": _optional(_count),
         "waivers": _list_of(_shaped(gate=_text, until=_text, reason=_text)),
     },
     "prompt": {"id": _text, "messages": _list_of(_table)},

@@ -29,8 +29,10 @@ from pytest_rightsize.providers.openai.event_loop import Gate, GatePass
 from pytest_rightsize.providers.openai.event_loop import sleep as sleep_in_loop
 from pytest_rightsize.providers.openai.faults import TREATMENTS, AnswerFaultError, Fault
 from pytest_rightsize.providers.openai.outcomes import fault_of
+from pytest_rightsize.providers.openai.response_bodies import DEFAULT_LIMIT_MB, TooLargeError, json_of, read_body
 from pytest_rightsize.providers.openai.waits import asked_wait_s
 from pytest_rightsize.records import Json
+from pytest_rightsize.strict_json import loads
 
 __all__ = ["UNREADABLE", "Client", "Endpoint", "HttpError"]
 
@@ -51,8 +53,9 @@ _CLOSED = Fault(kind="closed", words="was closed before it answered")
 class Endpoint:
     """The URL to post to, and how: `timeout_s` bounds each attempt, `retries` is how many there are after the first.
 
-    `patience_s` bounds how long one request waits for rate limits, overload and the loading of a model. With
-    `local_only`, no connection is made beyond this machine, whatever the name resolves to and whatever the proxy is.
+    `patience_s` bounds how long one request waits for rate limits, overload and the loading of a model, `max_answer_mb`
+    the size of an answer in MB, decompressed. With `local_only`, no connection is made beyond this machine, whatever
+    the name resolves to and whatever the proxy is.
     """
 
     url: str
@@ -62,6 +65,12 @@ class Endpoint:
     retries: int = 4
     patience_s: float = 300.0
     max_in_flight: int = 64
+    max_answer_mb: float = DEFAULT_LIMIT_MB
+
+    @property
+    def max_bytes(self) -> float:
+        """The size of the largest answer that is read, decompressed."""
+        return self.max_answer_mb * 1e6
 
 
 class HttpError(Portable, Exception):
@@ -167,8 +176,9 @@ class Client:
                 proxy=self._proxy.url if self._proxy else None,
                 timeout=aiohttp.ClientTimeout(total=min(timeout_s, self._endpoint.timeout_s)),
             ) as response:
-                return json.loads(await response.read()) if response.status == 200 else None
-        except (TimeoutError, aiohttp.ClientError, OSError, ProxyError, *UNREADABLE):
+                body = await read_body(response, self._endpoint.max_bytes)
+                return loads(body) if response.status == 200 else None
+        except (TooLargeError, TimeoutError, aiohttp.ClientError, OSError, ProxyError, *UNREADABLE):
             return None
         except asyncio.CancelledError:
             if self._closed:
@@ -254,7 +264,13 @@ class Client:
                 trace_request_ctx=connection,
                 **options,
             ) as response:
-                return response.status, await response.read(), response.headers
+                return response.status, await read_body(response, self._endpoint.max_bytes), response.headers
+        except TooLargeError:
+            words = (
+                f"answered with more than {self._endpoint.max_answer_mb:g} MB, and was cut off: raise max_answer_mb in "
+                f"the ladder file if such an answer is wanted"
+            )
+            return 0, b"", Fault(kind="too_large", words=words)
         except TimeoutError:
             return 0, b"", Fault(kind="timeout", words=f"did not answer within {limit_s:g} s")
         except ProxyError as error:
@@ -276,7 +292,7 @@ class Client:
             wait_s = asked_wait_s(headers, now_s=clocks.now().timestamp())
             raise _AttemptError(fault, wait_s=wait_s, advice=headers.get("x-should-retry"))
         try:
-            return read(_json_of(content, headers.get("Content-Type", "")))
+            return read(json_of(content, headers.get("Content-Type", "")))
         except AnswerFaultError as error:
             raise _AttemptError(error.fault, wait_s=asked_wait_s(headers, now_s=clocks.now().timestamp())) from None
         except UNREADABLE as error:
@@ -372,17 +388,6 @@ def _fault_of_unreadable(status: int, content: bytes, error: Exception) -> Fault
 
 def _is_broken_off(fault: Fault) -> bool:
     return fault.kind == "unreachable" and fault.words.startswith("closed the connection without")
-
-
-def _json_of(content: bytes, content_type: str) -> Json:
-    """The JSON of an answer, in the encoding that it says; RFC 8259 wants UTF-8."""
-    charset = content_type.lower().partition("charset=")[2].strip("\"' ;")
-    if charset in ("", "utf-8", "utf8"):
-        return json.loads(content)
-    try:
-        return json.loads(content.decode(charset))
-    except LookupError:
-        return json.loads(content)
 
 
 def _backoff(retries: int) -> float:

@@ -36,6 +36,7 @@ from pytest_rightsize.providers.openai.http import Client, Endpoint, HttpError
 from pytest_rightsize.providers.openai.probing import probe_models
 from pytest_rightsize.providers.openai.replies import Completion, read_completion
 from pytest_rightsize.providers.openai.request_forms import RequestForm, schema_field
+from pytest_rightsize.providers.openai.response_bodies import DEFAULT_LIMIT_MB
 from pytest_rightsize.providers.openai.rung_check import RungCheck
 from pytest_rightsize.providers.openai.tokenizing import Tokenizer
 from pytest_rightsize.providers.reasoning import marks_of, reasoning_in
@@ -76,6 +77,7 @@ class OpenAI:
         "chat_template_kwargs": dict,
         "extra_body": dict,
         "headers": dict,
+        "max_answer_mb": (int, float),
         "patience_s": (int, float),
         "reasoning": (dict, bool),
         "reasoning_effort": str,
@@ -94,6 +96,8 @@ class OpenAI:
             raise ConfigError(f"{where} has both base_url and base_url_env: keep one")
         if options.get("retries", 0) < 0 or options.get("timeout_s", 1) <= 0 or options.get("patience_s", 0) < 0:
             raise ConfigError(f"{where}: retries must be 0 or more, patience_s too, and timeout_s above 0")
+        if options.get("max_answer_mb", 1) <= 0:
+            raise ConfigError(f"{where}: max_answer_mb must be above 0: leave it out for {DEFAULT_LIMIT_MB:g}")
         if "base_url" in options and host_of(options["base_url"]) is None:
             shown = "" if {"@", "?"} & {*options["base_url"]} else f" = {options['base_url']!r}"  # a key may be in it
             raise ConfigError(f"{where}: base_url{shown} is no URL: write http://host:port/v1")
@@ -332,6 +336,7 @@ class OpenAI:
             timeout_s=float(options.get("timeout_s", 120)),
             retries=int(options.get("retries", 4)),
             patience_s=float(options.get("patience_s", 300)),
+            max_answer_mb=float(options.get("max_answer_mb", DEFAULT_LIMIT_MB)),
             max_in_flight=self._rung.max_in_flight or _MAX_IN_FLIGHT,
             local_only=not self.leaves_machine,
         )

@@ -3,13 +3,13 @@
 Whatever has another type than it should is an UnservedError that names its place, as `messages[1].role`.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from typing import NoReturn
 
 from pytest_rightsize.records import Json
 from pytest_rightsize.served.wires.asked import UnservedError
+from pytest_rightsize.strict_json import loads
 
 __all__ = ["Fields", "body_of"]
 
@@ -19,18 +19,9 @@ _KINDS = {bool: "true or false", int: "a number", float: "a number", str: "a tex
 def body_of(raw: bytes) -> Json:
     """The JSON of a request's body; raises UnservedError where it is none, or holds a number that is none."""
     try:
-        return json.loads(raw, parse_constant=_no_number, parse_float=_finite)
+        return loads(raw)
     except (ValueError, RecursionError) as error:
         raise UnservedError(f"the body is not JSON: {error}") from None
-
-
-def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number of JSON")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    return value if math.isfinite(value) else _no_number(text)
 
 
 class Fields:
