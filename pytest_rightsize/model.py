@@ -7,6 +7,7 @@ test does with an exception. It never touches a file, a clock or a network itsel
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pytest_rightsize.answers import Answer, Transcript, answer_record
@@ -220,7 +221,13 @@ class Model:
         seed: int | None = None,
         **extra: Json,
     ) -> Request:
-        """The whole question, with the defaults of the task and of the rung where nothing was given."""
+        """The whole question, with the defaults of the task and of the rung where nothing was given.
+
+        Raises ValueError for a number that is none: no server could be asked so.
+        """
+        for name, value in {"max_tokens": max_tokens, "temperature": temperature, "seed": seed, **extra}.items():
+            if isinstance(value, float) and not isfinite(value):
+                raise ValueError(f"model.ask() was given {name}={value}: give a number")
         return Request(
             messages=tuple(messages),
             sample=self.sample,

@@ -15,7 +15,7 @@ from pathlib import Path
 from pytest_rightsize.config.app_table import AppTable, parse_app
 from pytest_rightsize.config.catalogue import CATALOGUE
 from pytest_rightsize.config.rung_tables import parse_rung, with_electricity_price
-from pytest_rightsize.config.table_checks import check_keys, check_type, subtable
+from pytest_rightsize.config.table_checks import check_keys, check_name, check_numbers, check_type, subtable
 from pytest_rightsize.config.task_settings import TaskSettings
 from pytest_rightsize.config.task_tables import parse_task
 from pytest_rightsize.errors import ConfigError, unknown_name
@@ -88,7 +88,10 @@ def parse_ladder(
 ) -> Ladder:
     """Check the content of a ladder file; `where` names it in errors, relative paths start at `base_dir`."""
     check_keys(plain, _TOP_KEYS, where=where)
+    check_numbers(plain, where=where)
     tables, tasks = subtable(plain, "ladder", where), subtable(plain, "tasks", where)
+    for name in [*tables, *tasks]:
+        check_name(name, where=where)
     rungs = {
         name: parse_rung(
             name,

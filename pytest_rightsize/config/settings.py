@@ -11,6 +11,7 @@ from typing import get_args
 import pytest
 
 from pytest_rightsize.config.options import OPTIONS, option_source, option_text
+from pytest_rightsize.config.table_checks import LARGEST
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.judging.conclusions import OBJECTIVES, Objective
 from pytest_rightsize.judging.gates import GATES, PROVISIONAL
@@ -195,8 +196,10 @@ def _seconds(name: str, text: str | None) -> float:
 def _whole_number(name: str, text: str | None) -> int | None:
     if text is None:
         return None
-    if not text.isdecimal() or int(text) < 1:
-        raise ConfigError(f"--rightsize-{name} was given {text!r}: give a whole number, 1 or more")
+    most = LARGEST[name]
+    # A number of thousands of digits is not even read.
+    if not text.isdecimal() or len(text) > 20 or not 1 <= int(text) <= most:
+        raise ConfigError(f"--rightsize-{name} was given {text[:100]!r}: give a whole number, 1 to {most:,}")
     return int(text)
 
 

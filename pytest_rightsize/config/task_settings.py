@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pytest_rightsize.config.table_checks import LARGEST
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.escaping import one_line
 from pytest_rightsize.records import Waiver
@@ -74,10 +75,10 @@ _TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "task": (str, "a name on one line, without control characters"),
     "pass_rate": ((int, float), "a number from 0 to 1"),
     "confidence": ((int, float), "a number between 0.5 and 1"),
-    "samples": (int, "a whole number, 1 or more"),
+    "samples": (int, f"a whole number, 1 to {LARGEST['samples']:,}"),
     "chosen": ((str, ChosenSource), "a rung's name, a model id, or a dict that says where it is written"),
     "private": (bool, "True or False"),
-    "max_tokens": (int, "a whole number, 1 or more"),
+    "max_tokens": (int, f"a whole number, 1 to {LARGEST['max_tokens']:,}"),
     "concurrent": (bool, "True or False"),
 }
 
@@ -91,7 +92,7 @@ def _check_types(where: str, values: Mapping[str, object]) -> None:
         out_of_range = isinstance(value, int | float) and (
             (name == "pass_rate" and not 0 <= value <= 1)
             or (name == "confidence" and not 0.5 < value < 1)
-            or (name in ("samples", "max_tokens") and value < 1)
+            or (name in ("samples", "max_tokens") and not 1 <= value <= LARGEST[name])
         )
         breaks_lines = name == "task" and isinstance(value, str) and one_line(value) != value
         if not isinstance(value, allowed) or mistaken_bool or out_of_range or value == "" or breaks_lines:
