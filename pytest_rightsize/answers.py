@@ -5,11 +5,16 @@ A Reply comes in, the record that the results file keeps goes out, and the Answe
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import FormatError, NoAnswerError, RungError
 from pytest_rightsize.matchers import json_in
 from pytest_rightsize.records import AnswerRecord, Json, Reply, Rung, Tokens
+from pytest_rightsize.schemas import Schema
+
+if TYPE_CHECKING:
+    from referencing import Registry
 
 __all__ = ["Answer", "Transcript", "answer_record"]
 
@@ -73,23 +78,20 @@ class Answer(str):
         """The calls the model asked for, as in the OpenAI API."""
         return self.record.tool_calls
 
-    def json(self, schema: Mapping[str, Json] | None = None) -> Json:
+    def json(self, schema: Mapping[str, Json] | None = None, *, registry: "Registry[Any] | None" = None) -> Json:
         """Parse the answer as JSON, without the Markdown code fence around it if there is one.
 
-        Raises FormatError if it is not JSON, or not what `schema` (a JSON schema) asks for.
+        Raises FormatError if it is not JSON, or not what `schema` (a JSON schema) asks for. Schemas that it refers to
+        come from `registry`, of the package `referencing`: nothing is fetched.
         """
         try:
             value = json_in(self)
         except ValueError as error:
             raise FormatError(f"the answer is not JSON ({error}): {self[:200]!r}") from None
         if schema is not None:
-            import jsonschema
-
-            problem = jsonschema.exceptions.best_match(
-                jsonschema.validators.validator_for(schema)(schema).iter_errors(value)
-            )
+            problem = Schema(schema, registry).problem(value)
             if problem is not None:
-                raise FormatError(f"the answer does not follow the schema at {problem.json_path}: {problem.message}")
+                raise FormatError(f"the answer does not follow the schema at {problem.path}: {problem}")
         return value
 
 

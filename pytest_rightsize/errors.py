@@ -5,6 +5,7 @@ RightsizeError
 ├── RungError        a rung could not answer: an infrastructure fault, never held against the model
 ├── NoAnswerError    the model itself is why there is no answer: the rung fails this trial
 │   └── TooLongError the prompt does not fit the rung's context
+├── SchemaReferenceError a schema refers to another that it was not given: the test is to be mended
 ├── MixedEnergyError two amounts of energy cannot be added or compared: keep them apart
 └── FormatError      an answer does not have the form that was asked for: the rung fails this trial
 """
@@ -22,6 +23,7 @@ __all__ = [
     "NoAnswerError",
     "RightsizeError",
     "RungError",
+    "SchemaReferenceError",
     "TooLongError",
     "unknown_name",
 ]
@@ -77,6 +79,10 @@ class TooLongError(NoAnswerError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, reason="too_long")
+
+
+class SchemaReferenceError(RightsizeError, LookupError):
+    """A JSON schema of a test refers to another schema that it was not given, and that is not fetched."""
 
 
 class MixedEnergyError(RightsizeError, TypeError):

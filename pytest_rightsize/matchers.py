@@ -9,9 +9,13 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pytest_rightsize.schemas import Schema
 from pytest_rightsize.strict_json import loads
+
+if TYPE_CHECKING:
+    from referencing import Registry
 
 __all__ = [
     "Match",
@@ -130,34 +134,28 @@ class _Fuzzy(Matcher):
 
 
 class _JsonMatching(Matcher):
-    def __init__(self, schema: Mapping[str, Json]) -> None:
-        import jsonschema
+    def __init__(self, schema: Mapping[str, Json], registry: "Registry[Any] | None") -> None:
+        from jsonschema.exceptions import SchemaError
 
         if not isinstance(schema, Mapping):
             raise TypeError(f"json_matching() takes a JSON schema as a dict, not {schema!r}")
-        kind = jsonschema.validators.validator_for(schema)
         try:
-            kind.check_schema(dict(schema))
-        except jsonschema.exceptions.SchemaError as error:
+            self._schema = Schema(schema, registry)
+        except SchemaError as error:
             raise ValueError(
                 f"json_matching() was given no valid JSON schema: at {error.json_path}: {error.message}"
             ) from None
         super().__init__(f"json_matching({_shortened(dict(schema), 80)})")
-        self._validator = kind(dict(schema))
 
     def match(self, text: object) -> Match:
-        from jsonschema.exceptions import best_match
-
         try:
             value: Json = json_in(text) if isinstance(text, str) else text
         except ValueError as error:
             return Match(ok=False, score=0.0, explanation=f"it is not JSON: {error}")
-        problem = best_match(self._validator.iter_errors(value))
+        problem = self._schema.problem(value)
         if problem is None:
             return Match(ok=True, score=100.0, explanation="it follows the schema")
-        return Match(
-            ok=False, score=0.0, explanation=f"it does not follow the schema at {problem.json_path}: {problem.message}"
-        )
+        return Match(ok=False, score=0.0, explanation=f"it does not follow the schema at {problem.path}: {problem}")
 
 
 def json_in(text: str) -> Json:
@@ -258,13 +256,15 @@ def fuzzy(expected: str, *, at_least: float = 90) -> Matcher:
     return _Fuzzy(expected, at_least)
 
 
-def json_matching(schema: Mapping[str, Json]) -> Matcher:
+def json_matching(schema: Mapping[str, Json], *, registry: "Registry[Any] | None" = None) -> Matcher:
     """Equal to texts that are JSON following `schema` (a JSON schema), and to JSON values that do.
+
+    Schemas that it refers to come from `registry`, of the package `referencing`: nothing is fetched.
 
     >>> '{"qty": 2}' == json_matching({"required": ["qty"]})
     True
     """
-    return _JsonMatching(schema)
+    return _JsonMatching(schema, registry)
 
 
 def number(value: float, *, rel: float | None = None, abs: float | None = None) -> Matcher:  # noqa: A002  # as pytest.approx

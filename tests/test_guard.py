@@ -62,7 +62,7 @@ ROOMS: dict[str, set[str]] = {
 }
 # What a room may have of others, beyond the standard library.
 LIBRARIES: dict[str, set[str]] = {
-    "nouns": {"rapidfuzz", "jsonschema", "openai"},
+    "nouns": {"rapidfuzz", "jsonschema", "openai", "referencing"},
     "statistics": {"numpy", "scipy"},
     "providers": {
         "pluggy",
@@ -139,6 +139,7 @@ HEAVY = {
     "llama_cpp",
     "scipy",
     "pynvml",
+    "referencing",
     "jinja2",
     "markupsafe",
     "huggingface_hub",

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_rightsize.records import Json
+from pytest_rightsize.schemas import Schema, remote_references
+from pytest_rightsize.strict_json import loads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,15 +105,12 @@ class Constraint:
 
     def broken_by(self, answer: str) -> str | None:
         """Which part of the schema a complete answer breaks; None where it breaks none."""
-        import jsonschema
-
         try:
-            value = json.loads(answer)
+            value = loads(answer)
         except ValueError as error:
             return f"it is not JSON: {error}"
-        validator = jsonschema.validators.validator_for(self._schema)
-        problem = jsonschema.exceptions.best_match(validator(self._schema).iter_errors(value))
-        return None if problem is None else f"{problem.validator} at {problem.json_path}: {problem.message}"
+        problem = Schema(self._schema).problem(value)
+        return None if problem is None else f"{problem.keyword} at {problem.path}: {problem}"
 
 
 class Matcher:
@@ -218,6 +217,9 @@ def _check_schema(schema: Mapping[str, Json]) -> None:
         jsonschema.validators.validator_for(schema).check_schema(dict(schema))
     except jsonschema.SchemaError as error:
         raise SchemaRefusalError(f"it is no JSON schema: {error.message} at {error.json_path}") from None
+    remote = remote_references(schema)
+    if remote:
+        raise SchemaRefusalError(f"it refers to {remote[0]}, which is not in it, and nothing is fetched: use $defs")
 
 
 def _compiled(llguidance: Any, tokenizer: Any, schema: Mapping[str, Json], *, lenient: bool) -> tuple[str, str | None]:
