@@ -31,6 +31,7 @@ _VALUES: dict[str, Any] = {
     "alone": True,
     "may_retry": False,
     "wait_s": 1.5,
+    "what": "n is 2",
     "arguments": {"prompt": "Say hello"},
 }
 

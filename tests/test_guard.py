@@ -23,18 +23,8 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 # The line: what each room may import of ours. As guests, `providers` and `meters` stand for their Protocol, which is
 # the folder's `__init__.py`, and for what stands beside it and is no provider or meter.
 NOUNS = {
-    *(
-        "portable",
-        "plain_data",
-        "escaping",
-        "errors",
-        "energy",
-        "meter_records",
-        "strength_records",
-        "records",
-        "verdict_records",
-    ),
-    *("locations", "matchers", "answers", "model", "versions"),
+    *("portable", "plain_data", "escaping", "strict_json", "errors", "energy", "meter_records", "strength_records"),
+    *("records", "schemas", "verdict_records", "locations", "matchers", "answers", "model", "versions"),
 }
 ROOMS: dict[str, set[str]] = {
     "nouns": set(),

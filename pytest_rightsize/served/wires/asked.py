@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pytest_rightsize.portable import Portable
 from pytest_rightsize.records import Json, Reply
 
 __all__ = ["CONTEXT_EXCEEDED", "FILTERED", "Asked", "UnservedError", "Wire"]
@@ -16,7 +17,7 @@ CONTEXT_EXCEEDED = "context_length_exceeded"
 FILTERED = "content_filter"
 
 
-class UnservedError(Exception):
+class UnservedError(Portable, Exception):
     """What an application sent is no request, or asks for what no rung can be asked; the message names it.
 
     `status` is the HTTP status that its SDK gets.
