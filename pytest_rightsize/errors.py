@@ -45,8 +45,9 @@ class RungError(RightsizeError):
 
     `reason` is one word for the results file: `missing`, `load`, `memory`, `auth`, `transport`, `timeout`,
     `rate_limit`, `server`, `bad_reply`, `too_large`, `request`, `credit`, `crash`, `unrecorded`, `private`, `offline`,
-    `budget`. `permanent` means that asking again cannot help, so the rung is not asked again in this session. `alone`
-    means that the fault says nothing of other requests to the rung.
+    `budget`, and `unserved` where an application asked for what no rung can be asked. `permanent` means that asking
+    again cannot help, so the rung is not asked again in this session. `alone` means that the fault says nothing of
+    other requests to the rung.
     """
 
     def __init__(self, message: str, *, reason: str, permanent: bool = False, alone: bool = False) -> None:

@@ -287,8 +287,11 @@ class Trial:
 
     @property
     def is_fault(self) -> bool:
-        """Whether the rung could not answer, or not in time; a test that broke by itself is an error and no fault."""
-        is_tests_own = self.reason == "test" or "from pytest-timeout" in (self.detail or "")
+        """Whether the rung could not answer, or not in time.
+
+        A test that broke by itself, never asked, or asked for what no rung can be asked, is an error and no fault.
+        """
+        is_tests_own = self.reason in ("test", "unasked", "unserved") or "from pytest-timeout" in (self.detail or "")
         return self.outcome == "error" and not is_tests_own
 
     def to_dict(self) -> dict[str, Json]:

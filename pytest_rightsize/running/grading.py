@@ -14,6 +14,10 @@ __all__ = ["Ending", "Grade", "grade"]
 
 # Faults by which the user keeps a request from being sent.
 _NOT_ASKED = ("budget", "offline", "private")
+_UNASKED = (
+    "the test passed and never asked its rung, so nothing can be said of the rung. An application asks it by [app] "
+    "serve = true, or by model.client; one with a fixed base_url is not reached"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +56,9 @@ def grade(ending: Ending, transcript: Transcript) -> Grade:
     if ending.kind == "skipped":
         return Grade(outcome="not_run", reason="skipped", detail=ending.detail)
     if ending.kind == "passed":
-        return Grade(outcome="passed")
+        return (
+            Grade(outcome="passed") if transcript.answers else Grade(outcome="error", reason="unasked", detail=_UNASKED)
+        )
     return _grade_failure(ending, transcript)
 
 
@@ -85,12 +91,9 @@ def _grade_failure(ending: Ending, transcript: Transcript) -> Grade:
 def _is_the_tests_own(ending: Ending, *, has_answer: bool) -> bool:
     """Whether the failure says nothing about the model.
 
-    An assertion in the test's body judges what the application made of the rung, even if the model was asked elsewhere
-    than by `model.ask`. Any other exception counts against the model only once it has given an answer that can
-    cause it; a misspelt name, a missing module or a wrong use of the answer itself never does.
+    It counts against the model only once that has given an answer which can cause it; a misspelt name, a missing module
+    or a wrong use of the answer itself never does.
     """
     if ending.is_own_bug or isinstance(ending.exception, NameError | ImportError | SyntaxError | OSError):
         return True
-    if has_answer:
-        return False
-    return ending.in_setup or not ending.judged
+    return not has_answer

@@ -121,6 +121,10 @@ def shape(report: pytest.TestReport, trial: Trial) -> None:
         report.longrepr = (path, line or 0, printable(f"Skipped: {trial.detail}"))
     elif trial.is_fault:
         show_fault(report, trial.detail or "")
+    elif trial.outcome == "error" and report.outcome != "failed":
+        # The test saw nothing wrong, and says nothing of its rung.
+        report.outcome = "failed"
+        report.longrepr = trial.detail
 
 
 def report_subtest(report: pytest.TestReport) -> None:

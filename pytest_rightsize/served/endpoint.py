@@ -9,6 +9,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakSet
 
 from pytest_rightsize import clocks
 from pytest_rightsize.providers.own_threads import own_this_thread
@@ -25,20 +26,25 @@ _LARGEST_BODY = 256 * 1024**2
 
 @dataclass(frozen=True, kw_only=True)
 class Received:
-    """One request: its path without the query, decoded; header names are read in any case."""
+    """One request: its path without the query, decoded; header names are read in any case.
+
+    `is_first` says that it is the first on its connection.
+    """
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: bytes
+    is_first: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """One response."""
+    """One response; if it `closes`, it is the last on its connection."""
 
     status: int
     body: bytes
+    closes: bool = False
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -71,13 +77,28 @@ class Endpoint:
         # Imported here, beside what the session does meanwhile: it takes a tenth of a second.
         from aiohttp import web
 
+        known: WeakSet[object] = WeakSet()
+
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            connection = request.transport
+            is_first = connection is not None and connection not in known
+            if connection is not None:
+                known.add(connection)
             sent = await self._answer(
-                Received(method=request.method, path=request.path, headers=request.headers, body=await request.read())
+                Received(
+                    method=request.method,
+                    path=request.path,
+                    headers=request.headers,
+                    body=await request.read(),
+                    is_first=is_first,
+                )
             )
-            return web.Response(
+            response = web.Response(
                 status=sent.status, body=sent.body, content_type=sent.content_type, headers=sent.headers or None
             )
+            if sent.closes:
+                response.force_close()
+            return response
 
         make: Any = web.BaseRequest
 

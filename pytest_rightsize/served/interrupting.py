@@ -65,7 +65,7 @@ class Interrupting:
             return "pytest does not run in the main thread"
         present = signal.getsignal(_SIGNAL)
         if present not in (signal.SIG_DFL, signal.SIG_IGN):
-            return "another program part handles the signal SIGURG"
+            return "another part of this program handles the signal SIGURG"
         self._previous = signal.signal(_SIGNAL, self._handler)
         return None
 
@@ -78,7 +78,7 @@ class Interrupting:
             return False
         assert _SIGNAL is not None
         if signal.getsignal(_SIGNAL) != self._handler:
-            self.why_not = "another program part has taken the signal SIGURG"
+            self.why_not = "another part of this program has taken the signal SIGURG"
             return False
         signal.pthread_kill(self._main, _SIGNAL)
         return True

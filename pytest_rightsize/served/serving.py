@@ -9,6 +9,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from types import FrameType
 
 from pytest_rightsize import clocks
@@ -18,9 +19,11 @@ from pytest_rightsize.running.async_tests import QUIET_S, leave_soon
 from pytest_rightsize.running.engine import Suspended, Unrecorded
 from pytest_rightsize.running.ticket import Question
 from pytest_rightsize.served.attempt import Attempt
+from pytest_rightsize.served.client_cost import ClientCost
 from pytest_rightsize.served.endpoint import Endpoint, Received, Sent
 from pytest_rightsize.served.interrupting import Interrupting, may_be_interrupted
 from pytest_rightsize.served.leftover import may_ask, settle
+from pytest_rightsize.served.loops import Loops
 from pytest_rightsize.served.origins import why_foreign
 from pytest_rightsize.served.routing import Routing, UnroutedError
 from pytest_rightsize.served.wires import (
@@ -41,6 +44,7 @@ __all__ = ["Serving"]
 
 # A test that was not left by a signal gets another one after so long.
 _AGAIN_S = 0.02
+_OVER = "this URL is that of a start which has ended: take model.base_url, model.env or model.client anew in each test"
 _NOBODY = (
     "no test is running that this call could belong to: it is made at import, in a wider fixture, or by an earlier test"
 )
@@ -59,6 +63,8 @@ class Serving:
         self._interrupting: Interrupting | None = None
         self._routing = Routing()
         self._on_trouble: Callable[[str], None] = lambda _: None
+        self._client_cost: ClientCost | None = None
+        self._loops = Loops()
         self._ours: frozenset[str] = frozenset()
         # Threads that tests have left running, by the test.
         self._stray: dict[threading.Thread, str] = {}
@@ -85,6 +91,7 @@ class Serving:
         """
         self._routing = routing
         self._on_trouble = on_trouble
+        self._client_cost = ClientCost()
         self._ours = frozenset(ours)
         if interrupts and self._interrupting is None:
             self._interrupting = Interrupting(self._leave_now)
@@ -94,11 +101,16 @@ class Serving:
         """Why sync tests wait for their replies in place, if they do though they need not."""
         return None if self._interrupting is None else self._interrupting.why_not
 
-    def close(self) -> None:
-        """Take no request any more."""
+    def stop(self) -> None:
+        """The tests are over: the signal is given back, and what is asked is refused."""
+        self.current = None
         if self._interrupting is not None:
             self._interrupting.close()
             self._interrupting = None
+
+    def close(self) -> None:
+        """Take no request any more."""
+        self.stop()
         if self._endpoint is not None:
             self._endpoint.close()
 
@@ -111,6 +123,8 @@ class Serving:
     def begin(self, attempt: Attempt) -> None:
         """What is asked from now on belongs to this start."""
         self.current = attempt
+        if self._client_cost is not None:
+            self._client_cost.began()
 
     def settle(self, attempt: Attempt, begun: Iterable[threading.Thread]) -> str | None:
         """Wait for threads that the test has begun; what to say if one runs on for too long, else None."""
@@ -194,12 +208,18 @@ class Serving:
             return looked_up
         wire = wire_of(path)
         if attempt is None:
-            return _refusal(wire or WIRES[0], 400, _NOBODY)
+            return _refusal(wire or WIRES[0], 400, _OVER if received.path.startswith("/t/") else _NOBODY)
+        self._note_cost(received)
         attempt.open_requests += 1
         try:
             return await self._answer_for(attempt, received, path, wire)
         finally:
             attempt.open_requests -= 1
+
+    def _note_cost(self, received: Received) -> None:
+        note = None if self._client_cost is None else self._client_cost.asked(on_new_connection=received.is_first)
+        if note is not None:
+            self._on_trouble(note)
 
     def _looked_up(self, attempt: Attempt | None, method: str, path: str) -> Sent | None:
         """What clients look up before they ask, whether or not a test runs."""
@@ -245,9 +265,11 @@ class Serving:
             return _refusal(wire, 400, attempt.why_refused() or "there is no recorded answer")
         except (RungError, NoAnswerError) as fault:
             return self._fault(attempt, wire, fault, other)
+        closes = self._loops.may_end_with(attempt.ticket)
         if asked.stream:
-            return Sent(status=200, body=b"".join(wire.events(reply, asked)), content_type=wire.content_type)
-        return _json(200, wire.whole(reply, asked))
+            events = b"".join(wire.events(reply, asked))
+            return Sent(status=200, body=events, content_type=wire.content_type, closes=closes)
+        return replace(_json(200, wire.whole(reply, asked)), closes=closes)
 
     def _why_ambiguous(self, path: str) -> str | None:
         """Why it cannot be told whose call it is: a thread of an earlier test still runs; None where it can."""

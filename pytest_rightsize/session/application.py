@@ -43,7 +43,7 @@ class Application:
         try:
             return (yield)
         finally:
-            self._serving.close()
+            self._serving.stop()
 
     def start(self) -> None:
         """Have tests be left while they wait, where they may be."""
@@ -91,6 +91,11 @@ class Application:
     def end(self) -> None:
         """The start is over."""
         self._serving.end()
+
+    @property
+    def leaves_sync_tests(self) -> bool:
+        """Whether a sync test can be left where its application waits."""
+        return self._serving.why_in_place is None
 
     def root(self) -> str | None:
         """The URL below which the present start is served."""

@@ -23,7 +23,12 @@ from pytest_rightsize.strength_records import Strength, WrongKind
 
 __all__ = ["Playing", "PlayingOnly"]
 
-_WHY_UNCOUNTED = {"test": "the test failed for a reason of its own", "skipped": "the test was skipped"}
+_UNASKED = "its model was not asked when it started again"
+_WHY_UNCOUNTED = {
+    "test": "the test failed for a reason of its own",
+    "skipped": "the test was skipped",
+    "unasked": _UNASKED,
+}
 _PARAMETERS_OF_OURS = "_rightsize_trial"
 
 
@@ -151,5 +156,5 @@ def _end(wrong: WrongAnswer, start: PlantedStart) -> tuple[WrongKind, Outcome, s
     if grade.outcome not in ("passed", "failed"):
         return wrong.kind, grade.outcome, _WHY_UNCOUNTED.get(grade.reason or "", grade.reason)
     if not start.answers.asked:
-        return wrong.kind, "not_run", "its model was not asked when it started again"
+        return wrong.kind, "not_run", _UNASKED
     return wrong.kind, grade.outcome, grade.reason

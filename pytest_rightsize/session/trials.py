@@ -52,6 +52,10 @@ NOT_RUN = pytest.StashKey[NotRun]()
 class Serves(Protocol):
     """What is told when a test starts, so that its application can be served meanwhile."""
 
+    @property
+    def leaves_sync_tests(self) -> bool:
+        """Whether a sync test can be left where its application waits."""
+
     def begin(self, item: pytest.Item) -> None:
         """The item starts."""
 
@@ -161,6 +165,8 @@ class SessionTrials:
         engine = self._resources.engine
         if key is not None and (self.why_not_run(item, key) is not None or engine.down(key.rung) is not None):
             return None
+        if self.application is not None and not self.application.leaves_sync_tests:
+            return None  # its application would get its answer in place, in a start that is dropped
         item.stash[TRANSCRIPT] = Transcript()
         try:
             model = self.model_for(item)

@@ -21,7 +21,7 @@ def failed(exception: BaseException, *, judged: bool = False, in_setup: bool = F
     ("ending", "answers", "outcome", "reason"),
     [
         (Ending(kind="passed"), [HEARD], "passed", None),
-        (Ending(kind="passed"), [], "passed", None),
+        (Ending(kind="passed"), [], "error", "unasked"),
         (failed(AssertionError(), judged=True), [HEARD], "failed", "wrong"),
         (failed(AssertionError(), judged=True), [CUT], "failed", "truncated"),
         (failed(AssertionError(), judged=True), [REFUSED], "failed", "refusal"),
@@ -31,7 +31,7 @@ def failed(exception: BaseException, *, judged: bool = False, in_setup: bool = F
         (failed(KeyError("before any answer")), [], "error", "test"),
         (failed(NameError("answr")), [HEARD], "error", "test"),
         (failed(FileNotFoundError("cases.csv")), [HEARD], "error", "test"),
-        (failed(AssertionError(), judged=True), [], "failed", "wrong"),
+        (failed(AssertionError(), judged=True), [], "error", "test"),
         (failed(AssertionError(), judged=True, in_setup=True), [], "error", "test"),
         (failed(AssertionError(), judged=True, in_setup=True), [HEARD], "failed", "wrong"),
         (failed(Exception("Timeout (>1.0s) from pytest-timeout."), judged=True), [HEARD], "error", "timeout"),

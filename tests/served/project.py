@@ -1,0 +1,113 @@
+"""A project whose application asks a model over HTTP, and whose rungs are made here; for sessions in pytester.
+
+The rung `gate` answers in upper case, once as many requests are in flight as its `together` says or a moment has
+passed, so that nothing depends on time.
+"""
+
+import json
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from tests.running.test_suspension import PROVIDER
+
+LADDER = """
+default = "gate"
+[app]
+serve = true
+[ladder.gate]
+provider = "gate"
+together = {together}
+delay_ms = {delay_ms}
+"""
+# An application that knows nothing of tests: it asks whatever its variable names.
+APP = '''
+import json
+import os
+import urllib.error
+import urllib.request
+
+
+class Refused(Exception):
+    """The status, the body and the headers of a refusal."""
+
+
+def post(path, body, root=None, headers=()):
+    url = (root or os.environ["OPENAI_BASE_URL"]) + path
+    request = urllib.request.Request(url, data=json.dumps(body).encode(), headers=dict(headers))
+    try:
+        with urllib.request.urlopen(request) as response:
+            return response.read().decode()
+    except urllib.error.HTTPError as error:
+        raise Refused(error.code, error.read().decode(), dict(error.headers)) from None
+
+
+def ask(text, root=None, model="gpt", **more):
+    body = {"model": model, "messages": [{"role": "user", "content": text}], **more}
+    return json.loads(post("/chat/completions", body, root))["choices"][0]["message"]["content"]
+
+
+def note(text):
+    with open(os.path.join(os.path.dirname(__file__), "log.txt"), "a") as file:
+        file.write(text + "\\n")
+'''
+
+
+def make(pytester: pytest.Pytester, *, together: int = 4, delay_ms: int = 40, more: str = "") -> None:
+    """Write the rung, the ladder and the application."""
+    pytester.makeconftest(PROVIDER + _OPEN)
+    ladder = LADDER.format(together=together, delay_ms=delay_ms) + dedent(more)
+    pytester.makefile(".toml", rightsize=ladder)
+    pytester.makepyfile(app=APP)
+
+
+def climb(pytester: pytest.Pytester, tests: str, *options: str) -> pytest.RunResult:
+    """Run the tests on the rung `gate`, in this process."""
+    pytester.makepyfile(test_app=dedent(tests))
+    options = ("--rightsize-ladder=gate", "--rightsize-results=run.jsonl", "--rightsize-cache=off", *options)
+    return pytester.runpytest(*options)
+
+
+def trials(pytester: pytest.Pytester) -> dict[str, dict[str, Any]]:
+    """The trials of the results file, by the name of the test's case."""
+    lines = [json.loads(line) for line in (pytester.path / "run.jsonl").read_text(encoding="utf-8").splitlines()]
+    return {line["case"].rpartition("::")[2]: line for line in lines if line["kind"] == "trial"}
+
+
+def asked(pytester: pytest.Pytester) -> list[str]:
+    """The last message of each question that reached a rung, in order."""
+    return _lines(pytester.path / "asked.txt")
+
+
+def notes(pytester: pytest.Pytester) -> list[str]:
+    """What the tests wrote down of their starts."""
+    return _lines(pytester.path / "log.txt")
+
+
+def most(pytester: pytest.Pytester) -> int:
+    """How many questions were in flight at once, at most."""
+    return int((pytester.path / "most.txt").read_text(encoding="utf-8"))
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+
+
+# Until the table [app] opens the endpoint.
+_OPEN = """
+import os, pytest
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    from pytest_rightsize.served.serving import Serving
+    from pytest_rightsize.session.application import SERVING
+    from pytest_rightsize.served.variables import with_keys
+    if SERVING not in config.stash:
+        serving = Serving()
+        serving.bind()
+        config.stash[SERVING] = serving
+        for k, v in with_keys(serving.url, os.environ).items():
+            os.environ[k] = v
+        config.add_cleanup(serving.close)
+"""
