@@ -55,7 +55,7 @@ def note(text):
 '''
 
 
-def make(pytester: pytest.Pytester, *, together: int = 4, delay_ms: int = 40, more: str = "") -> None:
+def make(pytester: pytest.Pytester, *, together: int = 4, delay_ms: int = 250, more: str = "") -> None:
     """Write the rung, the ladder and the application."""
     pytester.makeconftest(PROVIDER + _OPEN)
     ladder = LADDER.format(together=together, delay_ms=delay_ms) + dedent(more)
