@@ -113,7 +113,10 @@ PURE = [
     "providers/template_kwargs.py",
     "providers/llama_cpp/request_checks.py",
     "providers/llama_cpp/tool_calls.py",
+    "providers/llama_cpp/likely_tokens.py",
+    "providers/llama_cpp/tool_call_values.py",
     "providers/llama_cpp/tool_formats.py",
+    "providers/llama_cpp/tool_formats_by_argument.py",
     *(
         f"providers/openai/{name}.py"
         for name in (

@@ -49,6 +49,12 @@ KNOWN_MARKS = (
     ),
     Marks(open="<seed:think>", close="</seed:think>"),  # ByteDance Seed-OSS
     Marks(open="<mm:think>", close="</mm:think>"),  # MiniMax M3
+    Marks(open="<think:opensource>", close="</think:opensource>"),  # Tencent Hy3
+    Marks(
+        open="<|open|>think<|sep|>",
+        close="<|close|>think<|sep|>",
+        around=("<|open|>response<|sep|>", "<|close|>response<|sep|>"),
+    ),  # Kimi K3
     Marks(open="[THINK]", close="[/THINK]"),  # Magistral, Ministral Reasoning
     Marks(
         open="<|START_THINKING|>",
@@ -79,6 +85,14 @@ _CHANNEL = re.compile(
     r"(?P<body>.*?)(?P<end><\|end\|>|<\|call\|>|<\|return\|>|(?=<\|start\|>assistant)|\Z)",
     re.DOTALL,
 )
+# Muse Glimmer: ` to=self<|message|>..<|eom|><|start|>assistant to=user<|message|>..<|eot|>`
+_RECIPIENT = re.compile(
+    r"(?:<\|start\|>assistant)?\s*to=(?P<to>[\w.-]+)<\|message\|>"
+    r"(?P<body>.*?)(?:<\|eom\|>|<\|eot\|>|(?=<\|start\|>assistant)|\Z)",
+    re.DOTALL,
+)
+# What Kimi K3 writes after an answer, also where its template began the answer.
+_FRAME_END = re.compile(r"(?:<\|close\|>(?:response|message)<\|sep\|>(?:<\|end_of_msg\|>)?\s*)+\Z")
 # The same from a server that drops control tokens.
 _BARE_FINAL = re.compile(r"\Aanalysis(?P<reasoning>.*?)assistantfinal(?P<answer>.*)\Z", re.DOTALL)
 _UNKNOWN_BLOCK = re.compile(
@@ -132,9 +146,10 @@ def separate(
     `opened` are marks that the prompt has opened. Where the prompt is not known, a closing mark that nothing opened
     ends reasoning too. A model that writes about the marks later in its answer keeps its words.
     """
-    channels = _split_channels(text) if marks else None
+    channels = _split_channels(text) or _split_recipients(text) if marks else None
     if channels is not None:
         return channels
+    text = _FRAME_END.sub("", text) if marks and "<|close|>" in text else text
     pieces: list[str] = []
     if opened is not None:
         # Some write the opening mark once more.
@@ -193,6 +208,18 @@ def _split_channels(text: str) -> Parts | None:
         return Parts(reasoning="\n".join(thoughts).strip() if thoughts else None, answer="".join(rest))
     bare = _BARE_FINAL.match(text)
     return None if bare is None else Parts(reasoning=bare["reasoning"].strip(), answer=bare["answer"])
+
+
+def _split_recipients(text: str) -> Parts | None:
+    """Messages to oneself, to the user and to tools; None for a text that does not begin with one."""
+    if _RECIPIENT.match(text) is None:
+        return None
+    found = list(_RECIPIENT.finditer(text))
+    thoughts = [match["body"] for match in found if match["to"] == "self"]
+    return Parts(
+        reasoning="\n".join(thoughts).strip() if thoughts else None,
+        answer="".join(match["body"] for match in found if match["to"] != "self"),
+    )
 
 
 def _is_call(match: re.Match[str]) -> bool:

@@ -1,8 +1,8 @@
 """Runs the benchmarks: `tox run -e bench`, or `python -m tests.benchmarks [--json FOLDER] [NAMES]`.
 
 Each measures ratios within one run (`coverage` and `energy`: how often bounds hold; `coverage` is `bounds`, `ratios`,
-`sequential` and `evidence`) and writes them as JSON into the folder (default: .bench). Speed has no limit; `fuzz` fails
-where a reader raises what is not an error of this project.
+`sequential` and `evidence`, `local` the local engine on three models) and writes them as JSON into the folder (default:
+.bench). Speed has no limit; `fuzz` fails where a reader raises what is not an error of this project.
 """
 
 import argparse
@@ -20,7 +20,9 @@ BENCHMARKS = {
     "served": ["bench_served"],
     "dormant": ["bench_dormant"],
     "scale": ["bench_scale"],
-    "local": ["bench_local"],
+    "local-random": ["bench_local"],
+    "local-smollm2": ["bench_local", "--model=smollm2"],
+    "local-gemma": ["bench_local", "--model=gemma"],
     "bounds": ["bench_coverage"],
     "ratios": ["bench_ratios"],
     "sequential": ["bench_sequential"],
@@ -30,8 +32,11 @@ BENCHMARKS = {
     "results-file": ["bench_results_file"],
     "fuzz": ["bench_fuzz"],
 }
-# Names for several: everything that says how often the statistics are right.
-GROUPS = {"coverage": ["bounds", "ratios", "sequential", "evidence"]}
+# Names for several: everything that says how often the statistics are right, and the local engine on all models.
+GROUPS = {
+    "coverage": ["bounds", "ratios", "sequential", "evidence"],
+    "local": ["local-random", "local-smollm2", "local-gemma"],
+}
 
 
 def main() -> int:

@@ -1,179 +1,32 @@
-"""Tokens per second of the llama_cpp provider, against `Llama` one at a time and a bare `llama_decode` loop.
+"""Tokens per second of the llama_cpp provider, `Llama` one at a time, a bare `llama_decode` loop and llama-server.
 
-    python -m tests.benchmarks.bench_local --json bench-local.json
+    python -m tests.benchmarks.bench_local --model smollm2 --json bench-local.json
 
-Three cases on one model of random weights: `equal` prompts and answers, one for each slot; `mixed` lengths, more than
-there are slots; and `flash`, which is `equal` with flash attention for all. All contenders do the same work in one
-process, with the same threads and the same llama.cpp settings: in each round the engine and the bare loop run between
-the two halves of one at a time, so that other load affects them alike. Ratios are taken within rounds; printed are
-their median and range, by the clock and by processor time. It sets no limit, as machines differ.
+Three models: `random` weights, and the real ones `smollm2` and `gemma`. Three cases on each: `equal` prompts and
+answers, one for each slot; `mixed` lengths, more than there are slots; and `flash`, which is `equal` with flash
+attention for all. All contenders do the same work with the same threads and the same settings, and all but llama-server
+in one process: in each round the others run between the two halves of one at a time, so that other load affects them
+alike. Ratios are taken within rounds; printed are their median and range, by the clock and by processor time. Then a
+round more tells where the time of a token goes in the engine. It sets no limit, as machines differ.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
+from tests.benchmarks.local_contenders import BareLoop, Contender, Engine, LlamaServer, OneAtATime, Settings, Work
+from tests.benchmarks.local_costs import counted
+from tests.benchmarks.local_models import MODELS, BenchModel, Case, cases
 
-from pytest_rightsize.providers.llama_cpp import native
-from pytest_rightsize.providers.llama_cpp.provider import LlamaCpp
-from pytest_rightsize.records import Request, Rung
-from tests.providers.llama_cpp.random_gguf import Shape, write_model
-
-# Loaded as the provider loads it, for all: without code that would crash here, and with threads that do not spin long.
-llama_cpp = native.load()
-low_level = llama_cpp.llama_cpp
-
-SHAPE = Shape(width=1024, layers=12, heads=16, hidden=2816, vocabulary=32000)
-CONTEXT = 512
-BATCH = 512
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """A prompt, of which a character is a token, and how many tokens answer it."""
-
-    text: str
-    tokens: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """Prompts and answers of these numbers of tokens, in turn until there are `requests`."""
-
-    requests: int
-    prompt_tokens: Sequence[int]
-    tokens: Sequence[int]
-    flash: bool = False
-
-    def work(self, round_number: int) -> list[Work]:
-        """The prompts of a round. No two begin with the same 6 tokens: from 8 on the provider would share prefixes."""
-        return [
-            Work(
-                text=f"{round_number:02d}{number:04d}".ljust(length, "."),
-                tokens=self.tokens[number % len(self.tokens)],
-            )
-            for number in range(self.requests)
-            for length in [self.prompt_tokens[number % len(self.prompt_tokens)]]
-        ]
-
-
-class Engine:
-    """The provider, with all prompts submitted at once."""
-
-    def __init__(self, path: Path, threads: int, sequences: int, *, flash: bool) -> None:
-        options = {"n_threads": threads, "n_parallel": sequences, "n_ctx": CONTEXT, "flash_attn": flash}
-        self._provider = LlamaCpp(Rung(name="bench", provider="llama_cpp", model=str(path), options=options))
-
-    def run(self, work: Sequence[Work]) -> int:
-        futures = [
-            self._provider.submit(
-                Request(messages=({"role": "user", "content": each.text},), max_tokens=each.tokens),
-            )
-            for each in work
-        ]
-        return sum(future.result().tokens.completion or 0 for future in futures)
-
-    def close(self) -> None:
-        self._provider.close()
-
-
-class OneAtATime:
-    """`llama_cpp.Llama`, one prompt after the other."""
-
-    def __init__(self, path: Path, threads: int, *, flash: bool) -> None:
-        self._model: Any = llama_cpp.Llama(
-            str(path), n_ctx=CONTEXT, n_threads=threads, n_threads_batch=threads, flash_attn=flash, verbose=False
-        )
-
-    def run(self, work: Sequence[Work]) -> int:
-        made = 0
-        for each in work:
-            self._model.reset()
-            reply: Any = self._model.create_chat_completion(
-                messages=[{"role": "user", "content": each.text}], temperature=0, max_tokens=each.tokens
-            )
-            made += reply["usage"]["completion_tokens"]
-        return made
-
-    def tokens_of(self, text: str) -> list[int]:
-        return list(self._model.tokenize(text.encode(), add_bos=False, special=True))
-
-    def close(self) -> None:
-        self._model.close()
-
-
-class BareLoop:
-    """The least code around `llama_decode`: as many prompts as fit in one batch, then one token of each at a time.
-
-    Where there are more prompts than sequences, they run in waves: the next one begins when the last has ended.
-    """
-
-    def __init__(
-        self, path: Path, threads: int, sequences: int, tokens_of: Callable[[str], list[int]], *, flash: bool
-    ) -> None:
-        self._sequences = sequences
-        self._tokens_of = tokens_of
-        self._model = low_level.llama_model_load_from_file(str(path).encode(), low_level.llama_model_default_params())
-        params = low_level.llama_context_default_params()
-        params.n_ctx, params.n_seq_max, params.n_batch = sequences * CONTEXT, sequences, BATCH
-        params.n_threads = params.n_threads_batch = threads
-        params.flash_attn_type = (
-            llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED if flash else llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        )
-        self._context = low_level.llama_init_from_model(self._model, params)
-        self._batch = low_level.llama_batch_init(BATCH, 0, 1)
-
-    def run(self, work: Sequence[Work]) -> int:
-        return sum(self._wave(work[start : start + self._sequences]) for start in range(0, len(work), self._sequences))
-
-    def _wave(self, work: Sequence[Work]) -> int:
-        low_level.llama_memory_clear(low_level.llama_get_memory(self._context), True)
-        prompted = [self._tokens_of(each.text) for each in work]
-        rows = [
-            (token, place, sequence, place == len(prompt) - 1)
-            for sequence, prompt in enumerate(prompted)
-            for place, token in enumerate(prompt)
-        ]
-        latest: dict[int, int] = {}
-        for start in range(0, len(rows), BATCH):
-            piece = rows[start : start + BATCH]
-            self._decode(piece)
-            # The next decode overwrites the logits of this piece.
-            latest |= {row[2]: self._likeliest(index) for index, row in enumerate(piece) if row[3]}
-        made = len(work)
-        for step in range(1, max(each.tokens for each in work)):
-            writing = [sequence for sequence, each in enumerate(work) if each.tokens > step]
-            self._decode([(latest[each], len(prompted[each]) + step - 1, each, True) for each in writing])
-            latest = {each: self._likeliest(index) for index, each in enumerate(writing)}
-            made += len(writing)
-        return made
-
-    def close(self) -> None:
-        low_level.llama_batch_free(self._batch)
-        low_level.llama_free(self._context)
-        low_level.llama_model_free(self._model)
-
-    def _decode(self, rows: Sequence[tuple[int, int, int, bool]]) -> None:
-        batch = self._batch
-        for index, (token, place, sequence, wants_logits) in enumerate(rows):
-            batch.token[index], batch.pos[index], batch.logits[index] = token, place, wants_logits
-            batch.n_seq_id[index] = 1
-            batch.seq_id[index][0] = sequence
-        batch.n_tokens = len(rows)
-        if low_level.llama_decode(self._context, batch):
-            raise RuntimeError("llama_decode failed")
-
-    def _likeliest(self, row: int) -> int:
-        logits = low_level.llama_get_logits_ith(self._context, row)
-        return int(np.ctypeslib.as_array(logits, shape=(SHAPE.vocabulary,)).argmax())
+_CONTEXT = 512
 
 
 @dataclass(kw_only=True)
@@ -184,13 +37,13 @@ class Pace:
     wall_s: float = 0.0
     cpu_s: float = 0.0
 
-    def add(self, run: Callable[[Sequence[Work]], int], work: Sequence[Work]) -> None:
+    def add(self, contender: Contender, work: Sequence[Work], *, is_endless: bool) -> None:
         """Run and count; raises RuntimeError if it wrote fewer or more tokens than were asked for."""
-        started, cpu = time.perf_counter(), time.process_time()
-        made = run(work)
+        started, cpu = time.perf_counter(), contender.cpu_s()
+        made = contender.run(work)
         self.wall_s += time.perf_counter() - started
-        self.cpu_s += time.process_time() - cpu
-        if made != (wanted := sum(each.tokens for each in work)):
+        self.cpu_s += contender.cpu_s() - cpu
+        if is_endless and made != (wanted := sum(each.tokens for each in work)):
             raise RuntimeError(f"{made} tokens were written in place of {wanted}: the contenders did not do the same")
         self.tokens += made
 
@@ -203,43 +56,71 @@ class Pace:
         return self.cpu_s / self.tokens * 1000
 
 
-def measure(path: Path, case: Case, *, sequences: int, threads: int, rounds: int) -> dict[str, Any]:
-    """Rounds of all contenders, and the ratios within each."""
-    alone = OneAtATime(path, threads, flash=case.flash)
-    bare = BareLoop(path, threads, sequences, alone.tokens_of, flash=case.flash)
-    engine = Engine(path, threads, sequences, flash=case.flash)
-    batched = {"bare_loop": bare.run, "engine": engine.run}
-    for run in (alone.run, bare.run, engine.run):
-        run([Work(text="warm up", tokens=2)])
-    paces: dict[str, list[Pace]] = {"one_at_a_time": [], "bare_loop": [], "engine": []}
+def contenders(settings: Settings, names: Sequence[str]) -> dict[str, Contender]:
+    """The named contenders; one at a time is always there, as it also writes the prompts of others."""
+    alone = OneAtATime(settings)
+    makers: dict[str, Callable[[], Contender]] = {
+        "bare_loop": lambda: BareLoop(settings, alone),
+        "engine": lambda: Engine(settings),
+        "llama_server": lambda: LlamaServer(settings, alone),
+    }
+    return {"one_at_a_time": alone, **{name: make() for name, make in makers.items() if name in names}}
+
+
+def measure(model: BenchModel, case: Case, settings: Settings, names: Sequence[str], rounds: int) -> dict[str, Any]:
+    """Rounds of all contenders, the ratios within each, and the costs of a token in the engine."""
+    runners = contenders(settings, names)
+    alone = runners["one_at_a_time"]
+    batched = {name: runner for name, runner in runners.items() if runner is not alone}
+    paces: dict[str, list[Pace]] = {name: [] for name in runners}
     load_before = _load()
-    for number in range(rounds):
-        work = case.work(number)
-        for pace in paces.values():
-            pace.append(Pace())
-        paces["one_at_a_time"][-1].add(alone.run, work[::2])
+    for number in range(-1, rounds):
+        work = case.work(number + 1, model)
+        assert isinstance(alone, OneAtATime)
+        for each in work:
+            alone.tokens_of(each)
+        if number < 0:  # to warm up
+            work = [replace(each, tokens=2) for each in work]
+        round_paces = {name: Pace() for name in runners}
+        round_paces["one_at_a_time"].add(alone, work[::2], is_endless=model.is_endless)
         for name in sorted(batched, reverse=bool(number % 2)):
-            paces[name][-1].add(batched[name], work)
-        paces["one_at_a_time"][-1].add(alone.run, work[1::2])
-        speeds = ", ".join(f"{name} {pace[-1].tokens_per_second:.1f}" for name, pace in paces.items())
+            round_paces[name].add(batched[name], work, is_endless=model.is_endless)
+        round_paces["one_at_a_time"].add(alone, work[1::2], is_endless=model.is_endless)
+        if number < 0:
+            continue
+        for name, pace in round_paces.items():
+            paces[name].append(pace)
+        speeds = ", ".join(f"{name} {pace.tokens_per_second:.1f}" for name, pace in round_paces.items())
         print(f"  round {number + 1}: {speeds} tokens/s", flush=True)
-    for contender in (alone, engine, bare):
-        contender.close()
-    return {
+    measured = {
         "requests": case.requests,
         "prompt_tokens": list(case.prompt_tokens),
         "completion_tokens": list(case.tokens),
         "flash_attn": case.flash,
         "load_average": {"before": load_before, "after": _load()},
+        "tokens": {name: sum(each.tokens for each in pace) for name, pace in paces.items()},
         "tokens_per_second": {name: _spread([each.tokens_per_second for each in pace]) for name, pace in paces.items()},
         "cpu_ms_per_token": {name: _spread([each.cpu_ms_per_token for each in pace]) for name, pace in paces.items()},
-        "ratios": {name: _ratios(paces["engine"], paces[name]) for name in ("one_at_a_time", "bare_loop")},
+        "ratios": {name: _ratios(paces["engine"], paces[name]) for name in runners if name != "engine"},
     }
+    if "bare_loop" in runners:
+        measured["bare_loop_ratio"] = _ratios(paces["bare_loop"], paces["one_at_a_time"])
+    measured["engine_ms_per_token"] = _costs(runners["engine"], case.work(rounds + 1, model))
+    for runner in runners.values():
+        runner.close()
+    return measured
 
 
-def _ratios(engine: Sequence[Pace], other: Sequence[Pace]) -> dict[str, dict[str, float]]:
-    """The speed of the engine as a multiple of the other's, by the clock and by processor time."""
-    pairs = list(zip(engine, other, strict=True))
+def _costs(engine: Contender, work: Sequence[Work]) -> dict[str, float]:
+    with counted() as costs:
+        started = time.perf_counter()
+        made = engine.run(work)
+        return costs.ms_per_token(made, time.perf_counter() - started)
+
+
+def _ratios(first: Sequence[Pace], other: Sequence[Pace]) -> dict[str, dict[str, float]]:
+    """The speed of the first as a multiple of the other's, by the clock and by processor time."""
+    pairs = list(zip(first, other, strict=True))
     return {
         "wall": _spread([own.tokens_per_second / others.tokens_per_second for own, others in pairs]),
         "cpu": _spread([others.cpu_ms_per_token / own.cpu_ms_per_token for own, others in pairs]),
@@ -255,42 +136,35 @@ def _load() -> float | None:
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
-def _spread_text(spread: dict[str, float]) -> str:
+def _spread_text(spread: Mapping[str, float]) -> str:
     return f"{spread['median']:.2f} ({spread['least']:.2f} to {spread['most']:.2f})"
 
 
-def show(measured: dict[str, Any]) -> None:
+def show(measured: Mapping[str, Any]) -> None:
     """Print one case."""
     for name, speed in measured["tokens_per_second"].items():
         cpu_ms = _spread_text(measured["cpu_ms_per_token"][name])
-        print(f"  {name:14} {_spread_text(speed)} tokens/s, {cpu_ms} ms CPU a token")
-    for name, ratios in measured["ratios"].items():
-        wall, cpu = _spread_text(ratios["wall"]), _spread_text(ratios["cpu"])
-        print(f"  engine / {name}: {wall} by the clock, {cpu} by CPU time")
+        print(f"  {name:14} {_spread_text(speed)} tokens/s, {cpu_ms} ms CPU a token, {measured['tokens'][name]} tokens")
+    ratios = {f"engine / {name}": ratio for name, ratio in measured["ratios"].items()}
+    if "bare_loop_ratio" in measured:
+        ratios["bare_loop / one_at_a_time"] = measured["bare_loop_ratio"]
+    for name, ratio in ratios.items():
+        print(f"  {name}: {_spread_text(ratio['wall'])} by the clock, {_spread_text(ratio['cpu'])} by CPU time")
+    costs = ", ".join(f"{name} {ms:.3f}" for name, ms in measured["engine_ms_per_token"].items())
+    print(f"  a token of the engine takes ms: {costs}")
     load = measured["load_average"]
     print(f"  load average {load['before']} before, {load['after']} after, {os.cpu_count()} processors", flush=True)
 
 
-def cases(sequences: int, prompt_tokens: int, tokens: int) -> dict[str, Case]:
-    """The cases by name; the mean lengths of `mixed` are about those of `equal`."""
-    equal = Case(requests=sequences, prompt_tokens=[prompt_tokens], tokens=[tokens])
-    return {
-        "equal": equal,
-        "mixed": Case(
-            requests=2 * sequences,
-            # 7 lengths of prompts and 5 of answers: a long prompt does not always have a long answer.
-            prompt_tokens=[16, 80, 24, 40, 18, 60, 30],
-            tokens=[tokens, tokens // 6, tokens // 2, tokens // 4, tokens],
-        ),
-        "flash": replace(equal, flash=True),
-    }
-
-
 def main() -> None:
     """Measure, print and write."""
+    known = ("equal", "mixed", "flash")
+    others = ["bare_loop", "engine", "llama_server"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="some of equal, mixed, flash (default: all)")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"some of {', '.join(known)} (default: all)")
+    parser.add_argument("--model", choices=MODELS, default="random")
     parser.add_argument("--json", type=Path, default=Path("bench-local.json"), help="where the numbers go")
+    parser.add_argument("--without", choices=["bare_loop", "llama_server"], action="append", default=[])
     parser.add_argument("--sequences", type=int, default=16)
     parser.add_argument("--prompt-tokens", type=int, default=24)
     parser.add_argument("--tokens", type=int, default=48, help="tokens of each answer")
@@ -301,14 +175,26 @@ def main() -> None:
     unknown = [name for name in args.cases if name not in case_by_name]
     if unknown:
         parser.error(f"unknown case {unknown[0]!r}; known: {', '.join(case_by_name)}")
-    measured = {"parameters": SHAPE.parameters, "sequences": args.sequences, "threads": args.threads}
+    names = [name for name in others if name not in args.without]
+    if "llama_server" in names and importlib.util.find_spec("xllamacpp") is None:
+        print("without llama-server: xllamacpp is not installed (dependency group `servers`)", flush=True)
+        names.remove("llama_server")
+    model = MODELS[args.model]
+    measured: dict[str, Any] = {"model": args.model, "sequences": args.sequences, "threads": args.threads}
     with tempfile.TemporaryDirectory() as folder:
-        path = write_model(Path(folder) / "random.gguf", SHAPE)
+        path = model.file(Path(folder))
         for name in args.cases or case_by_name:
-            print(f"{name}: {case_by_name[name]}", flush=True)
-            measured[name] = measure(
-                path, case_by_name[name], sequences=args.sequences, threads=args.threads, rounds=args.rounds
+            case = case_by_name[name]
+            print(f"{args.model}, {name}: {case}", flush=True)
+            settings = Settings(
+                path=path,
+                threads=args.threads,
+                sequences=args.sequences,
+                context=_CONTEXT,
+                chat_format=model.chat_format,
+                flash=case.flash,
             )
+            measured[name] = measure(model, case, settings, names, args.rounds)
             show(measured[name])
     args.json.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
 

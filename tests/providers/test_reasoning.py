@@ -56,6 +56,19 @@ def apart(text: str, *, prompt: str = "", reasoning: str | None = None, **option
         ("Here are my reasoning steps:\nhm\n[BEGIN FINAL RESPONSE]\n4\n[END FINAL RESPONSE]", "hm", "4\n"),
         ("<think>hm</think><answer>4</answer>", "hm", "4"),
         ("<think>hm</think>\n<response>\n4\n</response>", "hm", "4"),
+        ("<think:opensource>hm</think:opensource>4", "hm", "4"),
+        (
+            "<|open|>think<|sep|>hm<|close|>think<|sep|><|open|>response<|sep|>4<|close|>response<|sep|>"
+            "<|close|>message<|sep|>",
+            "hm",
+            "4",
+        ),
+        # Kimi K3 without thinking: its template begins the answer.
+        ("4<|close|>response<|sep|><|close|>message<|sep|><|end_of_msg|>", None, "4"),
+        (" to=self<|message|>hm<|eom|><|start|>assistant to=user<|message|>4<|eot|>", "hm", "4"),
+        (" to=user<|message|>4", None, "4"),
+        (" to=self<|message|>cut off", "cut off", ""),
+        ("Write to=self<|message|> first", None, "Write to=self<|message|> first"),
         (HARMONY, "simple", "4"),
         ("<|channel|>analysis<|message|>cut off", "cut off", ""),
         ("<|channel|>final<|message|>4<|return|>", None, "4"),

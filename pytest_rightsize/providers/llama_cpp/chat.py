@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from pytest_rightsize.errors import RungError, TooLongError
-from pytest_rightsize.providers.llama_cpp.chat_formats import CompletionNeededError, response_of
+from pytest_rightsize.providers.llama_cpp.chat_formats import CompletionNeededError, requiring_call, response_of
 from pytest_rightsize.providers.llama_cpp.chat_template import ChatTemplate, TemplateRefusalError, printable
 from pytest_rightsize.providers.llama_cpp.completions import Completion, Prompt, Sampling
 from pytest_rightsize.providers.llama_cpp.native import last_errors
@@ -29,6 +29,14 @@ _FINAL_CHANNEL = "<|channel|>final<|message|>"
 _CHANNEL = "<|channel|>"
 # Enough of a prompt's end to see whether it has opened reasoning.
 _TAIL = 200
+
+
+# The one format that has the model choose a tool by a grammar.
+_CHOOSING_FORMAT = "chatml-function-calling"
+
+
+def _is_required(request: Request) -> bool:
+    return bool(request.extra.get("tool_choice") == "required")
 
 
 class LoadedModel:
@@ -245,10 +253,10 @@ class LoadedModel:
                 f"the chat format {name} takes no tools, so the model would never see them; ask without tools, leave "
                 "chat_format out, or set it to chatml-function-calling"
             )
-        if request.extra.get("tool_choice") == "required":
+        if _is_required(request) and len(request.tools or ()) > 1 and name != _CHOOSING_FORMAT:
             raise self._refusal(
-                "no chat format can require a tool call; name the tool in tool_choice, or leave chat_format out for "
-                "the model's own template"
+                f"the chat format {name} cannot require a call of one of several tools; name the tool in tool_choice, "
+                f"set chat_format to {_CHOOSING_FORMAT}, or leave it out for the model's own template"
             )
         if request.extra.get("chat_template_kwargs") or request.extra.get("reasoning_effort"):
             raise self._refusal(f"the chat format {name} has no variables; leave it out for the model's template")
@@ -266,6 +274,11 @@ class LoadedModel:
             arguments["top_p"] = request.top_p
         if request.tools is not None:
             arguments["tools"] = [dict(tool) for tool in request.tools]
+        if _is_required(request):
+            # Formats know no `required`: the only tool is named, and of several one is chosen (see requiring_call).
+            names = list(ToolChoice.of(request).parameters)
+            only = {"type": "function", "function": {"name": names[0]}}
+            arguments["tool_choice"] = only if len(names) == 1 else "auto"
         return arguments
 
     def _prompt_of_format(
@@ -286,6 +299,8 @@ class LoadedModel:
         stops = [stop] if isinstance(stop, str) else stop or []
         setting_names = {setting.name for setting in fields(Sampling)}
         settings = {name: value for name, value in arguments.items() if name in setting_names and value is not None}
+        if _is_required(request):
+            settings["grammar"] = requiring_call(settings.get("grammar"))
         bias = {int(token): float(added) for token, added in (logit_bias or {}).items()}
         return Prompt(
             tokens=tokens,

@@ -14,7 +14,7 @@ from pytest_rightsize.portable import Portable
 from pytest_rightsize.providers.llama_cpp.completions import Completion
 from pytest_rightsize.records import Json
 
-__all__ = ["CompletionNeededError", "format_names", "response_of"]
+__all__ = ["CompletionNeededError", "format_names", "requiring_call", "response_of"]
 
 _REGISTERED = re.compile(r"""@register_chat_(?:format|completion_handler)\(\s*["']([^"']+)["']""")
 
@@ -39,6 +39,16 @@ def response_of(native: Any, arguments: Mapping[str, Json], completions: Sequenc
     """
     response: Mapping[str, Json] = type(native).create_chat_completion(_LlamaStandIn(native, completions), **arguments)
     return response
+
+
+# How `chatml-function-calling` has the model choose between its tools and words.
+_TOOL_OR_WORDS = re.compile(r'^(root\s*::=\s*functions)\s*\|\s*"message:"', re.MULTILINE)
+
+
+def requiring_call(grammar: Any) -> Any:
+    """The grammar of a format's choice between tools and words, without the words; any other grammar as it is."""
+    text, found = _TOOL_OR_WORDS.subn(r"\1", grammar._grammar) if grammar is not None else ("", 0)
+    return type(grammar).from_string(text, verbose=False) if found else grammar
 
 
 class CompletionNeededError(Portable, Exception):

@@ -66,14 +66,33 @@ class ChatTemplate:
         tools: Sequence[Mapping[str, Json]] | None = None,
         kwargs: Mapping[str, Json] | None = None,
     ) -> str:
-        """The prompt, up to where the model's answer begins; raises TemplateRefusalError."""
+        """The prompt, up to where the model's answer begins; raises TemplateRefusalError.
+
+        Contents in parts are given as they are to a template that reads parts, and to any other as one text.
+        """
+        plain = [_message(message) for message in messages]
+        joined = [_with_one_text(message) for message in plain]
+        if joined == plain:
+            return self._render(plain, tools, kwargs)
+        try:
+            text = self._render(plain, tools, kwargs)
+        except TemplateRefusalError:
+            return self._render(joined, tools, kwargs)
+        return text if all(_reads_parts(message, text) for message in plain) else self._render(joined, tools, kwargs)
+
+    def _render(
+        self,
+        messages: Sequence[Mapping[str, Json]],
+        tools: Sequence[Mapping[str, Json]] | None,
+        kwargs: Mapping[str, Json] | None,
+    ) -> str:
         chosen = "tool_use" if tools is not None and "tool_use" in self._templates else "default"
         template = self._templates.get(chosen) or next(iter(self._templates.values()))
         names = {
             **self._tokens,
             "add_generation_prompt": True,
             **(kwargs or {}),
-            "messages": [_message(message) for message in messages],
+            "messages": messages,
             "tools": None if tools is None else _plain(list(tools)),
             "documents": (kwargs or {}).get("documents"),
         }
@@ -152,6 +171,32 @@ def _message(message: Mapping[str, Json]) -> dict[str, Json]:
     if isinstance(plain.get("tool_calls"), list):
         plain["tool_calls"] = [_call(call) for call in plain["tool_calls"]]
     return plain
+
+
+def _texts_of(message: Mapping[str, Json]) -> list[str] | None:
+    """The texts of a content in parts; None where it is no such content, or has more than texts."""
+    parts = message.get("content")
+    if not isinstance(parts, list) or not parts:
+        return None
+    texts = [part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None for part in parts]
+    return None if any(not isinstance(text, str) for text in texts) else texts
+
+
+def _with_one_text(message: dict[str, Json]) -> dict[str, Json]:
+    """The message with its texts as one, a line each, as llama-server and vLLM give them to such templates."""
+    texts = _texts_of(message)
+    return message if texts is None else {**message, "content": "\n".join(texts)}
+
+
+def _reads_parts(message: Mapping[str, Json], prompt: str) -> bool:
+    """Whether a template has written the texts of the parts, and not them as data; past answers it may drop."""
+    texts = _texts_of(message)
+    if texts is None:
+        return True
+    is_written = message.get("role") == "assistant" or all(text.strip() in prompt for text in texts)
+    content = message["content"]
+    as_data = (str(content), json.dumps(content), json.dumps(content, ensure_ascii=False))
+    return is_written and not any(data in prompt for data in as_data)
 
 
 def _call(call: Json) -> Json:

@@ -36,9 +36,13 @@ class Sampling:
 
     @property
     def is_argmax(self) -> bool:
-        """Whether the most likely token is always taken; a grammar may still exclude it."""
-        untouched = (self.frequency_penalty, self.presence_penalty, self.repeat_penalty) == (0.0, 0.0, 1.0)
-        return self.temperature == 0.0 and untouched and not self.logit_bias
+        """Whether the most likely token is always taken, after `logit_bias`; a grammar may still exclude it."""
+        return self.temperature == 0.0 and self.is_unpenalised
+
+    @property
+    def is_unpenalised(self) -> bool:
+        """Whether no token is made less likely because it was written before."""
+        return (self.frequency_penalty, self.presence_penalty, self.repeat_penalty) == (0.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,13 +68,25 @@ def file_problem(path: Path, options: Mapping[str, Json]) -> Problem | None:
         return split_problem
     try:
         header = gguf.read_header(path)
-        for part in parts_of(path)[1:]:
-            gguf.read_header(part)
+        headers = {path: header} | {part: gguf.read_header(part) for part in parts_of(path)[1:]}
+        unwritten = {part: start for part in headers if (start := gguf.unwritten_from(part, headers[part])) is not None}
     except gguf.GgufError as error:
         return Problem(what=f"{path} {error}", remedy="get the file again, or name another in `model`")
     except OSError as error:
         return Problem(what=f"{path} cannot be read ({error.strerror})", remedy="make the file readable")
-    return _kind_problem(path, header) or _template_problem(path, header, options)
+    return (
+        _kind_problem(path, header)
+        or next((_unwritten_problem(part, start) for part, start in unwritten.items()), None)
+        or _template_problem(path, header, options)
+    )
+
+
+def _unwritten_problem(path: Path, start: int) -> Problem:
+    """A file that has its size and not its content: such a model answers nonsense."""
+    return Problem(
+        what=f"{path} holds only zeros from byte {start:,} on: its download has not finished",
+        remedy="finish it, or get the file again",
+    )
 
 
 def _kind_problem(path: Path, header: gguf.Header) -> Problem | None:

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from pytest_rightsize.providers.llama_cpp import amx
+from pytest_rightsize.providers.llama_cpp.weight_layouts import remove_layout
 
-__all__ = ["NativeLog", "last_errors", "load", "native_log"]
+__all__ = ["SPINS", "NativeLog", "last_errors", "load", "native_log"]
 
 # GNU OpenMP's own choice where it knows of more threads than processors: a wait of about 0.05 ms.
-_SPINS = "1000"
+SPINS = "1000"
 
 _ERROR_WORDS = re.compile(r"error|fail|invalid|unable|cannot|not ", re.IGNORECASE)
 
@@ -40,7 +41,8 @@ def load() -> Any:
     _leave_streams_alone()
     if b"AMX_INT8 = 1" in llama_cpp.llama_print_system_info():
         low_level: Any = importlib.import_module("llama_cpp.llama_cpp")
-        if not amx.works(Path(low_level._lib._name).parent):
+        is_broken = not amx.works(Path(low_level._lib._name).parent)
+        if is_broken and not remove_layout(low_level._lib, b"AMX"):
             _keep_plain_weights(low_level)
     return llama_cpp
 
@@ -57,7 +59,7 @@ def _short_spins() -> Iterator[None]:
     if "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ:
         yield
         return
-    os.environ["GOMP_SPINCOUNT"] = _SPINS
+    os.environ["GOMP_SPINCOUNT"] = SPINS
     try:
         yield
     finally:

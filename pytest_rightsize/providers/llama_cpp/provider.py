@@ -45,7 +45,7 @@ _BATCH_TOKENS = 512
 # llama.cpp's limit on the sequences of one context.
 _MOST_PARALLEL = 256
 # Part of the key of recorded answers: increase it when the same request gives other tokens or other draws.
-_GENERATION = 2
+_GENERATION = 3
 _NO_MEMORY = re.compile(r"out of memory|(unable|failed) to allocate|alloc\w* failed|cannot allocate", re.IGNORECASE)
 
 

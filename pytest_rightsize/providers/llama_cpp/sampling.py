@@ -5,15 +5,19 @@ A schema takes the tokens away that it does not allow, before the draw.
 
 import ctypes
 import importlib
-from collections.abc import Callable
+from collections import deque
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_rightsize.providers.llama_cpp.completions import Sampling
+from pytest_rightsize.providers.llama_cpp.likely_tokens import allowed_tokens, likely_tokens, two_highest
 
 __all__ = ["Sampler"]
+
+# llama.cpp's `llama_token_data`.
+_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 
 
 class Sampler:
@@ -29,6 +33,14 @@ class Sampler:
         self._matcher = None if sampling.constraint is None else sampling.constraint.matcher()
         self._awaited = sampling.constrained_after if self._matcher is not None else b""
         self._written = bytearray()
+        self._biased = np.array(list(sampling.logit_bias), dtype=np.intp)
+        self._added = np.array(list(sampling.logit_bias.values()), dtype=np.float32)
+        self._likely_count = _likely_count(sampling)
+        self._is_greedy = sampling.temperature == 0.0
+        # Tokens whose logits the penalties change.
+        self._penalised: deque[int] | None = (
+            None if sampling.is_unpenalised else deque(maxlen=max(int(native.last_n_tokens_size), 0))
+        )
         if sampling.grammar is not None:
             self._check(sampling.grammar)
         if not sampling.is_argmax:
@@ -42,9 +54,12 @@ class Sampler:
 
     def draw(self, row: int) -> int:
         """Draw the next token from the logits in this row of the last decode."""
+        logits = self._logits(row)
+        if len(self._biased):
+            logits[self._biased] += self._added
         if self._matcher is not None and not self._awaited:
-            return self._draw_allowed(self._matcher, row)
-        return self._draw_any(row)
+            return self._draw_allowed(self._matcher, logits, row)
+        return self._draw_any(logits, row)
 
     def written(self, piece: bytes) -> None:
         """Take note of what the drawn token wrote: a schema may hold only after a mark."""
@@ -53,44 +68,62 @@ class Sampler:
             if self._awaited in self._written:
                 self._awaited = b""
 
-    def _draw_allowed(self, matcher: Any, row: int) -> int:
+    def _draw_allowed(self, matcher: Any, logits: NDArray[np.float32], row: int) -> int:
         """Draw one of the tokens that the schema allows."""
-        logits = self._logits(row)
         if self._chain is None:
-            token = int(logits.argmax())
+            token, margin = two_highest(logits)
             # Mostly it is allowed, and checking one token is cheaper than finding out about all.
-            if matcher.allows(token):
-                self._note_margin(logits, token)
-            else:
-                logits[~matcher.allowed(self._size)] = -np.inf
-                token = int(logits.argmax())
-        else:
+            if not matcher.allows(token):
+                tokens = allowed_tokens(logits, matcher.allowed(self._size), 2)
+                at, margin = two_highest(logits[tokens])
+                token = int(tokens[at])
+            self._note(margin)
+        elif self._likely_count is None:
             logits[~matcher.allowed(self._size)] = -np.inf
             token = int(self._chain.sample(self._native._ctx, row))
+        else:
+            allowed = matcher.allowed(self._size)
+            token = self._draw_of(allowed_tokens(logits, allowed, self._likely_count, self._penalised or ()), logits)
         matcher.accept(token)
         return token
 
-    def _draw_any(self, row: int) -> int:
+    def _draw_any(self, logits: NDArray[np.float32], row: int) -> int:
         if self._chain is None:
-            return self._likeliest(row)
+            return self._likeliest(logits)
         if self._grammar is not None:
-            likeliest = self._likeliest(row)
+            likeliest = self._likeliest(logits)
             # The grammar is slow on a whole vocabulary, and it mostly allows the likeliest token.
             if self._allows(likeliest):
                 if not self._llama_cpp.llama_vocab_is_eog(self._native._model.vocab, likeliest):
                     self._llama_cpp.llama_sampler_accept(self._grammar, likeliest)
                 return likeliest
-        return int(self._chain.sample(self._native._ctx, row))
+        if self._likely_count is None:
+            return int(self._chain.sample(self._native._ctx, row))
+        return self._draw_of(likely_tokens(logits, self._likely_count, self._penalised or ()), logits)
+
+    def _draw_of(self, tokens: NDArray[np.intp], logits: NDArray[np.float32]) -> int:
+        """Draw one of these tokens by the chain, which draws as it would of all: 40 times as fast on 262,000."""
+        candidates = np.zeros(len(tokens), dtype=_CANDIDATE)
+        candidates["id"], candidates["logit"] = tokens, logits[tokens]
+        data = candidates.ctypes.data_as(ctypes.POINTER(self._llama_cpp.llama_token_data))
+        array = self._llama_cpp.llama_token_data_array(data=data, size=len(tokens), selected=-1, sorted=False)
+        self._llama_cpp.llama_sampler_apply(self._chain.sampler, ctypes.byref(array))
+        token = int(array.data[array.selected].id)
+        self._chain.accept(token)
+        if self._is_greedy and len(tokens) > 1:
+            self._note(two_highest(candidates["logit"])[1])
+        if self._penalised is not None:
+            self._penalised.append(token)
+        return token
 
     def close(self) -> None:
         """Free the chain."""
         if self._chain is not None:
             self._chain.close()
 
-    def _likeliest(self, row: int) -> int:
-        logits = self._logits(row)
-        token = int(logits.argmax())
-        self._note_margin(logits, token)
+    def _likeliest(self, logits: NDArray[np.float32]) -> int:
+        token, margin = two_highest(logits)
+        self._note(margin)
         return token
 
     def _logits(self, row: int) -> NDArray[np.float32]:
@@ -101,12 +134,8 @@ class Sampler:
             raise RuntimeError("llama.cpp has no logits for the last token")
         return np.frombuffer((ctypes.c_float * self._size).from_address(address), dtype=np.float32)
 
-    def _note_margin(self, logits: NDArray[np.float32], token: int) -> None:
+    def _note(self, margin: float) -> None:
         """Remember by how little the likeliest token won: other neighbours in the batch move logits a little."""
-        first = logits[token]
-        logits[token] = -np.inf
-        margin = float(first - logits.max())
-        logits[token] = first
         self.margin = margin if self.margin is None else min(self.margin, margin)
 
     def _allows(self, token: int) -> bool:
@@ -128,11 +157,6 @@ class Sampler:
     def _drawing_chain(self, sampling: Sampling) -> Any:
         """The sampler chain that `llama_cpp.Llama` would make, so that the same seed draws the same tokens."""
         self._native.set_seed(sampling.seed)
-        biased = None
-        if sampling.logit_bias:
-            tokens = np.array(list(sampling.logit_bias), dtype=np.intp)
-            added = np.array(list(sampling.logit_bias.values()), dtype=np.float32)
-            biased = [_biased(tokens, added)]
         return self._native._init_sampler(
             top_k=sampling.top_k,
             top_p=sampling.top_p,
@@ -145,15 +169,16 @@ class Sampler:
             mirostat_mode=sampling.mirostat_mode,
             mirostat_tau=sampling.mirostat_tau,
             mirostat_eta=sampling.mirostat_eta,
-            logits_processor=biased,
             grammar=sampling.grammar,
         )
 
 
-def _biased(tokens: NDArray[np.intp], added: NDArray[np.float32]) -> Callable[[Any, Any], Any]:
-    def add(_: Any, logits: Any) -> Any:
-        changed = logits.copy()
-        changed[tokens] += added
-        return changed
-
-    return add
+def _likely_count(sampling: Sampling) -> int | None:
+    """Of how many of the likeliest tokens one is drawn; None where all count."""
+    if sampling.grammar is not None:
+        return None
+    if sampling.temperature == 0.0:
+        return 2
+    return (
+        None if sampling.temperature < 0 or sampling.mirostat_mode in (1, 2) or sampling.top_k < 1 else sampling.top_k
+    )

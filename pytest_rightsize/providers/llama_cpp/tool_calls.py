@@ -8,7 +8,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pytest_rightsize.providers.llama_cpp.tool_formats import FORMATS, Found
+from pytest_rightsize.providers.llama_cpp.tool_call_values import Found
+from pytest_rightsize.providers.llama_cpp.tool_formats import FORMATS
 from pytest_rightsize.records import Json, Request
 
 __all__ = ["ToolChoice", "calls_in"]

@@ -7,22 +7,21 @@ None where the answer is not in its format. The formats are those of the vendors
 import ast
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
+from pytest_rightsize.providers.llama_cpp.tool_call_values import Found, Parameters, values_in
+from pytest_rightsize.providers.llama_cpp.tool_formats_by_argument import (
+    by_function,
+    by_invocation,
+    by_key,
+    kimi_k3,
+    minicpm,
+    minimax_m3,
+    without_functions,
+)
 from pytest_rightsize.records import Json
 
-__all__ = ["FORMATS", "Found"]
-
-Parameters = Mapping[str, Mapping[str, Json]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """Calls as name and arguments, in order, and what else the answer says."""
-
-    calls: list[tuple[str, Json]]
-    words: str
+__all__ = ["FORMATS"]
 
 
 def _blocks(pattern: str) -> Callable[[str], tuple[list[str], str]]:
@@ -33,20 +32,6 @@ def _blocks(pattern: str) -> Callable[[str], tuple[list[str], str]]:
         return [match["body"] for match in compiled.finditer(text)], compiled.sub("", text)
 
     return take
-
-
-def _values(text: str) -> Iterator[Json]:
-    """The JSON values that follow each other in a text, up to what is none."""
-    decoder, at = json.JSONDecoder(), 0
-    while True:
-        at += len(text[at:]) - len(text[at:].lstrip(" \t\r\n,;"))
-        if at >= len(text):
-            return
-        try:
-            value, at = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            return
-        yield value
 
 
 def _named(value: Json) -> list[tuple[str, Json]]:
@@ -61,73 +46,12 @@ def _named(value: Json) -> list[tuple[str, Json]]:
     name = next((value[key] for key in ("name", "tool_name", "function") if isinstance(value.get(key), str)), None)
     arguments: Json = next((value[key] for key in ("arguments", "parameters", "args") if key in value), {})
     if isinstance(arguments, str):
-        arguments = next(_values(arguments), arguments)
+        arguments = next(values_in(arguments), arguments)
     return [] if name is None or not isinstance(arguments, dict) else [(name, arguments)]
 
 
 def _json_calls(text: str) -> list[tuple[str, Json]]:
-    return [call for value in _values(text) for call in _named(value)]
-
-
-def _typed(text: str, name: str, parameters: Mapping[str, Json]) -> Json:
-    """An argument that was written as text: a string where the schema wants one, else the JSON it reads as."""
-    schema = (parameters.get("properties") or {}).get(name)
-    kinds = schema.get("type") if isinstance(schema, Mapping) else None
-    if kinds == "string":
-        return text
-    value = next(_values(text), text)
-    return text if isinstance(value, str) and not text.strip().startswith('"') else value
-
-
-_FUNCTION = re.compile(r"<function=(?P<name>[^>\s]+)>(?P<body>.*?)(?:</function>|\Z)", re.DOTALL)
-_PARAMETER = re.compile(r"<parameter=(?P<name>[^>\s]+)>(?P<value>.*?)</parameter>", re.DOTALL)
-_INVOKE = re.compile(
-    r"<(?P<mark>｜DSML｜)?invoke name=\"(?P<name>[^\"]+)\">(?P<body>.*?)</(?P=mark)?(?:｜DSML｜)?invoke>", re.DOTALL
-)
-_INVOKED = re.compile(r"<(?:｜DSML｜)?parameter name=\"(?P<name>[^\"]+)\"(?P<how>[^>]*)>(?P<value>.*?)</", re.DOTALL)
-_ARGUMENT = re.compile(
-    r"<arg_key>(?P<name>.*?)</arg_key>\s*<arg_value>(?P<value>.*?)</arg_value>",
-    re.DOTALL,
-)
-
-
-def _functions(text: str, parameters: Parameters) -> list[tuple[str, Json]]:
-    """`<function=NAME>`, with `<parameter=..>` (Qwen 3 Coder, Seed-OSS) or JSON (Functionary 3.1, Llama 3.1) in it."""
-    calls: list[tuple[str, Json]] = []
-    for match in _FUNCTION.finditer(text):
-        schema = parameters.get(match["name"], {})
-        values = {
-            each["name"]: _typed(each["value"].removeprefix("\n").removesuffix("\n"), each["name"], schema)
-            for each in _PARAMETER.finditer(match["body"])
-        }
-        body = next(_values(match["body"]), None)
-        calls.append((match["name"], body if isinstance(body, dict) and not values else values))
-    return calls
-
-
-def _invocations(text: str, parameters: Parameters) -> list[tuple[str, Json]]:
-    """`<invoke name="..">`: MiniMax M2, DeepSeek V3.2."""
-    return [
-        (
-            match["name"],
-            {
-                each["name"]: each["value"]
-                if 'string="true"' in each["how"]
-                else _typed(each["value"], each["name"], parameters.get(match["name"], {}))
-                for each in _INVOKED.finditer(match["body"])
-            },
-        )
-        for match in _INVOKE.finditer(text)
-    ]
-
-
-def _keyed(text: str, parameters: Parameters) -> list[tuple[str, Json]]:
-    """GLM 4.5 and later: the name, then `<arg_key>` and `<arg_value>` in turns."""
-    name = text.partition("<arg_key>")[0].strip()
-    if not re.fullmatch(r"[\w.:-]+", name):
-        return []
-    schema = parameters.get(name, {})
-    return [(name, {each["name"]: _typed(each["value"], each["name"], schema) for each in _ARGUMENT.finditer(text)})]
+    return [call for value in values_in(text) for call in _named(value)]
 
 
 def _python_calls(text: str) -> list[tuple[str, Json]]:
@@ -151,8 +75,8 @@ def _python_calls(text: str) -> list[tuple[str, Json]]:
 
 
 _take_tagged = _blocks(
-    r"<(?:seed:|minimax:|｜DSML｜)?(?:tool_calls?|function_calls)>(?P<body>.*?)"
-    r"(?:</(?:seed:|minimax:|｜DSML｜)?(?:tool_calls?|function_calls)>|\Z)"
+    r"<(?:seed:|minimax:|｜DSML｜|atem:)?(?:tool_calls?|function_calls)>(?P<body>.*?)"
+    r"(?:</(?:seed:|minimax:|｜DSML｜|atem:)?(?:tool_calls?|function_calls)>|\Z)"
 )
 
 
@@ -163,11 +87,18 @@ def _tagged(text: str, parameters: Parameters) -> Found | None:
         call
         for body in bodies
         for call in _json_calls(body)
-        or _functions(body, parameters)
-        or _invocations(body, parameters)
-        or _keyed(body, parameters)
+        or by_function(body, parameters)
+        or by_invocation(body, parameters)
+        or by_key(body, parameters)
     ]
     return Found(calls=calls, words=words) if bodies else None
+
+
+def _hunyuan(text: str, parameters: Parameters) -> Found | None:
+    """Tencent Hy3: as GLM, with a suffix to each mark."""
+    if "<tool_call:opensource>" not in text:
+        return None
+    return _tagged(re.sub(r"</?tool_calls>|<tool_sep>", "", text.replace(":opensource>", ">")), parameters)
 
 
 _HARMONY = re.compile(
@@ -185,7 +116,7 @@ def _harmony(text: str, _: Parameters) -> Found | None:
     calls = []
     for match in _HARMONY.finditer(text):
         recipient = _RECIPIENT.search(f"{match['before']} {match['after']}")
-        arguments = next(_values(match["body"]), None)
+        arguments = next(values_in(match["body"]), None)
         if recipient is not None and isinstance(arguments, dict):
             calls.append((recipient["name"], arguments))
     return Found(calls=calls, words=_HARMONY.sub("", text)) if calls else None
@@ -204,7 +135,7 @@ def _mistral(text: str, _: Parameters) -> Found | None:
         return None
     calls: list[tuple[str, Json]] = []
     for match in _MISTRAL.finditer(mark + rest):
-        arguments = next(_values(match["body"]), None)
+        arguments = next(values_in(match["body"]), None)
         if isinstance(arguments, dict):
             calls.append((match["name"], arguments))
     return Found(calls=calls or _json_calls(rest.strip()), words=words)
@@ -221,10 +152,24 @@ def _deepseek(text: str, _parameters: Parameters) -> Found | None:
     for match in _DEEPSEEK.finditer(text):
         name, _, rest = match["body"].strip().partition("\n")
         fenced = rest.strip().removeprefix("```json").removesuffix("```").strip()
-        arguments = next(_values(fenced if match["first"].strip() == "function" else match["body"]), None)
+        arguments = next(values_in(fenced if match["first"].strip() == "function" else match["body"]), None)
         if isinstance(arguments, dict):
             calls.append((name.strip() if match["first"].strip() == "function" else match["first"].strip(), arguments))
     return Found(calls=calls, words=text.partition("<｜tool▁call")[0]) if calls else None
+
+
+_SOLAR = re.compile(
+    r"<\|tool_call:begin\|>[^<]*<\|tool_call:name\|>(?P<name>[^<]+)<\|tool_call:args\|>(?P<body>.*?)"
+    r"(?:<\|tool_call:end\|>|\Z)",
+    re.DOTALL,
+)
+
+
+def _solar(text: str, _: Parameters) -> Found | None:
+    """Solar Open."""
+    calls = [(match["name"].strip(), next(values_in(match["body"]), None)) for match in _SOLAR.finditer(text)]
+    whole = [(name, arguments) for name, arguments in calls if isinstance(arguments, dict)]
+    return Found(calls=whole, words=text.partition("<|tool_calls|>")[0]) if whole else None
 
 
 _KIMI = re.compile(
@@ -236,7 +181,7 @@ _KIMI = re.compile(
 
 def _kimi(text: str, _: Parameters) -> Found | None:
     """Kimi K2."""
-    calls = [(match["name"], next(_values(match["body"]), None)) for match in _KIMI.finditer(text)]
+    calls = [(match["name"], next(values_in(match["body"]), None)) for match in _KIMI.finditer(text)]
     whole = [(name, arguments) for name, arguments in calls if isinstance(arguments, dict)]
     return Found(calls=whole, words=text.partition("<|tool_call")[0]) if whole else None
 
@@ -247,16 +192,31 @@ _MARKED = (
     _blocks(r"<\|tool_call_start\|>(?P<body>.*?)(?:<\|tool_call_end\|>|\Z)"),  # LFM2
     _blocks(r"<\|tool_call\|>(?P<body>.*?)(?:<\|/tool_call\|>|\Z)"),  # Granite 3, Phi 4 mini
     _blocks(r"<\|python_tag\|>(?P<body>.*)"),  # Llama 3.1 and later
+    _blocks(r"<TOOLCALL>(?P<body>.*?)(?:</TOOLCALL>|\Z)"),  # Nemotron Nano 2
+    _blocks(r"<\|function_call\|>(?P<body>.*?)(?:<\|message_sep\|>|\Z)"),  # GigaChat 3.1
+    _blocks(r"(?:<\|message_sep\|>\s*)?function call<\|role_sep\|>(?P<body>.*?)(?:<\|message_sep\|>|\Z)"),  # GigaChat 3
     _blocks(r"functools(?P<body>\[.*\])"),  # Firefunction
     _blocks(r"<\|tools_prefix\|>(?P<body>.*?)(?:<\|tools_suffix\|>|\Z)"),  # Apertus
 )
 
 
-def _marked(text: str, _: Parameters) -> Found | None:
+def _by_name(text: str, parameters: Parameters) -> list[tuple[str, Json]]:
+    """Objects with the names of tools as keys: Apertus."""
+    listed = [item for value in values_in(text) for item in (value if isinstance(value, list) else [value])]
+    if not all(isinstance(item, dict) and set(item) <= set(parameters) for item in listed):
+        return []
+    return [(name, arguments) for item in listed for name, arguments in item.items() if isinstance(arguments, dict)]
+
+
+def _marked(text: str, parameters: Parameters) -> Found | None:
     """JSON, or calls as in Python, between marks."""
     for take in _MARKED:
         bodies, words = take(text)
-        calls = [call for body in bodies for call in _json_calls(body.strip()) or _python_calls(body)]
+        calls = [
+            call
+            for body in bodies
+            for call in _json_calls(body.strip()) or _by_name(body.strip(), parameters) or _python_calls(body)
+        ]
         if calls:
             return Found(calls=calls, words=words)
     return None
@@ -272,7 +232,7 @@ def _gemma(text: str, _: Parameters) -> Found | None:
     for match in _GEMMA.finditer(text):
         parts = match["body"].split('<|"|>')
         quoted = "".join(json.dumps(part) if index % 2 else part for index, part in enumerate(parts))
-        arguments = next(_values(_GEMMA_KEY.sub(r'\g<before>"\g<key>":', quoted)), None)
+        arguments = next(values_in(_GEMMA_KEY.sub(r'\g<before>"\g<key>":', quoted)), None)
         if isinstance(arguments, dict):
             calls.append((match["name"], arguments))
     return Found(calls=calls, words=_GEMMA.sub("", text)) if calls else None
@@ -280,14 +240,14 @@ def _gemma(text: str, _: Parameters) -> Found | None:
 
 def _functionary(text: str, parameters: Parameters) -> Found | None:
     """`<function=..>` of Functionary 3.1; `>>>NAME` and JSON of 3.2, whose template writes the first mark."""
-    plain = _functions(text, parameters)
+    plain = by_function(text, parameters)
     if plain:
-        return Found(calls=plain, words=_FUNCTION.sub("", text))
+        return Found(calls=plain, words=without_functions(text))
     calls: list[tuple[str, Json]] = []
     words: list[str] = []
     for part in text.removeprefix(">>>").split(">>>"):
         name, newline, body = part.partition("\n")
-        arguments = next(_values(body), None)
+        arguments = next(values_in(body), None)
         if newline and name.strip() in parameters and isinstance(arguments, dict):
             calls.append((name.strip(), arguments))
         else:
@@ -305,5 +265,20 @@ def _bare(text: str, parameters: Parameters) -> Found | None:
 
 
 FORMATS: tuple[Callable[[str, Parameters], Found | None], ...] = (
-    *(_harmony, _tagged, _mistral, _deepseek, _kimi, _gemma, _marked, _functionary, _bare),
+    *(
+        _harmony,
+        _hunyuan,
+        minimax_m3,
+        _tagged,
+        kimi_k3,
+        minicpm,
+        _solar,
+        _mistral,
+        _deepseek,
+        _kimi,
+        _gemma,
+        _marked,
+        _functionary,
+        _bare,
+    ),
 )

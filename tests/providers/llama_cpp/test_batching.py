@@ -396,6 +396,20 @@ def test_a_named_tool_is_called_by_template_and_by_chat_format(
         assert reply.tool_calls[0]["function"]["arguments"].lstrip().startswith("{")
 
 
+@pytest.mark.parametrize("names", [["buy"], ["buy", "sell"]])
+def test_a_required_call_comes_from_a_chat_format_too(endless: Path, opened: list[LlamaCpp], names: list[str]) -> None:
+    """The weights are random, so that only the grammar decides that it is a call and no words."""
+    functions = [{"name": name, "parameters": {"type": "object", "properties": {"n": {"const": 1}}}} for name in names]
+    request = Request(
+        messages=({"role": "user", "content": "Hello"},),
+        tools=tuple({"type": "function", "function": function} for function in functions),
+        extra={"tool_choice": "required"},
+    )
+    reply = provider(endless, opened, chat_format="chatml-function-calling").submit(request).result()
+    assert {call["function"]["name"] for call in reply.tool_calls} <= set(names)
+    assert reply.tool_calls
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_ladder_of_models_ends_with_the_memory_of_one(tmp_path: Path) -> None:
     shape = Shape(width=256, layers=4, heads=4, hidden=1024, vocabulary=16000)

@@ -75,6 +75,27 @@ def test_a_past_call_reaches_the_template_as_an_object(arguments: Any) -> None:
     assert render(template, messages) == '{"city": "Zürich"}'
 
 
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("{{ messages[0].content }}", "Hi\nyou"),  # transformers writes the list
+        ("{{ messages[0].content | tojson }}", '"Hi\\nyou"'),
+        ("{{ messages[0].content + '!' }}", "Hi\nyou!"),  # and raises
+        ("{% if messages[0].content is string %}{{ messages[0].content }}{% endif %}!", "Hi\nyou!"),  # and is silent
+        ("{% for part in messages[0].content %}<{{ part.text }}>{% endfor %}", "<Hi><you>"),
+    ],
+)
+def test_contents_in_parts_reach_every_template(template: str, text: str) -> None:
+    parts = [{"type": "text", "text": "Hi"}, {"type": "text", "text": "you"}]
+    assert render(template, [{"role": "user", "content": parts}]) == text
+
+
+def test_parts_that_are_no_text_stay_as_they_are() -> None:
+    parts = [{"type": "text", "text": "Hi"}, {"type": "image_url", "image_url": {"url": "data:"}}]
+    with pytest.raises(TemplateRefusalError, match="can only concatenate"):
+        render("{{ messages[0].content + '!' }}", [{"role": "user", "content": parts}])
+
+
 def test_arguments_that_are_no_object_stay_as_they_are() -> None:
     for arguments in ("not json", "[1]"):
         messages = [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": arguments}}]}]

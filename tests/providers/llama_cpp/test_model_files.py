@@ -11,6 +11,8 @@ from pytest_rightsize.providers import Problem
 from pytest_rightsize.providers.llama_cpp.model_files import check_chat_format, file_problem, locate, parts_of
 
 gguf = pytest.importorskip("gguf", reason="gguf is not installed, which writes the files")
+from tests.providers.llama_cpp.random_gguf import TINY, Shape, write_model  # noqa: E402  # it needs gguf
+
 TEMPLATE = "{{ messages[0].content }}{% if enable_thinking %}{% endif %}"
 
 
@@ -102,6 +104,35 @@ def test_parts_of_a_split_model_must_all_be_there_and_the_first_be_named(tmp_pat
     assert "is part 2 of a model in 3 parts; name the first, m-00001-of-00003.gguf" in what(tmp_path / names[1])
     (tmp_path / names[2]).write_bytes((tmp_path / names[2]).read_bytes()[:-20])
     assert "is cut off" in what(tmp_path / names[0])
+
+
+@pytest.mark.parametrize(("begin", "end"), [(0.5, 1.0), (0.9, 1.0), (0.3, 0.6)])
+def test_a_file_whose_room_was_made_before_its_download_is_told(tmp_path: Path, begin: float, end: float) -> None:
+    path = write_model(tmp_path / "m.gguf", Shape(width=128, layers=2, heads=2, hidden=256, vocabulary=2048))
+    assert file_problem(path, {}) is None
+    whole = path.read_bytes()
+    first, last = int(len(whole) * begin), int(len(whole) * end)
+    path.write_bytes(whole[:first] + bytes(last - first) + whole[last:])
+    assert "holds only zeros from byte " in what(path)
+    assert "its download has not finished; finish it, or get the file again" in what(path)
+
+
+def test_a_part_of_a_split_model_may_be_the_one_that_is_not_whole(tmp_path: Path) -> None:
+    names = [f"m-0000{index}-of-00002.gguf" for index in (1, 2)]
+    for name in names:
+        write_model(tmp_path / name, TINY)
+    assert file_problem(tmp_path / names[0], {}) is None
+    whole = (tmp_path / names[1]).read_bytes()
+    (tmp_path / names[1]).write_bytes(whole[: len(whole) // 3] + bytes(len(whole) - len(whole) // 3))
+    assert f"{names[1]} holds only zeros" in what(tmp_path / names[0])
+
+
+def test_rows_of_tokens_that_nobody_uses_may_be_zeros(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "m.gguf", Shape(width=128, layers=2, heads=2, hidden=256, vocabulary=2048))
+    whole = path.read_bytes()
+    at = len(whole) // 2
+    path.write_bytes(whole[:at] + bytes(len(whole) // 100) + whole[at + len(whole) // 100 :])
+    assert file_problem(path, {}) is None
 
 
 def test_what_is_in_the_place_of_a_missing_file_is_told(tmp_path: Path) -> None:

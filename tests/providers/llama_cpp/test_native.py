@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.providers.llama_cpp import amx, native
+from pytest_rightsize.providers.llama_cpp.weight_layouts import layout_names, remove_layout
 
 llama_cpp = pytest.importorskip(
     "llama_cpp", reason="llama-cpp-python is not installed: pip install 'pytest-rightsize[local]'"
@@ -64,6 +65,43 @@ def test_amx_works_if_a_process_that_tries_it_survives(
 
 def test_amx_that_cannot_be_tried_is_left_alone(tmp_path: Path) -> None:
     assert not amx.works(tmp_path)
+
+
+LAYOUTS = """
+from pytest_rightsize.providers.llama_cpp import amx, native
+from pytest_rightsize.providers.llama_cpp.weight_layouts import layout_names, remove_layout
+amx.works = lambda _: {works}
+library = native.load().llama_cpp._lib
+print(layout_names(library), remove_layout(library, b"no such layout"), remove_layout(library, b"CPU_REPACK"))
+print(layout_names(library))
+"""
+
+
+def layouts(*, amx_works: bool) -> list[str]:
+    """What a process prints that has loaded llama.cpp: the list is that of the whole process."""
+    program = LAYOUTS.format(works=amx_works)
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+
+
+def test_one_layout_of_weights_can_be_taken_away() -> None:
+    before, after = layouts(amx_works=True)
+    if "CPU_REPACK" not in before:
+        pytest.skip("this llama.cpp is built without other layouts")
+    assert before.endswith(" False True")
+    assert "CPU_REPACK" not in after
+
+
+def test_of_a_broken_amx_only_its_own_layout_is_given_up() -> None:
+    (with_amx, _), (without, _) = layouts(amx_works=True), layouts(amx_works=False)
+    assert "AMX" not in without
+    assert ("CPU_REPACK" in without) == ("CPU_REPACK" in with_amx)
+
+
+def test_a_library_without_the_list_keeps_its_layouts() -> None:
+    assert not remove_layout(SimpleNamespace(), b"AMX")
+    assert layout_names(SimpleNamespace()) == []
 
 
 def test_a_broken_amx_is_kept_from_the_weights() -> None:

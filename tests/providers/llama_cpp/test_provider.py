@@ -173,14 +173,14 @@ def test_a_chat_format_that_is_named_is_used_in_place_of_the_template() -> None:
     ("chat_format", "extra", "words"),
     [
         ("chatml", {}, "the chat format chatml takes no tools"),
-        ("chatml-function-calling", {"tool_choice": "required"}, "no chat format can require a tool call"),
+        ("functionary-v2", {"tool_choice": "required"}, "functionary-v2 cannot require a call of one of several tools"),
         ("chatml-function-calling", {"chat_template_kwargs": {"a": 1}}, "has no variables"),
     ],
 )
 def test_what_a_chat_format_would_drop_is_a_fault(chat_format: str, extra: dict[str, Any], words: str) -> None:
-    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    tools = [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in "fg"]
     with pytest.raises(RungError, match=words):
-        ask(question("Add: 1 + 1", tools=(tool,), extra=extra), chat_format=chat_format)
+        ask(question("Add: 1 + 1", tools=tuple(tools), extra=extra), chat_format=chat_format)
 
 
 def test_a_prompt_of_no_tokens_ends_in_a_fault_and_holds_up_nobody(tmp_path: Path) -> None:

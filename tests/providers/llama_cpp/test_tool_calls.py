@@ -57,6 +57,50 @@ def found(text: str, chosen: ToolChoice | None = None) -> tuple[list[tuple[str, 
             "<seed:tool_call>\n<function=weather>\n<parameter=city>Paris</parameter>\n</function>\n</seed:tool_call>",
             [PARIS],
         ),
+        # Tencent Hy3
+        (
+            "<tool_calls:opensource>\n<tool_call:opensource>weather<tool_sep:opensource>\n<arg_key:opensource>city"
+            "</arg_key:opensource>\n<arg_value:opensource>Paris</arg_value:opensource>\n</tool_call:opensource>\n"
+            "<tool_call:opensource>get_time<tool_sep:opensource>\n</tool_call:opensource>\n</tool_calls:opensource>",
+            [PARIS, ("get_time", {})],
+        ),
+        # Kimi K3
+        (
+            '<|open|>tools<|sep|><|open|>call tool="weather" index="1"<|sep|><|open|>argument key="city" type="string"'
+            '<|sep|>Paris<|close|>argument<|sep|><|open|>argument key="days" type="number"<|sep|>3<|close|>argument'
+            "<|sep|><|close|>call<|sep|><|close|>tools<|sep|>",
+            [("weather", {"city": "Paris", "days": 3})],
+        ),
+        (
+            '<|open|>tools<|sep|><|open|>call tool="weather" index="1"<|sep|><|open|>json type="object"<|sep|>'
+            '{"city": "Paris"}<|close|>json<|sep|><|close|>call<|sep|><|close|>tools<|sep|>',
+            [PARIS],
+        ),
+        # Muse Glimmer
+        (
+            '<atem:function_calls>\n<atem:invoke name="weather">\n<atem:parameter name="city">Paris</atem:parameter>\n'
+            "</atem:invoke>\n</atem:function_calls>",
+            [PARIS],
+        ),
+        # MiniMax M3
+        (
+            ']<]minimax[>[<tool_call>\n]<]minimax[>[<invoke name="weather">]<]minimax[>[<city>Paris]<]minimax[>[</city>'
+            "]<]minimax[>[<days>3]<]minimax[>[</days>]<]minimax[>[</invoke>\n]<]minimax[>[</tool_call>",
+            [("weather", {"city": "Paris", "days": 3})],
+        ),
+        # MiniCPM 5
+        ('<function name="weather"><param name="city">Paris</param></function>', [PARIS]),
+        # Solar Open
+        (
+            "<|tool_calls|><|tool_call:begin|>a1<|tool_call:name|>weather<|tool_call:args|>"
+            '{"city": "Paris"}<|tool_call:end|>',
+            [PARIS],
+        ),
+        # Nemotron Nano 2, GigaChat 3.1 and 3, Apertus
+        ('<TOOLCALL>[{"name": "weather", "arguments": {"city": "Paris"}}]</TOOLCALL>', [PARIS]),
+        ('<|function_call|>{"name": "weather", "arguments": {"city": "Paris"}}<|message_sep|>\n\n', [PARIS]),
+        ('<|message_sep|>\n\nfunction call<|role_sep|>\n{"name": "weather", "arguments": {"city": "Paris"}}', [PARIS]),
+        ('<|tools_prefix|>[{"weather": {"city": "Paris"}}]<|tools_suffix|>', [PARIS]),
         # MiniMax M2
         (
             '<minimax:tool_call>\n<invoke name="weather">\n<parameter name="city">Paris</parameter>\n</invoke>\n'
