@@ -76,7 +76,7 @@ class Engine:
     """The provider, with all prompts submitted at once."""
 
     def __init__(self, settings: Settings) -> None:
-        options = {
+        options: dict[str, Any] = {
             "n_threads": settings.threads,
             "n_parallel": settings.sequences,
             "n_ctx": settings.context,

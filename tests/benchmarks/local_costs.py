@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_rightsize.providers.llama_cpp import batching, chat, completions, sampling
+from pytest_rightsize.providers.llama_cpp import chat, completions, native, sampling
 
 __all__ = ["Costs", "counted"]
 
@@ -46,7 +46,7 @@ def counted() -> Iterator[Costs]:
     costs = Costs()
     # `prompting`: template and tokens of a prompt, and the reply. `detokenising`: a token's text, stop strings, limits.
     stations: list[tuple[Any, str, str]] = [
-        (batching.importlib.import_module("llama_cpp"), "llama_decode", "decode"),
+        (native.load(), "llama_decode", "decode"),
         (sampling.Sampler, "draw", "sampling"),
         (completions.Answer, "add", "detokenising"),
         (chat.LoadedModel, "next_turn", "prompting"),

@@ -178,8 +178,8 @@ def _texts_of(message: Mapping[str, Json]) -> list[str] | None:
     parts = message.get("content")
     if not isinstance(parts, list) or not parts:
         return None
-    texts = [part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None for part in parts]
-    return None if any(not isinstance(text, str) for text in texts) else texts
+    texts = [part["text"] for part in parts if isinstance(part, dict) and part.get("type") == "text" and "text" in part]
+    return texts if len(texts) == len(parts) and all(isinstance(text, str) for text in texts) else None
 
 
 def _with_one_text(message: dict[str, Json]) -> dict[str, Json]:
