@@ -23,6 +23,7 @@ from pytest_rightsize.running.held_reports import HoldingRelay
 from pytest_rightsize.running.item_state import ItemState
 from pytest_rightsize.running.neighbours import REPORTERS
 from pytest_rightsize.running.setup_state import KeepingSetupState
+from pytest_rightsize.running.ticket import Ticket
 
 __all__ = ["PlantedAnswers", "PlantedStart", "PlantedStarts"]
 
@@ -40,6 +41,8 @@ class PlantedAnswers:
         self._lock = threading.Lock()
         self.asked = 0
         self.grade: Grade | None = None
+        # Of this start alone: that of the test has ended.
+        self.ticket = Ticket()
 
     def take(self, grade: Grade) -> None:
         """Keep how the test took its answers; of a test with subtests the first that did not pass counts."""

@@ -213,6 +213,10 @@ class Serving:
         attempt.open_requests += 1
         try:
             return await self._answer_for(attempt, received, path, wire)
+        except Exception as error:  # a fault of ours must not look like an answer of the model
+            fault = RungError(f"the endpoint broke: {error!r}", reason="crash", alone=True)
+            attempt.model.failed(fault)
+            return _refusal(wire or WIRES[0], 400, str(fault))
         finally:
             attempt.open_requests -= 1
 

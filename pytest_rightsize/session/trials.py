@@ -270,7 +270,7 @@ class SessionTrials:
     def asker_for(self, item: pytest.Item, rung: Rung) -> Asker:
         """What the present start of the item asks the rung by."""
         if self.planted is not None:
-            return PlantedAsker(self.planted.reply, rung, self.ticket(item))
+            return PlantedAsker(self.planted.reply, rung, self.planted.ticket)
         return Asker(self._resources.engine, rung, self.ticket(item), self._interception)
 
     def _only_rung(self, policy: Policy) -> str:
