@@ -23,10 +23,14 @@ __tracebackhide__ = True  # a traceback ends where the test asks
 
 @dataclass(kw_only=True)
 class Transcript:
-    """Answers of one trial so far, in order, and the first fault that prevented one."""
+    """Answers of one trial so far, in order, and the first fault that prevented one.
+
+    `refused` is a connection that the test was refused: nothing that it then failed by is the model's.
+    """
 
     answers: list[AnswerRecord] = field(default_factory=list)
     fault: RungError | NoAnswerError | None = None
+    refused: RungError | None = None
 
 
 class Answer(str):

@@ -68,6 +68,15 @@ def _as_installed() -> Iterator[None]:
         sys.meta_path.remove(finder)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Where the application's calls are served, open the endpoint: the rootdir's conftest.py may make a client."""
+    if options.serving_is_asked(early_config):
+        with _as_installed():
+            from pytest_rightsize.session.endpoint import open_endpoint
+        open_endpoint(early_config)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Read options and ladder file, and register the session's hooks if there is anything to do."""

@@ -3,14 +3,14 @@
 Whatever is wrong is a ConfigError that names the key, what stands there, and the nearest known name.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pytest_rightsize.config.table_checks import check_keys, check_type, subtable
 from pytest_rightsize.errors import ConfigError, unknown_name
-from pytest_rightsize.records import Json
+from pytest_rightsize.records import Json, Policy
 
-__all__ = ["IGNORABLE", "AppTable", "parse_app"]
+__all__ = ["IGNORABLE", "AppTable", "parse_app", "why_not_private"]
 
 _KEYS = ("serve", "stands_for", "models", "ignore")
 IGNORABLE = (
@@ -60,6 +60,23 @@ def parse_app(plain: Mapping[str, Json], *, rungs: Collection[str], where: str) 
         if name not in IGNORABLE:
             raise unknown_name(f"{where}: ignore", name, IGNORABLE, noun="parameter")
     return AppTable(serve=serve, stands_for=stands_for, models=dict(models), ignore=ignore)
+
+
+def why_not_private(
+    models: Mapping[str, str], policies: Iterable[Policy], *, leaves_machine: Callable[[str], bool]
+) -> str | None:
+    """Why tasks that are private cannot be run beside a rung in `models` that leaves this machine; None where they can.
+
+    The application would send it what the task must keep to itself.
+    """
+    private = [policy.task for policy in policies if policy.private]
+    leaving = [f"{name} ({rung})" for name, rung in models.items() if leaves_machine(rung)]
+    if not private or not leaving:
+        return None
+    return (
+        f"[app] models: the task {private[0]!r} is private, and {', '.join(leaving)} would leave this machine: name a "
+        f"rung of this machine there, or run the private tasks with another ladder file (--rightsize-config)"
+    )
 
 
 def _names(plain: Mapping[str, Json], key: str, *, where: str, example: str) -> tuple[str, ...]:

@@ -1,18 +1,19 @@
 """Tells this package's own work from the application's: which thread asks for a connection.
 
-Own are the threads that name themselves here, what a thread does within `own_work`, and every thread that either
-starts. The last is known from Python's audit events, where `served/guard.py` listens. All else is not own.
+Own are the threads that name themselves here, what a thread does within `own_work`, and, between `follow_starts` and
+`stop_following`, every thread that either starts. All else is not own.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from weakref import WeakSet
 
-__all__ = ["is_own", "is_own_thread", "note_start", "own_this_thread", "own_work"]
+__all__ = ["follow_starts", "is_own", "is_own_thread", "own_this_thread", "own_work", "stop_following"]
 
 _own: "WeakSet[threading.Thread]" = WeakSet()
 _depth = threading.local()
+_originals: list[Callable[[threading.Thread], None]] = []
 
 
 def own_this_thread() -> None:
@@ -40,8 +41,23 @@ def is_own_thread() -> bool:
     return getattr(_depth, "value", 0) > 0 or threading.current_thread() in _own
 
 
-def note_start(function: object) -> None:
-    """Take in that the current thread starts another, which runs `function`: what own threads start is own."""
-    started = getattr(function, "__self__", None)
-    if isinstance(started, threading.Thread) and is_own_thread():
-        _own.add(started)
+def follow_starts() -> None:
+    """From now on threads know who started them.
+
+    Python tells nobody: its audit event for that came after 3.11, and so `Thread.start` is replaced.
+    """
+    if threading.Thread.start is not _start:
+        _originals.append(threading.Thread.start)
+        threading.Thread.start = _start  # type: ignore[method-assign]  # see above
+
+
+def stop_following() -> None:
+    """Let threads start as they did before, unless somebody else has replaced it since."""
+    if threading.Thread.start is _start:
+        threading.Thread.start = _originals[-1]  # type: ignore[method-assign]  # what was there
+
+
+def _start(thread: threading.Thread) -> None:
+    if is_own_thread():
+        _own.add(thread)
+    _originals[-1](thread)

@@ -59,6 +59,8 @@ def grade(ending: Ending, transcript: Transcript) -> Grade:
         return (
             Grade(outcome="passed") if transcript.answers else Grade(outcome="error", reason="unasked", detail=_UNASKED)
         )
+    if transcript.refused is not None:
+        return _grade_fault(transcript.refused)
     return _grade_failure(ending, transcript)
 
 

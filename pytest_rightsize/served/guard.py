@@ -12,18 +12,18 @@ import ipaddress
 import re
 import socket
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from pytest_rightsize.providers.locality import LeavesMachineError
-from pytest_rightsize.providers.own_threads import is_own_thread, note_start
+from pytest_rightsize.providers.own_threads import follow_starts, is_own_thread, stop_following
 
 __all__ = ["Contact", "Guard", "is_vendor"]
 
-_STARTS = frozenset({"_thread.start_new_thread", "_thread.start_joinable_thread"})
 _LOOKUPS = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"})
 _CONNECTIONS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
-_WATCHED = _STARTS | _LOOKUPS | _CONNECTIONS
+_WATCHED = _LOOKUPS | _CONNECTIONS
 _LOCAL_NAME = re.compile(r"localhost\.?|.+\.localhost\.?", re.IGNORECASE)
 # Families whose sockets end on this machine.
 _LOCAL_FAMILIES = frozenset(
@@ -51,11 +51,11 @@ def is_vendor(host: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Contact:
-    """A host that a test, or its application, looked up or connected to; `refused` where that was not let through."""
+    """A host that a test, or its application, went for; `reason` says why it was refused, if it was."""
 
     host: str
     is_vendor: bool
-    refused: bool
+    reason: str | None = None
 
 
 @dataclass(kw_only=True)
@@ -63,16 +63,17 @@ class Guard:
     """The watch over one session's tests; it sees nothing before `begin` and after `end`.
 
     `reason` says why nothing may leave this machine while the present test runs, as in "the task is private"; None lets
-    everything through.
+    everything through. `on_contact` is told of a vendor's host, and of whatever is refused, by the thread that does it.
     """
 
+    on_contact: Callable[[Contact], object]
     reason: str | None = None
     is_on: bool = False
-    contacts: dict[str, Contact] = field(default_factory=dict)
 
     def open(self) -> None:
         """Start to listen; Python lets nobody stop listening, but closed guards cost next to nothing."""
         _listen()
+        follow_starts()
         _guards.append(self)
 
     def close(self) -> None:
@@ -80,23 +81,23 @@ class Guard:
         self.is_on = False
         if self in _guards:
             _guards.remove(self)
+        if not _guards:
+            stop_following()
 
     def begin(self, reason: str | None) -> None:
         """A test starts."""
-        self.contacts = {}
         self.reason = reason
         self.is_on = True
 
-    def end(self) -> list[Contact]:
-        """The test is over; returns the hosts of vendors it looked up, and all that it was refused."""
-        self.is_on, self.reason = False, None
-        return [*self.contacts.values()]
+    def end(self) -> None:
+        """The test is over."""
+        self.is_on = False
 
     def meet(self, host: str) -> None:
         """A test goes for a host beyond this machine; raises LeavesMachineError where it may not."""
         reason, vendor = self.reason, is_vendor(host)
         if reason is not None or vendor:
-            self.contacts[host] = Contact(host=host, is_vendor=vendor, refused=reason is not None)
+            self.on_contact(Contact(host=host, is_vendor=vendor, reason=reason))
         if reason is not None:
             raise LeavesMachineError(errno.EACCES, f"{host} is not this machine, and nothing was sent there: {reason}")
 
@@ -115,9 +116,6 @@ def _listen() -> None:
 def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
     """Called by Python for each of its audit events, in the thread that does what the event says."""
     if event not in _WATCHED:
-        return
-    if event in _STARTS:
-        note_start(arguments[0])
         return
     guards = [guard for guard in _guards if guard.is_on]
     if not guards or is_own_thread():

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_rightsize.errors import ConfigError, RungError
+from pytest_rightsize.model import Address
+from pytest_rightsize.running.ticket import Ticket
 from pytest_rightsize.session.state import SessionState
 from pytest_rightsize.session.trials import WATCHING, SessionTrials
+from pytest_rightsize.session.watching import Watching
 
 if TYPE_CHECKING:
     from pytest_rightsize.served.attempt import Attempt
+    from pytest_rightsize.served.clients import Clients
     from pytest_rightsize.served.routing import Routing
     from pytest_rightsize.served.serving import Serving
 
@@ -35,10 +39,27 @@ class Application:
         self._state = state
         self._trials = trials
         self._serving = serving
+        self._clients: Clients | None = None
+        self._watching = Watching(state) if state.resources.serves else None
+
+    @classmethod
+    def opened_late(cls, state: SessionState, trials: SessionTrials) -> "Application":
+        """One that opens its endpoint now, as a test asks for it; only `model.client` and the like lead there."""
+        from pytest_rightsize.served.serving import Serving
+
+        serving = Serving()
+        serving.bind()
+        state.config.add_cleanup(serving.close)
+        application = cls(state, trials, serving)
+        state.config.pluginmanager.register(application, "rightsize-application")
+        application.start()
+        return application
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self) -> Generator[None, Any, Any]:
-        """Serve while tests run."""
+        """Serve while tests run; the controller of pytest-xdist runs none."""
+        if self._state.config.pluginmanager.has_plugin("dsession"):
+            return (yield)
         self.start()
         try:
             return (yield)
@@ -77,30 +98,47 @@ class Application:
         """The item starts: what its application asks from now on is its own."""
         from pytest_rightsize.served.attempt import Attempt
 
-        if self._trials.group(item) is None:
+        group = self._trials.group(item)
+        if group is None:
             return
+        if self._serving.current is not None:  # the start in which it was opened late
+            self.end()
         try:
             model = self._trials.model_for(item)
         except ConfigError:
             return  # the fixture says so
         attempt = Attempt(model, self._trials.asker_for(item, model.rung_record))
         self._serving.begin(attempt)
+        if self._watching is not None:
+            self._watching.begin(item, self._state.policies[group[0]], model.transcript)
         if _LEFTOVER in item.stash:
             attempt.model.failed(RungError(item.stash[_LEFTOVER], reason="unserved", alone=True))
 
     def end(self) -> None:
         """The start is over."""
         self._serving.end()
+        if self._watching is not None:
+            self._watching.end()
 
     @property
     def leaves_sync_tests(self) -> bool:
         """Whether a sync test can be left where its application waits."""
         return self._serving.why_in_place is None
 
-    def root(self) -> str | None:
-        """The URL below which the present start is served."""
+    def address(self, ticket: Ticket, start: int) -> Address:
+        """Where SDKs reach the rung for one start of a test; raises RuntimeError if it is not the present one."""
+        from pytest_rightsize.served.clients import Clients, StartAddress
+
         attempt = self._serving.current
-        return None if attempt is None else self._serving.root(attempt)
+        if attempt is None or attempt.ticket is not ticket or ticket.start_number != start:
+            raise RuntimeError(
+                f"{ticket.test or 'the test'} has ended, and its model is asked no more: take the fixture `model` anew "
+                f"in each test"
+            )
+        if self._clients is None:
+            self._clients = Clients()
+            self._state.config.add_cleanup(self._clients.close)
+        return StartAddress(self._serving.root(attempt), self._clients)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:

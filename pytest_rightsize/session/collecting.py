@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pytest_rightsize.config.app_table import why_not_private
 from pytest_rightsize.config.policies import definition_of
 from pytest_rightsize.config.task_names import UncollectedFiles, misnamed_tasks
 from pytest_rightsize.errors import ConfigError
@@ -75,6 +76,7 @@ class Collecting:
             self._name_trials(items)
         except ConfigError as error:  # a marker of one parameter contradicts that of another
             _refuse(session, items, str(error))
+        self._check_privacy(session, items)
         tell_who_is_not_climbed(items, self._state)
         self._is_collected = True
 
@@ -104,6 +106,20 @@ class Collecting:
         self._state.notices.show(config)
         if errors:
             _refuse(session, items, "\n".join(errors))
+
+    def _check_privacy(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """No private task may run where one of the application's models is a rung that leaves this machine."""
+        resources = self._state.resources
+        if not resources.serves or self._state.settings.cache == "replay" or resources.collect_only:
+            return
+        tasks = dict.fromkeys(item.stash[TRIAL_KEY].task for item in items if TRIAL_KEY in item.stash)
+        refusal = why_not_private(
+            resources.ladder.app.models,
+            [self._policies[task] for task in tasks],
+            leaves_machine=lambda rung: resources.providers[rung].leaves_machine,
+        )
+        if refusal is not None:
+            _refuse(session, items, refusal)
 
     def _key(self, item: pytest.Item, rung: str, sample: int, position: int) -> TrialKey:
         """The trial that an item is; its case is the test's id without the rung."""

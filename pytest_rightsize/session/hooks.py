@@ -12,6 +12,7 @@ import pytest
 from pytest_rightsize.session.application import SERVING, Application
 from pytest_rightsize.session.collecting import Collecting
 from pytest_rightsize.session.distributing import Distributing
+from pytest_rightsize.session.endpoint import open_endpoint
 from pytest_rightsize.session.explaining import Explaining
 from pytest_rightsize.session.finishing import Finishing
 from pytest_rightsize.session.playing import Playing, PlayingOnly
@@ -27,6 +28,9 @@ def register_session(config: pytest.Config) -> None:
     state = SessionState(config)
     trials = SessionTrials(state)
     plugins: dict[str, object] = {"collecting": Collecting(state), "trying": Trying(state, trials)}
+    trials.open_late = lambda: Application.opened_late(state, trials)
+    if state.resources.serves and SERVING not in config.stash:  # this plugin was loaded by a conftest.py
+        open_endpoint(config)
     if SERVING in config.stash:
         trials.application = Application(state, trials, config.stash[SERVING])
         plugins["application"] = trials.application

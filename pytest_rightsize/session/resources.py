@@ -16,6 +16,7 @@ from pytest_rightsize.config.settings import Settings
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers import Provider, load_providers
 from pytest_rightsize.providers.locality import host_of, is_this_machine
+from pytest_rightsize.providers.own_threads import own_work
 from pytest_rightsize.recorded.recorder import Recorder
 from pytest_rightsize.records import Rung
 from pytest_rightsize.running.budget import Budget
@@ -33,7 +34,8 @@ class Resources:
     """The parts of one session, each made once.
 
     `rungs` is the ladder that is climbed, smallest first, and empty outside one; `known` has every rung by its name.
-    `missing` has those of the ladder that cannot answer here, as faults that name the remedy.
+    `fixed` are the rungs beside it that always answer one of the application's models, where that is served. `missing`
+    has those that cannot answer here, as faults that name the remedy.
     """
 
     def __init__(self, config: pytest.Config, settings: Settings, notices: Notices) -> None:
@@ -52,7 +54,11 @@ class Resources:
         self.ladder = self._read_ladder()
         self.rungs = () if settings.ladder is None else select_rungs(self.ladder, settings.ladder)
         self.known = {**CATALOGUE, **self.ladder.rungs}
-        self.providers = {rung.name: self._provider(rung) for rung in self.rungs or self.known.values()}
+        self.serves = settings.serve or self.ladder.app.serve
+        self.fixed = self._fixed_rungs()
+        to_be_asked = [*self.rungs, *self.fixed] if self.rungs else self.known.values()
+        with own_work():
+            self.providers = {rung.name: self._provider(rung) for rung in to_be_asked}
         self.known |= {
             name: replace(self.known[name], electricity_usd_per_kwh=None)
             for name, provider in self.providers.items()
@@ -66,6 +72,7 @@ class Resources:
             budget=self._budget(),
             rungs=self.known,
             offline=settings.offline,
+            kept=[rung.name for rung in self.fixed],
         )
         self._check_offline()
         # Recorded answers need no model, no key and no server.
@@ -114,6 +121,11 @@ class Resources:
         room: int = min(set_limits) if set_limits else getattr(self.providers[rung], "in_flight", _IN_FLIGHT)
         return max(1, room // self.workers)
 
+    def _fixed_rungs(self) -> tuple[Rung, ...]:
+        """The rungs of `[app] models` that are not on the ladder."""
+        names = dict.fromkeys(self.ladder.app.models.values()) if self.serves else ()
+        return tuple(self.known[name] for name in names if self.known[name] not in self.rungs)
+
     def _read_ladder(self) -> Ladder:
         path = self.settings.config or find_ladder_file(self.settings.rootdir)
         return Ladder(rungs={}) if path is None else read_ladder(path, self._classes, self.meters.classes)
@@ -156,7 +168,8 @@ class Resources:
         limits = self.settings.budget
         if not limits or self.settings.cache == "replay":
             return None
-        unpriced = [rung.name for rung in self.rungs if rung.price is None and self.providers[rung.name].leaves_machine]
+        asked = (*self.rungs, *(self.fixed if self.rungs else ()))
+        unpriced = [rung.name for rung in asked if rung.price is None and self.providers[rung.name].leaves_machine]
         if "usd" in limits and unpriced:
             raise ConfigError(
                 f"--rightsize-budget has usd, and {', '.join(unpriced)} has no price, which is not the same as free: "
@@ -179,10 +192,15 @@ class Resources:
                 f"--rightsize-offline: {', '.join(leaving)} would leave this machine: take them off "
                 f"--rightsize-ladder, or climb on recorded answers with --rightsize-cache=replay"
             )
+        if fixed := [rung.name for rung in self.fixed if self.providers[rung.name].leaves_machine]:
+            raise ConfigError(
+                f"--rightsize-offline: {', '.join(fixed)} would leave this machine: name other rungs in [app] models, "
+                f"or run on recorded answers with --rightsize-cache=replay"
+            )
 
     def _find_missing(self) -> Iterator[tuple[str, RungError]]:
         """The rungs that cannot answer on this machine, as faults that say how to get each."""
-        for rung in self.rungs:
+        for rung in (*self.rungs, *(self.fixed if self.rungs else ())):
             problem = self.providers[rung.name].check()
             if problem is not None:
                 message = f"rung {rung.name} cannot answer: {problem.what}. To get it: {problem.remedy}"

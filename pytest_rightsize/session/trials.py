@@ -3,6 +3,7 @@
 In come pytest's items; out go the tickets and models with which they ask. It implements the loop's protocol `Trials`.
 """
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ from pytest_rightsize.answers import Transcript
 from pytest_rightsize.config.policies import definition_of
 from pytest_rightsize.errors import ConfigError, RightsizeWarning
 from pytest_rightsize.judging.verdict import claims_of, standings
-from pytest_rightsize.model import Model
+from pytest_rightsize.model import Address, Model
 from pytest_rightsize.records import Policy, Rung, Trial, TrialKey
 from pytest_rightsize.running.asker import Asker, PlantedAsker
 from pytest_rightsize.running.async_tests import is_async, may_be_cancelled, restartable
@@ -62,12 +63,16 @@ class Serves(Protocol):
     def end(self) -> None:
         """The start is over."""
 
+    def address(self, ticket: Ticket, start: int) -> Address:
+        """Where SDKs reach the rung for that start of a test."""
+
 
 class SessionTrials:
     """What one session knows of its items. Reads the state's policies, plan and trials; writes trials through `keep`.
 
     `suspends` says whether this session's tests may be suspended; until it is set, each starts once. While answers are
-    `planted`, no rung is asked and no trial is made. `application` is set where applications are served.
+    `planted`, no rung is asked and no trial is made. `application` is set where applications are served, and made by
+    `open_late` where a test asks for it without that.
     """
 
     def __init__(self, state: SessionState) -> None:
@@ -80,6 +85,8 @@ class SessionTrials:
         self.suspends = False
         self.planted: PlantedAnswers | None = None
         self.application: Serves | None = None
+        self.open_late: Callable[[], Serves] | None = None
+        self._opening = threading.Lock()
 
     # --- for the loop -----------------------------------------------------------------------------------------------
 
@@ -258,6 +265,7 @@ class SessionTrials:
         policy = self._policies.of(definition_of(item)) if key is None else self._policies[key.task]
         rung = self._resources.known[key.rung if key is not None else self._only_rung(policy)]
         asker = self.asker_for(item, rung)
+        ticket, start = asker.ticket, asker.ticket.start_number
         return Model(
             rung_record=rung,
             answer=asker.ask,
@@ -265,7 +273,17 @@ class SessionTrials:
             transcript=item.stash.setdefault(TRANSCRIPT, Transcript()),
             sample=key.sample if key is not None else 0,
             max_tokens=policy.max_tokens,
+            address=lambda: self._served(item).address(ticket, start),
         )
+
+    def _served(self, item: pytest.Item) -> Serves:
+        """What serves applications, opened for the item that asks for it if nobody did before."""
+        with self._opening:
+            if self.application is None:
+                assert self.open_late is not None  # the session sets it
+                self.application = self.open_late()
+                self.application.begin(item)
+            return self.application
 
     def asker_for(self, item: pytest.Item, rung: Rung) -> Asker:
         """What the present start of the item asks the rung by."""

@@ -1,0 +1,1 @@
+"""A small application, as anyone would write it, and its tests, which climb the ladder."""
