@@ -73,7 +73,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Where the application's calls are served, open the endpoint: the rootdir's conftest.py may make a client."""
     if options.serving_is_asked(early_config):
         with _as_installed():
-            from pytest_rightsize.session.endpoint import open_endpoint
+            from pytest_rightsize.session.opening import open_endpoint
         open_endpoint(early_config)
 
 

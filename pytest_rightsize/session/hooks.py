@@ -12,9 +12,9 @@ import pytest
 from pytest_rightsize.session.application import SERVING, Application
 from pytest_rightsize.session.collecting import Collecting
 from pytest_rightsize.session.distributing import Distributing
-from pytest_rightsize.session.endpoint import open_endpoint
 from pytest_rightsize.session.explaining import Explaining
 from pytest_rightsize.session.finishing import Finishing
+from pytest_rightsize.session.opening import open_endpoint
 from pytest_rightsize.session.playing import Playing, PlayingOnly
 from pytest_rightsize.session.state import SessionState
 from pytest_rightsize.session.trials import SessionTrials
