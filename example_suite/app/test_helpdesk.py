@@ -49,13 +49,13 @@ def total_of(expected: dict[str, Any]) -> int:
 
 
 @pytest.mark.rightsize(task="app-route", pass_rate=0.6, chosen="frontier")
-@cases("route-ticket", 20)
+@cases("route-ticket", 12)
 def test_a_ticket_is_routed(model: Model, text: str, expected: str) -> None:
     assert helpdesk.route(text) == expected
 
 
 @pytest.mark.rightsize(task="app-order", pass_rate=0.5, chosen="frontier")
-@cases("order-json", 20)
+@cases("order-json", 12)
 def test_an_order_is_placed(model: Model, text: str, expected: dict[str, Any]) -> None:
     order = helpdesk.read_order(text)
     assert order.customer == expected["customer"]
@@ -63,7 +63,7 @@ def test_an_order_is_placed(model: Model, text: str, expected: dict[str, Any]) -
 
 
 @pytest.mark.rightsize(task="app-quote", pass_rate=0.5, chosen="frontier")
-@cases("order-json", 20)
+@cases("order-json", 12)
 def test_an_order_is_quoted(model: Model, text: str, expected: dict[str, Any]) -> None:
     quote = helpdesk.quote(text, PRICES)
     assert quote.total == total_of(expected)

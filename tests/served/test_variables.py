@@ -1,5 +1,7 @@
 """The variables by which SDKs of a process find the endpoint."""
 
+from pathlib import Path
+
 import pytest
 
 from pytest_rightsize.served.variables import DUMMY_KEY, variables, with_keys
@@ -53,3 +55,8 @@ def test_one_of_two_names_of_a_key_is_enough(known: str) -> None:
 def test_no_proxy_gets_what_goes_to_this_machine(environment: dict[str, str], excluded: str | None) -> None:
     found = with_keys(ROOT, environment)
     assert (found.get("NO_PROXY"), found.get("no_proxy")) == (excluded, excluded)
+
+
+def test_the_docs_name_each_variable() -> None:
+    docs = (Path(__file__).parents[2] / "docs" / "application.md").read_text(encoding="utf-8")
+    assert [name for name in variables(ROOT) if f"`{name}`" not in docs] == []
