@@ -88,7 +88,7 @@ def read_order(mail: str) -> Order:
         temperature=0,
         max_tokens=150,
     )
-    (call,) = answer.choices[0].message.tool_calls or ()
+    (call,) = answer.choices[0].message.tool_calls or []
     assert call.type == "function"
     placed: dict[str, Any] = json.loads(call.function.arguments)
     return Order(placed["customer"], tuple(Line(line["item"], line["qty"]) for line in placed["items"]))

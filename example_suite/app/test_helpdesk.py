@@ -45,7 +45,8 @@ PRICES = {
 
 
 def total_of(expected: dict[str, Any]) -> int:
-    return helpdesk.SHIPPING + sum(PRICES[line["item"]] * line["qty"] for line in expected["items"])
+    prices: list[int] = [PRICES[line["item"]] * line["qty"] for line in expected["items"]]
+    return helpdesk.SHIPPING + sum(prices)
 
 
 @pytest.mark.rightsize(task="app-route", pass_rate=0.6, chosen="frontier")

@@ -48,13 +48,13 @@ def follow_starts() -> None:
     """
     if threading.Thread.start is not _start:
         _originals.append(threading.Thread.start)
-        threading.Thread.start = _start  # type: ignore[method-assign]  # see above
+        threading.Thread.start = _start  # type: ignore[assignment,method-assign]  # see above
 
 
 def stop_following() -> None:
     """Let threads start as they did before, unless somebody else has replaced it since."""
     if threading.Thread.start is _start:
-        threading.Thread.start = _originals[-1]  # type: ignore[method-assign]  # what was there
+        threading.Thread.start = _originals[-1]  # type: ignore[assignment,method-assign]  # what was there
 
 
 def _start(thread: threading.Thread) -> None:

@@ -63,7 +63,7 @@ def send_datagram() -> None:
         lambda: socket.getaddrinfo("secret.example", 443),
         lambda: socket.getaddrinfo(b"secret.example", 443),
         lambda: socket.gethostbyname("secret.example"),
-        lambda: asyncio.run(asyncio.open_connection("secret.example", 443)),  # type: ignore[arg-type]  # a coroutine
+        lambda: asyncio.run(asyncio.open_connection("secret.example", 443)),
     ],
 )
 def test_a_test_that_may_not_leave_is_refused(guard: Watched, leave: Callable[[], object]) -> None:

@@ -17,8 +17,7 @@ from tests.conftest import LADDER, record
 # Sessions in this process forget what they imported. So what takes long is imported before them, and what listens to
 # Python's audit events, as nobody can stop that.
 _CLIENT = openai.OpenAI(api_key="x")
-assert _CLIENT.chat.completions
-assert _CLIENT.responses
+_RESOURCES = (_CLIENT.chat.completions, _CLIENT.responses)
 
 SERVED = LADDER + "\n    [app]\n    serve = true\n"
 APP = """
