@@ -110,7 +110,7 @@ class Collecting:
     def _check_privacy(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """No private task may run where one of the application's models is a rung that leaves this machine."""
         resources = self._state.resources
-        if not resources.serves or self._state.settings.cache == "replay" or resources.collect_only:
+        if self._state.settings.cache == "replay" or resources.collect_only:
             return
         tasks = dict.fromkeys(item.stash[TRIAL_KEY].task for item in items if TRIAL_KEY in item.stash)
         refusal = why_not_private(

@@ -34,7 +34,7 @@ class Resources:
     """The parts of one session, each made once.
 
     `rungs` is the ladder that is climbed, smallest first, and empty outside one; `known` has every rung by its name.
-    `fixed` are the rungs beside it that always answer one of the application's models, where that is served. `missing`
+    `fixed` are the rungs beside it that always answer one of the application's models. `missing`
     has those that cannot answer here, as faults that name the remedy.
     """
 
@@ -123,7 +123,7 @@ class Resources:
 
     def _fixed_rungs(self) -> tuple[Rung, ...]:
         """The rungs of `[app] models` that are not on the ladder."""
-        names = dict.fromkeys(self.ladder.app.models.values()) if self.serves else ()
+        names = dict.fromkeys(self.ladder.app.models.values())
         return tuple(self.known[name] for name in names if self.known[name] not in self.rungs)
 
     def _read_ladder(self) -> Ladder:

@@ -184,7 +184,7 @@ def test_one_client_is_shared_and_asks_for_its_own_start_only(app: pytest.Pytest
         def test_second(model):
             ask(model.client, "b")
             assert model.client._client is kept[-1]._client
-            with pytest.raises(openai.BadRequestError, match="no test is running that this call could belong to"):
+            with pytest.raises(openai.BadRequestError, match="this URL is that of a start which has ended"):
                 ask(kept[-1], "c")
             with pytest.raises(RuntimeError, match="has ended, and its model is asked no more"):
                 kept[0].client
