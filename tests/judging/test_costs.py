@@ -84,6 +84,23 @@ def test_all_tokens_are_prompt_and_completion_and_the_cached_are_not_counted_twi
     assert Tokens(prompt=10, cached=4, completion=8, reasoning=6).total == 18
 
 
+@pytest.mark.parametrize(
+    ("second", "sums", "source"),
+    [
+        (Tokens(prompt=1, cached=1, completion=2, reasoning=2, source="reported"), (11, 5, 10, 8), "reported"),
+        (Tokens(prompt=1, completion=2, source="reported"), (11, None, 10, None), "reported"),
+        (Tokens(prompt=1, cached=0, completion=2, reasoning=0, source="counted"), (11, 4, 10, 6), "unknown"),
+    ],
+)
+def test_tokens_together_are_sums_of_what_every_answer_has(
+    second: Tokens, sums: tuple[int | None, ...], source: str
+) -> None:
+    first = Tokens(prompt=10, cached=4, completion=8, reasoning=6, source="reported")
+    found = Tokens.together([first, second])
+    assert (found.prompt, found.cached, found.completion, found.reasoning) == sums
+    assert (found.characters, found.source) == (None, source)
+
+
 @given(prompt=counts, completion=counts, cached_share=st.floats(0, 1))
 def test_a_price_is_known_just_where_both_counts_are_and_caching_never_makes_it_dearer(
     prompt: int | None, completion: int | None, cached_share: float

@@ -1,12 +1,14 @@
 """Naming a rung above a smaller one that stays open: the same under every strategy, and seldom wrong."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from pytest_rightsize.judging.verdict import claims_of
 from pytest_rightsize.records import State
 from pytest_rightsize.statistics import (
     Terms,
@@ -19,6 +21,7 @@ from pytest_rightsize.statistics import (
 )
 from pytest_rightsize.statistics.planning import passes_needed
 from tests.running.test_schedule import SEED, search
+from tests.runs import make_run
 
 TABLES = (
     st.integers(4, 40)
@@ -91,6 +94,31 @@ def test_one_rung_keeps_the_whole_error_and_few_cases_spend_none() -> None:
     assert claim_confidence(first_budget(one), one, is_largest=True) == 0.95
     few = Terms(pass_rate=0.9, confidence=0.95, cases=20, rungs=3)
     assert budgets_after([0.05], few) == frozenset([0.05])  # 20 of 20 would not have shown it
+
+
+@pytest.mark.parametrize(
+    ("smaller", "reason", "spent"),
+    [
+        ("0" * 76, None, [0]),  # it fails, and the next rung has the whole error
+        ("1" * 66 + "0" * 10, None, [1]),  # it is open, and may have been named wrongly
+        ("", None, [0, 1]),  # it was not asked yet, and may fail or stay open
+        ("1" * 40 + "-" * 36, "budget", [0, 1]),  # so may one that lacks cases
+        ("-" * 76, "private", [0]),  # it may never be asked
+        ("1" * 76, None, []),  # it is the smallest, and this one is not named
+    ],
+)
+def test_a_rung_must_be_as_sure_as_each_way_in_which_the_smaller_one_may_still_turn_out(
+    smaller: str, reason: str | None, spent: list[int]
+) -> None:
+    run = make_run({"t": {"a": smaller, "b": "", "c": ""}}, pass_rate=0.9, planned=76)
+    trials = [replace(one, reason=reason) if one.outcome == "not_run" else one for one in run.trials]
+    policy = replace(run.policies["t"], confidence=0.95)
+    terms = Terms(pass_rate=0.9, confidence=0.95, cases=76, rungs=3)
+    budgets = [first_budget(terms), *budgets_after([first_budget(terms)], terms)]
+    claims = {claim_confidence(budgets[times], terms, is_largest=False) for times in spent}
+    if len(spent) != 1:  # its own confidence applies where a smaller one passes
+        claims.add(0.95)
+    assert claims_of(policy, trials, run, "b") == tuple(sorted(claims))
 
 
 @pytest.mark.parametrize("bar", [0.9, 0.4])

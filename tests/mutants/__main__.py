@@ -78,11 +78,20 @@ def mutants_of(module: str, source: random.Random | None = None) -> Iterator[tup
         source.shuffle(places)
     for operator, occurrence in places:
         mutated = mutate_code(text, operator, occurrence)
-        if mutated is not None and mutated != text:
+        if mutated is not None and mutated != text and _is_python(mutated):
             mutant = _described(module, text, mutated)
             # The star before keyword arguments is no product.
             if mutant.becomes != mutant.line.replace("*,", "/,"):
                 yield mutant, mutated
+
+
+def _is_python(text: str) -> bool:
+    """Whether it can be parsed: the star before keyword parameters, for one, cannot become another sign."""
+    try:
+        ast.parse(text)
+    except SyntaxError:
+        return False
+    return True
 
 
 def _spans(source: str) -> tuple[list[_Span], list[_Span]]:
