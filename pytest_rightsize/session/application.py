@@ -151,6 +151,8 @@ class Application:
             return (yield)
         finally:
             attempt.wide_fixture = before
+            # A server that the fixture starts lives on, and asks for whichever test asks it.
+            attempt.threads = frozenset(threading.enumerate())
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:

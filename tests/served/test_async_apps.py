@@ -1,0 +1,101 @@
+"""Async tests whose application asks over HTTP: their task is cancelled while they wait."""
+
+import pytest
+
+from tests.served.project import asked, climb, make, most, notes
+
+HEAD = """
+import asyncio, os
+import aiohttp, pytest
+import app
+
+async def ask(text, session=None):
+    url = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
+    body = {"model": "gpt", "messages": [{"role": "user", "content": text}]}
+    if session is None:
+        async with aiohttp.ClientSession() as session:
+            return await ask(text, session)
+    async with session.post(url, json=body) as response:
+        return (await response.json())["choices"][0]["message"]["content"]
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> pytest.Pytester:
+    make(pytester)
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    return pytester
+
+
+@pytest.mark.parametrize("marker", ["asyncio", "asyncio(loop_scope='session')", "anyio"])
+def test_async_tests_of_one_call_are_in_flight_together(project: pytest.Pytester, marker: str) -> None:
+    result = climb(
+        project,
+        f"""{HEAD}
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+@pytest.mark.{marker}
+@pytest.mark.parametrize("word", "abcdefgh")
+async def test_upper(model, word):
+    app.note(word)
+    assert await ask(word) == word.upper()
+""",
+    )
+    result.assert_outcomes(passed=8)
+    assert most(project) >= 4
+    assert sorted(asked(project)) == list("abcdefgh")
+    assert 8 < len(notes(project)) <= 16  # a reply that comes at once leaves nothing to wait for
+
+
+def test_what_is_asked_side_by_side_is_asked_once(project: pytest.Pytester) -> None:
+    result = climb(
+        project,
+        f"""{HEAD}
+pytestmark = pytest.mark.asyncio
+
+async def test_gather(model):
+    assert await asyncio.gather(*map(ask, "abc")) == ["A", "B", "C"]
+
+async def test_group_of_one_client(model):
+    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
+        tasks = [group.create_task(ask(word, session)) for word in "de"]
+    assert [task.result() for task in tasks] == ["D", "E"]
+
+async def test_thread(model):
+    assert await asyncio.to_thread(app.ask, "f") == "F"
+
+async def test_swallows(model):
+    try:
+        answer = await ask("g")
+    except asyncio.CancelledError:
+        answer = "fallback"
+    assert answer == "G"
+
+async def test_both(model):
+    assert await asyncio.gather(ask("h"), model.aask("i")) == ["H", "I"]
+""",
+    )
+    result.assert_outcomes(passed=5)
+    assert sorted(asked(project)) == list("abcdefghi")
+    assert not result.parseoutcomes().get("warnings")
+
+
+def test_a_client_that_outlives_its_loop_finds_no_connection_of_it(project: pytest.Pytester) -> None:
+    pytest.importorskip("openai")
+    result = climb(
+        project,
+        """
+        import openai, pytest
+        client = openai.AsyncOpenAI(max_retries=0)
+
+        @pytest.mark.asyncio
+        @pytest.mark.parametrize("word", "abcd")
+        async def test_it(model, word):
+            made = await client.chat.completions.create(model="x", messages=[{"role": "user", "content": word}])
+            assert made.choices[0].message.content == word.upper()
+        """,
+    )
+    result.assert_outcomes(passed=4)
+    assert sorted(asked(project)) == list("abcd")
