@@ -57,7 +57,7 @@ def note(text):
 
 def make(pytester: pytest.Pytester, *, together: int = 4, delay_ms: int = 250, more: str = "") -> None:
     """Write the rung, the ladder and the application."""
-    pytester.makeconftest(PROVIDER + _OPEN)
+    pytester.makeconftest(PROVIDER)
     ladder = LADDER.format(together=together, delay_ms=delay_ms) + dedent(more)
     pytester.makefile(".toml", rightsize=ladder)
     pytester.makepyfile(app=APP)
@@ -93,21 +93,3 @@ def most(pytester: pytest.Pytester) -> int:
 
 def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-
-
-# Until the table [app] opens the endpoint.
-_OPEN = """
-import os, pytest
-@pytest.hookimpl(tryfirst=True)
-def pytest_configure(config):
-    from pytest_rightsize.served.serving import Serving
-    from pytest_rightsize.session.application import SERVING
-    from pytest_rightsize.served.variables import with_keys
-    if SERVING not in config.stash:
-        serving = Serving()
-        serving.bind()
-        config.stash[SERVING] = serving
-        for k, v in with_keys(serving.url, os.environ).items():
-            os.environ[k] = v
-        config.add_cleanup(serving.close)
-"""

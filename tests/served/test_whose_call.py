@@ -261,3 +261,79 @@ def test_recorded_answers_are_served_and_nothing_is_asked(project: pytest.Pytest
         climb(project, tests, option).assert_outcomes(passed=1)
         assert [answer["text"] for answer in trials(project)["test_both"]["answers"]] == ["A", "B"]
     assert asked(project) == ["a", "b"]
+
+
+def test_a_call_that_is_nobodys_is_refused(project: pytest.Pytester) -> None:
+    result = climb(
+        project,
+        """
+        import pytest, app
+
+        def refusal(text, root=None):
+            try:
+                return app.ask(text, root)
+            except app.Refused as refused:
+                return refused.args[1]
+
+        at_import = refusal("imported")
+        roots = []
+
+        @pytest.fixture(scope="module")
+        def wide():
+            return refusal("wide")
+
+        def test_import(model):
+            assert "no test is running" in at_import
+            roots.append(model.base_url)
+            assert refusal("own", model.base_url) == "OWN"
+
+        def test_ended_url(model):
+            assert "has ended" in refusal("stale", roots[-1]) and app.ask("b") == "B"
+
+        def test_wide(wide, model):
+            assert "wide (of scope module)" in wide and app.ask("c") == "C"
+        """,
+    )
+    assert result.parseoutcomes().get("passed") == 2
+    assert sorted(asked(project)) == ["b", "c", "own"]
+    assert trials(project)["test_wide"]["reason"] == "unserved"  # what its fixture got is no answer
+
+
+def test_names_of_models_go_where_the_table_says(project: pytest.Pytester) -> None:
+    add_to_app(project, 'stands_for = ["small"]\nmodels = { "planner" = "judge" }\nignore = ["temperature"]')
+    climb(
+        project,
+        """
+        import app
+        def test_both(model):
+            assert app.ask("same", model="small") == "SAME"
+            assert app.ask("same", model="planner", temperature=0.7) == "judge same"
+            assert len(model.answers) == 1
+
+        def test_planner_only(model):
+            assert app.ask("plan", model="planner") == "judge plan"
+
+        def test_fault_of_the_planner(model):
+            try:
+                app.ask("long plan", model="planner")
+            except app.Refused:
+                assert app.ask("x", model="small") == "X"
+
+        def test_unknown(model):
+            try:
+                app.ask("y", model="other")
+            except app.Refused:
+                assert app.ask("z", model="small") == "Z"
+        """,
+    )
+    found = {name: (trial["outcome"], trial["reason"]) for name, trial in trials(project).items()}
+    assert found == {
+        "test_both": ("passed", None),
+        "test_planner_only": ("error", "unasked"),
+        "test_fault_of_the_planner": ("error", "bad_reply"),
+        "test_unknown": ("error", "unserved"),
+    }
+    assert [answer["text"] for answer in trials(project)["test_both"]["answers"]] == ["SAME"]
+    assert "'other'" in trials(project)["test_unknown"]["detail"]
+    judged = (project.path / "judged.txt").read_text(encoding="utf-8").splitlines()
+    assert sorted(set(judged)) == ["long plan None", "plan None", "same None"]
