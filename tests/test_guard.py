@@ -38,6 +38,7 @@ ROOMS: dict[str, set[str]] = {
     "config": {"nouns", "clocks", "providers", "meters", "judging"},
     "running": {"nouns", "clocks", "recorded", "providers", "statistics"},
     "served": {"nouns", "clocks", "running", "providers"},
+    "authoring": {"nouns", "providers", "results", "served"},
     "reports": {"nouns", "judging", "statistics"},
     "hookspecs": {"providers", "meters", "reports"},
     "session": {
@@ -46,7 +47,7 @@ ROOMS: dict[str, set[str]] = {
     },
     "commands": {
         *("nouns", "clocks", "statistics", "providers", "meters", "recorded", "results"),
-        *("judging", "config", "running", "served", "reports", "session", "hookspecs"),
+        *("judging", "config", "running", "served", "authoring", "reports", "session", "hookspecs"),
     },
     "plugin": {"nouns", "clocks", "config", "running", "served", "session", "hookspecs"},
 }
@@ -69,7 +70,9 @@ LIBRARIES: dict[str, set[str]] = {
     "recorded": {"rapidfuzz"},
     "config": {"pytest", "yaml", "genai_prices"},
     "running": {"pytest", "_pytest", "pluggy"},
-    "served": {"pytest", "aiohttp", "openai"},
+    # multidict and yarl are aiohttp's own words for headers and URLs
+    "served": {"pytest", "aiohttp", "multidict", "openai", "yarl"},
+    "authoring": {"jinja2", "jsonschema", "rapidfuzz", "yaml"},
     "reports": {"jinja2", "markupsafe", "tabulate"},
     "hookspecs": {"pluggy"},
     "session": {"pytest", "xdist"},
@@ -108,7 +111,11 @@ PURE = [
     "running/grading.py",
     "results/redaction.py",
     "results/line_formats.py",
-    *(file for file in FILES if file.startswith("served/wires/")),
+    *(file for file in FILES if file.startswith(("served/wires/", "served/answers/"))),
+    *(
+        f"authoring/{name}.py"
+        for name in ("checks", "exchanges", "grouping", "heard_calls", "personal_data", "proposals", "rendering")
+    ),
     "providers/reasoning.py",
     "providers/template_kwargs.py",
     "providers/llama_cpp/request_checks.py",

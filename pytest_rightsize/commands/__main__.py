@@ -44,7 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     for name in _command_names():
         command = import_module(f"{commands.__name__}.{name}")
         summary = (command.__doc__ or "").partition("\n")[0]
-        subparser = subparsers.add_parser(name, help=summary, description=command.__doc__)
+        # A file whose command is a word of Python, as `import` is, ends in an underscore.
+        subparser = subparsers.add_parser(name.removesuffix("_"), help=summary, description=command.__doc__)
         command.add_arguments(subparser)
         subparser.set_defaults(run=command.run)
     return parser

@@ -1,7 +1,7 @@
 """Answers requests from a JSON Lines file of recorded answers; no model is called.
 
 Each line holds one answer: `prompt` or `messages` is the question, `sample` (default 0) the number of the repetition;
-`text`, `tokens`, `seconds`, `energy` and `finish_reason` are what was recorded. The file may be gzipped.
+`text`, `tokens`, `seconds`, `energy`, `finish_reason` and `tool_calls` are what was recorded. The file may be gzipped.
 """
 
 import gzip
@@ -26,7 +26,9 @@ __all__ = ["Replay"]
 
 hookimpl = pluggy.HookimplMarker("pytest")
 
-_KEYS = frozenset({"prompt", "messages", "sample", "text", "tokens", "seconds", "energy", "finish_reason"})
+_KEYS = frozenset(
+    {"prompt", "messages", "sample", "text", "tokens", "seconds", "energy", "finish_reason", "tool_calls"}
+)
 _COUNTS = ("prompt", "cached", "completion", "reasoning")
 _Key = tuple[bytes, int]
 """The digest of a prompt, and the number of the repetition."""
@@ -192,9 +194,18 @@ def _parse(plain: Json) -> tuple[_Key, Reply]:
         seconds=_seconds(plain.get("seconds")),
         tokens=_tokens(plain.get("tokens")),
         finish_reason=plain.get("finish_reason"),
+        tool_calls=_tool_calls(plain.get("tool_calls")),
         energy=_energy(plain.get("energy")),
         replayed=True,
     )
+
+
+def _tool_calls(calls: Json) -> tuple[Mapping[str, Json], ...]:
+    if calls is None:
+        return ()
+    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
+        raise ValueError("has tool_calls that are not a list of objects")
+    return tuple(calls)
 
 
 def _seconds(seconds: Json) -> float | None:

@@ -1,7 +1,9 @@
 """The provider `replay`: what a line may hold, how an answer is found, and what is said where there is none."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,14 +11,14 @@ from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers.replay import Replay
 from pytest_rightsize.records import Reply, Request, Rung
 
-LINES = [
+LINES: list[dict[str, Any]] = [
     {"prompt": "Route: my parcel is lost", "text": "shipping", "tokens": {"prompt": 7, "completion": 1}},
     {"prompt": "Route: my parcel is lost", "text": "billing", "sample": 1, "tokens": {"prompt": 7, "completion": 1}},
     {"messages": [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Hi"}], "text": "Hello"},
 ]
 
 
-def rung(folder: Path, lines: list[object]) -> Replay:
+def rung(folder: Path, lines: Sequence[object]) -> Replay:
     text = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
     (folder / "answers.jsonl").write_text(text, encoding="utf-8")
     return Replay(Rung(name="a", provider="replay", options={"file": "answers.jsonl"}, base_dir=str(folder)))
@@ -41,6 +43,13 @@ def test_answers_with_the_same_token_counts_share_them(tmp_path: Path) -> None:
     first, second = (asked(replay, "Route: my parcel is lost", sample) for sample in (0, 1))
     assert first.tokens is second.tokens
     assert first.tokens.total == 8
+
+
+def test_an_answer_may_be_a_tool_call(tmp_path: Path) -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    assert asked(rung(tmp_path, [{"prompt": "x", "tool_calls": [call]}]), "x") == Reply(
+        text="", tool_calls=(call,), replayed=True
+    )
 
 
 def test_a_question_without_an_answer_is_told_with_the_nearest_that_has_one(tmp_path: Path) -> None:
@@ -82,6 +91,7 @@ def test_a_file_without_a_line_says_so(tmp_path: Path) -> None:
         ({"prompt": "x", "tokens": {"prompts": 1}}, "unknown tokens 'prompts'"),
         ({"prompt": "x", "tokens": {"prompt": -1}}, "-1 prompt tokens, which is no count"),
         ({"prompt": "x", "energy": 3}, "energy that is not an object"),
+        ({"prompt": "x", "tool_calls": [1]}, "tool_calls that are not a list of objects"),
     ],
     ids=str,
 )

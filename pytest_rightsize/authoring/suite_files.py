@@ -1,0 +1,82 @@
+"""Puts a draft on disk: `cases.jsonl`, readable by its owner only, and the test file beside it.
+
+A file that is there is never written over unless the user says so; that is checked before anything costs time.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from pytest_rightsize.authoring.exchanges import Task
+from pytest_rightsize.authoring.personal_data import hints
+from pytest_rightsize.authoring.rendering import rendered
+from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.results.append_only import for_the_owner
+
+__all__ = ["SuiteFiles"]
+
+_MOST_LINES_SHOWN = 8
+
+
+class SuiteFiles:
+    """Where a draft goes: two files of one folder."""
+
+    def __init__(self, folder: Path, *, tests: str, cases: str, force: bool) -> None:
+        """Raise ConfigError if the folder cannot be used, or a file is there that `force` does not give up."""
+        self.test_file = folder / tests
+        self.cases_file = folder / cases
+        there = [path for path in (self.cases_file, self.test_file) if path.exists()]
+        if there and not force:
+            raise ConfigError(
+                f"{there[0]} is there already: name another folder with --dir, or write over it with --force"
+            )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{folder} cannot be used ({error.strerror}): name another folder with --dir") from None
+
+    def write(
+        self, tasks: Sequence[Task], *, title: str, todo: Sequence[str], withheld: Collection[str] = ()
+    ) -> list[str]:
+        """Write both files without the texts that are `withheld`; returns what to tell the user about them.
+
+        Raises ConfigError if they cannot be written.
+        """
+        suite = rendered(tasks, title=title, todo=todo, cases_file=self.cases_file.name)
+        lines = [_without(line, withheld) for line in suite.lines]
+        try:
+            with open(self.cases_file, "w", encoding="utf-8", newline="\n", opener=for_the_owner) as file:
+                file.writelines(lines)
+            self.test_file.write_text(suite.test_file, encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise ConfigError(f"{error.filename} cannot be written ({error.strerror}): name another folder") from None
+        return [*_table(tasks), f"written: {self.cases_file} and {self.test_file}", *self._hints(lines)]
+
+    def _hints(self, lines: Sequence[str]) -> list[str]:
+        found = [f"{kind} (line{_numbers(numbers)})" for kind, numbers in hints(lines).items()]
+        look = f"Look through {self.cases_file.name} for personal data before you commit or share it"
+        return [f"{look}. It seems to have {', '.join(found)}." if found else f"{look}."]
+
+
+def _without(line: str, withheld: Collection[str]) -> str:
+    for text in withheld:
+        line = line.replace(json.dumps(text, ensure_ascii=False)[1:-1], "[withheld]")
+    return line
+
+
+def _table(tasks: Sequence[Task]) -> list[str]:
+    """A line for each task: how many cases it has, and how they are checked."""
+    width = max((len(task.name) for task in tasks), default=0)
+    lines = []
+    for task in tasks:
+        kinds = Counter(" + ".join(case.checks) or "without a check (skipped)" for case in task.cases)
+        told = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        lines.append(f"  {task.name:{width}}  {told}")
+    return lines
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:_MOST_LINES_SHOWN]))
+    more = len(numbers) - _MOST_LINES_SHOWN
+    return f"{'s' if len(numbers) > 1 else ''} {shown}{f' and {more} more' if more > 0 else ''}"
