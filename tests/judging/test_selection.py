@@ -121,6 +121,15 @@ def test_a_rung_must_be_as_sure_as_each_way_in_which_the_smaller_one_may_still_t
     assert claims_of(policy, trials, run, "b") == tuple(sorted(claims))
 
 
+@pytest.mark.parametrize("samples", [1, 3])
+def test_above_an_open_rung_a_task_of_several_samples_takes_all_of_its_error_for_spent(samples: int) -> None:
+    run = make_run({"t": {"a": "1" * 66 + "0" * 10, "b": "", "c": ""}}, pass_rate=0.9, planned=76)
+    policy = replace(run.policies["t"], confidence=0.95, samples=samples)
+    terms = Terms(pass_rate=0.9, confidence=0.95, cases=76, rungs=3, is_single=samples == 1)
+    (left,) = budgets_after([first_budget(terms)], terms)
+    assert claims_of(policy, run.trials, run, "b") == (claim_confidence(left, terms, is_largest=False),)
+
+
 @pytest.mark.parametrize("bar", [0.9, 0.4])
 def test_a_fixed_number_of_cases_holds_back_what_wrong_failures_would_add(bar: float) -> None:
     """A rung at its bar fails with a chance f, and the next has the budget again: error * (1 + f + f * f) is spent."""

@@ -84,6 +84,15 @@ def test_cases_that_were_not_run_for_another_reason_are_missed(reason: str | Non
     assert verdict.verdict == "undecided"
 
 
+def test_a_case_that_was_never_asked_is_missed_although_others_had_no_answer() -> None:
+    """Of four cases three would be enough whatever the fourth had brought, but five were planned."""
+    run = make_run({"t": {"s": "111E-"}}, chosen="s")
+    run = replace(run, trials=[replace(t, reason="budget") if t.outcome == "not_run" else t for t in run.trials])
+    (verdict,) = judge(run)
+    assert verdict.verdict == "undecided"
+    assert verdict.notes == ("s: only 3 of 5 trials had an answer",)
+
+
 def sure(run: Run, confidence: float, *, early: bool = False) -> Run:
     """The run with a confidence; `early` says that its tasks stop early."""
     seed = 0 if early else None
@@ -148,6 +157,14 @@ def test_cases_of_which_not_even_the_name_is_known_may_come_first_in_the_order(
     run = sure(make_run({"t": {"s": "1" * 10}}, pass_rate=0.5, planned=planned), 0.8, early=True)
     (verdict,) = judge(run)
     assert (verdict.standing["s"].state, verdict.standing["s"].reason) == (state, reason)
+
+
+def test_a_boundary_stays_where_it_was_planned_when_cases_turn_out_to_be_skipped() -> None:
+    """Where 20 cases share the error, 8 passes decide; where 10 do, 6 would. The schedule has stopped by the first."""
+    run = sure(make_run({"t": {"s": "1" * 10 + "-" * 10}}, pass_rate=0.5), 0.95, early=True)
+    run = replace(run, trials=[replace(t, reason="skipped") if t.outcome == "not_run" else t for t in run.trials])
+    (verdict,) = judge(run)
+    assert (verdict.standing["s"].state, verdict.standing["s"].decided_at) == ("passes", 8)
 
 
 @given(st.data())
