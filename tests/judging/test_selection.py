@@ -130,6 +130,13 @@ def test_above_an_open_rung_a_task_of_several_samples_takes_all_of_its_error_for
     assert claims_of(policy, run.trials, run, "b") == (claim_confidence(left, terms, is_largest=False),)
 
 
+def test_a_task_that_stops_early_holds_back_a_share_of_its_error() -> None:
+    run = make_run({"t": {"a": "", "b": ""}}, pass_rate=0.9, planned=60)
+    policy = replace(run.policies["t"], confidence=0.95, shuffle_seed=0)
+    assert policy.stops_early
+    assert claims_of(policy, (), run, "a") == (pytest.approx(1 - 0.92 * 0.05),)
+
+
 @pytest.mark.parametrize("bar", [0.9, 0.4])
 def test_a_fixed_number_of_cases_holds_back_what_wrong_failures_would_add(bar: float) -> None:
     """A rung at its bar fails with a chance f, and the next has the budget again: error * (1 + f + f * f) is spent."""
