@@ -26,11 +26,33 @@ class Transcript:
     """Answers of one trial so far, in order, and the first fault that prevented one.
 
     `refused` is a connection that the test was refused: nothing that it then failed by is the model's.
+    `earlier` are those that an earlier start of the same `run` was given: a test that keeps answers between its starts
+    does not ask for them again.
     """
 
     answers: list[AnswerRecord] = field(default_factory=list)
     fault: RungError | NoAnswerError | None = None
     refused: RungError | None = None
+    earlier: list[AnswerRecord] = field(default_factory=list)
+    run: int = 0
+
+    def restarted(self, run: int) -> "Transcript":
+        """The transcript of the next start, which is in that run."""
+        return Transcript(earlier=self._kept() + self.answers if run == self.run else [], run=run)
+
+    def take_earlier(self) -> list[AnswerRecord]:
+        """Count the answers that the test has kept from earlier starts among its own; returns those."""
+        kept, self.earlier = self._kept(), []
+        self.answers[:0] = kept
+        return kept
+
+    def _kept(self) -> list[AnswerRecord]:
+        """The earlier answers that this start was not given again."""
+        kept = [*self.earlier]
+        for answer in self.answers:
+            if answer in kept:
+                kept.remove(answer)
+        return kept
 
 
 class Answer(str):

@@ -12,6 +12,7 @@ from operator import add
 from typing import Any, Literal, NamedTuple, get_args
 
 from pytest_rightsize.errors import MixedEnergyError
+from pytest_rightsize.plain_data import shallow
 
 __all__ = ["Basis", "Boundary", "Energy", "Kind", "Provenance", "known_fields", "unknown_energy"]
 
@@ -44,7 +45,7 @@ class Kind(NamedTuple):
         return ", ".join([self.provenance, "+".join(self.boundary) or "boundary not said", self.basis])
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Energy:
     """An amount of energy.
 
@@ -199,7 +200,7 @@ class Energy:
 
     def to_dict(self) -> dict[str, Any]:
         """The energy as JSON data: `boundary` sorted; defaults left out, but for the kind and `joules`, maybe null."""
-        plain = {name: value for name, value in vars(self).items() if name in _KEPT or value != _DEFAULTS[name]}
+        plain = {name: value for name, value in shallow(self).items() if name in _KEPT or value != _DEFAULTS[name]}
         for name in ("devices", "flags"):
             if name in plain:
                 plain[name] = list(plain[name])

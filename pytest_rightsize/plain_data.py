@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["plain", "plain_fields"]
+__all__ = ["plain", "plain_fields", "shallow"]
 
 _ATOMS = (str, int, float, type(None))
 
@@ -22,3 +22,8 @@ def plain(value: Any) -> Any:
 def plain_fields(record: Any) -> dict[str, Any]:
     """A record, which is an instance of a dataclass, as a dict by field."""
     return {name: plain(getattr(record, name)) for name in record.__dataclass_fields__}
+
+
+def shallow(record: Any) -> dict[str, Any]:
+    """A record as a dict by field, whose values stay what they are."""
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.meter_records import Metering
-from pytest_rightsize.plain_data import plain_fields
+from pytest_rightsize.plain_data import plain_fields, shallow
 from pytest_rightsize.strength_records import Strength
 
 __all__ = [
@@ -45,7 +45,7 @@ WITHHOLDABLE = ("prompts", "answers")
 Json = Any  # a JSON value; mypy has no useful recursive type for data that users own
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Tokens:
     """Token counts of one answer; None where neither the endpoint nor a tokenizer gave one.
 
@@ -185,7 +185,7 @@ class Identity:
     is_recording: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
     """A provider's result: the text as the model wrote it, and what the endpoint reported about it.
 
@@ -212,7 +212,7 @@ class Reply:
     margin: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class AnswerRecord:
     """One answer as the results file keeps it; `messages` are those it answers.
 
@@ -237,9 +237,9 @@ class AnswerRecord:
     def to_dict(self) -> dict[str, Json]:
         """The answer as JSON data."""
         return {
-            **vars(self),
+            **shallow(self),
             "messages": list(self.messages),
-            "tokens": dict(vars(self.tokens)),
+            "tokens": shallow(self.tokens),
             "energy": None if self.energy is None else self.energy.to_dict(),
             "tool_calls": list(self.tool_calls),
         }
@@ -257,7 +257,7 @@ class AnswerRecord:
         return cls(**values | tuples | nouns)
 
 
-@dataclass(frozen=True, kw_only=True, order=True)
+@dataclass(frozen=True, kw_only=True, order=True, slots=True)
 class TrialKey:
     """Name of a trial: one sample of one case of a task on a rung."""
 
@@ -267,7 +267,7 @@ class TrialKey:
     sample: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Trial:
     """Outcome of one trial, with its answers.
 
@@ -298,7 +298,7 @@ class Trial:
         """The trial as a line of the results file."""
         return {
             "kind": "trial",
-            **vars(self.key),
+            **shallow(self.key),
             "outcome": self.outcome,
             "reason": self.reason,
             "detail": self.detail,

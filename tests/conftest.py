@@ -4,11 +4,17 @@ import json
 import os
 from pathlib import Path
 
+# Sessions in this process forget what they imported, and numpy and yaml cannot be loaded twice: so they are loaded
+# before. So is what most of them use and what takes a quarter of a second each time.
+import aiohttp  # noqa: F401  # see above
 import pytest
-
-# Sessions in this process forget what they imported, and numpy cannot be loaded twice: so it is loaded before them.
-import scipy.special  # noqa: F401  # see above
+import pytest_asyncio.plugin  # noqa: F401
+import scipy.special  # noqa: F401
+import yaml  # noqa: F401
 from hypothesis import settings
+
+import pytest_rightsize.providers.openai.provider
+import pytest_rightsize.session.hooks  # noqa: F401
 
 # No property has a deadline: the first example loads scipy, and on a busy machine any example may take long.
 settings.register_profile("rightsize", deadline=None)
@@ -18,6 +24,7 @@ settings.load_profile("rightsize")
 _FOR_FEW_SESSIONS = (
     *("randomly", "allure_pytest", "benchmark", "dependency", "flaky"),
     *("pytest-bdd", "pytest-retry", "recording"),
+    "hypothesispytest",  # a quarter of a second of each process of such a session
 )
 # pytest-asyncio 0.24 to 1.x warns each session that has no configuration of its own.
 UNSET = 'ignore:The configuration option "asyncio_default_fixture_loop_scope" is unset'

@@ -23,8 +23,9 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 # The line: what each room may import of ours. As guests, `providers` and `meters` stand for their Protocol, which is
 # the folder's `__init__.py`, and for what stands beside it and is no provider or meter.
 NOUNS = {
-    *("portable", "plain_data", "escaping", "strict_json", "errors", "energy", "meter_records", "strength_records"),
-    *("records", "schemas", "verdict_records", "locations", "matchers", "answers", "model", "versions"),
+    *("portable", "plain_data", "contributions", "escaping", "strict_json", "errors", "energy", "meter_records"),
+    *("strength_records", "records", "schemas", "verdict_records", "locations", "matchers", "answers", "model"),
+    "versions",
 }
 ROOMS: dict[str, set[str]] = {
     "nouns": set(),
@@ -75,7 +76,7 @@ LIBRARIES: dict[str, set[str]] = {
     "authoring": {"jinja2", "jsonschema", "rapidfuzz", "yaml"},
     "reports": {"jinja2", "markupsafe", "tabulate"},
     "hookspecs": {"pluggy"},
-    "session": {"pytest", "xdist"},
+    "session": {"pytest", "pluggy", "xdist"},
     "commands": {"pluggy", "rapidfuzz", "tabulate"},
     "plugin": {"pytest"},
 }

@@ -33,7 +33,7 @@ from pytest_rightsize.meters.attribution.metered import Period, measure_period, 
 from pytest_rightsize.meters.choice import choose
 from pytest_rightsize.providers import Problem, Provider, load_providers
 from pytest_rightsize.records import Rung
-from pytest_rightsize.session.builtin import builtin_plugins
+from pytest_rightsize.session.builtin import BuiltIn
 
 __all__ = ["add_arguments", "run"]
 
@@ -67,12 +67,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if doctor.found_fault else 0
 
 
-def _classes(modules: Sequence[str]) -> tuple[dict[str, type[Provider]], dict[str, type[Meter]]]:
+def _classes(modules: Sequence[str]) -> tuple[Mapping[str, type[Provider]], Mapping[str, type[Meter]]]:
     """The providers and meters of this package and of the user's modules."""
     manager = pluggy.PluginManager("pytest")
     manager.add_hookspecs(hookspecs)
-    for name, module in builtin_plugins().items():
-        manager.register(module, name)
+    manager.register(BuiltIn(), "rightsize-builtin")
     for name in modules:
         try:
             manager.register(import_module(name), name)

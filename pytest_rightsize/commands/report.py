@@ -10,12 +10,11 @@ from pathlib import Path
 from pytest_rightsize.commands._output import say
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.verdict import judge
-from pytest_rightsize.reports import Report, load_reports
 from pytest_rightsize.reports.publishing import write_report
 from pytest_rightsize.reports.rung_faults import fault_lines
 from pytest_rightsize.reports.terminal import TITLE, summary_lines, table_lines
 from pytest_rightsize.results.results_file import no_trial, read_run
-from pytest_rightsize.session.builtin import builtin_plugins
+from pytest_rightsize.session.builtin import BuiltIn
 
 __all__ = ["add_arguments", "run"]
 
@@ -44,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not files:
         lines = [*table_lines(results, verdicts), *summary_lines(results, verdicts), *fault_lines(results.trials)]
         say("\n".join([TITLE, *lines]))
-    reports = _builtin_reports()
+    reports = BuiltIn().pytest_rightsize_reports()
     for name, file in files.items():
         report = reports[name]()
         if (problem := report.check()) is not None:
@@ -52,12 +51,6 @@ def run(arguments: argparse.Namespace) -> int:
         private = any(policy.private for policy in results.policies.values())
         _write(file, report.render(results, verdicts), private=private)
     return 0
-
-
-def _builtin_reports() -> dict[str, type[Report]]:
-    modules = builtin_plugins().values()
-    with_reports = (module for module in modules if hasattr(module, "pytest_rightsize_reports"))
-    return load_reports(module.pytest_rightsize_reports() for module in with_reports)
 
 
 def _write(file: str, text: str, *, private: bool) -> None:

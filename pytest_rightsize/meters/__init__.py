@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
+from pytest_rightsize.contributions import Contributions
 from pytest_rightsize.energy import Basis, Energy, Provenance
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.portable import Portable
@@ -148,18 +149,15 @@ def site_of(provider: Any) -> Site | None:
     return site
 
 
-def load_meters(plugin_meters: Iterable[Mapping[str, type[Meter]]]) -> dict[str, type[Meter]]:
+def load_meters(plugin_meters: Iterable[Mapping[str, type[Meter]]]) -> Mapping[str, type[Meter]]:
     """One table of the meters that plugins provide; raises ConfigError if two have the same name."""
-    table: dict[str, type[Meter]] = {}
-    for meters in plugin_meters:
-        for name, kind in meters.items():
-            if table.get(name, kind) is not kind:
-                raise ConfigError(
-                    f"two plugins provide the meter {name!r}: {table[name].__module__} and {kind.__module__}. "
-                    f"Uninstall one, or have one of them choose another name in pytest_rightsize_meters"
-                )
-            table[name] = kind
-    return table
+    return Contributions(
+        plugin_meters,
+        lambda name, first, second: (
+            f"two plugins provide the meter {name!r}: {first.__module__} and {second.__module__}. "
+            f"Uninstall one, or have one of them choose another name in pytest_rightsize_meters"
+        ),
+    )
 
 
 # Values of `meter` that are no meter's name.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.contributions import Contributions
 from pytest_rightsize.records import Identity, Reply, Request, Rung
 
 __all__ = ["Problem", "Provider", "load_providers"]
@@ -75,15 +75,12 @@ class Provider(Protocol):
         """Free the model's memory or the connections. Idempotent; a later submit opens again."""
 
 
-def load_providers(contributions: Iterable[Mapping[str, type[Provider]]]) -> dict[str, type[Provider]]:
+def load_providers(contributions: Iterable[Mapping[str, type[Provider]]]) -> Mapping[str, type[Provider]]:
     """Merge the providers that each plugin contributes; raises ConfigError if two gave the same name."""
-    table: dict[str, type[Provider]] = {}
-    for classes in contributions:
-        for name, kind in classes.items():
-            if table.get(name, kind) is not kind:
-                raise ConfigError(
-                    f"two plugins provide {name!r}: {table[name].__module__} and {kind.__module__}. Uninstall one, "
-                    f"or have one of them choose another name in pytest_rightsize_providers"
-                )
-            table[name] = kind
-    return table
+    return Contributions(
+        contributions,
+        lambda name, first, second: (
+            f"two plugins provide {name!r}: {first.__module__} and {second.__module__}. Uninstall one, "
+            f"or have one of them choose another name in pytest_rightsize_providers"
+        ),
+    )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from pytest_rightsize.plain_data import shallow
 from pytest_rightsize.records import Identity, Json, Reply, Request
 
 __all__ = ["Recorded", "as_json", "base_of", "file_sha256", "key_of", "plain_reply", "plain_request", "rung_digest"]
@@ -91,7 +92,7 @@ _KEY_JSON = json.JSONEncoder(
 def plain_reply(reply: Reply) -> dict[str, Json]:
     """A reply as JSON data, without the fields that only say where it came from."""
     energy = None if reply.energy is None else reply.energy.to_dict()
-    plain = {**vars(reply), "tokens": dict(vars(reply.tokens)), "energy": energy, "tool_calls": list(reply.tool_calls)}
+    plain = {**shallow(reply), "tokens": shallow(reply.tokens), "energy": energy, "tool_calls": list(reply.tool_calls)}
     return {name: value for name, value in plain.items() if name not in ("replayed", "recorded", "retries", "after_s")}
 
 

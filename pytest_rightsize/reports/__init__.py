@@ -9,7 +9,7 @@ members of `Report`, return it from `pytest_rightsize_reports()` in the same fil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.contributions import Contributions
 from pytest_rightsize.records import Run
 from pytest_rightsize.verdict_records import Verdict
 
@@ -31,15 +31,12 @@ class Report(Protocol):
         """The whole text of the report's file."""
 
 
-def load_reports(mappings: Iterable[Mapping[str, type[Report]]]) -> dict[str, type[Report]]:
+def load_reports(mappings: Iterable[Mapping[str, type[Report]]]) -> Mapping[str, type[Report]]:
     """Merge the mappings that plugins returned; raises ConfigError for a name that two of them use."""
-    merged: dict[str, type[Report]] = {}
-    for mapping in mappings:
-        for name, report in mapping.items():
-            if merged.setdefault(name, report) is not report:
-                first = merged[name]
-                raise ConfigError(
-                    f"two reports are called {name!r}: {first.__module__}.{first.__qualname__} and "
-                    f"{report.__module__}.{report.__qualname__}: rename one, or disable its plugin with -p no:NAME"
-                )
-    return merged
+    return Contributions(
+        mappings,
+        lambda name, first, second: (
+            f"two reports are called {name!r}: {first.__module__}.{first.__qualname__} and "
+            f"{second.__module__}.{second.__qualname__}: rename one, or disable its plugin with -p no:NAME"
+        ),
+    )

@@ -6,18 +6,13 @@ stands once, in a line of its own before the first trial that used it; answers r
 
 import hashlib
 import json
-import os
-import platform
-import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO
 
-from pytest_rightsize import clocks
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.escaping import one_line
 from pytest_rightsize.meter_records import Metering
@@ -29,12 +24,11 @@ from pytest_rightsize.results.stored_texts import Place, StoredTexts, place_of
 from pytest_rightsize.strength_records import Strength
 from pytest_rightsize.verdict_records import Verdict
 
-__all__ = ["ResultsFile", "describe_session", "no_trial", "read_run", "read_strengths", "strength_line", "withheld_in"]
+__all__ = ["ResultsFile", "no_trial", "read_run", "read_strengths", "strength_line", "withheld_in"]
 
 # What stands within lines of a report: a file that others wrote may hold anything here.
 _NAMES = ("task", "case", "rung")
 SCHEMA = 1
-_PACKAGES = ("pytest-rightsize", "pytest", "pytest-xdist", "aiohttp", "llama-cpp-python", "rapidfuzz", "jsonschema")
 
 
 class ResultsFile:
@@ -153,46 +147,6 @@ def read_strengths(path: Path) -> dict[str, Strength]:
 def withheld_in(run: Run) -> tuple[str, ...]:
     """What has hashes in its place in a run that was read: `prompts`, `answers`."""
     return tuple(run.about.get("settings", {}).get("redact", ()))
-
-
-def describe_session(settings: Mapping[str, Json], rootdir: Path) -> dict[str, Json]:
-    """The time, machine, versions and settings of a session, for the first line of its results file."""
-    return {
-        "started": clocks.now().isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version(), **dict(_versions())},
-        "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
-        "commit": _commit(rootdir),
-        "settings": dict(settings),
-    }
-
-
-def _processor() -> str:
-    """The processor's model name on Linux, else its architecture."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return platform.machine()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
-
-
-def _versions() -> Iterator[tuple[str, str]]:
-    for name in _PACKAGES:
-        try:
-            yield name, version(name)
-        except PackageNotFoundError:
-            continue
-
-
-def _commit(rootdir: Path) -> str | None:
-    """The commit of the suite, or None outside git."""
-    try:
-        process = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=rootdir, capture_output=True, text=True, timeout=10, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return process.stdout.strip() or None
 
 
 def no_trial(_: TrialKey) -> bool:

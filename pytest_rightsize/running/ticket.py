@@ -118,10 +118,9 @@ class Ticket:
             unused = [question for question in self.runs[self.run] if question.start != self.start_number]
             if unused and self._asked_anew:
                 self.on_doubt("it asks something else when it starts again (a clock or a random value in it?)")
-            elif any(question.by_test for question in unused):
+            elif any(question.by_test and not question.is_answered for question in unused):
                 self.on_doubt(
-                    "when it starts again it does not ask what it asked before (does it keep answers between starts?), "
-                    "so that its trial lacks an answer"
+                    "when it starts again it does not ask what it asked before, so that its trial lacks an answer"
                 )
 
     def forget(self) -> None:

@@ -1,61 +1,48 @@
-"""The package's own providers, meters and reports: modules whose hooks are called as anyone's are."""
+"""The package's own providers, meters and reports: hooks that are called as any plugin's are."""
 
 from collections.abc import Mapping
-from types import ModuleType
 from typing import Any
 
-__all__ = ["BuiltIn", "builtin_plugins"]
+import pluggy
+
+from pytest_rightsize.contributions import ModuleClasses
+
+__all__ = ["BuiltIn"]
+
+_hookimpl = pluggy.HookimplMarker("pytest")
+# The modules by the names that their hooks give to the classes: a session imports those that it uses, and no other.
+_PROVIDERS = {
+    "llama_cpp": "pytest_rightsize.providers.llama_cpp.provider",
+    "openai": "pytest_rightsize.providers.openai.provider",
+    "replay": "pytest_rightsize.providers.replay",
+}
+_METERS = {
+    name: f"pytest_rightsize.meters.{name}"
+    for name in ("cpu_time", "declared", "nvml", "prometheus", "rapl", "served_model")
+}
+_REPORTS = {
+    "html": "pytest_rightsize.reports.html.report",
+    "markdown": "pytest_rightsize.reports.markdown",
+    "csv": "pytest_rightsize.reports.tables",
+    "json": "pytest_rightsize.reports.tables",
+    "badge": "pytest_rightsize.reports.badge",
+}
 
 
 class BuiltIn:
     """All of them as one plugin: pytest looks through each plugin for hooks and fixtures, and this takes its time."""
 
-    def __init__(self) -> None:
-        """Load the modules."""
-        self._modules = tuple(builtin_plugins().values())
-
+    @_hookimpl
     def pytest_rightsize_providers(self) -> Mapping[str, Any]:
         """The providers of this package."""
-        return self._named("pytest_rightsize_providers")
+        return ModuleClasses("pytest_rightsize_providers", _PROVIDERS)
 
+    @_hookimpl
     def pytest_rightsize_meters(self) -> Mapping[str, Any]:
         """The meters of this package."""
-        return self._named("pytest_rightsize_meters")
+        return ModuleClasses("pytest_rightsize_meters", _METERS)
 
+    @_hookimpl
     def pytest_rightsize_reports(self) -> Mapping[str, Any]:
         """The reports of this package."""
-        return self._named("pytest_rightsize_reports")
-
-    def _named(self, hook: str) -> Mapping[str, Any]:
-        classes: dict[str, Any] = {}
-        for module in self._modules:
-            if hasattr(module, hook):
-                classes |= getattr(module, hook)()
-        return classes
-
-
-def builtin_plugins() -> dict[str, ModuleType]:
-    """The modules by the names they are registered under; none loads anything heavy."""
-    from pytest_rightsize.meters import cpu_time, declared, nvml, prometheus, rapl, served_model
-    from pytest_rightsize.providers import replay
-    from pytest_rightsize.providers.llama_cpp import provider as llama_cpp
-    from pytest_rightsize.providers.openai import provider as openai
-    from pytest_rightsize.reports import badge, markdown, tables
-    from pytest_rightsize.reports.html import report as html
-
-    modules = {
-        "llama_cpp": llama_cpp,
-        "openai": openai,
-        "replay": replay,
-        "cpu_time": cpu_time,
-        "declared": declared,
-        "nvml": nvml,
-        "prometheus": prometheus,
-        "rapl": rapl,
-        "served_model": served_model,
-        "html": html,
-        "markdown": markdown,
-        "tables": tables,
-        "badge": badge,
-    }
-    return {f"rightsize-{name}": module for name, module in modules.items()}
+        return ModuleClasses("pytest_rightsize_reports", _REPORTS)

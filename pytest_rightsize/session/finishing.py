@@ -45,7 +45,7 @@ class Finishing:
         if self._resources.is_worker or self._resources.collect_only or not state.planned:
             return
         interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
-        state.about = {**state.about, "identities": self._fingerprints(interrupted=interrupted)}
+        state.about.identities = self._fingerprints(interrupted=interrupted)
         result = self._judge(interrupted=interrupted)
         if result.fails and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -97,7 +97,7 @@ class Finishing:
             exitstatus=exitstatus,
             failed=[f"{gate}: {verdict.task}" for gate, verdict in result.failed],
             warned=[f"{gate}: {verdict.task}" for gate, verdict in result.warned],
-            totals=result.totals() | {"identities": self._state.about.get("identities", {})},
+            totals=result.totals() | {"identities": self._state.about.identities or {}},
             waived=waiver_lines(result.waivers, result.unmet),
         )
         self._state.notices.show(self._state.config)

@@ -7,6 +7,8 @@ The same plugins work in one process and under pytest-xdist, where workers run t
 writes the results file, judges and sets the exit status.
 """
 
+from types import ModuleType
+
 import pytest
 
 from pytest_rightsize.session.application import SERVING, Application
@@ -15,7 +17,6 @@ from pytest_rightsize.session.distributing import Distributing
 from pytest_rightsize.session.explaining import Explaining
 from pytest_rightsize.session.finishing import Finishing
 from pytest_rightsize.session.opening import open_endpoint
-from pytest_rightsize.session.playing import Playing, PlayingOnly
 from pytest_rightsize.session.state import SessionState
 from pytest_rightsize.session.trials import SessionTrials
 from pytest_rightsize.session.trying import Trying
@@ -35,16 +36,23 @@ def register_session(config: pytest.Config) -> None:
         trials.application = Application(state, trials, config.stash[SERVING])
         plugins["application"] = trials.application
     if state.settings.strength_of is not None:
-        plugins["playing"] = PlayingOnly(state, trials)
+        plugins["playing"] = _playing().PlayingOnly(state, trials)
     else:
         explaining = Explaining(state)
         plugins = {
             "live-progress": state.live_progress,
             **plugins,
-            **({"playing": Playing(state, trials)} if state.settings.strength else {}),
+            **({"playing": _playing().Playing(state, trials)} if state.settings.strength else {}),
             "distributing": Distributing(state),
             "explaining": explaining,
             "finishing": Finishing(state, explaining),
         }
     for name, plugin in plugins.items():
         config.pluginmanager.register(plugin, f"rightsize-{name}")
+
+
+def _playing() -> ModuleType:
+    """The plugins that play wrong answers, which few sessions do."""
+    from pytest_rightsize.session import playing
+
+    return playing

@@ -6,7 +6,7 @@ nothing about rungs or verdicts.
 
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.baseline import read_baseline, to_be_finished
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.records import Policy, Run, Tokens, Trial, TrialKey
-from pytest_rightsize.results.results_file import ResultsFile, describe_session
+from pytest_rightsize.results.results_file import ResultsFile
+from pytest_rightsize.results.session_head import SessionHead
 from pytest_rightsize.results.stored_texts import without_texts
 from pytest_rightsize.running.schedule import EarlyProgress, Progress, visiting_order
 from pytest_rightsize.session.live_progress import LiveProgress
@@ -75,7 +76,7 @@ class SessionState:
         self.fingerprints: dict[str, Any] = {}
         self.reads_texts = False
         self._known_tokens: dict[Tokens, Tokens] = {}
-        self.about: Mapping[str, Any] = {}
+        self.about = SessionHead(self.settings.to_dict(), self.settings.rootdir)
         self.results: ResultsFile | None = None
         self._check_results_path()
         engine = self.resources.engine
@@ -115,7 +116,6 @@ class SessionState:
             return
         self.tally.plan(self.planned)
         self.live_progress.begin()
-        self.about = describe_session(self.settings.to_dict(), self.settings.rootdir)
         path = self.settings.results or (self._temporary_file() if self.reads_texts else None)
         if path is not None:
             self.results = self._open_results(path)

@@ -88,7 +88,9 @@ class Tally:
             return
         now = self._clock()
         tokens = sum(answer.tokens.completion or 0 for answer in trial.answers)
-        self._recent[rung.name].append((now, tokens))
+        recent = self._recent[rung.name]
+        recent.append((now, tokens))
+        _forget_before(now - _WINDOW_S, recent)
         pace = self._paces[rung.name]
         if not pace.ended:
             pace.began = now - (trial.seconds or 0.0)
@@ -118,13 +120,18 @@ class Tally:
     def _measure(self, rung: RungProgress) -> None:
         """The speed of the last while, and how long the rest will take."""
         now, recent = self._clock(), self._recent[rung.name]
-        while len(recent) > 1 and now - recent[0][0] > _WINDOW_S:
-            recent.popleft()
+        _forget_before(now - _WINDOW_S, recent)
         took = recent[-1][0] - recent[0][0] if recent else 0.0
         tokens = sum(number for _, number in recent) - recent[0][1] if recent else 0
         rung.tokens_per_s = tokens / took if took >= _SHORTEST_S and tokens else None
         rung.trials_per_s = self._paces[rung.name].trials_per_s(now)
         rung.in_flight = self._in_flight(rung.name)
+
+
+def _forget_before(begin: float, recent: deque[tuple[float, int]]) -> None:
+    """Leave out what ended before the last while, but for the last trial."""
+    while len(recent) > 1 and recent[0][0] < begin:
+        recent.popleft()
 
 
 def _plus(total: float | None, more: Sequence[float | None]) -> float | None:

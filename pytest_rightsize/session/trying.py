@@ -111,9 +111,10 @@ class Trying:
             item.stash[TRANSCRIPT] = Transcript()
             self._trials.begin(item)
             return
-        self._trials.ticket(item).next_run()
+        ticket = self._trials.ticket(item)
+        ticket.next_run()
         if TRANSCRIPT in item.stash:
-            del item.stash[TRANSCRIPT]
+            item.stash[TRANSCRIPT] = item.stash[TRANSCRIPT].restarted(ticket.run)
         self._skip_or_ask(item)
         self._trials.begin(item)
 
@@ -121,7 +122,7 @@ class Trying:
         if TRIAL_KEY not in item.stash:
             return
         key = item.stash[TRIAL_KEY]
-        item.stash[TRANSCRIPT] = Transcript()
+        item.stash.setdefault(TRANSCRIPT, Transcript())
         not_run = item.stash.get(NOT_RUN, None) or self._trials.why_not_run(item, key)
         fault = self._engine.down(key.rung)
         if not_run is None and fault is not None and not self._trials.has_asked(item):
@@ -208,6 +209,9 @@ class Trying:
         if item is self._calling and TRIAL_KEY in item.stash:
             self._note_subtest(item, call, report)
             return report
+        kept_s = sum(answer.seconds or 0.0 for answer in transcript.take_earlier())
+        report.duration += kept_s
+        seconds += kept_s
         if self._trials.planted is not None:
             self._trials.planted.take(grade(self._ending(item, call, report), transcript))
             return report

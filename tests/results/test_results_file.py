@@ -17,7 +17,8 @@ from pytest_rightsize.judging.differences import prompts_differ
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import WITHHOLDABLE, Price, Run, Rung, Trial
 from pytest_rightsize.results.redaction import redacted
-from pytest_rightsize.results.results_file import ResultsFile, describe_session, no_trial, read_run
+from pytest_rightsize.results.results_file import ResultsFile, no_trial, read_run
+from pytest_rightsize.results.session_head import SessionHead
 from tests.benchmarks.bench_results_file import write_file
 from tests.runs import make_run
 
@@ -115,7 +116,7 @@ def test_what_was_asked_stands_once_in_the_file_and_comes_back_with_every_answer
 
 def test_a_run_knows_where_and_how_it_ran_and_what_a_rung_cost(tmp_path: Path) -> None:
     rung = Rung(name="big", provider="openai", price=Price(prompt=1.0, completion=2.0), options={"base_url": "x"})
-    about = describe_session({"strategy": "full"}, tmp_path)
+    about = SessionHead({"strategy": "full"}, tmp_path)
     ResultsFile(tmp_path / "run.jsonl", rungs=[rung], about=about)
     run = read_run(tmp_path / "run.jsonl")
     assert run.rungs == (rung,)

@@ -197,8 +197,8 @@ def test_a_question_that_no_start_repeats_is_told_once_and_ends_the_suspending()
     assert "asks something else when it starts again" in why
 
 
-def test_an_answer_that_a_test_keeps_between_its_starts_is_missed_and_told() -> None:
-    """Its trial has one answer where the test has used two."""
+def test_an_answer_that_a_test_keeps_between_its_starts_is_no_doubt() -> None:
+    """Its trial counts it: see `Transcript.earlier`."""
     provider = Echo(held="ab")
     asker = Asker(engine_of(provider))
     kept: dict[str, str] = {}
@@ -210,6 +210,18 @@ def test_an_answer_that_a_test_keeps_between_its_starts_is_missed_and_told() -> 
     asker.run(body)
     assert provider.asked == {"a": 1, "b": 1}
     assert [*asker.got] == ["b"]
+    assert asker.doubts == []
+
+
+def test_a_question_whose_answer_no_start_has_got_is_told() -> None:
+    asker = Asker(engine_of(Echo(held="a")))
+    starts = iter((True, False))
+
+    def body() -> None:
+        if next(starts):
+            asker.ask("a")
+
+    asker.run(body)
     (why,) = asker.doubts
     assert "its trial lacks an answer" in why
 

@@ -226,6 +226,6 @@ def test_a_plugins_own_kind_of_test_starts_whole(gated: pytest.Pytester) -> None
         assert model.ask("b") == "B"
     """
     )
-    result = run(gated, "-p", "no:anyio")
+    result = run(gated, "-p", "hypothesispytest")
     assert result.ret in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
     assert "bare" not in starts(gated)

@@ -272,7 +272,7 @@ def test_a_property_asks_its_examples_once(gated: pytest.Pytester) -> None:
         assert model.ask(f"number {number}") == "wrong"
     """
     )
-    same_as_one_at_a_time(gated)
+    same_as_one_at_a_time(gated, "-p", "hypothesispytest")
     assert len(starts(gated)) == len(asked(gated))
 
 

@@ -120,7 +120,6 @@ def test_a_test_that_depends_on_another_runs_after_it(gated: pytest.Pytester) ->
 
 def test_a_cassette_has_the_answers_of_its_test_and_none_stops_real_requests(pytester: pytest.Pytester) -> None:
     recording = plugin("pytest_recording.plugin")
-    pytest.importorskip("yaml")  # its emitter cannot be loaded twice, and sessions forget what they imported
     pytester.makepyfile(
         test_it="""
         import pytest

@@ -84,6 +84,15 @@ def test_speed_and_time_left_are_those_of_the_last_while(tally: tuple[Tally, lis
     ]
 
 
+def test_trials_before_the_last_while_are_not_kept_where_no_line_is_shown(tally: tuple[Tally, list[float]]) -> None:
+    """A session without a terminal asks for no line."""
+    progress, now = tally
+    for number in range(1000):
+        now.append(float(number))
+        progress.add(trial("4b", number))
+    assert sum(map(len, progress._recent.values())) < 100
+
+
 def test_what_is_not_known_is_left_out_and_never_zero(tally: tuple[Tally, list[float]]) -> None:
     counted, _ = tally
     counted.add(trial("1b", 1, tokens=None, usd=None))

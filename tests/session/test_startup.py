@@ -16,6 +16,9 @@ _REPORT = """
 _HEAVY = (
     *("scipy", "numpy", "aiohttp", "openai", "jinja2", "jsonschema", "rapidfuzz", "pynvml", "llama_cpp"),
     *("huggingface_hub", "yaml", "pytest_rightsize.meters.attribution.counted"),
+    # What this session does not use of ours.
+    *("pytest_rightsize.providers.llama_cpp", "pytest_rightsize.providers.openai", "pytest_rightsize.meters.nvml"),
+    *("pytest_rightsize.reports.html", "pytest_rightsize.session.playing"),
 )
 
 

@@ -92,3 +92,10 @@ def test_without_a_results_file_none_is_left(
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     small.inline_run(*_LADDER, "--rightsize-report=json:run.json")
     assert [path.name for path in folder.iterdir() if path.name.startswith("rightsize-")] == []
+
+
+def test_slow_setups_are_listed_as_ever(small: pytest.Pytester) -> None:
+    """The terminal lists them from the reports that it keeps."""
+    lines = small.runpytest(*_LADDER, "--durations=0", "-vv").outlines
+    for when in ("setup", "call", "teardown"):
+        assert sum(f"s {when}" in line for line in lines) == 2

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -17,6 +18,7 @@ from pytest_rightsize.records import Run
 from pytest_rightsize.results.results_file import read_run
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "zeroeval"
+PLAIN = ("-q", "-p", "no:cacheprovider", "--rightsize-gate=none")
 pytestmark = pytest.mark.skipif(
     not DATA.is_dir(), reason=f"the recorded ZeroEval answers are not in {DATA}: this check was skipped"
 )
@@ -85,8 +87,10 @@ def _session(replayed: Path, models: list[str], *arguments: str) -> Path:
     """Run a session on the recorded answers; its results file."""
     results = replayed / "run.jsonl"
     options = [f"--rightsize-ladder={','.join(map(_rung_name, models))}", f"--rightsize-results={results}"]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rightsize-gate=none"]
-    done = subprocess.run([*command, *options, *arguments], cwd=replayed, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "pytest", "-p", "pytest_rightsize.plugin", *PLAIN, *options, *arguments]
+    # Whatever else is installed for other tests costs as much for each of 10,595 trials as the trial does.
+    alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(command, cwd=replayed, env=alone, capture_output=True, text=True, check=False)
     assert done.returncode == pytest.ExitCode.OK, done.stdout
     return results
 

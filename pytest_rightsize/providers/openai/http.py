@@ -9,6 +9,7 @@ import asyncio
 import json
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -218,6 +219,9 @@ class Client:
         answered = False
         failure: _AttemptError | None = None
         connection = Connection()
+        # The first time it loads aiohttp, which is no part of the answer's seconds. What fails, fails again below.
+        with suppress(ProxyError, ValueError, OSError):
+            self._open_session()
         started = clocks.perf_counter()
         in_flight = gate_pass.in_flight
         try:

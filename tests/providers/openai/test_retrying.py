@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pytest_rightsize.providers.openai.connections import open_session
 from pytest_rightsize.providers.openai.faults import Fault
 from pytest_rightsize.providers.openai.http import Client, Endpoint, HttpError, _AttemptError, _Tries
 from tests.providers.openai.endpoint import Answering, completion, serve
@@ -156,3 +157,27 @@ def test_a_connection_that_was_kept_and_is_closed_is_replaced_at_once() -> None:
 
     assert asyncio.run(many()) == [0, 0, 0, 0]
     assert asked == [1, 2, 1, 2, 1, 2, 1]
+
+
+def test_what_the_first_request_loads_is_no_part_of_its_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is it of those that wait for it: a clock moves on only while a session is opened."""
+    now_s = 0.0
+
+    def slow(*args: Any, **options: Any) -> Any:
+        nonlocal now_s
+        now_s += 100
+        return open_session(*args, **options)
+
+    monkeypatch.setattr("pytest_rightsize.providers.openai.http.open_session", slow)
+    monkeypatch.setattr("pytest_rightsize.clocks.perf_counter", lambda: now_s)
+
+    async def many(url: str) -> list[float]:
+        client = Client(Endpoint(url=f"{url}/chat/completions"))
+        read: Callable[[Any, float, int], float] = lambda _, seconds, __: seconds  # noqa: E731
+        seconds = await asyncio.gather(*(client.post({}, read) for _ in range(3)))
+        await client.close()
+        return list(seconds)
+
+    with serve(lambda _: Answering(body=completion("yes"))) as endpoint:
+        assert asyncio.run(many(endpoint.url)) == [0, 0, 0]
+    assert now_s == 100
