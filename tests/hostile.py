@@ -28,12 +28,14 @@ from pytest_rightsize.providers.llama_cpp.provider import LlamaCpp, _context_tok
 from pytest_rightsize.providers.openai.provider import OpenAI
 from pytest_rightsize.providers.replay import Replay
 from pytest_rightsize.recorded.json_lines import lines_of, read_lines
-from pytest_rightsize.recorded.keys import plain_reply
-from pytest_rightsize.records import Reply, Rung
+from pytest_rightsize.recorded.keys import base_of, plain_reply, plain_request
+from pytest_rightsize.records import Reply, Request, Rung
 from pytest_rightsize.results.results_file import read_run
+from pytest_rightsize.served.wires import UnservedError, body_of, wire_of
 from tests.providers.openai.endpoint import completion
 from tests.recorded.test_cache import IDENTITY, ask, recorded
 from tests.results.test_results_file import RUN, write
+from tests.served.wires.bodies import BODIES
 
 __all__ = ["METADATA", "ODD", "SAMPLES", "TARGETS", "gguf_header"]
 
@@ -104,6 +106,24 @@ def _chat_reply(content: bytes) -> None:
     assert reply.tokens.total is None or reply.tokens.total >= 0
 
 
+def _served(path: str) -> Callable[[bytes], None]:
+    """The body of an application's request: what is asked, and every form of an answer to it, or a refusal."""
+
+    def feed(content: bytes) -> None:
+        wire = wire_of(path)
+        assert wire is not None
+        with suppress(UnservedError):
+            asked = wire.read(path, body_of(content))
+            request = Request(messages=asked.messages, schema=asked.schema, tools=asked.tools, extra=asked.extra)
+            base_of("", plain_request(request, greedy=False))
+            json.dumps(wire.whole(_ANSWER, asked), allow_nan=False)
+            assert b"".join(wire.events(_ANSWER, asked))
+
+    return feed
+
+
+_ANSWER = Reply(text="x", reasoning="Hm.", tool_calls=({"function": {"name": "f", "arguments": "{"}},))
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "ladder": _of_a_file(_ladder, "rightsize.toml"),
     "results": _of_a_file(_results, "run.jsonl"),
@@ -112,6 +132,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "recorded": _of_a_file(_recorded, "recorded.jsonl"),
     "gguf": _of_a_file(_gguf, "model.gguf"),
     "chat": _chat_reply,
+    **{f"served {name}": _served(path) for name, (path, _) in BODIES.items()},
 }
 
 # --- samples ----------------------------------------------------------------------------------------------------------
@@ -208,6 +229,7 @@ SAMPLES: Mapping[str, bytes] = {
     "lock": _LOCK.encode(),
     "gguf": gguf_header(METADATA),
     "chat": json.dumps(_CHAT).encode(),
+    **{f"served {name}": json.dumps(body).encode() for name, (_, body) in BODIES.items()},
 }
 
 # --- something odd in them --------------------------------------------------------------------------------------------
@@ -326,4 +348,8 @@ ODD: Mapping[str, st.SearchStrategy[bytes]] = {
     "lock": _odd_toml(_LOCK),
     "gguf": _odd_gguf() | _odd_bytes(SAMPLES["gguf"], 4),
     "chat": _odd_value(_CHAT, 3).map(lambda odd: json.dumps(odd).encode()),
+    **{
+        f"served {name}": _odd_value(body, 3).map(lambda odd: json.dumps(odd).encode())
+        for name, (_, body) in BODIES.items()
+    },
 }

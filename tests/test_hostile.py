@@ -38,6 +38,7 @@ def test_any_bytes_are_read_or_refused(target: str, content: bytes) -> None:
 def test_a_sample_is_read_without_an_error(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else what is made of it would be refused for that, whatever else is odd in it."""
     monkeypatch.setattr("tests.hostile.RightsizeError", NeverError)
+    monkeypatch.setattr("tests.hostile.UnservedError", NeverError)
     TARGETS[target](SAMPLES[target])
 
 

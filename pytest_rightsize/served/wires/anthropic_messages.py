@@ -223,12 +223,15 @@ def _part(block: Fields) -> dict[str, Json]:
         raise UnservedError(f"{block.place('type')}: blocks of the type {kind} cannot be sent to a rung")
     source = block.needed_fields("source")
     form = source.needed_text("type")
-    if form == "base64":
-        return data_part(
-            source.needed_text("media_type"), source.needed_text("data"), source.where, block.text("title")
-        )
+    title, context = block.text("title"), block.text("context")
+    if (block.fields("citations") or Fields({})).flag("enabled"):
+        raise UnservedError(f"{block.place('citations')}: rungs do not cite")
     if form == "text":
-        return text_part(source.needed_text("data"))
+        return text_part("\n".join(text for text in (title, context, source.needed_text("data")) if text))
+    if context:
+        raise UnservedError(f"{block.place('context')}: the chat API has no place for it; write it into a text")
+    if form == "base64":
+        return data_part(source.needed_text("media_type"), source.needed_text("data"), source.where, title)
     if form == "url" and kind == "image":
         return image_part(source.needed_text("url"))
     raise UnservedError(f"{source.place('type')}: a rung cannot read {kind}s from {form}; send the data")

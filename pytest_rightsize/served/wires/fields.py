@@ -11,7 +11,10 @@ from pytest_rightsize.records import Json
 from pytest_rightsize.served.wires.asked import UnservedError
 from pytest_rightsize.strict_json import loads
 
-__all__ = ["Fields", "body_of"]
+__all__ = ["IGNORABLE", "Fields", "body_of"]
+
+# The places of parameters that `[app] ignore` can name: the body, and where Gemini and Ollama keep them.
+IGNORABLE = ("", "generationConfig", "generation_config", "options")
 
 _KINDS = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
 
@@ -113,8 +116,10 @@ class Fields:
     def texts(self, name: str) -> list[str]:
         """A list of texts; empty where it is not there."""
         values = self.items(name)
-        wrong = next((value for value in values if not isinstance(value, str)), None)
-        return values if wrong is None else self._wrong(name, wrong, "a list of texts")
+        for value in values:
+            if not isinstance(value, str):
+                self._wrong(name, value, "a list of texts")
+        return values
 
     def drop(self, *names: str) -> None:
         """Leave out members that change no answer."""
@@ -131,13 +136,18 @@ class Fields:
     def refuse(self, name: str, why: str) -> None:
         """Refuse a member if it is there; `why` says what a rung lacks. Empty ones and false ask for nothing."""
         if self.value(name):
-            raise UnservedError(f"{self.place(name)}: {why}")
+            raise UnservedError(f"{self.place(name)}: {why}{self._remedy}")
 
     def refuse_rest(self) -> None:
         """Refuse whatever was not read: it may change the answer."""
         names = ", ".join(map(self.place, self.rest()))
         if names:
-            raise UnservedError(f"{names}: not known here, and would be lost on the way to the rung")
+            raise UnservedError(f"{names}: not known here, and would be lost on the way to the rung{self._remedy}")
+
+    @property
+    def _remedy(self) -> str:
+        """What the user can do, where `[app] ignore` reaches."""
+        return "; leave it out, or name it in [app] ignore" if self.where in IGNORABLE else ""
 
     def _wrong(self, name: str, value: Json, wanted: str) -> NoReturn:
         raise UnservedError(f"{self.place(name)} must be {wanted}, not {_kind(value)}")

@@ -106,15 +106,25 @@ def _functions(tool: Fields) -> Iterator[dict[str, Json]]:
         parameters = function.mapping("parametersJsonSchema")
         if parameters is None and "parameters" in function:
             parameters = json_schema(function.mapping("parameters"))
-        function.drop("response", "responseJsonSchema", "behavior")
+        function.drop("behavior")  # whether the model waits for it, of live sessions only
         yield function_tool(
             function.needed_text("name"),
-            description=function.text("description"),
+            description=_description(function),
             parameters=parameters if parameters is not None else {"type": "object", "properties": {}},
         )
         function.refuse_rest()
     if others := ", ".join(tool.rest()):
         raise UnservedError(f"{tool.where}: a rung has no tool {others}")
+
+
+def _description(function: Fields) -> str | None:
+    """What a function does, with what it gives, for which the chat API has no place."""
+    description = function.text("description")
+    given = function.mapping("responseJsonSchema")
+    if given is None and "response" in function:
+        given = json_schema(function.mapping("response"))
+    function.drop("response")
+    return description if given is None else f"{description or ''}\nReturns: {json.dumps(given)}".strip()
 
 
 def _form(config: Fields) -> tuple[dict[str, Json] | None, dict[str, Json]]:

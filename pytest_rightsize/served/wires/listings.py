@@ -10,6 +10,7 @@ from pytest_rightsize.records import Json
 from pytest_rightsize.served.wires.anthropic_messages import AnthropicMessages
 from pytest_rightsize.served.wires.asked import Wire
 from pytest_rightsize.served.wires.chat_completions import ChatCompletions
+from pytest_rightsize.served.wires.fields import IGNORABLE
 from pytest_rightsize.served.wires.gemini import Gemini
 from pytest_rightsize.served.wires.ollama import Ollama
 
@@ -24,8 +25,6 @@ _EPOCH = "1970-01-01T00:00:00Z"
 _OLLAMA_VERSION = "0.12.0"
 _GEMINI = re.compile(r"/v1(?:alpha|beta)\d*/(?:.*/)?models(?:/(?P<model>[^/:]+))?$")
 _OPENAI = re.compile(r"/models(?:/(?P<model>.+))?$")
-# Gemini has several settings one level below the body, and Ollama has.
-_INNER = ("generationConfig", "generation_config", "options")
 
 
 def listing(method: str, path: str, models: Sequence[str]) -> Json | None:
@@ -67,7 +66,7 @@ def without(body: Json, ignored: Sequence[str]) -> Json:
     if not ignored or not isinstance(body, Mapping):
         return body
     return {
-        name: without(value, ignored) if name in _INNER else value
+        name: without(value, ignored) if name in IGNORABLE else value
         for name, value in body.items()
         if name not in ignored
     }

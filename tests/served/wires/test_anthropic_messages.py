@@ -14,6 +14,7 @@ HI = {"role": "user", "content": "hi"}
 WEATHER = {"name": "weather", "description": "The weather.", "input_schema": CITY}
 USE = {"type": "tool_use", "id": "call_1", "name": "weather", "input": {"city": "Oslo"}}
 PNG = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBO"}}
+CITED = {"type": "document", "citations": {"enabled": True}, "source": {"type": "text"}}
 PNG_PART = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBO"}}
 
 
@@ -155,7 +156,12 @@ def test_a_parameter_is_carried_to_the_rung_or_changes_no_answer(
                             "title": "a.pdf",
                             "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBE"},
                         },
-                        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "words"}},
+                        {
+                            "type": "document",
+                            "title": "Terms",
+                            "context": "Of 2026.",
+                            "source": {"type": "text", "media_type": "text/plain", "data": "words"},
+                        },
                     ],
                 }
             ],
@@ -168,7 +174,7 @@ def test_a_parameter_is_carried_to_the_rung_or_changes_no_answer(
                             "type": "file",
                             "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBE"},
                         },
-                        {"type": "text", "text": "words"},
+                        {"type": "text", "text": "Terms\nOf 2026.\nwords"},
                     ],
                 }
             ],
@@ -204,6 +210,10 @@ def test_blocks_become_messages(turns: list[Any], expected: list[Any]) -> None:
         ({"tool_choice": {"type": "any"}}, "tool_choice asks for a call, and there are no tools"),
         ({"tool_choice": {"type": "some"}, "tools": [WEATHER]}, "tool_choice.type must be auto, any, tool or none"),
         ({"thinking": {"type": "deep"}}, "thinking.type must be enabled, adaptive or disabled"),
+        (
+            {"messages": [{"role": "user", "content": [CITED]}]},
+            "citations: rungs do not cite",
+        ),
         ({"max_tokens": "9"}, "max_tokens must be a number, not '9'"),
         ({"output_config": {"format": {"type": "json_schema"}}}, "output_config.format.schema is missing"),
         ({"output_config": {"format": {"type": "xml"}}}, "no output format but json_schema"),

@@ -1,4 +1,4 @@
-"""What holds for every wire, whatever it is sent and whatever a rung answers."""
+"""What holds for every wire, whatever a rung answers. `tests/hostile.py` has what it may be sent."""
 
 import json
 from typing import Any
@@ -22,46 +22,6 @@ PATHS: dict[str, dict[str, Any]] = {
     "/api/generate": {"prompt": "hi"},
     "/v1beta/models/x:generateContent": {"contents": [{"parts": [{"text": "hi"}]}]},
 }
-# Names and words of every wire, so that what is made up comes far into the readers.
-NAMES = st.sampled_from(
-    [
-        *(
-            "model",
-            "messages",
-            "role",
-            "content",
-            "type",
-            "text",
-            "tools",
-            "function",
-            "name",
-            "arguments",
-            "parameters",
-        ),
-        *("tool_calls", "tool_choice", "id", "input", "call_id", "output", "image_url", "url", "response_format"),
-        *("json_schema", "schema", "stop", "stream", "n", "system", "source", "data", "media_type", "input_schema"),
-        *("tool_use_id", "thinking", "budget_tokens", "options", "format", "images", "prompt", "contents", "parts"),
-        *("functionCall", "functionResponse", "args", "response", "inlineData", "mimeType", "generationConfig"),
-        *(
-            "responseSchema",
-            "toolConfig",
-            "functionCallingConfig",
-            "mode",
-            "functionDeclarations",
-            "reasoning",
-            "think",
-        ),
-    ]
-)
-WORDS = st.sampled_from(
-    [
-        *("user", "assistant", "tool", "system", "text", "input_text", "image_url", "tool_use", "tool_result", "image"),
-        *("base64", "function", "function_call", "function_call_output", "json_schema", "auto", "required", "model"),
-        *("application/json", "image/png", "hi", "", "{}"),
-    ]
-)
-LEAVES = st.none() | st.booleans() | st.integers(-2, 9) | st.floats(allow_nan=False, allow_infinity=False) | WORDS
-ANY = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4))
 ARGUMENTS = st.sampled_from(['{"city": "Oslo"}', "{", "", "[]", "null", '{"n": 1e999}', None, 5, {"city": "Oslo"}])
 CALLS = st.builds(
     lambda ident, name, arguments: {"id": ident, "function": {"name": name, "arguments": arguments}},
@@ -89,21 +49,6 @@ def the_wire(path: str) -> Wire:
     wire = wire_of(path)
     assert wire is not None
     return wire
-
-
-@pytest.mark.parametrize("path", PATHS)
-@settings(max_examples=50)
-@given(body=ANY, name=NAMES, value=ANY)
-def test_any_body_is_read_or_refused(path: str, body: Any, name: str, value: Any) -> None:
-    """Alone, and with one member of a good body made anything."""
-    for sent in (body, {**PATHS[path], name: value}):
-        try:
-            asked = the_wire(path).read(path, sent)
-        except UnservedError:
-            continue
-        assert asked.messages
-        assert all(isinstance(message["role"], str) for message in asked.messages)
-        json.dumps([asked.messages, asked.extra, asked.tools, asked.schema], allow_nan=False)
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -144,6 +144,7 @@ def test_a_parameter_is_carried_to_the_rung_or_changes_no_answer(
         ({"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}}, "json_schema.schema is missing"),
         ({"tool_choice": "always", "tools": [TOOL]}, "tool_choice must be auto, none, required or a tool"),
         ({"stop": [5]}, "stop must be a list of texts, not 5"),
+        ({"stop": ["a", None]}, "stop must be a list of texts, not null"),
     ],
     ids=str,
 )

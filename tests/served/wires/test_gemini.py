@@ -115,6 +115,12 @@ def test_a_parameter_is_carried_to_the_rung_or_changes_no_answer(
     assert {name: getattr(asked, name) for name in expected} == expected
 
 
+def test_what_a_function_gives_is_told_in_its_description() -> None:
+    function = {"name": "now", "response": {"type": "STRING"}}
+    [tool] = read(tools=[{"functionDeclarations": [function]}]).tools or ()
+    assert tool["function"]["description"] == 'Returns: {"type": "string"}'
+
+
 def test_the_verb_says_whether_it_is_a_stream() -> None:
     assert read(STREAM).stream
 
@@ -210,7 +216,10 @@ def test_data_becomes_a_part_of_the_chat_api(part: dict[str, Any], expected: dic
         (config(responseLogprobs=True), "responseLogprobs: rungs do not tell probabilities"),
         (config(responseModalities=["AUDIO"]), "responseModalities: rungs answer with text alone"),
         (config(responseMimeType="text/x.enum"), "responseMimeType: a rung has no answers of the type text/x.enum"),
-        (config(temprature=1), "generationConfig.temprature: not known here"),
+        (
+            config(temprature=1),
+            "generationConfig.temprature: not known here, and would be lost .*; leave it out, or name it in ",
+        ),
         ({"contents": []}, "contents: there is none"),
         ({"contents": [{"role": "robot", "parts": []}]}, "there is no role 'robot'"),
         ({"contents": [{"parts": [{"executableCode": {}}]}]}, "parts with executableCode cannot be sent"),
