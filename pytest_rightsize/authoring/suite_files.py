@@ -51,7 +51,12 @@ class SuiteFiles:
             self.test_file.write_text(suite.test_file, encoding="utf-8", newline="\n")
         except OSError as error:
             raise ConfigError(f"{error.filename} cannot be written ({error.strerror}): name another folder") from None
-        return [*_table(tasks), f"written: {self.cases_file} and {self.test_file}", *self._hints(lines)]
+        return [
+            *_table(tasks),
+            f"written: {self.cases_file} and {self.test_file}",
+            *self._hints(lines),
+            f"Then: pytest {self.test_file} --rightsize-ladder=1b,4b,30b",
+        ]
 
     def _hints(self, lines: Sequence[str]) -> list[str]:
         found = [f"{kind} (line{_numbers(numbers)})" for kind, numbers in hints(lines).items()]

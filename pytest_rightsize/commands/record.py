@@ -168,6 +168,9 @@ class _Recording:
         title = f"{cases.capitalize()} that `rightsize record` made of {self.heard.count} calls: a draft to review."
         lines.append(f"{calls}: {cases} in {len(tasks)} task{'s' if len(tasks) > 1 else ''}")
         told = self._write(files, tasks, title)
+        cut_off = sum(exchange.cut_off for exchange in exchanges)
+        if cut_off:
+            told.append(f"{_answers(cut_off)} cut off at a limit, so nothing is expected there: raise max_tokens")
         if self.heard.left_out:
             names = ", ".join(sorted(self.heard.left_out))
             told.append(f"left out of the cases, as not every model takes them: {names}")
@@ -191,6 +194,10 @@ class _Recording:
 
 def _most(counts: Counter[str]) -> list[tuple[str, int]]:
     return counts.most_common(_MOST_KINDS_SHOWN)
+
+
+def _answers(count: int) -> str:
+    return f"{count} answers were" if count > 1 else "1 answer was"
 
 
 def _times(count: int) -> str:

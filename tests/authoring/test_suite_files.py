@@ -123,6 +123,7 @@ def test_what_is_told_names_tasks_files_and_personal_data(tmp_path: Path) -> Non
         f"written: {tmp_path / 'cases.jsonl'} and {tmp_path / 'test_recorded.py'}",
         "Look through cases.jsonl for personal data before you commit or share it. It seems to have e-mail addresses "
         "(lines 1, 2).",
+        f"Then: pytest {tmp_path / 'test_recorded.py'} --rightsize-ladder=1b,4b,30b",
     ]
 
 

@@ -116,6 +116,7 @@ def test_what_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         "  q  1 without a check (skipped)",
         f"written: {tmp_path / 'p_cases.jsonl'} and {tmp_path / 'test_p.py'}",
         "Look through p_cases.jsonl for personal data before you commit or share it.",
+        f"Then: pytest {tmp_path / 'test_p.py'} --rightsize-ladder=1b,4b,30b",
         "no counterpart: llm-rubric (1)",
     ]
 

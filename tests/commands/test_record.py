@@ -34,7 +34,8 @@ def script(asked: dict[str, Any]) -> Answering:
     prompt = asked["messages"][0]["content"]
     if prompt == "fail":
         return Answering(status=500, body={"error": {"message": "no"}})
-    return Answering(body=completion(prompt.rpartition(" ")[2].upper()))
+    finish_reason = "length" if prompt == "cut" else "stop"
+    return Answering(body=completion(prompt.rpartition(" ")[2].upper(), finish_reason=finish_reason))
 
 
 @pytest.fixture
@@ -71,6 +72,20 @@ def test_distinct_calls_become_cases(endpoint: Endpoint, tmp_path: Path, capfd: 
     ]
     assert endpoint.keys == [f"Bearer {KEY}"] * 5
     assert KEY not in "".join(path.read_text(encoding="utf-8") for path in tmp_path.iterdir()) + err
+
+
+def test_an_answer_that_was_cut_off_is_told_with_parameters_that_are_left_out(
+    endpoint: Endpoint, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = APP.replace('"messages"', '"reasoning_effort": "low", "messages"') + "ask('cut')"
+    command = [sys.executable, "-c", code]
+    assert main(["record", "--dir", str(tmp_path), "--", *command]) == 0
+    (case,) = cases(tmp_path)
+    assert (case["answer"], case["finish_reason"]) == ("CUT", "length")
+    assert [line.removeprefix("rightsize record: ") for line in capfd.readouterr().err.splitlines()[-2:]] == [
+        "1 answer was cut off at a limit, so nothing is expected there: raise max_tokens",
+        "left out of the cases, as not every model takes them: reasoning_effort",
+    ]
 
 
 def test_the_exit_status_is_the_commands_own(endpoint: Endpoint, tmp_path: Path) -> None:
