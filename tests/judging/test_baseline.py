@@ -180,9 +180,12 @@ def test_a_lock_compares_counts() -> None:
         ("1" * 30 + "-" * 10, "1" * 20 + "0" * 20, ((30, 40), (20, 40))),
         ("1" * 40, "0" * 11 + "-" * 29, ((40, 40), (29, 40))),
         ("1" * 30 + "-" * 10, "0" * 11 + "-" * 29, ((30, 40), (29, 40))),
+        ("1" * 30 + "E" * 10, "1" * 20 + "0" * 20, ((30, 40), (20, 40))),
+        ("1" * 40, "0" * 11 + "E" * 29, ((40, 40), (29, 40))),
+        ("1" * 30 + "E" * 4 + "-" * 6, "0" * 11 + "E" * 9 + "-" * 20, ((30, 40), (29, 40))),
     ],
 )
-def test_against_a_lock_trials_given_up_count_as_failed_before_and_as_passed_now(
+def test_against_a_lock_trials_given_up_or_without_an_answer_count_as_failed_before_and_as_passed_now(
     before: str, now: str, counts: tuple[tuple[int, int], tuple[int, int]]
 ) -> None:
     (verdict,) = against(run_of({"t": {"m": before}}), run_of({"t": {"m": now}}), as_lock=True)
