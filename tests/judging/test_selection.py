@@ -134,7 +134,7 @@ def test_a_task_that_stops_early_holds_back_a_share_of_its_error() -> None:
     run = make_run({"t": {"a": "", "b": ""}}, pass_rate=0.9, planned=60)
     policy = replace(run.policies["t"], confidence=0.95, shuffle_seed=0)
     assert policy.stops_early
-    assert claims_of(policy, (), run, "a") == (pytest.approx(1 - 0.92 * 0.05),)
+    assert claims_of(policy, (), run, "a") == pytest.approx((1 - 0.92 * 0.05,))
 
 
 @pytest.mark.parametrize("bar", [0.9, 0.4])

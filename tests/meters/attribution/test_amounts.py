@@ -32,7 +32,7 @@ def energy(
 def test_the_bounds_hold_what_the_instrument_leaves_open_too() -> None:
     """8 J at least, of which a counter that is at most a tenth too high has told 7.2; 12 J at most, or 14.4."""
     found = energy(TEN)
-    assert (found.low, found.joules, found.high) == (pytest.approx(7.2), 10.0, pytest.approx(14.4))
+    assert (found.low, found.joules, found.high) == pytest.approx((7.2, 10.0, 14.4))
     assert (found.provenance, found.scope, found.meter, found.devices) == ("measured", "case", "nvml", ("gpu0",))
     assert (found.window_s, found.tick_s, found.ticks, found.idle_w, found.systematic) == (2.0, 0.1, 4, 5.0, 0.05)
     assert found.boundary == frozenset({"gpu.board"})
@@ -47,7 +47,7 @@ def test_a_process_has_its_own_part_of_what_a_device_took() -> None:
 
 def test_devices_are_added_up() -> None:
     found = energy(TEN, Part(low=1.0, joules=2.0, high=3.0, ticks=9), facts=(GPU, CPU))
-    assert (found.low, found.joules, found.high) == (pytest.approx(8.2), 12.0, pytest.approx(17.4))
+    assert (found.low, found.joules, found.high) == pytest.approx((8.2, 12.0, 17.4))
     assert (found.devices, found.boundary) == (("cpu0", "gpu0"), frozenset({"gpu.board", "cpu.package"}))
 
 

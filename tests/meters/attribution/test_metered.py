@@ -168,6 +168,27 @@ def test_every_reply_has_its_share_and_shares_add_up_to_what_was_served() -> Non
     assert Metering.from_dict(seen.to_dict()) == seen
 
 
+class Keeper(Sleeper):
+    """A provider that keeps each answer for a while, to count its tokens, when the device is idle again."""
+
+    def _answer(self, request: Request, future: Future[Reply]) -> None:
+        answered: Future[Reply] = Future()
+        super()._answer(request, answered)
+        ended = time.monotonic()
+        time.sleep(0.2)
+        future.set_result(replace(answered.result(), after_s=time.monotonic() - ended))
+
+
+def test_what_a_device_takes_after_an_answer_is_not_the_answers() -> None:
+    """At idle power, which is a quarter, the seconds after it would be cheaper than the answer was."""
+    provider = Keeper(0.2)
+    one = metered(provider, Sim(Ticking(provider)))
+    (future,) = ask(one, 1)
+    (energy,) = energies([future])
+    one.close()
+    assert joules(energy) > 0.6 * LOAD_W * (future.result().seconds or 0)
+
+
 def joules(energy: Energy | None) -> float:
     return 0.0 if energy is None or energy.joules is None else energy.joules
 

@@ -134,7 +134,7 @@ def test_who_writes_more_tokens_has_more_of_the_joules() -> None:
     counter = SimCounter(load=Load(60.0, requests), clock=clock)
     found, _ = meter_requests([(Reader(counter), FACTS)], clock, requests, poll_s=0.025, until=105.0, several=True)
     assert found[0].joules == pytest.approx(3 * (found[1].joules or 0))
-    assert found[0].provenance == "measured_shared"
+    assert (found[0].provenance, found[0].flags) == ("measured_shared", ("shared",))
 
 
 def test_unknown_tokens_share_evenly_and_are_flagged() -> None:
