@@ -135,8 +135,12 @@ class Sampler:
         return np.frombuffer((ctypes.c_float * self._size).from_address(address), dtype=np.float32)
 
     def _note(self, margin: float) -> None:
-        """Remember by how little the likeliest token won: other neighbours in the batch move logits a little."""
-        self.margin = margin if self.margin is None else min(self.margin, margin)
+        """Remember by how little the likeliest token won: other neighbours in the batch move logits a little.
+
+        A token that a schema left no choice about has not won.
+        """
+        if margin < np.inf:
+            self.margin = margin if self.margin is None else min(self.margin, margin)
 
     def _allows(self, token: int) -> bool:
         llama_cpp = self._llama_cpp

@@ -136,3 +136,20 @@ def test_a_property_may_have_any_name() -> None:
         },
         "additionalProperties": False,
     }
+
+
+def test_margins_of_a_constrained_answer_are_finite_and_are_those_of_choices(endless: LlamaCpp) -> None:
+    """Where the schema leaves no choice nothing can fall the other way."""
+    forced = ask(endless, {"const": "abc"})
+    assert forced.text == '"abc"'
+    assert forced.margin is None or forced.margin < 100
+    chosen = ask(endless, {"enum": ["red", "blue"]})
+    assert chosen.margin is not None
+    assert 0 <= chosen.margin < 100
+
+
+def test_a_greedy_answer_with_a_bias_or_a_penalty_has_a_margin(endless: LlamaCpp) -> None:
+    for extra in ({"logit_bias": {"70": 3.0}}, {"repeat_penalty": 1.5}):
+        margin = ask(endless, max_tokens=6, extra=extra).margin
+        assert margin is not None
+        assert 0 <= margin < 100
