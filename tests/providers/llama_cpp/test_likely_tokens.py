@@ -1,6 +1,10 @@
 """The few tokens that a draw can fall on are those that it could fall on among all."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,3 +59,33 @@ def test_the_margin_is_that_to_the_next_logit() -> None:
     assert two_highest(logits) == (1, 0.5)
     assert logits[1] == 4.0
     assert two_highest(logits[:1]) == (0, np.inf)
+
+
+@pytest.mark.parametrize(("temperature", "top_k"), [(0.0, 40), (1.0, 40), (1.0, 0)])
+def test_logits_that_are_no_numbers_end_in_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temperature: float, top_k: int
+) -> None:
+    """A damaged file makes them; llama.cpp would draw any token, or end the process."""
+    pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: pip install 'pytest-rightsize[local]'")
+    from pytest_rightsize.errors import RungError
+    from pytest_rightsize.providers.llama_cpp.provider import LlamaCpp
+    from pytest_rightsize.providers.llama_cpp.sampling import Sampler
+    from pytest_rightsize.records import Request, Rung
+    from tests.providers.llama_cpp.random_gguf import TINY, write_model
+
+    path = write_model(tmp_path / "m.gguf", TINY)
+    provider = LlamaCpp(Rung(name="m", provider="llama_cpp", model=str(path), options={"n_threads": 1}))
+    original = Sampler._logits
+
+    def spoiled(sampler: Sampler, row: int) -> Any:
+        logits = original(sampler, row)
+        logits[:] = np.nan
+        return logits
+
+    monkeypatch.setattr(Sampler, "_logits", spoiled)
+    asked = Request(
+        messages=({"role": "user", "content": "a"},), temperature=temperature, max_tokens=3, extra={"top_k": top_k}
+    )
+    with pytest.raises(RungError, match="no token can be drawn, as the model's logits are no numbers"):
+        provider.submit(asked).result()
+    provider.close()
