@@ -67,6 +67,8 @@ def _chat(plain: Mapping[str, Json]) -> Exchange:
     last = messages[-1] if isinstance(messages, list) and messages else None
     if not isinstance(last, dict) or last.get("role") != "assistant":
         return Exchange(ask=_ask(messages, plain))
+    if "function_call" in last and not last.get("tool_calls"):
+        raise ValueError("function_call is the form before 2024: write tools and tool_calls")
     answer, calls = text_of(last.get("content")), last.get("tool_calls") or []
     if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
         raise ValueError("tool_calls of the last message must be a list of objects")
@@ -79,10 +81,6 @@ def _ask(messages: Json, plain: Mapping[str, Json]) -> Mapping[str, Json]:
     wire = wire_of(_CHAT)
     if wire is None:  # pragma: no cover  # it is always there
         raise ValueError("chat completions are not known")
-    body = {
-        "model": "",
-        "messages": messages,
-        "tools": plain.get("tools"),
-        "response_format": plain.get("response_format"),
-    }
+    asked_with = {name: plain[name] for name in ("tools", "functions", "response_format") if name in plain}
+    body = {"model": "", "messages": messages, **asked_with}
     return ask_of(wire.read(_CHAT, body))

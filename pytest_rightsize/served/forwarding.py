@@ -8,14 +8,15 @@ import os
 import urllib.request
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from pytest_rightsize.records import Reply
 from pytest_rightsize.served.answers.reading import BrokenAnswerError, read_answer
 from pytest_rightsize.served.upstreams import target
-from pytest_rightsize.served.wires import Asked, UnservedError, body_of, wire_of
+from pytest_rightsize.served.wires import Asked, UnservedError, Wire, body_of, wire_of
 
 __all__ = ["Forwarding", "Passed"]
 
@@ -88,10 +89,14 @@ class Forwarding:
     async def _handle(self, request: Any) -> Any:
         from aiohttp import web
 
+        stranger = _stranger(request)
+        if stranger is not None:
+            return web.json_response({"error": {"message": stranger}}, status=404)
         url = target(request.raw_path, self._addresses)
-        refusal = _refusal(request) or (None if url else f"rightsize record passes nothing on from {request.path}")
-        if refusal is not None or url is None:
-            return web.json_response({"error": {"message": refusal}}, status=404)
+        if url is None or "Upgrade" in request.headers:
+            problem = f"nothing is passed on from {request.path}" if url is None else "no websocket is passed on"
+            self._note(Passed(host=request.host, call=f"{request.method} {request.path}", problem=problem))
+            return web.json_response({"error": {"message": f"rightsize record: {problem}"}}, status=404)
         self._notice_keys(request)
         # Not `request.read()`, which takes a megabyte at most.
         question = await request.content.read()
@@ -144,14 +149,14 @@ class Forwarding:
                         call.request.transport.abort()
                     return response
                 if not piece:
+                    call.is_over = True
                     break
-                call.heard += piece
+                if call.wire is not None:
+                    call.heard += piece
                 await response.write(piece)
             await response.write_eof()
         except ConnectionError:
-            call.problem = "the application broke it off"
-        else:
-            call.is_over = True
+            pass  # the application has gone: many do once they have read the last event
         return response
 
     def _notice_keys(self, request: Any) -> None:
@@ -168,9 +173,17 @@ class _Call:
     url: str
     question: bytes
     answer: Any = None
-    heard: bytes = b""
+    heard: bytearray = field(default_factory=bytearray)
     problem: str | None = None
     is_over: bool = False
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.url).path
+
+    @cached_property
+    def wire(self) -> Wire | None:
+        return wire_of(self.path) if self.request.method == "POST" else None
 
     @property
     def host(self) -> str:
@@ -179,37 +192,32 @@ class _Call:
 
     def passed(self) -> Passed:
         """What came of it."""
-        path = urlsplit(self.url).path
-        name = f"{self.request.method} {path}"
-        wire = wire_of(path) if self.request.method == "POST" else None
-        if wire is None:
+        name = f"{self.request.method} {self.path}"
+        if self.wire is None:
             return Passed(host=self.host, call=name)
         problem = self.problem
         if self.answer is not None and self.answer.status != 200:
             problem = f"{self.host} answered {self.answer.status}"
-        elif not self.is_over:
-            problem = problem or "it was broken off"
-        if problem is not None:
-            return Passed(host=self.host, call=name, problem=problem)
+        if problem is not None or self.answer is None:
+            return Passed(host=self.host, call=name, problem=problem or "it was broken off")
         try:
-            asked = wire.read(path, body_of(self.question))
-            body = _plain(self.heard, self.answer.headers.get("Content-Encoding", ""))
-            reply = read_answer(path, self.answer.headers.get("Content-Type", ""), body)
+            asked = self.wire.read(self.path, body_of(self.question))
+            body = _plain(bytes(self.heard), self.answer.headers.get("Content-Encoding", ""))
+            reply = read_answer(self.path, self.answer.headers.get("Content-Type", ""), body)
         except UnservedError as error:
             return Passed(host=self.host, call=name, problem=f"no rung can be asked so ({error})")
         except BrokenAnswerError as error:
-            return Passed(host=self.host, call=name, problem=f"the answer {error}")
+            broken = f"the answer {error}" if self.is_over else "the application broke it off"
+            return Passed(host=self.host, call=name, problem=broken)
         return Passed(host=self.host, call=name, asked=asked, reply=reply)
 
 
-def _refusal(request: Any) -> str | None:
+def _stranger(request: Any) -> str | None:
     """Why it is no call of this machine's: a page in a browser may reach this port, by a name of its own."""
     if urlsplit(f"//{request.host}").hostname not in _LOOPBACK:
         return f"rightsize record is not {request.host}"
     if "Origin" in request.headers:
         return "rightsize record takes no calls from a browser"
-    if "Upgrade" in request.headers:
-        return "rightsize record passes no websockets on"
     return None
 
 

@@ -130,6 +130,16 @@ def test_what_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         ("a.jsonl", '{"question": "a"}', "a.jsonl:1: this line has the keys question; known are lines such as"),
         ("a.jsonl", '{"input": [{"role": "x", "content": "a"}]}', "a.jsonl:1: messages[0].role"),
         ("a.jsonl", '{"input": "a", "ideal": 4}', "a.jsonl:1: the right answer must be a text, or a list of texts"),
+        (
+            "a.jsonl",
+            '{"messages": [{"role": "user", "content": "a"}], "functions": [{}]}',
+            "a.jsonl:1: functions: the form",
+        ),
+        (
+            "a.jsonl",
+            '{"messages": [{"role": "assistant", "function_call": {}}]}',
+            "function_call is the form before 2024",
+        ),
         ("a.jsonl", "\n", "has no line: give a file of lines such as"),
         ("a.csv", "a,b\n1,2\n", "none of the columns a, b is known to hold prompts: name it by --prompt-column"),
         ("a.csv", "prompt,expected\na,b\nc\n", "a.csv:3: this row has 1 cells, and the header has 2"),

@@ -233,6 +233,31 @@ def test_an_application_that_stops_listening_makes_no_case() -> None:
     assert passed.problem == "the application broke it off"
 
 
+def test_an_application_that_leaves_after_the_last_word_makes_a_case() -> None:
+    """As SDKs do at the last event, whether or not the server ends the stream at once."""
+    has_left = asyncio.Event()
+
+    async def serve(request: Any) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for piece in PIECES:
+            await response.write(piece)
+        await has_left.wait()
+        for _ in range(1000):
+            await response.write(b": keep-alive\n\n" * 100)
+        return response
+
+    async def ask(session: aiohttp.ClientSession, url: str) -> None:
+        async with session.post(url, json=QUESTION) as response:
+            await response.content.readuntil(b"[DONE]")
+            response.close()
+        has_left.set()
+
+    _, (passed,), _ = forward(serve, ask)
+    assert passed.reply is not None
+    assert passed.reply.text == "A"
+
+
 def test_an_address_where_nobody_is_gets_words() -> None:
     async def run() -> tuple[int, Any, list[Passed]]:
         noted: list[Passed] = []
@@ -254,8 +279,6 @@ def test_an_address_where_nobody_is_gets_words() -> None:
     [
         (PATH, {"Host": "evil.example"}, "rightsize record is not evil.example"),
         (PATH, {"Origin": "http://evil.example"}, "takes no calls from a browser"),
-        (PATH, {"Upgrade": "websocket", "Connection": "Upgrade"}, "passes no websockets on"),
-        ("/v1/chat/completions", {}, "passes nothing on from /v1/chat/completions"),
     ],
 )
 def test_what_is_no_call_of_this_machine_goes_nowhere(path: str, headers: dict[str, str], words: str) -> None:
@@ -267,3 +290,49 @@ def test_what_is_no_call_of_this_machine_goes_nowhere(path: str, headers: dict[s
     assert status == 404
     assert words in body["error"]["message"]
     assert noted == []
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "problem"),
+    [
+        (PATH, {"Upgrade": "websocket", "Connection": "Upgrade"}, "no websocket is passed on"),
+        ("/v1/chat/completions?key=secret", {}, "nothing is passed on from /v1/chat/completions"),
+    ],
+)
+def test_what_cannot_be_passed_on_is_told(path: str, headers: dict[str, str], problem: str) -> None:
+    async def ask(session: aiohttp.ClientSession, url: str) -> Any:
+        async with session.post(url.removesuffix(PATH) + path, json=QUESTION, headers=headers) as response:
+            return response.status, await response.json()
+
+    (status, body), (passed,), _ = forward(refuse_to_be_called, ask)
+    assert status == 404
+    assert body["error"]["message"] == f"rightsize record: {problem}"
+    assert passed.problem == problem
+    assert "secret" not in repr(passed)
+
+
+def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    async def proxy(request: Any) -> web.StreamResponse:
+        seen.append(request.raw_path)
+        return web.json_response(ANSWER)
+
+    async def run() -> int:
+        runner = web.ServerRunner(web.Server(proxy))
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        monkeypatch.setenv("HTTP_PROXY", f"127.0.0.1:{runner.addresses[0][1]}")
+        monkeypatch.delenv("http_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        forwarding = Forwarding({"OPENAI_BASE_URL": "http://vendor.example/v1"}, lambda _: None)
+        await forwarding.start()
+        async with aiohttp.ClientSession() as session:
+            status, _ = await post(session, f"{forwarding.root}{PATH}")
+        await forwarding.close()
+        await runner.cleanup()
+        return status
+
+    assert asyncio.run(run()) == 200
+    assert seen == ["http://vendor.example/v1/chat/completions"]
