@@ -41,6 +41,7 @@ def register_session(config: pytest.Config) -> None:
         explaining = Explaining(state)
         plugins = {
             "live-progress": state.live_progress,
+            "live-progress-hooks": state.live_progress.hooks(),
             **plugins,
             **({"playing": _playing().Playing(state, trials)} if state.settings.strength else {}),
             "distributing": Distributing(state),

@@ -80,7 +80,7 @@ class Screen:
 
 
 class LiveProgress:
-    """A plugin for the hooks in which pytest writes: the lines are gone whenever it does."""
+    """A plugin that shows the lines, and whose `hooks` take them away whenever pytest writes."""
 
     def __init__(self, config: pytest.Config, tally: Tally) -> None:
         """Nothing is shown before `begin`."""
@@ -130,39 +130,23 @@ class LiveProgress:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """What is written meanwhile stands where it would stand without the lines."""
+        if self._screen is None:
+            yield
+            return
         with self._lock:
-            if self._screen is not None:
-                self._screen.wipe()
+            self._screen.wipe()
             try:
                 yield
             finally:
-                if self._screen is not None:
-                    self._reporter.flush()
+                self._reporter.flush()
 
-    def _writing(self) -> Generator[None, Any, Any]:
-        """A hook in which pytest writes."""
-        with self.paused():
-            return (yield)
+    def hooks(self) -> object:
+        """A plugin with the hooks in which pytest writes, as far as they matter here: each is called for each test."""
+        if self._screen is not None:
+            return _Drawn(self)
+        return _Plain(self) if self._shows else object()
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_logstart(self) -> Generator[None, Any, Any]:
-        """Pytest may write the test's name."""
-        return (yield from self._writing())
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_logreport(self) -> Generator[None, Any, Any]:
-        """Pytest writes the test's letter."""
-        result = yield from self._writing()
-        if self._shows and self._screen is None:
-            self._write_plain_line()
-        return result
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_logfinish(self) -> Generator[None, Any, Any]:
-        """Pytest may write how far it is."""
-        return (yield from self._writing())
-
-    def _write_plain_line(self) -> None:
+    def write_plain_line(self) -> None:
         """Where there is no terminal: a plain line, once in a while."""
         now = clocks.monotonic()
         if now - self._written_at < _PLAIN_S or self._tally.current is None:
@@ -198,6 +182,45 @@ class LiveProgress:
             self._thread = None
             os.close(self._terminal)
             self._screen = None
+
+
+class _Drawn:
+    """The hooks in which pytest writes, where the lines are drawn."""
+
+    def __init__(self, progress: LiveProgress) -> None:
+        self._progress = progress
+
+    def _writing(self) -> Generator[None, Any, Any]:
+        """A hook in which pytest writes."""
+        with self._progress.paused():
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logstart(self) -> Generator[None, Any, Any]:
+        """Pytest may write the test's name."""
+        return (yield from self._writing())
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self) -> Generator[None, Any, Any]:
+        """Pytest writes the test's letter."""
+        return (yield from self._writing())
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logfinish(self) -> Generator[None, Any, Any]:
+        """Pytest may write how far it is."""
+        return (yield from self._writing())
+
+
+class _Plain:
+    """The hook after which a plain line is due, where there is no terminal."""
+
+    def __init__(self, progress: LiveProgress) -> None:
+        self._progress = progress
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self) -> None:
+        """Pytest has written the test's letter."""
+        self._progress.write_plain_line()
 
 
 def _can_draw() -> bool:

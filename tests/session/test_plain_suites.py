@@ -42,7 +42,7 @@ def shown(result: pytest.RunResult) -> list[str]:
         ("-sv",),
         ("-o", "log_cli=true"),
         ("-x", "-q"),
-        ("--durations=0", "-rA"),
+        ("--durations=0", "--durations-min=100", "-rA"),
         ("-p", "no:terminal"),
     ],
 )

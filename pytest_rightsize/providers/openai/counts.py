@@ -5,6 +5,7 @@ count is unknown: a cost from it could be negative, or a hundred times too low.
 """
 
 from collections.abc import Mapping
+from functools import cache
 
 from pytest_rightsize.records import Json, Tokens
 
@@ -26,6 +27,7 @@ _REASONING = (
 _PROMPT = ("prompt_tokens", "promptTokenCount", "prompt_token_count")
 _COMPLETION = ("completion_tokens", "candidatesTokenCount", "candidates_token_count")
 _TOTAL = ("total_tokens", "totalTokenCount", "total_token_count")
+_PLAIN = (*_PROMPT, *_COMPLETION, *_TOTAL)
 # Their completion tokens leave the reasoning out, whatever else they report: xAI, and Gemini's compatible endpoint
 # (vercel/ai#12425, vercel/ai#6738).
 _APART_AT = ("x.ai", "googleapis.com")
@@ -47,7 +49,7 @@ def counts_in(usage: Json, *, wrote: bool, reasoned: bool, host: str = "") -> tu
         usage = _from_anthropic(usage)
     doubts = [
         f"{name} is {value!r:.20}"
-        for name in (*_PROMPT, *_COMPLETION, *_TOTAL)
+        for name in _PLAIN
         if (value := usage.get(name)) is not None and _count(usage, name) is None
     ]
     prompt, completion = _first(usage, _PROMPT), _first(usage, _COMPLETION)
@@ -139,6 +141,8 @@ def _from_anthropic(usage: Mapping[str, Json]) -> dict[str, Json]:
 
 def _cached(usage: Mapping[str, Json], doubts: list[str]) -> int | None:
     """The cached tokens; None where two fields differ, but for a zero beside a count: some fill in what they lack."""
+    if not _has_any(usage, _CACHED):
+        return None
     found = {count for name in _CACHED if (count := _count(usage, name)) is not None}
     if len(found - {0}) > 1:
         doubts.append(f"{' and '.join(f'{count:,}' for count in sorted(found))} cached tokens")
@@ -148,8 +152,21 @@ def _cached(usage: Mapping[str, Json], doubts: list[str]) -> int | None:
 
 def _first(counts: Mapping[str, Json], names: tuple[Name, ...]) -> int | None:
     """The first count above zero that one of the names has, else zero if one has that."""
+    if not _has_any(counts, names):
+        return None
     found = [count for name in names if (count := _count(counts, name)) is not None]
     return next((count for count in found if count), found[0] if found else None)
+
+
+@cache
+def _tops(names: tuple[Name, ...]) -> frozenset[str]:
+    """The fields of the usage itself in which the names stand."""
+    return frozenset(name if isinstance(name, str) else name[0] for name in names)
+
+
+def _has_any(counts: Mapping[str, Json], names: tuple[Name, ...]) -> bool:
+    """Whether any of the fields is there: most usages have three, and each would be looked up under seven names."""
+    return not _tops(names).isdisjoint(counts)
 
 
 def _count(counts: Mapping[str, Json], name: Name) -> int | None:
