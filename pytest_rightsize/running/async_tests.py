@@ -65,6 +65,7 @@ def restartable(function: AsyncTest, ticket: Ticket) -> AsyncTest:
                 while task.uncancel():
                     pass
                 await _end(asyncio.all_tasks() - others)
+            ticket.left_tasks = frozenset(asyncio.all_tasks() - others - {task})
 
     return run
 

@@ -46,7 +46,8 @@ class Ticket:
     question is wanted, and it is suspended even if the reply is there at once. With `recorded_only` nothing is sent for
     it: it gets recorded answers, and ends where it `lacks_answer`. `start_number` names the present start and run, and
     `has_ended` says that it is over. `pending` are the questions whose replies something other than the test's own
-    thread waits for in this start, and `task` is the task of an async test while its function runs.
+    thread waits for in this start, `task` is the task of an async test while its function runs, and `left_tasks` are
+    those that it had begun, and that had not ended with it.
     """
 
     case: str = ""
@@ -68,6 +69,7 @@ class Ticket:
     pending: list[Question] = field(default_factory=list)
     last_asked_s: float = 0.0
     task: "asyncio.Task[Any] | None" = None
+    left_tasks: "frozenset[asyncio.Task[Any]]" = frozenset()
     thread: int = field(default_factory=threading.get_ident)
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _first_unasked: int = 0
@@ -106,6 +108,7 @@ class Ticket:
             self._spans.clear()
             self.pending.clear()
             self.task = None
+            self.left_tasks = frozenset()
             while len(self.runs) <= self.run:
                 self.runs.append([])
 

@@ -24,6 +24,8 @@ _BORDERS = {
 }
 # What else runs tests; under trio an exception from nowhere is a crash of its loop.
 _FAMILY = frozenset({"_pytest", "pluggy", "pytest_rightsize", "pytest_asyncio", "pytest_trio", "trio"})
+# What of pytest a test calls itself, to call its own code: `pytest.raises(Error, function)`.
+_TRANSPARENT = frozenset({"_pytest.raises", "_pytest.python_api", "_pytest.recwarn"})
 _IMPORTING = "<frozen importlib._bootstrap>"
 
 
@@ -38,7 +40,8 @@ def may_be_interrupted(frame: FrameType | None, *, in_loop: bool) -> bool:
         if frame.f_code.co_name == "__del__" or frame.f_code.co_filename == _IMPORTING:
             return False
         module = frame.f_globals.get("__name__") or ""
-        if module.partition(".")[0] in _FAMILY or module == "anyio.pytest_plugin":
+        is_family = module.partition(".")[0] in _FAMILY or module == "anyio.pytest_plugin"
+        if is_family and module not in _TRANSPARENT:
             return frame.f_code.co_name.startswith(_BORDERS.get(module, ()))
         frame = frame.f_back
     return False

@@ -22,10 +22,11 @@ from pytest_rightsize.served.attempt import Attempt
 from pytest_rightsize.served.client_cost import ClientCost
 from pytest_rightsize.served.endpoint import Endpoint, Received, Sent
 from pytest_rightsize.served.interrupting import Interrupting, may_be_interrupted
-from pytest_rightsize.served.leftover import may_ask, settle
+from pytest_rightsize.served.leftover import settle
 from pytest_rightsize.served.loops import Loops
 from pytest_rightsize.served.origins import why_foreign
 from pytest_rightsize.served.routing import Routing, UnroutedError
+from pytest_rightsize.served.strays import Strays
 from pytest_rightsize.served.wires import (
     CONTEXT_EXCEEDED,
     FILTERED,
@@ -66,8 +67,7 @@ class Serving:
         self._client_cost: ClientCost | None = None
         self._loops = Loops()
         self._ours: frozenset[str] = frozenset()
-        # Threads that tests have left running, by the test.
-        self._stray: dict[threading.Thread, str] = {}
+        self._strays = Strays()
 
     @property
     def url(self) -> str:
@@ -131,8 +131,7 @@ class Serving:
         left = settle(begun, lambda: bool(attempt.open_requests), self._ours)
         if not left:
             return None
-        for thread in left:
-            self._stray[thread] = attempt.ticket.test
+        self._strays.keep(attempt.ticket.test, threads=left)
         return (
             f"{attempt.ticket.test or 'the test'} leaves the thread {left[0].name!r} running, which may ask the model "
             f"of another test: let the test wait for its threads, also where it is left by an exception, or mark it "
@@ -145,6 +144,7 @@ class Serving:
         if attempt is None:
             return None
         attempt.is_over = True
+        self._strays.keep(attempt.ticket.test, tasks=attempt.ticket.left_tasks)
         if self._endpoint is not None and attempt.waiting:
             self._endpoint.call(attempt.wake)
         begun = [thread for thread in threading.enumerate() if thread not in attempt.threads]
@@ -242,7 +242,12 @@ class Serving:
         return (attempt if attempt is not None and token == attempt.token else None), f"/{rest}"
 
     async def _answer_for(self, attempt: Attempt, received: Received, path: str, wire: Wire | None) -> Sent:
-        refused = attempt.why_refused() or self._why_ambiguous(received.path)
+        refused = attempt.why_refused()
+        if refused is None and not received.path.startswith("/t/"):
+            ambiguous = self._strays.why_ambiguous(self._ours)
+            if ambiguous is not None:
+                attempt.unserved(ambiguous)
+                return _refusal(wire or WIRES[0], 400, ambiguous)
         if wire is None or received.method != "POST":
             status, body, text = unserved(received.method, path)
             if not attempt.is_dropped:
@@ -260,7 +265,7 @@ class Serving:
         request = _request(attempt, asked)
         again = self._asked_again(attempt, request)
         if refused is not None and again is None:
-            if attempt.wide_fixture is not None or self._stray:
+            if attempt.wide_fixture is not None:
                 attempt.unserved(refused)
             return _refusal(wire, 400, refused)
         try:
@@ -274,20 +279,6 @@ class Serving:
             events = b"".join(wire.events(reply, asked))
             return Sent(status=200, body=events, content_type=wire.content_type, closes=closes)
         return replace(_json(200, wire.whole(reply, asked)), closes=closes)
-
-    def _why_ambiguous(self, path: str) -> str | None:
-        """Why it cannot be told whose call it is: a thread of an earlier test still runs; None where it can."""
-        if not self._stray or path.startswith("/t/"):
-            return None
-        for thread, test in [*self._stray.items()]:
-            if may_ask(thread, self._ours):
-                return (
-                    f"this call may be that of the thread {thread.name!r}, which {test} has left running: let that "
-                    f"test wait for its threads"
-                )
-            if not thread.is_alive():
-                self._stray.pop(thread, None)
-        return None
 
     @staticmethod
     def _asked_again(attempt: Attempt, request: Request) -> Question | None:

@@ -144,9 +144,11 @@ class SessionTrials:
         return self._policies[group[0]].concurrent and self._resources.room(group[1]) > 1
 
     def restartable(self, item: pytest.Item) -> Callable[..., object] | None:
-        """The function of an async test that may be suspended, so that it can be left while it waits; else None."""
+        """The function of an async test, wrapped so that its task is known while it runs; None where nobody asks."""
         ticket = item.stash.get(TICKET, None)
-        if self.planted is not None or ticket is None or not (ticket.may_suspend and is_async(item)):
+        if self.planted is not None or ticket is None or not is_async(item) or not may_be_cancelled(item):
+            return None
+        if not ticket.may_suspend and self.application is None:
             return None
         return restartable(item.obj, ticket)  # type: ignore[attr-defined]  # an async test has it
 

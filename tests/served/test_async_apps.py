@@ -99,3 +99,36 @@ def test_a_client_that_outlives_its_loop_finds_no_connection_of_it(project: pyte
     )
     result.assert_outcomes(passed=4)
     assert sorted(asked(project)) == list("abcd")
+
+
+def test_a_task_that_outlives_its_test_asks_for_nobody(project: pytest.Pytester) -> None:
+    """A task in a loop of wider scope goes on when the next test runs there."""
+    result = climb(
+        project,
+        f"""{HEAD}
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+go_on = asyncio.Event()
+
+async def ask_later():
+    await go_on.wait()
+    try:
+        await ask("stray")
+    except KeyError:
+        app.note("refused")
+
+async def test_leaves(model):
+    asyncio.create_task(ask_later())
+    assert await ask("a") == "A"
+
+async def test_next(model):
+    assert await ask("b") == "B"
+    go_on.set()
+    await asyncio.sleep(0.5)
+""",
+        "--rightsize-concurrency=1",
+    )
+    assert asked(project) == ["a", "b"]
+    assert notes(project) == ["refused"]
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*the task * has left running: let that test wait for its tasks*"])

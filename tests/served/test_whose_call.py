@@ -174,10 +174,10 @@ def test_a_thread_that_outlives_its_test_asks_for_nobody(
             assert model.ask("c") == "C"
 
         def test_ambiguous(model):
-            try:
-                app.ask("d")
-            finally:
-                go_on.set()
+            app.ask("d")
+
+        def teardown_module():
+            go_on.set()
         """,
     )
     assert sorted(set(asked(project))) == ["a", "b", "c"]
