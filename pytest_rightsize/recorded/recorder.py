@@ -200,12 +200,14 @@ class Recorder:
         identity = self._identity(rung, provider, asks=False)
         return identity is not None and not identity.is_recording
 
-    def recorded(self, rung: str, provider: Provider, request: Request, *, case: str) -> Reply | None:
-        """The recorded answer to a request that must not be sent, or None; the arguments are those of `submit`."""
+    def recorded(
+        self, rung: str, provider: Provider, request: Request, *, case: str, draw: int | None = None
+    ) -> Reply | None:
+        """The recorded answer to a request that must not be sent, that `draw` or else the next; None without one."""
         if not self.may_have(rung, provider):
             return None
         identity = self._identity(rung, provider, asks=False)
-        place = None if identity is None else self._place(rung, identity, request, case)
+        place = None if identity is None else self._place(rung, identity, request, case, draw)
         return None if place is None else self._look_up(place)
 
     def close(self) -> None:
@@ -272,19 +274,20 @@ class Recorder:
 
     # --- one answer -------------------------------------------------------------------------------------------------
 
-    def _place(self, rung: str, identity: Identity, request: Request, case: str) -> _Place | None:
+    def _place(self, rung: str, who: Identity, request: Request, case: str, draw: int | None = None) -> _Place | None:
         """The place of the answer; None for a request that is not JSON."""
-        plain = plain_request(request, greedy=identity.greedy)
+        plain = plain_request(request, greedy=who.greedy)
         try:
             base = base_of(self._digests[rung], plain)
         except ValueError:
             return None
-        if identity.greedy and not request.temperature:
-            return _Place(rung=rung, identity=identity, base=base, request=plain, asker="", draw=0)
+        if who.greedy and not request.temperature:
+            return _Place(rung=rung, identity=who, base=base, request=plain, asker="", draw=0)
         with self._lock:
-            draw = self._draws[base, case]
-            self._draws[base, case] += 1
-        return _Place(rung=rung, identity=identity, base=base, request=plain, asker=case, draw=draw)
+            next_draw = self._draws[base, case]
+            self._draws[base, case] += draw is None
+        draw = next_draw if draw is None else draw
+        return _Place(rung=rung, identity=who, base=base, request=plain, asker=case, draw=draw)
 
     def _look_up(self, place: _Place) -> Reply | None:
         cache = self._open_cache()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import NoReturn
 
+from pytest_rightsize.errors import RungError
 from pytest_rightsize.providers.reasoning import with_reasoning_apart, words_of
 from pytest_rightsize.records import Reply, Request, Rung
 from pytest_rightsize.running.async_tests import answered, end_here
@@ -76,12 +77,20 @@ class Asker:
 
 
 class PlantedAsker(Asker):
-    """Asks no rung: each question is answered by `answer` at once."""
+    """Asks no rung: each question is answered by `answer` at once.
 
-    def __init__(self, answer: Callable[[Request], Reply], rung: Rung, ticket: Ticket) -> None:
+    What another rung always answers, as a planner or a judge, is no answer of the rung: that gets what was recorded of
+    it for the `case`, and is a fault where nothing was.
+    """
+
+    def __init__(
+        self, answer: Callable[[Request], Reply], rung: Rung, ticket: Ticket, *, engine: Engine, case: str
+    ) -> None:
         self.rung = rung
         self.ticket = ticket
         self._answer = answer
+        self._engine = engine
+        self._case = case
 
     def ask(self, request: Request) -> Reply:
         """The planted answer."""
@@ -92,12 +101,23 @@ class PlantedAsker(Asker):
         return self._answer(request)
 
     def submit(self, request: Request, other: Rung | None = None) -> Question:
-        """A question that is answered already."""
+        """A question that is answered already; raises RungError where another rung's answer was not recorded."""
         done: Future[Reply] = Future()
-        done.set_result(self._answer(request))
+        done.set_result(self._answer(request) if other is None else self._recorded(request, other))
         rung = None if other is None else other.name
         return Question(request=request, future=done, start=self.ticket.start_number, by_test=True, rung=rung)
 
-    def reply(self, question: Question, other: Rung | None = None) -> Reply:  # noqa: ARG002  # as that of Asker
-        """The planted answer."""
-        return question.future.result()
+    def _recorded(self, request: Request, other: Rung) -> Reply:
+        reply = self._engine.recorded_reply(other.name, request, self._case)
+        if reply is None:
+            raise RungError(
+                f"rung {other.name!r} was not asked: wrong answers are played, and it has no recorded answer",
+                reason="unrecorded",
+                alone=True,
+            )
+        return reply
+
+    def reply(self, question: Question, other: Rung | None = None) -> Reply:
+        """The planted answer, or the recorded one."""
+        reply = question.future.result()
+        return reply if other is None else with_reasoning_apart(reply, other, words_of(question.request.messages))

@@ -194,6 +194,12 @@ class Engine:
         )
 
     @own_work()
+    def recorded_reply(self, rung: str, request: Request, case: str) -> Reply | None:
+        """The first answer that was recorded of the rung to a request of the case, or None; nothing is asked."""
+        recorder = self._recorder
+        return None if recorder is None else recorder.recorded(rung, self._providers[rung], request, case=case, draw=0)
+
+    @own_work()
     def may_have_recorded(self, rung: str) -> bool:
         """Whether answers of the rung were recorded before this session."""
         return self._recorder is not None and self._recorder.may_have(rung, self._providers[rung])

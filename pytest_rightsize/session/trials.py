@@ -290,7 +290,8 @@ class SessionTrials:
     def asker_for(self, item: pytest.Item, rung: Rung) -> Asker:
         """What the present start of the item asks the rung by."""
         if self.planted is not None:
-            return PlantedAsker(self.planted.reply, rung, self.planted.ticket)
+            planted, engine = self.planted, self._resources.engine
+            return PlantedAsker(planted.reply, rung, planted.ticket, engine=engine, case=case_of(item))
         return Asker(self._resources.engine, rung, self.ticket(item), self._interception)
 
     def _only_rung(self, policy: Policy) -> str:

@@ -196,3 +196,40 @@ def test_wrong_answers_are_played_to_the_application(pytester: pytest.Pytester, 
     strength = strengths_of(pytester.path)["upper"]
     assert (strength["rung"], strength["share"], strength["uncounted"]) == ("small", 0, 0)
     assert counts(strength) == {"other": (0, 6), "empty": (0, 3), "refusal": (0, 3), "truncated": (0, 3)}
+
+
+def test_wrong_answers_are_not_played_in_place_of_another_rungs(pytester: pytest.Pytester, near: Endpoint) -> None:
+    """The planner is answered as before, from the record; a judge that is asked anew leaves its case uncounted."""
+    planner = (
+        f'[ladder.other]\nprovider = "openai"\nmodel = "o"\nbase_url = "{near.url}"\n[app.models]\nother = "other"\n'
+    )
+    pytester.makefile(".toml", rightsize=NEAR.format(url=near.url) + planner)
+    pytester.makepyfile(
+        test_suite="""
+        import app
+        import pytest
+
+        def other(text):
+            asked = [{"role": "user", "content": text}]
+            return app.client.chat.completions.create(model="other", messages=asked).choices[0].message.content
+
+        @pytest.mark.rightsize(task="planned", pass_rate=0.5)
+        @pytest.mark.parametrize("word", ["aa", "bb"])
+        def test_planned(model, word):
+            assert other(f"plan {word}") == f"PLAN {word.upper()}"
+            assert app.upper(word) == word.upper()
+
+        @pytest.mark.rightsize(task="judged", pass_rate=0.5)
+        @pytest.mark.parametrize("word", ["cc", "dd"])
+        def test_judged(model, word):
+            assert other(f"is it {app.upper(word)}") == f"IS IT {word.upper()}"
+        """
+    )
+    pytester.runpytest(*LADDER, RUN, "--rightsize-strength")
+    assert outcomes(pytester) == PASSED
+    before = len(near.requests)
+    planned, judged = (strengths_of(pytester.path)[task] for task in ("planned", "judged"))
+    assert (planned["share"], planned["uncounted"]) == (0, 0)
+    assert sum(played for _, played in counts(planned).values()) > 0
+    assert (counts(judged), judged["uncounted"] > 0) == ({}, True)
+    assert len(near.requests) == before == 8
