@@ -22,6 +22,13 @@ def test_ask_image(said):
     assert message.content[0].text == said("image_url What is it?")
 
 
+def test_ask_document(said):
+    source = {"type": "base64", "media_type": "application/pdf", "data": "JVBERg=="}
+    parts = [{"type": "document", "source": source}, {"type": "text", "text": "Who signs?"}]
+    message = client.messages.create(**{**ASK, "messages": [{"role": "user", "content": parts}]})
+    assert message.content[0].text == said("file Who signs?")
+
+
 def test_ask_thinking(said):
     thinking = {"type": "enabled", "budget_tokens": 1024}
     asked = {**ASK, "max_tokens": 2048, "messages": [{"role": "user", "content": "think"}]}

@@ -28,6 +28,12 @@ def test_ask_image(said):
     assert answer.text == said("What is it? image_url")
 
 
+def test_ask_audio(said):
+    sound = types.Part.from_bytes(data=b"RIFF", mime_type="audio/wav")
+    answer = client.models.generate_content(model="gemini-2.5-flash", contents=["What is said?", sound])
+    assert answer.text == said("What is said? input_audio")
+
+
 def test_ask_thinking(said):
     config = types.GenerateContentConfig(
         thinking_config=types.ThinkingConfig(include_thoughts=True, thinking_budget=1024)

@@ -45,6 +45,15 @@ def test_ask_image(said):
     assert words(asked) == said("What is it? image_url")
 
 
+def test_ask_audio(said):
+    parts = [
+        {"type": "text", "text": "What is said?"},
+        {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}},
+    ]
+    asked = client.chat.completions.create(model="x", messages=[{"role": "user", "content": parts}])
+    assert words(asked) == said("What is said? input_audio")
+
+
 def test_ask_reasoning(said):
     message = (
         client.chat.completions.create(model="x", messages=[{"role": "user", "content": "think"}]).choices[0].message
