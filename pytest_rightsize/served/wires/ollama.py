@@ -191,6 +191,8 @@ def _messages(given: Fields) -> Iterator[dict[str, Json]]:
         role = message.needed_text("role")
         if role not in ("system", "user", "assistant", "tool"):
             raise UnservedError(f"{message.place('role')}: there is no role {role!r}")
+        if role == "tool":
+            message.refuse("images", "a tool's message is text alone; send the image in a message of the user")
         plain: dict[str, Json] = {"role": role, "content": _with_images(message, message.text("content") or "")}
         calls = [_past_call(call, past) for call in message.each("tool_calls")]
         if calls:

@@ -139,8 +139,12 @@ def _messages(given: Fields) -> list[dict[str, Json]]:
     if not items:
         raise UnservedError("input: there is none")
     reasoning = ""
+    shown: list[Json] = []
     for item in items:
         kind = item.text("type") or "message"
+        if shown and kind != "function_call_output":
+            messages.append({"role": "user", "content": shown})
+            shown = []
         if kind == "reasoning":
             reasoning = _reasoning(item)
             continue
@@ -152,7 +156,9 @@ def _messages(given: Fields) -> list[dict[str, Json]]:
                 messages.append({"role": "assistant", "content": None})
             messages[-1].setdefault("tool_calls", []).append(call)
         elif kind == "function_call_output":
-            messages += _result(item)
+            result, others = _result(item)
+            messages.append(result)
+            shown = [*shown, *others]
         elif kind == "item_reference":
             raise UnservedError(f"{item.where}: {_NO_STATE}")
         else:
@@ -160,7 +166,7 @@ def _messages(given: Fields) -> list[dict[str, Json]]:
         if reasoning and messages[-1]["role"] == "assistant":
             messages[-1]["reasoning_content"] = reasoning
         reasoning = ""
-    return messages
+    return [*messages, {"role": "user", "content": shown}] if shown else messages
 
 
 def _reasoning(item: Fields) -> str:
@@ -185,14 +191,12 @@ def _content(item: Fields, name: str) -> Json:
     return flat([_part(part) for part in item.each(name)])
 
 
-def _result(item: Fields) -> Iterator[dict[str, Json]]:
-    """The result of a call; images among it follow as the user's, as the chat API takes text alone from a tool."""
+def _result(item: Fields) -> tuple[dict[str, Json], list[Json]]:
+    """The message of a result, and its images, which follow the last result as the user's: a tool's is text alone."""
     content = _content(item, "output")
     parts = [text_part(content)] if isinstance(content, str) else content
     texts, others = texts_and_others(parts)
-    yield {"role": "tool", "tool_call_id": item.needed_text("call_id"), "content": flat(texts)}
-    if others:
-        yield {"role": "user", "content": others}
+    return {"role": "tool", "tool_call_id": item.needed_text("call_id"), "content": flat(texts)}, others
 
 
 def _part(part: Fields) -> dict[str, Json]:

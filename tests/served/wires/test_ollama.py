@@ -108,6 +108,10 @@ def test_a_result_finds_the_call_of_its_name() -> None:
         ({"think": 5}, "think must be true or false, not 5"),
         ({"messages": []}, "messages: there is none"),
         ({"messages": [{**HI, "images": ["QUJD"]}]}, r"messages\[0\].images: an image must be PNG"),
+        (
+            {"messages": [HI, {"role": "tool", "content": "x", "images": [PNG]}]},
+            r"messages\[1\].images: a tool's message",
+        ),
         ({"messages": [{"role": "robot"}]}, "there is no role 'robot'"),
         ({"messages": [{"role": "assistant", "tool_calls": [{}]}]}, r"tool_calls\[0\].function is missing"),
         ({"stream": 1}, "stream must be true or false, not 1"),

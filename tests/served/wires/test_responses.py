@@ -110,15 +110,16 @@ def test_a_parameter_is_carried_to_the_rung_or_changes_no_answer(
                 },
                 {**ITEM, "id": "fc_1", "status": "completed"},
                 {**ITEM, "call_id": "call_2"},
-                {"type": "function_call_output", "call_id": "call_1", "output": "sun"},
                 {
                     "type": "function_call_output",
-                    "call_id": "call_2",
+                    "call_id": "call_1",
                     "output": [
-                        {"type": "input_text", "text": "rain"},
                         {"type": "input_image", "image_url": "https://x/y.png"},
+                        {"type": "input_text", "text": "sun"},
                     ],
                 },
+                {"type": "function_call_output", "call_id": "call_2", "output": "rain"},
+                {"role": "user", "content": "And now?"},
             ],
             [
                 {"role": "user", "content": "Weather?"},
@@ -131,6 +132,7 @@ def test_a_parameter_is_carried_to_the_rung_or_changes_no_answer(
                 {"role": "tool", "tool_call_id": "call_1", "content": "sun"},
                 {"role": "tool", "tool_call_id": "call_2", "content": "rain"},
                 {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x/y.png"}}]},
+                {"role": "user", "content": "And now?"},
             ],
         ),
         (
