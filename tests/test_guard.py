@@ -24,8 +24,8 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 # the folder's `__init__.py`, and for what stands beside it and is no provider or meter.
 NOUNS = {
     *("portable", "plain_data", "contributions", "escaping", "strict_json", "errors", "energy", "meter_records"),
-    *("strength_records", "records", "schemas", "verdict_records", "locations", "matchers", "answers", "model"),
-    "versions",
+    *("strength_records", "records", "schemas", "verdict_records", "locations", "output_paths", "matchers"),
+    *("answers", "model", "versions"),
 }
 ROOMS: dict[str, set[str]] = {
     "nouns": set(),
@@ -98,7 +98,7 @@ LENT = {
 JOINS_ALL = ("session", "commands")
 MOST_LINES = 400
 PURE = [
-    *(f"{name}.py" for name in sorted(NOUNS - {"model", "versions"})),
+    *(f"{name}.py" for name in sorted(NOUNS - {"model", "output_paths", "versions"})),
     *(file for file in FILES if file.startswith("statistics/")),
     *(file for file in FILES if file.startswith("judging/") and file != "judging/baseline.py"),
     *(

@@ -10,7 +10,7 @@ from pathlib import Path
 from pytest_rightsize.commands._output import say
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.verdict import judge
-from pytest_rightsize.reports.publishing import write_report
+from pytest_rightsize.reports.publishing import refuse_foreign, write_report
 from pytest_rightsize.reports.rung_faults import fault_lines
 from pytest_rightsize.reports.terminal import TITLE, summary_lines, table_lines
 from pytest_rightsize.results.results_file import no_trial, read_run
@@ -49,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
         if (problem := report.check()) is not None:
             raise ConfigError(f"the {name} report {file} cannot be made: {problem}")
         private = any(policy.private for policy in results.policies.values())
+        if file != "-":
+            refuse_foreign(name, report, Path(file))
         _write(file, report.render(results, verdicts), private=private)
     return 0
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.recorded.cache_folder import connect, make_folder
 from pytest_rightsize.recorded.json_lines import lines_of
 from pytest_rightsize.recorded.keys import Recorded, as_json, file_sha256, key_of, plain_reply
 from pytest_rightsize.records import Identity, Json, Reply, Tokens
@@ -23,11 +24,10 @@ __all__ = ["FILE_NAME", "AnswerCache"]
 
 FILE_NAME = "answers.sqlite3"
 _SCHEMA = 1
-# Answers wait this long to be written together; a killed process loses no more than these.
-_BATCH_S = 0.1
+# A trial is not written down before the answers that it rests on; but a disk that hangs must not stop a session.
+_FLUSH_S = 1.0
 # The wait before the next try after a write that failed (a full disk).
 _RETRY_S = 1.0
-_BUSY_S = 30
 _FIND = "SELECT base, key, asker, reply, recorded FROM answers WHERE base = ? ORDER BY draw, recorded, key"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS rungs (
@@ -63,8 +63,9 @@ def _reply_of(text: str, recorded: str) -> Reply:
 class AnswerCache:
     """The recorded answers in one folder; with `overwrite` a new answer replaces a recorded one.
 
-    A thread writes the answers, at the latest 0.1 s after `keep`. Answers that cannot be written stay in memory, are
-    tried again, and are saved to a file elsewhere by `close`; `on_trouble` is called with a message, from that thread.
+    A thread writes the answers as soon as `keep` has them, all that wait in one go. Answers that cannot be written stay
+    in memory, are tried again, and are saved to a file elsewhere by `close`; `on_trouble` is called with a message,
+    from that thread.
     """
 
     def __init__(
@@ -89,10 +90,12 @@ class AnswerCache:
         self._taken: set[str] = set()
         self._pending: list[Recorded] = []
         self._arrived = threading.Condition()
+        self._kept = 0
+        self._written = 0
         self._closing = False
         self._failing = False
         if not read_only:
-            _make_folder(folder)
+            make_folder(folder)
         self._connection = self._open_connection()
         self._writer: threading.Thread | None = None
 
@@ -102,7 +105,7 @@ class AnswerCache:
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL, 0o600))
         # A folder that cannot be written has no place for the files of WAL mode.
-        connection = _connect(self.path, "?immutable=1" if self._read_only else "")
+        connection = connect(self.path, "?immutable=1" if self._read_only else "")
         try:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version not in (0, _SCHEMA):
@@ -174,12 +177,19 @@ class AnswerCache:
             return
         with self._arrived:
             self._pending.append(recorded)
+            self._kept += 1
             if len(self._pending) > 1:
                 return  # the thread has been notified
             if self._writer is None:
                 self._writer = threading.Thread(target=self._write_always, name="rightsize cache", daemon=True)
                 self._writer.start()
-            self._arrived.notify()
+            self._arrived.notify_all()
+
+    def flush(self) -> None:
+        """Wait until what was kept so far is written, or cannot be; for a second at most."""
+        with self._arrived:
+            wanted = self._kept
+            self._arrived.wait_for(lambda: self._written >= wanted or self._failing or self._closing, timeout=_FLUSH_S)
 
     def keep_all(self, recorded: Sequence[Recorded]) -> int:
         """Write these now and return how many were new; raises OSError if that fails."""
@@ -323,7 +333,6 @@ class AnswerCache:
                 self._arrived.wait_for(lambda: self._pending or self._closing)
                 if self._closing:
                     return
-                self._arrived.wait_for(lambda: self._closing, timeout=_BATCH_S)
             if not self._write_pending():
                 with self._arrived:
                     self._arrived.wait_for(lambda: self._closing, timeout=_RETRY_S)
@@ -344,6 +353,8 @@ class AnswerCache:
         self._failing = False
         with self._arrived:
             del self._pending[: len(batch)]
+            self._written += len(batch)
+            self._arrived.notify_all()
         return True
 
     def _report_trouble(self, message: str) -> None:
@@ -379,20 +390,3 @@ class AnswerCache:
             f"then run `rightsize cache import {file.name} --dir {self.path.parent}`"
         )
         self._pending.clear()
-
-
-def _connect(path: Path, query: str) -> sqlite3.Connection:
-    uri = path.resolve().as_uri() + query
-    try:
-        return sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-    except sqlite3.OperationalError as error:
-        raise OSError(f"{path}: {error}") from None
-
-
-def _make_folder(folder: Path) -> None:
-    """Make the folder, with a .gitignore of its own: answers are committed by an export, not by accident."""
-    if not folder.is_dir():
-        folder.mkdir(parents=True, mode=0o700)
-    gitignore = folder / ".gitignore"
-    if not gitignore.exists():
-        gitignore.write_text("*\n", encoding="utf-8")

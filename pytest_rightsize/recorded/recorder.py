@@ -5,14 +5,11 @@ content filter and answers that were interrupted are never recorded.
 """
 
 import contextlib
-import difflib
-import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_rightsize import clocks
@@ -20,6 +17,7 @@ from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.recorded.cache import FILE_NAME, AnswerCache
 from pytest_rightsize.recorded.keys import Recorded, base_of, file_sha256, plain_request, rung_digest
+from pytest_rightsize.recorded.nearest import Place, conversation_text, differences, nearest
 from pytest_rightsize.records import CacheMode, Identity, Json, Reply, Request, Rung
 
 __all__ = ["Recorder"]
@@ -33,18 +31,6 @@ _MOST_COMPARED = 2000
 _MOST_DIFFERENCES = 30
 # Only this many requests without an answer are compared with the nearest; each takes milliseconds.
 _MOST_EXPLAINED = 50
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Place:
-    """The place of an answer: the request and its rung, the case that asks, and the number of the draw."""
-
-    rung: str
-    identity: Identity
-    base: str
-    request: Mapping[str, Json]
-    asker: str
-    draw: int
 
 
 class Recorder:
@@ -210,6 +196,11 @@ class Recorder:
         place = None if identity is None else self._place(rung, identity, request, case, draw)
         return None if place is None else self._look_up(place)
 
+    def flush(self) -> None:
+        """Wait until what was answered so far is on disk, for a second at most."""
+        if (cache := self._cache) is not None:
+            cache.flush()
+
     def close(self) -> None:
         """Write what is still unwritten."""
         cache, self._cache = self._cache, None
@@ -274,7 +265,7 @@ class Recorder:
 
     # --- one answer -------------------------------------------------------------------------------------------------
 
-    def _place(self, rung: str, who: Identity, request: Request, case: str, draw: int | None = None) -> _Place | None:
+    def _place(self, rung: str, who: Identity, request: Request, case: str, draw: int | None = None) -> Place | None:
         """The place of the answer; None for a request that is not JSON."""
         plain = plain_request(request, greedy=who.greedy)
         try:
@@ -282,20 +273,20 @@ class Recorder:
         except ValueError:
             return None
         if who.greedy and not request.temperature:
-            return _Place(rung=rung, identity=who, base=base, request=plain, asker="", draw=0)
+            return Place(rung=rung, identity=who, base=base, request=plain, asker="", draw=0)
         with self._lock:
             next_draw = self._draws[base, case]
             self._draws[base, case] += draw is None
         draw = next_draw if draw is None else draw
-        return _Place(rung=rung, identity=who, base=base, request=plain, asker=case, draw=draw)
+        return Place(rung=rung, identity=who, base=base, request=plain, asker=case, draw=draw)
 
-    def _look_up(self, place: _Place) -> Reply | None:
+    def _look_up(self, place: Place) -> Reply | None:
         cache = self._open_cache()
         if cache is None:
             return None
         return cache.find(place.base, asker=place.asker, draw=place.draw, is_needed=self._cases.__contains__)
 
-    def _record(self, future: Future[Reply], place: _Place) -> None:
+    def _record(self, future: Future[Reply], place: Place) -> None:
         """Record the answer, in the thread that brought it."""
         if future.cancelled() or future.exception() is not None or "answers" in self._withheld:
             return
@@ -317,7 +308,7 @@ class Recorder:
 
     # --- requests without an answer -----------------------------------------------------------------------------------
 
-    def _unrecorded_message(self, place: _Place, test: str) -> str:
+    def _unrecorded_message(self, place: Place, test: str) -> str:
         """Name the test and the nearest recorded request, and how the two differ."""
         problem = f"{test}: no recorded answer of the rung {place.rung!r} in {self._folder}"
         remedy = "Record it with --rightsize-cache=auto, where the model is."
@@ -327,7 +318,7 @@ class Recorder:
             return f"{problem}, which has none of that rung whose prompt is known. {remedy}"
         if self._unrecorded_count > _MOST_EXPLAINED:
             return f"{problem}. {remedy}"
-        lines = list(_differences(_nearest(candidates, place.request), place))
+        lines = list(differences(nearest(candidates, place.request), place))
         if len(lines) > _MOST_DIFFERENCES:
             lines = [*lines[:_MOST_DIFFERENCES], "..."]
         return "\n".join([f"{problem}. The nearest recorded one differs:", *lines, remedy])
@@ -341,7 +332,7 @@ class Recorder:
                 with contextlib.suppress(OSError):
                     for answer in () if cache is None else cache.entries(rung=rung, limit=_MOST_COMPARED):
                         if answer.request is not None:
-                            self._comparable_by_rung[rung].append((_conversation_text(answer.request), answer))
+                            self._comparable_by_rung[rung].append((conversation_text(answer.request), answer))
             return self._comparable_by_rung[rung]
 
 
@@ -366,35 +357,3 @@ def _declaration(rung: Rung) -> dict[str, Json]:
     """The keys of the ladder file that say who answers; without headers, as one might hold a secret."""
     options = {name: value for name, value in rung.options.items() if name not in ("download", "headers")}
     return {"provider": rung.provider, "model": rung.model, "options": options}
-
-
-def _nearest(candidates: Sequence[tuple[str, Recorded]], request: Mapping[str, Json]) -> Recorded:
-    from rapidfuzz import fuzz, process
-
-    _, _, place = process.extractOne(_conversation_text(request), [text for text, _ in candidates], scorer=fuzz.ratio)
-    return candidates[place][1]
-
-
-def _conversation_text(request: Mapping[str, Json]) -> str:
-    """A conversation as text, with one message on a line or more."""
-    messages: Sequence[Mapping[str, Json]] = request.get("messages", ())
-    parts = ((message.get("role"), message.get("content")) for message in messages)
-    return "\n".join(f"{role}: {text if isinstance(text, str) else json.dumps(text)}" for role, text in parts)
-
-
-def _differences(nearest: Recorded, place: _Place) -> Iterator[str]:
-    before, after = _conversation_text(nearest.request or {}), _conversation_text(place.request)
-    if before != after:
-        diff = difflib.unified_diff(before.splitlines(), after.splitlines(), "recorded", "asked", lineterm="", n=1)
-        yield from (f"    {line}" for line in diff)
-    for name, value in (nearest.request or {}).items():
-        requested = json.dumps(place.request.get(name))
-        if name != "messages" and json.dumps(value) != requested:
-            yield f"    {name}: recorded with {json.dumps(value)}, asked with {requested}"
-    if nearest.base == place.base:
-        yield f"    it is the answer to {nearest.asker or 'any test'}, for the time {nearest.draw + 1}"
-    if rung_digest(nearest.rung, nearest.identity) != rung_digest(place.rung, place.identity):
-        was, is_now = nearest.identity.content, place.identity.content
-        for name in dict.fromkeys([*was, *is_now]):
-            if was.get(name) != is_now.get(name):
-                yield f"    the rung's {name}: was {json.dumps(was.get(name))}, is {json.dumps(is_now.get(name))}"

@@ -21,7 +21,8 @@ class Report(Protocol):
 
     It may have `texts`: "none" if it shows no prompt, answer or explanation; "single" if it takes those of a trial by
     `run.whole(trial)`, which reads them from the results file. A report without it gets a run whose trials are whole,
-    which takes the memory of all texts at once.
+    which takes the memory of all texts at once. And it may have `own_mark`: words that stand within the first 4,000
+    characters of each of its files; an existing file without them is not overwritten.
     """
 
     def check(self) -> str | None:

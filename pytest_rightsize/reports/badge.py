@@ -24,6 +24,7 @@ class BadgeReport:
     """The badge as SVG."""
 
     texts: ClassVar[str] = "none"
+    own_mark: ClassVar[str] = f'aria-label="{_LABEL}'
 
     def check(self) -> str | None:
         """See `Report`."""

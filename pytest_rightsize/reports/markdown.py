@@ -41,12 +41,15 @@ _URGENCY = ("under-sized", "unsolved", "undecided", "over-sized", "unchosen", "r
 _TABLE_CHARS = 30_000
 _LIST_CHARS = 3_900
 _LONGEST_NAME = 120
+# A comment, which is shown nowhere.
+_MARK = "<!-- pytest-rightsize -->"
 
 
 class MarkdownReport:
     """The summary as one file."""
 
     texts: ClassVar[str] = "single"
+    own_mark: ClassVar[str] = _MARK
 
     def check(self) -> str | None:
         """See `Report`."""
@@ -56,7 +59,7 @@ class MarkdownReport:
         """See `Report`."""
         facts = gather(run, verdicts)
         counts = ", ".join(f"{number} {word}" for word, number in verdict_counts(verdicts))
-        head = f"## {escaped(headline(facts))}\n\n{counts or 'no tasks'}; {escaped(effort(run))}.\n"
+        head = f"{_MARK}\n## {escaped(headline(facts))}\n\n{counts or 'no tasks'}; {escaped(effort(run))}.\n"
         sections = [head, _table(facts), *_lists(facts), _legend(facts)]
         return "\n".join(section for section in sections if section)
 

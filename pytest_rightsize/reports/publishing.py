@@ -7,15 +7,22 @@ still written.
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from pytest_rightsize.errors import ConfigError, unknown_name
+from pytest_rightsize.output_paths import leads_elsewhere
 from pytest_rightsize.records import Run
 from pytest_rightsize.reports import Report, load_reports
 from pytest_rightsize.verdict_records import Verdict
 
-__all__ = ["Publisher", "write_report", "write_step_summary"]
+__all__ = ["Publisher", "refuse_foreign", "write_report", "write_step_summary"]
+
+# Of a file that exists, so much is read to see what it is.
+_HEAD_CHARS = 4_000
+# What a report without a mark of its own never replaces.
+_SOURCES = frozenset({".cfg", ".ini", ".ipynb", ".js", ".lock", ".py", ".pyi", ".sh", ".toml", ".ts", ".yaml", ".yml"})
 
 
 class Publisher:
@@ -35,6 +42,7 @@ class Publisher:
                 raise ConfigError(f"the {name} report cannot be written to {path}, which is no file: give a file")
             if (fault := _write_fault(path)) is not None:
                 raise ConfigError(f"the {name} report cannot be written to {path} ({fault}): give another file")
+            refuse_foreign(name, report, path)
             self._reports.append((name, path, report))
         self.reads_texts = _step_summary() is not None or any(_texts(one) != "none" for _, _, one in self._reports)
 
@@ -72,6 +80,24 @@ def _write_fault(path: Path) -> str | None:
     return None
 
 
+def refuse_foreign(name: str, report: Report | type[Report], path: Path) -> None:
+    """Raise ConfigError where `path` holds something else than a report of this kind, which it would replace."""
+    if (problem := leads_elsewhere(path)) is not None:
+        raise ConfigError(f"the {name} report cannot be written to {path}: {problem}")
+    if not path.is_file():
+        return
+    mark = getattr(report, "own_mark", None)
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            head = file.read(_HEAD_CHARS)
+    except OSError:  # it is told when it cannot be written either
+        return
+    if head.strip() and (path.suffix in _SOURCES if mark is None else mark not in head):
+        raise ConfigError(
+            f"the {name} report would replace {path}, which is no {name} report: give another file, or remove it first"
+        )
+
+
 def _is_private(run: Run) -> bool:
     return any(policy.private for policy in run.policies.values())
 
@@ -79,12 +105,18 @@ def _is_private(run: Run) -> bool:
 def write_report(path: Path, text: str, *, private: bool = False) -> None:
     """Write a report whole or not at all: a reader never sees half of one. Only the owner may read a private one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.touch(mode=0o600 if private else 0o666)
-    if private:
-        part.chmod(0o600)
-    part.write_text(text, encoding="utf-8", errors="backslashreplace")
-    part.replace(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.unlink(missing_ok=True)  # of a process of this number that was killed; nor is a link there followed
+    try:
+        part.touch(mode=0o600 if private else 0o666, exist_ok=False)
+        if private:
+            part.chmod(0o600)
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
 
 
 def write_step_summary(run: Run, verdicts: Sequence[Verdict]) -> None:

@@ -36,6 +36,7 @@ class CsvReport:
     """
 
     texts: ClassVar[str] = "none"
+    own_mark: ClassVar[str] = "task,case,rung,sample,outcome"
 
     def check(self) -> str | None:
         """See `Report`."""
@@ -123,6 +124,7 @@ class JsonReport:
     """All facts and conclusions, as one document."""
 
     texts: ClassVar[str] = "single"
+    own_mark: ClassVar[str] = '{"schema": 1, "headline": '
 
     def check(self) -> str | None:
         """See `Report`."""

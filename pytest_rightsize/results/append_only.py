@@ -4,11 +4,13 @@ Each line is passed to the system at once, so that a process that is killed lose
 end is saved to another file. A private file is readable by its owner only.
 """
 
+import errno
 import os
 import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from pytest_rightsize import clocks
 
@@ -26,20 +28,51 @@ def for_the_owner(path: str, flags: int) -> int:
     return descriptor
 
 
+def _lock(file: IO[bytes]) -> None:
+    """Hold the file until it is closed, or the process ends; raises BlockingIOError where another holds it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: two sessions on one file are not kept apart there
+        return
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BlockingIOError(errno.EAGAIN, "another session is writing it") from None
+    except OSError:  # a disk that knows no locks
+        return
+
+
 class DurableFile:
     """The one writer of a file. `on_trouble` is called once when a write fails, and if the rest is saved elsewhere."""
 
     def __init__(
-        self, path: Path, *, private: bool = False, on_trouble: Callable[[str], None] = lambda _: None
+        self,
+        path: Path,
+        *,
+        private: bool = False,
+        on_trouble: Callable[[str], None] = lambda _: None,
+        before_emptying: Callable[[], None] = lambda: None,
     ) -> None:
-        """Create or empty the file; raises OSError if that fails."""
+        """Create the file, or take it over and empty it; raises OSError if that fails, or another process writes it.
+
+        `before_emptying` is called when the file is ours alone and still holds what it held.
+        """
         self.path = path
         self._on_trouble = on_trouble
         self._waiting = bytearray()
         self._written = 0
         self._try_again_at: float | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(path, "wb", buffering=0, opener=for_the_owner if private else None)  # noqa: SIM115  # `close` closes it
+        # Emptied only when it is ours alone.
+        self._file = open(path, "ab", buffering=0, opener=for_the_owner if private else None)  # noqa: SIM115  # `close` closes it
+        try:
+            _lock(self._file)
+            if stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
+                before_emptying()
+                self._file.truncate(0)
+        except BaseException:
+            self._file.close()
+            raise
 
     @property
     def size_bytes(self) -> int:

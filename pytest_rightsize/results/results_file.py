@@ -18,6 +18,7 @@ from pytest_rightsize.escaping import one_line
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.records import Json, Policy, Price, Run, Rung, Trial, TrialKey
 from pytest_rightsize.results.append_only import DurableFile
+from pytest_rightsize.results.earlier_run import EarlierRun
 from pytest_rightsize.results.line_formats import check_line
 from pytest_rightsize.results.redaction import redacted, text_digest
 from pytest_rightsize.results.stored_texts import Place, StoredTexts, place_of
@@ -52,8 +53,12 @@ class ResultsFile:
         self.path = path
         self.texts: StoredTexts | None = None
         self._prompts: dict[bytes, Place] = {}
+        self._on_trouble = on_trouble
+        self._earlier = EarlierRun(path, private=private)
         try:
-            self._file = DurableFile(path, private=private, on_trouble=on_trouble)
+            self._file = DurableFile(
+                path, private=private, on_trouble=on_trouble, before_emptying=self._earlier.set_aside
+            )
         except OSError as error:
             raise ConfigError(
                 f"--rightsize-results cannot write {path}: {error.strerror}. Give another file."
@@ -97,6 +102,7 @@ class ResultsFile:
         totals: Mapping[str, Json],
         waived: Iterable[str] = (),
         warned: Iterable[str] = (),
+        interrupted: bool = False,
     ) -> None:
         """Add the verdicts and the last line, and close the file."""
         for verdict in verdicts:
@@ -110,6 +116,10 @@ class ResultsFile:
             }
         )
         self._file.close()
+        if not interrupted:
+            self._earlier.drop()
+        elif self._earlier.is_kept:
+            self._on_trouble(f"this run was cut short: the one before it is kept in {self._earlier.kept_in}")
 
     def plan(self, policies: Iterable[Policy], planned: Mapping[tuple[str, str], int]) -> None:
         """Add what the session plans to do, so that a file that was cut off still shows what is missing."""

@@ -99,6 +99,7 @@ class Finishing:
             warned=[f"{gate}: {verdict.task}" for gate, verdict in result.warned],
             totals=result.totals() | {"identities": self._state.about.identities or {}},
             waived=waiver_lines(result.waivers, result.unmet),
+            interrupted=result.run.interrupted,
         )
         self._state.notices.show(self._state.config)
 

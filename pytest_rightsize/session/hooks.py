@@ -17,6 +17,7 @@ from pytest_rightsize.session.distributing import Distributing
 from pytest_rightsize.session.explaining import Explaining
 from pytest_rightsize.session.finishing import Finishing
 from pytest_rightsize.session.opening import open_endpoint
+from pytest_rightsize.session.signals import Signals
 from pytest_rightsize.session.state import SessionState
 from pytest_rightsize.session.trials import SessionTrials
 from pytest_rightsize.session.trying import Trying
@@ -48,6 +49,8 @@ def register_session(config: pytest.Config) -> None:
             "explaining": explaining,
             "finishing": Finishing(state, explaining),
         }
+    if not state.resources.is_worker:
+        plugins["signals"] = Signals(state.write_down)
     for name, plugin in plugins.items():
         config.pluginmanager.register(plugin, f"rightsize-{name}")
 

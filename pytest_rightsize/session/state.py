@@ -24,6 +24,7 @@ from pytest_rightsize.results.stored_texts import without_texts
 from pytest_rightsize.running.schedule import EarlyProgress, Progress, visiting_order
 from pytest_rightsize.session.live_progress import LiveProgress
 from pytest_rightsize.session.notices import Notices
+from pytest_rightsize.session.outputs import check_outputs
 from pytest_rightsize.session.resources import Resources
 from pytest_rightsize.session.tally import Tally
 from pytest_rightsize.strength_records import Strength
@@ -78,16 +79,11 @@ class SessionState:
         self._known_tokens: dict[Tokens, Tokens] = {}
         self.about = SessionHead(self.settings.to_dict(), self.settings.rootdir)
         self.results: ResultsFile | None = None
-        self._check_results_path()
+        check_outputs(self.settings, config)
         engine = self.resources.engine
         self.tally = Tally([rung.name for rung in self.resources.rungs], engine.in_flight, loading=engine.loading)
         self.live_progress = LiveProgress(config, self.tally)
         self.notices.pause = self.live_progress.paused
-
-    def _check_results_path(self) -> None:
-        path = self.settings.results
-        if path is not None and (path.is_dir() or path.parent.is_file()):
-            raise ConfigError(f"--rightsize-results was given {path}, which is no file that can be written")
 
     @property
     def tasks(self) -> list[str]:
@@ -155,8 +151,14 @@ class SessionState:
             if progress is not None:
                 progress.add(trial)
         if self.results is not None:
+            self.write_down()  # first what a trial rests on: a trial in the file is never asked for again
             self.results.trial(trial)
         self.trials[trial.key.task][trial.key] = self._to_be_kept(trial)
+
+    def write_down(self) -> None:
+        """Wait until every answer that has come is recorded on disk; not for longer than a disk may take."""
+        if self.resources.recorder is not None:
+            self.resources.recorder.flush()
 
     def _to_be_kept(self, trial: Trial) -> Trial:
         """The trial without its texts, unless a report needs them and no file can give them."""

@@ -1,6 +1,7 @@
 """A number that is none, or far too large, is refused where it is given: in one sentence, before anything is asked."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,6 +119,7 @@ def test_a_question_has_no_number_that_is_none(name: str) -> None:
         return Reply(text="y")
 
     model = Model(rung_record=Rung(name="a", provider="p"), answer=answer, transcript=Transcript())
+    arguments: dict[str, Any] = {name: float("nan")}
     with pytest.raises(ValueError, match=f"{name}=nan: give a number"):
-        model.ask("x", **{name: float("nan")})
+        model.ask("x", **arguments)
     assert not asked

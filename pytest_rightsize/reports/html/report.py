@@ -34,6 +34,7 @@ class HtmlReport:
     """The page as one file."""
 
     texts: ClassVar[str] = "single"
+    own_mark: ClassVar[str] = '<meta name="generator" content="pytest-rightsize">'
 
     def check(self) -> str | None:
         """See `Report`."""

@@ -1,0 +1,27 @@
+"""The folder of the recorded answers, and the connection to the file in it."""
+
+import sqlite3
+from pathlib import Path
+
+__all__ = ["connect", "make_folder"]
+
+# Workers of one session, and sessions beside each other, write to one file in turns.
+_BUSY_S = 30
+
+
+def connect(path: Path, query: str) -> sqlite3.Connection:
+    """Open the file; `query` is that of its URI. Raises OSError."""
+    uri = path.resolve().as_uri() + query
+    try:
+        return sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+    except sqlite3.OperationalError as error:
+        raise OSError(f"{path}: {error}") from None
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder, with a .gitignore of its own: answers are committed by an export, not by accident."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True, mode=0o700)
+    gitignore = folder / ".gitignore"
+    if not gitignore.exists():
+        gitignore.write_text("*\n", encoding="utf-8")

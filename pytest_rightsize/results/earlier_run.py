@@ -1,0 +1,83 @@
+"""The run that a results file held before: it is set aside while a new one is written, until that one is whole.
+
+So a session that is killed, or that the user stops, never costs the results of the one before.
+"""
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.results.append_only import for_the_owner
+
+__all__ = ["EarlierRun"]
+
+_HEAD_BYTES = 4_000
+_END = b'{"kind": "end"'
+# The last line of a large run holds its conclusions.
+_TAIL_BYTES = 1 << 16
+
+
+class EarlierRun:
+    """What stands at `path`, and the place to which it is set aside."""
+
+    def __init__(self, path: Path, *, private: bool) -> None:
+        self._path = path
+        self._private = private
+        self.kept_in = path.with_name(f"{path.stem}.earlier{path.suffix}")
+        self._is_ours = False
+
+    def set_aside(self) -> None:
+        """Copy it, before the file is emptied; raises ConfigError where it is no results file, and OSError."""
+        if not self._path.is_file() or not self._path.stat().st_size:
+            return
+        with self._path.open("rb") as file:
+            if b'"kind": "run"' not in file.read(_HEAD_BYTES).replace(b'":"', b'": "'):
+                raise ConfigError(
+                    f"--rightsize-results would replace {self._path}, which is no results file: give another file, or "
+                    f"remove it first"
+                )
+        # One that was cut off is no better than the whole one before it.
+        if self.kept_in.exists() and not _is_whole(self._path):
+            self._is_ours = True
+            return
+        part = self.kept_in.with_name(f".{self.kept_in.name}.{os.getpid()}.part")
+        try:
+            with (
+                self._path.open("rb") as source,
+                open(part, "wb", opener=for_the_owner if self._private else None) as target,
+            ):
+                shutil.copyfileobj(source, target)
+            if not self._private:
+                shutil.copymode(self._path, part)
+            part.replace(self.kept_in)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
+        self._is_ours = True
+
+    def drop(self) -> None:
+        """The new run is whole."""
+        if self._is_ours:
+            with suppress(OSError):
+                self.kept_in.unlink(missing_ok=True)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is one that the new run has not replaced yet."""
+        return self._is_ours and self.kept_in.exists()
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the last line is that of a run's end."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        back = _TAIL_BYTES
+        while True:
+            file.seek(max(0, size - back))
+            lines = file.read().rstrip(b"\n").rsplit(b"\n", 1)
+            if len(lines) == 2 or back >= size:
+                return lines[-1].startswith(_END)
+            back *= 16
