@@ -7,7 +7,6 @@ in each row. What is written is a draft to review.
 
 import argparse
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from pytest_rightsize.authoring.promptfoo_config import read_promptfoo
 from pytest_rightsize.authoring.proposals import proposed
 from pytest_rightsize.authoring.row_files import read_rows
 from pytest_rightsize.authoring.suite_files import SuiteFiles
+from pytest_rightsize.commands._output import say
 from pytest_rightsize.errors import ConfigError
 
 __all__ = ["add_arguments", "run"]
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         *told,
         *notes,
     ]
-    print("\n".join(lines), file=sys.stdout)  # noqa: T201  # this is a command
+    say("\n".join(lines))
     return 0
 
 

@@ -21,6 +21,7 @@ from pytest_rightsize.authoring.grouping import grouped
 from pytest_rightsize.authoring.heard_calls import HeardCalls
 from pytest_rightsize.authoring.proposals import proposed
 from pytest_rightsize.authoring.suite_files import SuiteFiles
+from pytest_rightsize.commands._output import complain
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.served.forwarding import Forwarding, Passed
 from pytest_rightsize.served.upstreams import detour, upstreams
@@ -67,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     recording = _Recording()
     status = asyncio.run(_run(command, upstreams(os.environ, _given(arguments.upstream)), recording))
     for line in recording.written(files):
-        print(f"rightsize record: {line}", file=sys.stderr)  # noqa: T201  # the command's own output is on stdout
+        complain(f"rightsize record: {line}")  # the command's own output is on stdout
     return status if status >= 0 else 128 - status
 
 
