@@ -190,7 +190,7 @@ class Recorder:
         self, rung: str, provider: Provider, request: Request, *, case: str, draw: int | None = None
     ) -> Reply | None:
         """The recorded answer to a request that must not be sent, that `draw` or else the next; None without one."""
-        if not self.may_have(rung, provider):
+        if not (self.may_have if draw is None else self._is_recordable)(rung, provider):
             return None
         identity = self._identity(rung, provider, asks=False)
         place = None if identity is None else self._place(rung, identity, request, case, draw)

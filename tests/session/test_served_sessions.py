@@ -225,11 +225,11 @@ def test_wrong_answers_are_not_played_in_place_of_another_rungs(pytester: pytest
             assert other(f"is it {app.upper(word)}") == f"IS IT {word.upper()}"
         """
     )
-    pytester.runpytest(*LADDER, RUN, "--rightsize-strength")
+    for options in ((), ("--rightsize-strength",)):  # answers are on disk a moment after they came
+        pytester.runpytest(*LADDER, RUN, *options)
     assert outcomes(pytester) == PASSED
-    before = len(near.requests)
     planned, judged = (strengths_of(pytester.path)[task] for task in ("planned", "judged"))
     assert (planned["share"], planned["uncounted"]) == (0, 0)
     assert sum(played for _, played in counts(planned).values()) > 0
     assert (counts(judged), judged["uncounted"] > 0) == ({}, True)
-    assert len(near.requests) == before == 8
+    assert len(near.requests) == 8
