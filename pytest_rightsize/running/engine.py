@@ -13,6 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
 from _pytest.outcomes import Skipped
 
@@ -21,10 +22,12 @@ from pytest_rightsize.errors import RungError
 from pytest_rightsize.portable import Portable
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.providers.own_threads import own_work
-from pytest_rightsize.recorded.recorder import Recorder
 from pytest_rightsize.records import Reply, Request, Rung
 from pytest_rightsize.running.budget import Budget
 from pytest_rightsize.running.ticket import Question, Ticket
+
+if TYPE_CHECKING:
+    from pytest_rightsize.recorded.recorder import Recorder
 
 __all__ = ["Engine", "Suspended", "Unrecorded"]
 
@@ -66,7 +69,7 @@ class Engine:
         providers: Mapping[str, Provider],
         *,
         one_at_a_time: bool,
-        recorder: Recorder | None = None,
+        recorder: "Recorder | None" = None,
         budget: Budget | None = None,
         rungs: Mapping[str, Rung] | None = None,
         offline: bool = False,

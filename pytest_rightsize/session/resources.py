@@ -5,6 +5,7 @@ Validates the configuration before any model is called: every mistake that can b
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,12 +18,14 @@ from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers import Provider, load_providers
 from pytest_rightsize.providers.locality import host_of, is_this_machine
 from pytest_rightsize.providers.own_threads import own_work
-from pytest_rightsize.recorded.recorder import Recorder
 from pytest_rightsize.records import Rung
 from pytest_rightsize.running.budget import Budget
 from pytest_rightsize.running.engine import Engine
 from pytest_rightsize.session.metering import Meters
 from pytest_rightsize.session.notices import Notices
+
+if TYPE_CHECKING:
+    from pytest_rightsize.recorded.recorder import Recorder
 
 __all__ = ["Resources"]
 
@@ -147,11 +150,13 @@ class Resources:
         self._notices.put(message)
         self._notices.show(self._config)
 
-    def _make_recorder(self) -> Recorder | None:
+    def _make_recorder(self) -> "Recorder | None":
         """The recorded answers; where the user set an option for them, they are opened before any model is called."""
         settings = self.settings
         if settings.cache == "off" or self.collect_only:
             return None
+        from pytest_rightsize.recorded.recorder import Recorder
+
         recorder = Recorder(
             settings.cache_dir,
             mode=settings.cache,

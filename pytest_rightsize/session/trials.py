@@ -6,7 +6,7 @@ In come pytest's items; out go the tickets and models with which they ask. It im
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -20,10 +20,12 @@ from pytest_rightsize.running.asker import Asker, PlantedAsker
 from pytest_rightsize.running.async_tests import is_async, may_be_cancelled, restartable
 from pytest_rightsize.running.interception import Interception
 from pytest_rightsize.running.neighbours import Neighbours, Waiting
-from pytest_rightsize.running.planted_starts import PlantedAnswers
 from pytest_rightsize.running.schedule import reason_not_to_run
 from pytest_rightsize.running.ticket import Ticket
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState, case_of
+
+if TYPE_CHECKING:
+    from pytest_rightsize.running.planted_starts import PlantedAnswers
 
 __all__ = ["NOT_RUN", "TICKET", "TRANSCRIPT", "TRIAL", "WATCHING", "NotRun", "Serves", "SessionTrials"]
 
@@ -257,7 +259,7 @@ class SessionTrials:
 
     # --- the model --------------------------------------------------------------------------------------------------
 
-    def plant(self, answers: PlantedAnswers | None) -> None:
+    def plant(self, answers: "PlantedAnswers | None") -> None:
         """From now on whatever is asked is answered so; None ends it."""
         self.planted = answers
 
