@@ -6,8 +6,10 @@ prompts share a beginning or an end that reads like a template, each template is
 
 import json
 import re
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from pytest_rightsize.authoring.exchanges import Exchange
 from pytest_rightsize.records import Json
@@ -16,10 +18,17 @@ __all__ = ["grouped", "slug"]
 
 # Two system messages as near as this differ in a date or a name.
 _NEARLY_THE_SAME = 90
+# Of long ones the ends are compared, and with no more than so many others: a recording may have thousands.
+_COMPARED_CHARACTERS = 1000
+_MOST_SYSTEMS = 50
+# With more of them than this, and one for most of the calls, there is data in them, as documents to answer from.
+_FEW_SYSTEMS = 5
 # What two prompts share counts as their template from so many characters on, or fewer up to a mark that ends one.
 _LONG_TEMPLATE = 25
 _SHORT_TEMPLATE = 4
 _MARKS = ":\n"
+# With more of them than this, prompts begin alike by chance.
+_MOST_TEMPLATES = 20
 _LONGEST_NAME = 40
 _WORDS = 4
 _FILLERS = """
@@ -37,11 +46,13 @@ def grouped(exchanges: Sequence[Exchange]) -> Mapping[str, list[Exchange]]:
     places = {id(exchange): place for place, exchange in enumerate(exchanges)}
     groups.sort(key=lambda group: places[id(group[0])])
     tasks: dict[str, list[Exchange]] = {}
+    names: Counter[str] = Counter()
     for group in groups:
-        name, number = _name(group), 2
-        while name in tasks:
-            name, number = f"{_name(group)}-{number}", number + 1
-        tasks[name] = group
+        name = free = _name(group)
+        while free in tasks:
+            names[name] += 1
+            free = f"{name}-{names[name] + 1}"
+        tasks[free] = group
     return tasks
 
 
@@ -53,22 +64,32 @@ def _by_form(exchanges: Iterable[Exchange]) -> list[list[Exchange]]:
     return list(groups.values())
 
 
-def _by_system(exchanges: Iterable[Exchange]) -> list[list[Exchange]]:
-    from rapidfuzz import fuzz
-
+def _by_system(exchanges: Sequence[Exchange]) -> list[list[Exchange]]:
+    """The exchanges by their system messages: by what these begin with where most calls have one of their own."""
+    distinct = {exchange.system for exchange in exchanges}
+    holds_data = len(distinct) > max(_FEW_SYSTEMS, len(exchanges) // 2)
+    templates = _templates([*distinct]) if holds_data else {}
     groups: dict[str, list[Exchange]] = {}
     for exchange in exchanges:
-        system = exchange.system
-        near = (known for known in groups if known and system)
-        same = next((known for known in near if fuzz.ratio(known, system, score_cutoff=_NEARLY_THE_SAME)), system)
-        groups.setdefault(same, []).append(exchange)
+        system = templates.get(exchange.system, exchange.system)
+        if system not in groups and not holds_data:
+            others = islice(filter(None, groups), _MOST_SYSTEMS) if system else ()
+            system = next((other for other in others if _nearly_agree(other, system)), system)
+        groups.setdefault(system, []).append(exchange)
     return list(groups.values())
 
 
+def _nearly_agree(one: str, other: str) -> bool:
+    from rapidfuzz import fuzz
+
+    ends = (slice(_COMPARED_CHARACTERS), slice(-_COMPARED_CHARACTERS, None))
+    return all(fuzz.ratio(one[end], other[end], score_cutoff=_NEARLY_THE_SAME) for end in ends)
+
+
 def _by_template(exchanges: list[Exchange]) -> list[list[Exchange]]:
-    """The exchanges by the template of their prompts, if at least half of them have one; the rest stays together."""
+    """The exchanges by the template of their prompts, if half of them have one of a few; the rest stays together."""
     templates = _templates([exchange.prompt for exchange in exchanges])
-    if 2 * len(templates) < len(exchanges):
+    if 2 * len(templates) < len(exchanges) or len({*templates.values()}) > _MOST_TEMPLATES:
         return [exchanges]
     groups: dict[str, list[Exchange]] = {}
     for exchange in exchanges:
@@ -96,8 +117,7 @@ def _note_shared(found: dict[str, str], one: str, other: str, shared: str) -> No
 
 def _beginning(one: str, other: str) -> str:
     """What two texts begin with alike, up to the last mark in it, or to the last word if it is long."""
-    length = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-    shared = one[:length]
+    shared = one[: bisect_left(range(min(len(one), len(other))), True, key=lambda at: one[: at + 1] != other[: at + 1])]
     mark = max(shared.rfind(mark) for mark in _MARKS) + 1
     if mark >= _SHORT_TEMPLATE:
         return shared[:mark]

@@ -12,7 +12,7 @@ _KINDS: Mapping[str, re.Pattern[str]] = {
     "bank or card numbers": re.compile(
         r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b|\b(?:\d{4}[ -]){3}\d{4}\b"
     ),
-    "e-mail addresses": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}"),
+    "e-mail addresses": re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,63}"),
     "phone numbers": re.compile(
         r"(?<![\w.,+-])(?:\+|00)\d{1,3}[ ./-]?(?:\(\d{1,4}\)[ ./-]?)?\d(?:[ ./-]?\d){6,11}(?![\w,-])"
         r"|(?<![\w.,+/-])(?:\(\d{2,5}\)[ -]?|0\d{1,4}[ /-]|\d{3}[ .-])\d{3,4}[ .-]?\d{2,5}(?![\w,/-])"
@@ -26,10 +26,15 @@ _KINDS: Mapping[str, re.Pattern[str]] = {
 }
 
 
+# Pictures and the like, which are long, and in which anything may stand.
+_DATA = re.compile(r"data:[\w/+.-]{1,100};base64,[\w+/=-]*")
+
+
 def hints(lines: Iterable[str]) -> dict[str, list[int]]:
     """For each kind that is seen the numbers of its lines, from 1."""
     found: dict[str, list[int]] = {}
     for number, line in enumerate(lines, start=1):
+        line = _DATA.sub(" ", line)
         for kind, pattern in _KINDS.items():
             line, count = pattern.subn(" ", line)  # part of a bank's number is no phone number
             if count:

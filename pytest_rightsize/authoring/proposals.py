@@ -26,6 +26,7 @@ _AROUND_NUMBERS = "$\u20ac\u00a3\u00a5%\u00b0()[]*=.,;:!?\"'`"
 _LONGEST_WITH_NUMBER = 80
 _WORD = re.compile(r"[^\W_][\w'\u2019.,:/@-]*[^\W_]|[^\W_]")
 _SENTENCE_END = re.compile(r"[.!?:\n\u2022*#>-]\s*$|^\s*$")
+_LOOKED_BACK = 8
 _SHORTEST_PART = 3
 _MOST_PARTS = 2
 
@@ -148,7 +149,8 @@ def _telling_words(text: str) -> list[str]:
     """Words with a digit or a capital that does not begin a sentence."""
     found = []
     for match in _WORD.finditer(text):
-        word, before = match[0], text[: match.start()].rstrip("\"'`(*_ ")
+        start = match.start()
+        word, before = match[0], text[max(0, start - _LOOKED_BACK) : start].rstrip("\"'`(*_ ")
         has_capital = any(map(str.isupper, word)) and not _SENTENCE_END.search(before)
         if len(word) >= _SHORTEST_PART and (has_capital or any(map(str.isdigit, word))):
             found.append(word)

@@ -97,6 +97,36 @@ def test_names_are_a_few_telling_words(text: str, name: str) -> None:
     assert slug(text) == name
 
 
-def test_a_thousand_prompts_are_grouped() -> None:
-    found = prompts(*(f"Route this ticket: {number}" for number in range(1000)))
-    assert {name: len(group) for name, group in found.items()} == {"route-ticket": 1000}
+def test_prompts_that_begin_alike_by_chance_stay_together() -> None:
+    texts = [f"{number} is my number, dear people: {word}" for number in range(30) for word in "ab"]
+    assert prompts(*texts, system="Answer letters.") == {"answer-letters": [*range(60)]}
+
+
+def test_many_long_prompts_are_grouped() -> None:
+    """A thousand of 20,000 characters each, with as many system messages: as where documents stand in both."""
+    exchanges = []
+    for number in range(1000):
+        document = f"{number:04}" * 5000
+        exchanges.append(
+            Exchange(ask={"system": f"Use this: {document}", "prompt": f"{'Sort this. ' * 900}{document}"})
+        )
+    assert {name: len(group) for name, group in grouped(exchanges).items()} == {"sort-sort-sort-sort": 1000}
+
+
+def test_system_messages_with_a_document_each_are_one_task() -> None:
+    documents = ("a b", "c", "d e f", "g", "h", "i j")
+    found = tasks(
+        *(
+            {"system": f"Answer from these pages:\n{document}", "prompt": str(at)}
+            for at, document in enumerate(documents)
+        ),
+        {"system": "Say hello.", "prompt": "x"},
+    )
+    assert list(found.values()) == [[0, 1, 2, 3, 4, 5], [6]]
+
+
+def test_many_tasks_of_one_name_are_numbered() -> None:
+    schemas = [{"title": "Order", "const": number} for number in range(3)]
+    second, fourth = ({"prompt": "a", "schema": {"title": f"Order-{number}"}} for number in (2, 4))
+    found = tasks(second, *({"prompt": "a", "schema": schema} for schema in schemas), fourth)
+    assert list(found) == ["order-2", "order", "order-3", "order-4", "order-4-2"]

@@ -35,5 +35,10 @@ def test_not_found(text: str) -> None:
     assert hints([text]) == {}
 
 
+def test_pictures_are_not_looked_through() -> None:
+    picture = "data:image/png;base64," + "call+47223344555/a_-b" * 50_000
+    assert hints([picture, picture + " a@b.org", "a_" * 500_000]) == {"e-mail addresses": [2]}
+
+
 def test_lines_are_counted_from_one() -> None:
     assert hints(["a@b.org", "x", "c@d.org"]) == {"e-mail addresses": [1, 3]}
