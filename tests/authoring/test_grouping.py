@@ -1,5 +1,8 @@
 """Which questions make a task, and what it is called."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from pytest_rightsize.authoring.exchanges import Exchange
@@ -8,7 +11,7 @@ from pytest_rightsize.authoring.grouping import grouped, slug
 TOOLS = [{"type": "function", "function": {"name": "get_weather"}}]
 
 
-def tasks(*asks: dict[str, object]) -> dict[str, list[int]]:
+def tasks(*asks: Mapping[str, Any]) -> dict[str, list[int]]:
     exchanges = [Exchange(ask=ask) for ask in asks]
     return {name: [exchanges.index(each) for each in group] for name, group in grouped(exchanges).items()}
 
@@ -74,7 +77,7 @@ def test_two_tasks_of_one_name_are_told_apart() -> None:
 
 def test_content_in_parts_counts_as_its_text() -> None:
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}
-    asks: list[dict[str, object]] = [
+    asks = [
         {"messages": [{"role": "user", "content": [{"type": "text", "text": f"Describe this: {word}"}, picture]}]}
         for word in ("x", "y")
     ]
