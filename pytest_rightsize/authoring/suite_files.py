@@ -4,6 +4,7 @@ A file that is there is never written over unless the user says so; that is chec
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -35,6 +36,8 @@ class SuiteFiles:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"{folder} cannot be used ({error.strerror}): name another folder with --dir") from None
+        if not os.access(folder, os.W_OK):
+            raise ConfigError(f"{folder} cannot be written to: name another folder with --dir")
 
     def write(
         self, tasks: Sequence[Task], *, title: str, todo: Sequence[str], withheld: Collection[str] = ()

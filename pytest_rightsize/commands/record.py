@@ -169,6 +169,9 @@ class _Recording:
         title = f"{cases.capitalize()} that `rightsize record` made of {self.heard.count} calls: a draft to review."
         lines.append(f"{calls}: {cases} in {len(tasks)} task{'s' if len(tasks) > 1 else ''}")
         told = self._write(files, tasks, title)
+        unsure = sum("also_answered" in exchange.about for exchange in exchanges)
+        if unsure:
+            told.append(f"asked again, {unsure} of the questions got another answer: see also_answered in the cases")
         cut_off = sum(exchange.cut_off for exchange in exchanges)
         if cut_off:
             told.append(f"{_answers(cut_off)} cut off at a limit, so nothing is expected there: raise max_tokens")
@@ -189,7 +192,7 @@ class _Recording:
             return "no file was written: no call can be a case"
         return (
             "no file was written: no call came by. The command made none, or its base_url is fixed in its code, where "
-            "no variable counts"
+            "no variable counts, or a ladder file with `serve = true` answered them"
         )
 
 

@@ -88,6 +88,18 @@ def test_an_answer_that_was_cut_off_is_told_with_parameters_that_are_left_out(
     ]
 
 
+def test_a_question_that_got_two_answers_is_told(
+    endpoint: Endpoint, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter(["A", "B", "B"])
+    with serve(lambda _: Answering(body=completion(next(answers)))) as running:
+        monkeypatch.setenv("OPENAI_BASE_URL", running.url)
+        assert record(tmp_path, "ask('a'); ask('a'); ask('a')") == 0
+    (case,) = cases(tmp_path)
+    assert (case["one_of"], case["also_answered"], case["calls"]) == (["B"], ["A"], 3)
+    assert "asked again, 1 of the questions got another answer: see also_answered" in capfd.readouterr().err
+
+
 def test_the_exit_status_is_the_commands_own(endpoint: Endpoint, tmp_path: Path) -> None:
     assert record(tmp_path, "ask('a'); sys.exit(3)") == 3
     assert len(cases(tmp_path)) == 1
