@@ -27,6 +27,7 @@ __all__ = ["BareLoop", "Contender", "Engine", "LlamaServer", "OneAtATime", "Sett
 
 # Loaded as the provider loads it, for all: without code that would crash here, and with threads that do not spin long.
 llama_cpp = native.load()
+native.native_log()
 low_level = llama_cpp.llama_cpp
 
 BATCH = 512
