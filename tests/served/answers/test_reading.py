@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_rightsize.records import Json, Reply
@@ -58,6 +58,7 @@ def _same(read: Reply, given_reply: Reply) -> None:
 
 
 @pytest.mark.parametrize("path", [CHAT, RESPONSES, MESSAGES, OLLAMA, GENERATE, GEMINI, GEMINI_STREAM])
+@settings(max_examples=40)
 @given(reply=_REPLIES)
 def test_what_a_wire_writes_is_read_back(path: str, reply: Reply) -> None:
     wire = wire_of(path)
