@@ -223,6 +223,37 @@ def test_a_rung_with_the_applications_variable_asks_what_the_user_set(
     result.stdout.fnmatch_lines(["*http://127.0.0.1:9/v1*cannot be reached*"])
 
 
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+def test_a_proxy_hears_nothing_of_what_stays_on_this_machine(
+    app: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    app.runpytest(*CLIMB).stdout.fnmatch_lines(PASSED)
+    assert "NO_PROXY" not in os.environ
+
+
+def test_without_the_package_openai_all_but_the_clients_works(app: pytest.Pytester) -> None:
+    app.makefile(".toml", rightsize=LADDER)
+    app.makeconftest("")
+    app.makepyfile(
+        test_suite="""
+        import json, sys, urllib.request
+        import pytest
+
+        def test_it(model, monkeypatch):
+            monkeypatch.setitem(sys.modules, "openai", None)
+            with pytest.raises(ImportError, match="python -m pip install openai`, or give the application"):
+                model.client
+            asked = {"model": "m", "messages": [{"role": "user", "content": "a"}]}
+            request = urllib.request.Request(f"{model.base_url}/chat/completions", json.dumps(asked).encode())
+            assert json.load(urllib.request.urlopen(request))["choices"][0]["message"]["content"] == "A"
+        """
+    )
+    assert app.runpytest("--rightsize-ladder=big").parseoutcomes() == {"passed": 1}
+
+
 # --- [app] ------------------------------------------------------------------------------------------------------------
 
 

@@ -66,6 +66,7 @@ def test_answers_are_recorded_and_replayed_whatever_wire_they_are_asked_by(
     pytester.runpytest(*LADDER, RUN)
     assert outcomes(pytester) == PASSED
     assert len(near.requests) == 4
+    assert set(near.keys) == {None}  # neither the application's nor the dummy
     # The same application over another API of the same SDK.
     pytester.makepyfile(
         app="""
