@@ -260,6 +260,19 @@ def test_runs_that_stop_early_spend_their_error_over_the_cases_of_both() -> None
     assert f"{words}, p {fell_in_order([-1] * 8, 12):.2g})" in verdict.regressed
 
 
+@pytest.mark.parametrize(("seed", "test"), [(1, "exact sign test spent over the cases"), (2, "exact McNemar")])
+def test_runs_that_stop_early_by_different_orders_are_compared_as_pairs(seed: int, test: str) -> None:
+    """There is no order of both over which an error could be spent."""
+
+    def early(marks: str, seed: int) -> Run:
+        run = run_of({"t": {"m": marks}}, chosen="m", pass_rate=0.8)
+        return replace(run, policies={"t": replace(run.policies["t"], confidence=0.8, shuffle_seed=seed)})
+
+    (verdict,) = against(early("1" * 16, 1), early("0" * 16, seed))
+    assert verdict.regressed is not None
+    assert f"16 lost, 0 won ({test}, one-sided" in verdict.regressed
+
+
 def test_a_case_without_an_answer_is_not_compared() -> None:
     """It is lost by the endpoint, not by the model."""
     before = run_of({"t": {"m": "1" * 40}})
