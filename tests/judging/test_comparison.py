@@ -150,6 +150,11 @@ def test_several_samples_have_no_mcnemar() -> None:
             "01",
             "it is not shown that a is not worse than b by more than 5 points (lower bound -75.8); it takes 100 %",
         ),
+        (
+            "1",
+            "1",
+            "it is not shown that a is not worse than b by more than 5 points (lower bound -73.0); it takes 100 % of",
+        ),
     ],
 )
 def test_the_answer(a: str, b: str, words: str) -> None:

@@ -130,7 +130,8 @@ def test_a_task_name_cannot_talk_to_the_terminal(suite: pytest.Pytester) -> None
     (suite.path / "test_suite.py").write_text(source, encoding="utf-8")
     result = suite.runpytest(LADDER)
     assert "\x1b[2J" not in str(result.stdout)
-    result.stdout.fnmatch_lines(["up[[]U+001B[]][[]2Jper *"])
+    refusal = r"*was given task='up\x1b[[]2Jper': give a name on one line, without control characters*"
+    result.stdout.fnmatch_lines([refusal])
 
 
 def test_reports_of_private_tasks_are_their_owners_only(suite: pytest.Pytester) -> None:
