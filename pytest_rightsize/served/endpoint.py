@@ -62,16 +62,21 @@ class Endpoint:
         # A loop looks up `time.monotonic` whenever it is asked, which a test may have frozen.
         self.loop.time = clocks.monotonic  # type: ignore[method-assign]  # of this one loop
         self._runner: Any = None
+        self._closed = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="rightsize endpoint", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         own_this_thread()
         asyncio.set_event_loop(self.loop)
-        self.loop.run_until_complete(self._open())
-        self.loop.run_forever()
-        self.loop.run_until_complete(self._runner.cleanup())
+        self.loop.run_until_complete(self._serve())
         self.loop.close()
+
+    async def _serve(self) -> None:
+        """Until it is closed, which may be before it is open: a session may end in its conftest.py."""
+        await self._open()
+        await self._closed.wait()
+        await self._runner.cleanup()
 
     async def _open(self) -> None:
         # Imported here, beside what the session does meanwhile: it takes a tenth of a second.
@@ -120,6 +125,6 @@ class Endpoint:
         """Take no request any more."""
         if self.loop.is_closed():
             return
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.loop.call_soon_threadsafe(self._closed.set)
         self._thread.join(5)
         self._socket.close()

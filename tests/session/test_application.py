@@ -1,6 +1,7 @@
 """Sessions whose application asks through its own SDK: it is not touched, and is answered by the rung of its test."""
 
 import os
+import threading
 
 import openai
 import pytest
@@ -117,9 +118,11 @@ def test_without_serve_no_variable_is_set(app: pytest.Pytester) -> None:
 
 
 def test_a_conftest_that_breaks_leaves_no_variable_behind(app: pytest.Pytester) -> None:
+    threads = {thread.name for thread in threading.enumerate()}
     app.makeconftest("raise RuntimeError('broken')")
     assert app.runpytest(*CLIMB).ret == pytest.ExitCode.USAGE_ERROR
     assert "OPENAI_BASE_URL" not in os.environ
+    assert {thread.name for thread in threading.enumerate()} <= threads
 
 
 @pytest.mark.parametrize("serve", [True, False], ids=["served", "opened late"])
@@ -163,7 +166,7 @@ def test_a_test_hands_the_application_a_client(app: pytest.Pytester, serve: bool
             assert model.env["OPENAI_API_KEY"]
         """
     )
-    result = app.runpytest("--rightsize-ladder=big", "-W", "error::ResourceWarning", "-rA")
+    result = app.runpytest("--rightsize-ladder=big")
     assert result.parseoutcomes() == {"passed": 3}
 
 
