@@ -284,7 +284,13 @@ class Recorder:
         cache = self._open_cache()
         if cache is None:
             return None
-        return cache.find(place.base, asker=place.asker, draw=place.draw, is_needed=self._cases.__contains__)
+        return cache.find(
+            place.base,
+            asker=place.asker,
+            draw=place.draw,
+            # Who has asked the same in this session needs its answer, which may have been recorded a moment ago.
+            is_needed=lambda case: case in self._cases or (place.base, case) in self._draws,
+        )
 
     def _record(self, future: Future[Reply], place: Place) -> None:
         """Record the answer, in the thread that brought it."""

@@ -28,7 +28,7 @@ def test_every_report_is_written(results: Path, tmp_path: Path) -> None:
     assert main(["report", str(results), *(f"--{name}={path}" for name, path in files.items())]) == 0
     assert "1 of 2 tasks passes on a smaller model than chosen" in files["html"].read_text("utf-8")
     assert json.loads(files["json"].read_text("utf-8"))["verdicts"][0]["verdict"] == "over-sized"
-    assert files["markdown"].read_text("utf-8").startswith("## 1 of 2 tasks")
+    assert files["markdown"].read_text("utf-8").startswith("<!-- pytest-rightsize -->\n## 1 of 2 tasks")
     assert len(files["csv"].read_text("utf-8").splitlines()) == 9
     assert "1/2" in files["badge"].read_text("utf-8")
 

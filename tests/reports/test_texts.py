@@ -75,7 +75,9 @@ def test_the_headline_names_a_saving_only_where_joules_are_of_one_kind() -> None
 def test_markdown_is_as_a_reader_sees_it() -> None:
     run = make_run({"t|x": {"a": "11", "b": "--"}, "@all": {"a": "00", "b": "1E"}}, chosen="b")
     text = MarkdownReport().render(run, judge(run))
-    assert text.startswith("## 1 of 2 tasks passes on a smaller model than chosen (provisional)\n")
+    assert text.startswith(
+        "<!-- pytest-rightsize -->\n## 1 of 2 tasks passes on a smaller model than chosen (provisional)\n"
+    )
     assert "| t\\|x | ✅ **2/2** | ⬜ chosen | over-sized (provisional) |" in text
     assert "| @<!-- -->all | ❌ 0/2 | ❔ 1/1 chosen | undecided |" in text
     assert "**t\\|x**: a passes, so b is larger than needed: set the marker to a" in text

@@ -91,8 +91,10 @@ def test_all_that_is_asked_side_by_side_is_asked_before_the_test_is_left(gated: 
     )
     result.assert_outcomes(passed=4)
     assert sorted(asked(gated)) == sorted([*"abcdefghi", "FG"])
-    counts = {name: starts(gated).count(name) for name in ("gather", "group", "rounds", "others")}
-    assert counts == {"gather": 2, "group": 2, "rounds": 3, "others": 2}
+    counts = {name: starts(gated).count(name) for name in ("gather", "group", "rounds")}
+    assert counts == {"gather": 2, "group": 2, "rounds": 3}
+    # Beside a task that is busy, it waits a moment for more questions, and the answers may be there before it leaves.
+    assert starts(gated).count("others") in (1, 2)
     assert not result.parseoutcomes().get("warnings")
 
 

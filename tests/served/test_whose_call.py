@@ -191,7 +191,8 @@ def test_a_thread_that_outlives_its_test_asks_for_nobody(
 def test_threads_of_pools_and_those_that_wait_hold_no_test_up(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytest_rightsize.served.leftover.LONGEST_S", 0.0)
+    # So long that a test which is held up never ends.
+    monkeypatch.setattr("pytest_rightsize.served.leftover.LONGEST_S", 3600.0)
     climb(
         project,
         """

@@ -310,7 +310,7 @@ def test_a_wrong_ladder_file_is_refused_before_anything_runs(
         (["--rightsize-ladder=tiny,tiny"], "names 'tiny' twice"),
         (["--rightsize-ladder="], "was given nothing: name rungs, smallest first"),
         ([LADDER, "--rightsize-config=none.toml"], "none.toml is not there"),
-        ([LADDER, "--rightsize-samples=0"], "was given '0': give a whole number, 1 or more"),
+        ([LADDER, "--rightsize-samples=0"], "was given '0': give a whole number, 1 to"),
         ([LADDER, "--rightsize-pass-rate=90"], "was given '90': give a number from 0 to 1"),
         ([LADDER, "--rightsize-gate=oversize"], "did you mean 'oversized'?"),
         ([LADDER, "--rightsize-strategy=clim"], "did you mean 'climb'?"),
