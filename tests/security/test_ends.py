@@ -17,6 +17,10 @@ from tests.providers.openai.endpoint import Answering, completion, serve
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 CASES = 40
+# Whoever runs the tests may ignore SIGHUP, as nohup does, and processes inherit that.
+_PYTEST = (
+    "import signal, sys, pytest; signal.signal(signal.SIGHUP, signal.SIG_DFL); sys.exit(pytest.main(sys.argv[1:]))"
+)
 SUITE = f"""
 import pytest
 
@@ -66,7 +70,7 @@ def start(folder: Path) -> subprocess.Popen[str]:
         "--rightsize-html=r.html",
     ]
     return subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *options],
+        [sys.executable, "-c", _PYTEST, "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *options],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -71,7 +71,7 @@ def alone(model: Path, requests: Sequence[Request], opened: list[LlamaCpp], **op
     return [one.submit(request).result() for request in requests]
 
 
-@pytest.mark.parametrize(("name", "step"), [("25k", 1), ("60k", 2), ("160k", 3), ("frontier", 6)])
+@pytest.mark.parametrize(("name", "step"), [("25k", 2), ("60k", 4), ("160k", 6), ("frontier", 12)])
 def test_greedy_answers_are_those_of_one_at_a_time(name: str, step: int, opened: list[LlamaCpp]) -> None:
     """Of the larger models' prompts every so many-th, as most of the time is the reference's."""
     path, prompts = MODELS / f"{name}.gguf", PROMPTS[::step]
