@@ -137,28 +137,16 @@ def test_a_prompt_that_is_too_long_is_told_by_the_code_that_applications_know(pr
     )
 
 
-def test_a_thread_that_outlives_its_test_asks_for_nobody(
-    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pytest_rightsize.served.leftover.LONGEST_S", 0.2)
-    result = climb(
+def test_a_thread_that_outlives_its_test_is_waited_for(project: pytest.Pytester) -> None:
+    climb(
         project,
         """
         import threading, time, app
-        go_on = threading.Event()
 
         def late():
             time.sleep(0.05)
             try:
                 app.ask("late")
-            except app.Refused:
-                app.note("refused")
-
-        def for_ever():
-            while not go_on.is_set():
-                time.sleep(0.01)
-            try:
-                app.ask("stray")
             except app.Refused:
                 app.note("refused")
 
@@ -168,6 +156,28 @@ def test_a_thread_that_outlives_its_test_asks_for_nobody(
 
         def test_other(model):
             assert app.ask("b") == "B"
+        """,
+    )
+    assert sorted(set(asked(project))) == ["a", "b"]
+    assert {(trial["outcome"], trial["reason"]) for trial in trials(project).values()} == {("passed", None)}
+
+
+def test_a_thread_that_stays_asks_for_nobody(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One test after the other: any test that runs beside such a thread would be an error too."""
+    monkeypatch.setattr("pytest_rightsize.served.leftover.LONGEST_S", 0.2)
+    result = climb(
+        project,
+        """
+        import threading, time, app
+        go_on = threading.Event()
+
+        def for_ever():
+            while not go_on.is_set():
+                time.sleep(0.01)
+            try:
+                app.ask("stray")
+            except app.Refused:
+                app.note("refused")
 
         def test_stays(model):
             threading.Thread(target=for_ever, name="stayer").start()
@@ -179,10 +189,10 @@ def test_a_thread_that_outlives_its_test_asks_for_nobody(
         def teardown_module():
             go_on.set()
         """,
+        "--rightsize-concurrency=1",
     )
-    assert sorted(set(asked(project))) == ["a", "b", "c"]
+    assert sorted(set(asked(project))) == ["c"]
     found = {name: (trial["outcome"], trial["reason"]) for name, trial in trials(project).items()}
-    assert found["test_late"] == found["test_other"] == ("passed", None)
     assert found["test_stays"] == found["test_ambiguous"] == ("error", "unserved")
     assert "'stayer'" in trials(project)["test_stays"]["detail"]
     assert result.ret == pytest.ExitCode.TESTS_FAILED
