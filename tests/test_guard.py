@@ -90,7 +90,8 @@ FACES = {
 # Of a room that lends only its Protocol and its vocabulary: the modules that others may import.
 LENT = {
     "providers": {
-        *("providers", "providers.environment", "providers.locality", "providers.own_threads"),
+        *("providers", "providers.bounded_bodies", "providers.environment", "providers.locality"),
+        *("providers.own_threads",),
         "providers.reasoning",
     },
     "meters": {"meters"},

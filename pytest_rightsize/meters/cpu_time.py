@@ -25,6 +25,9 @@ __all__ = ["CpuTime", "engine_seconds", "joules_of", "watts_per_thread"]
 hookimpl = pluggy.HookimplMarker("pytest")
 
 _FACTORS = (0.34, 2.3)
+# Clocks of threads are read one after the other: again, where the process took longer than this meanwhile.
+_READINGS = 4
+_AT_ONCE_S = 0.0005
 # A processor that is not in the table: 1.5 to 10 W a thread, and at best what most others take.
 _UNKNOWN_W, _UNKNOWN_FACTORS = 4.0, (1.5 / 4.0, 10.0 / 4.0)
 # Model, rated watts and threads of the socket; for others there are the options.
@@ -156,13 +159,18 @@ def engine_seconds(other_seconds: dict[int, float]) -> float:
     `other_seconds` keeps the other threads' seconds over calls, by native thread identity: those of a thread that has
     ended are still left out.
     """
-    for thread in threading.enumerate():
-        if thread.native_id is not None and not _is_engine(thread.name):
-            seconds = _thread_seconds(thread.native_id)
-            # An identity that is used again starts at 0; which thread had the seconds does not matter.
-            other_seconds[thread.native_id] = max(seconds, other_seconds.get(thread.native_id, 0.0))
+    for _ in range(_READINGS):
+        before = clocks.process_time()
+        for thread in threading.enumerate():
+            if thread.native_id is not None and not _is_engine(thread.name):
+                seconds = _thread_seconds(thread.native_id)
+                # An identity that is used again starts at 0; which thread had the seconds does not matter.
+                other_seconds[thread.native_id] = max(seconds, other_seconds.get(thread.native_id, 0.0))
+        whole = clocks.process_time()
+        if whole - before < _AT_ONCE_S:  # else threads ran between one clock and the next, and count as the models'
+            break
     times = os.times()
-    return max(0.0, clocks.process_time() + times.children_user + times.children_system - sum(other_seconds.values()))
+    return max(0.0, whole + times.children_user + times.children_system - sum(other_seconds.values()))
 
 
 def _thread_seconds(native: int) -> float:

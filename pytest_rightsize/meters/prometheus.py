@@ -20,6 +20,7 @@ from pytest_rightsize import clocks
 from pytest_rightsize.energy import Energy, unknown_energy
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.meters import Counter, CounterError, Facts, Meter, MeterProblem, Site
+from pytest_rightsize.providers.bounded_bodies import read_plain_body
 from pytest_rightsize.records import Json, Reply, Rung
 
 __all__ = ["Prometheus", "Sample", "parse_metrics"]
@@ -176,8 +177,7 @@ class _Page:
     def _text(self) -> str:
         try:
             with urllib.request.urlopen(self._url, timeout=_TIMEOUT_S) as response:
-                text: str = response.read().decode(errors="replace")
-                return text
+                return read_plain_body(response).decode(errors="replace")
         except (OSError, urllib.error.URLError, ValueError) as error:
             raise CounterError(f"{self._url} does not answer ({error})", flag="exporter_lost") from None
 

@@ -12,6 +12,7 @@ from datetime import date
 from typing import get_args
 
 from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.escaping import one_line
 from pytest_rightsize.locations import key_line
 from pytest_rightsize.records import Evidence, Json, Run, Rung, State
 from pytest_rightsize.verdict_records import Standing, Verdict
@@ -172,9 +173,9 @@ def parse_lock(text: str, *, where: str) -> Lock:
         return Lock(
             day=_day(plain["date"]),
             commit=_name(plain, "commit"),
-            ladder=[str(rung) for rung in plain["ladder"]],
+            ladder=[one_line(str(rung)) for rung in plain["ladder"]],
             models={rung: str(model) for rung, model in plain.get("models", {}).items()},
-            tasks={name: _task(task, name, text) for name, task in plain.get("tasks", {}).items()},
+            tasks={one_line(name): _task(task, name, text) for name, task in plain.get("tasks", {}).items()},
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ConfigError(f"{where} is not a lock ({error!r}): write it again with rightsize lock RUN.jsonl") from None

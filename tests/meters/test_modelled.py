@@ -149,8 +149,7 @@ def test_what_is_left_for_the_model_does_not_fall_back_while_others_are_busy() -
     for _ in range(2000):
         sum(range(2000))
         told.append(engine_seconds(seen))
-    # The clocks of threads are not read at one moment: less than the tick of a busy machine.
-    assert max(one - other for one, other in pairwise(told)) < 1e-2
+    assert max(one - other for one, other in pairwise(told)) < 1e-3
 
 
 def test_another_process_has_no_thread_here() -> None:

@@ -63,7 +63,7 @@ def concluded(path: Path, strategy: str) -> tuple[list[Any], list[Any]]:
     return lines(path, "verdict"), sorted(trials)
 
 
-@pytest.mark.parametrize(("strategy", "kills"), [("full", 12), ("climb", 3)])
+@pytest.mark.parametrize(("strategy", "kills"), [("full", 20), ("climb", 3)])
 def test_a_run_killed_at_random_moments_repeats_nothing_recorded_and_concludes_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str, kills: int
 ) -> None:

@@ -5,6 +5,9 @@ import json
 import resource
 import sys
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -12,11 +15,14 @@ import pytest
 from pytest_rightsize.answers import Answer
 from pytest_rightsize.errors import ConfigError, FormatError, RungError
 from pytest_rightsize.matchers import json_matching
+from pytest_rightsize.meters.prometheus import Prometheus
+from pytest_rightsize.providers.openai.probing import probe_models
 from pytest_rightsize.providers.openai.provider import OpenAI
 from pytest_rightsize.records import AnswerRecord, Policy, Request, Rung, Trial, TrialKey
 from pytest_rightsize.results.line_formats import check_line
 from pytest_rightsize.strict_json import loads
 from tests.providers.openai.endpoint import Answering, completion, serve
+from tests.threaded_server import serving
 
 QUESTION = Request(messages=({"role": "user", "content": "x"},))
 
@@ -164,3 +170,42 @@ def test_every_field_of_a_line_is_checked_before_it_is_used() -> None:
     for name in tokens:
         with pytest.raises(ValueError, match="answers"):
             check_line({**lines["trial"], "answers": [{"tokens": {**tokens, name: odd}}]})
+
+
+# --- what is looked up aside ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def endless() -> Iterator[str]:
+    """A server whose every page is 40 MB."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(40_000_000))
+            self.end_headers()
+            with suppress(ConnectionError):
+                for _ in range(40):
+                    self.wfile.write(b" " * 1_000_000)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with serving(Handler) as url:
+        yield url
+
+
+def test_a_list_of_models_without_end_says_that_the_server_does_not_answer(endless: str) -> None:
+    problem = probe_models(f"{endless}/v1", headers={}, model="m", local_only=True)
+
+    assert problem is not None
+    assert "models does not answer (it sends more than 32 MB)" in problem.what
+
+
+def test_a_page_of_metrics_without_end_is_a_meter_that_does_not_answer(endless: str) -> None:
+    meter = Prometheus(Rung(name="a", provider="openai"), {"url": f"{endless}/metrics"}, "remote")
+
+    problem = meter.check()
+
+    assert problem is not None
+    assert "it sends more than 32 MB" in problem.what

@@ -1,8 +1,7 @@
 """A schema is never fetched: not from the network, not from a file, not through a redirect."""
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from pytest_rightsize.errors import FormatError, SchemaReferenceError
 from pytest_rightsize.matchers import json_matching
 from pytest_rightsize.records import AnswerRecord
 from pytest_rightsize.schemas import Schema, remote_references
+from tests.threaded_server import serving
 
 ITEM = {"type": "object", "required": ["qty"], "properties": {"qty": {"type": "integer"}}}
 
@@ -33,13 +33,8 @@ def server() -> Iterator[tuple[str, list[str]]]:
         def log_message(self, *_: object) -> None:
             pass
 
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=listening.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{listening.server_port}/s.json", asked
-    listening.shutdown()
-    thread.join()
-    listening.server_close()
+    with serving(Handler) as url:
+        yield f"{url}/s.json", asked
 
 
 @pytest.mark.parametrize("keyword", ["$ref", "$dynamicRef"])

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from pytest_rightsize import clocks
 from pytest_rightsize.portable import Portable
+from pytest_rightsize.providers.bounded_bodies import DEFAULT_LIMIT_MB, TooLargeError, read_body
 from pytest_rightsize.providers.openai.adaptive_limit import AdaptiveLimit
 from pytest_rightsize.providers.openai.connections import (
     Connection,
@@ -30,7 +31,7 @@ from pytest_rightsize.providers.openai.event_loop import Gate, GatePass
 from pytest_rightsize.providers.openai.event_loop import sleep as sleep_in_loop
 from pytest_rightsize.providers.openai.faults import TREATMENTS, AnswerFaultError, Fault
 from pytest_rightsize.providers.openai.outcomes import fault_of
-from pytest_rightsize.providers.openai.response_bodies import DEFAULT_LIMIT_MB, TooLargeError, json_of, read_body
+from pytest_rightsize.providers.openai.response_bodies import json_of
 from pytest_rightsize.providers.openai.waits import asked_wait_s
 from pytest_rightsize.records import Json
 from pytest_rightsize.strict_json import loads

@@ -3,7 +3,6 @@
 A URL, a key and a model's name come in, a Problem or None goes out; no model is called, so that it costs nothing.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -12,8 +11,10 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 from pytest_rightsize.providers import Problem
+from pytest_rightsize.providers.bounded_bodies import read_plain_body
 from pytest_rightsize.providers.openai.connections import ProxyError, proxy_for
 from pytest_rightsize.providers.openai.endpoint_urls import address_below, lacks_version, masked, without_secrets
+from pytest_rightsize.strict_json import loads
 
 __all__ = ["probe_models"]
 
@@ -62,7 +63,7 @@ def probe_models(base_url: str, *, headers: Mapping[str, str], model: str, local
 def _names(opener: OpenerDirector, url: str, headers: Mapping[str, str]) -> list[str]:
     """The names in the list; raises KeyError or TypeError where it has another form."""
     with opener.open(Request(url, headers=dict(headers)), timeout=_TIMEOUT_S) as response:
-        listing = json.load(response)
+        listing = loads(read_plain_body(response))
     return [str(entry["id"]) for entry in listing["data"]]
 
 

@@ -21,6 +21,7 @@ import pluggy
 from pytest_rightsize import clocks
 from pytest_rightsize.errors import ConfigError, RightsizeError, RungError
 from pytest_rightsize.providers import Problem, Provider
+from pytest_rightsize.providers.bounded_bodies import DEFAULT_LIMIT_MB
 from pytest_rightsize.providers.environment import is_own_endpoint, user_variable
 from pytest_rightsize.providers.locality import host_of, is_this_machine
 from pytest_rightsize.providers.openai import event_loop
@@ -36,7 +37,6 @@ from pytest_rightsize.providers.openai.http import Client, Endpoint, HttpError
 from pytest_rightsize.providers.openai.probing import probe_models
 from pytest_rightsize.providers.openai.replies import Completion, read_completion
 from pytest_rightsize.providers.openai.request_forms import RequestForm, schema_field
-from pytest_rightsize.providers.openai.response_bodies import DEFAULT_LIMIT_MB
 from pytest_rightsize.providers.openai.rung_check import RungCheck
 from pytest_rightsize.providers.openai.tokenizing import Tokenizer
 from pytest_rightsize.providers.reasoning import marks_of, reasoning_in

@@ -1,33 +1,9 @@
-"""Reads the body of a response, up to a limit: an endpoint may send more than fits into memory, and compress it well.
-
-Then it is parsed as JSON in the encoding that its header names.
-"""
-
-from typing import Any
+"""Parses the body of an answer as JSON, in the encoding that its header names."""
 
 from pytest_rightsize.records import Json
 from pytest_rightsize.strict_json import loads
 
-__all__ = ["DEFAULT_LIMIT_MB", "TooLargeError", "json_of", "read_body"]
-
-DEFAULT_LIMIT_MB = 32.0
-
-
-class TooLargeError(Exception):
-    """The body, decompressed, is larger than the limit; what was read of it is dropped."""
-
-
-async def read_body(response: Any, limit_bytes: float) -> bytes:
-    """The body of an `aiohttp.ClientResponse`, decompressed as it comes; raises TooLargeError."""
-    parts: list[bytes] = []
-    size = 0
-    async for part in response.content.iter_any():
-        size += len(part)
-        if size > limit_bytes:
-            response.close()  # the rest is not fetched
-            raise TooLargeError
-        parts.append(part)
-    return b"".join(parts)
+__all__ = ["json_of"]
 
 
 def json_of(content: bytes, content_type: str) -> Json:
