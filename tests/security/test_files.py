@@ -2,13 +2,18 @@
 
 import json
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from pytest_rightsize.commands.__main__ import main
 from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.judging.verdict import judge
+from pytest_rightsize.reports.publishing import refuse_foreign
 from pytest_rightsize.results.results_file import ResultsFile, read_run
+from pytest_rightsize.session.builtin import BuiltIn
+from tests.reports.rich_run import rich_run
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="links and locks of POSIX")
 
@@ -94,6 +99,34 @@ def test_the_command_report_replaces_nothing_else(
     assert main(["report", "run.jsonl", "--html", "test_it.py"]) == 2
     assert "which is no html report" in capsys.readouterr().err
     assert "def test_it" in (suite / "test_it.py").read_text()
+
+
+BUILT_IN = BuiltIn().pytest_rightsize_reports()
+
+
+@pytest.mark.parametrize("name", list(BUILT_IN))
+def test_each_report_of_ours_knows_its_own_files(name: str) -> None:
+    run = rich_run()
+
+    report = BUILT_IN[name]()
+
+    assert report.own_mark in report.render(run, judge(run))[:4_000]
+
+
+class Foreign:
+    """A report of another plugin, which has no mark."""
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "is_replaced"),
+    [("x.txt", "anything", True), ("x.py", "", True), ("x.py", "x = 1", False), ("x.toml", "[a]", False)],
+)
+def test_a_report_without_a_mark_replaces_no_source(tmp_path: Path, name: str, content: str, is_replaced: bool) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+
+    with nullcontext() if is_replaced else pytest.raises(ConfigError, match="which is no foreign report"):
+        refuse_foreign("foreign", Foreign, path)  # type: ignore[arg-type]  # a report by its behaviour
 
 
 # --- the run before ---------------------------------------------------------------------------------------------------
