@@ -47,7 +47,8 @@ class Exchange:
 class Case:
     """One case; without checks nothing is known of a right answer, and its test is skipped.
 
-    `open_checks` are names of assertions of another tool that have no counterpart here.
+    `open_checks` are names of assertions of another tool that have no counterpart here. A case with one is skipped too:
+    without it a wrong answer might pass.
     """
 
     ask: Mapping[str, Json]

@@ -24,6 +24,11 @@ from pytest_rightsize.records import Json
 __all__ = ["Imported", "read_promptfoo"]
 
 _TEMPLATES = "#/assertionTemplates/"
+# Settings by which a test may pass though one of its assertions fails.
+_SCORING = ("threshold", "assertScoringFunction")
+_KEYS_OF_A_TEST = ("vars", "assert", "options", "description", "metadata", *_SCORING)
+# Settings by which assertions look at another text, or at the answer to another prompt.
+_CHANGING = ("transform", "postprocess", "transformVars", "prefix", "suffix")
 
 
 @dataclass(kw_only=True)
@@ -43,6 +48,7 @@ class _Test:
     where: str
     description: str | None = None
     transformed: bool = False
+    open_checks: Sequence[str] = ()
 
 
 def read_promptfoo(path: Path) -> Imported:
@@ -67,13 +73,23 @@ def read_promptfoo(path: Path) -> Imported:
 def _all_tests(path: Path, config: Mapping[str, Json], imported: Imported) -> Iterator[_Test]:
     """Every test, with what `defaultTest` gives to all, and those of each scenario."""
     default = _mapping(path, referred(path, config.get("defaultTest")), "defaultTest")
+    of_all = ({"options": {"transform": _are_transformed(config)}}, default)
     templates = _mapping(path, config.get("assertionTemplates"), "assertionTemplates")
     for test in tests_in(path, config.get("tests")):
-        yield from _expanded(path, (default, test), templates, imported)
+        yield from _expanded(path, (*of_all, test), templates, imported)
     for scenario in tests_in(path, config.get("scenarios")):
         for given in tests_in(path, scenario.get("config")):
             for test in tests_in(path, scenario.get("tests")) or [{}]:
-                yield from _expanded(path, (default, given, test), templates, imported)
+                yield from _expanded(path, (*of_all, given, test), templates, imported)
+
+
+def _are_transformed(config: Mapping[str, Json]) -> bool:
+    """Whether a provider of the configuration changes answers before they are checked."""
+    providers = config.get("providers") or config.get("targets")
+    entries = providers if isinstance(providers, list) else [providers]
+    settings = [entry for entry in entries if isinstance(entry, Mapping)]
+    settings += [value for entry in settings for value in entry.values() if isinstance(value, Mapping)]  # by its name
+    return any(each.get("transform") for each in settings)
 
 
 def _expanded(
@@ -90,8 +106,8 @@ def _expanded(
         variables |= _mapping(path, referred(path, given), "vars", where)
         options |= _mapping(path, layer.get("options"), "options", where)
         assertions += _assertions(layer.get("assert"), templates, where)
-        if layer.get("threshold") is not None:
-            imported.left_out["threshold of a test: here all of its checks must hold"] += 1
+        imported.left_out.update(f"{name} of a test" for name in layer if name not in _KEYS_OF_A_TEST)
+    scoring = {name: layer[name] for layer in layers for name in _SCORING if layer.get(name) is not None}
     values = {name: referred(path, value, is_variable=True) for name, value in variables.items()}
     expands = {name: value for name, value in values.items() if isinstance(value, list)}
     if options.get("disableVarExpansion"):
@@ -103,7 +119,9 @@ def _expanded(
             assertions=assertions,
             where=where,
             description=description if isinstance(description, str) else None,
-            transformed=any(options.get(name) for name in ("transform", "postprocess", "prefix", "suffix")),
+            transformed=any(options.get(name) for name in _CHANGING),
+            # with a threshold of 1 all assertions must hold, as they must here
+            open_checks=[name for name, value in scoring.items() if (name, value) != ("threshold", 1)],
         )
 
 
@@ -143,6 +161,7 @@ def _case(template: Template, test: _Test, imported: Imported) -> Case:
     if test.transformed:
         found.open_checks = [*(f"{name} after a transform" for name in found.checks), *found.open_checks]
         found.checks = {}
+    found.open_checks += test.open_checks
     imported.left_out.update(found.open_checks)
     about = {"description": test.description} if test.description else {}
     return Case(ask=ask, checks=found.checks, open_checks=tuple(dict.fromkeys(found.open_checks)), about=about)

@@ -58,6 +58,7 @@ def rendered(tasks: Sequence[Task], *, title: str, todo: Sequence[str], cases_fi
         matchers=sorted(matchers),
         helpers={check.helper for check in checks},
         cases_file=cases_file,
+        has_todo=any(case.open_checks for test in tests for case in test.cases),
         constants=[
             (constants[task.name], [_literal(choice) for choice in task.choices]) for task in tasks if task.choices
         ],
@@ -111,7 +112,7 @@ def _test(task: str, suffix: str, cases: Sequence[Case], lines: Sequence[str], t
         says=_sentence({tuple(case.checks) for case in cases}),
         lines=lines,
         cases=cases,
-        remarks=[f"TODO: {name} has no counterpart here." for name in open_checks],
+        remarks=[f"TODO: write a check for {_printable(name)}, or do without it." for name in open_checks],
         skip=not cases[0].checks,
     )
 
@@ -164,9 +165,13 @@ def _json_line(plain: Mapping[str, Json]) -> str:
 def _wrapped(text: str, indent: str = "") -> str:
     import textwrap
 
-    printable = "".join(character if character.isprintable() else " " for character in text)
-    safe = printable.replace("\\", "/").replace('"""', "'''")
+    safe = _printable(text).replace("\\", "/").replace('"""', "'''")
     return textwrap.fill(safe, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def _printable(text: str) -> str:
+    """The text on one line: a name in a file may hold a newline, and code behind it."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _literal(text: str) -> str:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from pytest_rightsize.authoring.exchanges import Task
+from pytest_rightsize.authoring.exchanges import Case, Task
 from pytest_rightsize.authoring.personal_data import hints
 from pytest_rightsize.authoring.rendering import rendered
 from pytest_rightsize.errors import ConfigError
@@ -78,10 +78,16 @@ def _table(tasks: Sequence[Task]) -> list[str]:
     width = max((len(task.name) for task in tasks), default=0)
     lines = []
     for task in tasks:
-        kinds = Counter(" + ".join(case.checks) or "without a check (skipped)" for case in task.cases)
+        kinds = Counter(map(_kind, task.cases))
         told = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
         lines.append(f"  {task.name:{width}}  {told}")
     return lines
+
+
+def _kind(case: Case) -> str:
+    if not case.checks:
+        return "without a check (skipped)"
+    return " + ".join(case.checks) + (" with a todo (skipped)" if case.open_checks else "")
 
 
 def _numbers(numbers: Sequence[int]) -> str:

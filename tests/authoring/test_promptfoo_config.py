@@ -147,6 +147,37 @@ def test_values_come_from_files_templates_and_references(folder: Path) -> None:
     assert case.open_checks == ("javascript by code",)
 
 
+@pytest.mark.parametrize(
+    ("test", "more", "open_checks"),
+    [
+        ({}, {}, ()),
+        ({"threshold": 1}, {}, ()),
+        ({"threshold": 0.5}, {}, ("threshold",)),
+        ({"threshold": 0}, {}, ("threshold",)),
+        ({}, {"defaultTest": {"threshold": 0.5}}, ("threshold",)),
+        ({"threshold": 1}, {"defaultTest": {"threshold": 0.5}}, ()),
+        ({"assertScoringFunction": "file://score.js"}, {}, ("assertScoringFunction",)),
+        ({"options": {"transform": "x"}}, {}, ("contains after a transform",)),
+        ({"options": {"transformVars": "x"}}, {}, ("contains after a transform",)),
+        ({}, {"defaultTest": {"options": {"postprocess": "x"}}}, ("contains after a transform",)),
+        ({}, {"providers": ["openai:x", {"id": "openai:y", "transform": "x"}]}, ("contains after a transform",)),
+        ({}, {"targets": {"openai:y": {"transform": "x"}}}, ("contains after a transform",)),
+        ({}, {"providers": [{"id": "openai:y", "config": {"temperature": 0}}]}, ()),
+    ],
+)
+def test_what_decides_whether_a_test_passes_is_never_lost(
+    test: dict[str, Any], more: dict[str, Any], open_checks: tuple[str, ...], folder: Path
+) -> None:
+    config = {"prompts": ["q"], "tests": [{"assert": contains("a"), **test}], **more}
+    (case,) = cases(folder, config)
+    assert case.open_checks == open_checks
+
+
+def test_settings_that_are_not_read_are_counted(folder: Path) -> None:
+    tests = [{"prompts": ["a"], "metadata": {"x": 1}}, {"prompts": ["b"]}]
+    assert dict(read(folder, {"prompts": ["q"], "tests": tests}).left_out) == {"prompts of a test": 2}
+
+
 def test_what_has_no_counterpart_is_counted(folder: Path) -> None:
     rubric = {"assert": [{"type": "llm-rubric", "value": "x"}, *contains("a")], "threshold": 0.5}
     changed = {"assert": contains("a"), "options": {"transform": "output.trim()"}}
@@ -154,10 +185,10 @@ def test_what_has_no_counterpart_is_counted(folder: Path) -> None:
     assert dict(imported.left_out) == {
         "llm-rubric": 2,
         "contains after a transform": 1,
-        "threshold of a test: here all of its checks must hold": 2,
+        "threshold": 2,
     }
     first, second, _ = imported.tasks[0].cases
-    assert (first.checks, first.open_checks) == ({"contains": ["a"]}, ("llm-rubric",))
+    assert (first.checks, first.open_checks) == ({"contains": ["a"]}, ("llm-rubric", "threshold"))
     assert (second.checks, second.open_checks) == ({}, ("contains after a transform",))
 
 

@@ -36,7 +36,8 @@ def every_check() -> list[Task]:
     value = {"edits": ["a", 2], "matches": ["a"], "schema": {}, "fields": {}, "json": {}}
     tasks = [Task(name=f"check-{name}", cases=(case(**{name: value.get(name, "a")}),)) for name in CHECKS]
     with_schema = Case(ask={"prompt": "q", "schema": SCHEMA}, checks={"fields": {"qty": 2}})
-    several = (case(contains=["a"], not_contains=["b"]), case(), Case(ask={}, open_checks=("llm-rubric",)))
+    half_open = Case(ask={}, checks={"contains": ["a"], "not_contains": ["b"]}, open_checks=("similar",))
+    several = (case(contains=["a"], not_contains=["b"]), half_open, case(), Case(ask={}, open_checks=("llm-rubric",)))
     many = (case(number=1), case(contains=["a"]), case(json=1), with_schema, case(number=2, starts_with="a"))
     return [
         routing(),
@@ -97,6 +98,17 @@ def test_any_choices_and_words_make_a_python_file(choices: list[str], title: str
     text = rendered([task], title=title, todo=(title,), cases_file="cases.jsonl").test_file
     constants = [node for node in ast.parse(text).body if isinstance(node, ast.Assign)]
     assert ast.literal_eval(constants[-1].value) == tuple(choices)
+
+
+@given(st.text(max_size=20))
+def test_any_name_of_an_assertion_is_a_remark_and_no_code(name: str) -> None:
+    """A file from elsewhere may call an assertion `x`, newline, `import os`."""
+
+    def code(name: str) -> str:
+        task = Task(name="t", cases=(Case(ask={}, checks={"equals": "a"}, open_checks=(name,)),))
+        return ast.dump(ast.parse(suite(task).test_file.encode()))
+
+    assert code(name) == code("x")
 
 
 @pytest.mark.parametrize("name", [*CHECKS])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_rightsize.authoring.exchanges import Exchange, Task
+from pytest_rightsize.authoring.exchanges import Case, Exchange, Task
 from pytest_rightsize.authoring.proposals import proposed
 from pytest_rightsize.authoring.suite_files import SuiteFiles
 from pytest_rightsize.errors import ConfigError
@@ -125,6 +125,14 @@ def test_what_is_told_names_tasks_files_and_personal_data(tmp_path: Path) -> Non
         "(lines 1, 2).",
         f"Then: pytest {tmp_path / 'test_recorded.py'} --rightsize-ladder=1b,4b,30b",
     ]
+
+
+def test_cases_with_a_todo_are_told_apart(tmp_path: Path) -> None:
+    checks = {"contains": ["a"]}
+    cases = [Case(ask={}, checks=checks), Case(ask={}, checks=checks, open_checks=("similar",)), Case(ask={})]
+    assert write(tmp_path, [Task(name="t", cases=tuple(cases))])[0] == (
+        "  t  1 contains, 1 contains with a todo (skipped), 1 without a check (skipped)"
+    )
 
 
 def test_keys_are_withheld_wherever_they_stand(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_a_promptfoo_configuration_runs_as_it_is(pytester: pytest.Pytester) -> N
         "prompts": ["Greet {{name}}"],
         "tests": [
             {"vars": {"name": "Bob"}, "assert": [{"type": "icontains", "value": "{{name}}"}]},
-            {"vars": {"name": "Ann"}, "assert": [{"type": "equals", "value": "hi"}, {"type": "llm-rubric"}]},
+            {"vars": {"name": "Ann"}, "assert": [{"type": "equals", "value": "hi"}]},
             {"vars": {"name": "Eve"}, "assert": [{"type": "contains-json", "value": {"required": ["a"]}}]},
             {
                 "vars": {"name": "Tim"},
@@ -106,6 +106,32 @@ def test_a_promptfoo_configuration_runs_as_it_is(pytester: pytest.Pytester) -> N
     result = pytester.runpytest("--rightsize-ladder=right")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["greet *4/4*"])
+
+
+def test_a_case_that_lost_an_assertion_is_skipped_until_its_todo_has_gone(pytester: pytest.Pytester) -> None:
+    """Without the assertion a wrong answer would pass: nothing is counted of it, on whichever rung."""
+    rubric = {"type": "llm-rubric", "value": "polite"}
+    config = {
+        "prompts": ["Greet {{name}}"],
+        "tests": [
+            {"vars": {"name": "Bob"}, "assert": [{"type": "contains", "value": "Bob"}]},
+            {"vars": {"name": "Ann"}, "assert": [{"type": "contains", "value": "Ann"}, rubric]},
+            {"vars": {"name": "Tim"}, "assert": [rubric]},
+        ],
+    }
+    found = convert(pytester.path, "p.json", json.dumps(config))
+    replies = lines(
+        *({"prompt": case["ask"]["prompt"], "text": f"Get lost, {case['ask']['prompt']}"} for case in found)
+    )
+    (pytester.path / "right.jsonl").write_text(replies, encoding="utf-8")
+    pytester.makefile(".toml", rightsize=LADDER)
+    result = pytester.runpytest("--rightsize-ladder=right", "-rs")
+    result.stdout.fnmatch_lines(["greet *1/1*"])
+    result.stdout.fnmatch_lines(["SKIPPED * write the checks in its todo, then remove the todo"])
+    (ann,) = (case for case in found if "Ann" in case["ask"]["prompt"])
+    assert (ann["contains"], ann.pop("todo")) == (["Ann"], ["llm-rubric"])
+    (pytester.path / "p_cases.jsonl").write_text(lines(*found), encoding="utf-8")
+    pytester.runpytest("--rightsize-ladder=right").stdout.fnmatch_lines(["greet *2/2*"])
 
 
 def test_what_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,8 +24,14 @@ ROUTE_TICKET_ANSWERS = (
 def cases(function):
     """Run a test once for each case that names it."""
     own = [case for case in CASES if case["test"] == function.__name__]
-    ids = [case["id"] for case in own]
-    return pytest.mark.parametrize("case", own, ids=ids)(function)
+    rows = [pytest.param(case, id=case["id"], marks=marks(case)) for case in own]
+    return pytest.mark.parametrize("case", rows)(function)
+
+
+def marks(case):
+    """Skip a case that has a `todo`: a wrong answer might pass its other checks."""
+    reason = "write the checks in its todo, then remove the todo"
+    return [pytest.mark.skip(reason=reason)] if case.get("todo") else []
 
 
 def calls(answer):
@@ -251,6 +257,7 @@ def test_order(model, case):
 @cases
 def test_several_contains_not_contains(model, case):
     """Each answer passes the checks of its case."""
+    # TODO: write a check for similar, or do without it.
     answer = model.ask(**case["ask"])
     for part in case["contains"]:
         assert part in answer
@@ -263,7 +270,7 @@ def test_several_contains_not_contains(model, case):
 @cases
 def test_several_open(model, case):
     """Free texts: no check was found for them."""
-    # TODO: llm-rubric has no counterpart here.
+    # TODO: write a check for llm-rubric, or do without it.
     answer = model.ask(**case["ask"])
     assert answer == case.get("answer")
 
