@@ -8,7 +8,13 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from pytest_rightsize.errors import RungError, TooLongError
-from pytest_rightsize.providers.llama_cpp.chat_formats import CompletionNeededError, requiring_call, response_of
+from pytest_rightsize.providers.llama_cpp.chat_formats import (
+    CompletionNeededError,
+    call_choice,
+    named_tool,
+    response_of,
+    shows_tools,
+)
 from pytest_rightsize.providers.llama_cpp.chat_template import ChatTemplate, TemplateRefusalError, printable
 from pytest_rightsize.providers.llama_cpp.completions import Completion, Prompt, Sampling
 from pytest_rightsize.providers.llama_cpp.native import last_errors
@@ -29,14 +35,6 @@ _FINAL_CHANNEL = "<|channel|>final<|message|>"
 _CHANNEL = "<|channel|>"
 # Enough of a prompt's end to see whether it has opened reasoning.
 _TAIL = 200
-
-
-# The one format that has the model choose a tool by a grammar.
-_CHOOSING_FORMAT = "chatml-function-calling"
-
-
-def _is_required(request: Request) -> bool:
-    return bool(request.extra.get("tool_choice") == "required")
 
 
 class LoadedModel:
@@ -154,7 +152,7 @@ class LoadedModel:
             sampling=Sampling(
                 **settings,
                 temperature=request.temperature or 0.0,
-                seed=((request.seed or 0) + request.sample) % 2**31,
+                seed=_seed(request),
                 logit_bias={int(token): float(added) for token, added in (extra.get("logit_bias") or {}).items()},
                 constraint=constraint,
                 constrained_after=constrained_after.encode(),
@@ -218,7 +216,7 @@ class LoadedModel:
     def _next_turn_by_format(self, request: Request, completions: Sequence[Completion]) -> Prompt | Reply:
         self._check_format_takes(request)
         try:
-            response = response_of(self._native, self._arguments(request), completions)
+            response = self._format_response(request, completions)
         except CompletionNeededError as needed:
             return self._prompt_of_format(request, **needed.arguments)
         except Exception as error:
@@ -226,6 +224,7 @@ class LoadedModel:
                 f"the chat format {self._rung.options.get('chat_format')} refused the request "
                 f"({printable(f'{type(error).__name__}: {error}')}); change the messages, or name another chat_format"
             ) from None
+        margins = [completion.margin for completion in completions if completion.margin is not None]
         choice = response["choices"][0]
         parts = separate(choice["message"].get("content") or "", self._marks)
         self._check_unenforced(request, parts.answer, completions[-1])
@@ -235,15 +234,29 @@ class LoadedModel:
             tokens=Tokens(
                 prompt=response["usage"]["prompt_tokens"],
                 cached=completions[-1].cached_tokens,
-                completion=response["usage"]["completion_tokens"],
+                completion=sum(completion.completion_tokens for completion in completions),
                 reasoning=self._tokens_in(parts.reasoning or ""),
                 source="counted",
             ),
             finish_reason=choice["finish_reason"],
             reasoning=parts.reasoning or "",
             tool_calls=tuple(choice["message"].get("tool_calls") or ()),
-            margin=completions[-1].margin,
+            margin=min(margins, default=None),
         )
+
+    def _format_response(self, request: Request, completions: Sequence[Completion]) -> Mapping[str, Json]:
+        """The format's response; where a call of any tool is required, the first completion chooses which."""
+        arguments, names = self._arguments(request), list(ToolChoice.of(request).parameters)
+        if names and not completions and not shows_tools(self._native, arguments):
+            raise ValueError("it shows tools only after a system message, so the model would never see them")
+        if request.extra.get("tool_choice") == "required" and names:
+            if len(names) > 1:
+                choice = call_choice(self._native, arguments, names)
+                if not completions:
+                    raise CompletionNeededError(choice.arguments)
+                names, completions = [choice.chosen(completions[0].text)], completions[1:]
+            arguments["tool_choice"] = named_tool(names[0])
+        return response_of(self._native, arguments, completions)
 
     def _check_format_takes(self, request: Request) -> None:
         """Refuse what a format would drop without a word."""
@@ -252,11 +265,6 @@ class LoadedModel:
             raise self._refusal(
                 f"the chat format {name} takes no tools, so the model would never see them; ask without tools, leave "
                 "chat_format out, or set it to chatml-function-calling"
-            )
-        if _is_required(request) and len(request.tools or ()) > 1 and name != _CHOOSING_FORMAT:
-            raise self._refusal(
-                f"the chat format {name} cannot require a call of one of several tools; name the tool in tool_choice, "
-                f"set chat_format to {_CHOOSING_FORMAT}, or leave it out for the model's own template"
             )
         if request.extra.get("chat_template_kwargs") or request.extra.get("reasoning_effort"):
             raise self._refusal(f"the chat format {name} has no variables; leave it out for the model's template")
@@ -268,17 +276,12 @@ class LoadedModel:
             "messages": [dict(message) for message in request.messages],
             "max_tokens": request.max_tokens,
             "temperature": request.temperature or 0.0,
-            "seed": ((request.seed or 0) + request.sample) % 2**31,
+            "seed": _seed(request),
         }
         if request.top_p is not None:
             arguments["top_p"] = request.top_p
         if request.tools is not None:
             arguments["tools"] = [dict(tool) for tool in request.tools]
-        if _is_required(request):
-            # Formats know no `required`: the only tool is named, and of several one is chosen (see requiring_call).
-            names = list(ToolChoice.of(request).parameters)
-            only = {"type": "function", "function": {"name": names[0]}}
-            arguments["tool_choice"] = only if len(names) == 1 else "auto"
         return arguments
 
     def _prompt_of_format(
@@ -299,8 +302,7 @@ class LoadedModel:
         stops = [stop] if isinstance(stop, str) else stop or []
         setting_names = {setting.name for setting in fields(Sampling)}
         settings = {name: value for name, value in arguments.items() if name in setting_names and value is not None}
-        if _is_required(request):
-            settings["grammar"] = requiring_call(settings.get("grammar"))
+        settings["seed"] = _seed(request)  # those for tools drop it
         bias = {int(token): float(added) for token, added in (logit_bias or {}).items()}
         return Prompt(
             tokens=tokens,
@@ -314,3 +316,8 @@ class LoadedModel:
     def _tokens_with_begin(self, prompt: str) -> list[int]:
         begin = [self._native.token_bos()] if self._native._model.add_bos_token() else []
         return begin + list(self._native.tokenize(prompt.encode(), add_bos=False, special=True))
+
+
+def _seed(request: Request) -> int:
+    """The seed of its draws: another one for each sample."""
+    return ((request.seed or 0) + request.sample) % 2**31

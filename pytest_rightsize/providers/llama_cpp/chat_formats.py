@@ -3,10 +3,14 @@
 It runs the format's own code, and never decodes a token itself.
 """
 
+import importlib
 import importlib.util
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,15 @@ from pytest_rightsize.portable import Portable
 from pytest_rightsize.providers.llama_cpp.completions import Completion
 from pytest_rightsize.records import Json
 
-__all__ = ["CompletionNeededError", "format_names", "requiring_call", "response_of"]
+__all__ = [
+    "CallChoice",
+    "CompletionNeededError",
+    "call_choice",
+    "format_names",
+    "named_tool",
+    "response_of",
+    "shows_tools",
+]
 
 _REGISTERED = re.compile(r"""@register_chat_(?:format|completion_handler)\(\s*["']([^"']+)["']""")
 
@@ -41,14 +53,61 @@ def response_of(native: Any, arguments: Mapping[str, Json], completions: Sequenc
     return response
 
 
-# How `chatml-function-calling` has the model choose between its tools and words.
-_TOOL_OR_WORDS = re.compile(r'^(root\s*::=\s*functions)\s*\|\s*"message:"', re.MULTILINE)
+@dataclass(frozen=True, kw_only=True)
+class CallChoice:
+    """The completion by which a model chooses a tool: what it is asked with, and what each tool's name has it write."""
+
+    arguments: Mapping[str, Json]
+    rests: Mapping[str, str]
+
+    def chosen(self, text: str) -> str:
+        """The tool of a completion; of one that was cut off, the first that it may have become."""
+        return next(name for name, rest in self.rests.items() if rest.startswith(text))
 
 
-def requiring_call(grammar: Any) -> Any:
-    """The grammar of a format's choice between tools and words, without the words; any other grammar as it is."""
-    text, found = _TOOL_OR_WORDS.subn(r"\1", grammar._grammar) if grammar is not None else ("", 0)
-    return type(grammar).from_string(text, verbose=False) if found else grammar
+def call_choice(native: Any, arguments: Mapping[str, Json], names: Sequence[str]) -> CallChoice:
+    """How the format has a model choose between its tools; raises as `response_of`.
+
+    Formats know no `tool_choice="required"`, but each begins the answer for a tool that is named. Of those prompts the
+    model reads the common start, and it must write one of the rests.
+    """
+    needed = [_needed(native, {**arguments, "tool_choice": named_tool(name)}) for name in names]
+    prompts = [each["prompt"] for each in needed]
+    # Names may begin alike, and none is cut in two.
+    prompt = _common_start(prompts).removesuffix(_common_start(names))
+    rests = {name: text.removeprefix(prompt) for name, text in zip(names, prompts, strict=True)}
+    alternatives = " | ".join(json.dumps(rest, ensure_ascii=False) for rest in rests.values())
+    grammar = importlib.import_module("llama_cpp").LlamaGrammar.from_string(f"root ::= {alternatives}", verbose=False)
+    # The choice is whole, however short the answer may be.
+    arguments = {**needed[0], "prompt": prompt, "grammar": grammar, "max_tokens": None, "stop": None}
+    return CallChoice(arguments=arguments, rests=rests)
+
+
+def shows_tools(native: Any, arguments: Mapping[str, Json]) -> bool:
+    """Whether the model is told what the tools are: chatml-function-calling writes them after a system message only."""
+    tools = arguments["tools"]
+    renamed = [{**tool, "function": {**tool["function"], "name": f"{tool['function']['name']}_"}} for tool in tools]
+    first, second = (_needed(native, {**arguments, "tools": each, "tool_choice": "auto"}) for each in (tools, renamed))
+    return bool(first["prompt"] != second["prompt"])
+
+
+def named_tool(name: str) -> Json:
+    """The value of `tool_choice` that names a tool."""
+    return {"type": "function", "function": {"name": name}}
+
+
+def _common_start(texts: Sequence[str]) -> str:
+    same = takewhile(lambda letters: len(set(letters)) == 1, zip(*texts, strict=False))
+    return "".join(letters[0] for letters in same)
+
+
+def _needed(native: Any, arguments: Mapping[str, Json]) -> Mapping[str, Json]:
+    """What the format asks its first completion with."""
+    try:
+        response_of(native, arguments, ())
+    except CompletionNeededError as needed:
+        return needed.arguments
+    raise ValueError("it answers without the model")
 
 
 class CompletionNeededError(Portable, Exception):

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,12 @@ JSON_SCHEMA = {"type": "object", "properties": {"qty": {"type": "integer"}}, "re
 def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that writes until it is stopped."""
     return write_model(tmp_path_factory.mktemp("models") / "endless.gguf", TINY)
+
+
+@pytest.fixture(scope="module")
+def with_room(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, with a context for the long prompts of chat formats that take tools."""
+    return write_model(tmp_path_factory.mktemp("models") / "room.gguf", replace(TINY, context=4096))
 
 
 @pytest.fixture
@@ -378,36 +385,53 @@ def test_a_context_that_fits_no_memory_is_made_smaller(
 
 
 def test_a_named_tool_is_called_by_template_and_by_chat_format(
-    endless: Path, tmp_path: Path, opened: list[LlamaCpp]
+    with_room: Path, tmp_path: Path, opened: list[LlamaCpp]
 ) -> None:
     """The chat format asks several times for one answer."""
     with_tools = write_model(tmp_path / "tools.gguf", TINY, template="{{ tools }}{{ messages[-1].content }}")
     tool = {"name": "buy", "description": "Buys hats.", "parameters": JSON_SCHEMA}
     request = question("Buy 2 hats", tools=({"type": "function", "function": tool},), max_tokens=40)
     chosen = Request(
-        messages=request.messages,
+        messages=({"role": "system", "content": "Be brief."}, *request.messages),
         tools=request.tools,
         max_tokens=120,
         extra={"tool_choice": {"type": "function", "function": {"name": "buy"}}},
     )
-    for crowd in (provider(with_tools, opened), provider(endless, opened, chat_format="chatml-function-calling")):
+    for crowd in (provider(with_tools, opened), provider(with_room, opened, chat_format="chatml-function-calling")):
         reply = crowd.submit(chosen).result()
         assert reply.tool_calls[0]["function"]["name"] == "buy"
         assert reply.tool_calls[0]["function"]["arguments"].lstrip().startswith("{")
 
 
-@pytest.mark.parametrize("names", [["buy"], ["buy", "sell"]])
-def test_a_required_call_comes_from_a_chat_format_too(endless: Path, opened: list[LlamaCpp], names: list[str]) -> None:
+# Those that take tools without a tokenizer of their own.
+@pytest.mark.parametrize("chat_format", ["chatml-function-calling", "functionary"])
+@pytest.mark.parametrize("names", [["buy"], ["buy", "sell"], ["buy", "buy_all"], ["get_time", "get_weather"]])
+def test_a_required_call_comes_from_a_chat_format_too(
+    with_room: Path, opened: list[LlamaCpp], chat_format: str, names: list[str]
+) -> None:
     """The weights are random, so that only the grammar decides that it is a call and no words."""
-    functions = [{"name": name, "parameters": {"type": "object", "properties": {"n": {"const": 1}}}} for name in names]
-    request = Request(
-        messages=({"role": "user", "content": "Hello"},),
-        tools=tuple({"type": "function", "function": function} for function in functions),
+    crowd = provider(with_room, opened, chat_format=chat_format)
+    (call,) = crowd.submit(_requiring_call(names)).result().tool_calls
+    assert call["function"]["name"] in names
+    assert json.loads(call["function"]["arguments"]) == {"n": 1}
+
+
+@pytest.mark.parametrize("chat_format", ["chatml-function-calling", "functionary"])
+def test_the_model_chooses_which_call_is_required(with_room: Path, opened: list[LlamaCpp], chat_format: str) -> None:
+    crowd = provider(with_room, opened, chat_format=chat_format)
+    answers = replies(crowd, [_requiring_call(["buy", "sell"], sample=sample) for sample in range(16)])
+    assert {answer.tool_calls[0]["function"]["name"] for answer in answers} == {"buy", "sell"}
+
+
+def _requiring_call(names: Sequence[str], sample: int = 0) -> Request:
+    parameters = {"type": "object", "properties": {"n": {"const": 1}}, "required": ["n"]}
+    return Request(
+        messages=({"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}),
+        tools=tuple({"type": "function", "function": {"name": name, "parameters": parameters}} for name in names),
         extra={"tool_choice": "required"},
+        temperature=1.5,
+        sample=sample,
     )
-    reply = provider(endless, opened, chat_format="chatml-function-calling").submit(request).result()
-    assert {call["function"]["name"] for call in reply.tool_calls} <= set(names)
-    assert reply.tool_calls
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
