@@ -60,8 +60,11 @@ def read_promptfoo(path: Path) -> Imported:
     tests = list(_all_tests(path, config, imported))
     if not tests:
         raise ConfigError(f"{path} has no tests")
+    templates = prompts_in(path, config.get("prompts"))
+    if not templates:
+        raise ConfigError(f"{path} has no prompts")
     names: set[str] = set()
-    for template in prompts_in(path, config.get("prompts")):
+    for template in templates:
         cases = tuple(_case(template, test, imported) for test in tests)
         imported.tasks.append(Task(name=_name(template, path, names), cases=cases))
     return imported

@@ -156,7 +156,7 @@ class Forwarding:
                 await response.write(piece)
             await response.write_eof()
         except ConnectionError:
-            pass  # the application has gone: many do once they have read the last event
+            pass  # the application has gone, as many do after the last event: `passed` says if the answer was whole
         return response
 
     def _notice_keys(self, request: Any) -> None:

@@ -197,6 +197,8 @@ def test_what_has_no_counterpart_is_counted(folder: Path) -> None:
     [
         ("a: 1", r"has neither prompts nor tests, and so is no promptfoo configuration"),
         ("prompts: [q]", r"promptfooconfig\.yaml has no tests"),
+        ("prompts: []\ntests: [{}]", r"promptfooconfig\.yaml has no prompts"),
+        ("prompts: file://t.md\ntests: [{}]", r"promptfooconfig\.yaml has no prompts"),
         ("prompts: [q]\ntests:\n- vars: [1]", r"promptfooconfig\.yaml:3: vars must be a mapping, and not \[1\]"),
         ("prompts: [q]\ntests:\n- {}\n- assert: x", r"yaml:4: assert must be a list of mappings with a type"),
         ("prompts: [q]\ntests:\n- assert: [{value: x}]", r"yaml:3: this test has an assertion without a type"),
@@ -217,7 +219,7 @@ def test_what_has_no_counterpart_is_counted(folder: Path) -> None:
     ],
 )
 def test_what_cannot_be_read_is_said_with_its_line(folder: Path, config: str, message: str) -> None:
-    put(folder, t_csv="x,__prefix\n1,p\n", t_jsonl="{", u_jsonl="[1]", t_txt="x")
+    put(folder, t_csv="x,__prefix\n1,p\n", t_jsonl="{", u_jsonl="[1]", t_txt="x", t_md=" \n")
     put(folder, promptfooconfig_yaml=config)
     with pytest.raises(ConfigError, match=message):
         read_promptfoo(folder / "promptfooconfig.yaml")
