@@ -3,6 +3,7 @@
 Whatever is wrong is a ConfigError that names the key, what stands there, and the nearest known name.
 """
 
+import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -10,15 +11,30 @@ from pytest_rightsize.config.table_checks import check_keys, check_type, subtabl
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.records import Json, Policy
 
-__all__ = ["IGNORABLE", "AppTable", "parse_app", "why_not_private"]
+__all__ = ["AppTable", "parse_app", "why_not_private"]
 
 _KEYS = ("serve", "stands_for", "models", "ignore")
-IGNORABLE = (
+# Parameters by their names in the chat API, to know a slip of the pen: a vendor may have any others.
+_PARAMETERS = (
     *("temperature", "top_p", "top_k", "min_p", "seed", "max_tokens", "stop", "frequency_penalty", "presence_penalty"),
-    *("repetition_penalty", "logit_bias", "reasoning_effort", "verbosity", "response_format", "tools", "tool_choice"),
+    *(
+        "repetition_penalty",
+        "repeat_penalty",
+        "logit_bias",
+        "reasoning_effort",
+        "verbosity",
+        "response_format",
+        "tools",
+        "tool_choice",
+    ),
     *("parallel_tool_calls", "prediction", "thinking", "modalities", "web_search_options"),
 )
-"""The parameters of a request that `ignore` may name, as the chat completions API calls them."""
+# What a request is about, by the names of all vendors.
+_QUESTION = (
+    *("model", "stream", "messages", "system", "prompt", "input", "instructions", "contents"),
+    *("systemInstruction", "system_instruction"),
+)
+_SAME_WORD = 0.85
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +43,7 @@ class AppTable:
 
     With `serve` they are sent to the rung of the test that runs. `stands_for` has the application's names for the model
     under test; all names count where it is empty. `models` has names that a fixed rung answers, by the rung's name.
-    The parameters in `ignore` are left out of each request.
+    The parameters in `ignore` are left out of each request, by the name of the vendor or that of the chat API.
     """
 
     serve: bool = False
@@ -57,8 +73,7 @@ def parse_app(plain: Mapping[str, Json], *, rungs: Collection[str], where: str) 
             )
     ignore = _names(plain, "ignore", where=where, example='"temperature"')
     for name in ignore:
-        if name not in IGNORABLE:
-            raise unknown_name(f"{where}: ignore", name, IGNORABLE, noun="parameter")
+        _check_ignored(name, f"{where}: ignore")
     return AppTable(serve=serve, stands_for=stands_for, models=dict(models), ignore=ignore)
 
 
@@ -77,6 +92,15 @@ def why_not_private(
         f"[app] models: the task {private[0]!r} is private, and {', '.join(leaving)} would leave this machine: name a "
         f"rung of this machine there, or run the private tasks with another ladder file (--rightsize-config)"
     )
+
+
+def _check_ignored(name: str, where: str) -> None:
+    """Refuse what is no parameter, and a name that is nearly one."""
+    if name in _QUESTION:
+        raise ConfigError(f"{where}: {name!r} is what the application asks, and no parameter of it: take it out")
+    is_known = name.replace("_", "").lower() in {known.replace("_", "") for known in _PARAMETERS}
+    if not is_known and difflib.get_close_matches(name, _PARAMETERS, n=1, cutoff=_SAME_WORD):
+        raise unknown_name(where, name, _PARAMETERS, noun="parameter")
 
 
 def _names(plain: Mapping[str, Json], key: str, *, where: str, example: str) -> tuple[str, ...]:

@@ -36,9 +36,9 @@ from pytest_rightsize.served.wires import (
     Wire,
     body_of,
     listing,
+    read_ignoring,
     unserved,
     wire_of,
-    without,
 )
 
 __all__ = ["Serving"]
@@ -254,7 +254,7 @@ class Serving:
                 attempt.unserved(f"the application asked for what is not served: {text}")
             return _json(status, body)
         try:
-            asked = wire.read(path, without(body_of(received.body), self._routing.ignored))
+            asked = read_ignoring(wire, path, body_of(received.body), self._routing.ignored)
             other = self._routing.rung_of(asked.model)
         except UnroutedError as error:
             attempt.unserved(str(error))

@@ -41,6 +41,11 @@ def test_the_whole_table_is_read() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["top_k", "presencePenalty", "stop_sequences", "candidateCount", "cachedContent", "n"])
+def test_any_parameter_of_a_vendor_may_be_ignored(name: str) -> None:
+    assert parse({"ignore": [name]}).ignore == (name,)
+
+
 @pytest.mark.parametrize(
     ("app", "words"),
     [
@@ -56,7 +61,8 @@ def test_the_whole_table_is_read() -> None:
         ({"models": {"gpt-4o": "smal"}}, r"models.gpt-4o: unknown rung 'smal': did you mean 'small'\?"),
         ({"models": {"m": "small"}, "stands_for": ["m"]}, r"'m' is in stands_for and in models"),
         ({"ignore": ["temprature"]}, r"ignore: unknown parameter 'temprature': did you mean 'temperature'\?"),
-        ({"ignore": ["messages"]}, r"ignore: unknown parameter 'messages'"),
+        ({"ignore": ["messages"]}, r"ignore: 'messages' is what the application asks, and no parameter of it"),
+        ({"ignore": ["systemInstruction"]}, r"ignore: 'systemInstruction' is what the application asks"),
         ([], r"app is \[\], and must be a table"),
     ],
 )

@@ -9,7 +9,8 @@ from pytest_rightsize.served.wires.asked import CONTEXT_EXCEEDED, FILTERED, Aske
 from pytest_rightsize.served.wires.chat_completions import ChatCompletions
 from pytest_rightsize.served.wires.fields import body_of
 from pytest_rightsize.served.wires.gemini import Gemini
-from pytest_rightsize.served.wires.listings import listing, unserved, without
+from pytest_rightsize.served.wires.ignoring import read_ignoring
+from pytest_rightsize.served.wires.listings import listing, unserved
 from pytest_rightsize.served.wires.ollama import Ollama
 from pytest_rightsize.served.wires.responses import Responses
 
@@ -22,9 +23,9 @@ __all__ = [
     "Wire",
     "body_of",
     "listing",
+    "read_ignoring",
     "unserved",
     "wire_of",
-    "without",
 ]
 
 WIRES: tuple[Wire, ...] = (ChatCompletions(), Responses(), AnthropicMessages(), Ollama(), Gemini())

@@ -11,10 +11,10 @@ from pytest_rightsize.records import Json
 from pytest_rightsize.served.wires.asked import UnservedError
 from pytest_rightsize.strict_json import loads
 
-__all__ = ["IGNORABLE", "Fields", "body_of"]
+__all__ = ["IGNORING_REACHES", "Fields", "body_of"]
 
 # The places of parameters that `[app] ignore` can name: the body, and where Gemini and Ollama keep them.
-IGNORABLE = ("", "generationConfig", "generation_config", "options")
+IGNORING_REACHES = ("", "generationConfig", "generation_config", "options")
 
 _KINDS = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
 
@@ -136,18 +136,21 @@ class Fields:
     def refuse(self, name: str, why: str) -> None:
         """Refuse a member if it is there; `why` says what a rung lacks. Empty ones and false ask for nothing."""
         if self.value(name):
-            raise UnservedError(f"{self.place(name)}: {why}{self._remedy}")
+            raise UnservedError(f"{self.place(name)}: {why}{self._remedy(name)}")
 
     def refuse_rest(self) -> None:
         """Refuse whatever was not read: it may change the answer."""
-        names = ", ".join(map(self.place, self.rest()))
+        names = list(self.rest())
         if names:
-            raise UnservedError(f"{names}: not known here, and would be lost on the way to the rung{self._remedy}")
+            places = ", ".join(map(self.place, names))
+            raise UnservedError(
+                f"{places}: not known here, and would be lost on the way to the rung{self._remedy(*names)}"
+            )
 
-    @property
-    def _remedy(self) -> str:
+    def _remedy(self, *names: str) -> str:
         """What the user can do, where `[app] ignore` reaches."""
-        return "; leave it out, or name it in [app] ignore" if self.where in IGNORABLE else ""
+        written = ", ".join(f'"{name}"' for name in names)
+        return f"; leave it out, or name it in [app] ignore = [{written}]" if self.where in IGNORING_REACHES else ""
 
     def _wrong(self, name: str, value: Json, wanted: str) -> NoReturn:
         raise UnservedError(f"{self.place(name)} must be {wanted}, not {_kind(value)}")

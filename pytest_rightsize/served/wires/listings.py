@@ -10,11 +10,10 @@ from pytest_rightsize.records import Json
 from pytest_rightsize.served.wires.anthropic_messages import AnthropicMessages
 from pytest_rightsize.served.wires.asked import Wire
 from pytest_rightsize.served.wires.chat_completions import ChatCompletions
-from pytest_rightsize.served.wires.fields import IGNORABLE
 from pytest_rightsize.served.wires.gemini import Gemini
 from pytest_rightsize.served.wires.ollama import Ollama
 
-__all__ = ["listing", "unserved", "without"]
+__all__ = ["listing", "unserved"]
 
 _SERVED = (
     "/v1/chat/completions, /v1/responses, /v1/messages, /api/chat, /api/generate, models/MODEL:generateContent and "
@@ -59,17 +58,6 @@ def _wire_beside(path: str) -> Wire:
     if re.search(r"/v1(alpha|beta)\d*/|:\w+$", path):
         return Gemini()
     return Ollama() if re.search(r"/api/\w+$", path) else ChatCompletions()
-
-
-def without(body: Json, ignored: Sequence[str]) -> Json:
-    """The body without the parameters that `[app] ignore` names, also those one level below."""
-    if not ignored or not isinstance(body, Mapping):
-        return body
-    return {
-        name: without(value, ignored) if name in IGNORABLE else value
-        for name, value in body.items()
-        if name not in ignored
-    }
 
 
 def _models(models: Sequence[str]) -> Json:

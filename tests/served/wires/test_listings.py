@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pytest_rightsize.served.wires import listing, unserved, without
+from pytest_rightsize.served.wires import listing, unserved
 
 
 @pytest.mark.parametrize(
@@ -63,10 +63,3 @@ def test_the_form_is_that_of_the_vendor() -> None:
     assert unserved("POST", "/v1/messages/count_tokens")[1]["type"] == "error"
     assert unserved("POST", "/v1beta/models/x:countTokens")[1]["error"]["status"] == "NOT_FOUND"
     assert unserved("POST", "/v1/embeddings")[1]["error"]["type"] == "not_found_error"
-
-
-def test_parameters_that_are_left_out() -> None:
-    assert without({"model": "x", "temperature": 0}, ["temperature"]) == {"model": "x"}
-    assert without({"options": {"temperature": 0, "seed": 1}}, ["temperature"]) == {"options": {"seed": 1}}
-    assert without({"generationConfig": {"topP": 1}}, ["topP"]) == {"generationConfig": {}}
-    assert without([1], ["temperature"]) == [1]
