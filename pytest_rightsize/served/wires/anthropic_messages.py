@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_rightsize.records import Json, Reply
 from pytest_rightsize.served.wires.anthropic_events import message_events, message_of
-from pytest_rightsize.served.wires.asked import CONTEXT_EXCEEDED, Asked, UnservedError
+from pytest_rightsize.served.wires.asked import CONTEXT_EXCEEDED, NO_SHORTENING, NO_STATE, Asked, UnservedError
 from pytest_rightsize.served.wires.effort import effort_of_budget, effort_of_level
 from pytest_rightsize.served.wires.fields import Fields
 from pytest_rightsize.served.wires.parts import data_part, flat, image_part, text_part, texts_and_others
@@ -21,12 +21,12 @@ _IDLE = (
     *("metadata", "service_tier", "inference_geo", "speed", "cache_control", "user_profile_id", "workspace_id"),
     *("diagnostics", "billing_policy", "fallback_credit_token", "fallbacks"),
 )
-_HOSTED = {
+_REFUSED = {
     "container": "a rung has no container",
     "mcp_servers": "a rung calls no servers",
-    "context_management": "rungs do not shorten a conversation",
-    "compaction": "rungs do not shorten a conversation",
-    "thread": "no state is kept between requests; send the whole conversation",
+    "context_management": NO_SHORTENING,
+    "compaction": NO_SHORTENING,
+    "thread": NO_STATE,
 }
 _ERROR_TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 
@@ -44,8 +44,7 @@ class AnthropicMessages:
         """What is asked; raises UnservedError."""
         given = Fields(body)
         given.drop(*_IDLE)
-        for name, why in _HOSTED.items():
-            given.refuse(name, why)
+        given.refuse_each(_REFUSED)
         tools = tuple(_tool(tool) for tool in given.each("tools"))
         output = given.fields("output_config") or Fields({}, "output_config")
         form = output.fields("format") or given.fields("output_format")

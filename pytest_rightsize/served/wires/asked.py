@@ -10,11 +10,26 @@ from typing import Protocol
 from pytest_rightsize.portable import Portable
 from pytest_rightsize.records import Json, Reply
 
-__all__ = ["CONTEXT_EXCEEDED", "FILTERED", "Asked", "UnservedError", "Wire"]
+__all__ = [
+    "CONTEXT_EXCEEDED",
+    "FILTERED",
+    "NO_PROBABILITIES",
+    "NO_SHORTENING",
+    "NO_SPEECH",
+    "NO_STATE",
+    "Asked",
+    "UnservedError",
+    "Wire",
+]
 
 # What `Wire.error` may be told beside the status: the prompt does not fit the rung, or a filter refused it.
 CONTEXT_EXCEEDED = "context_length_exceeded"
 FILTERED = "content_filter"
+# Why a parameter is refused, where several vendors have one of its kind.
+NO_PROBABILITIES = "rungs do not tell probabilities"
+NO_SHORTENING = "rungs do not shorten a conversation"
+NO_SPEECH = "rungs do not speak"
+NO_STATE = "no state is kept between requests; send the whole conversation"
 
 
 class UnservedError(Portable, Exception):

@@ -8,10 +8,24 @@ from collections.abc import Iterator, Mapping
 
 from pytest_rightsize.records import Json, Reply
 from pytest_rightsize.served.wires.answering import Counts, end_of, ident, sse
-from pytest_rightsize.served.wires.asked import CONTEXT_EXCEEDED, FILTERED, Asked, UnservedError
+from pytest_rightsize.served.wires.asked import (
+    CONTEXT_EXCEEDED,
+    FILTERED,
+    NO_PROBABILITIES,
+    NO_SPEECH,
+    Asked,
+    UnservedError,
+)
 from pytest_rightsize.served.wires.fields import Fields
 from pytest_rightsize.served.wires.parts import audio_part, flat, image_part, text_part
-from pytest_rightsize.served.wires.tools import calls_of, choice_fields, function_call, named_choice
+from pytest_rightsize.served.wires.tools import (
+    calls_of,
+    choice_fields,
+    function_call,
+    named_choice,
+    openai_choice,
+    refuse_other_kinds,
+)
 
 __all__ = ["ChatCompletions", "openai_error", "schema_and_form", "stop_field"]
 
@@ -20,6 +34,18 @@ _IDLE = (
     *("user", "metadata", "store", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "service_tier"),
     *("prediction", "stream_options"),
 )
+_NOT_HERE = "no parameter of chat completions; a JSON schema goes into response_format"
+_REFUSED = {
+    "logprobs": NO_PROBABILITIES,
+    "top_logprobs": NO_PROBABILITIES,
+    "audio": NO_SPEECH,
+    "web_search_options": "a rung has no web search",
+    "functions": "the form before 2024; use tools",
+    "function_call": "the form before 2024; use tool_choice",
+    # Names of ours, which no endpoint has.
+    "schema": _NOT_HERE,
+    "self": _NOT_HERE,
+}
 # What an answer has beside its words, which clients send back with it.
 _OF_ANSWERS = ("annotations", "reasoning_details")
 # The reasoning of an earlier answer goes to the rung by the first name: templates read it while tools are called.
@@ -41,12 +67,15 @@ class ChatCompletions:
         """What is asked; raises UnservedError."""
         given = Fields(body)
         given.drop(*_IDLE)
-        _refuse_unserved(given)
+        given.refuse_each(_REFUSED)
+        _refuse_other_answers(given)
         tools = tuple(_tool(tool) for tool in given.each("tools"))
         limit, newer_limit = given.whole("max_tokens"), given.whole("max_completion_tokens")
         schema, form = schema_and_form(given.fields("response_format"), "json_schema")
         choice = choice_fields(
-            _choice(given), parallel=given.flag("parallel_tool_calls", default=True), has_tools=bool(tools)
+            openai_choice(given, _chosen),
+            parallel=given.flag("parallel_tool_calls", default=True),
+            has_tools=bool(tools),
         )
         deployment = _DEPLOYMENT.search(path)
         return Asked(
@@ -119,7 +148,7 @@ def schema_and_form(form: Fields | None, inner: str) -> tuple[dict[str, Json] | 
     The schema stands in the member `inner` of it, or in itself where that is empty. Its description becomes that of
     the schema, where a model sees it; its name and `strict` say nothing to a model, and each rung has its own rule.
     """
-    kind = form.text("type") if form else None
+    kind = form.needed_text("type") if form else "text"
     if form is None or kind == "text":
         return None, {}
     if kind != "json_schema":
@@ -137,26 +166,16 @@ def stop_field(given: Fields, name: str) -> dict[str, Json]:
     return {"stop": stops} if stops else {}
 
 
-def _refuse_unserved(given: Fields) -> None:
-    """Refuse by name what no rung can give."""
+def _refuse_other_answers(given: Fields) -> None:
+    """Refuse to give more than one answer, or another than text."""
     if given.whole("n") not in (None, 1):
         raise UnservedError("n: each answer is a question of its own here; ask n times, or set samples")
-    given.refuse("logprobs", "rungs do not tell probabilities")
-    given.refuse("top_logprobs", "rungs do not tell probabilities")
-    given.refuse("audio", "rungs do not speak")
-    for name in ("schema", "self"):  # names of ours, which no endpoint has
-        given.refuse(name, "no parameter of chat completions; a JSON schema goes into response_format")
-    given.refuse("web_search_options", "a rung has no web search")
-    for name, now in (("functions", "tools"), ("function_call", "tool_choice")):
-        given.refuse(name, f"the form before 2024; use {now}")
     if set(given.texts("modalities")) - {"text"}:
         raise UnservedError("modalities: rungs answer with text alone")
 
 
 def _tool(tool: Fields) -> dict[str, Json]:
-    kind = tool.text("type") or "function"
-    if kind != "function":
-        raise UnservedError(f"{tool.place('type')}: a rung has no tools of the type {kind}")
+    refuse_other_kinds(tool)
     function = tool.needed_fields("function")
     function.needed_text("name")
     function.text("description")
@@ -164,17 +183,11 @@ def _tool(tool: Fields) -> dict[str, Json]:
     return {"type": "function", "function": dict(tool.mapping("function") or {})}
 
 
-def _choice(given: Fields) -> Json:
+def _chosen(chosen: Fields) -> Json:
     """The choice of a tool, checked."""
-    choice = given.value("tool_choice")
-    if choice is None or choice in ("auto", "none", "required"):
-        return choice
-    if isinstance(choice, str):
-        raise UnservedError(f"tool_choice must be auto, none, required or a tool, not {choice!r}")
-    chosen = Fields(choice, "tool_choice")
     if chosen.text("type") == "allowed_tools":
         chosen.needed_fields("allowed_tools")
-        return choice
+        return chosen.plain()
     if chosen.text("type") not in (None, "function"):
         raise UnservedError(f"tool_choice.type: a rung has no tools of the type {chosen.text('type')}")
     return named_choice(chosen.needed_fields("function").needed_text("name"))
@@ -197,7 +210,7 @@ def _message(message: Fields) -> dict[str, Json]:
     refusal = message.text("refusal")
     reasoning = [value for name in _REASONING if isinstance(value := message.value(name), str)]
     message.drop(*_OF_ANSWERS)
-    message.refuse("audio", "rungs do not speak")
+    message.refuse("audio", NO_SPEECH)
     if not message.value("tool_calls"):  # some servers write both
         message.refuse("function_call", "the form before 2024; use tool_calls")
     message.drop("function_call")
@@ -245,9 +258,7 @@ def _part(part: Fields) -> Json:
 
 def _past_call(call: Fields) -> dict[str, Json]:
     """A call of an earlier answer."""
-    kind = call.text("type") or "function"
-    if kind != "function":
-        raise UnservedError(f"{call.place('type')}: a rung has no tools of the type {kind}")
+    refuse_other_kinds(call)
     function = call.needed_fields("function")
     return function_call(call.needed_text("id"), function.needed_text("name"), function.needed_text("arguments"))
 

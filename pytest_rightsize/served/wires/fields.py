@@ -138,6 +138,11 @@ class Fields:
         if self.value(name):
             raise UnservedError(f"{self.place(name)}: {why}{self._remedy(name)}")
 
+    def refuse_each(self, whys: Mapping[str, str]) -> None:
+        """Refuse each of these members that is there, with its reason."""
+        for name, why in whys.items():
+            self.refuse(name, why)
+
     def refuse_rest(self) -> None:
         """Refuse whatever was not read: it may change the answer."""
         names = list(self.rest())

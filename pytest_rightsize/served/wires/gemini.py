@@ -9,7 +9,14 @@ import re
 from collections.abc import Iterator
 
 from pytest_rightsize.records import Json, Reply
-from pytest_rightsize.served.wires.asked import CONTEXT_EXCEEDED, Asked, UnservedError
+from pytest_rightsize.served.wires.asked import (
+    CONTEXT_EXCEEDED,
+    NO_PROBABILITIES,
+    NO_SPEECH,
+    NO_STATE,
+    Asked,
+    UnservedError,
+)
 from pytest_rightsize.served.wires.effort import effort_of_budget, effort_of_level
 from pytest_rightsize.served.wires.fields import Fields
 from pytest_rightsize.served.wires.gemini_answers import content_events, content_of
@@ -27,7 +34,16 @@ from pytest_rightsize.served.wires.tools import (
 __all__ = ["Gemini"]
 
 _PATH = re.compile(r"/models/(?P<model>[^/:]+):(?P<verb>generateContent|streamGenerateContent)$")
-_NO_PROBABILITIES = "rungs do not tell probabilities"
+# They change no answer: filters are the vendor's, and a model's name stands in the path.
+_IDLE = ("safetySettings", "labels", "model", "serviceTier", "store")
+_REFUSED = {"cachedContent": NO_STATE}
+_IDLE_CONFIG = ("enableEnhancedCivicAnswers", "audioTimestamp")
+_REFUSED_CONFIG = {
+    "responseLogprobs": NO_PROBABILITIES,
+    "logprobs": NO_PROBABILITIES,
+    "speechConfig": NO_SPEECH,
+    "imageConfig": "rungs draw no images",
+}
 _STATUSES = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED"}
 
 
@@ -46,11 +62,12 @@ class Gemini:
         if found is None:
             raise UnservedError(f"{path} names no model", 404)
         given = Fields(camel(body))
-        # Filters are the vendor's; a model's name stands in the path.
-        given.drop("safetySettings", "labels", "model", "serviceTier", "store")
-        given.refuse("cachedContent", "no state is kept between requests; send the whole content")
+        given.drop(*_IDLE)
+        given.refuse_each(_REFUSED)
         config = given.fields("generationConfig") or Fields({}, "generationConfig")
-        _refuse_unserved(config)
+        config.drop(*_IDLE_CONFIG)
+        config.refuse_each(_REFUSED_CONFIG)
+        _refuse_other_answers(config)
         tools = tuple(function for tool in given.each("tools") for function in _functions(tool))
         schema, extra = _form(config)
         extra |= _choice(given, has_tools=bool(tools)) | _sampling(config) | _effort(config)
@@ -87,15 +104,10 @@ class Gemini:
         return {"error": {"code": status, "message": message, "status": name}}
 
 
-def _refuse_unserved(config: Fields) -> None:
-    """Refuse by name what no rung can give."""
+def _refuse_other_answers(config: Fields) -> None:
+    """Refuse to give more than one answer, or another than text."""
     if config.whole("candidateCount") not in (None, 1):
         raise UnservedError("generationConfig.candidateCount: each answer is a question of its own here; ask anew")
-    config.refuse("responseLogprobs", _NO_PROBABILITIES)
-    config.refuse("logprobs", _NO_PROBABILITIES)
-    config.refuse("speechConfig", "rungs do not speak")
-    config.refuse("imageConfig", "rungs draw no images")
-    config.drop("enableEnhancedCivicAnswers", "audioTimestamp")
     if set(config.texts("responseModalities")) - {"TEXT", "MODALITY_UNSPECIFIED"}:
         raise UnservedError("generationConfig.responseModalities: rungs answer with text alone")
 
@@ -212,7 +224,6 @@ def _turn(content: Fields, past: PastCalls) -> Iterator[dict[str, Json]]:
         if part.flag("thought"):
             thoughts.append(part.text("text") or "")
             continue
-        part.drop("thoughtSignature", "partMetadata")
         if "functionCall" in part:
             call = part.needed_fields("functionCall")
             name = call.needed_text("name")
@@ -242,14 +253,19 @@ def _result(result: Fields, past: PastCalls) -> tuple[dict[str, Json], list[Json
 
 def _part(part: Fields) -> dict[str, Json]:
     """A part of text, an image, sound or a document."""
+    part.drop("thought", "thoughtSignature", "partMetadata")
     if "text" in part:
-        return text_part(part.needed_text("text"))
-    if "inlineData" in part:
+        content = text_part(part.needed_text("text"))
+    elif "inlineData" in part:
         data = part.needed_fields("inlineData")
-        return data_part(data.needed_text("mimeType"), data.needed_text("data"), data.where, data.text("displayName"))
-    if "fileData" in part:
-        return _image_elsewhere(part.needed_fields("fileData"))
-    raise UnservedError(f"{part.where}: parts with {', '.join(part.rest()) or 'nothing'} cannot be sent to a rung")
+        name = data.text("displayName")
+        content = data_part(data.needed_text("mimeType"), data.needed_text("data"), data.where, name)
+    elif "fileData" in part:
+        content = _image_elsewhere(part.needed_fields("fileData"))
+    else:
+        raise UnservedError(f"{part.where}: parts with {', '.join(part.rest()) or 'nothing'} cannot be sent to a rung")
+    part.refuse_rest()  # what a part has beside its content may change how the model sees it
+    return content
 
 
 def _image_elsewhere(file: Fields) -> dict[str, Json]:

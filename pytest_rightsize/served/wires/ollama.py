@@ -8,13 +8,18 @@ from collections.abc import Iterator
 
 from pytest_rightsize.records import Json, Reply
 from pytest_rightsize.served.wires.answering import Counts, end_of
-from pytest_rightsize.served.wires.asked import Asked, UnservedError
+from pytest_rightsize.served.wires.asked import NO_PROBABILITIES, Asked, UnservedError
+from pytest_rightsize.served.wires.chat_completions import stop_field
+from pytest_rightsize.served.wires.effort import effort_of_level
 from pytest_rightsize.served.wires.fields import Fields
 from pytest_rightsize.served.wires.parts import data_part, text_part
-from pytest_rightsize.served.wires.tools import PastCalls, calls_of, function_call, function_tool
+from pytest_rightsize.served.wires.tools import PastCalls, calls_of, function_call, function_tool, refuse_other_kinds
 
 __all__ = ["Ollama"]
 
+# They change no answer: how long a model stays loaded, and what becomes of a prompt that is too long for it.
+_IDLE = ("keep_alive", "truncate", "shift")
+_REFUSED = {"logprobs": NO_PROBABILITIES, "top_logprobs": NO_PROBABILITIES}
 # How a model is loaded, which is the rung's own; and the length of its context, which is the rung's too.
 _LOADING = (
     *("numa", "num_ctx", "num_batch", "num_gpu", "main_gpu", "low_vram", "f16_kv", "logits_all", "vocab_only"),
@@ -24,7 +29,13 @@ _CARRIED = (
     *("top_k", "min_p", "typical_p", "tfs_z", "repeat_penalty", "repeat_last_n", "presence_penalty"),
     *("frequency_penalty", "mirostat_tau", "mirostat_eta"),
 )
-_RAW = "rungs write the prompt by their own template"
+_OWN_TEMPLATE = "rungs write the prompt by their own template"
+_REFUSED_PROMPT = {
+    "raw": _OWN_TEMPLATE,
+    "template": _OWN_TEMPLATE,
+    "context": _OWN_TEMPLATE,
+    "suffix": "rungs do not fill in the middle",
+}
 # The first letters of images in base64.
 _IMAGES = {"iVBOR": "image/png", "/9j/": "image/jpeg", "R0lG": "image/gif", "UklG": "image/webp"}
 _ENDED = "1970-01-01T00:00:00Z"
@@ -42,9 +53,8 @@ class Ollama:
     def read(self, path: str, body: Json) -> Asked:
         """What is asked; raises UnservedError."""
         given = Fields(body)
-        given.drop("keep_alive", "truncate", "shift")
-        for name in ("logprobs", "top_logprobs"):
-            given.refuse(name, "rungs do not tell probabilities")
+        given.drop(*_IDLE)
+        given.refuse_each(_REFUSED)
         options = given.fields("options") or Fields({}, "options")
         options.drop(*_LOADING)
         tools = tuple(_tool(tool) for tool in given.each("tools"))
@@ -144,10 +154,7 @@ def _sampling(options: Fields) -> dict[str, Json]:
         extra["mirostat_mode"] = mirostat
     if options.value("penalize_newline") is not None:
         extra["penalize_nl"] = options.flag("penalize_newline")
-    stop = options.value("stop")
-    if stops := [stop] if isinstance(stop, str) else options.texts("stop"):
-        extra["stop"] = stops
-    return extra
+    return extra | stop_field(options, "stop")
 
 
 def _effort(given: Fields) -> dict[str, Json]:
@@ -156,14 +163,12 @@ def _effort(given: Fields) -> dict[str, Json]:
     if think is None:
         return {}
     if isinstance(think, str):
-        return {"reasoning_effort": think}
+        return {"reasoning_effort": effort_of_level(think)}
     return {"reasoning_effort": "medium" if given.flag("think") else "none"}
 
 
 def _tool(tool: Fields) -> dict[str, Json]:
-    kind = tool.text("type") or "function"
-    if kind != "function":
-        raise UnservedError(f"{tool.place('type')}: a rung has no tools of the type {kind}")
+    refuse_other_kinds(tool)
     function = tool.needed_fields("function")
     return function_tool(
         function.needed_text("name"),
@@ -174,9 +179,7 @@ def _tool(tool: Fields) -> dict[str, Json]:
 
 def _prompt(given: Fields) -> Iterator[dict[str, Json]]:
     """The messages of `/api/generate`."""
-    for name in ("raw", "template", "context"):
-        given.refuse(name, _RAW)
-    given.refuse("suffix", "rungs do not fill in the middle")
+    given.refuse_each(_REFUSED_PROMPT)
     if system := given.text("system"):
         yield {"role": "system", "content": system}
     yield {"role": "user", "content": _with_images(given, given.text("prompt") or "")}

@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/responses. Items of the input bec
 from collections.abc import Iterator
 
 from pytest_rightsize.records import Json, Reply
-from pytest_rightsize.served.wires.asked import Asked, UnservedError
+from pytest_rightsize.served.wires.asked import NO_PROBABILITIES, NO_SHORTENING, NO_STATE, Asked, UnservedError
 from pytest_rightsize.served.wires.chat_completions import openai_error, schema_and_form
 from pytest_rightsize.served.wires.fields import Fields
 from pytest_rightsize.served.wires.parts import (
@@ -18,7 +18,13 @@ from pytest_rightsize.served.wires.parts import (
     texts_and_others,
 )
 from pytest_rightsize.served.wires.response_events import response_events, response_of
-from pytest_rightsize.served.wires.tools import choice_fields, function_call, function_tool, named_choice
+from pytest_rightsize.served.wires.tools import (
+    choice_fields,
+    function_call,
+    function_tool,
+    named_choice,
+    openai_choice,
+)
 
 __all__ = ["Responses"]
 
@@ -27,7 +33,14 @@ _IDLE = (
     *("user", "metadata", "store", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "service_tier"),
     *("stream_options", "max_tool_calls"),
 )
-_NO_STATE = "no state is kept between requests; send the whole input"
+_REFUSED = {
+    "previous_response_id": NO_STATE,
+    "conversation": NO_STATE,
+    "background": "no state is kept between requests; ask without it",
+    "prompt": NO_STATE,
+    "top_logprobs": NO_PROBABILITIES,
+    "context_management": NO_SHORTENING,
+}
 
 
 class Responses:
@@ -43,12 +56,15 @@ class Responses:
         """What is asked; raises UnservedError."""
         given = Fields(body)
         given.drop(*_IDLE)
-        _refuse_unserved(given)
+        given.refuse_each(_REFUSED)
+        _refuse_values(given)
         tools = tuple(_tool(tool) for tool in given.each("tools"))
         text = given.fields("text") or Fields({}, "text")
         schema, form = schema_and_form(text.fields("format"), "")
         extra = form | choice_fields(
-            _choice(given), parallel=given.flag("parallel_tool_calls", default=True), has_tools=bool(tools)
+            openai_choice(given, _chosen),
+            parallel=given.flag("parallel_tool_calls", default=True),
+            has_tools=bool(tools),
         )
         if verbosity := text.text("verbosity"):
             extra["verbosity"] = verbosity
@@ -85,16 +101,12 @@ class Responses:
         return openai_error(status, text, code)
 
 
-def _refuse_unserved(given: Fields) -> None:
-    """Refuse by name what no rung can give."""
-    for name in ("previous_response_id", "conversation", "background", "prompt"):
-        given.refuse(name, _NO_STATE)
-    given.refuse("top_logprobs", "rungs do not tell probabilities")
-    given.refuse("context_management", "rungs do not compact a conversation")
+def _refuse_values(given: Fields) -> None:
+    """Refuse parameters that only some values make impossible."""
     if given.text("truncation") not in (None, "disabled"):
-        raise UnservedError("truncation: rungs do not shorten a conversation")
+        raise UnservedError(f"truncation: {NO_SHORTENING}")
     if "message.output_text.logprobs" in given.texts("include"):
-        raise UnservedError("include: rungs do not tell probabilities")
+        raise UnservedError(f"include: {NO_PROBABILITIES}")
 
 
 def _tool(tool: Fields) -> dict[str, Json]:
@@ -111,14 +123,8 @@ def _tool(tool: Fields) -> dict[str, Json]:
     return function
 
 
-def _choice(given: Fields) -> Json:
+def _chosen(chosen: Fields) -> Json:
     """The choice of a tool, in the spelling of the chat API."""
-    choice = given.value("tool_choice")
-    if choice is None or choice in ("auto", "none", "required"):
-        return choice
-    if isinstance(choice, str):
-        raise UnservedError(f"tool_choice must be auto, none, required or a tool, not {choice!r}")
-    chosen = Fields(choice, "tool_choice")
     kind = chosen.text("type")
     if kind == "function":
         return named_choice(chosen.needed_text("name"))
@@ -160,7 +166,7 @@ def _messages(given: Fields) -> list[dict[str, Json]]:
             messages.append(result)
             shown = [*shown, *others]
         elif kind == "item_reference":
-            raise UnservedError(f"{item.where}: {_NO_STATE}")
+            raise UnservedError(f"{item.where}: {NO_STATE}")
         else:
             raise UnservedError(f"{item.place('type')}: items of the type {kind} cannot be sent to a rung")
         if reasoning and messages[-1]["role"] == "assistant":

@@ -2,11 +2,12 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pytest_rightsize.records import Json, Reply
 from pytest_rightsize.served.wires.asked import UnservedError
+from pytest_rightsize.served.wires.fields import Fields
 from pytest_rightsize.served.wires.parts import flat
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "function_call",
     "function_tool",
     "named_choice",
+    "openai_choice",
+    "refuse_other_kinds",
     "turn_message",
 ]
 
@@ -115,6 +118,23 @@ def function_tool(
 def named_choice(name: str) -> dict[str, Json]:
     """The choice of one tool, which the model then must call."""
     return {"type": "function", "function": {"name": name}}
+
+
+def openai_choice(given: Fields, chosen_by: Callable[[Fields], Json]) -> Json:
+    """OpenAI's `tool_choice`: None, one of its words, or what `chosen_by` makes of an object."""
+    choice = given.value("tool_choice")
+    if choice is None or choice in ("auto", "none", "required"):
+        return choice
+    if isinstance(choice, str):
+        raise UnservedError(f"tool_choice must be auto, none, required or a tool, not {choice!r}")
+    return chosen_by(Fields(choice, "tool_choice"))
+
+
+def refuse_other_kinds(tool: Fields) -> None:
+    """Refuse a tool, or a call of one, that is no function."""
+    kind = tool.text("type") or "function"
+    if kind != "function":
+        raise UnservedError(f"{tool.place('type')}: a rung has no tools of the type {kind}")
 
 
 def choice_fields(choice: Json, *, parallel: bool, has_tools: bool) -> dict[str, Json]:

@@ -139,6 +139,7 @@ def test_a_parameter_is_carried_to_the_rung_or_changes_no_answer(
         ({"max_tokens": 1.5}, "max_tokens must be a whole number, not 1.5"),
         ({"stream": "yes"}, "stream must be true or false, not 'yes'"),
         ({"tools": {"a": 1}}, "tools must be a list, not an object"),
+        ({"response_format": {"schema": CITY}}, "response_format.type is missing"),
         ({"response_format": "json"}, "response_format must be an object, not 'json'"),
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema is missing"),
         ({"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}}, "json_schema.schema is missing"),

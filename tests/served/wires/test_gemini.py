@@ -225,6 +225,11 @@ def test_data_becomes_a_part_of_the_chat_api(part: dict[str, Any], expected: dic
         ({"contents": [{"parts": [{"executableCode": {}}]}]}, "parts with executableCode cannot be sent"),
         ({"contents": [{"parts": [{"fileData": {"fileUri": "gs://b/x.png"}}]}]}, "a rung cannot read this file"),
         ({"contents": [{"parts": [{"inlineData": {"mimeType": "video/mp4", "data": "x"}}]}]}, "type video/mp4 cannot"),
+        ({"contents": [{"parts": [{"text": "a", "inlineData": {}}]}]}, r"parts\[0\].inlineData: not known here"),
+        (
+            {"contents": [{"parts": [{"text": "a", "mediaResolution": {"level": "x"}}]}]},
+            r"parts\[0\].mediaResolution: not known here",
+        ),
         ({"contents": [{"parts": [{"text": 5}]}]}, r"parts\[0\].text must be a text, not 5"),
         ({"toolConfig": {"functionCallingConfig": {"mode": "SOME"}}}, "mode must be AUTO, ANY, NONE or VALIDATED"),
     ],

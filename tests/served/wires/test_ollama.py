@@ -52,6 +52,7 @@ def test_its_paths(path: str) -> None:
         ({"think": False}, {"extra": {"reasoning_effort": "none"}}),
         ({"think": True}, {"extra": {"reasoning_effort": "medium"}}),
         ({"think": "high"}, {"extra": {"reasoning_effort": "high"}}),
+        ({"think": "max"}, {"extra": {"reasoning_effort": "xhigh"}}),
         (
             {"messages": [{**HI, "images": [PNG]}]},
             {"messages": ({"role": "user", "content": [{"type": "text", "text": "hi"}, PNG_PART]},)},

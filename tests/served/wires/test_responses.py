@@ -196,6 +196,7 @@ def test_items_become_messages(items: list[Any], expected: list[Any]) -> None:
             {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]},
             "file_id: a file that the vendor keeps",
         ),
+        ({"text": {"format": {"schema": CITY}}}, "text.format.type is missing"),
         ({"text": {"format": {"type": "json_schema", "name": "x"}}}, "text.format.schema is missing"),
     ],
     ids=str,
