@@ -1,9 +1,7 @@
 """Reads the answer to a question of any wire, by the path that was asked. Pure."""
 
 import json
-import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pytest_rightsize.records import Json, Reply
 from pytest_rightsize.served.answers.anthropic_answer import read_message, read_message_events
@@ -12,25 +10,26 @@ from pytest_rightsize.served.answers.gemini_answer import read_gemini, read_gemi
 from pytest_rightsize.served.answers.ollama_answer import read_ollama, read_ollama_lines
 from pytest_rightsize.served.answers.partial import BrokenAnswerError, events_in, lines_in
 from pytest_rightsize.served.answers.response_answer import read_response, read_response_events
+from pytest_rightsize.served.wires import wire_of
+from pytest_rightsize.served.wires.anthropic_messages import AnthropicMessages
+from pytest_rightsize.served.wires.chat_completions import ChatCompletions
+from pytest_rightsize.served.wires.gemini import Gemini
+from pytest_rightsize.served.wires.ollama import Ollama
+from pytest_rightsize.served.wires.responses import Responses
 
 __all__ = ["BrokenAnswerError", "read_answer"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class _Form:
-    """How one vendor answers."""
-
-    whole: Callable[[Json], Reply]
-    pieces: Callable[[Iterable[Json]], Reply]
-    split: Callable[[str], Iterator[Json]] = events_in
-
-
-_FORMS: dict[str, _Form] = {
-    r"/chat/completions$": _Form(whole=read_chat, pieces=read_chat_events),
-    r"/responses$": _Form(whole=read_response, pieces=read_response_events),
-    r"/v1/messages$": _Form(whole=read_message, pieces=read_message_events),
-    r"/api/(chat|generate)$": _Form(whole=read_ollama, pieces=read_ollama_lines, split=lines_in),
-    r":(generateContent|streamGenerateContent)$": _Form(whole=read_gemini, pieces=read_gemini_pieces),
+# How the answers of each wire are read, whole and in pieces.
+_READERS: Mapping[type, tuple[Callable[[Json], Reply], Callable[[Iterable[Json]], Reply]]] = {
+    ChatCompletions: (read_chat, read_chat_events),
+    Responses: (read_response, read_response_events),
+    AnthropicMessages: (read_message, read_message_events),
+    Ollama: (read_ollama, read_ollama_lines),
+    Gemini: (read_gemini, read_gemini_pieces),
+}
+_STREAMS: Mapping[str, Callable[[str], Iterator[Json]]] = {
+    "text/event-stream": events_in,
+    "application/x-ndjson": lines_in,
 }
 
 
@@ -39,14 +38,14 @@ def read_answer(path: str, content_type: str, body: bytes) -> Reply:
 
     Raises BrokenAnswerError where it is none, or broke off.
     """
-    form = next((form for pattern, form in _FORMS.items() if re.search(pattern, path)), None)
-    if form is None:
+    wire = wire_of(path)
+    if wire is None:
         raise BrokenAnswerError("is of no form that is known")
+    whole, pieces = _READERS[type(wire)]
+    split = _STREAMS.get(content_type.partition(";")[0].strip().lower())
     try:
         text = body.decode("utf-8")
-        if content_type.startswith(("text/event-stream", "application/x-ndjson")):
-            return form.pieces(form.split(text))
-        return form.whole(json.loads(text))
+        return whole(json.loads(text)) if split is None else pieces(split(text))
     except (ValueError, RecursionError):
         raise BrokenAnswerError("is not JSON in UTF-8") from None
     except (AttributeError, IndexError, KeyError, TypeError) as error:

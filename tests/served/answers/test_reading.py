@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_rightsize.records import Json, Reply
+from pytest_rightsize.served.answers import reading
 from pytest_rightsize.served.answers.reading import BrokenAnswerError, read_answer
-from pytest_rightsize.served.wires import Asked, wire_of
+from pytest_rightsize.served.wires import WIRES, Asked, wire_of
 
 JSON, EVENTS, LINES = "application/json", "text/event-stream; charset=utf-8", "application/x-ndjson"
 CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
@@ -70,6 +71,10 @@ def test_what_a_wire_writes_is_read_back(path: str, reply: Reply) -> None:
     _same(read_answer(path, JSON, body(wire.whole(reply, asked))), reply)
     stream = b"".join(wire.events(reply, asked))
     _same(read_answer(path, wire.content_type, stream), reply)
+
+
+def test_each_wire_has_a_reader() -> None:
+    assert set(reading._READERS) == {type(wire) for wire in WIRES}
 
 
 # --- what the vendors send --------------------------------------------------------------------------------------------
@@ -133,6 +138,9 @@ _CANDIDATE = {"content": {"parts": [{"text": "hm", "thought": True}, {"text": "I
 _LAST = {"content": {"parts": [{"text": "warm"}, {"functionCall": {"name": "f", "args": {"x": 1}}}]}}
 F = call("f", '{"x": 1}', "a")
 G = call("g", "{}", "b")
+TEXT_AND_CALL = Reply(text="It is warm", reasoning="hm", tool_calls=(F,), finish_reason="tool_calls")
+# Without ids, as two vendors send them.
+NUMBERED = replace(TEXT_AND_CALL, tool_calls=(call("f", '{"x": 1}', "call_0"),))
 
 
 @pytest.mark.parametrize(
@@ -163,13 +171,13 @@ G = call("g", "{}", "b")
             RESPONSES,
             JSON,
             body(_RESPONSE),
-            Reply(text="It is warm", reasoning="hm", tool_calls=(F,), finish_reason="tool_calls"),
+            TEXT_AND_CALL,
         ),
         (
             RESPONSES,
             EVENTS,
             events({"type": "response.created"}, {"type": "response.completed", "response": _RESPONSE}),
-            Reply(text="It is warm", reasoning="hm", tool_calls=(F,), finish_reason="tool_calls"),
+            TEXT_AND_CALL,
         ),
         (
             RESPONSES,
@@ -211,12 +219,7 @@ G = call("g", "{}", "b")
                 {"message": {"content": "warm", "tool_calls": [_OLLAMA_CALL]}, "done": False},
                 {"message": {"content": ""}, "done": True, "done_reason": "stop"},
             ),
-            Reply(
-                text="It is warm",
-                reasoning="hm",
-                tool_calls=(call("f", '{"x": 1}', "call_0"),),
-                finish_reason="tool_calls",
-            ),
+            NUMBERED,
         ),
         (
             GENERATE,
@@ -228,12 +231,7 @@ G = call("g", "{}", "b")
             GEMINI_STREAM,
             EVENTS,
             events({"candidates": [_CANDIDATE]}, {"candidates": [{**_LAST, "finishReason": "STOP"}]}),
-            Reply(
-                text="It is warm",
-                reasoning="hm",
-                tool_calls=(call("f", '{"x": 1}', "call_0"),),
-                finish_reason="tool_calls",
-            ),
+            NUMBERED,
         ),
         # without alt=sse a stream is a list
         (
