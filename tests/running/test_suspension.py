@@ -109,6 +109,14 @@ def starts(gated: pytest.Pytester) -> list[str]:
     return (gated.path / "log.txt").read_text(encoding="utf-8").splitlines()
 
 
+def check_in_flight_together(result: pytest.RunResult, gated: pytest.Pytester) -> None:
+    """Eight tests asked one letter each, four at a time at least, and wrote it down at each start."""
+    result.assert_outcomes(passed=8)
+    assert most(gated) >= 4
+    assert sorted(asked(gated)) == list("abcdefgh")
+    assert 8 < len(starts(gated)) <= 16  # a reply that comes at once leaves nothing to wait for
+
+
 NOTE = """
     import pytest
 

@@ -76,6 +76,11 @@ def trials(pytester: pytest.Pytester) -> dict[str, dict[str, Any]]:
     return {line["case"].rpartition("::")[2]: line for line in lines if line["kind"] == "trial"}
 
 
+def outcomes(pytester: pytest.Pytester) -> dict[str, tuple[str, str | None]]:
+    """The outcome and the reason of each trial, by the name of the test's case."""
+    return {name: (trial["outcome"], trial["reason"]) for name, trial in trials(pytester).items()}
+
+
 def asked(pytester: pytest.Pytester) -> list[str]:
     """The last message of each question that reached a rung, in order."""
     return _lines(pytester.path / "asked.txt")
@@ -84,11 +89,6 @@ def asked(pytester: pytest.Pytester) -> list[str]:
 def notes(pytester: pytest.Pytester) -> list[str]:
     """What the tests wrote down of their starts."""
     return _lines(pytester.path / "log.txt")
-
-
-def most(pytester: pytest.Pytester) -> int:
-    """How many questions were in flight at once, at most."""
-    return int((pytester.path / "most.txt").read_text(encoding="utf-8"))
 
 
 def _lines(path: Path) -> list[str]:

@@ -2,7 +2,16 @@
 
 import pytest
 
-from tests.served.project import asked, climb, make, most, notes, trials
+from tests.running.test_suspension import check_in_flight_together
+from tests.served.project import asked, climb, make, notes, trials
+
+UPPER = """
+    import pytest, app
+    @pytest.mark.parametrize("word", "abcdefgh")
+    def test_upper(model, word):
+        app.note(word)
+        assert app.ask(word) == word.upper()
+"""
 
 
 @pytest.fixture
@@ -12,20 +21,7 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def test_tests_of_one_call_are_in_flight_together_and_start_twice(project: pytest.Pytester) -> None:
-    result = climb(
-        project,
-        """
-        import pytest, app
-        @pytest.mark.parametrize("word", "abcdefgh")
-        def test_upper(model, word):
-            app.note(word)
-            assert app.ask(word) == word.upper()
-        """,
-    )
-    result.assert_outcomes(passed=8)
-    assert most(project) >= 4
-    assert sorted(asked(project)) == list("abcdefgh")
-    assert 8 < len(notes(project)) <= 16  # a reply that comes at once leaves nothing to wait for
+    check_in_flight_together(climb(project, UPPER), project)
     assert all(trial["answers"][0]["text"] == name[-2].upper() for name, trial in trials(project).items())
 
 
@@ -182,18 +178,7 @@ def pytest_rightsize_providers():
 
 @pytest.mark.parametrize("option", ["--rightsize-concurrency=1", "--pdb"])
 def test_where_each_test_starts_once_its_application_waits_in_place(project: pytest.Pytester, option: str) -> None:
-    result = climb(
-        project,
-        """
-        import pytest, app
-        @pytest.mark.parametrize("word", "ab")
-        def test_upper(model, word):
-            app.note(word)
-            assert app.ask(word) == word.upper()
-        """,
-        option,
-    )
-    result.assert_outcomes(passed=2)
+    climb(project, UPPER.replace("abcdefgh", "ab"), option).assert_outcomes(passed=2)
     assert notes(project) == ["a", "b"]
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.served.project import asked, climb, make, notes, trials
+from tests.served.project import asked, climb, make, notes, outcomes, trials
 
 JUDGE = '''
 
@@ -66,7 +66,7 @@ def test_a_test_that_passes_and_never_asked_says_nothing_of_its_rung(project: py
             assert app.ask("a") == "A"
         """,
     )
-    found = {name: (trial["outcome"], trial["reason"]) for name, trial in trials(project).items()}
+    found = outcomes(project)
     assert found["test_never"] == ("error", "unasked")
     assert found["test_asks"] == ("passed", None)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -97,7 +97,7 @@ def test_what_no_rung_can_be_asked_is_an_error_even_if_the_application_catches_i
             assert app.ask("c") == "C"
         """,
     )
-    assert {(trial["outcome"], trial["reason"]) for trial in trials(project).values()} == {("error", "unserved")}
+    assert {*outcomes(project).values()} == {("error", "unserved")}
     assert "/embeddings" in trials(project)["test_path"]["detail"]
 
 
@@ -113,7 +113,7 @@ def test_a_fault_of_the_rung_is_told_once_and_is_not_to_be_tried_again(project: 
             assert status == 400 and headers["x-should-retry"] == "false"
         """,
     )
-    assert (trials(project)["test_fault"]["outcome"], trials(project)["test_fault"]["reason"]) == ("error", "server")
+    assert outcomes(project) == {"test_fault": ("error", "server")}
     assert asked(project) == ["fault"]
 
 
@@ -131,10 +131,7 @@ def test_a_prompt_that_is_too_long_is_told_by_the_code_that_applications_know(pr
         """,
         "--rightsize-ladder=judge",
     )
-    assert (trials(project)["test_shortens"]["outcome"], trials(project)["test_shortens"]["reason"]) == (
-        "failed",
-        "too_long",
-    )
+    assert outcomes(project) == {"test_shortens": ("failed", "too_long")}
 
 
 def test_a_thread_that_outlives_its_test_is_waited_for(project: pytest.Pytester) -> None:
@@ -159,7 +156,7 @@ def test_a_thread_that_outlives_its_test_is_waited_for(project: pytest.Pytester)
         """,
     )
     assert sorted(set(asked(project))) == ["a", "b"]
-    assert {(trial["outcome"], trial["reason"]) for trial in trials(project).values()} == {("passed", None)}
+    assert {*outcomes(project).values()} == {("passed", None)}
 
 
 def test_a_thread_that_stays_asks_for_nobody(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +189,7 @@ def test_a_thread_that_stays_asks_for_nobody(project: pytest.Pytester, monkeypat
         "--rightsize-concurrency=1",
     )
     assert sorted(set(asked(project))) == ["c"]
-    found = {name: (trial["outcome"], trial["reason"]) for name, trial in trials(project).items()}
+    found = outcomes(project)
     assert found["test_stays"] == found["test_ambiguous"] == ("error", "unserved")
     assert "'stayer'" in trials(project)["test_stays"]["detail"]
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -337,7 +334,7 @@ def test_names_of_models_go_where_the_table_says(project: pytest.Pytester) -> No
                 assert app.ask("z", model="small") == "Z"
         """,
     )
-    found = {name: (trial["outcome"], trial["reason"]) for name, trial in trials(project).items()}
+    found = outcomes(project)
     assert found == {
         "test_both": ("passed", None),
         "test_planner_only": ("error", "unasked"),
