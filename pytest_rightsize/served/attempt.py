@@ -51,6 +51,10 @@ class Attempt:
         """Whether nothing of this start counts any more."""
         return self.is_over or self.ticket.waiting_for is not None or self.ticket.has_ended
 
+    def has_left(self, thread: threading.Thread) -> bool:
+        """Whether the start was left for its replies, and the thread was begun by it."""
+        return self.ticket.waiting_for is not None and thread not in self.threads
+
     def why_refused(self) -> str | None:
         """Why nothing is answered now, or None."""
         if self.is_settling:

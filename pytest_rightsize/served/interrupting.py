@@ -92,7 +92,7 @@ class Interrupting:
         return asyncio._get_running_loop() is not None
 
     def close(self) -> None:
-        """Put back what handled the signal before."""
-        if self.why_not is None and _SIGNAL is not None:
+        """Put back what handled the signal before, unless somebody else handles it now."""
+        if _SIGNAL is not None and signal.getsignal(_SIGNAL) == self._handler:
             with contextlib.suppress(ValueError):
                 signal.signal(_SIGNAL, self._previous)

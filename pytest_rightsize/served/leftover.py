@@ -12,7 +12,7 @@ from types import FrameType
 from pytest_rightsize import clocks
 from pytest_rightsize.providers.own_threads import is_own
 
-__all__ = ["may_ask", "settle"]
+__all__ = ["may_ask", "settle", "timers"]
 
 # So long a start may go on in its threads when it has ended.
 LONGEST_S = 5.0
@@ -34,7 +34,7 @@ def settle(
     `is_answering` says whether requests of the start are still being refused. A thread with code of a file of `ours` in
     its stack answers for a rung.
     """
-    begun = [thread for thread in begun if not (is_own(thread) or thread.name.startswith("rightsize"))]
+    begun = [*filter(_is_the_tests, begun)]
     if not begun:
         return []
     deadline = clocks.monotonic() + LONGEST_S
@@ -48,6 +48,16 @@ def settle(
         if clocks.monotonic() > deadline:
             return active
         clocks.sleep(0.002)
+
+
+def timers(begun: Iterable[threading.Thread]) -> list[threading.Thread]:
+    """Those that are still to go off: they idle until then, and what they ask is for the test that set them."""
+    return [one for one in begun if isinstance(one, threading.Timer) and one.is_alive() and _is_the_tests(one)]
+
+
+def _is_the_tests(thread: threading.Thread) -> bool:
+    """Whether the test or its application has begun the thread, and not a rung or the session."""
+    return not (is_own(thread) or thread.name.startswith("rightsize"))
 
 
 def may_ask(thread: threading.Thread, ours: frozenset[str]) -> bool:

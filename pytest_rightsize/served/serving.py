@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from types import FrameType
 
@@ -22,7 +22,8 @@ from pytest_rightsize.served.attempt import Attempt
 from pytest_rightsize.served.client_cost import ClientCost
 from pytest_rightsize.served.endpoint import Endpoint, Received, Sent
 from pytest_rightsize.served.interrupting import Interrupting, may_be_interrupted
-from pytest_rightsize.served.leftover import settle
+from pytest_rightsize.served.left_threads import LeftThreads
+from pytest_rightsize.served.leftover import settle, timers
 from pytest_rightsize.served.loops import Loops
 from pytest_rightsize.served.origins import why_foreign
 from pytest_rightsize.served.routing import Routing, UnroutedError
@@ -68,6 +69,7 @@ class Serving:
         self._loops = Loops()
         self._ours: frozenset[str] = frozenset()
         self._strays = Strays()
+        self._left_threads = LeftThreads(lambda thread: self.current is not None and self.current.has_left(thread))
 
     @property
     def url(self) -> str:
@@ -93,17 +95,24 @@ class Serving:
         self._on_trouble = on_trouble
         self._client_cost = ClientCost()
         self._ours = frozenset(ours)
+        self._left_threads.open()
         if interrupts and self._interrupting is None:
             self._interrupting = Interrupting(self._leave_now)
+            self._tell_why_in_place()
 
     @property
     def why_in_place(self) -> str | None:
         """Why sync tests wait for their replies in place, if they do though they need not."""
         return None if self._interrupting is None else self._interrupting.why_not
 
+    def _tell_why_in_place(self) -> None:
+        if self.why_in_place is not None:
+            self._on_trouble(f"sync tests wait for their replies one at a time: {self.why_in_place}")
+
     def stop(self) -> None:
         """The tests are over: the signal is given back, and what is asked is refused."""
         self.current = None
+        self._left_threads.close()
         if self._interrupting is not None:
             self._interrupting.close()
             self._interrupting = None
@@ -126,9 +135,10 @@ class Serving:
         if self._client_cost is not None:
             self._client_cost.began()
 
-    def settle(self, attempt: Attempt, begun: Iterable[threading.Thread]) -> str | None:
+    def settle(self, attempt: Attempt, begun: Sequence[threading.Thread]) -> str | None:
         """Wait for threads that the test has begun; what to say if one runs on for too long, else None."""
         left = settle(begun, lambda: bool(attempt.open_requests), self._ours)
+        self._strays.keep(attempt.ticket.test, threads=timers(begun))
         if not left:
             return None
         self._strays.keep(attempt.ticket.test, threads=left)
@@ -140,14 +150,16 @@ class Serving:
 
     def end(self) -> str | None:
         """Nothing belongs to the start any more; its threads are waited for. Returns what is wrong with it, or None."""
-        attempt, self.current = self.current, None
+        attempt = self.current
         if attempt is None:
             return None
+        begun = [thread for thread in threading.enumerate() if thread not in attempt.threads]
+        self._left_threads.keep(filter(attempt.has_left, begun))
+        self.current = None
         attempt.is_over = True
         self._strays.keep(attempt.ticket.test, tasks=attempt.ticket.left_tasks)
         if self._endpoint is not None and attempt.waiting:
             self._endpoint.call(attempt.wake)
-        begun = [thread for thread in threading.enumerate() if thread not in attempt.threads]
         return self.settle(attempt, begun) if begun else None
 
     # --- leaving it ---------------------------------------------------------------------------------------------------
@@ -170,7 +182,7 @@ class Serving:
             quiet = clocks.perf_counter() - ticket.last_asked_s
             if attempt.may_ask_side_by_side and quiet < QUIET_S:
                 delay = QUIET_S - quiet
-            elif not self._interrupting.interrupt():
+            elif not self._interrupt(self._interrupting):
                 self._wait_in_place(attempt)
                 return
         else:
@@ -178,6 +190,15 @@ class Serving:
             return
         attempt.is_pressed = True
         asyncio.get_running_loop().call_later(delay, self._press, attempt)
+
+    def _interrupt(self, interrupting: Interrupting) -> bool:
+        """Interrupt the main thread; False where that is not possible, which is told when it is first seen."""
+        was_possible = interrupting.why_not is None
+        if interrupting.interrupt():
+            return True
+        if was_possible:
+            self._tell_why_in_place()
+        return False
 
     def _wait_in_place(self, attempt: Attempt) -> None:
         attempt.ticket.may_suspend = False

@@ -75,8 +75,6 @@ class Application:
             ours=self._files_of_providers(),
             interrupts=not watched and self._state.settings.concurrency != 1,
         )
-        if self._serving.why_in_place is not None:
-            self._state.notices.put(f"tests wait for their replies one at a time: {self._serving.why_in_place}")
 
     def _routing(self) -> "Routing":
         from pytest_rightsize.served.routing import Routing

@@ -1,9 +1,11 @@
 """Sync tests whose application asks over HTTP: they are left while they wait, and start again with their replies."""
 
+import signal
+
 import pytest
 
 from tests.running.test_suspension import check_in_flight_together
-from tests.served.project import asked, climb, make, notes, trials
+from tests.served.project import asked, climb, make, notes, outcomes, trials
 
 UPPER = """
     import pytest, app
@@ -70,6 +72,34 @@ def test_whatever_waits_is_left_and_nothing_is_asked_twice(project: pytest.Pytes
     assert sorted(asked(project)) == sorted(expected)
     assert not result.parseoutcomes().get("warnings")
     assert [len(trials(project)[f"test_{name}"]["answers"]) for name in ("threads", "twice", "both")] == [3, 2, 2]
+
+
+def test_a_thread_of_a_start_that_is_left_ends_without_a_word(project: pytest.Pytester) -> None:
+    """Its call is refused, and it raises; as an error, a warning of that would fail the test that runs next."""
+    climb(
+        project,
+        """
+        import threading
+        import pytest, app
+
+        @pytest.mark.parametrize("word", "abcd")
+        @pytest.mark.parametrize("waits", [threading.Thread.join, lambda thread: done.wait()])
+        def test_upper(model, waits, word):
+            global done
+            answers, done = [], threading.Event()
+
+            def ask():
+                answers.append(app.ask(word))
+                done.set()
+
+            thread = threading.Thread(target=ask)
+            thread.start()
+            waits(thread)
+            assert answers == [word.upper()]
+        """,
+        "-Werror::pytest.PytestUnhandledThreadExceptionWarning",
+    ).assert_outcomes(passed=8)
+    assert {*outcomes(project).values()} == {("passed", None)}
 
 
 def test_an_application_that_catches_everything_ends_rightly(project: pytest.Pytester) -> None:
@@ -202,9 +232,27 @@ def test_a_signal_that_somebody_else_handles_is_left_to_them(project: pytest.Pyt
     assert sorted(notes(project)) == ["a", "b"]
 
 
-def test_the_signal_is_given_back_when_the_tests_have_ended(project: pytest.Pytester) -> None:
-    import signal
+def test_a_signal_that_somebody_takes_while_tests_run_is_told_once(project: pytest.Pytester) -> None:
+    ours = signal.getsignal(signal.SIGURG)
+    result = climb(
+        project,
+        """
+        import signal, pytest, app
+        @pytest.mark.parametrize("word", "ab")
+        def test_upper(model, word):
+            before = signal.getsignal(signal.SIGURG)
+            signal.signal(signal.SIGURG, lambda *_: None)
+            app.note(word)
+            assert app.ask(word) == word.upper()
+            signal.signal(signal.SIGURG, before)
+        """,
+    )
+    result.assert_outcomes(passed=2)
+    assert result.stdout.str().count("sync tests wait for their replies one at a time") == 1
+    assert signal.getsignal(signal.SIGURG) == ours
 
+
+def test_the_signal_is_given_back_when_the_tests_have_ended(project: pytest.Pytester) -> None:
     before = signal.getsignal(signal.SIGURG)
     climb(project, "import app\ndef test_it(model):\n    assert app.ask('a') == 'A'\n").assert_outcomes(passed=1)
     assert signal.getsignal(signal.SIGURG) is before

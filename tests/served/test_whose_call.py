@@ -195,6 +195,39 @@ def test_a_thread_that_stays_asks_for_nobody(project: pytest.Pytester, monkeypat
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
+def test_a_timer_that_goes_off_after_its_test_asks_for_nobody(project: pytest.Pytester) -> None:
+    """It goes off when the next test says so: it waits for that in place of its interval."""
+    result = climb(
+        project,
+        """
+        import threading, app
+        go_off, done = threading.Event(), threading.Event()
+
+        def late():
+            try:
+                app.ask("late")
+            except app.Refused:
+                app.note("refused")
+            done.set()
+
+        def test_sets(model):
+            timer = threading.Timer(3600, late)
+            timer.finished.wait = lambda _: go_off.wait()
+            timer.start()
+            assert app.ask("a") == "A"
+
+        def test_never_asks(model):
+            go_off.set()
+            done.wait()
+        """,
+        "--rightsize-concurrency=1",
+    )
+    assert asked(project) == ["a"]
+    assert notes(project) == ["refused"]
+    assert outcomes(project) == {"test_sets": ("passed", None), "test_never_asks": ("error", "unserved")}
+    result.stdout.fnmatch_lines(["*the thread * which *test_sets* has left running: let that test wait*"])
+
+
 def test_threads_of_pools_and_those_that_wait_hold_no_test_up(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
