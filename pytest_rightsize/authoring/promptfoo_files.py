@@ -20,6 +20,9 @@ FILE = "file://"
 _CODE = (".js", ".cjs", ".mjs", ".ts", ".py", ".rb", ".go", ".sh")
 _REMOTE = ("http://", "https://", "huggingface://", "az://", "s3://", "gs://")
 _TEXTS = (".txt", ".md", ".j2")
+# Columns of a CSV file that are settings of its tests, by what these are called elsewhere.
+_SETTINGS = {"__threshold": "threshold", "__description": "description"}
+_EXPECTED = re.compile(r"(?P<config>__config:)?__expected(?P<number>\d*)(?(config):(?P<setting>\w+))")
 
 
 class Template(str):
@@ -117,13 +120,33 @@ def _test_of_line(path: Path, number: int, line: str) -> Mapping[str, Json]:
 
 
 def _test_of_row(path: Path, number: int, row: Mapping[str, str]) -> Mapping[str, Json]:
-    """A row is a test: its variables, and columns that begin with `__`."""
+    """A row is a test: its variables, and columns that begin with `__`, of which an unknown one is kept by its name."""
     variables = {name: value for name, value in row.items() if not name.startswith("__")}
-    expected = [value for name, value in row.items() if re.fullmatch(r"__expected\d*", name) and value.strip()]
+    special = {name: value.strip() for name, value in row.items() if name.startswith("__") and value.strip()}
+    special = {name: value for name, value in special.items() if not name.startswith("__metadata:")}
     changing = next((name for name in ("__prefix", "__suffix", "__providerOutput") if row.get(name)), None)
     if changing is not None:
         raise ConfigError(f"{path}:{number}: the column {changing} has no counterpart here: put it into the prompt")
-    return _lined({"vars": variables, "assert": [shorthand(value.strip()) for value in expected]}, number)
+    assertions: dict[str, dict[str, Json]] = {}
+    settings: dict[str, Json] = {}
+    for name, value in sorted(special.items(), key=lambda item: item[0].startswith("__config")):
+        match = _EXPECTED.fullmatch(name)
+        place = (match["number"] or "1") if match else ""
+        if match and not match["config"]:
+            assertions[place] = shorthand(value)
+        elif match and place in assertions:
+            assertions[place][match["setting"]] = _number(value)
+        else:
+            settings[_SETTINGS.get(name, name)] = _number(value) if name == "__threshold" else value
+    return _lined({"vars": variables, "assert": [*assertions.values()], **settings}, number)
+
+
+def _number(text: str) -> Json:
+    """The number in a cell, or its text."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _lined(plain: Mapping[str, Json], number: int) -> Lined:

@@ -51,7 +51,7 @@ class SuiteFiles:
         try:
             with open(self.cases_file, "w", encoding="utf-8", newline="\n", opener=for_the_owner) as file:
                 file.writelines(lines)
-            self.test_file.write_text(suite.test_file, encoding="utf-8", newline="\n")
+            self.test_file.write_text(_without(suite.test_file, withheld), encoding="utf-8", newline="\n")
         except OSError as error:
             raise ConfigError(f"{error.filename} cannot be written ({error.strerror}): name another folder") from None
         return [
@@ -67,10 +67,11 @@ class SuiteFiles:
         return [f"{look}. It seems to have {', '.join(found)}." if found else f"{look}."]
 
 
-def _without(line: str, withheld: Collection[str]) -> str:
-    for text in withheld:
-        line = line.replace(json.dumps(text, ensure_ascii=False)[1:-1], "[withheld]")
-    return line
+def _without(text: str, withheld: Collection[str]) -> str:
+    for key in withheld:
+        for form in (json.dumps(key, ensure_ascii=False)[1:-1], key):
+            text = text.replace(form, "[withheld]")
+    return text
 
 
 def _table(tasks: Sequence[Task]) -> list[str]:

@@ -117,7 +117,33 @@ def test_tests_come_from_files(folder: Path) -> None:
     found = cases(folder, config)
     assert [case.ask["prompt"] for case in found] == ["1", "2", "3", "4", "5", "6", "7"]
     assert found[0].checks == {"contains": ["a"], "starts_with": "b"}
-    assert found[3].about == {"description": "fourth"}
+    assert [found[0].about, found[3].about] == [{"description": "first"}, {"description": "fourth"}]
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells", "checks", "open_checks", "left_out"),
+    [
+        ("__expected1,__expected2", "contains: a,contains: b", {"contains": ["a", "b"]}, (), []),
+        ("__threshold", "0.5", {}, ("threshold",), ["threshold"]),
+        ("__threshold", "1", {}, (), []),
+        ("__expected,__config:__expected:threshold", "levenshtein: a,2", {"edits": ["a", 2]}, (), []),
+        ("__config:__expected2:threshold,__expected2", "3,levenshtein: a", {"edits": ["a", 3]}, (), []),
+        ("__metric,__metadata:x", "m,1", {}, (), ["__metric of a test"]),
+        ("__config:__expected2:threshold", "3", {}, (), ["__config:__expected2:threshold of a test"]),
+    ],
+)
+def test_columns_of_settings(
+    columns: str,
+    cells: str,
+    checks: dict[str, Any],
+    open_checks: tuple[str, ...],
+    left_out: list[str],
+    folder: Path,
+) -> None:
+    put(folder, a_csv=f"x,{columns}\n1,{cells}\n")
+    imported = read(folder, {"prompts": ["{{x}}"], "tests": "file://a.csv"})
+    (case,) = imported.tasks[0].cases
+    assert (case.checks, case.open_checks, [*imported.left_out]) == (checks, open_checks, left_out)
 
 
 def test_tests_without_a_list(folder: Path) -> None:

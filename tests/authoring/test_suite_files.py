@@ -137,7 +137,8 @@ def test_cases_with_a_todo_are_told_apart(tmp_path: Path) -> None:
 
 def test_keys_are_withheld_wherever_they_stand(tmp_path: Path) -> None:
     key = 'sk-"secret"'
-    write(tmp_path, [proposed("t", [exchange(f"use {key} now", key)])], withheld=(key,))
-    text = (tmp_path / "cases.jsonl").read_text(encoding="utf-8")
-    assert "secret" not in text
-    assert json.loads(text)["ask"] == {"prompt": "use [withheld] now"}
+    write(tmp_path, [proposed("t", [exchange(f"use {key} now", key)] * 4)], withheld=(key,))
+    cases, tests = ((tmp_path / name).read_text(encoding="utf-8") for name in ("cases.jsonl", "test_recorded.py"))
+    assert "secret" not in cases + tests
+    assert json.loads(cases.splitlines()[0])["ask"] == {"prompt": "use [withheld] now"}
+    assert tests.count("[withheld]") == 1
