@@ -192,6 +192,7 @@ class Model:
     def energy(self) -> Energy | None:
         """Joules of `answers` together; None without any, or where nothing measured one of them.
 
+        Its `joules` are None, with the `reason`, where a meter could not tell those of one.
         Raises MixedEnergyError where they were measured in ways that make no honest sum.
         """
         energies = [record.energy for record in self.transcript.answers]

@@ -16,7 +16,7 @@ __all__ = ["Attempt"]
 
 
 class Attempt:
-    """One start of a test. `token` names it in URLs; `root` is the path below which its URLs are.
+    """One start of a test. `token` names it in URLs; `path` is where they begin.
 
     `wide_fixture` names the fixture of a wider scope that is being set up: what is asked then belongs to no one test.
     """

@@ -1,7 +1,7 @@
 """Notices an application that builds its client for each call, which costs more than all else of a served test.
 
-In come the connections that questions arrive on, and the processor seconds that the test took before each; out goes one
-sentence for the user, once.
+In come the connections that questions arrive on, and the processor seconds that each start of a test took before its
+first question; out goes one sentence for the user, once.
 """
 
 from pytest_rightsize import clocks
@@ -24,7 +24,7 @@ class ClientCost:
         self.is_told = False
 
     def began(self) -> None:
-        """A start begins, or a question was answered: what is spent from now on is spent before the next question."""
+        """A start begins: what is spent from now on is spent before its first question."""
         self._since_s = self._now()
 
     def asked(self, *, on_new_connection: bool) -> str | None:
@@ -43,8 +43,8 @@ class ClientCost:
         each_ms = 1000 * sorted(self._costly)[_ENOUGH // 2]
         return (
             f"the application seems to build a client for each call: a test takes about {each_ms:.0f} ms of processor "
-            f"time before each question, which comes on a new connection. A client of an SDK reads all certificates "
-            f"when it is built; build it once, as at the top of a module"
+            f"time before its first question, which comes on a new connection. A client of an SDK reads all "
+            f"certificates when it is built; build it once, as at the top of a module"
         )
 
     def _now(self) -> float | None:

@@ -210,4 +210,4 @@ def test_a_client_for_each_call_is_told_once_with_its_cost(
         notes += [cost.asked(on_new_connection=on_new_connection)]
     texts = [note for note in notes if note is not None]
     assert len(texts) == told
-    assert all("about 40 ms of processor time before each question" in text for text in texts)
+    assert all("about 40 ms of processor time before its first question" in text for text in texts)

@@ -252,6 +252,18 @@ def test_a_signal_that_somebody_takes_while_tests_run_is_told_once(project: pyte
     assert signal.getsignal(signal.SIGURG) == ours
 
 
+def test_where_no_thread_can_be_interrupted_sync_tests_wait_in_place_which_is_said_once(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows."""
+    monkeypatch.setattr("pytest_rightsize.served.interrupting._SIGNAL", None)
+    result = climb(project, UPPER.replace("abcdefgh", "ab"))
+    result.assert_outcomes(passed=2)
+    assert notes(project) == ["a", "b"]
+    told = "sync tests wait for their replies one at a time: this system cannot interrupt a thread"
+    assert result.stdout.str().count(told) == 1
+
+
 def test_the_signal_is_given_back_when_the_tests_have_ended(project: pytest.Pytester) -> None:
     before = signal.getsignal(signal.SIGURG)
     climb(project, "import app\ndef test_it(model):\n    assert app.ask('a') == 'A'\n").assert_outcomes(passed=1)
