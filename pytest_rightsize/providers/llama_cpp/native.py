@@ -98,10 +98,13 @@ def native_log() -> NativeLog:
 def _leave_streams_alone() -> None:
     """Keep llama-cpp-python from silencing the log in its own way.
 
-    It points file descriptors 1 and 2 of the whole process, and sys.stdout, to the null device while a model loads.
-    Done in a thread beside pytest's capturing, that loses other code's output. Our log callback is enough.
+    It points file descriptors 1 and 2 of the whole process, and sys.stdout, to the null device while a model loads and
+    while a chat format makes a grammar. Done in a thread beside pytest's capturing, that loses other code's output. Our
+    log callback is enough, and chat formats print nothing.
     """
-    for name in ("llama_cpp.llama", "llama_cpp._internals"):
+    chat_formats: Any = importlib.import_module("llama_cpp.llama_chat_format")
+    chat_formats.print = lambda *_, **__: None
+    for name in ("llama_cpp.llama", "llama_cpp._internals", "llama_cpp.llama_chat_format"):
         module: Any = importlib.import_module(name)
         module.suppress_stdout_stderr = lambda disable=True: contextlib.nullcontext()  # noqa: ARG005  # its signature
 
