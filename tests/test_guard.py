@@ -77,7 +77,7 @@ LIBRARIES: dict[str, set[str]] = {
     "reports": {"jinja2", "markupsafe", "tabulate"},
     "hookspecs": {"pluggy"},
     "session": {"pytest", "pluggy", "xdist"},
-    "commands": {"pluggy", "rapidfuzz", "tabulate"},
+    "commands": {"pluggy", "rapidfuzz", "shtab", "tabulate"},
     "plugin": {"pytest"},
 }
 # Folders within a room, and the one file of each that files outside the folder may import.
@@ -142,6 +142,7 @@ HEAVY = {
     "scipy",
     "pynvml",
     "referencing",
+    "shtab",
     "jinja2",
     "markupsafe",
     "huggingface_hub",

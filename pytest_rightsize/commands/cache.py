@@ -20,7 +20,13 @@ from pytest_rightsize.recorded.json_lines import Declaration, lines_of, read_lin
 from pytest_rightsize.recorded.keys import Recorded
 from pytest_rightsize.results.append_only import for_the_owner
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["EXAMPLES", "add_arguments", "run"]
+
+EXAMPLES = (
+    "rightsize cache stat",
+    "rightsize cache export answers.jsonl --rung frontier",
+    "rightsize cache prune --older-than 30",
+)
 
 Line = Recorded | Declaration
 _BATCH = 1000

@@ -18,7 +18,12 @@ from pytest_rightsize.records import Run, TrialKey
 from pytest_rightsize.reports.comparison_text import comparison_lines, shown_cases
 from pytest_rightsize.results.results_file import no_trial, read_run
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["EXAMPLES", "add_arguments", "run"]
+
+EXAMPLES = (
+    "rightsize compare run.jsonl --rungs 4b,frontier",
+    "rightsize compare old.jsonl new.jsonl --rungs 4b --by task",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -35,7 +35,9 @@ from pytest_rightsize.providers import Problem, Provider, load_providers
 from pytest_rightsize.records import Rung
 from pytest_rightsize.session.builtin import BuiltIn
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["EXAMPLES", "add_arguments", "run"]
+
+EXAMPLES = ("rightsize doctor", "rightsize doctor --ladder 1b,frontier --offline")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -20,7 +20,12 @@ from pytest_rightsize.authoring.suite_files import SuiteFiles
 from pytest_rightsize.commands._output import say
 from pytest_rightsize.errors import ConfigError
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["EXAMPLES", "add_arguments", "run"]
+
+EXAMPLES = (
+    "rightsize import promptfooconfig.yaml --dir tests",
+    "rightsize import tickets.csv --prompt-column ticket --expect-column queue",
+)
 
 _FORMATS = {
     **dict.fromkeys([".yaml", ".yml", ".json"], "promptfoo"),

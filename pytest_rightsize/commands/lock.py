@@ -13,7 +13,9 @@ from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.results.lockfile import lock_of, render_lock, why_none
 from pytest_rightsize.results.results_file import no_trial, read_run
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["EXAMPLES", "add_arguments", "run"]
+
+EXAMPLES = ("rightsize lock run.jsonl",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -25,7 +25,9 @@ from pytest_rightsize.statistics import (
     power,
 )
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["EXAMPLES", "add_arguments", "run"]
+
+EXAMPLES = ("rightsize plan --bar 0.9", "rightsize plan --bar 0.9 --true-rate 0.97 --margin 0.05")
 
 _SIZES = (20, 30, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
 # Early stopping is worked out path by path: beyond so many cases that takes seconds.

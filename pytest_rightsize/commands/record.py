@@ -26,7 +26,12 @@ from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.served.forwarding import Forwarding, Passed
 from pytest_rightsize.served.upstreams import detour, upstreams
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["EXAMPLES", "add_arguments", "run"]
+
+EXAMPLES = (
+    "rightsize record -- python app.py",
+    "rightsize record --dir tests --upstream http://localhost:8000/v1 -- pytest tests/",
+)
 
 _NAMES = {"tests": "test_recorded.py", "cases": "cases.jsonl"}
 _MOST_KINDS_SHOWN = 5

@@ -16,7 +16,9 @@ from pytest_rightsize.reports.terminal import TITLE, summary_lines, table_lines
 from pytest_rightsize.results.results_file import no_trial, read_run
 from pytest_rightsize.session.builtin import BuiltIn
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["EXAMPLES", "add_arguments", "run"]
+
+EXAMPLES = ("rightsize report run.jsonl", "rightsize report run.jsonl --html report.html --markdown summary.md")
 
 _HELP = {
     "html": "the page with everything, in one file",

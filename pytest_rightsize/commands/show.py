@@ -18,7 +18,9 @@ from pytest_rightsize.reports.case_names import readable_case
 from pytest_rightsize.reports.side_by_side import case_lines
 from pytest_rightsize.results.results_file import no_trial, read_run
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["EXAMPLES", "add_arguments", "run"]
+
+EXAMPLES = ("rightsize show run.jsonl --task route-ticket --rung 1b", "rightsize show run.jsonl --case 'charged twice'")
 
 _Case = tuple[str, str, int]
 """A task, a case of it, and a sample."""

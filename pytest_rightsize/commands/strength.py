@@ -22,7 +22,9 @@ from pytest_rightsize.records import Run
 from pytest_rightsize.results.results_file import read_run, read_strengths, withheld_in
 from pytest_rightsize.strength_records import KINDS, Strength, WrongKind
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["EXAMPLES", "add_arguments", "run"]
+
+EXAMPLES = ("rightsize strength run.jsonl",)
 
 _HEADERS: Mapping[WrongKind, str] = {
     "other": "other cases",

@@ -1,0 +1,99 @@
+"""The command line itself: help with examples that parse, the nearest name, versions, completion of a shell."""
+
+import shlex
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+from pytest_rightsize.commands.__main__ import _command_names, _parser, main
+
+COMMANDS = _command_names()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_examples_and_each_of_them_parses(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    module = import_module(COMMANDS[name])
+    assert module.EXAMPLES
+    for example in module.EXAMPLES:
+        words = shlex.split(example)
+        assert words[:2] == ["rightsize", name]
+        assert _parser([name]).parse_all(words[1:]).run is module.run
+    with pytest.raises(SystemExit) as end:
+        main([name, "--help"])
+    assert end.value.code == 0
+    shown = capsys.readouterr().out
+    assert f"\n  {module.EXAMPLES[0]}\n" in shown
+    assert max(map(len, shown.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["plna"], "rightsize: the command line: unknown command 'plna': did you mean 'plan'? Known: cache, "),
+        (
+            ["plan", "--bra", "0.9"],
+            "rightsize plan: the following arguments are required: --bar: did you mean '--bar'?",
+        ),
+        (
+            ["plan", "--bar=0.9", "--powr=1"],
+            "rightsize plan: unrecognized arguments: --powr=1: did you mean '--power'?",
+        ),
+        (["cache", "statt"], "'statt' (choose from 'export', 'import', 'stat', 'prune'): did you mean 'stat'?"),
+        (["lock"], "rightsize lock: the following arguments are required: RUN.jsonl\nSee rightsize lock --help."),
+        (["--print-completion", "bsh"], "unknown shell 'bsh': did you mean 'bash'?"),
+    ],
+)
+def test_what_is_wrong_is_told_with_the_nearest_name(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if "--print-completion" in arguments:
+        pytest.importorskip("shtab")
+    try:
+        status: object = main(arguments)
+    except SystemExit as end:
+        status = end.code
+    assert status == 2
+    assert words in capsys.readouterr().err
+
+
+def test_without_a_command_the_help_names_them_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    shown = capsys.readouterr().out
+    assert [name for name in COMMANDS if f"\n    {name} " not in shown] == []
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith("rightsize 0.")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_a_shell_completes_commands_and_options(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("shtab", reason="the extra `completion`")
+    assert main(["--print-completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert "doctor" in script
+    assert "older-than" in script
+
+
+def test_bash_takes_the_script_and_completes_a_command() -> None:
+    pytest.importorskip("shtab", reason="the extra `completion`")
+    script = (
+        'eval "$({0} -m pytest_rightsize.commands --print-completion bash)"; COMP_WORDS=(rightsize pl); COMP_CWORD=1; '
+        '_shtab_rightsize; echo "${{COMPREPLY[@]}}"'
+    )
+    bash = ["bash", "--norc", "-c", script.format(shlex.quote(sys.executable))]
+    assert subprocess.run(bash, capture_output=True, text=True, check=True).stdout.split() == ["plan"]
+
+
+def test_a_command_that_is_not_named_is_not_imported() -> None:
+    """Each takes a tenth of a second or more."""
+    script = "import sys; from pytest_rightsize.commands.__main__ import main; main([]); print([*sys.modules])"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    modules = run.stdout.splitlines()[-1]
+    assert "pytest_rightsize.commands.__main__" in modules
+    assert not [name for name in ("tabulate", "pytest_rightsize.records", "'pytest'") if name in modules]
