@@ -97,9 +97,15 @@ class Price:
     source: str | None = None
 
     def cost_usd(self, tokens: Tokens) -> float | None:
-        """The cost of one answer, or None where a count it needs is unknown: unknown is never free."""
-        if tokens.prompt is None or tokens.completion is None:
+        """The cost of one answer, or None where a count it needs is unknown: unknown is never free.
+
+        Where prompts have a price of 0 at any length, the cost does not depend on their tokens.
+        """
+        if tokens.completion is None:
             return None
+        if tokens.prompt is None:
+            is_any_prompt_free = not self.prompt and not self.cached and self.up_to_prompt_tokens is None
+            return tokens.completion * self.completion / 1e6 if is_any_prompt_free else None
         if self.up_to_prompt_tokens is not None and tokens.prompt > self.up_to_prompt_tokens:
             return None
         cached = tokens.cached or 0

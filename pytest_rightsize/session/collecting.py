@@ -124,7 +124,14 @@ class Collecting:
     def _key(self, item: pytest.Item, rung: str, sample: int, position: int) -> TrialKey:
         """The trial that an item is; its case is the test's id without the rung."""
         policy = self._policies.of(definition_of(item))
-        case = _case(item, _parameter_id(rung, sample, policy.samples), position)
+        name = _parameter_id(rung, sample, policy.samples)
+        if name not in item.callspec._idlist:  # type: ignore[attr-defined]  # an item with a parameter of ours has one
+            raise ConfigError(
+                f"{item.nodeid}: its task {policy.task} has samples = {policy.samples}, set for one parameter of the "
+                f"test only, by pytest.param(marks=...) or by the table of the task that it names. Trials are made for "
+                f"the whole test: set samples in the marker of the function, or with --rightsize-samples"
+            )
+        case = _case(item, name, position)
         case = redacted_case(case, self._state.settings.redact)
         return TrialKey(task=policy.task, case=one_line(case), rung=rung, sample=sample)
 

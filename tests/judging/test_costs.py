@@ -80,6 +80,14 @@ def test_no_tokens_cost_nothing_and_that_is_known() -> None:
     assert Tokens(prompt=0, completion=0).total == 0
 
 
+def test_where_prompts_are_free_an_unknown_length_of_theirs_costs_nothing() -> None:
+    unknown_prompt = Tokens(completion=2_000_000)
+    assert Price(prompt=0, completion=10.0).cost_usd(unknown_prompt) == 20.0
+    assert Price(prompt=0, completion=10.0).cost_usd(Tokens()) is None
+    assert Price(prompt=0, cached=1.0, completion=10.0).cost_usd(unknown_prompt) is None
+    assert Price(prompt=0, completion=10.0, up_to_prompt_tokens=1000).cost_usd(unknown_prompt) is None
+
+
 def test_all_tokens_are_prompt_and_completion_and_the_cached_are_not_counted_twice() -> None:
     assert Tokens(prompt=10, cached=4, completion=8, reasoning=6).total == 18
 

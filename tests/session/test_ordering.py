@@ -155,3 +155,19 @@ def test_parameters_that_describe_their_task_differently_are_told_in_a_sentence(
     result.stderr.fnmatch_lines(["ERROR: the task *test_upper' is described differently by *"])
     assert "gate undecided" not in result.stdout.str()
     assert not (suite.path / "run.jsonl").exists()
+
+
+def test_samples_of_one_parameter_only_are_refused_in_a_sentence(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("word", ["a", pytest.param("b", marks=pytest.mark.rightsize(task="b", samples=2))])
+        def test_upper(model, word):
+            assert model.ask(word) == word.upper()
+        """
+    )
+    result = suite.runpytest(*LADDER)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *test_upper?tiny-b?: its task b has samples = 2, set for one parameter*"])
+    result.stderr.fnmatch_lines(["*: set samples in the marker of the function, or with --rightsize-samples"])
