@@ -7,13 +7,10 @@ meter that the ladder file names for it does not work.
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 
-import pluggy
-
-from pytest_rightsize import hookspecs
 from pytest_rightsize.commands._output import say
+from pytest_rightsize.commands._plugins import add_plugin_argument, classes
 from pytest_rightsize.config.catalogue import CATALOGUE
 from pytest_rightsize.config.ladder import Ladder, read_ladder, select_rungs
 from pytest_rightsize.config.options import find_ladder_file
@@ -26,14 +23,12 @@ from pytest_rightsize.meters import (
     Meter,
     MeterProblem,
     Site,
-    load_meters,
     site_of,
 )
 from pytest_rightsize.meters.attribution.metered import Period, measure_period, seconds_needed, shows_idle_power
 from pytest_rightsize.meters.choice import choose
-from pytest_rightsize.providers import Problem, Provider, load_providers
+from pytest_rightsize.providers import Problem, Provider
 from pytest_rightsize.records import Rung
-from pytest_rightsize.session.builtin import BuiltIn
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
@@ -50,14 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ladder", metavar="RUNGS", help="only these rungs, such as 1b,frontier (default: all)")
     parser.add_argument("--offline", action="store_true", help="ask no endpoint and no exporter")
-    parser.add_argument(
-        "--plugin", action="append", default=[], metavar="MODULE", help="a module with providers or meters of your own"
-    )
+    add_plugin_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings; returns 1 if a rung cannot answer or a meter that is asked for does not work."""
-    providers, meters = _classes(arguments.plugin)
+    providers, meters = classes(arguments.plugin)
     path = arguments.config or find_ladder_file(Path.cwd())
     ladder = Ladder(rungs={}) if path is None else read_ladder(path, providers, meters)
     names = arguments.ladder.split(",") if arguments.ladder else list(ladder.rungs or CATALOGUE)
@@ -67,22 +60,6 @@ def run(arguments: argparse.Namespace) -> int:
         for line in doctor.rung_lines(rung, providers[rung.provider](rung)):
             say(line)
     return 1 if doctor.found_fault else 0
-
-
-def _classes(modules: Sequence[str]) -> tuple[Mapping[str, type[Provider]], Mapping[str, type[Meter]]]:
-    """The providers and meters of this package and of the user's modules."""
-    manager = pluggy.PluginManager("pytest")
-    manager.add_hookspecs(hookspecs)
-    manager.register(BuiltIn(), "rightsize-builtin")
-    for name in modules:
-        try:
-            manager.register(import_module(name), name)
-        except ImportError as error:
-            raise ConfigError(f"--plugin {name} cannot be imported ({error}): correct its name") from None
-    return (
-        load_providers(manager.hook.pytest_rightsize_providers()),
-        load_meters(manager.hook.pytest_rightsize_meters()),
-    )
 
 
 class _Doctor:

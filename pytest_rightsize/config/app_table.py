@@ -11,9 +11,10 @@ from pytest_rightsize.config.table_checks import check_keys, check_type, subtabl
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.records import Json, Policy
 
-__all__ = ["AppTable", "parse_app", "why_not_private"]
+__all__ = ["APP_KEYS", "NO_PARAMETERS", "AppTable", "parse_app", "why_not_private"]
 
-_KEYS = ("serve", "stands_for", "models", "ignore")
+APP_KEYS = ("serve", "stands_for", "models", "ignore")
+"""The keys of the table `[app]`."""
 # Parameters by their names in the chat API, to know a slip of the pen: a vendor may have any others.
 _PARAMETERS = (
     *("temperature", "top_p", "top_k", "min_p", "seed", "max_tokens", "stop", "frequency_penalty", "presence_penalty"),
@@ -30,7 +31,7 @@ _PARAMETERS = (
     *("parallel_tool_calls", "prediction", "thinking", "modalities", "web_search_options"),
 )
 # What a request is about, by the names of all vendors.
-_QUESTION = (
+NO_PARAMETERS = (
     *("model", "stream", "messages", "system", "prompt", "input", "instructions", "contents"),
     *("systemInstruction", "system_instruction"),
 )
@@ -57,7 +58,7 @@ def parse_app(plain: Mapping[str, Json], *, rungs: Collection[str], where: str) 
 
     Raises ConfigError.
     """
-    check_keys(plain, _KEYS, where=where)
+    check_keys(plain, APP_KEYS, where=where)
     serve = plain.get("serve", False)
     check_type(serve, bool, where=f"{where}: serve")
     stands_for = _names(plain, "stands_for", where=where, example='"gpt-4o-mini"')
@@ -96,7 +97,7 @@ def why_not_private(
 
 def _check_ignored(name: str, where: str) -> None:
     """Refuse what is no parameter, and a name that is nearly one."""
-    if name in _QUESTION:
+    if name in NO_PARAMETERS:
         raise ConfigError(f"{where}: {name!r} is what the application asks, and no parameter of it: take it out")
     is_known = name.replace("_", "").lower() in {known.replace("_", "") for known in _PARAMETERS}
     if not is_known and difflib.get_close_matches(name, _PARAMETERS, n=1, cutoff=_SAME_WORD):

@@ -23,11 +23,12 @@ from pytest_rightsize.meters import Meter, check_meter
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.records import Json, Rung
 
-__all__ = ["Ladder", "order_note", "parse_ladder", "read_ladder", "select_rungs"]
+__all__ = ["TOP_KEYS", "Ladder", "order_note", "parse_ladder", "read_ladder", "select_rungs"]
 
 _IN_PYPROJECT = " [tool.rightsize]"
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_TOP_KEYS = ("app", "default", "electricity_usd_per_kwh", "ladder", "tasks")
+TOP_KEYS = ("app", "default", "electricity_usd_per_kwh", "ladder", "tasks")
+"""The keys of a ladder file that stand in no table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,7 @@ def parse_ladder(
     meters: Mapping[str, type[Meter]] | None = None,
 ) -> Ladder:
     """Check the content of a ladder file; `where` names it in errors, relative paths start at `base_dir`."""
-    check_keys(plain, _TOP_KEYS, where=where)
+    check_keys(plain, TOP_KEYS, where=where)
     check_numbers(plain, where=where)
     tables, tasks = subtable(plain, "ladder", where), subtable(plain, "tasks", where)
     for name in [*tables, *tasks]:

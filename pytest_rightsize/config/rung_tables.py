@@ -15,10 +15,9 @@ from pytest_rightsize.providers import Provider
 from pytest_rightsize.providers.environment import user_variable
 from pytest_rightsize.records import Json, Price, Rung
 
-__all__ = ["parse_rung", "with_electricity_price"]
+__all__ = ["COMMON_KEYS", "POSITIVE_KEYS", "parse_rung", "with_electricity_price"]
 
-# The keys that a rung of any provider may have.
-_COMMON_KEYS: Mapping[str, type | tuple[type, ...]] = {
+COMMON_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "provider": str,
     "model": str,
     "params_b": NUMBER,
@@ -32,7 +31,9 @@ _COMMON_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "meter": (str, dict),
     "electricity_usd_per_kwh": NUMBER,
 }
-_POSITIVE_KEYS = ("params_b", "active_b", "max_in_flight", "max_tokens")
+"""The keys that a rung of any provider may have, with their types."""
+POSITIVE_KEYS = ("params_b", "active_b", "max_in_flight", "max_tokens")
+"""Those of them that are above 0."""
 
 
 def parse_rung(
@@ -48,21 +49,21 @@ def parse_rung(
         raise ConfigError(f"{where}: a rung's name cannot be {name!r}: --rightsize-ladder parts names at commas")
     kind = providers[provider]
     _refuse_secrets(plain, kind, where=where)
-    check_keys(plain, [*_COMMON_KEYS, *kind.options], where=where)
+    check_keys(plain, [*COMMON_KEYS, *kind.options], where=where)
     for key, value in plain.items():
-        check_type(value, kind.options.get(key) or _COMMON_KEYS[key], where=f"{where}: {key}")
+        check_type(value, kind.options.get(key) or COMMON_KEYS[key], where=f"{where}: {key}")
     for key in kind.required:
         if not plain.get(key):
             raise ConfigError(f"{where} has no {key}, which the provider {provider} needs: add {key} = ...")
-    for key in _POSITIVE_KEYS:
+    for key in POSITIVE_KEYS:
         if key in plain and plain[key] <= 0:
             raise ConfigError(f"{where}: {key} = {plain[key]} cannot be: give a number above 0")
-    common = {key: value for key, value in plain.items() if key in _COMMON_KEYS and key != "price"}
+    common = {key: value for key, value in plain.items() if key in COMMON_KEYS and key != "price"}
     return Rung(
         name=name,
         **common,
         price=_price_of(plain, where=f"{where}: price"),
-        options={key: value for key, value in plain.items() if key not in _COMMON_KEYS},
+        options={key: value for key, value in plain.items() if key not in COMMON_KEYS},
         base_dir=str(base_dir),
     )
 

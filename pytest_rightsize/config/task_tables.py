@@ -13,9 +13,9 @@ from pytest_rightsize.config.task_settings import ChosenSource, TaskSettings
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.records import GateName, Json, Waiver
 
-__all__ = ["parse_task"]
+__all__ = ["TASK_KEYS", "parse_task"]
 
-_TASK_KEYS: Mapping[str, type | tuple[type, ...]] = {
+TASK_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "pass_rate": NUMBER,
     "confidence": NUMBER,
     "samples": int,
@@ -25,13 +25,14 @@ _TASK_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "concurrent": bool,
     "waive": (dict, list),
 }
+"""The keys of a `[tasks.NAME]` table, with their types."""
 
 
 def parse_task(plain: Mapping[str, Json], *, where: str) -> TaskSettings:
     """The settings that one table holds; raises ConfigError, where `where` names the table."""
-    check_keys(plain, _TASK_KEYS, where=where)
+    check_keys(plain, TASK_KEYS, where=where)
     for key, value in plain.items():
-        check_type(value, _TASK_KEYS[key], where=f"{where}: {key}")
+        check_type(value, TASK_KEYS[key], where=f"{where}: {key}")
     if not 0 <= plain.get("pass_rate", 1) <= 1:
         raise ConfigError(f"{where}: pass_rate = {plain['pass_rate']} cannot be: give a number from 0 to 1")
     if not 0.5 < plain.get("confidence", 0.95) < 1:
