@@ -109,6 +109,7 @@ PURE = [
             *("repetition", "rung_totals", "shares", "sharing", "splitting", "stretches", "timeline"),
         )
     ),
+    "meters/served_formula.py",
     "running/schedule.py",
     "running/grading.py",
     "results/redaction.py",

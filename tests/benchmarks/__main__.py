@@ -28,6 +28,7 @@ BENCHMARKS = {
     "sequential": ["bench_sequential"],
     "evidence": ["bench_evidence"],
     "energy": ["bench_energy"],
+    "served-meter": ["bench_served_meter"],
     "html": ["bench_html"],
     "results-file": ["bench_results_file"],
     "fuzz": ["bench_fuzz"],

@@ -12,7 +12,8 @@ import pytest
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.meters.cpu_time import CpuTime, engine_seconds, joules_of, watts_per_thread
 from pytest_rightsize.meters.declared import Declared
-from pytest_rightsize.meters.served_model import ServedModel, ecologits_wh, weights_joules_per_token
+from pytest_rightsize.meters.served_formula import board_joules
+from pytest_rightsize.meters.served_model import ServedModel, ecologits_wh
 from pytest_rightsize.records import Reply, Rung, Tokens
 
 ANSWER = Reply(text="x", seconds=5.0, tokens=Tokens(prompt=10, completion=400, source="reported"))
@@ -35,47 +36,104 @@ def test_the_formula_of_ecologits_gives_its_figures(
     assert ecologits_wh(tokens, active_b, total_b, pue=pue) == pytest.approx(wh, rel=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("params_b", "boards", "batch", "joules"),
-    [(8.03, 1, 8, 0.557), (8.03, 1, 64, 0.132), (8.03, 1, 512, 0.079), (70.55, 4, 8, 4.05), (70.55, 4, 64, 0.825)],
-)
-def test_the_formula_of_streamed_weights_gives_its_figures(
-    params_b: float, boards: int, batch: int, joules: float
-) -> None:
-    found = weights_joules_per_token(2 * params_b, params_b, boards=boards, batch=batch)
-    assert found == pytest.approx(joules, rel=0.02)
-
-
 def served(rung: Rung, **options: Any) -> Any:
     return ServedModel(rung, options, "remote").of_answer(ANSWER)
 
 
-def test_a_known_model_is_modelled_by_its_weights_and_a_small_one_by_ecologits() -> None:
-    large = served(Rung(name="70b", provider="openai", params_b=70.55))
-    small = served(Rung(name="1b", provider="openai", params_b=1.0))
-    assert (large.meter, large.boundary) == ("served_model:weights", frozenset({"gpu.board"}))
-    assert (small.meter, small.boundary) == ("served_model:ecologits", frozenset({"gpu.board", "host", "pue"}))
-    assert large.provenance == small.provenance == "modelled"
-    assert large.high / large.low > 20
+# Of ML.ENERGY's table: parameters, active ones, bytes of each, board, boards, batch, joules of an output token.
+MEASURED = [
+    (8.0, 8.0, 2.0, "H100", 1, 8, 0.455),
+    (8.0, 8.0, 2.0, "H100", 1, 64, 0.119),
+    (8.0, 8.0, 2.0, "H100", 1, 511, 0.070),
+    (70.0, 70.0, 2.0, "H100", 4, 64, 0.797),
+    (30.0, 3.0, 2.0, "H100", 2, 128, 0.199),
+    (117.0, 5.0, 0.53, "H100", 1, 8, 0.684),
+    (235.0, 22.0, 1.0, "H100", 8, 64, 2.311),
+]
 
 
-@pytest.mark.parametrize(
-    ("params_b", "batch", "measured"), [(8.03, 8, 0.455), (8.03, 64, 0.119), (8.03, 511, 0.070), (70.55, 64, 0.797)]
-)
-def test_what_boards_were_measured_to_take_lies_within_the_interval(
-    params_b: float, batch: int, measured: float
+@pytest.mark.parametrize(("params_b", "active_b", "size", "board", "boards", "batch", "measured"), MEASURED)
+def test_what_boards_were_measured_to_take_lies_within_the_bounds_whatever_is_known(
+    params_b: float, active_b: float, size: float, board: str, boards: int, batch: int, measured: float
 ) -> None:
-    energy = served(Rung(name="x", provider="openai", params_b=params_b))
-    assert energy.low <= 400 * measured <= energy.high
-    del batch
+    rung = Rung(name="x", provider="openai", params_b=params_b, active_b=active_b)
+    told: dict[str, Any] = {"bytes_per_param": size, "accelerator": board, "batch": batch, "boards": boards}
+    unknown, known, ecologits = served(rung), served(rung, **told), served(rung, formula="ecologits")
+    for energy in (unknown, known, ecologits):
+        assert energy.low <= 400 * measured <= energy.high
+    assert known.high / known.low == pytest.approx(16)
+    assert unknown.high / unknown.low > known.high / known.low
+    assert known.joules == pytest.approx(400 * measured, rel=1.0)
+
+
+def test_the_formulas_say_what_they_cover_and_that_they_are_models() -> None:
+    weights = served(Rung(name="70b", provider="openai", params_b=70.55))
+    ecologits = served(Rung(name="70b", provider="openai", params_b=70.55), formula="ecologits")
+    assert (weights.meter, weights.boundary) == ("served_model:weights", frozenset({"gpu.board"}))
+    assert (ecologits.meter, ecologits.boundary) == (
+        "served_model:ecologits",
+        frozenset({"gpu.board", "host", "pue"}),
+    )
+    assert weights.provenance == ecologits.provenance == "modelled"
+
+
+def test_more_requests_in_the_batch_and_fewer_bits_take_less_and_a_prompt_takes_more() -> None:
+    rung = Rung(name="30b", provider="openai", params_b=30.5, active_b=3.3)
+    joules = [served(rung, batch=batch).joules for batch in (8, 32, 128, 512)]
+    assert joules == sorted(joules, reverse=True)
+    assert served(rung, batch=8, bytes_per_param=0.5).joules < served(rung, batch=8, bytes_per_param=2).joules
+    plain, cached, long = (
+        _joules_after_a_prompt(rung, prompt=prompt, cached=cached)
+        for prompt, cached in ((10, 0), (10_000, 9_000), (10_000, None))
+    )
+    assert plain < cached < long
+
+
+def _joules_after_a_prompt(rung: Rung, *, prompt: int, cached: int | None) -> float:
+    tokens = Tokens(prompt=prompt, cached=cached, completion=400)
+    energy = ServedModel(rung, {}, "remote").of_answer(Reply(text="x", tokens=tokens))
+    assert energy.joules is not None
+    return energy.joules
+
+
+def test_a_batch_within_a_range_is_held_by_the_bounds_of_that_range() -> None:
+    rung = Rung(name="8b", provider="openai", params_b=8.0)
+    some, all_ = served(rung, batch=[16, 64]), served(rung)
+    assert all_.low < some.low < some.joules < some.high < all_.high
+
+
+def test_an_answer_whose_prompt_is_not_counted_says_so() -> None:
+    meter = ServedModel(Rung(name="8b", provider="openai", params_b=8.0), {}, "remote")
+    assert meter.of_answer(Reply(text="x", tokens=Tokens(completion=4))).flags == ("prompt_not_counted",)
+    assert meter.of_answer(ANSWER).flags == ()
+
+
+@pytest.mark.parametrize("params_b", [1.0, 2000.0])
+def test_sizes_that_nobody_measured_have_wider_bounds_and_say_so(params_b: float) -> None:
+    energy = served(Rung(name="x", provider="openai", params_b=params_b), batch=64)
+    assert energy.flags == ("extrapolated",)
+    assert energy.high / energy.low > 16 * 10
+
+
+def test_a_mixture_with_all_experts_in_use_streams_as_a_dense_model_does() -> None:
+    same: dict[str, Any] = {"bytes_per_param": 2.0, "accelerator": "H100", "boards": 1}
+    mixture = board_joules(100, 0, params_b=30, active_b=3, batch=4096, **same)
+    dense = board_joules(100, 0, params_b=30, active_b=30, batch=4096, **same)
+    assert dense - mixture == pytest.approx(100 * 27 * 0.00275)
+    few = board_joules(100, 0, params_b=30, active_b=3, batch=1, **same)
+    assert few < board_joules(100, 0, params_b=30, active_b=30, batch=1, **same) / 4
 
 
 def test_guessed_parameters_widen_the_interval() -> None:
     """The sizes that EcoLogits guesses for a closed model give its own range, and its own error besides."""
     rung = Rung(name="frontier", provider="openai")
-    energy = served(rung, params_b=[100.0, 400.0], active_b=[10.0, 120.0], formula="ecologits")
+    sizes: dict[str, Any] = {"params_b": [100.0, 400.0], "active_b": [10.0, 120.0]}
+    energy = served(rung, **sizes, formula="ecologits")
     low, high = (3600 * ecologits_wh(400, a, t, pue=1.2, latency_s=5.0) for a, t in ((10.0, 100.0), (120.0, 400.0)))
-    assert (energy.low, energy.high) == (pytest.approx(low / 10), pytest.approx(high * 10))
+    assert (energy.low, energy.high) == (pytest.approx(low / 30), pytest.approx(high * 10))
+    guessed = served(rung, **sizes)
+    ends = [served(Rung(name="x", provider="x", params_b=t, active_b=a)) for a, t in ((10.0, 100.0), (120.0, 400.0))]
+    assert (guessed.low, guessed.high) == (ends[0].low, ends[1].high)
 
 
 def test_a_model_of_unknown_size_is_a_problem_and_not_a_guess() -> None:
@@ -95,8 +153,15 @@ def test_an_answer_without_counted_tokens_is_unknown() -> None:
     ("options", "words"),
     [
         ({"formula": "weigths"}, "did you mean 'weights'"),
-        ({"formula": "weights", "params_b": 3}, "from 8 billion"),
         ({"params_b": [4, 2]}, "give a number above 0"),
+        ({"batch": 0}, "batch = 0 cannot be: give a number above 0, or"),
+        ({"batch": [8, True]}, "give a number above 0"),
+        ({"batch": [64, 8]}, "give a number above 0"),
+        ({"accelerator": "A100"}, "'A100' has not been measured: give H100 or B200, or leave it out"),
+        ({"boards": 0}, "boards = 0 cannot be"),
+        ({"bytes_per_param": -1}, "bytes_per_param = -1 cannot be"),
+        ({"pue": 1.1}, "pue is not used by the formula weights"),
+        ({"formula": "ecologits", "batch": 8}, "batch is not used by the formula ecologits"),
     ],
 )
 def test_options_of_served_models_that_cannot_be_are_refused(options: dict[str, Any], words: str) -> None:
