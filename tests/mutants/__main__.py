@@ -32,8 +32,9 @@ from tests.mutants.order import TestOrder
 _LEAST_KILLED = 0.92
 _SAMPLE = 30
 _POLL_S = 0.02
-# Name of a file in the copy.
+# Names of files in the copy.
 _ORDER = "order.json"
+_OUTPUT = "output.txt"
 _NO_MISTAKES = tuple(f"_{old}_{new}" for old in ("Eq", "NotEq", "Lt", "LtE", "Gt", "GtE") for new in ("Is", "IsNot"))
 _ORDERS = ("_Lt", "_LtE", "_Gt", "_GtE")
 # Two (line, column) pairs.
@@ -159,10 +160,9 @@ def _run_tests(copy: Path, tests: Sequence[str], limit_s: float, *, keeps_byteco
         os.setsid()
         os.chdir(copy)
         resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit_s), resource.RLIM_INFINITY))
-        # Its warnings about modules that are imported before it can rewrite them are silent too.
-        silent = os.open(os.devnull, os.O_RDWR)
+        output = os.open(copy / _OUTPUT, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         for stream in range(3):
-            os.dup2(silent, stream)
+            os.dup2(output, stream)
         # No bytecode of a mutant: it may have the size and the second of the one before.
         os.environ.update(PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="" if keeps_bytecode else "1")
         sys.dont_write_bytecode = not keeps_bytecode
@@ -196,6 +196,7 @@ def _unchanged_s(copy: Path, tests: Sequence[str]) -> float:
     """Processor time of the tests on the unchanged copy, which they must pass. SystemExit if they do not."""
     before_s = _processor_s()
     if _is_killed(copy, tests, 3600, keeps_bytecode=True) is not False:
+        print((copy / _OUTPUT).read_text(encoding="utf-8", errors="replace"), file=sys.stderr)
         raise SystemExit(f"these tests do not pass unchanged: {' '.join(tests)}")
     _import_what_tests_need(TestOrder(copy / _ORDER).imports)
     return _processor_s() - before_s
