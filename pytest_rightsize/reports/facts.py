@@ -12,7 +12,7 @@ from pytest_rightsize.judging.strength import strength_words
 from pytest_rightsize.judging.usage import RunUsage, Usage, usage_of
 from pytest_rightsize.records import Run, Trial, VerdictName
 from pytest_rightsize.reports.sureness import decided, is_partial, open_words, undecided_words
-from pytest_rightsize.reports.units import count, joules, percent, seconds, usd
+from pytest_rightsize.reports.units import percent
 from pytest_rightsize.statistics import pass_rate_interval
 from pytest_rightsize.statistics.estimates import Interval
 from pytest_rightsize.verdict_records import Standing, Verdict
@@ -29,8 +29,6 @@ __all__ = [
     "per_case",
     "place_to_change",
     "remedy",
-    "saving_words",
-    "shown_savings",
     "silent_rungs",
     "strength_of",
     "tokens_spent",
@@ -126,14 +124,12 @@ def verdict_counts(verdicts: Iterable[Verdict]) -> list[tuple[VerdictName, int]]
 
 
 def headline(facts: Facts) -> str:
-    """The sentence to remember: how many tasks pass on a smaller model than chosen, and what that saves."""
+    """The sentence to remember: how many tasks could use a smaller model than they do, and what that would save."""
     chosen = [verdict for verdict in facts.verdicts if verdict.chosen is not None]
     smaller = [verdict for verdict in chosen if verdict.verdict == "over-sized"]
     if smaller:
         number = f"{len(smaller)} of {_tasks(len(chosen))}"
-        runs_on = "passes on a smaller model" if len(smaller) == 1 else "pass on smaller models"
-        saving = _saving(facts, smaller)
-        return f"{number} {runs_on} than chosen{_provisional(smaller)}{f'; {saving}' if saving else ''}"
+        return f"{number} could use a smaller model{_provisional(smaller)}{_saving(facts, smaller) or ''}"
     if not chosen:
         solved = sum(verdict.smallest is not None for verdict in facts.verdicts)
         return f"{solved} of {_tasks(len(facts.verdicts))} pass on this ladder"
@@ -142,10 +138,8 @@ def headline(facts: Facts) -> str:
         return f"Nothing is decided yet: {_tasks(undecided)} undecided"
     right = [verdict for verdict in chosen if verdict.verdict == "right-sized"]
     if len(right) == len(chosen):
-        return (
-            f"Every task runs on the smallest model that passes it: {len(right)} of {len(right)}{_provisional(right)}"
-        )
-    return f"{len(right)} of {_tasks(len(chosen))} run on the smallest model that passes{_provisional(right)}"
+        return f"Every task uses the smallest model that passes it: {len(right)} of {len(right)}{_provisional(right)}"
+    return f"{len(right)} of {_tasks(len(chosen))} use the smallest model that passes{_provisional(right)}"
 
 
 def _provisional(verdicts: Sequence[Verdict]) -> str:
@@ -161,8 +155,8 @@ def _tasks(number: int) -> str:
 
 
 def _saving(facts: Facts, smaller: Sequence[Verdict]) -> str | None:
-    """`that saves 82 % of the energy`, of the first quantity that is known; None where nothing could be compared."""
-    for quantity, words in (("energy", "the energy"), ("cost", "the money")):
+    """` and save 82 % of the energy`, of the first quantity that is known; None where nothing could be compared."""
+    for quantity, noun in (("energy", "energy"), ("cost", "cost")):
         pairs = [
             (saving, before)
             for verdict in smaller
@@ -177,9 +171,10 @@ def _saving(facts: Facts, smaller: Sequence[Verdict]) -> str | None:
         if None in lows or sum(low or 0.0 for low in lows) <= 0 <= sum(high or 0.0 for high in highs):
             continue
         share = sum(saving.per_1000 for saving, _ in pairs) / sum(before for _, before in pairs)
-        where = "that" if len(pairs) == len(smaller) else f"in {len(pairs)} of them that"
-        verb, part = ("saves", "of") if share >= 0 else ("takes", "more of")
-        return f"{where} {verb} {percent(abs(share))} {part} {words}"
+        amount = f"{percent(abs(share))}{'' if share >= 0 else ' more'} of the {noun}"
+        if len(pairs) < len(smaller):
+            return f"; in {len(pairs)} of them that would {'save' if share >= 0 else 'take'} {amount}"
+        return f" and save {amount}" if share >= 0 else f", which would take {percent(abs(share))} more of the {noun}"
     return None
 
 
@@ -323,47 +318,6 @@ def strength_of(run: Run, task: str) -> list[str]:
 def bounds(interval: Interval | None) -> str | None:
     """`83 % to 99 %`."""
     return None if interval is None else f"{percent(interval.low)} to {percent(interval.high)}"
-
-
-def shown_savings(conclusion: Conclusion) -> Sequence[Saving]:
-    """The savings to tell; tokens only where it is not known what those cost, and where they are shown to differ."""
-    costs = [saving for saving in conclusion.savings if saving.quantity != "tokens"]
-    return costs or [saving for saving in conclusion.savings if (saving.low or 0) > 0 or (saving.high or 0) < 0]
-
-
-def saving_words(saving: Saving) -> str:
-    """`4b instead of frontier saves 39.6 kJ per 1,000 cases (95 % interval 35.1 kJ to 44.2 kJ; measured)`.
-
-    Where the interval covers 0, it is called a tie. An estimate says that it is one, and how it was made.
-    """
-    if saving.estimate is not None:
-        about = _difference(saving, about=True)
-        return f"{about} per 1,000 cases (estimate, as {saving.chosen} was not run: {saving.estimate})"
-    provenance = f"; {saving.kind.partition(',')[0]}" if saving.kind else ""
-    noun = _NOUNS[saving.quantity]
-    if saving.low is None or saving.high is None:
-        return f"{_difference(saving)} per 1,000 cases, by a single case{provenance}"
-    if saving.low <= 0 <= saving.high:
-        least, most = (f"{'-' if end < 0 else ''}{_amount(saving, abs(end))}" for end in (saving.low, saving.high))
-        tie = f"{saving.instead} and {saving.chosen} are a tie in {noun}"
-        return f"{tie} (95 % interval of what 1,000 cases save: {least} to {most}{provenance})"
-    low, high = sorted((abs(saving.low), abs(saving.high)))
-    interval = f"95 % interval {_amount(saving, low)} to {_amount(saving, high)}{provenance}"
-    return f"{_difference(saving)} per 1,000 cases ({interval})"
-
-
-def _difference(saving: Saving, *, about: bool = False) -> str:
-    amount = f"{'about ' if about else ''}{_amount(saving, abs(saving.per_1000))}"
-    verb = f"saves {amount}" if saving.per_1000 >= 0 else f"takes {amount} more"
-    return f"{saving.instead} instead of {saving.chosen} {verb}"
-
-
-_NOUNS: Mapping[str, str] = {"energy": "energy", "cost": "money", "latency": "time", "tokens": "tokens"}
-
-
-def _amount(saving: Saving, value: float) -> str:
-    formatter = {"energy": joules, "cost": usd, "latency": seconds, "tokens": count}[saving.quantity]
-    return f"{formatter(value)}{' tokens' if saving.quantity == 'tokens' else ''}"
 
 
 def per_case(usage: Usage | None) -> dict[str, float | None]:

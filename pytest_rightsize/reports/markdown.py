@@ -19,8 +19,6 @@ from pytest_rightsize.reports.facts import (
     headline,
     place_to_change,
     remedy,
-    saving_words,
-    shown_savings,
     strength_of,
     verdict_counts,
     waived,
@@ -28,6 +26,7 @@ from pytest_rightsize.reports.facts import (
 from pytest_rightsize.reports.gate_groups import gate_groups
 from pytest_rightsize.reports.reasons import Reasons
 from pytest_rightsize.reports.rung_faults import fault_lines
+from pytest_rightsize.reports.saving_words import saving_words, shown_savings
 from pytest_rightsize.reports.sureness import NO_ANSWER, is_partial, note_lines, short_count, stopped_words, sure_words
 from pytest_rightsize.verdict_records import Verdict
 

@@ -7,7 +7,7 @@ from tabulate import tabulate
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.judging.conclusions import Conclusion
 from pytest_rightsize.judging.usage import RunUsage, Usage
-from pytest_rightsize.reports.facts import saving_words, shown_savings
+from pytest_rightsize.reports.saving_words import saving_words, shown_savings
 from pytest_rightsize.reports.units import percent
 from pytest_rightsize.statistics.estimates import Interval
 

@@ -26,7 +26,7 @@ def results(tmp_path: Path) -> Path:
 def test_every_report_is_written(results: Path, tmp_path: Path) -> None:
     files = {name: tmp_path / "out" / f"report.{name}" for name in ("html", "markdown", "csv", "json", "badge")}
     assert main(["report", str(results), *(f"--{name}={path}" for name, path in files.items())]) == 0
-    assert "1 of 2 tasks passes on a smaller model than chosen" in files["html"].read_text("utf-8")
+    assert "1 of 2 tasks could use a smaller model" in files["html"].read_text("utf-8")
     assert json.loads(files["json"].read_text("utf-8"))["verdicts"][0]["verdict"] == "over-sized"
     assert files["markdown"].read_text("utf-8").startswith("<!-- pytest-rightsize -->\n## 1 of 2 tasks")
     assert len(files["csv"].read_text("utf-8").splitlines()) == 9

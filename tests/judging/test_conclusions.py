@@ -13,7 +13,7 @@ from pytest_rightsize.judging.usage import usage_of
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.records import AnswerRecord, Policy, Run, Rung, Tokens, Trial, TrialKey
-from pytest_rightsize.reports.facts import saving_words
+from pytest_rightsize.reports.saving_words import saving_words
 from pytest_rightsize.statistics import mean_difference, ratio_per_success
 
 Amounts = Sequence[float | None]

@@ -16,8 +16,9 @@ from pytest_rightsize.judging.usage import usage_of
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.records import AnswerRecord, Policy, Run, Rung, Tokens, Trial, TrialKey
-from pytest_rightsize.reports.facts import gather, headline, saving_words
+from pytest_rightsize.reports.facts import gather, headline
 from pytest_rightsize.reports.markdown import MarkdownReport
+from pytest_rightsize.reports.saving_words import saving_words
 from pytest_rightsize.reports.usage_tables import usage_lines
 from pytest_rightsize.statistics import geometric_mean_ratio, mean_difference, ratio_per_success
 from pytest_rightsize.statistics.estimates import Interval, Ratio
@@ -690,21 +691,21 @@ def head(run: Run) -> str:
 
 
 def test_joules_of_two_kinds_are_not_added_up_in_the_headline() -> None:
-    assert head(two_tasks({}, {})).endswith("; that saves 75 % of the energy")
-    assert "saves" not in head(two_tasks({}, {"provenance": "modelled"}))
+    assert head(two_tasks({}, {})).endswith(" could use a smaller model and save 75 % of the energy")
+    assert "save" not in head(two_tasks({}, {"provenance": "modelled"}))
 
 
-def test_where_joules_are_of_two_kinds_the_headline_tells_the_money() -> None:
+def test_where_joules_are_of_two_kinds_the_headline_tells_the_cost() -> None:
     words = head(two_tasks({"usd": 0.25}, {"provenance": "modelled", "usd": 1.0}))
-    assert words.endswith("; that saves 75 % of the money")
+    assert words.endswith(" and save 75 % of the cost")
 
 
-@pytest.mark.parametrize("name", ["energy", "money"])
+@pytest.mark.parametrize("name", ["energy", "cost"])
 def test_the_headline_is_a_part_of_what_the_chosen_rung_takes(name: str) -> None:
     """2 of what is chosen against 0.99: 50.5 %, which is written as 51 %."""
     of = of_joules if name == "energy" else of_usd
     run = run_of({"small": of([0.99] * 4), "large": of([2.0] * 4)}, chosen="large", rungs=priced("small", "large"))
-    assert head(run).endswith(f"; that saves 51 % of the {name}")
+    assert head(run).endswith(f" and save 51 % of the {name}")
 
 
 def test_the_headline_says_nothing_that_the_interval_leaves_open() -> None:

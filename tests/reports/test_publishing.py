@@ -20,11 +20,11 @@ def test_a_session_writes_every_report_that_was_asked_for(suite: pytest.Pytester
         "--rightsize-report=csv:run.csv, json:run.json,badge:badge.svg",
     )
     result.stdout.fnmatch_lines(["rightsize: html report in *out/report.html", "rightsize: badge report in *badge.svg"])
-    assert "1 of 1 task passes on a smaller model than chosen" in (suite.path / "out/report.html").read_text("utf-8")
+    assert "1 of 1 task could use a smaller model" in (suite.path / "out/report.html").read_text("utf-8")
     assert (
         (suite.path / "summary.md")
         .read_text("utf-8")
-        .startswith("<!-- pytest-rightsize -->\n## 1 of 1 task passes on a smaller model")
+        .startswith("<!-- pytest-rightsize -->\n## 1 of 1 task could use a smaller model")
     )
     assert len((suite.path / "run.csv").read_text("utf-8").splitlines()) == 13
     assert json.loads((suite.path / "run.json").read_text("utf-8"))["run"]["machine"]["cores"]

@@ -12,6 +12,7 @@ from pytest_rightsize.judging.gates import GATES, failed_gates
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import Run
 from pytest_rightsize.reports.facts import gather, intervals, remedy
+from pytest_rightsize.reports.html.actions import action_rows
 from pytest_rightsize.reports.html.chart_data import chart_data
 from pytest_rightsize.reports.html.verdict_table import verdict_row
 from pytest_rightsize.reports.markdown import MarkdownReport
@@ -208,7 +209,8 @@ def test_an_open_smaller_rung_stands_beside_the_one_that_passes() -> None:
     assert remedy(verdict) == "b passes; a is undecided, so c is larger than needed: set the marker to b"
     assert gate_lines(failed_gates([verdict], tuple(GATES)), EARLY) == [f"gate oversized: open: {remedy(verdict)}"]
     assert "b passes; a is undecided" in MarkdownReport().render(EARLY, judge(EARLY))
-    assert "b passes; a is undecided" in verdict_row(gather(EARLY, judge(EARLY)), verdict)["sure"]
+    sure = {row["task"]: row["sure"] for row in action_rows(gather(EARLY, judge(EARLY)))}
+    assert "b passes; a is undecided" in sure[verdict.task]
 
 
 def test_colours_of_what_was_decided_early() -> None:

@@ -19,12 +19,13 @@ from pytest_rightsize.meter_records import IdlePower, Metering, Phases
 from pytest_rightsize.records import Run, Trial, Waiver
 from pytest_rightsize.reports import load_reports
 from pytest_rightsize.reports.badge import BadgeReport
-from pytest_rightsize.reports.facts import gather, headline, saving_words
+from pytest_rightsize.reports.facts import gather, headline
 from pytest_rightsize.reports.github import annotations
 from pytest_rightsize.reports.html.measured_lines import metering_lines
 from pytest_rightsize.reports.html.report import HtmlReport
 from pytest_rightsize.reports.junit import suite_properties, trial_properties
 from pytest_rightsize.reports.markdown import MOST_CHARS, MarkdownReport, escaped
+from pytest_rightsize.reports.saving_words import saving_words
 from pytest_rightsize.reports.tables import CsvReport, JsonReport
 from pytest_rightsize.reports.units import bounded_joules, count, joules, parameters, percent, seconds, usd
 from pytest_rightsize.statistics.estimates import Ratio
@@ -39,16 +40,16 @@ def headline_of(run: Run) -> str:
 @pytest.mark.parametrize(
     ("outcomes", "chosen", "words"),
     [
-        ({"t": {"a": "11", "b": "--"}, "u": {"a": "00", "b": "11"}}, "b", "1 of 2 tasks passes on a smaller model"),
+        ({"t": {"a": "11", "b": "--"}, "u": {"a": "00", "b": "11"}}, "b", "1 of 2 tasks could use a smaller model"),
         (
             {"t": {"a": "11"}, "u": {"a": "1" * 20}},
             "a",
-            "Every task runs on the smallest model that passes it: 2 of 2 (1 of them provisional)",
+            "Every task uses the smallest model that passes it: 2 of 2 (1 of them provisional)",
         ),
-        ({"t": {"a": "11"}, "u": {"a": "00"}}, "a", "1 of 2 tasks run on the smallest model that passes"),
+        ({"t": {"a": "11"}, "u": {"a": "00"}}, "a", "1 of 2 tasks use the smallest model that passes"),
         ({"t": {"a": "11"}, "u": {"a": "00"}}, None, "1 of 2 tasks pass on this ladder"),
         ({"t": {"a": "EE"}}, "a", "Nothing is decided yet: 1 task undecided"),
-        ({"t": {"a": "EE"}, "u": {"a": "00"}}, "a", "0 of 2 tasks run on the smallest model that passes"),
+        ({"t": {"a": "EE"}, "u": {"a": "00"}}, "a", "0 of 2 tasks use the smallest model that passes"),
     ],
 )
 def test_the_headline_says_what_there_is_to_say(
@@ -59,7 +60,7 @@ def test_the_headline_says_what_there_is_to_say(
 
 def test_the_headline_names_a_saving_only_where_joules_are_of_one_kind() -> None:
     run = rich_run()
-    assert re.search(r"that saves \d\d % of the energy$", headline_of(run))
+    assert re.search(r" and save \d\d % of the energy$", headline_of(run))
 
     def declared(trial: Trial) -> Trial:
         answers = tuple(
@@ -69,15 +70,13 @@ def test_the_headline_names_a_saving_only_where_joules_are_of_one_kind() -> None
         return replace(trial, answers=answers) if trial.key.rung == "frontier" else trial
 
     mixed = headline_of(replace(run, trials=[declared(trial) for trial in run.trials]))
-    assert re.search(r"; in \d of them that saves \d\d % of the energy$", mixed)
+    assert re.search(r"; in \d of them that would save \d\d % of the energy$", mixed)
 
 
 def test_markdown_is_as_a_reader_sees_it() -> None:
     run = make_run({"t|x": {"a": "11", "b": "--"}, "@all": {"a": "00", "b": "1E"}}, chosen="b")
     text = MarkdownReport().render(run, judge(run))
-    assert text.startswith(
-        "<!-- pytest-rightsize -->\n## 1 of 2 tasks passes on a smaller model than chosen (provisional)\n"
-    )
+    assert text.startswith("<!-- pytest-rightsize -->\n## 1 of 2 tasks could use a smaller model (provisional)\n")
     assert "| t\\|x | ✅ **2/2** | ⬜ chosen | over-sized (provisional) |" in text
     assert "| @<!-- -->all | ❌ 0/2 | ❔ 1/1 chosen | undecided |" in text
     assert "**t\\|x**: a passes, so b is larger than needed: set the marker to a" in text

@@ -1,105 +1,72 @@
-"""Packs the cases of a run for the page: a small index, and the texts apart from it, each once, compressed.
+"""Packs the cases of a run for the page: an index of columns, and the texts apart from it, each once.
 
-The page unpacks the index when it opens, and a chunk of texts when one of its cases is opened or searched, so that a
-large run opens as fast as a small one. Texts are JSON data inside the page and never markup.
+The page unpacks the index when it opens, and texts when one of them is shown or searched, so that a large run opens as
+fast as a small one. All of it is data inside the page and never markup.
 """
 
-import base64
-import gzip
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pytest_rightsize.records import AnswerRecord, Json, Run, Trial
+from pytest_rightsize.reports.case_names import readable_case
+from pytest_rightsize.reports.html.texts import TextStore
 
-__all__ = ["Bodies", "CaseIndex", "index_cases", "packed"]
+__all__ = ["CaseIndex", "index_cases"]
 
-_CHUNK_CHARS = 400_000
 _OUTCOMES = ("passed", "failed", "error", "not_run")
 # Where the texts would be larger than this, long ones are shortened, the longest first, and say so.
-_BUDGET_BYTES = 13_000_000
+_BUDGET_BYTES = 8_500_000
 _LIMITS: Sequence[int | None] = (None, 200_000, 20_000, 4_000, 1_000, 300)
-
-
-def packed(plain: Json) -> str:
-    """JSON data as base64 of gzip, so that no text in it can end its script element."""
-    raw = json.dumps(plain, ensure_ascii=True, separators=(",", ":")).encode("ascii")
-    return base64.b64encode(gzip.compress(raw, compresslevel=6, mtime=0)).decode("ascii")
-
-
-@dataclass(kw_only=True)
-class Bodies:
-    """Texts by number, each kept once; `limit` shortens those that are longer."""
-
-    limit: int | None = None
-    shortened: int = 0
-    texts: list[str] = field(default_factory=list)
-    _numbers: dict[str, int] = field(default_factory=dict)
-
-    def number(self, text: str | None) -> int:
-        """The text's number; -1 where there is none."""
-        if not text:
-            return -1
-        if text not in self._numbers:
-            self._numbers[text] = len(self.texts)
-            self.texts.append(self._short(text))
-        return self._numbers[text]
-
-    def _short(self, text: str) -> str:
-        if self.limit is None or len(text) <= self.limit:
-            return text
-        self.shortened += 1
-        return f"{text[: self.limit]}\n[{len(text) - self.limit:,} more characters stand in the results file]"
-
-    def chunks(self) -> Iterator[tuple[int, list[str]]]:
-        """The texts in order, in lists small enough to unpack at once; each with the number of its first text."""
-        start, size, chunk = 0, 0, list[str]()
-        for number, text in enumerate(self.texts):
-            if chunk and size + len(text) > _CHUNK_CHARS:
-                yield start, chunk
-                start, size, chunk = number, 0, []
-            chunk.append(text)
-            size += len(text)
-        if chunk:
-            yield start, chunk
+_TRIAL_COLUMNS = ("rung", "sample", "outcome", "reason", "detail", "earlier", "answers")
+_ANSWER_COLUMNS = (
+    *("text", "reasoning", "calls", "prompt", "prompt_tokens", "completion_tokens", "reasoning_tokens"),
+    *("seconds", "joules", "usd", "finish", "cached"),
+)
+_Keyed = Mapping[tuple[str, str], Sequence[Trial]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaseIndex:
-    """The cases as the page holds them: `index` is JSON data, `chunks` are packed lists of texts."""
+    """The cases as the page holds them: `index` is JSON data, `words` the packed table of words, `chunks` the texts."""
 
     index: Mapping[str, Json]
+    words: str
     chunks: Sequence[str]
     limit: int | None
     shortened: int
 
 
-def index_cases(run: Run, tasks: Sequence[str], *, budget_bytes: int = _BUDGET_BYTES) -> CaseIndex:
-    """The cases of the run in the order of `tasks`; long texts are shortened where the page would weigh too much."""
+def index_cases(
+    run: Run, tasks: Sequence[str], *, earlier: _Keyed | None = None, budget_bytes: int = _BUDGET_BYTES
+) -> CaseIndex:
+    """The cases of the run in the order of `tasks`; long texts are shortened where the page would weigh too much.
+
+    `earlier` has trials of an earlier run by task and case, to show beside those of this one.
+    """
     cases = None
     for limit in _LIMITS:
-        cases = _indexed(run, tasks, limit)
-        if sum(map(len, cases.chunks)) <= budget_bytes:
+        cases = _indexed(run, tasks, earlier or {}, limit)
+        if len(cases.words) + sum(map(len, cases.chunks)) <= budget_bytes:
             break
     assert cases is not None  # _LIMITS is not empty
     return cases
 
 
-def _indexed(run: Run, tasks: Sequence[str], limit: int | None) -> CaseIndex:
-    bodies = Bodies(limit=limit)
-    index = _Index(bodies, [rung.name for rung in run.rungs], tasks)
+def _indexed(run: Run, tasks: Sequence[str], earlier: _Keyed, limit: int | None) -> CaseIndex:
+    texts = TextStore(limit=limit)
+    index = _Index(texts, [rung.name for rung in run.rungs], tasks)
     for trials in _by_case(run, tasks):
-        index.add([run.whole(trial) for trial in trials])
-    starts, chunks = [], []
-    for start, texts in bodies.chunks():
-        starts.append(start)
-        chunks.append(packed(texts))
+        key = trials[0].key
+        index.add([run.whole(trial) for trial in trials], earlier.get((key.task, key.case), ()))
+    words, starts, chunks = texts.pack()
     return CaseIndex(
-        index=index.to_dict() | {"starts": starts, "bodies": len(bodies.texts)},
+        index=index.to_dict() | {"starts": starts, "texts": len(texts)},
+        words=words,
         chunks=chunks,
-        limit=limit if bodies.shortened else None,
-        shortened=bodies.shortened,
+        limit=limit if texts.shortened else None,
+        shortened=texts.shortened,
     )
 
 
@@ -121,56 +88,63 @@ def _natural_key(name: str) -> list[tuple[int, str]]:
 
 
 class _Index:
-    """Builds the index; names that occur often are numbers into lists."""
+    """Builds the index; names that occur often are numbers into lists, and rows are columns."""
 
-    def __init__(self, bodies: Bodies, rungs: Sequence[str], tasks: Sequence[str]) -> None:
-        self._bodies = bodies
+    def __init__(self, texts: TextStore, rungs: Sequence[str], tasks: Sequence[str]) -> None:
+        self._texts = texts
         self._rungs = {name: place for place, name in enumerate(rungs)}
         self._tasks = {name: place for place, name in enumerate(tasks)}
         self._words: dict[str, int] = {}
         self._prompts: dict[str, int] = {}
         self._prompt_list: list[Json] = []
-        self._cases: list[Json] = []
+        self._cases: list[tuple[Json, ...]] = []
+        self._trials: list[tuple[Json, ...]] = []
+        self._answers: list[tuple[Json, ...]] = []
 
-    def add(self, trials: Sequence[Trial]) -> None:
-        """One case: its task and name, and a row for each trial, smallest rung first."""
+    def add(self, trials: Sequence[Trial], earlier: Sequence[Trial]) -> None:
+        """One case: its task and name, and a row for each trial, smallest rung first, an earlier run's beside it."""
         key = trials[0].key
-        ordered = sorted(trials, key=lambda trial: (self._rungs.get(trial.key.rung, 0), trial.key.sample))
-        rows = [self._trial(trial) for trial in ordered if trial.key.rung in self._rungs]
-        self._cases.append([self._tasks[key.task], key.case, rows])
+        rows = [(trial, 0) for trial in trials] + [(trial, 1) for trial in earlier]
+        shown = [row for row in rows if row[0].key.rung in self._rungs]
+        shown.sort(key=lambda row: (self._rungs[row[0].key.rung], row[1], row[0].key.sample))
+        self._trials += [self._trial(trial, is_earlier) for trial, is_earlier in shown]
+        self._cases.append((self._tasks[key.task], readable_case(key.case), len(shown)))
 
-    def _trial(self, trial: Trial) -> Json:
-        return [
+    def _trial(self, trial: Trial, is_earlier: int) -> tuple[Json, ...]:
+        self._answers += map(self._answer, trial.answers)
+        return (
             self._rungs[trial.key.rung],
             trial.key.sample,
             _OUTCOMES.index(trial.outcome),
             self._word(trial.reason),
-            self._bodies.number(trial.detail),
-            [self._answer(answer) for answer in trial.answers],
-        ]
+            self._texts.number(trial.detail),
+            is_earlier,
+            len(trial.answers),
+        )
 
-    def _answer(self, answer: AnswerRecord) -> Json:
+    def _answer(self, answer: AnswerRecord) -> tuple[Json, ...]:
         tokens, energy = answer.tokens, answer.energy
-        calls = json.dumps(answer.tool_calls, indent=1) if answer.tool_calls else None
-        return [
-            self._bodies.number(answer.text),
-            self._bodies.number(answer.reasoning),
-            self._bodies.number(calls),
+        return (
+            self._texts.number(answer.text),
+            self._texts.number(answer.reasoning),
+            self._texts.number(_json_text(answer.tool_calls) if answer.tool_calls else None),
             self._prompt(answer.messages),
-            [tokens.prompt, tokens.completion, tokens.reasoning],
-            None if answer.seconds is None else round(answer.seconds, 4),
+            tokens.prompt,
+            tokens.completion,
+            tokens.reasoning,
+            None if answer.seconds is None else float(f"{answer.seconds:.4g}"),
             None if energy is None or energy.joules is None else float(f"{energy.joules:.4g}"),
             answer.cost_usd,
             self._word(answer.finish_reason),
             int(answer.cached),
-        ]
+        )
 
     def _prompt(self, messages: Sequence[Mapping[str, Json]]) -> int:
         """The number of a prompt, which is a list of roles and texts; -1 where there is none."""
         if not messages:
             return -1
         parts = [
-            [self._word(str(message.get("role", "user"))), self._bodies.number(_content(message))]
+            [self._word(str(message.get("role", "user"))), self._texts.number(_content(message))]
             for message in messages
         ]
         key = str(parts)
@@ -183,14 +157,22 @@ class _Index:
         return -1 if word is None else self._words.setdefault(word, len(self._words))
 
     def to_dict(self) -> dict[str, Json]:
-        """The index as JSON data."""
+        """The index as JSON data: `cases`, `trials` and `answers` are columns, a row of each is the next of all."""
         return {
             "rungs": list(self._rungs),
             "tasks": list(self._tasks),
             "words": list(self._words),
             "prompts": self._prompt_list,
-            "cases": self._cases,
+            "cases": _columns(("task", "name", "trials"), self._cases),
+            "trials": _columns(_TRIAL_COLUMNS, self._trials),
+            "answers": _columns(_ANSWER_COLUMNS, self._answers),
         }
+
+
+def _columns(names: Sequence[str], rows: Sequence[tuple[Json, ...]]) -> dict[str, Json]:
+    """The columns of the rows by name."""
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
+    return dict(zip(names, map(list, columns), strict=True))
 
 
 def _content(message: Mapping[str, Json]) -> str:
@@ -201,15 +183,20 @@ def _content(message: Mapping[str, Json]) -> str:
     parts = content if isinstance(content, list) else [content] if content else []
     texts = [_part(part) for part in parts]
     if message.get("tool_calls"):
-        texts.append(json.dumps(message["tool_calls"], indent=1))
+        texts.append(_json_text(message["tool_calls"]))
     return "\n".join(texts)
 
 
 def _part(part: Json) -> str:
     if isinstance(part, Mapping) and isinstance(part.get("text"), str):
         return str(part["text"])
-    plain = json.dumps(part)
+    plain = json.dumps(part, ensure_ascii=False)
     if len(plain) <= 300:
         return plain
     kind = part.get("type", "part") if isinstance(part, Mapping) else "part"
     return f"[{kind}, {len(plain):,} characters]"
+
+
+def _json_text(plain: Json) -> str:
+    """JSON data as people read it, every letter in its own script."""
+    return json.dumps(plain, indent=1, ensure_ascii=False)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pytest_rightsize.records import Rung
 from pytest_rightsize.reports.facts import Facts, per_case
 
-__all__ = ["MEASURES", "judged_rungs", "why_unknown"]
+__all__ = ["MEASURES", "first_measure", "judged_rungs", "why_unknown"]
 
 # The key of a measure in the page's data: its label, and its unit.
 MEASURES: Mapping[str, tuple[str, str]] = {
@@ -30,6 +30,18 @@ def why_unknown(facts: Facts, key: str) -> str | None:
         "usd": "not known: no rung of this ladder names a price for what it answered.",
     }
     return reason_by_key[key]
+
+
+def first_measure(facts: Facts) -> str | None:
+    """The measure that the charts open on: the one that is known of most rungs; of equals, what costs comes first."""
+    known = {
+        key: sum(
+            cell.standing.rate is not None and per_case(cell.usage)[key] is not None for cell in facts.cells.values()
+        )
+        for key in ("joules", "usd", "tokens", "seconds")
+    }
+    best = max(known, key=lambda key: known[key])
+    return best if known[best] else None
 
 
 def judged_rungs(facts: Facts) -> list[Rung]:

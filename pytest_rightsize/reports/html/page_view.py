@@ -5,9 +5,10 @@ It joins the sections; each has a file of its own beside this one. Nothing here 
 
 from pytest_rightsize.records import Json
 from pytest_rightsize.reports.facts import Facts, effort, headline, verdict_counts
+from pytest_rightsize.reports.html.actions import action_rows
 from pytest_rightsize.reports.html.bodies import CaseIndex
 from pytest_rightsize.reports.html.measured_lines import measured_lines, shortened_lines
-from pytest_rightsize.reports.html.measures import MEASURES, judged_rungs, why_unknown
+from pytest_rightsize.reports.html.measures import MEASURES, first_measure, judged_rungs, why_unknown
 from pytest_rightsize.reports.html.number_tables import figures_row, tokens_caution, tokens_row
 from pytest_rightsize.reports.html.run_facts import fact_groups, model_row
 from pytest_rightsize.reports.html.verdict_table import interval_legend, verdict_row
@@ -28,11 +29,12 @@ def page_view(facts: Facts, cases: CaseIndex) -> dict[str, Json]:
         "interrupted": facts.run.interrupted,
         "faults": [f"{line[0].upper()}{line[1:]}" for line in fault_lines(facts.run.trials)],
         "counts": [{"word": word, "number": number} for word, number in verdict_counts(facts.verdicts)],
+        "actions": action_rows(facts),
         "interval_words": interval_legend(facts),
         "rungs": [{"name": rung.name, "size": _size(rung.params_b)} for rung in facts.run.rungs],
         "rows": [verdict_row(facts, verdict) for verdict in facts.verdicts],
         "measures": measures,
-        "measure": next((measure["key"] for measure in measures if not measure["why"]), None),
+        "measure": first_measure(facts),
         "columns": ["energy per case", "tokens per case", "time per case", "money per case"],
         "figures": [figures_row(cell) for cell in facts.cells.values() if cell.standing.trials],
         "tokens": [tokens_row(rung.name, facts.run_usage.by_rung[rung.name]) for rung in judged_rungs(facts)],
@@ -54,14 +56,14 @@ def _size(billions: float | None) -> str | None:
 
 
 def _subtitle(facts: Facts) -> str:
-    """The sentences below the headline: tasks, cases and models, the trials and tokens, and why energy is unknown."""
+    """The sentences below the headline: tasks, cases and models, the trials and tokens."""
     cases = len({(trial.key.task, trial.key.case) for trial in facts.run.trials})
     rungs = len(facts.run.rungs)
     text = effort(facts.run)
-    energy = why_unknown(facts, "joules")
+    energy = "" if why_unknown(facts, "joules") is None else " Energy was not measured."
     return (
         f"{len(facts.verdicts)} task{'s' * (len(facts.verdicts) != 1)} with {cases:,} cases, on a ladder of {rungs} "
-        f"model{'s' * (rungs != 1)}. {text[0].upper()}{text[1:]}.{f' Energy is {energy}' if energy else ''}"
+        f"model{'s' * (rungs != 1)}. {text[0].upper()}{text[1:]}.{energy}"
     )
 
 

@@ -15,12 +15,14 @@ from pytest_rightsize.escaping import visible
 from pytest_rightsize.records import Json, Run
 from pytest_rightsize.reports import Report
 from pytest_rightsize.reports.facts import gather
-from pytest_rightsize.reports.html.bodies import index_cases, packed
+from pytest_rightsize.reports.html.bodies import index_cases
+from pytest_rightsize.reports.html.changes import Earlier, change_view, earlier_trials
 from pytest_rightsize.reports.html.chart_data import chart_data
 from pytest_rightsize.reports.html.page_view import page_view
+from pytest_rightsize.reports.html.texts import packed
 from pytest_rightsize.verdict_records import Verdict
 
-__all__ = ["HtmlReport", "pytest_rightsize_reports"]
+__all__ = ["Earlier", "HtmlReport", "pytest_rightsize_reports"]
 
 _CHARTS = "vega.js"
 _SCRIPTS = ("data.js", "charts.js", "diff.js", "cases.js", "app.js")
@@ -31,10 +33,13 @@ _ICON = (
 
 
 class HtmlReport:
-    """The page as one file."""
+    """The page as one file; `against` is an earlier run whose changes it shows first."""
 
     texts: ClassVar[str] = "single"
     own_mark: ClassVar[str] = '<meta name="generator" content="pytest-rightsize">'
+
+    def __init__(self, *, against: Earlier | None = None) -> None:
+        self._against = against
 
     def check(self) -> str | None:
         """See `Report`."""
@@ -47,24 +52,30 @@ class HtmlReport:
 
     def render(self, run: Run, verdicts: Sequence[Verdict]) -> str:
         """See `Report`."""
-        from jinja2 import Environment
+        from jinja2 import Environment, FunctionLoader
         from markupsafe import Markup
 
         facts = gather(run, verdicts)
-        cases = index_cases(run, [verdict.task for verdict in verdicts])
-        page = page_view(facts, cases)
+        changes = None if self._against is None else self._against.changes(run, verdicts)
+        earlier = earlier_trials(self._against, changes.cases) if self._against and changes else None
+        cases = index_cases(run, [verdict.task for verdict in verdicts], earlier=earlier)
+        name = self._against.name if self._against else None
+        page = page_view(facts, cases) | {"changes": change_view(name, changes) if name and changes else None}
         style = _text("report.css")
         script = "(() => {\n'use strict';\n" + "\n".join(_text(name) for name in _SCRIPTS) + "\n})();"
         vega = _text(_CHARTS) if _page(_CHARTS).is_file() else ""
-        environment = Environment(autoescape=True, finalize=_finalize, trim_blocks=True, lstrip_blocks=True)
-        return environment.from_string(_text("report.html.jinja")).render(
+        environment = Environment(
+            autoescape=True, finalize=_finalize, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(_text)
+        )
+        return environment.get_template("report.html.jinja").render(
             page=page,
             policy=_policy(script, vega, style),
             icon=Markup(base64.b64encode(_ICON.encode()).decode()),  # our own
             style=Markup(style),  # our own file
             script=Markup(script),  # our own files
-            data=Markup(packed({**cases.index, **chart_data(facts)})),  # base64
+            data=Markup(packed({**cases.index, **chart_data(facts), "earlier": name})),  # base64
             vega=Markup(packed(vega)),  # base64
+            words=Markup(cases.words),  # base64
             chunks=[Markup(chunk) for chunk in cases.chunks],  # base64
         )
 

@@ -8,15 +8,11 @@ from pytest_rightsize.reports.facts import (
     Cell,
     Facts,
     bounds,
-    place_to_change,
     remedy,
-    saving_words,
-    shown_savings,
-    silent_rungs,
     strength_of,
     waived,
 )
-from pytest_rightsize.reports.sureness import NO_ANSWER, is_partial, note_lines, sure_words
+from pytest_rightsize.reports.sureness import NO_ANSWER, is_partial, note_lines
 from pytest_rightsize.reports.units import percent
 from pytest_rightsize.verdict_records import BROKEN, Verdict
 
@@ -44,12 +40,8 @@ def interval_legend(facts: Facts) -> str:
 
 
 def verdict_row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
-    """One task: its cells, its verdict, what to change and the notes."""
+    """One task: its cells, its verdict and the notes; what to do about it stands in the section before."""
     advice = remedy(verdict)
-    place = place_to_change(facts.run, verdict)
-    if silent_rungs(verdict):
-        # What to do about these is said once, above the table.
-        advice, place = advice.partition(", as ")[0], None
     conclusion = facts.conclusions[verdict.task]
     return {
         "task": verdict.task,
@@ -57,14 +49,11 @@ def verdict_row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
         "bar": _bar(facts, verdict),
         "verdict": verdict.verdict,
         "evidence": verdict.evidence,
-        "sure": f"{sure[0].upper()}{sure[1:]}." if (sure := sure_words(verdict)) else "",
-        "remedy": f"{_as_sentence(advice, facts)}{f' ({place})' if place else ''}." if advice else "",
         "notes": [
             *([f"Regressed: {verdict.regressed}."] if verdict.regressed else []),
             *(f"{words[0].upper()}{words[1:]}." for words in waived(facts.run, verdict.task)),
             *(note for note in note_lines(verdict) if note not in advice),
             *(f"{words[0].upper()}{words[1:]}." for words in strength_of(facts.run, verdict.task)),
-            *(f"{saving}." for saving in _first_saving(facts, verdict)),
             *([conclusion.no_savings] if conclusion.no_savings else []),
         ],
         "cells": [_cell(facts.cells[verdict.task, rung.name], verdict.pass_rate) for rung in facts.run.rungs],
@@ -80,17 +69,6 @@ def _bar(facts: Facts, verdict: Verdict) -> str:
     sure = "" if policy.confidence is None else f" at {policy.confidence:g}"
     sources = bar_sources(policy)
     return f"{percent(policy.pass_rate)}{sure}{comma}{samples}{f' ({sources})' if sources else ''}"
-
-
-def _as_sentence(clause: str, facts: Facts) -> str:
-    """The clause with a capital letter, unless it begins with a model's name, which keeps its own."""
-    starts_with_name = any(clause.startswith(f"{rung.name} ") for rung in facts.run.rungs)
-    return clause if starts_with_name else f"{clause[0].upper()}{clause[1:]}"
-
-
-def _first_saving(facts: Facts, verdict: Verdict) -> list[str]:
-    """The saving in the first quantity that is known, as a clause."""
-    return [saving_words(saving) for saving in shown_savings(facts.conclusions[verdict.task])][:1]
 
 
 def _cell(cell: Cell, pass_rate: float) -> dict[str, Json]:

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import AnswerRecord, Trial, TrialKey
-from pytest_rightsize.reports.html.report import HtmlReport
+from pytest_rightsize.reports.html.report import Earlier, HtmlReport
 from tests.reports.conftest import Open
 from tests.reports.rich_run import HOSTILE, rich_run
 from tests.runs import make_run
@@ -38,7 +38,7 @@ def draw_everything(page: Any) -> None:
 def test_it_opens_without_a_network_and_complains_of_nothing(open_page: Open, keep_screenshot: Keep) -> None:
     page = open_page()
     headline = page.locator("h1").inner_text()
-    assert "of 9 tasks pass on smaller models than chosen (1 of them provisional); that saves" in headline
+    assert "of 9 tasks could use a smaller model (1 of them provisional) and save" in headline
     assert page.locator(".matrix tbody tr").count() == 10
     keep_screenshot(page, "top")
     draw_everything(page)
@@ -74,7 +74,7 @@ def test_no_expression_is_compiled_so_no_unsafe_eval_is_needed(open_page: Open, 
 
 def test_filters_count_and_show_the_cases_they_name(open_page: Open) -> None:
     page = open_page()
-    changed = page.locator("#filters button", has_text="Changed sides")
+    changed = page.locator("#filters button", has_text="Models disagree")
     number = int(changed.locator("b").inner_text())
     changed.click()
     assert 0 < number < 276
@@ -126,6 +126,32 @@ def test_links_lead_to_a_task_and_to_a_case(open_page: Open) -> None:
     assert opened.evaluate("e => { const r = e.getBoundingClientRect(); return r.top < innerHeight && r.bottom > 0 }")
     gone = open_page("#" + urlencode({"task": "check-policy", "case": "gone"}))
     assert "There is no case “gone” here." in gone.locator("#status").inner_text()
+
+
+def test_samples_that_ended_alike_are_one_and_an_earlier_run_stands_beside_them(
+    open_page: Open, tmp_path: Path, keep_screenshot: Keep
+) -> None:
+    earlier = make_run({"t": {"a": "11", "b": "11"}}, chosen="b")
+    run = make_run({"t": {"a": "01", "b": "11"}}, chosen="b")
+    again = [replace(one, key=replace(one.key, sample=sample)) for one in run.trials for sample in range(3)]
+    run = replace(run, trials=again)
+    path = tmp_path / "against.html"
+    against = Earlier(run=earlier, verdicts=judge(earlier), name="run 1")
+    path.write_text(HtmlReport(against=against).render(run, judge(run)), encoding="utf-8")
+    page = open_page(path=path)
+    assert page.locator("#filters button", has_text="Changed since run 1").get_attribute("aria-pressed") == "true"
+    assert page.locator("#status").inner_text() == "1 of 2 cases."
+    row = page.locator("article.case button").first
+    assert "a 0 of 3 too small (before: passed)" in " ".join(row.inner_text().split())
+    row.click()
+    answers = page.locator(".answer h5").all_inner_texts()
+    assert [" ".join(one.split()) for one in answers] == [
+        "a, samples 1, 2, 3 too small",
+        "before: a passed",
+        "b, samples 1, 2, 3 passed",
+    ]
+    keep_screenshot(page, "against")
+    assert page.complaints == []
 
 
 def test_the_keyboard_opens_a_case(open_page: Open) -> None:
@@ -204,8 +230,8 @@ def test_a_ladder_of_many_rungs_keeps_its_task_names_readable(
     page.locator("figure.chart svg").first.wait_for(state="attached")
     assert "e+" not in page.locator("figure.chart").first.inner_text()
     # A model's name keeps its small letter at the beginning of a sentence.
-    advice = page.locator(".matrix .verdict p", has_text="is the smallest").first.inner_text()
-    assert advice.startswith("qwen3-8b fails, frontier is the smallest")
+    sure = page.locator(".todo td[data-label='How sure'] small").first.inner_text()
+    assert sure.startswith("qwen3-8b passed 1 of 4")
     page.locator(".matrix-box").evaluate("box => box.scrollTo(9999, 0)")
     assert page.locator(".matrix .verdict .pill").first.is_visible()
     assert page.locator(".matrix tbody th").bounding_box()["x"] >= 0

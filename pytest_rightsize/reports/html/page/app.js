@@ -9,9 +9,14 @@ let searching = 0;
 
 async function start() {
   theme();
+  if (!window.DecompressionStream) { $('old-browser').hidden = false; return; }
   index = await unpack($('page-data'));
-  texts = new Texts([...document.querySelectorAll('script.bodies')], index.starts);
-  cases = readCases(index);
+  texts = new Texts($('text-words'), [...document.querySelectorAll('script.bodies')], index);
+  cases = new Cases(index);
+  if (index.earlier) {
+    FILTERS.splice(1, 0, ['since', `Changed since ${index.earlier}`, SINCE]);
+    if (cases.sides.some((bits) => bits & SINCE)) view.show = 'since';
+  }
   const name = (task) => shown(task).map((node) => node.textContent ?? node).join('');
   $('task').append(el('option', { value: '' }, 'All tasks'), ...index.tasks.map((task) => el('option', { value: task }, name(task))));
   for (const [key, label] of FILTERS) {
@@ -21,12 +26,13 @@ async function start() {
   }
   $('task').addEventListener('change', () => go({ task: $('task').value || null, page: 0, case: null }));
   let timer;
-  $('search').addEventListener('input', () => { clearTimeout(timer); timer = setTimeout(() => go({ query: $('search').value, page: 0, case: null }), 200); });
+  $('search').addEventListener('input', () => { clearTimeout(timer); timer = setTimeout(() => go({ query: $('search').value, page: 0, case: null }), 60); });
   $('tools').hidden = false;
   window.addEventListener('hashchange', () => follow(true));
   await follow(false);
-  charts(index);
   document.documentElement.dataset.ready = 'true';
+  charts(index);
+  await texts.prepare();
 }
 
 /** Take the state from the address. */
@@ -36,8 +42,8 @@ async function follow(moved) {
     if (!moved) await list();
     return;
   }
-  Object.assign(view, { task: given.get('task'), case: given.get('case'), show: given.get('show') ?? 'all', page: 0 });
-  if (view.case !== null && given.get('task') === null) view.task = index.tasks[cases.find((one) => one.name === view.case)?.task] ?? null;
+  Object.assign(view, { task: given.get('task'), case: given.get('case'), show: given.get('show') ?? (location.hash ? 'all' : view.show), page: 0 });
+  if (view.case !== null && given.get('task') === null) view.task = index.tasks[index.cases.task[index.cases.name.indexOf(view.case)]] ?? null;
   await search(given.get('q') ?? '');
   await list();
   if (location.hash) (document.querySelector('.case.target') ?? $('cases')).scrollIntoView({ block: 'start', behavior: 'instant' });
@@ -66,28 +72,23 @@ async function search(query) {
   return view.found;
 }
 
-/** True if a case contains the query in its name, its prompts or its answers. */
-function holds(one) {
-  if (!view.query) return true;
-  if (one.name.toLowerCase().includes(view.query.toLowerCase())) return true;
-  const has = (number) => number >= 0 && view.found?.has(number);
-  return one.trials.some((trial) => has(trial.detail) || trial.answers.some((answer) => has(answer.text) || has(answer.reasoning) || has(answer.calls) || (answer.prompt >= 0 && index.prompts[answer.prompt].some(([, number]) => has(number)))));
-}
-
 async function list() {
   const task = view.task === null ? -1 : index.tasks.indexOf(view.task);
   const known = view.task === null || task >= 0;
-  const near = cases.filter((one) => (task < 0 || one.task === task) && holds(one));
+  const near = [];
+  for (let number = 0; number < cases.count; number += 1) {
+    if ((task < 0 || index.cases.task[number] === task) && (!view.query || cases.holds(number, view.query, view.found))) near.push(number);
+  }
+  const fits = (bit) => (number) => bit === 0 || (cases.sides[number] & bit) !== 0;
   $('task').value = known ? view.task ?? '' : '';
   if ($('search').value.trim() !== view.query) $('search').value = view.query;
-  for (const [key, , test] of FILTERS) {
+  for (const [key, , bit] of FILTERS) {
     const button = $('filters').querySelector(`[data-show="${key}"]`);
     button.setAttribute('aria-pressed', String(key === view.show));
-    button.querySelector('b').textContent = near.filter(test).length.toLocaleString('en');
+    button.querySelector('b').textContent = near.filter(fits(bit)).length.toLocaleString('en');
   }
-  const test = FILTERS.find(([key]) => key === view.show)?.[2] ?? (() => true);
-  const chosen = known ? near.filter(test) : [];
-  const wanted = view.case === null ? -1 : chosen.findIndex((one) => one.name === view.case);
+  const chosen = known ? near.filter(fits(FILTERS.find(([key]) => key === view.show)?.[2] ?? 0)) : [];
+  const wanted = view.case === null ? -1 : chosen.findIndex((number) => index.cases.name[number] === view.case);
   if (wanted >= 0) view.page = Math.floor(wanted / PAGE);
   const shownCases = chosen.slice(view.page * PAGE, (view.page + 1) * PAGE);
   facts(task);
@@ -95,20 +96,22 @@ async function list() {
   const list = $('list');
   list.replaceChildren();
   let last = -1;
-  for (const one of shownCases) {
-    if (one.task !== last) list.append(el('h3', {}, el('a', { href: `#${new URLSearchParams({ task: index.tasks[one.task] })}` }, shown(index.tasks[one.task]))));
-    last = one.task;
-    const row = caseRow(one, index, texts, { query: view.query });
+  for (const number of shownCases) {
+    const of = index.cases.task[number];
+    if (of !== last) list.append(el('h3', {}, el('a', { href: `#${new URLSearchParams({ task: index.tasks[of] })}` }, shown(index.tasks[of]))));
+    last = of;
+    const row = caseRow(number, cases, texts, { query: view.query });
+    const isTarget = index.cases.name[number] === view.case;
     list.append(row.element);
-    if (one.name === view.case || (view.query && shownCases.length <= 5)) await row.open();
-    if (one.name === view.case) { row.element.classList.add('target'); row.button.focus({ preventScroll: true }); }
+    if (isTarget || (view.query && shownCases.length <= 5)) await row.open();
+    if (isTarget) { row.element.classList.add('target'); row.button.focus({ preventScroll: true }); }
   }
   pager(chosen.length);
 }
 
 function status(number, known, wanted) {
   const missing = view.case !== null && wanted < 0 ? ` There is no case “${view.case}” here.` : '';
-  const text = known ? `${number.toLocaleString('en')} of ${cases.length.toLocaleString('en')} cases.${missing}` : `There is no task “${view.task}” in this run.`;
+  const text = known ? `${number.toLocaleString('en')} of ${cases.count.toLocaleString('en')} cases.${missing}` : `There is no task “${view.task}” in this run.`;
   $('status').replaceChildren(...shown(text));
 }
 

@@ -242,19 +242,22 @@ function missing(pairs) {
   return reasons.map((reason) => `${reason}: ${pairs.filter(([why]) => why === reason).map(([, rung]) => rung).join(', ')}`).join('; ');
 }
 
-/** Act once the element comes into view, or the browser is idle: print also shows what nobody scrolled to. */
+/** Act once the element comes into view; else when its turn comes, as print also shows what nobody scrolled to. */
 function whenSeen(element, act) {
   let isDone = false;
-  const once = () => {
+  const once = async () => {
     if (isDone || !element.isConnected) return;
     isDone = true;
     observer.disconnect();
-    act();
+    await act();
   };
   const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && once(), { rootMargin: '200px' });
   observer.observe(element);
-  (window.requestIdleCallback ?? ((idle) => setTimeout(idle, 3000)))(once);
+  // One at a time, so that the page answers between two of them.
+  turn = turn.then(idle).then(once);
 }
+
+let turn = Promise.resolve();
 
 /** Prompt, reasoning and answer of a mean case, one bar for each rung. */
 function tokensChart(index) {
