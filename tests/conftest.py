@@ -66,7 +66,7 @@ def _alike_everywhere(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
     """Sessions in tests do not know where they run: under CI pytest shortens nothing, and this plugin annotates.
 
     Nor do they shuffle, or load what else is installed for the few that do, and none hears of an option of
-    pytest-asyncio that has no default there.
+    pytest-asyncio that has no default there. None keeps its run, but those that say so.
     """
     for name in ("BUILD_NUMBER", "CI", "FORCE_COLOR", "NO_COLOR", "PYTEST_ADDOPTS", "PY_COLORS"):
         monkeypatch.delenv(name, raising=False)
@@ -75,7 +75,7 @@ def _alike_everywhere(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
     if "pytester" in request.fixturenames:
         request.getfixturevalue("pytester")  # which takes the variable away
         left_out = " ".join(f"-p no:{plugin}" for plugin in _FOR_FEW_SESSIONS)
-        monkeypatch.setenv("PYTEST_ADDOPTS", f"{left_out} -W '{UNSET}'")
+        monkeypatch.setenv("PYTEST_ADDOPTS", f"{left_out} -W '{UNSET}' -o rightsize_runs=0")
 
 
 @pytest.fixture

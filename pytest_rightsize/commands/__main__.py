@@ -124,7 +124,7 @@ def _complete_files(parser: argparse.ArgumentParser, files: object) -> None:
         if isinstance(action, argparse._SubParsersAction):
             for subparser in action.choices.values():
                 _complete_files(subparser, files)
-        elif action.type is Path or action.metavar == "FILE":
+        elif getattr(action.type, "__name__", "") in ("Path", "run_file") or action.metavar == "FILE":
             action.complete = files  # type: ignore[attr-defined]  # where shtab looks
 
 

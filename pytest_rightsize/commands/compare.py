@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pytest_rightsize.commands._output import say
+from pytest_rightsize.commands._runs import add_run_argument, run_file
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.judging.comparison import Comparison, compare_several
 from pytest_rightsize.records import Run, TrialKey
@@ -28,13 +29,13 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `rightsize compare`."""
-    parser.add_argument("run_file", metavar="RUN.jsonl", type=Path, help="a results file of --rightsize-results")
-    parser.add_argument("other_file", metavar="OTHER.jsonl", type=Path, nargs="?", help="the file of the last rung")
+    add_run_argument(parser)
+    parser.add_argument("other_file", metavar="OTHER", type=run_file, nargs="?", help="the file of the last rung")
     parser.add_argument(
         "--rungs",
         required=True,
         metavar="A,B",
-        help="is A not worse than B? Of several, each is compared with the last; with OTHER.jsonl one is enough",
+        help="is A not worse than B? Of several, each is compared with the last; with OTHER one is enough",
     )
     parser.add_argument(
         "--margin", type=float, default=0.05, metavar="M", help="how much worse still is not worse (default 0.05)"

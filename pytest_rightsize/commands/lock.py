@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 from pytest_rightsize.commands._output import say
+from pytest_rightsize.commands._runs import add_run_argument
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.results.lockfile import lock_of, render_lock, why_none
@@ -15,12 +16,12 @@ from pytest_rightsize.results.results_file import no_trial, read_run
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
-EXAMPLES = ("rightsize lock run.jsonl",)
+EXAMPLES = ("rightsize lock last", "rightsize lock run.jsonl --output rightsize.lock")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `rightsize lock`."""
-    parser.add_argument("run_file", metavar="RUN.jsonl", type=Path, help="a results file of a whole session")
+    add_run_argument(parser)
     parser.add_argument(
         "--output", type=Path, default=Path("rightsize.lock"), metavar="FILE", help="default: rightsize.lock"
     )

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from pytest_rightsize.commands._output import say
+from pytest_rightsize.commands._runs import add_run_argument
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.reports.publishing import refuse_foreign, write_report
@@ -31,7 +32,7 @@ _HELP = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the results file, and an option for the file of each report."""
-    parser.add_argument("results", metavar="RUN.jsonl", type=Path, help="a file that --rightsize-results wrote")
+    add_run_argument(parser, "results")
     for name, text in _HELP.items():
         parser.add_argument(f"--{name}", metavar="FILE", help=text)
 

@@ -9,9 +9,9 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 
 from pytest_rightsize.commands._output import say
+from pytest_rightsize.commands._runs import add_run_argument
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.records import Run, Trial, TrialKey
 from pytest_rightsize.reports.case_names import readable_case
@@ -20,7 +20,7 @@ from pytest_rightsize.results.results_file import no_trial, read_run
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
-EXAMPLES = ("rightsize show run.jsonl --task route-ticket --rung 1b", "rightsize show run.jsonl --case 'charged twice'")
+EXAMPLES = ("rightsize show run.jsonl --task route-ticket --rung 1b", "rightsize show last --case 'charged twice'")
 
 _Case = tuple[str, str, int]
 """A task, a case of it, and a sample."""
@@ -28,7 +28,7 @@ _Case = tuple[str, str, int]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `rightsize show`."""
-    parser.add_argument("run_file", metavar="RUN.jsonl", type=Path, help="a results file of --rightsize-results")
+    add_run_argument(parser)
     parser.add_argument("--task", metavar="T", help="only cases of this task")
     parser.add_argument("--rung", metavar="R,..", help="only the answers of these rungs")
     parser.add_argument("--case", metavar="C", help="only cases of this name, or with this in their names")

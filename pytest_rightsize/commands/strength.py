@@ -15,6 +15,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from pytest_rightsize.commands._output import say
+from pytest_rightsize.commands._runs import add_run_argument
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.strength import strength_note
 from pytest_rightsize.judging.verdict import judge
@@ -37,7 +38,7 @@ _HEADERS: Mapping[WrongKind, str] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the results file and the folder of the tests."""
-    parser.add_argument("results", metavar="RUN.jsonl", type=Path, help="a file that --rightsize-results wrote")
+    add_run_argument(parser, "results")
     parser.add_argument("--root", metavar="DIR", type=Path, default=Path(), help="pytest's rootdir (default: .)")
 
 

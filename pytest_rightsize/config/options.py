@@ -66,6 +66,11 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     ),
     "redact": ("WORDS", "prompts, answers or both: records and reports have hashes in their place"),
     "results": ("FILE", "write every trial and verdict to FILE as JSON Lines, while the session runs"),
+    "runs": (
+        "N",
+        "how many runs are kept in .rightsize/runs, numbered, for `rightsize history` (default 20; 0 keeps none, as "
+        "does --rightsize-cache=off unless this is set)",
+    ),
     "baseline": ("FILE", "an earlier results file, or a rightsize.lock, that no task may be worse than"),
     "html": ("FILE", "write a page with everything, in one file that needs no network"),
     "markdown": ("FILE", "write a summary for a pull request; a GitHub job's own summary gets it too"),
@@ -114,7 +119,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 def settings_are_given(config: pytest.Config) -> bool:
     """Whether any option or ini key of this plugin is in use."""
-    return any(option_text(config, name) is not None for name in OPTIONS)
+    return any(option_text(config, name) is not None for name in OPTIONS if name != "runs")
 
 
 def _dest(name: str) -> str:

@@ -20,6 +20,9 @@ from pytest_rightsize.records import BUDGET_UNITS, WITHHOLDABLE, CacheMode, Json
 __all__ = ["Settings"]
 
 
+_KEPT_RUNS = 20
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The user's settings for this session; `ladder` is None where no ladder is climbed.
@@ -38,6 +41,7 @@ class Settings:
     stopping: Stopping = "early"
     concurrency: int | None = None
     results: Path | None = None
+    runs: int = 0
     baseline: Path | None = None
     reports: tuple[tuple[str, Path], ...] = ()
     gate: tuple[str, ...] = tuple(GATES)
@@ -71,6 +75,7 @@ class Settings:
             stopping=_stopping(texts["stopping"]),
             concurrency=_whole_number("concurrency", texts["concurrency"]),
             results=_path(texts["results"], config),
+            runs=_runs(texts["runs"], texts["cache"]),
             baseline=_path(texts["baseline"], config),
             reports=tuple(_reports(texts, config)),
             gate=_gates(texts["gate"], has_baseline=texts["baseline"] is not None),
@@ -201,6 +206,13 @@ def _whole_number(name: str, text: str | None) -> int | None:
     if not text.isdecimal() or len(text) > 20 or not 1 <= int(text) <= most:
         raise ConfigError(f"--rightsize-{name} was given {text[:100]!r}: give a whole number, 1 to {most:,}")
     return int(text)
+
+
+def _runs(text: str | None, cache: str | None) -> int:
+    """How many runs are kept: none where no answer is to be recorded, unless the user says so."""
+    if text is None:
+        return 0 if cache == "off" else _KEPT_RUNS
+    return 0 if text == "0" else _whole_number("runs", text) or 0
 
 
 def _pass_rate(text: str | None) -> float:

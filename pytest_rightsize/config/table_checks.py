@@ -21,6 +21,7 @@ LARGEST: Mapping[str, float] = {
     "max_tokens": 100_000_000,
     "patience_s": _YEAR_S,
     "retries": 1_000,
+    "runs": 100_000,
     "samples": 10_000,
     "timeout_s": _YEAR_S,
 }

@@ -101,8 +101,9 @@ class Finishing:
             waived=waiver_lines(result.waivers, result.unmet),
             interrupted=result.run.interrupted,
         )
+        self._state.keeping.end()
         self._state.notices.show(self._state.config)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the table, and for each failed gate what to change."""
-        self._presenter.summarise(terminalreporter)
+        self._presenter.summarise(terminalreporter, self._state.keeping.lines())

@@ -71,7 +71,7 @@ class Presenter:
                 for name, value in suite_properties(verdicts):
                     add(name, value)
 
-    def summarise(self, terminalreporter: Any) -> None:
+    def summarise(self, terminalreporter: Any, kept: Sequence[str] = ()) -> None:
         """Print why answers are too small, the table, for each failed gate what to change, and where reports are."""
         result = self._result
         if result is None:
@@ -85,6 +85,8 @@ class Presenter:
         for line, colours in self._lines(result, width):
             for part in wrapped(visible(line), width):
                 write_line(terminalreporter, part, **colours)
+        for line in kept if self._config.get_verbosity() >= _QUIET else ():
+            write_line(terminalreporter, f"rightsize: {line}")
         for command in self._annotations(result):
             write_command(terminalreporter, command)
 

@@ -22,6 +22,7 @@ from pytest_rightsize.results.results_file import ResultsFile
 from pytest_rightsize.results.session_head import SessionHead
 from pytest_rightsize.results.stored_texts import without_texts
 from pytest_rightsize.running.schedule import EarlyProgress, Progress, visiting_order
+from pytest_rightsize.session.keeping import Keeping
 from pytest_rightsize.session.live_progress import LiveProgress
 from pytest_rightsize.session.notices import Notices
 from pytest_rightsize.session.outputs import check_outputs
@@ -54,6 +55,7 @@ class SessionState:
     | `reads_texts` | whether a report will read the texts of trials again | finishing |
     | `metered`, `fingerprints` | what meters saw, and which models answered | distributing, finishing |
     | `strengths` | how many wrong answers each task let pass | playing, distributing |
+    | `keeping` | the file of this run in `.rightsize/runs` | `begin`, finishing |
     | `about`, `results` | the head of the results file, and the file | collecting, distributing, through `begin` |
     """
 
@@ -79,6 +81,7 @@ class SessionState:
         self._known_tokens: dict[Tokens, Tokens] = {}
         self.about = SessionHead(self.settings.to_dict(), self.settings.rootdir)
         self.results: ResultsFile | None = None
+        self.keeping = Keeping(self.settings, self.notices.put)
         check_outputs(self.settings, config)
         engine = self.resources.engine
         self.tally = Tally([rung.name for rung in self.resources.rungs], engine.in_flight, loading=engine.loading)
@@ -112,7 +115,7 @@ class SessionState:
             return
         self.tally.plan(self.planned)
         self.live_progress.begin()
-        path = self.settings.results or (self._temporary_file() if self.reads_texts else None)
+        path = self.settings.results or self.keeping.begin() or (self._temporary_file() if self.reads_texts else None)
         if path is not None:
             self.results = self._open_results(path)
             self.results.plan((self.policies[task] for task in self.tasks), self.planned)
@@ -151,7 +154,8 @@ class SessionState:
             if progress is not None:
                 progress.add(trial)
         if self.results is not None:
-            self.write_down()  # first what a trial rests on: a trial in the file is never asked for again
+            if self.settings.results is not None:
+                self.write_down()  # first what a trial rests on: a trial in the file is never asked for again
             self.results.trial(trial)
         self.trials[trial.key.task][trial.key] = self._to_be_kept(trial)
 

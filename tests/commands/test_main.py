@@ -41,7 +41,7 @@ def test_each_command_has_examples_and_each_of_them_parses(name: str, capsys: py
             "rightsize plan: unrecognized arguments: --powr=1: did you mean '--power'?",
         ),
         (["cache", "statt"], "'statt' (choose from 'export', 'import', 'stat', 'prune'): did you mean 'stat'?"),
-        (["lock"], "rightsize lock: the following arguments are required: RUN.jsonl\nSee rightsize lock --help."),
+        (["lock"], "rightsize lock: the following arguments are required: RUN\nSee rightsize lock --help."),
         (["--print-completion", "bsh"], "unknown shell 'bsh': did you mean 'bash'?"),
     ],
 )
