@@ -1,25 +1,34 @@
-"""Make reports of a results file: HTML, Markdown, CSV, JSON, a badge.
+"""Make reports of a run: HTML, Markdown, CSV, JSON, a badge; or say what it has changed against an earlier one.
 
-Without an option the summary of the session is printed. FILE may be - for the standard output.
+Without an option the summary of the session is printed. FILE may be - for the standard output. With --against the cases
+that changed come first, each with both answers; the page then has a view of both runs.
 """
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
 from pytest_rightsize.commands._output import say
-from pytest_rightsize.commands._runs import add_run_argument
+from pytest_rightsize.commands._runs import add_run_argument, run_file
 from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.judging.run_changes import run_changes
 from pytest_rightsize.judging.verdict import judge
+from pytest_rightsize.reports.changes_text import change_lines, shown_keys
 from pytest_rightsize.reports.publishing import refuse_foreign, write_report
 from pytest_rightsize.reports.rung_faults import fault_lines
 from pytest_rightsize.reports.terminal import TITLE, summary_lines, table_lines
+from pytest_rightsize.results.kept_runs import number_of
 from pytest_rightsize.results.results_file import no_trial, read_run
 from pytest_rightsize.session.builtin import BuiltIn
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
-EXAMPLES = ("rightsize report run.jsonl", "rightsize report run.jsonl --html report.html --markdown summary.md")
+EXAMPLES = (
+    "rightsize report run.jsonl",
+    "rightsize report last --html report.html",
+    "rightsize report 12 --against 11",
+)
 
 _HELP = {
     "html": "the page with everything, in one file",
@@ -35,6 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_argument(parser, "results")
     for name, text in _HELP.items():
         parser.add_argument(f"--{name}", metavar="FILE", help=text)
+    parser.add_argument("--against", metavar="OLD", type=run_file, help="an earlier run to compare with")
+    parser.add_argument(
+        "--cases", type=int, default=10, metavar="N", help="changed cases to show with their answers (default 10)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -43,7 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
     # The summary shows no prompt or answer; a report may.
     results = read_run(arguments.results, words_of=None if files else no_trial)
     verdicts = judge(results)
-    if not files:
+    if arguments.against is not None and not files:
+        _say_changes(arguments)
+    elif not files:
         lines = [*table_lines(results, verdicts), *summary_lines(results, verdicts), *fault_lines(results.trials)]
         say("\n".join([TITLE, *lines]))
     reports = BuiltIn().pytest_rightsize_reports()
@@ -56,6 +71,26 @@ def run(arguments: argparse.Namespace) -> int:
             refuse_foreign(name, report, Path(file))
         _write(file, report.render(results, verdicts), private=private)
     return 0
+
+
+def _say_changes(arguments: argparse.Namespace) -> None:
+    """Print what the run has changed; texts are read of those cases alone that are shown with them."""
+    files = (arguments.against, arguments.results)
+    runs = [read_run(file, words_of=no_trial) for file in files]
+    changes = run_changes(runs[1], judge(runs[1]), runs[0], judge(runs[0]))
+    shown = shown_keys(changes, arguments.cases)
+    earlier, now = (
+        read_run(file, words_of=lambda key: (key.task, key.case, key.rung) in shown, with_prompts=True).trials
+        for file in files
+    )
+    names = (_run_name(arguments.against), _run_name(arguments.results))
+    width = max(40, shutil.get_terminal_size((100, 24)).columns)
+    say("\n".join(change_lines(changes, now, earlier, names=names, most=arguments.cases, width=width)))
+
+
+def _run_name(file: Path) -> str:
+    number = number_of(file)
+    return file.name if number is None else f"run {number}"
 
 
 def _write(file: str, text: str, *, private: bool) -> None:

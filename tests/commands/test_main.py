@@ -4,16 +4,23 @@ import shlex
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from pytest_rightsize.commands.__main__ import _command_names, _parser, main
+from pytest_rightsize.results.kept_runs import next_run
 
 COMMANDS = _command_names()
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_has_examples_and_each_of_them_parses(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_command_has_examples_and_each_of_them_parses(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(12):  # the runs that examples name
+        next_run(tmp_path / ".rightsize" / "runs")
     module = import_module(COMMANDS[name])
     assert module.EXAMPLES
     for example in module.EXAMPLES:

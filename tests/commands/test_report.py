@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from pytest_rightsize.commands.__main__ import main
+from pytest_rightsize.judging.run_changes import run_changes
 from pytest_rightsize.judging.verdict import judge
+from pytest_rightsize.reports.changes_text import change_lines
+from pytest_rightsize.results.kept_runs import next_run
 from pytest_rightsize.results.results_file import ResultsFile
 from tests.runs import make_run
 
@@ -52,3 +55,45 @@ def test_what_cannot_be_read_or_written_is_told(
     (tmp_path / "plain").write_text("")
     assert main(["report", str(results.with_name(file)), "--badge", str(tmp_path / "plain" / "b.svg")]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_against_an_earlier_run_the_changed_cases_come_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    for outcomes in ({"a": "110", "b": "111"}, {"a": "011", "b": "111"}):
+        run = make_run({"t": outcomes}, chosen="b", pass_rate=0.5)
+        path = next_run(tmp_path / ".rightsize" / "runs")
+        file = ResultsFile(path, rungs=run.rungs, about={"settings": {"strategy": run.strategy}})
+        file.plan(run.policies.values(), run.planned)
+        for trial in run.trials:
+            file.trial(trial)
+        file.end(judge(run), exitstatus=0, failed=[], totals={})
+    assert main(["report", "2", "--against", "1", "--cases", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == (
+        "run 2 against run 1: 1 worse, 1 better, 4 the same (a case on a rung); every task has the same result"
+    )
+    assert lines[2] == "worse: a: passed before, too small now"
+    assert lines[3].startswith("t: ")
+    assert ["before", "now"] in [line.split() for line in lines]
+    assert lines[-1] == "1 changed cases more: --cases 2 shows all"
+
+
+def test_a_task_whose_smallest_model_changed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [
+        make_run({"t": {"a": "00", "b": "11"}, "old": {"a": "11"}}, chosen="b"),
+        make_run({"t": {"a": "11", "b": "11"}, "new": {"a": "11"}}, chosen="b"),
+    ]
+    earlier, now = ((run, judge(run)) for run in runs)
+    changes = run_changes(*now, *earlier)
+    lines = [*change_lines(changes, runs[1].trials, runs[0].trials, names=("x", "y"), most=0, width=80)]
+    assert lines[1:4] == [
+        "  t: right-sized (smallest b, chosen b) before, over-sized (smallest a, chosen b) now",
+        "  new: new: over-sized (smallest a, chosen b)",
+        "  old: not in this run; before: over-sized (smallest a, chosen b)",
+    ]
+    assert lines[4:6] == ["", "2 changed cases more: --cases 2 shows all"]

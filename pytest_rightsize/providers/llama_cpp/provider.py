@@ -23,6 +23,7 @@ from pytest_rightsize.providers import Problem, Provider
 from pytest_rightsize.providers.llama_cpp import gguf, hub
 from pytest_rightsize.providers.llama_cpp.chat import LoadedModel
 from pytest_rightsize.providers.llama_cpp.chat_template import ChatTemplate, TemplateRefusalError, templates_in
+from pytest_rightsize.providers.llama_cpp.file_shape import file_shape
 from pytest_rightsize.providers.llama_cpp.layout import MOST_SLOTS
 from pytest_rightsize.providers.llama_cpp.model_files import check_chat_format, file_problem, locate, parts_of
 from pytest_rightsize.providers.llama_cpp.native import last_errors, native_log
@@ -34,7 +35,7 @@ from pytest_rightsize.versions import too_old
 if TYPE_CHECKING:
     from pytest_rightsize.providers.llama_cpp.batching import Batch
 
-__all__ = ["LlamaCpp"]
+__all__ = ["LlamaCpp", "file_shape"]
 
 hookimpl = pluggy.HookimplMarker("pytest")
 
