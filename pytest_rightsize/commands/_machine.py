@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 __all__ = ["Memory", "memory_of_this_machine"]
@@ -69,7 +70,7 @@ def _free() -> int | None:
 def _gpus() -> list[int]:
     """The memory of each board; none where there is no driver."""
     try:
-        import pynvml  # type: ignore[import-untyped]  # it has no types
+        pynvml = import_module("pynvml")
     except ImportError:
         return []
     try:

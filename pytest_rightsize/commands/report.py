@@ -15,6 +15,7 @@ from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.run_changes import run_changes
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.reports.changes_text import change_lines, shown_keys
+from pytest_rightsize.reports.html.report import Earlier, HtmlReport
 from pytest_rightsize.reports.publishing import refuse_foreign, write_report
 from pytest_rightsize.reports.rung_faults import fault_lines
 from pytest_rightsize.reports.terminal import TITLE, summary_lines, table_lines
@@ -25,9 +26,9 @@ from pytest_rightsize.session.builtin import BuiltIn
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
 EXAMPLES = (
-    "rightsize report run.jsonl",
-    "rightsize report last --html report.html",
+    "rightsize report run.jsonl --markdown summary.md",
     "rightsize report 12 --against 11",
+    "rightsize report last --against 11 --html changes.html",
 )
 
 _HELP = {
@@ -56,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     # The summary shows no prompt or answer; a report may.
     results = read_run(arguments.results, words_of=None if files else no_trial)
     verdicts = judge(results)
+    earlier = _earlier(arguments.against) if files and arguments.against is not None else None
     if arguments.against is not None and not files:
         _say_changes(arguments)
     elif not files:
@@ -63,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         say("\n".join([TITLE, *lines]))
     reports = BuiltIn().pytest_rightsize_reports()
     for name, file in files.items():
-        report = reports[name]()
+        report = reports[name]() if name != "html" or earlier is None else HtmlReport(against=earlier)
         if (problem := report.check()) is not None:
             raise ConfigError(f"the {name} report {file} cannot be made: {problem}")
         private = any(policy.private for policy in results.policies.values())
@@ -86,6 +88,11 @@ def _say_changes(arguments: argparse.Namespace) -> None:
     names = (_run_name(arguments.against), _run_name(arguments.results))
     width = max(40, shutil.get_terminal_size((100, 24)).columns)
     say("\n".join(change_lines(changes, now, earlier, names=names, most=arguments.cases, width=width)))
+
+
+def _earlier(file: Path) -> Earlier:
+    run = read_run(file)
+    return Earlier(run=run, verdicts=judge(run), name=_run_name(file))
 
 
 def _run_name(file: Path) -> str:

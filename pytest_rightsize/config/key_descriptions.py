@@ -84,6 +84,8 @@ DESCRIPTIONS: Mapping[str, str] = {
     "meter.pue": "What a data centre takes for each joule of its machines; a list is a range.",
     "meter.formula": "The formula for the energy of an answer of a served model.",
     "meter.bytes_per_param": "Bytes of each parameter as served.",
+    "meter.accelerator": "The accelerator that serves the model, by its name.",
+    "meter.batch": "Requests that the server answers at once.",
     "meter.boards": "Boards that serve the model.",
     "meter.wh_per_request": "Declared watt hours of a request.",
     "meter.wh_per_token": "Declared watt hours of a token that is written.",

@@ -97,3 +97,9 @@ def test_a_task_whose_smallest_model_changed_is_named(
         "  old: not in this run; before: over-sized (smallest a, chosen b)",
     ]
     assert lines[4:6] == ["", "2 changed cases more: --cases 2 shows all"]
+
+
+def test_the_page_shows_the_earlier_run_too(results: Path, tmp_path: Path) -> None:
+    page = tmp_path / "x.html"
+    assert main(["report", str(results), "--against", str(results), "--html", str(page)]) == 0
+    assert "run.jsonl" in page.read_text("utf-8")
