@@ -39,10 +39,10 @@ class ServedModel:
     """A model served on boards of a data centre.
 
     `params_b` and `active_b` (billions; `[low, high]` where they are a guess) default to the rung's. `formula` is
-    `weights` unless `ecologits` is asked for. Of the server, `weights` can be told `batch` (how many requests it
-    answers at once on average; a number or `[low, high]`), `accelerator` (H100 or B200), `boards` (that hold one copy
-    of the model) and `bytes_per_param` (2, or 0.5 for weights of 4 bits); what it is not told widens its bounds. `pue`
-    (default 1.2) is for `ecologits`.
+    `weights` unless `ecologits` or its `pue` (default 1.2) is given. Of the server, `weights` can be told `batch` (how
+    many requests it answers at once on average; a number or `[low, high]`), `accelerator` (H100 or B200), `boards`
+    (that hold one copy of the model) and `bytes_per_param` (2, or 0.5 for weights of 4 bits); what it is not told
+    widens its bounds.
     """
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {
@@ -59,7 +59,7 @@ class ServedModel:
     def __init__(self, rung: Rung, options: Mapping[str, Json], site: Site) -> None:  # noqa: ARG002  # as all meters
         """Take sizes, formula and server; raises ConfigError for what cannot be, or an option of the other formula."""
         where = f"rung {rung.name!r}: the meter served_model"
-        self._formula = str(options.get("formula", "weights"))
+        self._formula = str(options.get("formula", "ecologits" if "pue" in options else "weights"))
         if self._formula not in _FORMULAS:
             raise unknown_name(f"{where}: formula", self._formula, _FORMULAS, noun="formula")
         _check_options(options, self._formula, where)

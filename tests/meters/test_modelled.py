@@ -75,6 +75,7 @@ def test_the_formulas_say_what_they_cover_and_that_they_are_models() -> None:
         frozenset({"gpu.board", "host", "pue"}),
     )
     assert weights.provenance == ecologits.provenance == "modelled"
+    assert served(Rung(name="70b", provider="openai", params_b=70.55), pue=1.1).meter == "served_model:ecologits"
 
 
 def test_more_requests_in_the_batch_and_fewer_bits_take_less_and_a_prompt_takes_more() -> None:
@@ -160,7 +161,8 @@ def test_an_answer_without_counted_tokens_is_unknown() -> None:
         ({"accelerator": "A100"}, "'A100' has not been measured: give H100 or B200, or leave it out"),
         ({"boards": 0}, "boards = 0 cannot be"),
         ({"bytes_per_param": -1}, "bytes_per_param = -1 cannot be"),
-        ({"pue": 1.1}, "pue is not used by the formula weights"),
+        ({"formula": "weights", "pue": 1.1}, "pue is not used by the formula weights"),
+        ({"pue": 1.1, "batch": 8}, "batch is not used by the formula ecologits"),
         ({"formula": "ecologits", "batch": 8}, "batch is not used by the formula ecologits"),
     ],
 )
