@@ -1,4 +1,4 @@
-"""The one place where commands print."""
+"""The one place where commands print, and ask."""
 
 import sys
 from collections.abc import Iterable
@@ -6,12 +6,19 @@ from typing import TextIO
 
 from pytest_rightsize.escaping import json_escaped, printable
 
-__all__ = ["complain", "say", "write_data"]
+__all__ = ["ask", "complain", "say", "write_data"]
 
 
 def say(text: str = "") -> None:
     """Print lines on stdout, harmless whatever they hold."""
     _print(text, sys.stdout)
+
+
+def ask(question: str) -> str:
+    """One line of the user's; an end of the input counts as an empty line."""
+    _print(question, sys.stdout, end="")
+    sys.stdout.flush()
+    return sys.stdin.readline().rstrip("\n")
 
 
 def complain(text: str) -> None:
@@ -24,8 +31,8 @@ def write_data(lines: Iterable[str]) -> None:
     sys.stdout.writelines(map(json_escaped, lines))
 
 
-def _print(text: str, file: TextIO) -> None:
+def _print(text: str, file: TextIO, end: str = "\n") -> None:
     """What the terminal's encoding does not have is written as an escape."""
     encoding = file.encoding or "utf-8"
     shown = printable(text).encode(encoding, "backslashreplace").decode(encoding)
-    print(shown, file=file)  # this is the place
+    print(shown, file=file, end=end)  # this is the place
