@@ -25,7 +25,7 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 NOUNS = {
     *("portable", "plain_data", "contributions", "escaping", "strict_json", "errors", "energy", "meter_records"),
     *("strength_records", "records", "schemas", "verdict_records", "locations", "output_paths", "matchers"),
-    *("answers", "model", "versions"),
+    *("answers", "model", "shards", "versions"),
 }
 ROOMS: dict[str, set[str]] = {
     "nouns": set(),

@@ -6,22 +6,19 @@ that changed come first, each with both answers; the page then has a view of bot
 
 import argparse
 import shutil
-import sys
 from pathlib import Path
 
 from pytest_rightsize.commands._output import say
+from pytest_rightsize.commands._report_files import add_report_arguments, requested_reports, write_reports
 from pytest_rightsize.commands._runs import add_run_argument, run_file
-from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.run_changes import run_changes
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.reports.changes_text import change_lines, shown_keys
 from pytest_rightsize.reports.html.report import Earlier, HtmlReport
-from pytest_rightsize.reports.publishing import refuse_foreign, write_report
 from pytest_rightsize.reports.rung_faults import fault_lines
 from pytest_rightsize.reports.terminal import TITLE, summary_lines, table_lines
 from pytest_rightsize.results.kept_runs import number_of
 from pytest_rightsize.results.results_file import no_trial, read_run
-from pytest_rightsize.session.builtin import BuiltIn
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
@@ -31,20 +28,11 @@ EXAMPLES = (
     "rightsize report last --against 11 --html changes.html",
 )
 
-_HELP = {
-    "html": "the page with everything, in one file",
-    "markdown": "the summary for a pull request",
-    "csv": "one row for each trial",
-    "json": "everything as one document",
-    "badge": "an SVG such as: right-sized 8/9",
-}
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the results file, and an option for the file of each report."""
     add_run_argument(parser, "results")
-    for name, text in _HELP.items():
-        parser.add_argument(f"--{name}", metavar="FILE", help=text)
+    add_report_arguments(parser)
     parser.add_argument("--against", metavar="OLD", type=run_file, help="an earlier run to compare with")
     parser.add_argument(
         "--cases", type=int, default=10, metavar="N", help="changed cases to show with their answers (default 10)"
@@ -53,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the reports, or print the summary; raises ConfigError for a file that cannot be read, made or written."""
-    files = {name: getattr(arguments, name) for name in _HELP if getattr(arguments, name)}
+    files = requested_reports(arguments)
     # The summary shows no prompt or answer; a report may.
     results = read_run(arguments.results, words_of=None if files else no_trial)
     verdicts = judge(results)
@@ -63,15 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif not files:
         lines = [*table_lines(results, verdicts), *summary_lines(results, verdicts), *fault_lines(results.trials)]
         say("\n".join([TITLE, *lines]))
-    reports = BuiltIn().pytest_rightsize_reports()
-    for name, file in files.items():
-        report = reports[name]() if name != "html" or earlier is None else HtmlReport(against=earlier)
-        if (problem := report.check()) is not None:
-            raise ConfigError(f"the {name} report {file} cannot be made: {problem}")
-        private = any(policy.private for policy in results.policies.values())
-        if file != "-":
-            refuse_foreign(name, report, Path(file))
-        _write(file, report.render(results, verdicts), private=private)
+    write_reports(files, results, verdicts, html=None if earlier is None else HtmlReport(against=earlier))
     return 0
 
 
@@ -98,13 +78,3 @@ def _earlier(file: Path) -> Earlier:
 def _run_name(file: Path) -> str:
     number = number_of(file)
     return file.name if number is None else f"run {number}"
-
-
-def _write(file: str, text: str, *, private: bool) -> None:
-    if file == "-":
-        sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
-        return
-    try:
-        write_report(Path(file), text, private=private)
-    except OSError as error:
-        raise ConfigError(f"cannot write {file}: {error.strerror}. Give another file") from None

@@ -72,6 +72,15 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
         "does --rightsize-cache=off unless this is set)",
     ),
     "baseline": ("FILE", "an earlier results file, or a rightsize.lock, that no task may be worse than"),
+    "shard": (
+        "I/N",
+        "run the tasks of shard I of N only, as in 3/16; `rightsize merge` makes one run of all shards' results files",
+    ),
+    "shard-by": (
+        "WHAT",
+        "task (default): each task is run whole by one shard; case: the cases of a task are split, which needs "
+        "--rightsize-strategy=full",
+    ),
     "html": ("FILE", "write a page with everything, in one file that needs no network"),
     "markdown": ("FILE", "write a summary for a pull request; a GitHub job's own summary gets it too"),
     "report": ("NAME:FILE,..", "write further reports: csv, json, badge, or those of other plugins"),

@@ -16,8 +16,9 @@ from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.judging.conclusions import OBJECTIVES, Objective
 from pytest_rightsize.judging.gates import GATES, PROVISIONAL
 from pytest_rightsize.records import BUDGET_UNITS, WITHHOLDABLE, CacheMode, Json, Stopping, Strategy
+from pytest_rightsize.shards import Shard
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "gates_of"]
 
 
 _KEPT_RUNS = 20
@@ -58,12 +59,14 @@ class Settings:
     redact: tuple[str, ...] = ()
     budget: Mapping[str, float] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
+    shard: Shard | None = None
 
     @classmethod
     def from_config(cls, config: pytest.Config) -> "Settings":
         """Parse all options, once; raises ConfigError with the option's name and its text."""
         texts = {name: option_text(config, name) for name in OPTIONS}
         ladder = texts["ladder"]
+        shard = _shard(texts)
         return cls(
             rootdir=config.rootpath,
             ladder=None if ladder is None else tuple(name.strip() for name in ladder.split(",") if name.strip()),
@@ -78,7 +81,8 @@ class Settings:
             runs=_runs(texts["runs"], texts["cache"]),
             baseline=_path(texts["baseline"], config),
             reports=tuple(_reports(texts, config)),
-            gate=_gates(texts["gate"], has_baseline=texts["baseline"] is not None),
+            gate=gates_of(texts["gate"], has_baseline=texts["baseline"] is not None) if _judges(shard) else (),
+            shard=shard,
             objective=_objective(texts["objective"]),
             energy_budget_s=_seconds("energy-budget", texts["energy-budget"]),
             download=bool(config.getoption("rightsize_download") or config.getini("rightsize_download")),
@@ -107,6 +111,7 @@ class Settings:
             "gate": list(self.gate),
             **({"budget": dict(self.budget)} if self.budget else {}),
             **({"redact": list(self.redact)} if self.redact else {}),
+            **({"shard": self.shard.to_dict()} if self.shard else {}),
             "objective": self.objective,
         }
 
@@ -126,6 +131,38 @@ def _reports(texts: Mapping[str, str | None], config: pytest.Config) -> Iterator
         requested.append((name, file))
     for name, text in requested:
         yield name, config.invocation_params.dir / text
+
+
+def _shard(texts: Mapping[str, str | None]) -> Shard | None:
+    """The shard that is run; a split task can be judged only when all its cases are together again."""
+    text, by = texts["shard"], texts["shard-by"]
+    if text is None:
+        if by is not None:
+            raise ConfigError(f"--rightsize-shard-by={by} splits nothing by itself: give --rightsize-shard=I/N too")
+        return None
+    shard = Shard.parse(text, by)
+    if _judges(shard):
+        return shard
+    if texts["strategy"] != "full":
+        raise ConfigError(
+            "--rightsize-shard-by=case splits the cases of a task, and climb and bisect need them together: give "
+            "--rightsize-strategy=full, or shard by task"
+        )
+    if texts["results"] is None:
+        raise ConfigError(
+            "--rightsize-shard-by=case has no verdict before `rightsize merge`: give --rightsize-results=FILE"
+        )
+    if texts["gate"] not in (None, "none"):
+        raise ConfigError(
+            f"--rightsize-gate={texts['gate']} cannot judge a part of a task's cases: leave it out, and give --gate to "
+            f"`rightsize merge`"
+        )
+    return shard
+
+
+def _judges(shard: Shard | None) -> bool:
+    """Whether the tasks of this session are whole, so that gates can be held against them."""
+    return shard is None or shard.by == "task"
 
 
 def _strategy(text: str | None) -> Strategy:
@@ -235,7 +272,8 @@ def _confidence(text: str | None) -> float | None:
     return confidence
 
 
-def _gates(text: str | None, *, has_baseline: bool) -> tuple[str, ...]:
+def gates_of(text: str | None, *, has_baseline: bool, option: str = "--rightsize-gate") -> tuple[str, ...]:
+    """The names of gates in the text of an option; all that can apply for None. Raises ConfigError."""
     all_gates = tuple(gate for gate in GATES if gate != "regressed" or has_baseline)
     if text is None:
         return all_gates
@@ -244,10 +282,11 @@ def _gates(text: str | None, *, has_baseline: bool) -> tuple[str, ...]:
         return ()
     for name in names:
         if name not in (*GATES, PROVISIONAL):
-            raise unknown_name("--rightsize-gate", name, [*GATES, PROVISIONAL, "none"])
+            raise unknown_name(option, name, [*GATES, PROVISIONAL, "none"])
     if "regressed" in names and not has_baseline:
-        raise ConfigError("--rightsize-gate=regressed needs something to compare with: give --rightsize-baseline=FILE")
+        needed = option.replace("gate", "baseline")
+        raise ConfigError(f"{option}=regressed needs something to compare with: give {needed}=FILE")
     if not names:
-        raise ConfigError(f"--rightsize-gate was given nothing: give some of {', '.join(GATES)}, or none")
+        raise ConfigError(f"{option} was given nothing: give some of {', '.join(GATES)}, or none")
     # Alone it says how sure the verdicts must be, and not which ones count.
     return (*all_gates, PROVISIONAL) if set(names) == {PROVISIONAL} else names

@@ -22,7 +22,8 @@ _TAIL_BYTES = 1 << 16
 class EarlierRun:
     """What stands at `path`, and the place to which it is set aside."""
 
-    def __init__(self, path: Path, *, private: bool) -> None:
+    def __init__(self, path: Path, *, private: bool, asked_by: str = "--rightsize-results") -> None:
+        self._asked_by = asked_by
         self._path = path
         self._private = private
         self.kept_in = path.with_name(f"{path.stem}.earlier{path.suffix}")
@@ -35,7 +36,7 @@ class EarlierRun:
         with self._path.open("rb") as file:
             if b'"kind": "run"' not in file.read(_HEAD_BYTES).replace(b'":"', b'": "'):
                 raise ConfigError(
-                    f"--rightsize-results would replace {self._path}, which is no results file: give another file, or "
+                    f"{self._asked_by} would replace {self._path}, which is no results file: give another file, or "
                     f"remove it first"
                 )
         # One that was cut off is no better than the whole one before it.

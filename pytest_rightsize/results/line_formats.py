@@ -100,27 +100,29 @@ def _played(value: Json) -> bool:
     return bool(value["passed"] <= value["played"] <= _MOST_PLAYED)
 
 
+_PLAN: Mapping[str, Check] = {
+    "task": _text,
+    "planned": lambda value: isinstance(value, dict) and all(map(_count, value.values())),
+    "pass_rate": _fraction,
+    "samples": _count,
+    "confidence": _optional(_fraction),
+    "chosen": _optional(_text),
+    "chosen_from": _optional(_text),
+    "private": _flag,
+    "max_tokens": _optional(_count),
+    "concurrent": _flag,
+    "test_at": _optional(_text),
+    "chosen_at": _optional(_text),
+    "pass_rate_from": _optional(_text),
+    "confidence_from": _optional(_text),
+    "samples_from": _optional(_text),
+    "shuffle_seed": _optional(_count),
+    "waivers": _list_of(_shaped(gate=_text, until=_text, reason=_text)),
+}
 _LINES: Mapping[str, Mapping[str, Check]] = {
     "run": {"ladder": _list_of(_shaped(**_RUNG)), "settings": _shaped(strategy=_text)},
-    "plan": {
-        "task": _text,
-        "planned": lambda value: isinstance(value, dict) and all(map(_count, value.values())),
-        "pass_rate": _fraction,
-        "samples": _count,
-        "confidence": _optional(_fraction),
-        "chosen": _optional(_text),
-        "chosen_from": _optional(_text),
-        "private": _flag,
-        "max_tokens": _optional(_count),
-        "concurrent": _flag,
-        "test_at": _optional(_text),
-        "chosen_at": _optional(_text),
-        "pass_rate_from": _optional(_text),
-        "confidence_from": _optional(_text),
-        "samples_from": _optional(_text),
-        "shuffle_seed": _optional(_count),
-        "waivers": _list_of(_shaped(gate=_text, until=_text, reason=_text)),
-    },
+    "plan": _PLAN,
+    "suite": _PLAN,
     "prompt": {"id": _text, "messages": _list_of(_table)},
     "strength": {
         "task": _text,

@@ -25,7 +25,16 @@ from pytest_rightsize.results.stored_texts import Place, StoredTexts, place_of
 from pytest_rightsize.strength_records import Strength
 from pytest_rightsize.verdict_records import Verdict
 
-__all__ = ["ResultsFile", "no_trial", "read_run", "read_strengths", "strength_line", "withheld_in"]
+__all__ = [
+    "SCHEMA",
+    "ResultsFile",
+    "no_trial",
+    "read_run",
+    "read_strengths",
+    "rung_of_line",
+    "strength_line",
+    "withheld_in",
+]
 
 # What stands within lines of a report: a file that others wrote may hold anything here.
 _NAMES = ("task", "case", "rung")
@@ -44,25 +53,25 @@ class ResultsFile:
         private: bool = False,
         on_trouble: Callable[[str], None] = lambda _: None,
         is_read_again: bool = False,
+        asked_by: str = "--rightsize-results",
     ) -> None:
         """Open `path` and write its first line; raises ConfigError if it cannot be opened.
 
         Only the owner may read a `private` file. `on_trouble` is called if the disk is full; no line is lost then. With
         `is_read_again`, `texts` reads trials again; it is None otherwise, and for what cannot be read, such as a pipe.
+        `asked_by` is the option that names the file.
         """
         self.path = path
         self.texts: StoredTexts | None = None
         self._prompts: dict[bytes, Place] = {}
         self._on_trouble = on_trouble
-        self._earlier = EarlierRun(path, private=private)
+        self._earlier = EarlierRun(path, private=private, asked_by=asked_by)
         try:
             self._file = DurableFile(
                 path, private=private, on_trouble=on_trouble, before_emptying=self._earlier.set_aside
             )
         except OSError as error:
-            raise ConfigError(
-                f"--rightsize-results cannot write {path}: {error.strerror}. Give another file."
-            ) from None
+            raise ConfigError(f"{asked_by} cannot write {path}: {error.strerror}. Give another file.") from None
         if is_read_again:
             with suppress(OSError):
                 self.texts = StoredTexts(path, self._prompts, self._file.waiting)
@@ -128,6 +137,15 @@ class ResultsFile:
             by_task[task][rung] = count
         for policy in policies:
             self._write({"kind": "plan", **policy.to_dict(), "planned": by_task[policy.task]})
+
+    def suite(self, plan: Iterable[Mapping[str, Json]]) -> None:
+        """Add, to the file of a shard, what the whole suite plans: a line for each task."""
+        for of_task in plan:
+            self._write({"kind": "suite", **of_task})
+
+    def copy(self, line: str) -> None:
+        """Add a line of another results file as it is, with its newline."""
+        self._file.write(line)
 
     def _write(self, line: Mapping[str, Json]) -> Place:
         # json.dumps keeps lone surrogates of a hostile answer as \\ud800 escapes, which UTF-8 could not hold.
@@ -195,7 +213,7 @@ def read_run(path: Path, *, words_of: Callable[[TrialKey], bool] | None = None, 
                     raise ConfigError(
                         f"{path} has schema {line['schema']}; this version reads {SCHEMA}: update pytest-rightsize"
                     )
-                rungs = [_rung(plain) for plain in line["ladder"]]
+                rungs = [rung_of_line(plain) for plain in line["ladder"]]
                 strategy = line["settings"].get("strategy", "climb")
                 about = {key: value for key, value in line.items() if key not in ("kind", "schema", "ladder")}
             elif kind == "plan":
@@ -255,7 +273,7 @@ def _share(plain: dict[str, Json], *names: str) -> None:
             plain[name] = sys.intern(plain[name])
 
 
-def _rung(plain: Mapping[str, Json]) -> Rung:
+def rung_of_line(plain: Mapping[str, Json]) -> Rung:
     """The inverse of `Rung.to_dict`: keys that only the provider understands go into `options`."""
     own = {name: value for name, value in plain.items() if name in Rung.__dataclass_fields__}
     options = {name: value for name, value in plain.items() if name not in own}

@@ -18,6 +18,7 @@ from pytest_rightsize.records import TrialKey
 from pytest_rightsize.results.redaction import redacted_case
 from pytest_rightsize.session.distribution import labelled
 from pytest_rightsize.session.ordering import climb_in_order
+from pytest_rightsize.session.sharding import of_this_shard, suite_plan
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState, case_of
 from pytest_rightsize.session.unclimbed import tell_who_is_not_climbed
 
@@ -35,6 +36,7 @@ class Collecting:
         self._policies = state.policies
         self._collected_files: set[str] = set()
         self._is_collected = False
+        self._is_sharding = False
 
     def pytest_report_header(self) -> list[str]:
         """Say which ladder is climbed and how, and what of it cannot answer on this machine."""
@@ -66,7 +68,8 @@ class Collecting:
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Count the trials that -k, -m, --lf and the like took out: the verdicts do not speak of them."""
-        self._state.deselected += sum(_parameter(item) is not None for item in items)
+        if not self._is_sharding:
+            self._state.deselected += sum(_parameter(item) is not None for item in items)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
@@ -78,6 +81,7 @@ class Collecting:
             _refuse(session, items, str(error))
         self._check_privacy(session, items)
         tell_who_is_not_climbed(items, self._state)
+        self._leave_to_other_shards(session, items)
         self._is_collected = True
 
     def _name_trials(self, items: Sequence[pytest.Item]) -> None:
@@ -120,6 +124,23 @@ class Collecting:
         )
         if refusal is not None:
             _refuse(session, items, refusal)
+
+    def _leave_to_other_shards(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Keep the items of this shard, and remember what the whole suite plans."""
+        shard = self._state.settings.shard
+        if shard is None:
+            return
+        keys = [item.stash.get(TRIAL_KEY, None) for item in items]
+        self._state.suite = suite_plan(filter(None, keys), self._policies)
+        items[:], others = of_this_shard(shard, items, keys)
+        self._is_sharding = True
+        session.config.hook.pytest_deselected(items=others)
+        self._is_sharding = False
+        if getattr(session.config, "workerinput", {}).get("workerid", "gw0") == "gw0":
+            mine = {item.stash[TRIAL_KEY].task for item in items if TRIAL_KEY in item.stash}
+            whole = "" if shard.by == "task" else "; its verdicts are of its own cases only: see rightsize merge"
+            self._state.notices.put(f"shard {shard}: {len(mine)} of {len(self._state.suite)} tasks{whole}")
+            self._state.notices.show(session.config)
 
     def _key(self, item: pytest.Item, rung: str, sample: int, position: int) -> TrialKey:
         """The trial that an item is; its case is the test's id without the rung."""

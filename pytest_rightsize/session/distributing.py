@@ -25,6 +25,7 @@ class Distributing:
     def __init__(self, state: SessionState) -> None:
         self._state = state
         self._climbs = bool(state.resources.rungs)
+        self._has_plan = False
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> object | None:
@@ -34,8 +35,9 @@ class Distributing:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
         """Learn the plan from the first worker that has collected; the others have the same."""
-        if self._state.planned or not self._climbs:
+        if self._has_plan or not self._climbs:
             return
+        self._has_plan = True
         for label in filter(None, map(read_label, ids)):
             self._state.planned[label.key.task, label.key.rung] += 1
             if label.policy:
@@ -59,6 +61,7 @@ class Distributing:
         strengths = [Strength.from_dict(plain) for plain in output.get("strengths", ())]
         self._state.strengths |= {strength.task: strength for strength in strengths}
         self._state.fingerprints |= output.get("identities", {})
+        self._state.suite = self._state.suite or output.get("suite", [])
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:

@@ -42,8 +42,10 @@ class Finishing:
         state.metered += self._resources.meters.seen()
         if self._resources.is_worker:
             self._tell_controller(session)
-        if self._resources.is_worker or self._resources.collect_only or not state.planned:
+        if self._resources.is_worker or self._resources.collect_only or not state.is_run:
             return
+        if not state.planned and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            session.exitstatus = exitstatus = pytest.ExitCode.OK  # there are more shards than tasks
         interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
         state.about.identities = self._fingerprints(interrupted=interrupted)
         result = self._judge(interrupted=interrupted)
@@ -60,6 +62,7 @@ class Finishing:
             "strengths": [strength.to_dict() for strength in self._state.strengths.values()],
             "metered": [metering.to_dict() for metering in self._state.metered],
             "identities": {} if recorder is None else recorder.fingerprints(),
+            "suite": self._state.suite,
         }
 
     def _judge(self, *, interrupted: bool) -> SessionResult:
@@ -88,6 +91,7 @@ class Finishing:
         results = self._state.results
         if results is None:
             return
+        results.suite(self._state.suite)
         for metering in self._state.metered:
             results.metering(metering)
         for strength in result.run.strengths.values():

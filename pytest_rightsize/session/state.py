@@ -51,6 +51,7 @@ class SessionState:
     | `baseline`, `to_be_finished` | the earlier run, and the tasks and rungs that it wants asked whole | `__init__` |
     | `planned`, `progress` | the trials of each task and rung, and how many have ended | collecting, distributing |
     | `deselected` | how many trials -k, -m and the like took out | collecting |
+    | `suite` | of a shard, the plan of the whole suite | collecting, distributing |
     | `trials` | each trial that has ended, by task and key, without its texts | trying, through `keep` |
     | `reads_texts` | whether a report will read the texts of trials again | finishing |
     | `metered`, `fingerprints` | what meters saw, and which models answered | distributing, finishing |
@@ -73,6 +74,7 @@ class SessionState:
         self.planned: Counter[tuple[str, str]] = Counter()
         self.progress: dict[tuple[str, str], Progress] = {}
         self.deselected = 0
+        self.suite: list[dict[str, Any]] = []
         self.trials: dict[str, dict[TrialKey, Trial]] = defaultdict(dict)
         self.metered: list[Metering] = []
         self.strengths: dict[str, Strength] = {}
@@ -94,6 +96,11 @@ class SessionState:
         return list(dict.fromkeys(task for task, _ in self.planned))
 
     @property
+    def is_run(self) -> bool:
+        """Whether there is a run to be judged and written; that of a shard may be empty."""
+        return bool(self.planned) or (self.settings.shard is not None and bool(self.resources.rungs))
+
+    @property
     def gives_up(self) -> bool:
         """Whether a task may stop within a rung, before all its cases were asked."""
         return self.settings.strategy != "full" and self.settings.stopping != "none"
@@ -111,7 +118,7 @@ class SessionState:
 
     def begin(self) -> None:
         """The plan is known and nothing has been asked yet: open the results file."""
-        if self.resources.collect_only or not self.planned:
+        if self.resources.collect_only or not self.is_run:
             return
         self.tally.plan(self.planned)
         self.live_progress.begin()
