@@ -195,7 +195,8 @@ def _check_pair(one: ShardFile, other: ShardFile) -> None:
     if one.head.get("commit") != other.head.get("commit"):
         raise _unlike(one, other, lambda file: f"commit {file.head.get('commit')}")
     if one.suite and other.suite and list(one.suite) != list(other.suite):
-        pairs = zip_longest(one.suite, other.suite, fillvalue={})
+        none: Mapping[str, Json] = {}
+        pairs = zip_longest(one.suite, other.suite, fillvalue=none)
         task = next((mine or yours)["task"] for mine, yours in pairs if mine != yours)
         raise ConfigError(
             f"{one.path} and {other.path} are of different suites, as task {task} shows: collect the same tests, with "
