@@ -37,7 +37,20 @@ from tests.recorded.test_cache import IDENTITY, ask, recorded
 from tests.results.test_results_file import RUN, write
 from tests.served.wires.bodies import BODIES
 
-__all__ = ["METADATA", "ODD", "SAMPLES", "TARGETS", "gguf_header"]
+__all__ = [
+    "ANSWER",
+    "LINES",
+    "METADATA",
+    "ODD",
+    "SAMPLES",
+    "TARGETS",
+    "gguf_header",
+    "lines_of_json",
+    "odd_bytes",
+    "odd_lines",
+    "odd_value",
+    "of_a_file",
+]
 
 METERS = {"declared": Declared}
 PROVIDERS = load_providers([{"llama_cpp": LlamaCpp, "openai": OpenAI, "replay": Replay}])
@@ -45,7 +58,7 @@ PROVIDERS = load_providers([{"llama_cpp": LlamaCpp, "openai": OpenAI, "replay": 
 # --- targets ----------------------------------------------------------------------------------------------------------
 
 
-def _of_a_file(read: Callable[[Path], object], name: str) -> Callable[[bytes], None]:
+def of_a_file(read: Callable[[Path], object], name: str) -> Callable[[bytes], None]:
     """Feed a reader a file of that content; the project's own errors are a proper end."""
 
     def feed(content: bytes) -> None:
@@ -116,21 +129,21 @@ def _served(path: str) -> Callable[[bytes], None]:
             asked = wire.read(path, body_of(content))
             request = Request(messages=asked.messages, schema=asked.schema, tools=asked.tools, extra=asked.extra)
             base_of("", plain_request(request, greedy=False))
-            json.dumps(wire.whole(_ANSWER, asked), allow_nan=False)
-            assert b"".join(wire.events(_ANSWER, asked))
+            json.dumps(wire.whole(ANSWER, asked), allow_nan=False)
+            assert b"".join(wire.events(ANSWER, asked))
 
     return feed
 
 
-_ANSWER = Reply(text="x", reasoning="Hm.", tool_calls=({"function": {"name": "f", "arguments": "{"}},))
+ANSWER = Reply(text="x", reasoning="Hm.", tool_calls=({"function": {"name": "f", "arguments": "{"}},))
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    "ladder": _of_a_file(_ladder, "rightsize.toml"),
-    "results": _of_a_file(_results, "run.jsonl"),
-    "lock": _of_a_file(_baseline, "rightsize.lock"),
-    "replay": _of_a_file(_replay, "answers.jsonl"),
-    "recorded": _of_a_file(_recorded, "recorded.jsonl"),
-    "gguf": _of_a_file(_gguf, "model.gguf"),
+    "ladder": of_a_file(_ladder, "rightsize.toml"),
+    "results": of_a_file(_results, "run.jsonl"),
+    "lock": of_a_file(_baseline, "rightsize.lock"),
+    "replay": of_a_file(_replay, "answers.jsonl"),
+    "recorded": of_a_file(_recorded, "recorded.jsonl"),
+    "gguf": of_a_file(_gguf, "model.gguf"),
     "chat": _chat_reply,
     **{f"served {name}": _served(path) for name, (path, _) in BODIES.items()},
 }
@@ -151,7 +164,7 @@ _RECORDED = [
     json.loads(line)
     for line in lines_of([recorded(ask("a"), Reply(text="A", seconds=1.0))], [("small", {"model": "m"}, IDENTITY)])
 ]
-_LINES: Mapping[str, Sequence[Any]] = {"results": _results_lines(), "replay": _REPLAY, "recorded": _RECORDED}
+LINES: Mapping[str, Sequence[Any]] = {"results": _results_lines(), "replay": _REPLAY, "recorded": _RECORDED}
 _CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 _DETAILS = {"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 1}}
 _CHAT = completion(
@@ -185,6 +198,11 @@ n_ctx = 512
 [ladder.c]
 provider = "replay"
 file = "answers.jsonl"
+[app]
+serve = true
+stands_for = ["gpt-4o-mini"]
+models = { "text-embedding-3" = "a", judge = "c" }
+ignore = ["verbosity", "thinking"]
 [tasks.t]
 pass_rate = 0.9
 chosen = { file = "app.toml", key = "llm.model" }
@@ -192,7 +210,7 @@ waive = { gate = "oversized", until = 2027-01-31, reason = "r" }
 """
 
 
-def _lines_of(lines: Sequence[Any]) -> bytes:
+def lines_of_json(lines: Sequence[Any]) -> bytes:
     return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
 
 
@@ -224,7 +242,7 @@ def gguf_header(metadata: Mapping[bytes, bytes], dims: Sequence[int] = (4,), kin
 
 
 SAMPLES: Mapping[str, bytes] = {
-    **{name: _lines_of(lines) for name, lines in _LINES.items()},
+    **{name: lines_of_json(lines) for name, lines in LINES.items()},
     "ladder": _LADDER.encode(),
     "lock": _LOCK.encode(),
     "gguf": gguf_header(METADATA),
@@ -245,6 +263,7 @@ _ODD_TOML = st.sampled_from(
     ["1", "-1", "nan", "inf", "true", '""', '"x"', '"\\u0000"', "[]", "{}", "[{}]", "{ a = 1 }", "9" * 30]
 )
 _KEYS = ["default", "ladder", "tasks", "provider", "model", "price", "options", "file", "chosen", "env", "key", "x", ""]
+_KEYS += ["app", "serve", "stands_for", "models", "ignore", "meter", "url", "waive", "gate", "until", "thinking"]
 _KEYS += ["base_url", "headers", "extra_body", "n_ctx", "temperature", "private", "pass_rate", "api_key_env", "retries"]
 _TOML = st.recursive(
     st.sampled_from(["1", "-1", "1.5", "nan", "inf", "true", '""', '"openai"', '"replay"', '"llama_cpp"', '"http://["'])
@@ -278,7 +297,7 @@ def _put(value: Any, place: tuple[Any, ...], odd: Any, *, remove: bool) -> Any:
 
 
 @st.composite
-def _odd_value(draw: st.DrawFn, value: Any, most: int) -> Any:
+def odd_value(draw: st.DrawFn, value: Any, most: int) -> Any:
     for _ in range(draw(st.integers(1, most))):
         place = draw(st.sampled_from(_places(value)))
         value = _put(value, place, draw(_ODD_JSON), remove=draw(st.booleans()))
@@ -286,9 +305,9 @@ def _odd_value(draw: st.DrawFn, value: Any, most: int) -> Any:
 
 
 @st.composite
-def _odd_lines(draw: st.DrawFn, lines: Sequence[Any]) -> bytes:
+def odd_lines(draw: st.DrawFn, lines: Sequence[Any]) -> bytes:
     number = draw(st.integers(0, len(lines) - 1))
-    return _lines_of([draw(_odd_value(line, 1)) if at == number else line for at, line in enumerate(lines)])
+    return lines_of_json([draw(odd_value(line, 1)) if at == number else line for at, line in enumerate(lines)])
 
 
 @st.composite
@@ -313,7 +332,7 @@ def _any_ladder(draw: st.DrawFn) -> bytes:
 
 
 @st.composite
-def _odd_bytes(draw: st.DrawFn, sample: bytes, start: int) -> bytes:
+def odd_bytes(draw: st.DrawFn, sample: bytes, start: int) -> bytes:
     """Up to four places of it hold something else, of another length; what is before `start` stays."""
     content = bytearray(sample)
     for _ in range(draw(st.integers(1, 4))):
@@ -343,13 +362,13 @@ def _odd_gguf(draw: st.DrawFn) -> bytes:
 
 
 ODD: Mapping[str, st.SearchStrategy[bytes]] = {
-    **{name: _odd_lines(lines) for name, lines in _LINES.items()},
+    **{name: odd_lines(lines) for name, lines in LINES.items()},
     "ladder": _odd_toml(_LADDER) | _any_ladder(),
     "lock": _odd_toml(_LOCK),
-    "gguf": _odd_gguf() | _odd_bytes(SAMPLES["gguf"], 4),
-    "chat": _odd_value(_CHAT, 3).map(lambda odd: json.dumps(odd).encode()),
+    "gguf": _odd_gguf() | odd_bytes(SAMPLES["gguf"], 4),
+    "chat": odd_value(_CHAT, 3).map(lambda odd: json.dumps(odd).encode()),
     **{
-        f"served {name}": _odd_value(body, 3).map(lambda odd: json.dumps(odd).encode())
+        f"served {name}": odd_value(body, 3).map(lambda odd: json.dumps(odd).encode())
         for name, (_, body) in BODIES.items()
     },
 }

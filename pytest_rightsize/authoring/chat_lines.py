@@ -13,6 +13,7 @@ from pytest_rightsize.authoring.yaml_files import read_text
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import Json
 from pytest_rightsize.served.wires import UnservedError, wire_of
+from pytest_rightsize.strict_json import loads
 
 __all__ = ["read_chat_lines"]
 
@@ -27,7 +28,7 @@ def read_chat_lines(path: Path) -> list[Exchange]:
         if not line.strip():
             continue
         try:
-            exchanges.append(_exchange(json.loads(line)))
+            exchanges.append(_exchange(loads(line)))
         except json.JSONDecodeError as error:
             raise ConfigError(f"{path}:{number}: this line is not JSON ({error.msg} at column {error.colno})") from None
         except (UnservedError, ValueError, RecursionError) as error:

@@ -3,12 +3,12 @@
 See https://www.promptfoo.dev/docs/configuration/expected-outputs/deterministic.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pytest_rightsize.records import Json
+from pytest_rightsize.strict_json import loads
 
 __all__ = ["Checks", "checks_of", "shorthand"]
 
@@ -61,7 +61,7 @@ def checks_of(assertions: Iterable[Mapping[str, Json]]) -> Checks:
     """The checks of these assertions; raises ValueError for one that is none, in a clause."""
     found = Checks()
     for assertion in assertions:
-        kind = assertion.get("type")
+        kind = assertion.get("type") if isinstance(assertion, Mapping) else None
         if not isinstance(kind, str):
             raise ValueError("has an assertion without a type")
         if assertion.get("weight") == 0:  # promptfoo shows it, and it decides nothing
@@ -137,7 +137,7 @@ def _schema(value: Json) -> Mapping[str, Json] | None:
 
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = loads(value)
         except ValueError:
             return None
     if not isinstance(value, Mapping):

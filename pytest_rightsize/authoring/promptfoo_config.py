@@ -20,6 +20,7 @@ from pytest_rightsize.authoring.promptfoo_files import FILE, Template, prompts_i
 from pytest_rightsize.authoring.yaml_files import line_of, read_yaml
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import Json
+from pytest_rightsize.strict_json import loads
 
 __all__ = ["Imported", "read_promptfoo"]
 
@@ -140,6 +141,8 @@ def _assertions(assertions: Json, templates: Mapping[str, Json], where: str) -> 
             if name not in templates:
                 raise ConfigError(f"{where}: assertionTemplates has no {name!r}")
             assertion = templates[name]
+            if not isinstance(assertion, Mapping):
+                raise ConfigError(f"{where}: {name!r} in assertionTemplates must be a mapping with a type")
         yield assertion
 
 
@@ -186,7 +189,7 @@ def _question(template: Template, test: _Test) -> Mapping[str, Json]:
 
 def _messages(template: str) -> list[Mapping[str, Json]] | None:
     try:
-        value = json.loads(template)
+        value = loads(template)
     except ValueError:
         return None
     is_chat = isinstance(value, list) and value and all(isinstance(each, dict) and "role" in each for each in value)

@@ -13,6 +13,7 @@ from pytest_rightsize.authoring.row_files import rows_of
 from pytest_rightsize.authoring.yaml_files import Lined, line_of, read_text, read_yaml
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import Json
+from pytest_rightsize.strict_json import loads
 
 __all__ = ["FILE", "Template", "prompts_in", "referred", "tests_in"]
 
@@ -111,7 +112,7 @@ def _tests_of(path: Path) -> list[Mapping[str, Json]]:
 
 def _test_of_line(path: Path, number: int, line: str) -> Mapping[str, Json]:
     try:
-        plain = json.loads(line)
+        plain = loads(line)
     except ValueError as error:
         raise ConfigError(f"{path}:{number}: this line is not JSON ({error})") from None
     if not isinstance(plain, dict):

@@ -4,13 +4,13 @@ Exchanges of one task come in, a Task goes out. Each proposal holds for the answ
 as for free text without a name or a number in it, the case has no check: a weak one would let wrong answers pass.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 
 from pytest_rightsize.authoring.exchanges import Case, Exchange, Task, text_of
 from pytest_rightsize.matchers import containing, json_in, number
 from pytest_rightsize.records import Json
+from pytest_rightsize.strict_json import loads
 
 __all__ = ["proposed"]
 
@@ -63,7 +63,7 @@ def _call(call: Mapping[str, Json]) -> tuple[str, Json]:
     """Name and arguments; None for arguments that are not JSON."""
     function = call.get("function") or {}
     try:
-        return str(function.get("name")), json.loads(function.get("arguments") or "{}")
+        return str(function.get("name")), loads(function.get("arguments") or "{}")
     except (TypeError, ValueError):
         return str(function.get("name")), None
 

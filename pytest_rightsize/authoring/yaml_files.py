@@ -12,6 +12,7 @@ from typing import Any
 
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import Json
+from pytest_rightsize.strict_json import loads
 
 __all__ = ["Lined", "line_of", "read_text", "read_yaml"]
 
@@ -42,9 +43,11 @@ def read_yaml(path: Path) -> Json:
     text = read_text(path)
     if path.suffix.lower() == ".json":
         try:
-            return json.loads(text)
+            return loads(text)
         except json.JSONDecodeError as error:
             raise ConfigError(f"{path}:{error.lineno}: this is not JSON ({error.msg})") from None
+        except ValueError as error:
+            raise ConfigError(f"{path} is not JSON ({error})") from None
     try:
         import yaml
     except ImportError:

@@ -4,7 +4,6 @@ A `chosen` and a Ladder come in; the name of a rung goes out, and the place wher
 application's TOML, JSON or YAML file and never writes it.
 """
 
-import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from pytest_rightsize.config.ladder import Ladder
 from pytest_rightsize.config.task_settings import ChosenSource
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.records import Json
+from pytest_rightsize.strict_json import loads
 
 __all__ = ["resolve_chosen"]
 
@@ -66,10 +66,10 @@ def _read_settings(path: Path, task: str) -> Json:
             case ".toml":
                 return tomllib.loads(text)
             case ".json":
-                return json.loads(text)
+                return loads(text)
             case ".yaml" | ".yml":
                 return _parse_yaml(text, path, task)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"chosen of task {task!r}: {path} cannot be parsed: {error}") from None
     raise ConfigError(f"chosen of task {task!r}: {path} must end in .toml, .json, .yaml or .yml")
 

@@ -21,6 +21,7 @@ from pytest_rightsize.errors import ConfigError, RightsizeError, RungError
 from pytest_rightsize.providers import Problem, Provider
 from pytest_rightsize.providers.reasoning import marks_of
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung, Tokens
+from pytest_rightsize.strict_json import loads
 
 __all__ = ["Replay"]
 
@@ -149,7 +150,7 @@ def _read_replies(path: Path) -> dict[_Key, Reply]:
     known: dict[Tokens, Tokens] = {}
     for number, line in _lines(path):
         try:
-            key, reply = _parse(json.loads(line))
+            key, reply = _parse(loads(line))
         except json.JSONDecodeError as error:
             raise _line_error(path, number, f"is not JSON ({error.msg} at column {error.colno})") from None
         except (ValueError, TypeError, RecursionError) as error:

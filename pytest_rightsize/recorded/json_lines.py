@@ -15,6 +15,7 @@ from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.recorded.keys import Recorded, base_of, plain_reply, rung_digest
 from pytest_rightsize.records import Identity, Json, Reply, Tokens
+from pytest_rightsize.strict_json import loads
 
 __all__ = ["Declaration", "lines_of", "read_lines"]
 
@@ -79,7 +80,7 @@ def read_lines(path: Path) -> Iterator[Recorded | Declaration]:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
                 try:
-                    yield from _read(json.loads(line, parse_constant=_refuse), rungs)
+                    yield from _read(loads(line), rungs)
                 except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
                     why = f"has no {error}" if isinstance(error, KeyError) else str(error)
                     raise ConfigError(
@@ -89,10 +90,6 @@ def read_lines(path: Path) -> Iterator[Recorded | Declaration]:
         raise ConfigError(f"{path} is not UTF-8 text, and so no export of recorded answers") from None
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-
-
-def _refuse(constant: str) -> Json:
-    raise ValueError(f"has {constant}, which is not JSON")
 
 
 def _read(plain: Json, rungs: dict[str, tuple[str, Identity]]) -> Iterator[Recorded | Declaration]:

@@ -23,6 +23,7 @@ from pytest_rightsize.results.line_formats import check_line
 from pytest_rightsize.results.redaction import redacted, text_digest
 from pytest_rightsize.results.stored_texts import Place, StoredTexts, place_of
 from pytest_rightsize.strength_records import Strength
+from pytest_rightsize.strict_json import loads
 from pytest_rightsize.verdict_records import Verdict
 
 __all__ = [
@@ -290,7 +291,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
     with file:
         for number, text in _numbered(file, path):
             try:
-                line = json.loads(text)
+                line = loads(text)
             except json.JSONDecodeError as error:
                 if not text.endswith("\n"):
                     return

@@ -1,6 +1,7 @@
 """Fuzzes every reader for errors that are not this project's: `python -m tests.benchmarks.bench_fuzz [READERS]`.
 
-For so many seconds each, atheris feeds every reader of tests/hostile.py bytes, and its sample with something odd in it.
+For so many seconds each, atheris feeds every reader of tests/hostile.py and tests/hostile_sources.py bytes, and its
+sample with something odd in it.
 Prints and writes as JSON the number of inputs, the branches they reached, and any other error; with one the exit status
 is 1, and its input is in the JSON. Needs the dependency group `bench`.
 """
@@ -17,11 +18,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from tests import hostile, hostile_sources
 from tests.benchmarks.fuzz import WAYS
-from tests.hostile import SAMPLES, TARGETS
 
 __all__ = ["fuzz", "main"]
 
+SAMPLES = {**hostile.SAMPLES, **hostile_sources.SAMPLES}
+READERS = [*hostile.TARGETS, *hostile_sources.TARGETS]
 # An input that takes longer counts as a hang of its reader.
 _HANG_S = 20
 _MOST_MB = 2000
@@ -73,18 +76,18 @@ def _write_corpus(folder: Path, name: str, way: str) -> None:
 def main() -> int:
     """Fuzz, print, write; 1 if anything was found, or nothing was fed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("readers", nargs="*", metavar="READER", help=f"some of {', '.join(TARGETS)} (default: all)")
+    parser.add_argument("readers", nargs="*", metavar="READER", help=f"some of {', '.join(READERS)} (default: all)")
     parser.add_argument("--seconds", type=int, default=60, help="for each reader (default 60)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
-    unknown = [name for name in args.readers if name not in TARGETS]
+    unknown = [name for name in args.readers if name not in READERS]
     if unknown:
-        parser.error(f"unknown reader {unknown[0]!r}; known: {', '.join(TARGETS)}")
+        parser.error(f"unknown reader {unknown[0]!r}; known: {', '.join(READERS)}")
     if find_spec("atheris") is None:
         print("atheris is not installed: python -m pip install --group bench", file=sys.stderr)
         return 1
     results = []
-    for name in args.readers or TARGETS:
+    for name in args.readers or READERS:
         for way in WAYS:
             results.append(fuzz(name, way, max(1, args.seconds // len(WAYS))))
             print(json.dumps(results[-1], indent=2), flush=True)

@@ -80,7 +80,7 @@ def calls_in(answer: str, choice: ToolChoice, *, seed: str = "") -> tuple[tuple[
 def _object(text: str) -> dict[str, Json] | None:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

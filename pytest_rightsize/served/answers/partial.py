@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_rightsize.records import Json, Reply
+from pytest_rightsize.strict_json import loads
 
 __all__ = ["BrokenAnswerError", "Partial", "events_in", "lines_in", "text_in", "written"]
 
@@ -64,8 +65,8 @@ def lines_in(stream: str) -> Iterator[Json]:
 
 def _parsed(text: str) -> Json:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return loads(text)
+    except ValueError:
         raise BrokenAnswerError("has an event that is not JSON") from None
 
 

@@ -1,6 +1,5 @@
 """Reads the answer to a question of any wire, by the path that was asked. Pure."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pytest_rightsize.records import Json, Reply
@@ -16,6 +15,7 @@ from pytest_rightsize.served.wires.chat_completions import ChatCompletions
 from pytest_rightsize.served.wires.gemini import Gemini
 from pytest_rightsize.served.wires.ollama import Ollama
 from pytest_rightsize.served.wires.responses import Responses
+from pytest_rightsize.strict_json import loads
 
 __all__ = ["BrokenAnswerError", "read_answer"]
 
@@ -45,7 +45,7 @@ def read_answer(path: str, content_type: str, body: bytes) -> Reply:
     split = _STREAMS.get(content_type.partition(";")[0].strip().lower())
     try:
         text = body.decode("utf-8")
-        return whole(json.loads(text)) if split is None else pieces(split(text))
+        return whole(loads(text)) if split is None else pieces(split(text))
     except (ValueError, RecursionError):
         raise BrokenAnswerError("is not JSON in UTF-8") from None
     except (AttributeError, IndexError, KeyError, TypeError) as error:

@@ -1,7 +1,6 @@
 """Tools, the choice among them, and calls of them, in the form of the OpenAI chat API; pure."""
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ from pytest_rightsize.records import Json, Reply
 from pytest_rightsize.served.wires.asked import UnservedError
 from pytest_rightsize.served.wires.fields import Fields
 from pytest_rightsize.served.wires.parts import flat
+from pytest_rightsize.strict_json import loads
 
 __all__ = [
     "Call",
@@ -38,20 +38,10 @@ class Call:
         if not self.arguments.strip():
             return {}  # a call of a function that takes nothing, as several servers write it
         try:
-            value = json.loads(self.arguments)
-            finite = _is_finite(value)
-        except (ValueError, RecursionError):
+            value = loads(self.arguments)
+        except ValueError:
             return None
-        return value if isinstance(value, dict) and finite else None
-
-
-def _is_finite(value: Json) -> bool:
-    """Whether no number in it is infinite: 1e999 is JSON, and what comes of it is not."""
-    if isinstance(value, dict):
-        return all(map(_is_finite, value.values()))
-    if isinstance(value, list):
-        return all(map(_is_finite, value))
-    return not isinstance(value, float) or math.isfinite(value)
+        return value if isinstance(value, dict) else None
 
 
 def calls_of(reply: Reply, prefix: str) -> Iterator[Call]:
