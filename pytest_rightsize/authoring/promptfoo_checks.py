@@ -57,7 +57,7 @@ class Checks:
         known += [value for value in values if value not in known]
 
 
-def checks_of(assertions: Iterable[Mapping[str, Json]]) -> Checks:
+def checks_of(assertions: Iterable[Json]) -> Checks:
     """The checks of these assertions; raises ValueError for one that is none, in a clause."""
     found = Checks()
     for assertion in assertions:

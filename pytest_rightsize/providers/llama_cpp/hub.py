@@ -11,10 +11,22 @@ from pathlib import Path, PurePosixPath
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.portable import Portable
 from pytest_rightsize.providers import Problem
+from pytest_rightsize.providers.llama_cpp.hub_download import DownloadError, Progress, fetch, stated_hash, within
 
-__all__ = ["Reference", "SeveralFitError", "choose", "download", "find", "is_reference", "parse"]
+__all__ = [
+    "DOWNLOAD_TIMEOUT_S",
+    "Reference",
+    "SeveralFitError",
+    "choose",
+    "download",
+    "find",
+    "is_reference",
+    "is_spoilt",
+    "parse",
+]
 
 DEFAULT_QUANT = "Q4_K_M"
+DOWNLOAD_TIMEOUT_S = 60.0
 
 _PREFIX = "hf:"
 _FORM = re.compile(r"hf:(?P<repo>[\w.-]+/[\w.-]+)(?::(?P<quant>[\w.-]+))?", re.ASCII)
@@ -22,6 +34,8 @@ _FORM = re.compile(r"hf:(?P<repo>[\w.-]+/[\w.-]+)(?::(?P<quant>[\w.-]+))?", re.A
 _NO_MODEL = re.compile(
     r"(?i)(?<![a-z0-9])(mmproj|projector|imatrix|lora|adapter|draft|mtp|eagle\d*|medusa|vocab|vae)(?![a-z0-9])"
 )
+# Addresses of files end in a signature.
+_QUERY = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]*")
 _PART = re.compile(r"-(?P<index>\d{5})-of-(?P<count>\d{5})\.gguf$")
 
 
@@ -92,30 +106,45 @@ def find(model: str) -> Path | Problem:
     )
 
 
-def download(model: str) -> Path:
-    """The file of `model`, downloaded if it is not in the cache; raises RungError if that fails."""
+def download(model: str, *, timeout_s: float = DOWNLOAD_TIMEOUT_S) -> Path:
+    """The file of `model`, downloaded if it is not in the cache; raises RungError if that fails.
+
+    A hub that sends nothing for `timeout_s` seconds is given up.
+    """
     cached = find(model)
     if isinstance(cached, Path):
         return cached
-    reference = parse(model)
-    from huggingface_hub import HfApi, hf_hub_download
-
     try:
-        names = HfApi().list_repo_files(reference.repo)
-        try:
-            parts = choose(names, reference)
-        except SeveralFitError as several:
-            raise _fault(model, f"{several}: {_naming(reference, several)}") from None
-        if not parts:
-            raise _fault(
-                model, f"the repository has no such file; it has {', '.join(_models(names)) or 'no GGUF at all'}"
-            )
-        paths = [Path(hf_hub_download(reference.repo, part)) for part in parts]
-        return paths[0]
+        return within(timeout_s, lambda progress: _fetched(model, progress, timeout_s))
     except RungError:
         raise
+    except DownloadError as error:
+        raise _fault(model, error.why) from None
     except Exception as error:  # the hub's client raises errors of several libraries
-        raise _fault(model, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}") from None
+        words = _QUERY.sub(r"\1", " ".join(str(error).split()))
+        raise _fault(model, f"{type(error).__name__}: {words[:300]}") from None
+
+
+def is_spoilt(path: Path, sha256: str) -> bool:
+    """Whether a file in the hub's cache with this SHA-256 is not what the hub states, whoever downloaded it."""
+    stated = stated_hash(path)
+    return stated is not None and len(stated) == len(sha256) and stated != sha256
+
+
+def _fetched(model: str, progress: Progress, timeout_s: float) -> Path:
+    from huggingface_hub import HfApi
+
+    reference = parse(model)
+    names = HfApi().list_repo_files(reference.repo)
+    progress.moved()
+    try:
+        parts = choose(names, reference)
+    except SeveralFitError as several:
+        raise _fault(model, f"{several}: {_naming(reference, several)}") from None
+    if not parts:
+        raise _fault(model, f"the repository has no such file; it has {', '.join(_models(names)) or 'no GGUF at all'}")
+    paths = [fetch(reference.repo, part, progress=progress, timeout_s=timeout_s) for part in parts]
+    return paths[0]
 
 
 def _naming(reference: Reference, several: SeveralFitError) -> str:

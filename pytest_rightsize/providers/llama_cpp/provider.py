@@ -47,6 +47,8 @@ _BATCH_TOKENS = 512
 _MOST_PARALLEL = 256
 # Part of the key of recorded answers: increase it when the same request gives other tokens or other draws.
 _GENERATION = 3
+# Options that change no answer; what a model reads of its context stands in a field of its own.
+_NO_PART_OF_ANSWERS = ("download", "download_timeout_s", "n_ctx")
 _NO_MEMORY = re.compile(r"out of memory|(unable|failed) to allocate|alloc\w* failed|cannot allocate", re.IGNORECASE)
 
 
@@ -54,11 +56,12 @@ class LlamaCpp:
     """A GGUF model in this process.
 
     `model` is a path, `hf:org/repo[:QUANT]` for a file of the Hugging Face hub, or `package:NAME/FILE` for one inside
-    an installed package. `n_ctx` defaults to the context the model was trained for, at most 8,192 tokens;
-    `n_gpu_layers` to all of them; `n_parallel`, the requests answered at once, to 16, or fewer where the context of so
-    many takes too much memory. Conversations are written by the template in the file, with the variables in
-    `chat_template_kwargs`, unless a `chat_format` of llama-cpp-python is named. `reasoning` gives marks that are not
-    known. `deterministic` answers one request at a time, so that no answer depends on others.
+    an installed package. `download_timeout_s` (60) ends a download of which nothing comes for so long. `n_ctx` defaults
+    to the context the model was trained for, at most 8,192 tokens; `n_gpu_layers` to all of them; `n_parallel`, the
+    requests answered at once, to 16, or fewer where the context of so many takes too much memory. Conversations are
+    written by the template in the file, with the variables in `chat_template_kwargs`, unless a `chat_format` of
+    llama-cpp-python is named. `reasoning` gives marks that are not known. `deterministic` answers one request at a
+    time, so that no answer depends on others.
     Sample k of a request draws with the request's seed plus k, so that samples differ and runs repeat.
     """
 
@@ -67,6 +70,7 @@ class LlamaCpp:
         "chat_template_kwargs": dict,
         "deterministic": bool,
         "download": bool,
+        "download_timeout_s": (int, float),
         "flash_attn": bool,
         "n_batch": int,
         "n_ctx": int,
@@ -85,6 +89,8 @@ class LlamaCpp:
                 raise ConfigError(
                     f"rung {rung.name!r}: {name} = {rung.options[name]} cannot be: give 1 or more, or leave it out"
                 )
+        if rung.options.get("download_timeout_s", 1) <= 0:
+            raise ConfigError(f"rung {rung.name!r}: download_timeout_s must be above 0: give seconds")
         if rung.options.get("n_parallel", 1) > _MOST_PARALLEL:
             raise ConfigError(
                 f"rung {rung.name!r}: n_parallel = {rung.options['n_parallel']} cannot be: {_MOST_PARALLEL} is the most"
@@ -158,11 +164,19 @@ class LlamaCpp:
         path = self._file()
         try:
             header = gguf.read_header(path)
-            hashes = [sha256(part) for part in parts_of(path)]
+            parts = parts_of(path)
+            hashes = [sha256(part) for part in parts]
         except (OSError, gguf.GgufError) as error:
             raise RungError(f"rung {self._rung.name!r}: {path} {error}", reason="missing", permanent=True) from None
+        if wrong := [part for part, found in zip(parts, hashes, strict=True) if hub.is_spoilt(part, found)]:
+            raise RungError(
+                f"rung {self._rung.name!r}: the content of {wrong[0]} has not the hash that the hub states: remove "
+                f"{wrong[0].resolve()}, and get the model again",
+                reason="missing",
+                permanent=True,
+            )
         templates = json.dumps(templates_in(header.metadata), sort_keys=True)
-        options = {name: value for name, value in self._rung.options.items() if name not in ("download", "n_ctx")}
+        options = {name: value for name, value in self._rung.options.items() if name not in _NO_PART_OF_ANSWERS}
         return Identity(
             content={
                 "provider": "llama_cpp",
@@ -189,7 +203,9 @@ class LlamaCpp:
                 f"rung {self._rung.name!r}: {problem.what}; {problem.remedy}", reason="missing", permanent=True
             )
         found = self._find()
-        return hub.download(self._model) if isinstance(found, Problem) else found
+        if not isinstance(found, Problem):
+            return found
+        return hub.download(self._model, timeout_s=self._rung.options.get("download_timeout_s", hub.DOWNLOAD_TIMEOUT_S))
 
     def submit(self, request: Request) -> Future[Reply]:
         """Queue the request; the first one starts loading the model."""
@@ -291,7 +307,7 @@ def _load_native(path: Path, rung: Rung) -> tuple[Any, "Batch"]:
 def _settings(rung: Rung) -> dict[str, Json]:
     """The keyword arguments of `llama_cpp.Llama` that the rung sets, except those for the size of its context."""
     not_arguments = {
-        *("chat_template_kwargs", "deterministic", "download", "n_batch", "n_ctx", "n_parallel", "reasoning"),
+        *("chat_template_kwargs", "deterministic", "n_batch", "n_parallel", "reasoning", *_NO_PART_OF_ANSWERS),
     }
     arguments = {name: value for name, value in rung.options.items() if name not in not_arguments}
     if "n_threads" in arguments:
