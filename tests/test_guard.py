@@ -62,6 +62,7 @@ LIBRARIES: dict[str, set[str]] = {
         "numpy",
         "llama_cpp",
         "huggingface_hub",
+        "filelock",
         "rapidfuzz",
         "jinja2",
         "jsonschema",

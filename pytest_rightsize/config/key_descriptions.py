@@ -33,6 +33,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "chat_template_kwargs": "Variables of the model's chat template, as in { enable_thinking = false }.",
     "deterministic": "One request at a time, so that an answer depends on nothing else.",
     "download": "Fetch an hf: model that is not on this machine.",
+    "download_timeout_s": "Seconds without a byte after which a download is given up (default: 60).",
     "flash_attn": "Flash attention: faster with many at once; a near tie may fall the other way.",
     "n_batch": "The most tokens of one decoding step.",
     "n_ctx": "Tokens of context for each request (default: the model's own, as far as memory allows).",

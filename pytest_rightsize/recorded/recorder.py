@@ -359,7 +359,11 @@ def _is_alive(process: int) -> bool:
     return True
 
 
+# Options that do not say who answers; a header might hold a secret.
+_NOT_WHO = ("download", "download_timeout_s", "headers")
+
+
 def _declaration(rung: Rung) -> dict[str, Json]:
-    """The keys of the ladder file that say who answers; without headers, as one might hold a secret."""
-    options = {name: value for name, value in rung.options.items() if name not in ("download", "headers")}
+    """The keys of the ladder file that say who answers."""
+    options = {name: value for name, value in rung.options.items() if name not in _NOT_WHO}
     return {"provider": rung.provider, "model": rung.model, "options": options}

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Collection, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
 from _pytest.outcomes import Skipped
@@ -35,6 +35,8 @@ __tracebackhide__ = True  # a traceback ends where the test asks
 
 # So many requests in a row without an answer, each after its own retries, and the rung counts as down.
 _FAULTS_UNTIL_DOWN = 3
+# A session that is told to end waits so long for what has been asked: an answer on its way is paid for.
+_LAST_ANSWERS_S = 0.5
 _SAYS_NOTHING_OF_THE_RUNG = frozenset({"budget", "offline", "private", "unrecorded"})
 
 
@@ -291,7 +293,9 @@ class Engine:
         self._down[rung] = fault
 
     def close(self) -> None:
-        """Close every rung that was opened."""
+        """Close every rung that was opened; answers that are about to come in are recorded first."""
+        if self._recorder is not None:
+            wait([future for futures in self._in_flight.values() for future in futures.copy()], _LAST_ANSWERS_S)
         with self._lock:
             for rung in sorted(self._open):
                 self._providers[rung].close()

@@ -2,7 +2,8 @@
 
 Each measures ratios within one run (`coverage` and `energy`: how often bounds hold; `coverage` is `bounds`, `ratios`,
 `sequential` and `evidence`, `local` the local engine on three models) and writes them as JSON into the folder (default:
-.bench). Speed has no limit; `fuzz` fails where a reader raises what is not an error of this project.
+.bench). Speed has no limit; `fuzz` fails where a reader raises what is not an error of this project, `kills` where a
+killed session loses an answer.
 """
 
 import argparse
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "html": ["bench_html"],
     "results-file": ["bench_results_file"],
     "fuzz": ["bench_fuzz"],
+    "kills": ["bench_kills"],
 }
 # Names for several: everything that says how often the statistics are right, and the local engine on all models.
 GROUPS = {
