@@ -13,7 +13,7 @@ from pytest_rightsize.authoring.exchanges import Case, Task
 from pytest_rightsize.authoring.personal_data import hints
 from pytest_rightsize.authoring.rendering import rendered
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.results.append_only import for_the_owner
+from pytest_rightsize.output_paths import leads_elsewhere, write_whole
 
 __all__ = ["SuiteFiles"]
 
@@ -27,11 +27,14 @@ class SuiteFiles:
         """Raise ConfigError if the folder cannot be used, or a file is there that `force` does not give up."""
         self.test_file = folder / tests
         self.cases_file = folder / cases
-        there = [path for path in (self.cases_file, self.test_file) if path.exists()]
+        there = [path for path in (self.cases_file, self.test_file) if os.path.lexists(path)]
         if there and not force:
             raise ConfigError(
                 f"{there[0]} is there already: name another folder with --dir, or write over it with --force"
             )
+        for path in there:
+            if (problem := leads_elsewhere(path)) is not None:
+                raise ConfigError(f"{path} cannot be written: {problem}")
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -49,9 +52,8 @@ class SuiteFiles:
         suite = rendered(tasks, title=title, todo=todo, cases_file=self.cases_file.name)
         lines = [_without(line, withheld) for line in suite.lines]
         try:
-            with open(self.cases_file, "w", encoding="utf-8", newline="\n", opener=for_the_owner) as file:
-                file.writelines(lines)
-            self.test_file.write_text(_without(suite.test_file, withheld), encoding="utf-8", newline="\n")
+            write_whole(self.cases_file, lines, private=True)
+            write_whole(self.test_file, [_without(suite.test_file, withheld)])
         except OSError as error:
             raise ConfigError(f"{error.filename} cannot be written ({error.strerror}): name another folder") from None
         return [

@@ -15,10 +15,10 @@ from tabulate import tabulate
 from pytest_rightsize import clocks
 from pytest_rightsize.commands._output import say, write_data
 from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.output_paths import refuse_other, write_whole
 from pytest_rightsize.recorded.cache import FILE_NAME, AnswerCache
-from pytest_rightsize.recorded.json_lines import Declaration, lines_of, read_lines
+from pytest_rightsize.recorded.json_lines import Declaration, is_export, lines_of, read_lines
 from pytest_rightsize.recorded.keys import Recorded
-from pytest_rightsize.results.append_only import for_the_owner
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
@@ -88,9 +88,9 @@ def _export(arguments: argparse.Namespace) -> int:
         if str(arguments.file) == "-":
             write_data(lines)
             return 0
+        refuse_other(arguments.file, "export of recorded answers", is_own=is_export)
         # It holds prompts, as the recorded answers do, so only its owner may read it until it is committed.
-        with open(arguments.file, "w", encoding="utf-8", opener=for_the_owner) as file:
-            file.writelines(lines)
+        write_whole(arguments.file, lines, private=True)
     finally:
         cache.close()
     say(f"{len(answers)} answers in {arguments.file}")

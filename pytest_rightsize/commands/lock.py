@@ -11,7 +11,8 @@ from pytest_rightsize.commands._output import say
 from pytest_rightsize.commands._runs import add_run_argument
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.verdict import judge
-from pytest_rightsize.results.lockfile import lock_of, render_lock, why_none
+from pytest_rightsize.output_paths import refuse_other, write_whole
+from pytest_rightsize.results.lockfile import is_lock, lock_of, render_lock, why_none
 from pytest_rightsize.results.results_file import no_trial, read_run
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
@@ -33,8 +34,9 @@ def run(arguments: argparse.Namespace) -> int:
     if results.interrupted:
         raise ConfigError(f"{arguments.run_file} was cut off: lock the results of a session that ran to its end")
     lock = lock_of(results, judge(results))
+    refuse_other(arguments.output, "lock", is_own=is_lock)
     try:
-        arguments.output.write_text(render_lock(lock), encoding="utf-8")
+        write_whole(arguments.output, [render_lock(lock)])
     except OSError as error:
         raise ConfigError(f"cannot write {arguments.output}: {error.strerror}: give another --output") from None
     reasons = {name: why_none(lock, task) for name, task in lock.tasks.items() if task.smallest is None}

@@ -12,6 +12,7 @@ from pytest_rightsize.commands._output import say
 from pytest_rightsize.commands._plugins import add_plugin_argument, classes
 from pytest_rightsize.config.ladder_schema import ladder_schema
 from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.output_paths import refuse_other, write_whole
 
 __all__ = ["EDITOR_LINE", "EXAMPLES", "SCHEMA_FILE", "add_arguments", "run", "schema_text"]
 
@@ -33,8 +34,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         say(text.rstrip("\n"))
         return 0
+    refuse_other(arguments.output, "JSON schema", is_own=lambda head: '"$schema"' in head)
     try:
-        arguments.output.write_text(text, encoding="utf-8")
+        write_whole(arguments.output, [text])
     except OSError as error:
         raise ConfigError(f"cannot write {arguments.output}: {error.strerror}: give another --output") from None
     say(f"{arguments.output}: write {f'#:schema {arguments.output}'!r} as the first line of rightsize.toml")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.output_paths import leads_elsewhere
 from pytest_rightsize.recorded.cache_folder import connect, make_folder
 from pytest_rightsize.recorded.json_lines import lines_of
 from pytest_rightsize.recorded.keys import Recorded, as_json, file_sha256, key_of, plain_reply
@@ -94,6 +95,8 @@ class AnswerCache:
         self._written = 0
         self._closing = False
         self._failing = False
+        if (problem := leads_elsewhere(self.path)) is not None:
+            raise OSError(f"{self.path}: {problem}")
         if not read_only:
             make_folder(folder)
         self._connection = self._open_connection()

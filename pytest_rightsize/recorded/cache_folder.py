@@ -1,6 +1,7 @@
 """The folder of the recorded answers, and the connection to the file in it."""
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["connect", "make_folder"]
@@ -23,5 +24,5 @@ def make_folder(folder: Path) -> None:
     if not folder.is_dir():
         folder.mkdir(parents=True, mode=0o700)
     gitignore = folder / ".gitignore"
-    if not gitignore.exists():
-        gitignore.write_text("*\n", encoding="utf-8")
+    with suppress(FileExistsError), gitignore.open("x", encoding="utf-8") as file:  # which follows no link
+        file.write("*\n")

@@ -17,13 +17,18 @@ from pytest_rightsize.recorded.keys import Recorded, base_of, plain_reply, rung_
 from pytest_rightsize.records import Identity, Json, Reply, Tokens
 from pytest_rightsize.strict_json import loads
 
-__all__ = ["Declaration", "lines_of", "read_lines"]
+__all__ = ["Declaration", "is_export", "lines_of", "read_lines"]
 
 Declaration = tuple[str, Mapping[str, Json], Identity]
 """A rung's name, what the ladder file declares for it, and the identity found for that."""
 
 _COUNTS = tuple(field.name for field in fields(Tokens) if not field.name.endswith("source"))
 _SOURCES = ("reported", "counted", "unknown")
+
+
+def is_export(head: str) -> bool:
+    """Whether a file that begins so is an export."""
+    return re.match(r'\s*\{\s*"kind":\s*"(rung|answer)"', head) is not None
 
 
 def lines_of(answers: Iterable[Recorded], declarations: Iterable[Declaration]) -> Iterator[str]:

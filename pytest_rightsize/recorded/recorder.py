@@ -106,7 +106,7 @@ class Recorder:
     def _note_asking(self, rung: str) -> None:
         """Note on disk, while this process lives, that it asks the rung."""
         note = self._folder / f"asking-{os.getpid()}"
-        with contextlib.suppress(OSError), note.open("a", encoding="utf-8") as file:
+        with contextlib.suppress(OSError), open(note, "a", encoding="utf-8", opener=_no_link) as file:
             file.write(f"{rung}\n")
 
     def _read_only(self, error: OSError) -> AnswerCache:
@@ -345,6 +345,11 @@ class Recorder:
 def _now() -> str:
     """The present date and time in ISO 8601, for an answer that has just arrived."""
     return clocks.now().isoformat(timespec="seconds")
+
+
+def _no_link(path: str, flags: int) -> int:
+    """An opener for a file in a folder that somebody else may have written."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _is_alive(process: int) -> bool:

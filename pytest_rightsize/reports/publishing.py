@@ -7,20 +7,19 @@ still written.
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from pytest_rightsize.errors import ConfigError, unknown_name
-from pytest_rightsize.output_paths import leads_elsewhere
+from pytest_rightsize.output_paths import refuse_other, write_whole
 from pytest_rightsize.records import Run
 from pytest_rightsize.reports import Report, load_reports
 from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["Publisher", "refuse_foreign", "write_report", "write_step_summary"]
 
-# Of a file that exists, so much is read to see what it is.
-_HEAD_CHARS = 4_000
+# A folder on a full disk takes a file, and nothing into it.
+_PROBE_BYTES = 64 * 1024
 # What a report without a mark of its own never replaces.
 _SOURCES = frozenset({".cfg", ".ini", ".ipynb", ".js", ".lock", ".py", ".pyi", ".sh", ".toml", ".ts", ".yaml", ".yml"})
 
@@ -38,12 +37,11 @@ class Publisher:
             report = classes[name]()
             if (problem := report.check()) is not None:
                 raise ConfigError(f"the {name} report {path} cannot be made: {problem}")
-            if path.is_dir() or path.parent.is_file():
-                raise ConfigError(f"the {name} report cannot be written to {path}, which is no file: give a file")
+            refuse_foreign(name, report, path)
             if (fault := _write_fault(path)) is not None:
                 raise ConfigError(f"the {name} report cannot be written to {path} ({fault}): give another file")
-            refuse_foreign(name, report, path)
             self._reports.append((name, path, report))
+        _check_step_summary()
         self.reads_texts = _step_summary() is not None or any(_texts(one) != "none" for _, _, one in self._reports)
 
     def publish(self, run: Run, verdicts: Sequence[Verdict]) -> Iterator[tuple[bool, str]]:
@@ -70,11 +68,14 @@ def _with_all_texts(run: Run) -> Run:
 def _write_fault(path: Path) -> str | None:
     """The system's error where no file can be made in the folder of `path`, or in the nearest one that exists.
 
-    Found by making a temporary file there.
+    Found by writing a temporary file there.
     """
+    if path.exists() and not path.is_file():  # a pipe, or a device
+        return None
     folder = next(folder for folder in path.absolute().parents if folder.exists())
     try:
-        tempfile.TemporaryFile(dir=folder).close()
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            file.write(bytes(_PROBE_BYTES))
     except OSError as error:
         return error.strerror
     return None
@@ -82,20 +83,12 @@ def _write_fault(path: Path) -> str | None:
 
 def refuse_foreign(name: str, report: Report | type[Report], path: Path) -> None:
     """Raise ConfigError where `path` holds something else than a report of this kind, which it would replace."""
-    if (problem := leads_elsewhere(path)) is not None:
-        raise ConfigError(f"the {name} report cannot be written to {path}: {problem}")
-    if not path.is_file():
-        return
     mark = getattr(report, "own_mark", None)
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            head = file.read(_HEAD_CHARS)
-    except OSError:  # it is told when it cannot be written either
-        return
-    if head.strip() and (path.suffix in _SOURCES if mark is None else mark not in head):
-        raise ConfigError(
-            f"the {name} report would replace {path}, which is no {name} report: give another file, or remove it first"
-        )
+    refuse_other(
+        path,
+        f"{name} report",
+        is_own=lambda head: path.suffix not in _SOURCES if mark is None else mark in head,
+    )
 
 
 def _is_private(run: Run) -> bool:
@@ -103,20 +96,8 @@ def _is_private(run: Run) -> bool:
 
 
 def write_report(path: Path, text: str, *, private: bool = False) -> None:
-    """Write a report whole or not at all: a reader never sees half of one. Only the owner may read a private one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.unlink(missing_ok=True)  # of a process of this number that was killed; nor is a link there followed
-    try:
-        part.touch(mode=0o600 if private else 0o666, exist_ok=False)
-        if private:
-            part.chmod(0o600)
-        part.write_text(text, encoding="utf-8", errors="backslashreplace")
-        part.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
+    """Write a report whole or not at all. Only the owner may read a private one. Raises OSError."""
+    write_whole(path, [text], private=private)
 
 
 def write_step_summary(run: Run, verdicts: Sequence[Verdict]) -> None:
@@ -127,6 +108,18 @@ def write_step_summary(run: Run, verdicts: Sequence[Verdict]) -> None:
 
     with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(MarkdownReport().render(run, verdicts))
+
+
+def _check_step_summary() -> None:
+    """Raise ConfigError where GitHub's summary of the job cannot be written."""
+    if (path := _step_summary()) is not None:
+        try:
+            path.open("a", encoding="utf-8").close()
+        except OSError as error:
+            raise ConfigError(
+                f"the summary of the job cannot be written to {path} ({error.strerror}): correct or unset "
+                f"GITHUB_STEP_SUMMARY"
+            ) from None
 
 
 def _step_summary() -> Path | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from pytest_rightsize import clocks
+from pytest_rightsize.output_paths import leads_elsewhere
 
 __all__ = ["DurableFile", "for_the_owner"]
 
@@ -62,6 +63,8 @@ class DurableFile:
         self._waiting = bytearray()
         self._written = 0
         self._try_again_at: float | None = None
+        if (problem := leads_elsewhere(path)) is not None:
+            raise OSError(errno.ELOOP, problem, str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         # Emptied only when it is ours alone.
         self._file = open(path, "ab", buffering=0, opener=for_the_owner if private else None)  # noqa: SIM115  # `close` closes it

@@ -3,13 +3,12 @@
 So a session that is killed, or that the user stops, never costs the results of the one before.
 """
 
-import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.results.append_only import for_the_owner
+from pytest_rightsize.output_paths import replacing
 
 __all__ = ["EarlierRun"]
 
@@ -43,20 +42,9 @@ class EarlierRun:
         if self.kept_in.exists() and not _is_whole(self._path):
             self._is_ours = True
             return
-        part = self.kept_in.with_name(f".{self.kept_in.name}.{os.getpid()}.part")
-        try:
-            with (
-                self._path.open("rb") as source,
-                open(part, "wb", opener=for_the_owner if self._private else None) as target,
-            ):
-                shutil.copyfileobj(source, target)
-            if not self._private:
-                shutil.copymode(self._path, part)
-            part.replace(self.kept_in)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise
+        mode = self._path.stat().st_mode & 0o777
+        with self._path.open("rb") as source, replacing(self.kept_in, private=self._private, mode=mode) as target:
+            shutil.copyfileobj(source, target)
         self._is_ours = True
 
     def drop(self) -> None:

@@ -21,6 +21,7 @@ __all__ = [
     "Lock",
     "LockedTask",
     "are_different_models",
+    "is_lock",
     "lock_of",
     "model_of",
     "model_with_hash",
@@ -58,7 +59,7 @@ class LockedTask:
 
 @dataclass(frozen=True, kw_only=True)
 class Lock:
-    """A lock: the day of the run as `YYYY-MM-DD`, its ladder smallest first, and the model of each rung."""
+    """A lock: the day of the run as `YYYY-MM-DD`, empty if not known, its ladder smallest first, each rung's model."""
 
     day: str
     ladder: Sequence[str]
@@ -106,6 +107,11 @@ def are_different_models(model: str, other: str) -> bool:
     return name != other_name or bool(digest and other_digest and digest != other_digest)
 
 
+def is_lock(head: str) -> bool:
+    """Whether a file that begins so is a lock."""
+    return "rightsize lock" in head or ("schema = " in head and "ladder = [" in head)
+
+
 def render_lock(lock: Lock) -> str:
     """The lock as TOML; rates and bounds with four digits."""
     return _HEAD + "\n".join(_lines(lock)) + "\n"
@@ -113,7 +119,8 @@ def render_lock(lock: Lock) -> str:
 
 def _lines(lock: Lock) -> Iterator[str]:
     yield f"schema = {_SCHEMA}"
-    yield f"date = {lock.day}"
+    if lock.day:
+        yield f"date = {lock.day}"
     if lock.commit:
         yield f"commit = {_text(lock.commit)}"
     yield f"ladder = [{', '.join(map(_text, lock.ladder))}]"
@@ -171,7 +178,7 @@ def parse_lock(text: str, *, where: str) -> Lock:
         )
     try:
         return Lock(
-            day=_day(plain["date"]),
+            day=_day(plain["date"]) if "date" in plain else "",
             commit=_name(plain, "commit"),
             ladder=[one_line(str(rung)) for rung in plain["ladder"]],
             models={rung: str(model) for rung, model in plain.get("models", {}).items()},

@@ -26,6 +26,7 @@ from pytest_rightsize.session.keeping import Keeping
 from pytest_rightsize.session.live_progress import LiveProgress
 from pytest_rightsize.session.notices import Notices
 from pytest_rightsize.session.outputs import check_outputs
+from pytest_rightsize.session.rehearsal import rehearse_end
 from pytest_rightsize.session.resources import Resources
 from pytest_rightsize.session.tally import Tally
 from pytest_rightsize.strength_records import Strength
@@ -117,9 +118,14 @@ class SessionState:
             self.progress[task, rung] = _progress(self.policies[task], planned)
 
     def begin(self) -> None:
-        """The plan is known and nothing has been asked yet: open the results file."""
+        """The plan is known and nothing has been asked yet: what the end needs is made ready, and the file opened."""
         if self.resources.collect_only or not self.is_run:
             return
+        try:
+            asked_for = [self.policies[task].confidence or 0.0 for task in self.tasks]
+            rehearse_end(self.resources.rungs, confidence=max(asked_for, default=0.0) or None)
+        except ConfigError as error:
+            raise pytest.UsageError(str(error)) from None
         self.tally.plan(self.planned)
         self.live_progress.begin()
         path = self.settings.results or self.keeping.begin() or (self._temporary_file() if self.reads_texts else None)

@@ -43,12 +43,21 @@ class HtmlReport:
 
     def check(self) -> str | None:
         """See `Report`."""
-        if _page(_CHARTS).is_file():
-            return None
-        return (
-            "the charts' JavaScript is missing from this source tree: it is written when the package is built. "
-            "Install it with `python -m pip install -e .`, or run `python hatch_build.py` where vl-convert-python is"
-        )
+        if not _page(_CHARTS).is_file():
+            return (
+                "the charts' JavaScript is missing from this source tree: it is written when the package is built. "
+                "Install it with `python -m pip install -e .`, or run `python hatch_build.py`, beside vl-convert-python"
+            )
+        try:
+            import markupsafe  # noqa: F401  # the page is made with both, after everything has been paid for
+            from jinja2 import Environment
+
+            Environment(autoescape=True).parse(_text("report.html.jinja"))
+            for name in ("report.css", _CHARTS, *_SCRIPTS):
+                _text(name)
+        except Exception as error:
+            return f"a part of it cannot be read ({error}): install pytest-rightsize again"
+        return None
 
     def render(self, run: Run, verdicts: Sequence[Verdict]) -> str:
         """See `Report`."""
