@@ -12,7 +12,7 @@ from typing import IO
 
 from pytest_rightsize.errors import ConfigError
 
-__all__ = ["leads_elsewhere", "refuse_other", "replacing", "same_file", "write_whole"]
+__all__ = ["ignored_by_git", "leads_elsewhere", "refuse_other", "replacing", "same_file", "write_whole"]
 
 _SYSTEM = ("/dev", "/proc", "/sys")
 # Of a file that exists, so much is read to see what it is.
@@ -66,6 +66,12 @@ def write_whole(path: Path, pieces: Iterable[str], *, private: bool = False) -> 
     with replacing(path, private=private) as file:
         for piece in pieces:
             file.write(piece.encode("utf-8", "backslashreplace"))
+
+
+def ignored_by_git(folder: Path) -> None:
+    """Give a folder of ours a .gitignore of its own, unless it has one; a link there is not followed."""
+    with suppress(FileExistsError), (folder / ".gitignore").open("x", encoding="utf-8") as file:
+        file.write("*\n")
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """The folder of the recorded answers, and the connection to the file in it."""
 
 import sqlite3
-from contextlib import suppress
 from pathlib import Path
+
+from pytest_rightsize.output_paths import ignored_by_git
 
 __all__ = ["connect", "make_folder"]
 
@@ -23,6 +24,4 @@ def make_folder(folder: Path) -> None:
     """Make the folder, with a .gitignore of its own: answers are committed by an export, not by accident."""
     if not folder.is_dir():
         folder.mkdir(parents=True, mode=0o700)
-    gitignore = folder / ".gitignore"
-    with suppress(FileExistsError), gitignore.open("x", encoding="utf-8") as file:  # which follows no link
-        file.write("*\n")
+    ignored_by_git(folder)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.output_paths import leads_elsewhere
+from pytest_rightsize.output_paths import ignored_by_git, leads_elsewhere, replacing
 from pytest_rightsize.results.append_only import for_the_owner
 
 __all__ = ["FOLDER", "copy_run", "kept_runs", "named_run", "next_run", "number_of", "remove_oldest"]
@@ -43,9 +43,7 @@ def next_run(folder: Path) -> Path:
             raise OSError(f"{place}: {problem}")
     for place in (folder.parent, folder):
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    gitignore = folder / ".gitignore"
-    if not gitignore.exists():
-        gitignore.write_text("*\n", encoding="utf-8")
+    ignored_by_git(folder)
     number = max((number_of(path) or 0 for path in kept_runs(folder)), default=0)
     while True:
         number += 1
@@ -60,7 +58,7 @@ def next_run(folder: Path) -> Path:
 def copy_run(results: Path, folder: Path) -> Path:
     """Keep a copy of a results file, which its owner alone may read; raises OSError."""
     path = next_run(folder)
-    with results.open("rb") as source, open(path, "wb", opener=for_the_owner) as target:
+    with results.open("rb") as source, replacing(path, private=True) as target:
         shutil.copyfileobj(source, target)
     return path
 

@@ -115,7 +115,7 @@ def test_a_full_disk_is_told(pytester: pytest.Pytester, monkeypatch: pytest.Monk
         def write(self, _: bytes) -> None:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(publishing.tempfile, "TemporaryFile", Full)
+    monkeypatch.setattr("pytest_rightsize.reports.publishing.tempfile.TemporaryFile", Full)
 
     assert "r.html (No space left on device): give another file" in told(pytester, "--rightsize-html=r.html")
 

@@ -28,7 +28,7 @@ WRITERS = {
     "output_paths.py",  # replaces files
     "results/append_only.py",  # adds to files
     "recorded/cache.py",  # makes SQLite's file, and saves to a temporary one
-    "recorded/cache_folder.py",  # a .gitignore, in a folder of its own
+    "results/kept_runs.py",  # makes an empty file, whose number nobody else takes
     "recorded/recorder.py",  # a note of which process asks
     "reports/publishing.py",  # the summary of a GitHub job
     "providers/llama_cpp/hub_download.py",  # the unfinished file in the hub's own cache
