@@ -18,7 +18,7 @@ from pytest_rightsize.commands.fit import rung_lines, short_name
 from pytest_rightsize.commands.schema import schema_text
 from pytest_rightsize.config.model_sizes import need, suggested
 from pytest_rightsize.errors import ConfigError, unknown_name
-from pytest_rightsize.output_paths import leads_elsewhere
+from pytest_rightsize.output_paths import leads_elsewhere, write_whole
 from pytest_rightsize.providers.locality import host_of, is_this_machine
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
@@ -171,8 +171,7 @@ def _write(folder: Path, written: Mapping[str, str], *, force: bool) -> None:
         if (problem := leads_elsewhere(path)) is not None:
             raise ConfigError(f"{path} is not written: {problem}")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            write_whole(path, [text])
         except OSError as error:
             raise ConfigError(f"cannot write {path}: {error.strerror}: give another --dir") from None
 
