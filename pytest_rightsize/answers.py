@@ -127,7 +127,7 @@ def answer_record(reply: Reply, rung: Rung, messages: tuple[Mapping[str, Json], 
         text=reply.text,
         messages=messages,
         reasoning=reply.reasoning,
-        tokens=replace(reply.tokens, characters=len(reply.text) + len(reply.reasoning or "")),
+        tokens=replace(_tokens(reply), characters=len(reply.text) + len(reply.reasoning or "")),
         seconds=reply.seconds,
         energy=reply.energy,
         cost_usd=rung.price.cost_usd(reply.tokens) if rung.price else _electricity_usd(reply.energy, rung),
@@ -138,6 +138,13 @@ def answer_record(reply: Reply, rung: Rung, messages: tuple[Mapping[str, Json], 
         retries=reply.retries,
         margin=reply.margin,
     )
+
+
+def _tokens(reply: Reply) -> Tokens:
+    """The counts of a reply; 0 reported reasoning tokens beside a reasoning that is there were not counted."""
+    if reply.reasoning and reply.tokens.reasoning == 0:
+        return replace(reply.tokens, reasoning=None, reasoning_source="unknown")
+    return reply.tokens
 
 
 def _electricity_usd(energy: Energy | None, rung: Rung) -> float | None:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.plain_data import plain_fields, shallow
+from pytest_rightsize.policy_records import GateName, Policy, Waiver
 from pytest_rightsize.strength_records import Strength
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "WITHHOLDABLE",
     "AnswerRecord",
     "CacheMode",
+    "GateName",
     "Identity",
     "Policy",
     "Price",
@@ -39,7 +41,6 @@ VerdictName = Literal["right-sized", "over-sized", "under-sized", "unsolved", "u
 Strategy = Literal["climb", "full", "bisect"]
 CacheMode = Literal["auto", "off", "replay", "refresh"]
 Stopping = Literal["early", "settled", "none"]
-GateName = Literal["oversized", "undersized", "unsolved", "undecided", "regressed"]
 BUDGET_UNITS = ("usd", "tokens", "joules", "seconds")
 WITHHOLDABLE = ("prompts", "answers")
 Json = Any  # a JSON value; mypy has no useful recursive type for data that users own
@@ -119,7 +120,8 @@ class Rung:
     """One model of the ladder and how to reach it; `options` are the keys that only its provider understands.
 
     `temperature`, `top_p`, `seed` and `max_tokens` are defaults for requests that do not set them. `meter` names how
-    its energy is known (None is `auto`); with `electricity_usd_per_kwh` the joules of a rung of this machine cost USD.
+    its energy is known (None is `auto`); with `electricity_usd_per_kwh` the joules of a rung of this machine cost USD,
+    and `gco2_per_kwh` is how many grams of CO2e a kilowatt hour of the rung's electricity stands for.
     Relative paths start from `base_dir`, the folder of the ladder file.
     """
 
@@ -136,6 +138,7 @@ class Rung:
     max_tokens: int | None = None
     meter: str | Mapping[str, Json] | None = None
     electricity_usd_per_kwh: float | None = None
+    gco2_per_kwh: float | None = None
     options: Mapping[str, Json] = field(default_factory=dict)
     base_dir: str = "."
 
@@ -147,15 +150,6 @@ class Rung:
             shown = ("prompt", "completion", "cached")
             plain["price"] = {key: value for key, value in plain["price"].items() if value is not None or key in shown}
         return {**plain, **options}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Waiver:
-    """A gate that a task need not pass up to and including the day `until` (`YYYY-MM-DD`), and the reason."""
-
-    gate: GateName
-    until: str
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,7 +274,8 @@ class Trial:
     `reason` is one word (`wrong`, `format`, `truncated`, `refusal`, `too_long`, `transport`, `settled`, ...), or None
     for a passed trial; `detail` is the sentence for people. A failure by an exception that is no assertion was
     `raised_at` a place, as `KeyError at test_it.py:12`. `seconds` is the time of the whole test; each answer has its
-    own.
+    own. A trial that no verdict needs is `not_run`, also where it was asked to tell what is saved against the chosen
+    rung: `sampled` then says how it ended.
     """
 
     key: TrialKey
@@ -290,6 +285,12 @@ class Trial:
     answers: tuple[AnswerRecord, ...] = ()
     seconds: float | None = None
     raised_at: str | None = None
+    sampled: Literal["passed", "failed"] | None = None
+
+    @property
+    def ended(self) -> Literal["passed", "failed"] | None:
+        """How it ended, whether or not it counts for a verdict; None where there is no outcome."""
+        return self.outcome if self.outcome == "passed" or self.outcome == "failed" else self.sampled
 
     @property
     def is_fault(self) -> bool:
@@ -311,6 +312,7 @@ class Trial:
             "answers": [answer.to_dict() for answer in self.answers],
             "seconds": self.seconds,
             **({} if self.raised_at is None else {"raised_at": self.raised_at}),
+            **({} if self.sampled is None else {"sampled": self.sampled}),
         }
 
     @classmethod
@@ -324,52 +326,8 @@ class Trial:
             answers=tuple(AnswerRecord.from_dict(answer) for answer in plain.get("answers", ())),
             seconds=plain.get("seconds"),
             raised_at=plain.get("raised_at"),
+            sampled=plain.get("sampled"),
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Policy:
-    """The bar of one task, resolved from marker, ladder file and options.
-
-    `chosen` is the rung the application uses today, `chosen_from` says where that was read, for the reader who has
-    to change it. `test_at` and `chosen_at` are places as `file:line` from the rootdir; None where there is
-    none. `confidence` is how surely the bar must be reached; None asks for the observed rate only. `shuffle_seed` is
-    set where the task stops early, and gives its cases the order that decides. `pass_rate_from` and the like say where
-    each part of the bar was set: `marker`, `rightsize.toml [tasks.NAME]`, `--rightsize-pass-rate`,
-    `ini rightsize_pass_rate` or `default`; None in a run that did not record it.
-    """
-
-    task: str
-    pass_rate: float = 1.0
-    samples: int = 1
-    chosen: str | None = None
-    chosen_from: str | None = None
-    private: bool = False
-    max_tokens: int | None = None
-    concurrent: bool = True
-    confidence: float | None = None
-    test_at: str | None = None
-    chosen_at: str | None = None
-    waivers: tuple[Waiver, ...] = ()
-    shuffle_seed: int | None = None
-    pass_rate_from: str | None = None
-    confidence_from: str | None = None
-    samples_from: str | None = None
-
-    @property
-    def stops_early(self) -> bool:
-        """Whether its cases are decided on one by one: only with a confidence, and one sample a case."""
-        return self.shuffle_seed is not None and self.confidence is not None and self.samples == 1
-
-    def to_dict(self) -> dict[str, Json]:
-        """The policy as plain data, for the results file and for transfer from a worker process."""
-        return plain_fields(self) | {"waivers": [plain_fields(waiver) for waiver in self.waivers]}
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Json]) -> "Policy":
-        """The inverse of `to_dict`; keys that a later version added are left out."""
-        values = {name: plain[name] for name in cls.__dataclass_fields__ if name in plain}
-        return cls(**values | {"waivers": tuple(Waiver(**waiver) for waiver in plain.get("waivers", ()))})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,8 +24,8 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 # the folder's `__init__.py`, and for what stands beside it and is no provider or meter.
 NOUNS = {
     *("portable", "plain_data", "contributions", "escaping", "strict_json", "errors", "energy", "meter_records"),
-    *("strength_records", "records", "schemas", "verdict_records", "locations", "output_paths", "matchers"),
-    *("answers", "model", "shards", "versions"),
+    *("strength_records", "policy_records", "records", "schemas", "verdict_records", "locations", "output_paths"),
+    *("matchers", "answers", "model", "shards", "versions"),
 }
 ROOMS: dict[str, set[str]] = {
     "nouns": set(),

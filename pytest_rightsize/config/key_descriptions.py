@@ -15,7 +15,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "tasks": "The bars of tasks: a table [tasks.NAME] for each, where its markers do not say.",
     "app": "How the calls of the application under test are answered.",
     "electricity_usd_per_kwh": "The price of electricity in USD per kWh: gives the joules of local rungs a cost.",
-    "gco2_per_kwh": "The grid's carbon intensity in grams of CO2 per kWh.",
+    "gco2_per_kwh": "Grams of CO2e per kWh of electricity: gives known joules their emissions.",
     # a rung of any provider
     "provider": "Who answers: llama_cpp (a GGUF file, in process), openai (any OpenAI-compatible endpoint), replay.",
     "model": "The model: a path, hf:ORG/REPO:QUANT or package:NAME/FILE for llama_cpp; for an endpoint its name there.",
@@ -40,7 +40,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "n_gpu_layers": "Layers on the GPU; -1 is all.",
     "n_parallel": "Requests answered at once (default: 16, unless that takes too much memory).",
     "n_threads": "Threads of the processor (default: one for each core).",
-    "reasoning": 'The marks around the model\'s reasoning, as in { open = "<think>", close = "</think>" }, or false.',
+    "reasoning": 'The marks around what is reasoned, as in { open = "<think>", close = "</think>" }; or true, false.',
     # openai
     "api_key_env": "The name of the variable that holds the key; a literal key is refused.",
     "api_key_header": "The header of the key, where that is not Authorization.",
@@ -65,7 +65,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "tasks.max_tokens": "The most tokens of an answer.",
     "tasks.concurrent": "False: its tests start once each, one after the other.",
     "tasks.waive": 'A gate that may fail until a day: { gate = "oversized", until = 2027-01-31, reason = "..." }.',
-    "tasks.requests_per_month": "How often the application asks it in a month: what a smaller model would save.",
+    "tasks.requests_per_month": "How often the application asks this in a month: gives figures per month and year.",
     # app
     "app.serve": "Answer the application's own SDK calls by the rung of the test that runs.",
     "app.stands_for": "The application's names for the model under test; all names, where this is left out.",

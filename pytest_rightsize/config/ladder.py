@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pytest_rightsize.config.app_table import AppTable, parse_app
 from pytest_rightsize.config.catalogue import CATALOGUE
-from pytest_rightsize.config.rung_tables import parse_rung, with_electricity_price
+from pytest_rightsize.config.rung_tables import parse_rung, with_electricity
 from pytest_rightsize.config.table_checks import check_keys, check_name, check_numbers, check_type, subtable
 from pytest_rightsize.config.task_settings import TaskSettings
 from pytest_rightsize.config.task_tables import parse_task
@@ -27,7 +27,7 @@ __all__ = ["TOP_KEYS", "Ladder", "order_note", "parse_ladder", "read_ladder", "s
 
 _IN_PYPROJECT = " [tool.rightsize]"
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-TOP_KEYS = ("app", "default", "electricity_usd_per_kwh", "ladder", "tasks")
+TOP_KEYS = ("app", "default", "electricity_usd_per_kwh", "gco2_per_kwh", "ladder", "tasks")
 """The keys of a ladder file that stand in no table."""
 
 
@@ -106,7 +106,7 @@ def parse_ladder(
     for name in tables if meters is not None else ():
         if "meter" in tables[name]:
             check_meter(tables[name]["meter"], meters or {}, where=f"{where} [ladder.{name}]")
-    rungs = with_electricity_price(rungs, plain, where=where)
+    rungs = with_electricity(rungs, plain, where=where)
     default = plain.get("default")
     if default is not None:
         check_type(default, str, where=f"{where}: default")

@@ -134,6 +134,7 @@ _TASK: Mapping[str, Schema] = {
     "confidence": {"exclusiveMinimum": 0.5, "exclusiveMaximum": 1},
     "samples": {"minimum": 1},
     "max_tokens": {"minimum": 1},
+    "requests_per_month": {"exclusiveMinimum": 0},
     "chosen": _CHOSEN,
     "waive": {"anyOf": [_WAIVER, {"type": "array", "items": _WAIVER}]},
 }

@@ -89,6 +89,11 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
         "what the recommended rung is: size (default) names the smallest that passes; energy, cost or latency the one "
         "of those that pass that takes least for a passed case",
     ),
+    "savings": (
+        "HOW",
+        "how it is told what a smaller rung saves against the chosen one: sample asks that one some cases more, full "
+        "all of them, none no case (default: sample where it takes no money, else an estimate from its price)",
+    ),
     "energy-budget": (
         "SECONDS",
         "how long a short request to a free local rung may be repeated until its energy can be resolved (default: not)",

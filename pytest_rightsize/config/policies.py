@@ -129,6 +129,7 @@ class Policies(Mapping[str, Policy]):
             chosen_at=self._chosen_at(task_settings.chosen, task) or (test_at if marked.chosen is not None else None),
             pass_rate_from=self._source("pass_rate", task, marked, table),
             confidence_from=self._source("confidence", task, marked, table),
+            requests_per_month=table.requests_per_month,
             samples_from=self._source("samples", task, marked, table),
         )
 

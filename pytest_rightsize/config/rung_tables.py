@@ -15,7 +15,7 @@ from pytest_rightsize.providers import Provider
 from pytest_rightsize.providers.environment import user_variable
 from pytest_rightsize.records import Json, Price, Rung
 
-__all__ = ["COMMON_KEYS", "POSITIVE_KEYS", "parse_rung", "with_electricity_price"]
+__all__ = ["COMMON_KEYS", "POSITIVE_KEYS", "parse_rung", "with_electricity"]
 
 COMMON_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "provider": str,
@@ -30,10 +30,16 @@ COMMON_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "max_tokens": int,
     "meter": (str, dict),
     "electricity_usd_per_kwh": NUMBER,
+    "gco2_per_kwh": NUMBER,
 }
 """The keys that a rung of any provider may have, with their types."""
 POSITIVE_KEYS = ("params_b", "active_b", "max_in_flight", "max_tokens")
 """Those of them that are above 0."""
+# What a kilowatt hour of a rung's electricity stands for: its unit, and an example.
+_OF_A_KWH: Mapping[str, tuple[str, str]] = {
+    "electricity_usd_per_kwh": ("USD", "0.30"),
+    "gco2_per_kwh": ("grams of CO2e", "380"),
+}
 
 
 def parse_rung(
@@ -121,17 +127,28 @@ def _price(plain: Mapping[str, Json], *, where: str) -> Price:
     )
 
 
-def with_electricity_price(rungs: dict[str, Rung], plain: Mapping[str, Json], *, where: str) -> dict[str, Rung]:
-    """The rungs with the file's price of a kilowatt hour, where a rung has none of its own."""
-    own_prices = {rung.name: rung.electricity_usd_per_kwh for rung in rungs.values()}
-    price = plain.get("electricity_usd_per_kwh")
-    for name, value in {"": price, **own_prices}.items():
-        place = f"{where} [ladder.{name}]: electricity_usd_per_kwh" if name else f"{where}: electricity_usd_per_kwh"
-        if value is not None:
-            check_type(value, NUMBER, where=place)
-            if not 0 <= value < float("inf"):
-                raise ConfigError(f"{place} = {value} cannot be: give USD per kilowatt hour, such as 0.30")
+def with_electricity(rungs: dict[str, Rung], plain: Mapping[str, Json], *, where: str) -> dict[str, Rung]:
+    """The rungs with what the file says of a kilowatt hour, its price and its CO2e, where a rung says nothing."""
+    common = {key: _of_a_kwh(key, plain.get(key), where=f"{where}: {key}") for key in _OF_A_KWH}
     return {
-        name: replace(rung, electricity_usd_per_kwh=price) if own_prices[name] is None else rung
+        name: replace(
+            rung,
+            **{
+                key: common[key] if own is None else own
+                for key in _OF_A_KWH
+                for own in [_of_a_kwh(key, getattr(rung, key), where=f"{where} [ladder.{name}]: {key}")]
+            },
+        )
         for name, rung in rungs.items()
     }
+
+
+def _of_a_kwh(key: str, value: Json, *, where: str) -> float | None:
+    """The value of one of the keys, checked; None where it is not set."""
+    if value is None:
+        return None
+    check_type(value, NUMBER, where=where)
+    unit, example = _OF_A_KWH[key]
+    if not 0 <= value < float("inf"):
+        raise ConfigError(f"{where} = {value} cannot be: give {unit} per kilowatt hour, such as {example}")
+    return float(value)

@@ -15,6 +15,7 @@ from pytest_rightsize.config.table_checks import LARGEST
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.judging.conclusions import OBJECTIVES, Objective
 from pytest_rightsize.judging.gates import GATES, PROVISIONAL
+from pytest_rightsize.judging.savings_sample import SAVINGS_MODES, SavingsMode
 from pytest_rightsize.records import BUDGET_UNITS, WITHHOLDABLE, CacheMode, Json, Stopping, Strategy
 from pytest_rightsize.shards import Shard
 
@@ -29,7 +30,8 @@ class Settings:
     """The user's settings for this session; `ladder` is None where no ladder is climbed.
 
     With `strength_of`, a results file, the tests are only played wrong answers, and no model is asked.
-    `sources` says where `pass_rate`, `confidence` and `samples` were set, for the tasks that take them from here.
+    `savings` is None where it depends on what the chosen rung costs. `sources` says where `pass_rate`, `confidence` and
+    `samples` were set, for the tasks that take them from here.
     """
 
     rootdir: Path
@@ -47,6 +49,7 @@ class Settings:
     reports: tuple[tuple[str, Path], ...] = ()
     gate: tuple[str, ...] = tuple(GATES)
     objective: Objective = "size"
+    savings: SavingsMode | None = None
     energy_budget_s: float = 0.0
     download: bool = False
     serve: bool = False
@@ -84,6 +87,7 @@ class Settings:
             gate=gates_of(texts["gate"], has_baseline=texts["baseline"] is not None) if _judges(shard) else (),
             shard=shard,
             objective=_objective(texts["objective"]),
+            savings=_savings(texts["savings"]),
             energy_budget_s=_seconds("energy-budget", texts["energy-budget"]),
             download=bool(config.getoption("rightsize_download") or config.getini("rightsize_download")),
             serve=bool(config.getoption("rightsize_serve") or config.getini("rightsize_serve")),
@@ -113,6 +117,7 @@ class Settings:
             **({"redact": list(self.redact)} if self.redact else {}),
             **({"shard": self.shard.to_dict()} if self.shard else {}),
             "objective": self.objective,
+            **({} if self.savings is None else {"savings": self.savings}),
         }
 
 
@@ -223,6 +228,15 @@ def _objective(text: str | None) -> Objective:
         if objective == (text or "size"):
             return objective
     raise unknown_name("--rightsize-objective", str(text), OBJECTIVES)
+
+
+def _savings(text: str | None) -> SavingsMode | None:
+    for mode in SAVINGS_MODES:
+        if mode == text:
+            return mode
+    if text is None:
+        return None
+    raise unknown_name("--rightsize-savings", text, SAVINGS_MODES)
 
 
 def _seconds(name: str, text: str | None) -> float:

@@ -23,6 +23,7 @@ TASK_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "private": bool,
     "max_tokens": int,
     "concurrent": bool,
+    "requests_per_month": NUMBER,
     "waive": (dict, list),
 }
 """The keys of a `[tasks.NAME]` table, with their types."""
@@ -42,6 +43,11 @@ def parse_task(plain: Mapping[str, Json], *, where: str) -> TaskSettings:
     for key in ("samples", "max_tokens"):
         if plain.get(key, 1) < 1:
             raise ConfigError(f"{where}: {key} = {plain[key]} cannot be: give a whole number, 1 or more")
+    if plain.get("requests_per_month", 1) <= 0:
+        raise ConfigError(
+            f"{where}: requests_per_month = {plain['requests_per_month']} cannot be: give how often the application "
+            f"asks this in a month, such as 200_000"
+        )
     values = dict(plain)
     if isinstance(values.get("chosen"), Mapping):
         values["chosen"] = _chosen_source(values["chosen"], where=f"{where}: chosen")

@@ -8,9 +8,11 @@ from statistics import fmean
 
 from pytest_rightsize.judging.differences import prompts_differ, shortened, what_differs
 from pytest_rightsize.judging.economy import AMOUNTS, Economy, economy
+from pytest_rightsize.judging.sample_pairs import FirstSample, SamplePairs, first_sample, sample_pairs
+from pytest_rightsize.judging.token_counts import RungTokens, rung_tokens, says_it_reasons
 from pytest_rightsize.plain_data import plain_fields
 from pytest_rightsize.records import Json, Run, Trial
-from pytest_rightsize.statistics import difference, holm, mcnemar, non_inferiority_p, pass_rate_interval
+from pytest_rightsize.statistics import difference, holm, mcnemar, non_inferiority_p, paired_t, pass_rate_interval
 from pytest_rightsize.statistics.estimates import Difference, Interval, NonInferiority, Ratio
 
 __all__ = ["Changed", "Comparison", "Paired", "compare", "compare_several"]
@@ -39,6 +41,9 @@ class Paired:
     `only_a` counts the cases on which A passed more of its samples than B, `only_b` those on which B did; `changed`
     are both. `mcnemar_p` is exact and two-sided, None where a case has several samples. `unpaired` counts the cases
     that only one of the two answered. `partial` says why the cases are not a fair sample; nothing is claimed then.
+    `tokens_a` and `tokens_b` are what the two took on these cases. `samples` pairs their trials by sample, and
+    `first_sample` compares the first of each case, where cases have several. `paired_t` is the difference as most
+    published comparisons give it; no claim rests on it.
     """
 
     a: str
@@ -54,6 +59,11 @@ class Paired:
     difference: Difference
     non_inferior: NonInferiority
     economy: Economy = field(default_factory=Economy)
+    tokens_a: RungTokens
+    tokens_b: RungTokens
+    samples: SamplePairs
+    first_sample: FirstSample | None = None
+    paired_t: Difference | None = None
     changed: tuple[Changed, ...] = ()
     unpaired: int = 0
     partial: str | None = None
@@ -63,8 +73,12 @@ class Paired:
         plain = plain_fields(self)
         del plain["economy"]
         return plain | {
-            "ratios": {name: _ratio_dict(self.economy.ratios.get(name)) for name in AMOUNTS},
+            "tokens_a": self.tokens_a.to_dict(),
+            "tokens_b": self.tokens_b.to_dict(),
+            "first_sample": self.first_sample and self.first_sample.to_dict(),
+            "ratios": self.economy.to_dict(),
             "unknown": dict(self.economy.unknown),
+            "cautions": dict(self.economy.cautions),
             "changed": [plain_fields(case) for case in self.changed],
         }
 
@@ -135,7 +149,8 @@ def _compare(run_a: Run, rung_a: str, run_b: Run, rung_b: str, margin: float, na
     partial = _partial_tasks(run_a, rung_a, labels[0]) | _partial_tasks(run_b, rung_b, labels[1])
     dropped, unknown = _drop_other_prompts(tasks_a, tasks_b)
     common = [task for task in tasks_a if tasks_a[task].keys() & tasks_b.get(task, {}).keys()]
-    pair = partial_call(_pair, rung_a, rung_b, labels=labels, margin=margin)
+    reason = (_reasons(run_a, rung_a), _reasons(run_b, rung_b))
+    pair = partial_call(_pair, rung_a, rung_b, labels=labels, margin=margin, reason=reason)
     overall = pair(_flat(tasks_a), _flat(tasks_b)) if common else None
     notes = [
         *what_differs(run_a, run_b, names, [rung_a, rung_b]),
@@ -157,6 +172,10 @@ def _compare(run_a: Run, rung_a: str, run_b: Run, rung_b: str, margin: float, na
     )
 
 
+def _reasons(run: Run, name: str) -> bool:
+    return says_it_reasons(next((rung for rung in run.rungs if rung.name == name), None))
+
+
 def _left_out(count: int, a: str, b: str) -> str:
     many = count != 1
     asks, are = ("cases ask", "are") if many else ("case asks", "is")
@@ -164,11 +183,14 @@ def _left_out(count: int, a: str, b: str) -> str:
 
 
 def _answered_trials(run: Run, rung: str) -> dict[str, dict[str, list[Trial]]]:
-    """Task -> case -> trials that passed or failed; a trial without an answer says nothing about the rung."""
+    """Task -> case -> trials that passed or failed, also such as were asked for savings alone.
+
+    A trial without an answer says nothing about the rung.
+    """
     cases: dict[str, dict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
     for trial in sorted(run.trials, key=lambda trial: trial.key.sample):
-        if trial.key.rung == rung and trial.outcome in ("passed", "failed"):
-            cases[trial.key.task][trial.key.case].append(trial)
+        if trial.key.rung == rung and trial.ended is not None:
+            cases[trial.key.task][trial.key.case].append(replace(trial, outcome=trial.ended))
     return cases
 
 
@@ -180,7 +202,7 @@ def _partial_tasks(run: Run, rung: str, label: str) -> dict[str, str]:
             f"sample: run with --rightsize-strategy=full"
         )
         for trial in run.trials
-        if trial.key.rung == rung and trial.outcome == "not_run" and trial.reason == "settled"
+        if trial.key.rung == rung and trial.outcome == "not_run" and trial.reason == "settled" and not trial.sampled
     }
 
 
@@ -203,7 +225,16 @@ def _flat(by_task: Mapping[str, _Cases]) -> dict[str, Sequence[Trial]]:
     return {f"{task}: {case}": trials for task, cases in by_task.items() for case, trials in cases.items()}
 
 
-def _pair(rung_a: str, rung_b: str, all_a: _Cases, all_b: _Cases, *, labels: tuple[str, str], margin: float) -> Paired:
+def _pair(
+    rung_a: str,
+    rung_b: str,
+    all_a: _Cases,
+    all_b: _Cases,
+    *,
+    labels: tuple[str, str],
+    margin: float,
+    reason: tuple[bool, bool],
+) -> Paired:
     """Compare the two on the cases they have in common, of which there is at least one."""
     trials_a = {case: trials for case, trials in all_a.items() if case in all_b}
     trials_b = {case: all_b[case] for case in trials_a}
@@ -225,10 +256,19 @@ def _pair(rung_a: str, rung_b: str, all_a: _Cases, all_b: _Cases, *, labels: tup
         mcnemar_p=mcnemar(len(ahead), len(behind)) if single else None,
         difference=difference(a, b),
         non_inferior=NonInferiority(margin=margin, holds=p < _ALPHA, p=p),
-        economy=economy(trials_a, trials_b, names=labels),
+        economy=economy(trials_a, trials_b, names=labels, reason=reason),
+        tokens_a=_tokens(trials_a, reasons=reason[0]),
+        tokens_b=_tokens(trials_b, reasons=reason[1]),
+        samples=sample_pairs(trials_a, trials_b),
+        first_sample=first_sample(trials_a, trials_b, margin=margin, names=labels, reason=reason),
+        paired_t=paired_t(a, b),
         changed=tuple(_changed(case, trials_a[case], trials_b[case]) for case in [*ahead, *behind]),
         unpaired=len(all_a.keys() ^ all_b.keys()),
     )
+
+
+def _tokens(cases: _Cases, *, reasons: bool) -> RungTokens:
+    return rung_tokens([trial for trials in cases.values() for trial in trials], reasons=reasons)
 
 
 def _outcomes(cases: _Cases) -> dict[str, list[bool]]:
@@ -310,14 +350,10 @@ def _price(paired: Paired) -> str:
     if name is None:
         return ""
     word = ", at" if paired.non_inferior.holds else "; it takes"
-    return f"{word} {_percent(paired.economy.ratios[name])} of its {name} in a typical case"
+    return f"{word} {_percent(paired.economy.ratios[name])} of its {name.replace('_', ' ')} in a typical case"
 
 
 def _percent(ratio: Ratio) -> str:
     if ratio.low is None or ratio.high is None:
         return f"{100 * ratio.value:.0f} %"
     return f"{100 * ratio.value:.0f} % [{100 * ratio.low:.0f}, {100 * ratio.high:.0f}]"
-
-
-def _ratio_dict(ratio: Ratio | None) -> dict[str, Json] | None:
-    return None if ratio is None else plain_fields(ratio) | {"tie": ratio.tie}

@@ -8,13 +8,11 @@ no claim contradicts the totals over all cases that the table shows.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Literal, get_args
 
 from pytest_rightsize.energy import Kind
-from pytest_rightsize.judging.estimated_savings import estimated_cost, how_estimated
+from pytest_rightsize.judging.chosen_savings import Saving, savings_against_chosen
 from pytest_rightsize.judging.rung_amounts import (
-    UNITS,
     MeterErrors,
     Quantity,
     RungAmounts,
@@ -25,7 +23,6 @@ from pytest_rightsize.judging.rung_ratios import per_pass, surely_more, why_not_
 from pytest_rightsize.judging.usage import RunUsage
 from pytest_rightsize.plain_data import plain_fields
 from pytest_rightsize.records import Json, Run, Trial
-from pytest_rightsize.statistics import mean_difference
 from pytest_rightsize.statistics.estimates import Ratio
 from pytest_rightsize.verdict_records import Verdict
 
@@ -35,7 +32,7 @@ Objective = Literal["size", "energy", "cost", "latency"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 _CAVEATS: Mapping[Quantity, str] = {
     "latency": "; with others in flight, as they were asked",
-    "tokens": "; each by its own tokenizer",
+    "completion_tokens": "; each by its own tokenizer",
 }
 
 
@@ -70,33 +67,15 @@ class FalseEconomy:
 
     def __str__(self) -> str:
         """`25k takes 1.84 times the energy of 60k for a passed case (95 % interval 1.31 to 2.58)`."""
-        what = {"energy": "the energy", "cost": "the money", "latency": "the time", "tokens": "the tokens"}
+        what = {"energy": "the energy", "cost": "the money", "latency": "the time"}.get(
+            self.quantity, f"the {self.quantity.replace('_', ' ')}"
+        )
         bounds = f"95 % interval {_clear_of_one(self.ratio.low)} to {_clear_of_one(self.ratio.high)}"
         common = f"; on the {self.ratio.n} cases that both answered" if self.on_common else ""
         return (
-            f"false economy: {self.smaller} takes {self.ratio.value:.3g} times {what[self.quantity]} of {self.larger} "
+            f"false economy: {self.smaller} takes {self.ratio.value:.3g} times {what} of {self.larger} "
             f"for a passed case ({bounds}{common}{_CAVEATS.get(self.quantity, '')})"
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Saving:
-    """The amount that `instead` saves against `chosen` over 1,000 cases, in `unit`; negative where it takes more.
-
-    The 95 % interval is over cases and includes the error of the meter; None for a single case and for an estimate.
-    Where `chosen` was not run, `estimate` says how the amount was made; None where both rungs answered.
-    """
-
-    quantity: Quantity
-    unit: str
-    chosen: str
-    instead: str
-    per_1000: float
-    low: float | None
-    high: float | None
-    cases: int
-    kind: str | None = None
-    estimate: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,11 +103,14 @@ class Conclusion:
 def conclude(run: Run, verdicts: Sequence[Verdict], *, objective: Objective = "size") -> list[Conclusion]:
     """The conclusions for each task, in the order of the verdicts."""
     by_task: dict[str, dict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
+    sampled: dict[str, list[Trial]] = defaultdict(list)
     # Sorted, so that the last digit of a sum does not depend on which trial ended first.
     for trial in sorted(run.trials, key=lambda trial: trial.key):
         if trial.outcome in ("passed", "failed"):
             by_task[trial.key.task][trial.key.rung].append(trial)
-    return [_of_task(verdict, by_task[verdict.task], run, objective) for verdict in verdicts]
+        elif trial.sampled is not None:
+            sampled[trial.key.task].append(trial)
+    return [_of_task(verdict, by_task[verdict.task], sampled[verdict.task], run, objective) for verdict in verdicts]
 
 
 def _clear_of_one(ratio: float | None) -> str:
@@ -161,7 +143,13 @@ def idle_note(run: Run, run_usage: RunUsage) -> str | None:
     return None
 
 
-def _of_task(verdict: Verdict, trials: Mapping[str, Sequence[Trial]], run: Run, objective: Objective) -> Conclusion:
+def _of_task(
+    verdict: Verdict,
+    trials: Mapping[str, Sequence[Trial]],
+    sampled: Sequence[Trial],
+    run: Run,
+    objective: Objective,
+) -> Conclusion:
     ladder = [rung.name for rung in run.rungs]
     passing = [rung for rung in ladder if verdict.standing[rung].state == "passes"]
     tables = {
@@ -170,7 +158,8 @@ def _of_task(verdict: Verdict, trials: Mapping[str, Sequence[Trial]], run: Run, 
     errors = meter_errors(run)
     leaders = tuple(_leader(quantity, passing, tables, errors) for quantity in _quantities(passing, tables, errors))
     recommended, why = _recommended(objective, verdict, leaders)
-    savings, no_savings = _savings(recommended or verdict.smallest, verdict, tables, errors, run)
+    instead = recommended or verdict.smallest
+    savings, no_savings = savings_against_chosen(instead, verdict, tables, sampled, errors, run)
     return Conclusion(
         task=verdict.task,
         objective=objective,
@@ -189,10 +178,13 @@ def _of_task(verdict: Verdict, trials: Mapping[str, Sequence[Trial]], run: Run, 
 def _quantities(
     passing: Sequence[str], tables: Mapping[str, Sequence[Trial]], errors: MeterErrors
 ) -> tuple[Quantity, ...]:
-    """The quantities to compare passing rungs by; tokens only if neither joules, money nor seconds are known."""
+    """The quantities to compare passing rungs by; completion tokens where neither joules nor money are known of all."""
     usual: tuple[Quantity, ...] = ("energy", "cost", "latency")
-    known = (not isinstance(rung_amounts(rung, tables[rung], name, errors), str) for rung in passing for name in usual)
-    return usual if not passing or any(known) else (*usual, "tokens")
+    costs: tuple[Quantity, ...] = ("energy", "cost")
+    known = [
+        all(not isinstance(rung_amounts(rung, tables[rung], name, errors), str) for rung in passing) for name in costs
+    ]
+    return usual if any(known) else (*usual, "completion_tokens")
 
 
 def _leader(
@@ -281,78 +273,19 @@ def _recommended(objective: Objective, verdict: Verdict, leaders: Iterable[Leade
             else []
         ),
         *([f"not compared: {left_out}"] if left_out else []),
-        *(["it is the only passing rung that was run"] if len(leader.compared) == 1 and not left_out else []),
+        *([_only_one(verdict, leader.rung)] if len(leader.compared) == 1 and not left_out else []),
     ]
     return best, "; ".join(notes) or None
 
 
-def _savings(
-    instead: str | None, verdict: Verdict, tables: Mapping[str, Sequence[Trial]], errors: MeterErrors, run: Run
-) -> tuple[tuple[Saving, ...], str | None]:
-    """The savings of the recommended rung against the chosen one, or the reason why there are none."""
-    chosen = verdict.chosen
-    if chosen is None or instead is None or chosen == instead or chosen not in verdict.standing:
-        return (), None
-    if not tables.get(chosen):
-        return _estimated(chosen, instead, tables[instead], errors, run)
-    found = []
-    quantities: tuple[Quantity, ...] = ("energy", "cost", "latency", "tokens")
-    for quantity in quantities:
-        of_chosen = rung_amounts(chosen, tables[chosen], quantity, errors)
-        of_instead = rung_amounts(instead, tables[instead], quantity, errors)
-        if not isinstance(of_chosen, str) and not isinstance(of_instead, str) and of_chosen.kind == of_instead.kind:
-            saving = _saving(quantity, of_chosen, of_instead)
-            found += [saving] if saving else []
-    return tuple(found), None
-
-
-def _estimated(
-    chosen: str, instead: str, trials: Sequence[Trial], errors: MeterErrors, run: Run
-) -> tuple[tuple[Saving, ...], str | None]:
-    """What is saved in money against a rung that was not run, as an estimate, or why there is none."""
-    advice = f"--rightsize-strategy=full shows what {instead} saves"
-    of_instead = rung_amounts(instead, trials, "cost", errors)
-    would_cost = estimated_cost(run, chosen, trials)
-    if isinstance(would_cost, str):
-        return (), f"{chosen} was not run, and {would_cost}: {advice}"
-    how = how_estimated(run, chosen, instead)
-    if isinstance(of_instead, str):
-        amount = f"about ${1000 * would_cost:.3g} per 1,000 cases (estimate: {how})"
-        return (), f"{chosen} was not run and would take {amount}; what {instead} takes is not known: {of_instead}"
-    costs = [case.amount / case.samples for case in of_instead.cases.values()]
-    saving = Saving(
-        quantity="cost",
-        unit=UNITS["cost"],
-        chosen=chosen,
-        instead=instead,
-        per_1000=1000 * (would_cost - fmean(costs)),
-        low=None,
-        high=None,
-        cases=len(costs),
-        estimate=how,
-    )
-    return (saving,), None
-
-
-def _saving(quantity: Quantity, chosen: RungAmounts, instead: RungAmounts) -> Saving | None:
-    common = [case for case in chosen.cases if case in instead.cases]
-    if not common:
-        return None
-    means = [[taken.cases[case].amount / taken.cases[case].samples for case in common] for taken in (chosen, instead)]
-    pairs = list(zip(*means, strict=True))
-    interval = mean_difference(pairs)
-    mean_chosen, mean_instead = (fmean(amounts) for amounts in means)
-    (low_c, high_c), (low_i, high_i) = chosen.bounds, instead.bounds
-    down = mean_chosen * (1 - low_c) + mean_instead * (high_i - 1)
-    up = mean_chosen * (high_c - 1) + mean_instead * (1 - low_i)
-    return Saving(
-        quantity=quantity,
-        unit=UNITS[quantity],
-        chosen=chosen.rung,
-        instead=instead.rung,
-        per_1000=1000 * (mean_chosen - mean_instead),
-        low=None if interval is None else 1000 * (interval.low - down),
-        high=None if interval is None else 1000 * (interval.high + up),
-        cases=len(common),
-        kind=None if chosen.kind is None else str(chosen.kind),
-    )
+def _only_one(verdict: Verdict, rung: str) -> str:
+    """Why a single rung was compared: larger ones were not run, or were left before they had shown that they pass."""
+    order = list(verdict.standing)
+    left = {
+        name: standing.trials
+        for name, standing in verdict.standing.items()
+        if standing.trials and standing.state == "undecided" and order.index(name) > order.index(rung)
+    }
+    if not left:
+        return "it is the only passing rung that was run"
+    return " and ".join(f"{name} was left after {trials} trials" for name, trials in left.items())

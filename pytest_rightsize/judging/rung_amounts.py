@@ -4,18 +4,20 @@ An unknown amount is replaced by its reason, as a clause. Energies of several ki
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum, inf
 from typing import Literal, NamedTuple
 
 from pytest_rightsize.energy import Energy, Kind
+from pytest_rightsize.judging.token_counts import says_it_reasons, why_unsound
 from pytest_rightsize.records import AnswerRecord, Run, Trial
 
-__all__ = ["UNITS", "CaseAmount", "MeterErrors", "Quantity", "RungAmounts", "meter_errors", "rung_amounts"]
+__all__ = ["TOKENS", "UNITS", "CaseAmount", "MeterErrors", "Quantity", "RungAmounts", "meter_errors", "rung_amounts"]
 
-Quantity = Literal["energy", "cost", "latency", "tokens"]
-UNITS: Mapping[Quantity, str] = {"energy": "J", "cost": "USD", "latency": "s", "tokens": "tokens"}
+Quantity = Literal["energy", "cost", "latency", "completion_tokens", "reasoning_tokens", "prompt_tokens"]
+TOKENS: tuple[Quantity, ...] = ("completion_tokens", "reasoning_tokens", "prompt_tokens")
+UNITS: Mapping[Quantity, str] = {"energy": "J", "cost": "USD", "latency": "s", **dict.fromkeys(TOKENS, "tokens")}
 
 
 class CaseAmount(NamedTuple):
@@ -42,6 +44,12 @@ class RungAmounts:
 
 def rung_amounts(rung: str, trials: Sequence[Trial], quantity: Quantity, errors: "MeterErrors") -> RungAmounts | str:
     """The rung's amounts of the quantity, or a clause that says why they are unknown."""
+    if quantity == "reasoning_tokens":
+        doubt = why_unsound(
+            (answer.tokens for trial in trials for answer in trial.answers), reasons=rung in errors.reasoning
+        )
+        if doubt is not None:
+            return doubt
     amounts: dict[str, list[tuple[float, bool]]] = defaultdict(list)
     energies: list[Energy] = []
     for trial in trials:
@@ -53,7 +61,7 @@ def rung_amounts(rung: str, trials: Sequence[Trial], quantity: Quantity, errors:
             total += amount
             if answer.energy is not None:
                 energies.append(answer.energy)
-        amounts[trial.key.case].append((total, trial.outcome == "passed"))
+        amounts[trial.key.case].append((total, trial.ended == "passed"))
     if not amounts:
         return "it was not run"
     cases = {
@@ -80,11 +88,20 @@ def _amount(answer: AnswerRecord, quantity: Quantity) -> float | str:
         if answer.energy is None:
             return "nothing measured its energy"
         return answer.energy.reason or "unknown" if answer.energy.joules is None else answer.energy.joules
-    value = {"cost": answer.cost_usd, "latency": answer.seconds, "tokens": answer.tokens.total}[quantity]
-    words = {"cost": "its price is not known", "latency": "its time is not known", "tokens": "its tokens are not known"}
+    value = _VALUES[quantity](answer)
     if value is None:
-        return words[quantity]
+        return _UNKNOWN.get(quantity) or f"its {quantity.replace('_', ' ')} are not known"
     return float(value) if 0 <= value < inf else f"one of its amounts is {value:g} {UNITS[quantity]}, which cannot be"
+
+
+_VALUES: Mapping[Quantity, Callable[[AnswerRecord], float | None]] = {
+    "cost": lambda answer: answer.cost_usd,
+    "latency": lambda answer: answer.seconds,
+    "completion_tokens": lambda answer: answer.tokens.completion,
+    "reasoning_tokens": lambda answer: answer.tokens.reasoning,
+    "prompt_tokens": lambda answer: answer.tokens.prompt,
+}
+_UNKNOWN: Mapping[Quantity, str] = {"cost": "its price is not known", "latency": "its time is not known"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,11 +109,12 @@ class MeterErrors:
     """Error of each rung's meter over all that it served, as factors.
 
     The split between cases may be off, but the errors of the shares cancel in their sum. `electric` are the rungs whose
-    cost is the price of their joules.
+    cost is the price of their joules, `reasoning` those of which the ladder file says that they reason.
     """
 
     of: Mapping[tuple[str, Kind], tuple[float, float]]
     electric: frozenset[str]
+    reasoning: frozenset[str] = frozenset()
 
 
 def meter_errors(run: Run) -> MeterErrors:
@@ -108,6 +126,7 @@ def meter_errors(run: Run) -> MeterErrors:
             if metering.served is not None and metering.served.joules
         },
         electric=frozenset(rung.name for rung in run.rungs if rung.price is None),
+        reasoning=frozenset(rung.name for rung in run.rungs if says_it_reasons(rung)),
     )
 
 

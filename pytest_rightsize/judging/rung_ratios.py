@@ -9,6 +9,10 @@ from pytest_rightsize.statistics.estimates import Ratio
 __all__ = ["per_pass", "surely_more", "why_not_comparable"]
 
 
+# Equal totals may differ by the last digits of their sums.
+_ROUNDING = 1e-9
+
+
 def _ratio(a: RungAmounts, b: RungAmounts) -> Ratio | str:
     """A's amount for a passed case as a multiple of B's, by totals of their common cases, or why it is unknown."""
     if a.kind != b.kind:
@@ -44,7 +48,7 @@ def _own_bounds(one: RungAmounts, other: RungAmounts) -> tuple[float, float]:
 
 def surely_more(a: RungAmounts, b: RungAmounts) -> Ratio | None:
     """A's amount as a multiple of B's if A is shown to take more, and takes more by the totals of all cases too."""
-    if per_pass(a) <= per_pass(b):
+    if per_pass(a) <= per_pass(b) * (1 + _ROUNDING):
         return None
     ratio = _ratio(a, b)
     if isinstance(ratio, str) or ratio.low is None or not isfinite(ratio.low) or ratio.low <= 1:

@@ -41,7 +41,7 @@ def saved(run: Run, amount: Amount) -> Saved:
     by_task: dict[tuple[str, str], list[tuple[str, float] | None]] = defaultdict(list)
     by_rung: dict[str, list[tuple[str, float] | None]] = defaultdict(list)
     for trial in run.trials:
-        if trial.outcome in ("passed", "failed") and trial.answers:
+        if trial.ended is not None and trial.answers:
             total = _of_trial(trial, amount)
             by_task[trial.key.task, trial.key.rung].append(total)
             by_rung[trial.key.rung].append(total)
@@ -58,7 +58,11 @@ def saved(run: Run, amount: Amount) -> Saved:
 
 def _left_out(run: Run) -> Counter[tuple[str, str]]:
     """How many trials of each task and rung were left out as settled."""
-    idle = (trial for trial in run.trials if trial.outcome == "not_run" and trial.reason == "settled")
+    idle = (
+        trial
+        for trial in run.trials
+        if trial.outcome == "not_run" and trial.reason == "settled" and trial.sampled is None
+    )
     return Counter((trial.key.task, trial.key.rung) for trial in idle)
 
 

@@ -7,9 +7,11 @@ counted. Rates (per case, per passed case, per token) are given only if the amou
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from pytest_rightsize.energy import Energy, Kind
+from pytest_rightsize.judging.token_counts import impossible, says_it_reasons, why_unsound
 from pytest_rightsize.records import AnswerRecord, Json, Run, Trial
 
 __all__ = ["Amount", "RunUsage", "Subtotal", "Usage", "usage_of"]
@@ -61,7 +63,9 @@ class Usage:
     """Usage of some trials. `judged` counts those that passed or failed; a rate "per case" is per judged trial.
 
     `energies` are subtotals that must not be added up; `energy_unknown` counts the answers of unknown energy, and
-    `reasons` says why it is unknown. Tokens, seconds and USD are sums over the same answers.
+    `reasons` says why it is unknown. Tokens, seconds and USD are sums over the same answers. `reasoning_doubt` says why
+    the reported reasoning tokens cannot be: then they are unknown. `impossible` counts the answers that report more of
+    them than completion tokens, where the rung as a whole does not.
     """
 
     task: str | None = None
@@ -78,6 +82,8 @@ class Usage:
     reasoning: Amount = Amount()
     seconds: Amount = Amount()
     cost_usd: Amount = Amount()
+    reasoning_doubt: str | None = None
+    impossible: int = 0
 
     @property
     def energy(self) -> Energy | None:
@@ -101,13 +107,6 @@ class Usage:
     def energy_per_output_token(self) -> Energy | None:
         """Joules per completion token."""
         return self._per(self.completion.complete)
-
-    @property
-    def tokens(self) -> float | None:
-        """Prompt and completion tokens together, if both are known for every answer."""
-        if self.prompt.complete is None or self.completion.complete is None:
-            return None
-        return self.prompt.complete + self.completion.complete
 
     @property
     def answer_tokens(self) -> float | None:
@@ -153,6 +152,8 @@ class Usage:
             "energy_unknown": self.energy_unknown,
             "reasons": list(self.reasons),
             **{name: getattr(self, name).to_dict() for name in amounts},
+            "reasoning_share": self.reasoning_share,
+            "reasoning_doubt": self.reasoning_doubt,
             **{name: None if rate is None else rate.to_dict() for name, rate in rates.items()},
         }
 
@@ -183,21 +184,32 @@ class RunUsage:
 def usage_of(run: Run) -> RunUsage:
     """Add up the usage of the run's answers."""
     judged = [trial for trial in run.trials if trial.outcome in ("passed", "failed")]
-    live = [answer for trial in run.trials for answer in trial.answers if not answer.cached]
+    usage = partial(_usage, doubts=_reasoning_doubts(run))
     return RunUsage(
         by_task_rung={
-            key: _usage(trials, task=key[0], rung=key[1])
+            key: usage(trials, task=key[0], rung=key[1])
             for key, trials in _grouped(judged, lambda trial: (trial.key.task, trial.key.rung)).items()
         },
         by_task={
-            task: _usage(trials, task=task) for task, trials in _grouped(judged, lambda trial: trial.key.task).items()
+            task: usage(trials, task=task) for task, trials in _grouped(judged, lambda trial: trial.key.task).items()
         },
         by_rung={
-            rung: _usage(trials, rung=rung) for rung, trials in _grouped(judged, lambda trial: trial.key.rung).items()
+            rung: usage(trials, rung=rung) for rung, trials in _grouped(judged, lambda trial: trial.key.rung).items()
         },
-        total=_usage(run.trials),
-        live=_sum_of(live),
+        total=usage(run.trials),
+        live=replace(usage(run.trials, live=True), judged=0, passed=0),
     )
+
+
+def _reasoning_doubts(run: Run) -> dict[str, str]:
+    """Why the reasoning tokens of a rung cannot be, by the rungs of which that is so."""
+    tokens = {
+        rung: [answer.tokens for trial in trials for answer in trial.answers]
+        for rung, trials in _grouped(run.trials, lambda trial: trial.key.rung).items()
+    }
+    reasons = {rung.name: says_it_reasons(rung) for rung in run.rungs}
+    doubts = {rung: why_unsound(counts, reasons=reasons.get(rung, False)) for rung, counts in tokens.items()}
+    return {rung: why for rung, why in doubts.items() if why is not None}
 
 
 def _grouped(trials: Iterable[Trial], key: Callable[[Trial], K]) -> dict[K, list[Trial]]:
@@ -207,18 +219,33 @@ def _grouped(trials: Iterable[Trial], key: Callable[[Trial], K]) -> dict[K, list
     return groups
 
 
-def _usage(trials: Sequence[Trial], *, task: str | None = None, rung: str | None = None) -> Usage:
+def _usage(
+    trials: Sequence[Trial],
+    *,
+    doubts: Mapping[str, str],
+    task: str | None = None,
+    rung: str | None = None,
+    live: bool = False,
+) -> Usage:
+    """Usage of some trials; `doubts` are those of the rungs' reasoning tokens, which are then unknown."""
+    pairs = [(answer, trial.key.rung) for trial in trials for answer in trial.answers if not (live and answer.cached)]
+    answers = [answer for answer, _ in pairs]
+    # By one rung in one task they may contradict each other too, even if not by the whole rung.
+    doubt = None if rung is None else doubts.get(rung) or why_unsound((one.tokens for one in answers), reasons=False)
     return replace(
-        _sum_of([answer for trial in trials for answer in trial.answers]),
+        _sum_of(answers),
         task=task,
         rung=rung,
         judged=sum(trial.outcome in ("passed", "failed") for trial in trials),
         passed=sum(trial.outcome == "passed" for trial in trials),
+        reasoning=Amount.of(None if doubt or by in doubts else answer.tokens.reasoning for answer, by in pairs),
+        reasoning_doubt=doubt,
+        impossible=0 if doubt else impossible(answer.tokens for answer in answers),
     )
 
 
 def _sum_of(answers: Sequence[AnswerRecord]) -> Usage:
-    """Usage of answers, without counts of trials."""
+    """Usage of answers, without counts of trials and of reasoning."""
     energies = [answer.energy for answer in answers]
     known = [energy for energy in energies if energy is not None and energy.joules is not None]
     reasons = ["nothing measured it" if energy is None else energy.reason for energy in energies]
@@ -230,7 +257,6 @@ def _sum_of(answers: Sequence[AnswerRecord]) -> Usage:
         prompt=Amount.of(answer.tokens.prompt for answer in answers),
         cached=Amount.of(answer.tokens.cached for answer in answers),
         completion=Amount.of(answer.tokens.completion for answer in answers),
-        reasoning=Amount.of(answer.tokens.reasoning for answer in answers),
         seconds=Amount.of(answer.seconds for answer in answers),
         cost_usd=Amount.of(answer.cost_usd for answer in answers),
     )

@@ -113,10 +113,11 @@ class Parts:
 def marks_of(rung: Rung) -> tuple[Marks, ...] | None:
     """The marks that count for a rung; none at all with `reasoning = false`, which is None.
 
-    Raises ConfigError for anything but `{ open = "..", close = ".." }` or false.
+    With `reasoning = true` they are the known ones: it says that the model reasons, whatever its endpoint counts.
+    Raises ConfigError for anything but `{ open = "..", close = ".." }`, true or false.
     """
     option = rung.options.get("reasoning")
-    if option is None:
+    if option is None or option is True:
         return KNOWN_MARKS
     if option is False:
         return None
@@ -127,7 +128,8 @@ def marks_of(rung: Rung) -> tuple[Marks, ...] | None:
     ):
         raise ConfigError(
             f"rung {rung.name!r}: reasoning = {option!r} cannot be: write the marks around the model's reasoning, as "
-            'in { open = "<think>", close = "</think>" }, or false to take them as part of the answer'
+            'in { open = "<think>", close = "</think>" }, true for a model that reasons in marks that are known, or '
+            "false to take them as part of the answer"
         )
     return (Marks(open=option["open"], close=option["close"]), *KNOWN_MARKS)
 

@@ -6,6 +6,7 @@ from tabulate import tabulate
 
 from pytest_rightsize.judging.comparison import Changed, Comparison, Paired
 from pytest_rightsize.judging.economy import AMOUNTS
+from pytest_rightsize.judging.token_counts import RungTokens
 from pytest_rightsize.statistics.estimates import Interval, Ratio
 
 __all__ = ["comparison_lines", "shown_cases"]
@@ -43,7 +44,9 @@ def _figures(paired: Paired, a: str, b: str) -> list[str]:
         (f"only {b} right", str(paired.only_b)),
         ("exact McNemar p", p),
         (f"not worse by {margin:g} points", f"{holds} (p {paired.non_inferior.p:.3g})"),
-        *((f"{name} of {a} / {b}, geometric mean", _amount(paired, name)) for name in AMOUNTS),
+        *((f"{name.replace('_', ' ')} of {a} / {b}, geometric mean", _amount(paired, name)) for name in AMOUNTS),
+        *((f"reasoning share of {rung}", _share(of)) for rung, of in ((a, paired.tokens_a), (b, paired.tokens_b))
+          if of.reasoning_share is not None or of.doubt),
     ]  # fmt: skip
     return [f"  {line}" for line in tabulate(rows, tablefmt="plain", disable_numparse=True).splitlines()]
 
@@ -58,7 +61,17 @@ def _points(low: float, high: float) -> str:
 
 def _amount(paired: Paired, name: str) -> str:
     ratio = paired.economy.ratios.get(name)
-    return paired.economy.unknown[name] if ratio is None else _ratio(ratio, paired.n)
+    if ratio is None:
+        return paired.economy.unknown[name]
+    caution = paired.economy.cautions.get(name)
+    return _ratio(ratio, paired.n) + (f"; {caution}" if caution else "")
+
+
+def _share(tokens: RungTokens) -> str:
+    """The part of the completion that is reasoning, and how far its counts may be wrong."""
+    if tokens.reasoning_share is None:
+        return f"not known: {tokens.doubt}"
+    return f"{100 * tokens.reasoning_share:.1f} % of its completion tokens"
 
 
 def _ratio(ratio: Ratio, cases: int) -> str:

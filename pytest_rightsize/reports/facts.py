@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_rightsize.judging.conclusions import Conclusion, Saving, conclude
+from pytest_rightsize.judging.conclusions import Conclusion, conclude
 from pytest_rightsize.judging.strength import strength_words
 from pytest_rightsize.judging.usage import RunUsage, Usage, usage_of
 from pytest_rightsize.records import Run, Trial, VerdictName
@@ -158,10 +158,10 @@ def _saving(facts: Facts, smaller: Sequence[Verdict]) -> str | None:
     """` and save 82 % of the energy`, of the first quantity that is known; None where nothing could be compared."""
     for quantity, noun in (("energy", "energy"), ("cost", "cost")):
         pairs = [
-            (saving, before)
+            (saving, saving.chosen_per_1000)
             for verdict in smaller
             for saving in facts.conclusions[verdict.task].savings
-            if saving.quantity == quantity and (before := _chosen_per_1000(facts, verdict, saving))
+            if saving.quantity == quantity and saving.chosen_per_1000 and saving.estimate is None
         ]
         # Joules of two kinds are never added up, least of all in a headline.
         if not pairs or len({saving.kind for saving, _ in pairs}) > 1:
@@ -178,24 +178,11 @@ def _saving(facts: Facts, smaller: Sequence[Verdict]) -> str | None:
     return None
 
 
-def _chosen_per_1000(facts: Facts, verdict: Verdict, saving: Saving) -> float | None:
-    """Joules or USD of the chosen rung for 1,000 cases of the task."""
-    usage = facts.run_usage.by_task_rung.get((verdict.task, saving.chosen))
-    if usage is None or not usage.judged:
-        return None
-    if saving.quantity == "energy":
-        energy = usage.energy_per_case
-        return None if energy is None or energy.joules is None else 1000 * energy.joules
-    per_case = usage.per_case(usage.cost_usd)
-    return None if per_case is None else 1000 * per_case
-
-
 def effort(run: Run) -> str:
     """The number of trials that ran, or their share of the full ladder, and their tokens."""
-    trials = [trial for trial in run.trials if trial.outcome != "not_run" and not _is_silent(trial)]
+    trials = [trial for trial in run.trials if (trial.outcome != "not_run" or trial.sampled) and not _is_silent(trial)]
     planned = sum(run.planned.values()) - sum(map(_is_silent, run.trials))
-    tokens = tokens_spent(trials)
-    tokens_text = "tokens unknown" if tokens is None else f"{tokens:,} tokens"
+    tokens_text = _tokens_text(trials)
     if run.interrupted:
         return f"interrupted after {len(trials):,} of {planned:,} trials, {tokens_text}"
     if run.strategy == "full" or not planned:
@@ -207,6 +194,16 @@ def effort(run: Run) -> str:
 def _is_silent(trial: Trial) -> bool:
     """Whether the trial's rung was not there to be asked, so that the trial neither took anything nor saved it."""
     return trial.reason in ("down", "missing") and not trial.answers
+
+
+def _tokens_text(trials: Sequence[Trial]) -> str:
+    """`1,234 tokens`, or those of the completions alone where the prompts' are not known."""
+    if (tokens := tokens_spent(trials)) is not None:
+        return f"{tokens:,} tokens"
+    completions = [answer.tokens.completion for trial in trials for answer in trial.answers]
+    if None in completions:
+        return "tokens unknown"
+    return f"{sum(number or 0 for number in completions):,} completion tokens"
 
 
 def tokens_spent(trials: Iterable[Trial]) -> int | None:
@@ -323,18 +320,14 @@ def bounds(interval: Interval | None) -> str | None:
 def per_case(usage: Usage | None) -> dict[str, float | None]:
     """Mean tokens, seconds, joules and USD of a case; None where not all are known, or joules are of two kinds."""
     if usage is None or not usage.judged:
-        return dict.fromkeys(("joules", "tokens", "seconds", "usd", "prompt", "reasoning", "answer"))
-    energy = usage.energy_per_case
-
-    def mean(total: float | None) -> float | None:
-        return None if total is None else total / usage.judged
-
+        return dict.fromkeys(("joules", "seconds", "usd", "prompt", "completion", "reasoning", "answer"))
+    energy, answer = usage.energy_per_case, usage.answer_tokens
     return {
         "joules": None if energy is None else energy.joules,
-        "tokens": mean(usage.tokens),
         "seconds": usage.per_case(usage.seconds),
         "usd": usage.per_case(usage.cost_usd),
         "prompt": usage.per_case(usage.prompt),
+        "completion": usage.per_case(usage.completion),
         "reasoning": usage.per_case(usage.reasoning),
-        "answer": mean(usage.answer_tokens),
+        "answer": None if answer is None else answer / usage.judged,
     }

@@ -1,6 +1,6 @@
 """Properties of trials and of the whole suite for the JUnit XML that pytest writes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from pytest_rightsize.energy import Energy
@@ -14,19 +14,25 @@ __all__ = ["suite_properties", "trial_properties"]
 
 def trial_properties(trial: Trial) -> list[tuple[str, str]]:
     """Name and value of each property of a test; unknown values are left out."""
-    tokens = [answer.tokens.total for answer in trial.answers]
-    costs = [answer.cost_usd for answer in trial.answers]
     properties = {
         "task": trial.key.task,
         "rung": trial.key.rung,
         "sample": trial.key.sample,
         "outcome": trial.outcome,
         "reason": trial.reason,
-        "tokens": sum(token for token in tokens if token is not None) if tokens and None not in tokens else None,
+        "prompt_tokens": _sum([answer.tokens.prompt for answer in trial.answers]),
+        "completion_tokens": _sum([answer.tokens.completion for answer in trial.answers]),
+        "reasoning_tokens": _sum([answer.tokens.reasoning for answer in trial.answers]),
         "joules": _joules(trial),
-        "cost_usd": sum(cost for cost in costs if cost is not None) if costs and None not in costs else None,
+        "cost_usd": _sum([answer.cost_usd for answer in trial.answers]),
     }
     return [_property(name, str(value)) for name, value in properties.items() if value is not None]
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    """The sum, or None where one value is not known or there are none."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known and len(known) == len(values) else None
 
 
 @lru_cache(maxsize=10_000)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from pytest_rightsize.escaping import visible
+from pytest_rightsize.judging.fleet import fleet
 from pytest_rightsize.records import Run
 from pytest_rightsize.reports import Report
 from pytest_rightsize.reports.bars import bar_lines, bar_words, bars_differ
@@ -23,6 +24,7 @@ from pytest_rightsize.reports.facts import (
     verdict_counts,
     waived,
 )
+from pytest_rightsize.reports.fleet_words import amount_words, provenance, told_rows
 from pytest_rightsize.reports.gate_groups import gate_groups
 from pytest_rightsize.reports.reasons import Reasons
 from pytest_rightsize.reports.rung_faults import fault_lines
@@ -155,6 +157,7 @@ def _lists(facts: Facts) -> Iterator[str]:
         ("Why answers are too small", [*_reasons(facts.run)]),
         ("How sure that is", sure),
         ("What that saves", savings),
+        ("At scale", [*_at_scale(facts)]),
         ("False economies", economies),
         ("Notes", notes),
     ):
@@ -162,6 +165,25 @@ def _lists(facts: Facts) -> Iterator[str]:
             opened = " open" if title == "What to change" else ""
             fitting = _fitting(lines, _LIST_CHARS, "lines")
             yield f"<details{opened}><summary>{title}</summary>\n\n{fitting}\n\n</details>\n"
+
+
+def _at_scale(facts: Facts) -> Iterator[str]:
+    """A table of what the rungs that a choice is between take for many requests; nothing where nothing is known."""
+    rows = told_rows(fleet(facts.run, facts.verdicts, facts.conclusions))
+    if not rows:
+        return
+    scales = list(max((row.scales for row in rows), key=len))
+    yield f"| task | model | {' | '.join(scales)} | known how |"
+    yield f"| --- | --- |{' --- |' * len(scales)} --- |"
+    for row in rows:
+        cells = [
+            ", ".join(escaped(amount_words(amount.times(row.scales[scale]))) for amount in row.amounts.values())
+            if scale in row.scales
+            else ""
+            for scale in scales
+        ]
+        name = f"{_name(row.rung)} ({', '.join(row.roles)})"
+        yield f"| {_name(row.task)} | {name} | {' | '.join(cells)} | {escaped(provenance(row))} |"
 
 
 def _reasons(run: Run) -> Iterator[str]:

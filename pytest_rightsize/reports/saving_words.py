@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from pytest_rightsize.judging.conclusions import Conclusion, Saving
+from pytest_rightsize.judging.rung_amounts import TOKENS
 from pytest_rightsize.reports.units import count, joules, seconds, usd
 
 __all__ = ["saving_parts", "saving_words", "shown_savings"]
@@ -10,7 +11,7 @@ __all__ = ["saving_parts", "saving_words", "shown_savings"]
 
 def shown_savings(conclusion: Conclusion) -> Sequence[Saving]:
     """The savings to tell; tokens only where it is not known what those cost, and where they are shown to differ."""
-    costs = [saving for saving in conclusion.savings if saving.quantity != "tokens"]
+    costs = [saving for saving in conclusion.savings if saving.quantity not in TOKENS]
     return costs or [saving for saving in conclusion.savings if (saving.low or 0) > 0 or (saving.high or 0) < 0]
 
 
@@ -23,6 +24,8 @@ def saving_words(saving: Saving) -> str:
         about = _difference(saving, about=True)
         return f"{about} per 1,000 cases (estimate, as {saving.chosen} was not run: {saving.estimate})"
     provenance = f"; {saving.kind.partition(',')[0]}" if saving.kind else ""
+    if saving.sampled:
+        provenance += f"; {saving.chosen} was asked {saving.sampled} case{'s' * (saving.sampled != 1)} for this alone"
     noun = _NOUNS[saving.quantity]
     if saving.low is None or saving.high is None:
         return f"{_difference(saving)} per 1,000 cases, by a single case{provenance}"
@@ -54,9 +57,16 @@ def _difference(saving: Saving, *, about: bool = False) -> str:
     return f"{saving.instead} instead of {saving.chosen} {verb}"
 
 
-_NOUNS: Mapping[str, str] = {"energy": "energy", "cost": "money", "latency": "time", "tokens": "tokens"}
+_NOUNS: Mapping[str, str] = {
+    "energy": "energy",
+    "cost": "money",
+    "latency": "time",
+    **{quantity: quantity.replace("_", " ") for quantity in TOKENS},
+}
 
 
 def _amount(saving: Saving, value: float) -> str:
-    formatter = {"energy": joules, "cost": usd, "latency": seconds, "tokens": count}[saving.quantity]
-    return f"{formatter(value)}{' tokens' if saving.quantity == 'tokens' else ''}"
+    if saving.quantity in TOKENS:
+        return f"{count(value)} {_NOUNS[saving.quantity]}"
+    formatter = {"energy": joules, "cost": usd, "latency": seconds}[saving.quantity]
+    return str(formatter(value))

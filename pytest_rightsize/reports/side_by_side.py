@@ -12,7 +12,7 @@ from itertools import zip_longest
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import MixedEnergyError
 from pytest_rightsize.escaping import visible
-from pytest_rightsize.records import AnswerRecord, Json, Trial
+from pytest_rightsize.records import AnswerRecord, Json, Tokens, Trial
 from pytest_rightsize.reports.case_names import readable_case
 from pytest_rightsize.reports.text_width import columns, filled
 from pytest_rightsize.reports.units import bounded_joules, seconds, usd
@@ -169,12 +169,12 @@ def _took(answers: Sequence[AnswerRecord]) -> str:
 
 
 def _tokens(answers: Sequence[AnswerRecord]) -> str | None:
-    """`31 + 4`: those of the prompt and those of the answer."""
-    counts = [(answer.tokens.prompt, answer.tokens.completion) for answer in answers]
-    if not counts or any(count is None for pair in counts for count in pair):
+    """`31 + 4 (2 reasoning)`: those of the prompt and of the completion, a part of which may be reasoning."""
+    total = Tokens.together([answer.tokens for answer in answers])
+    if not answers or total.completion is None:
         return None
-    prompt, completion = (sum(pair[place] or 0 for pair in counts) for place in range(2))
-    return f"{prompt:,} + {completion:,}"
+    reasoning = f" ({total.reasoning:,} reasoning)" if total.reasoning else ""
+    return f"{'?' if total.prompt is None else f'{total.prompt:,}'} + {total.completion:,}{reasoning}"
 
 
 def _energy(answers: Sequence[AnswerRecord]) -> str | None:

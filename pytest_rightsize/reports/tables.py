@@ -9,6 +9,8 @@ from typing import ClassVar
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import MixedEnergyError
 from pytest_rightsize.escaping import one_line
+from pytest_rightsize.judging.fleet import fleet
+from pytest_rightsize.judging.token_counts import rung_tokens
 from pytest_rightsize.plain_data import plain_fields
 from pytest_rightsize.records import Json, Policy, Run, Trial
 from pytest_rightsize.reports import Report
@@ -21,7 +23,7 @@ __all__ = ["CsvReport", "JsonReport", "pytest_rightsize_reports"]
 _BAR = ("pass_rate", "pass_rate_from", "confidence", "confidence_from", "samples", "samples_from")
 _COLUMNS = (
     *("task", "case", "rung", "sample", "outcome", "reason", "answers", "seconds"),
-    *("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens"),
+    *("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens", "reasoning_share"),
     *("joules", "joules_low", "joules_high", "energy_kind", "cost_usd", "recorded"),
     *_BAR,
     *("standing", "decided", "verdict", "evidence"),
@@ -71,6 +73,7 @@ def _row(trial: Trial) -> dict[str, Json]:
         "cached_tokens": _sum([answer.tokens.cached for answer in answers]),
         "completion_tokens": _sum([answer.tokens.completion for answer in answers]),
         "reasoning_tokens": _sum([answer.tokens.reasoning for answer in answers]),
+        "reasoning_share": rung_tokens([trial]).reasoning_share,
         "joules": energy.joules if energy else None,
         "joules_low": energy.low if energy else None,
         "joules_high": energy.high if energy else None,
@@ -141,6 +144,7 @@ class JsonReport:
             "verdicts": [_verdict(facts, verdict) for verdict in verdicts],
             "spending": facts.run_usage.to_dict(),
             "conclusions": [conclusion.to_dict() for conclusion in facts.conclusions.values()],
+            "fleet": [row.to_dict() for row in fleet(run, verdicts, facts.conclusions)],
             "strengths": [strength.to_dict() for strength in run.strengths.values()],
             "meters": [metering.to_dict() for metering in run.meters],
             "trials": [run.whole(trial).to_dict() for trial in run.trials],

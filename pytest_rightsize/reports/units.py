@@ -5,7 +5,7 @@ from math import floor
 
 from pytest_rightsize.energy import Energy
 
-__all__ = ["bounded_joules", "count", "joules", "parameters", "percent", "seconds", "size", "usd"]
+__all__ = ["bounded_joules", "count", "joules", "parameters", "percent", "seconds", "significant", "size", "usd"]
 
 _SCALES: Mapping[str, float] = {"MJ": 1e6, "kJ": 1e3, "J": 1.0, "mJ": 1e-3}
 
@@ -76,6 +76,11 @@ def parameters(billions: float | None) -> str | None:
         if billions >= scale:
             return f"{billions / scale:.3g} {unit}"
     return f"{billions * 1e9:.0f}"
+
+
+def significant(value: float) -> str:
+    """`0.0123`, `1,234`: three significant digits, without an exponent unless the value is below a millionth."""
+    return _digits(value)
 
 
 def _digits(value: float) -> str:

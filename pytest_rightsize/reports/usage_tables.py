@@ -1,5 +1,6 @@
 """Usage of a session and the conclusions from it, as lines of text for its end: a table, joules' origins, savings."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from tabulate import tabulate
@@ -8,7 +9,7 @@ from pytest_rightsize.energy import Energy
 from pytest_rightsize.judging.conclusions import Conclusion
 from pytest_rightsize.judging.usage import RunUsage, Usage
 from pytest_rightsize.reports.saving_words import saving_words, shown_savings
-from pytest_rightsize.reports.units import percent
+from pytest_rightsize.reports.units import count, percent
 from pytest_rightsize.statistics.estimates import Interval
 
 __all__ = ["usage_lines"]
@@ -17,10 +18,10 @@ _LEAST: Mapping[str, tuple[str, str]] = {
     "energy": ("least energy", "J"),
     "cost": ("least cost", "USD"),
     "latency": ("fastest", "s"),
-    "tokens": ("fewest tokens", "tokens"),
+    "completion_tokens": ("fewest completion tokens", "tokens"),
 }
 # Columns that are left out where the terminal is narrow, the least needed first.
-_DISPENSABLE = ("J/token", "reasoning", "USD/passed", "tokens", "J/passed", "rate", "s/case")
+_DISPENSABLE = ("J/token", "prompt", "reasoning", "USD/passed", "completion", "J/passed", "rate", "s/case")
 _NEEDED = ("J/case",)
 
 
@@ -35,13 +36,13 @@ def usage_lines(
 ) -> list[str]:
     """A table of the usage of each task on each rung, the origins of its joules, a `note` on them, and the conclusions.
 
-    There is no table where no joules, seconds or money are known: it would hold nothing but question marks.
+    There is no table where no tokens, joules, seconds or money are known: it would hold nothing but question marks.
     `intervals` are those of the pass rates by task and rung, `partial` those that have none as they were stopped.
     Where the table is wider than `width`, columns are left out.
     """
     usages = list(run_usage.by_task_rung.values())
     conclusion_lines = [line for conclusion in conclusions for line in _conclusion_lines(conclusion)]
-    if not any(usage.energies or usage.cost_usd.known or usage.seconds.known for usage in usages):
+    if not any(map(_is_known, usages)):
         return conclusion_lines
     keys = [(usage.task or "", usage.rung or "") for usage in usages]
     rows = [
@@ -55,10 +56,16 @@ def usage_lines(
         "",
         *table,
         *_legend(rows, unknown, intervals, partial, left_out=left_out),
+        *_doubts(usages),
         *_origins(usages),
         *([note] if note else []),
         *conclusion_lines,
     ]
+
+
+def _is_known(usage: Usage) -> bool:
+    amounts = (usage.prompt, usage.completion, usage.cost_usd, usage.seconds)
+    return bool(usage.energies) or any(amount.known for amount in amounts)
 
 
 def _grouped(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
@@ -70,6 +77,9 @@ def _grouped(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
 def _table(rows: Sequence[dict[str, str]], width: int | None) -> tuple[list[str], list[str]]:
     """The rows under their headers without the columns that do not fit, and the names of those."""
     dispensable = [name for name in _DISPENSABLE if name in rows[0]]
+    if not {*_NEEDED} & rows[0].keys() and "completion" in dispensable:
+        # Without it there may be nothing that the rungs took.
+        dispensable = [*(name for name in dispensable if name != "completion"), "completion"]
     left_out: list[str] = []
     while True:
         lines = tabulate(rows, headers="keys", tablefmt="plain", disable_numparse=True).splitlines()
@@ -90,10 +100,12 @@ def _legend(
     """The meaning of the marks in the table, and the columns it lacks: no value is known, or the terminal is narrow."""
     two_sided = [interval for interval in (intervals or {}).values() if not interval.one_sided]
     cells = {cell for row in rows for cell in row.values()}
+    tokens = [name for name in ("prompt", "completion") if name in rows[0] and name not in left_out]
     has_partial = any(row.get("rate", "").startswith("[") for row in rows) and bool(partial)
     parts = [
         *([f"rate [,] pass rate with its {100 * two_sided[0].confidence:g} % interval"] if two_sided else []),
         *(["[,] alone: bounds of a rate that is not known, as the rung was stopped early"] if has_partial else []),
+        *([f"{' and '.join(tokens)} in tokens a case"] if tokens else []),
         *(["? not known"] if "?" in cells else []),
         *(["- no case passed"] if "-" in cells else []),
         *([f"not known of any rung: {' '.join(unknown)}"] if unknown else []),
@@ -103,7 +115,6 @@ def _legend(
 
 
 def _row(usage: Usage, interval: Interval | None, *, is_partial: bool) -> dict[str, str]:
-    tokens = usage.tokens
     share = usage.reasoning_share
     rate = {"rate": _bounds(interval) if is_partial else _rate(usage, interval)} if interval is not None else {}
     return {
@@ -113,7 +124,8 @@ def _row(usage: Usage, interval: Interval | None, *, is_partial: bool) -> dict[s
         "J/case": _joules(usage, usage.energy_per_case),
         "J/passed": _joules(usage, usage.energy_per_pass),
         "J/token": _joules(usage, usage.energy_per_output_token),
-        "tokens": "?" if tokens is None else f"{tokens:,.0f}",
+        "prompt": _count(usage.per_case(usage.prompt)),
+        "completion": _count(usage.per_case(usage.completion)),
         "reasoning": "?" if share is None else f"{100 * share:.0f} %",
         "s/case": _figure(usage.per_case(usage.seconds)),
         "USD/passed": _usd(usage),
@@ -145,6 +157,10 @@ def _usd(usage: Usage) -> str:
     return "-" if cost is not None and not usage.passed else _figure(usage.per_pass(usage.cost_usd))
 
 
+def _count(tokens: float | None) -> str:
+    return count(tokens) or "?"
+
+
 def _figure(value: float | None) -> str:
     return "?" if value is None else f"{value:.3g}"
 
@@ -163,6 +179,20 @@ def _origins(usages: Iterable[Usage]) -> list[str]:
             lines.append(f"{usage.task} on {usage.rung}: {'; '.join(parts)}")
     origins = sorted(rungs_by_origin.items())
     return [f"J: {origin} ({', '.join(dict.fromkeys(rungs))})" for origin, rungs in origins] + lines
+
+
+def _doubts(usages: Iterable[Usage]) -> list[str]:
+    """Why a count of reasoning tokens is not known or not quite right, once for each rung."""
+    rungs = list(usages)
+    why = {usage.rung: usage.reasoning_doubt for usage in rungs if usage.reasoning_doubt}
+    unsound: Counter[str] = Counter()
+    for usage in rungs:
+        unsound[usage.rung or ""] += usage.impossible
+    return [f"reasoning of {rung} is not known: {doubt}" for rung, doubt in why.items()] + [
+        f"reasoning of {rung}: {number:,} of its answers report more reasoning than completion tokens"
+        for rung, number in unsound.items()
+        if number and rung not in why
+    ]
 
 
 def _leaders(conclusion: Conclusion) -> list[str]:

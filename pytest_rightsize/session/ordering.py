@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 
 from pytest_rightsize.running.setup_state import shared_params
+from pytest_rightsize.session.savings_samples import wants_sample_order
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState
 from pytest_rightsize.statistics import cases_in_order
 
@@ -32,10 +33,21 @@ def _turn(state: SessionState, item: pytest.Item) -> int:
 
 
 def _shuffle(state: SessionState, items: list[pytest.Item]) -> None:
-    """Ask the cases of tasks that stop early in the order that decides, where no wider fixture is set up anew."""
+    """Ask the cases of tasks that stop early in the order that decides, where no wider fixture is set up anew.
+
+    So are those of a chosen rung, of which a sample may be asked to tell what a smaller one saves.
+    """
     places: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    cases: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for item in items:
+        if TRIAL_KEY in item.stash:
+            cases[item.stash[TRIAL_KEY].task, item.stash[TRIAL_KEY].rung].add(item.stash[TRIAL_KEY].case)
+    is_shuffled = {
+        (task, rung): state.policies[task].stops_early or wants_sample_order(state, task, rung, len(names))
+        for (task, rung), names in cases.items()
+    }
     for place, item in enumerate(items):
-        if TRIAL_KEY in item.stash and state.policies[item.stash[TRIAL_KEY].task].stops_early:
+        if TRIAL_KEY in item.stash and is_shuffled[item.stash[TRIAL_KEY].task, item.stash[TRIAL_KEY].rung]:
             key = item.stash[TRIAL_KEY]
             places[key.task, key.rung, item.parent, tuple(shared_params(item))].append(place)
     for (task, *_), own in places.items():

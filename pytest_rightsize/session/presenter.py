@@ -13,7 +13,9 @@ import pytest
 from pytest_rightsize.config.settings import Settings
 from pytest_rightsize.escaping import visible
 from pytest_rightsize.judging.conclusions import idle_note
+from pytest_rightsize.judging.fleet import fleet
 from pytest_rightsize.reports.facts import intervals
+from pytest_rightsize.reports.fleet_words import fleet_lines
 from pytest_rightsize.reports.github import annotations
 from pytest_rightsize.reports.junit import suite_properties
 from pytest_rightsize.reports.publishing import Publisher, write_step_summary
@@ -109,6 +111,9 @@ class Presenter:
         for line in self._explaining.fault_lines():
             yield f"rightsize: {line}", {"red": True}
         for line in usage:
+            yield line, {}
+        conclusions = {conclusion.task: conclusion for conclusion in result.conclusions}
+        for line in fleet_lines(fleet(result.run, result.verdicts, conclusions)) if usage else ():
             yield line, {}
         for line in result.notes:
             yield f"rightsize: {line}", {}

@@ -76,7 +76,7 @@ class Tally:
         rung = self.rungs[trial.key.rung]
         rung.ended += 1
         rung.is_down |= trial.reason in ("down", "missing")
-        if trial.outcome == "not_run" or trial.is_fault:
+        if (trial.outcome == "not_run" and not trial.answers) or trial.is_fault:
             return
         self.current = rung.name
         energies = [None if answer.energy is None else answer.energy.joules for answer in trial.answers]

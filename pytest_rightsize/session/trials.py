@@ -22,6 +22,8 @@ from pytest_rightsize.running.interception import Interception
 from pytest_rightsize.running.neighbours import Neighbours, Waiting
 from pytest_rightsize.running.schedule import reason_not_to_run
 from pytest_rightsize.running.ticket import Ticket
+from pytest_rightsize.session.cheaper_rungs import CheaperRungs
+from pytest_rightsize.session.savings_samples import SavingsSamples
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState, case_of
 
 if TYPE_CHECKING:
@@ -85,6 +87,8 @@ class SessionTrials:
         self._interception = Interception()
         self._not_run: dict[tuple[str, str], NotRun | None] = {}
         self.suspends = False
+        self.savings = SavingsSamples(state)
+        self._cheaper = CheaperRungs(state)
         self.planted: PlantedAnswers | None = None
         self.application: Serves | None = None
         self.open_late: Callable[[], Serves] | None = None
@@ -167,6 +171,8 @@ class SessionTrials:
         gives_up = self._state.gives_up and group in self._state.progress
         if gives_up and not self._state.progress[group].has_room(waiting.get(group, 0)):
             return False
+        if self.savings.must_wait(group, waiting.get(group, 0)):
+            return False
         closing = self._resources.engine.must_close_for(rung)
         return not any(other in closing for _, other in pending)
 
@@ -221,15 +227,20 @@ class SessionTrials:
             self._not_run[group] = self._decide(key)
         if self._not_run[group] is not None or not self._state.gives_up or self.has_asked(item):
             return self._not_run[group]
-        detail = self._state.progress[group].reason_to_stop()
+        detail = self._cheaper.reason_to_leave(key) or self._state.progress[group].reason_to_stop()
         return None if detail is None else NotRun(reason="settled", detail=detail)
 
-    def starts_from_record(self, item: pytest.Item, key: TrialKey, not_run: NotRun) -> bool:
-        """Whether a settled trial starts all the same, with recorded answers only: they are free, and are more data.
+    def starts_all_the_same(self, item: pytest.Item, key: TrialKey, not_run: NotRun) -> bool:
+        """Whether a settled trial starts all the same: for a sample of savings, or with recorded answers only.
 
-        Then a report does not depend on the order of the tests, the strategy, or what was in flight.
+        Those are free, and are more data. Then a report does not depend on the order of the tests, the strategy, or
+        what was in flight.
         """
-        if not_run.reason == "settled" and self._resources.engine.may_have_recorded(key.rung):
+        if not_run.reason != "settled" or self._resources.engine.down(key.rung) is not None:
+            return False
+        if self.savings.takes(key):
+            return True
+        if self._resources.engine.may_have_recorded(key.rung):
             self.ticket(item).recorded_only = True
         return self.ticket(item).recorded_only
 
@@ -249,7 +260,7 @@ class SessionTrials:
             standings=standings(policy, trials, run),
             strategy=self._state.settings.strategy,
         )
-        if detail is not None:
+        if detail is not None and not self._cheaper.looks_at(key):
             return NotRun(reason="settled", detail=detail)
         place = (key.task, key.rung)
         if place in self._state.progress:

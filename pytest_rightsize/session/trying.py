@@ -132,7 +132,7 @@ class Trying:
             not_run = NotRun(reason="down", detail=str(fault))
         if not_run is not None:
             item.stash[NOT_RUN] = not_run
-            if not self._trials.starts_from_record(item, key, not_run):
+            if not self._trials.starts_all_the_same(item, key, not_run):
                 pytest.skip(not_run.detail)
 
     def _reports_down(self, key: TrialKey) -> bool:
@@ -218,6 +218,7 @@ class Trying:
         if TRIAL_KEY in item.stash:
             trial = redacted(self._grade(item, call, report, transcript, seconds), self._state.settings.redact)
             item.stash[TRIAL] = trial
+            self._trials.savings.add(trial)
             item.user_properties += trial_properties(trial)
             if trial.outcome == "error":
                 show_whole(report, item, call)
@@ -253,6 +254,8 @@ class Trying:
         key = item.stash[TRIAL_KEY]
         not_run = item.stash.get(NOT_RUN, None)
         if not_run is not None:
+            if self._trials.savings.is_taken(key) and not self._is_from_record(key, transcript):
+                return self._sampled(key, not_run, grade(self._ending(item, call, report), transcript), transcript)
             completed = self._grade_from_record(item, self._ending(item, call, report), transcript)
             if completed is None:
                 return Trial(key=key, outcome="not_run", reason=not_run.reason, detail=not_run.detail)
@@ -263,10 +266,28 @@ class Trying:
             return Trial(key=key, outcome="not_run", reason="down", detail=str(transcript.fault))
         return self._trial(key, grade(self._ending(item, call, report), transcript), seconds, transcript)
 
+    def _is_from_record(self, key: TrialKey, transcript: Transcript) -> bool:
+        """Whether all its answers were recorded in an earlier session, so that the trial is more data."""
+        may_be = self._engine.may_have_recorded(key.rung) and bool(transcript.answers)
+        return may_be and all(answer.cached for answer in transcript.answers)
+
+    @staticmethod
+    def _sampled(key: TrialKey, not_run: NotRun, result: Grade, transcript: Transcript) -> Trial:
+        """A trial that was asked for what is saved only: no verdict counts it, and its faults are nobody's."""
+        ended = result.outcome if result.outcome in ("passed", "failed") else None
+        return Trial(
+            key=key,
+            outcome="not_run",
+            reason=not_run.reason,
+            detail=not_run.detail,
+            answers=tuple(transcript.answers),
+            sampled=ended,  # type: ignore[arg-type]  # mypy narrows no Literal by a tuple
+        )
+
     def _grade_from_record(self, item: pytest.Item, end: Ending, transcript: Transcript) -> Grade | None:
         """The grade of a settled trial that recorded answers completed; None where they did not, or it broke."""
-        ticket = self._trials.ticket(item)
-        if not ticket.recorded_only or ticket.lacks_answer:
+        ticket, key = self._trials.ticket(item), item.stash[TRIAL_KEY]
+        if ticket.lacks_answer or not (ticket.recorded_only or self._trials.savings.is_taken(key)):
             return None
         result = grade(end, transcript)
         # What breaks in a test that need not have run is no fault of this session.

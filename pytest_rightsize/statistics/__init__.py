@@ -5,7 +5,14 @@ special functions are those of `scipy.special`, imported by the function that ne
 """
 
 from pytest_rightsize.statistics.falls import fall_cases_needed, fall_power, fell, fell_in_order
-from pytest_rightsize.statistics.pairs import difference, holm, mcnemar, non_inferiority_p, tango_interval
+from pytest_rightsize.statistics.pairs import (
+    difference,
+    holm,
+    mcnemar,
+    non_inferiority_p,
+    paired_t,
+    tango_interval,
+)
 from pytest_rightsize.statistics.planning import (
     cases_needed,
     paired_cases_needed,
@@ -71,6 +78,7 @@ __all__ = [
     "non_inferiority_p",
     "paired_cases_needed",
     "paired_power",
+    "paired_t",
     "pass_rate_interval",
     "passes_needed",
     "power",

@@ -25,7 +25,7 @@ class Difference:
     high: float
     low90: float
     high90: float
-    method: Literal["tango", "gaffke"] = "tango"
+    method: Literal["tango", "gaffke", "paired t"] = "tango"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,9 +55,9 @@ def test_the_json_has_every_figure_by_task_and_overall(
         assert paired["non_inferior"]["holds"] is False
         assert paired["ratios"]["energy"]["value"] == pytest.approx(0.1)
         assert paired["ratios"]["seconds"]["value"] == pytest.approx(0.5)
-        assert paired["ratios"]["tokens"]["value"] == pytest.approx(1)
+        assert paired["ratios"]["completion_tokens"]["value"] == pytest.approx(1)
         assert paired["ratios"]["cost"] is None
-        assert paired["unknown"] == {"cost": "not known: neither has cost"}
+        assert paired["unknown"]["cost"] == "not known: neither has cost"
     (changed,) = plain["tasks"]["upper"]["changed"]
     assert changed["case"].endswith("[d]")
     assert (changed["texts_a"], changed["texts_b"]) == (["d"], ["D"])

@@ -149,7 +149,7 @@ def test_a_saving_has_an_interval_over_cases() -> None:
     assert [saved.low, saved.high] == pytest.approx([1000 * interval.low, 1000 * interval.high])
     assert saving_words(saved).startswith("small instead of large saves 7.33 kJ per 1,000 cases (95 % interval ")
     assert saving_words(saved).endswith("; measured)")
-    assert by["tokens"].per_1000 == 0
+    assert by["prompt_tokens"].per_1000 == by["completion_tokens"].per_1000 == 0
 
 
 def test_a_saving_holds_what_the_meter_leaves_open() -> None:

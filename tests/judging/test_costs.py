@@ -169,7 +169,7 @@ def test_every_answer_of_a_conversation_is_paid() -> None:
 
 def test_the_means_of_a_case_are_totals_over_the_cases() -> None:
     means = per_case(spent_on(trial("a", 1, answer(10, 6)), trial("a", 2, answer(20, 4), outcome="failed")))
-    assert (means["tokens"], means["prompt"], means["joules"]) == (20.0, 15.0, None)
+    assert (means["prompt"], means["completion"], means["joules"]) == (15.0, 5.0, None)
 
 
 def test_one_unknown_count_leaves_all_tokens_unknown() -> None:

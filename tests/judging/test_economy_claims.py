@@ -489,20 +489,30 @@ MANY, FEW = [90, 100, 110, 100], [10, 11, 9, 10]
 def test_where_only_tokens_are_known_they_are_compared_and_told() -> None:
     run = run_of({"small": of_tokens(MANY), "large": of_tokens(FEW)}, chosen="large")
     lines = usage_lines(usage_of(run), conclude(run, judge(run)))
-    assert lines[0] == ("t: of those that pass: smallest small, fewest tokens large (10 tokens a passed case)")
-    assert lines[1].startswith("t: false economy: small takes 10 times the tokens of large for a passed case (95 %")
-    assert lines[1].endswith("; each by its own tokenizer)")
-    assert lines[2].startswith("t: small instead of large takes 90,000 tokens more per 1,000 cases (95 % interval ")
-    assert lines[2].endswith(" tokens)")
-    assert "takes 90,000 tokens more" in MarkdownReport().render(run, judge(run))
+    assert lines[1].split() == ["task", "rung", "prompt", "completion"]
+    leaders, false, saving = lines[-3:]
+    assert leaders == "t: of those that pass: smallest small, fewest completion tokens large (10 tokens a passed case)"
+    assert false.startswith("t: false economy: small takes 10 times the completion tokens of large for a passed case (")
+    assert false.endswith("; each by its own tokenizer)")
+    assert saving.startswith("t: small instead of large takes 90,000 completion tokens more per 1,000 cases (95")
+    assert saving.endswith(" completion tokens)")
+    assert "takes 90,000 completion tokens more" in MarkdownReport().render(run, judge(run))
 
 
-@pytest.mark.parametrize("known", [{"seconds": 1.0}, {"energy": joules(1.0)}])
-def test_where_anything_is_known_that_tokens_cost_they_are_not_compared(known: dict[str, Any]) -> None:
-    run = run_of({"small": of_tokens(MANY, **known), "large": of_tokens(FEW)}, chosen="large")
+@pytest.mark.parametrize("known", [{"cost_usd": 1.0}, {"energy": joules(1.0)}])
+def test_where_it_is_known_what_tokens_cost_they_are_not_compared(known: dict[str, Any]) -> None:
+    rungs = priced("small", "large") if "cost_usd" in known else None
+    run = run_of({"small": of_tokens(MANY, **known), "large": of_tokens(FEW, **known)}, chosen="large", rungs=rungs)
     found = concluded(run)
     assert [leader.quantity for leader in found.leaders] == ["energy", "cost", "latency"]
     assert found.false_economies == ()
+
+
+@pytest.mark.parametrize("known", [{"seconds": 1.0}, {"cost_usd": 1.0}, {"energy": joules(1.0)}])
+def test_where_only_one_has_joules_or_a_price_or_both_only_times_tokens_are_compared(known: dict[str, Any]) -> None:
+    larger = known if "seconds" in known else {}
+    run = run_of({"small": of_tokens(MANY, **known), "large": of_tokens(FEW, **larger)}, chosen="large")
+    assert [economy.quantity for economy in concluded(run).false_economies] == ["completion_tokens"]
 
 
 def test_tokens_are_not_told_beside_what_they_cost() -> None:
@@ -525,7 +535,10 @@ def test_unknown_tokens_are_not_compared_either() -> None:
     unknown: list[dict[str, Any]] = [{"tokens": Tokens()}, {"tokens": Tokens()}]
     run = run_of({"small": unknown, "large": of_tokens([1, 1])})
     leader = concluded(run).leaders[-1]
-    assert (leader.quantity, leader.rung, leader.left_out) == ("tokens", "large", {"small": "its tokens are not known"})
+    assert (leader.quantity, leader.rung, leader.left_out) == (
+        *("completion_tokens", "large"),
+        {"small": "its completion tokens are not known"},
+    )
 
 
 # --- the error of the meter -------------------------------------------------------------------------------------------

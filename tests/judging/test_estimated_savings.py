@@ -110,7 +110,7 @@ def test_a_rung_that_was_run_is_measured_and_not_estimated() -> None:
     [
         (
             replace(CLIMB, rungs=(SMALL, replace(LARGE, price=None))),
-            "large was not run, and its price is not known: --rightsize-strategy=full shows what small saves",
+            "large was not run, and its price is not known: --rightsize-savings=sample shows what small saves",
         ),
         (
             run_of(trial("t", "a", SMALL, replace(COUNTED, completion=None)), trial("t", "a", LARGE, None)),

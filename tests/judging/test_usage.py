@@ -45,7 +45,7 @@ def test_what_is_known_of_every_answer_has_sums_and_rates() -> None:
     assert usage.energy_per_pass.joules == 8
     assert usage.energy_per_output_token is not None
     assert usage.energy_per_output_token.joules == 0.5
-    assert (usage.tokens, usage.answer_tokens, usage.reasoning_share) == (36, 4, 0.75)
+    assert (usage.prompt.sum, usage.answer_tokens, usage.reasoning_share) == (20, 4, 0.75)
     assert (usage.per_pass(usage.cost_usd), usage.per_case(usage.seconds)) == (0.02, 0.5)
 
 
@@ -69,7 +69,7 @@ def test_an_unknown_amount_is_counted_and_takes_the_rates_with_it() -> None:
     unknown = answer(tokens=Tokens(), seconds=None, cost_usd=None, energy=Energy(reason="the counter was reset"))
     usage = spent_on(answer(joules(3)), unknown, answer())
     assert (usage.energy_unknown, usage.reasons) == (2, ("the counter was reset", "nothing measured it"))
-    assert (usage.energy, usage.tokens, usage.reasoning_share) == (None, None, None)
+    assert (usage.energy, usage.completion.complete, usage.reasoning_share) == (None, None, None)
     assert (usage.cost_usd.sum, usage.cost_usd.unknown, usage.cost_usd.complete) == (0.02, 1, None)
     assert usage.cost_usd.to_dict() == {"sum": 0.02, "known": 2, "unknown": 1}
 
@@ -79,7 +79,6 @@ def test_a_rate_of_tokens_needs_both_counts_and_some_tokens() -> None:
     usages = [spent_on(answer(tokens=tokens)) for tokens in counts]
     assert [usage.reasoning_share for usage in usages] == [None, None, None]
     assert [usage.answer_tokens for usage in usages] == [None, None, 0]
-    assert [usage.tokens for usage in usages] == [None, None, None]
 
 
 def test_no_answer_is_no_amount() -> None:

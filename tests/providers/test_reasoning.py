@@ -121,7 +121,11 @@ def test_marks_may_be_part_of_the_answer() -> None:
     assert (reply.text, reply.reasoning) == ("<think>hm</think>4", None)
 
 
-@pytest.mark.parametrize("option", [True, {}, {"open": "<"}, {"open": "", "close": ">"}, {"open": 1, "close": 2}])
+def test_a_rung_may_say_that_its_model_reasons() -> None:
+    assert marks_of(rung(reasoning=True)) == marks_of(rung())
+
+
+@pytest.mark.parametrize("option", [{}, {"open": "<"}, {"open": "", "close": ">"}, {"open": 1, "close": 2}])
 def test_another_form_of_marks_is_refused(option: Any) -> None:
     with pytest.raises(ConfigError, match="write the marks around the model's reasoning"):
         marks_of(rung(reasoning=option))

@@ -115,7 +115,8 @@ def test_junit_xml_carries_rung_tokens_and_verdicts(suite: pytest.Pytester) -> N
     cases = root.findall("./testsuite/testcase")
     of_first = {one.attrib["name"]: one.attrib["value"] for one in cases[0].findall("./properties/property")}
     assert of_first["rightsize.rung"] == "tiny"
-    assert of_first["rightsize.tokens"] == "4"
+    assert (of_first["rightsize.prompt_tokens"], of_first["rightsize.completion_tokens"]) == ("3", "1")
+    assert "rightsize.reasoning_tokens" not in of_first
     assert all(len(case.findall("./properties/property[@name='rightsize.rung']")) == 1 for case in cases)
 
 

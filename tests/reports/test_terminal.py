@@ -110,7 +110,8 @@ def test_energy_leaves_out_columns_where_it_is_narrow() -> None:
     assert "J/case" in header
     assert "J/token" not in header
     (legend,) = (line for line in lines if line.startswith("("))
-    assert legend.endswith("left out, as the terminal is narrow: J/token reasoning USD/passed tokens J/passed)")
+    left_out = "J/token prompt reasoning USD/passed completion J/passed"
+    assert legend.endswith(f"left out, as the terminal is narrow: {left_out})")
     assert max(len(line) for line in lines[:20]) <= 60
 
 

@@ -22,7 +22,7 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
 
 
 def test_climb_stops_at_the_smallest_rung_that_passes(suite: pytest.Pytester) -> None:
-    result = suite.runpytest(LADDER, STRICT)
+    result = suite.runpytest(LADDER, STRICT, "--rightsize-savings=none")
     result.stdout.fnmatch_lines(
         [
             "rightsize: ladder tiny < small < big; strategy climb",

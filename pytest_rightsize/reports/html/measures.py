@@ -1,4 +1,4 @@
-"""The four measures of the page (energy, tokens, time, money), and the reason why one is not known."""
+"""The four measures of the page (energy, completion tokens, time, money), and the reason why one is not known."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ __all__ = ["MEASURES", "first_measure", "judged_rungs", "why_unknown"]
 # The key of a measure in the page's data: its label, and its unit.
 MEASURES: Mapping[str, tuple[str, str]] = {
     "joules": ("Energy", "J"),
-    "tokens": ("Tokens", "tokens"),
+    "completion": ("Completion tokens", "tokens"),
     "seconds": ("Time", "s"),
     "usd": ("Money", "USD"),
 }
@@ -25,7 +25,7 @@ def why_unknown(facts: Facts, key: str) -> str | None:
         reasons = "; ".join(facts.run_usage.total.reasons) or "no answer came"
         return "joules of several kinds are not added up." if mixed else f"not known ({reasons})."
     reason_by_key = {
-        "tokens": "not known: no endpoint or tokenizer told for every answer.",
+        "completion": "not known: no endpoint or tokenizer told for every answer.",
         "seconds": "not known: the recorded answers do not tell.",
         "usd": "not known: no rung of this ladder names a price for what it answered.",
     }
@@ -38,7 +38,7 @@ def first_measure(facts: Facts) -> str | None:
         key: sum(
             cell.standing.rate is not None and per_case(cell.usage)[key] is not None for cell in facts.cells.values()
         )
-        for key in ("joules", "usd", "tokens", "seconds")
+        for key in ("joules", "usd", "completion", "seconds")
     }
     best = max(known, key=lambda key: known[key])
     return best if known[best] else None

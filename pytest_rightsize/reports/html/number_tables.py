@@ -4,7 +4,7 @@ from pytest_rightsize.judging.usage import Usage
 from pytest_rightsize.records import Json
 from pytest_rightsize.reports.facts import Cell, Facts, bounds, per_case
 from pytest_rightsize.reports.html.measures import judged_rungs
-from pytest_rightsize.reports.units import bounded_joules, count, seconds, usd
+from pytest_rightsize.reports.units import bounded_joules, count, percent, seconds, usd
 
 __all__ = ["figures_row", "tokens_caution", "tokens_row"]
 
@@ -18,7 +18,12 @@ def figures_row(cell: Cell) -> dict[str, Json]:
         "rung": cell.rung,
         "ratio": cell.decided or f"{cell.standing.passed}/{cell.standing.trials}",
         "interval": bounds(cell.interval),
-        "amounts": [bounded_joules(energy), count(values["tokens"]), seconds(values["seconds"]), usd(values["usd"])],
+        "amounts": [
+            bounded_joules(energy),
+            count(values["completion"]),
+            seconds(values["seconds"]),
+            usd(values["usd"]),
+        ],
     }
 
 
@@ -33,9 +38,10 @@ def tokens_row(rung: str, usage: Usage) -> dict[str, Json]:
         "rung": rung,
         "cases": f"{usage.judged:,}",
         "prompt": count(values["prompt"]),
+        "completion": count(completion),
         "reasoning": count(values["reasoning"]),
+        "share": percent(usage.reasoning_share),
         "answer": shown,
-        "total": count(values["tokens"]),
     }
 
 

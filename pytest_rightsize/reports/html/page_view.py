@@ -7,6 +7,7 @@ from pytest_rightsize.records import Json
 from pytest_rightsize.reports.facts import Facts, effort, headline, verdict_counts
 from pytest_rightsize.reports.html.actions import action_rows
 from pytest_rightsize.reports.html.bodies import CaseIndex
+from pytest_rightsize.reports.html.fleet_section import fleet_section
 from pytest_rightsize.reports.html.measured_lines import measured_lines, shortened_lines
 from pytest_rightsize.reports.html.measures import MEASURES, first_measure, judged_rungs, why_unknown
 from pytest_rightsize.reports.html.number_tables import figures_row, tokens_caution, tokens_row
@@ -35,7 +36,7 @@ def page_view(facts: Facts, cases: CaseIndex) -> dict[str, Json]:
         "rows": [verdict_row(facts, verdict) for verdict in facts.verdicts],
         "measures": measures,
         "measure": first_measure(facts),
-        "columns": ["energy per case", "tokens per case", "time per case", "money per case"],
+        "columns": ["energy per case", "completion tokens per case", "time per case", "money per case"],
         "figures": [figures_row(cell) for cell in facts.cells.values() if cell.standing.trials],
         "tokens": [tokens_row(rung.name, facts.run_usage.by_rung[rung.name]) for rung in judged_rungs(facts)],
         "tokens_words": tokens_caution(facts),
@@ -45,6 +46,7 @@ def page_view(facts: Facts, cases: CaseIndex) -> dict[str, Json]:
             for economy in conclusion.false_economies
         ],
         "no_economies": _no_economies(facts),
+        "fleet": fleet_section(facts),
         "facts": [*fact_groups(facts)],
         "models": [model_row(rung, facts.run.about) for rung in facts.run.rungs],
         "measured": [*measured_lines(facts), *shortened_lines(cases)],
@@ -75,6 +77,6 @@ def _no_economies(facts: Facts) -> str:
             "None can be told: no task has two models that pass. A climb stops at the first; "
             "--rightsize-strategy=full runs the larger ones too."
         )
-    unknown = [label.lower() for key, (label, _) in MEASURES.items() if key != "tokens" and why_unknown(facts, key)]
+    unknown = [label.lower() for key, (label, _) in MEASURES.items() if key != "completion" and why_unknown(facts, key)]
     rest = f" {' and '.join(unknown).capitalize()} could not be compared." if unknown else ""
     return f"None found: no smaller model that passes takes surely more than a larger one.{rest}"

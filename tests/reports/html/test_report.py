@@ -118,4 +118,4 @@ def test_the_charts_open_on_what_is_known_of_most_models() -> None:
         else one
         for one in run.trials
     ]
-    assert 'value="tokens" checked' in page_of(replace(run, trials=without))
+    assert 'value="completion" checked' in page_of(replace(run, trials=without))

@@ -141,11 +141,11 @@ function meanOf(all) {
   };
 }
 
-/** `12 + 3 tokens · 0.4 s · energy unknown`: an unknown amount is called unknown, never 0. */
-function taken({ tokens: [prompt, completion], seconds, joules, usd, finish, cached }) {
+/** `12 + 3 tokens (2 reasoning) · 0.4 s · energy unknown`: an unknown amount is called unknown, never 0. */
+function taken({ tokens: [prompt, completion, reasoning], seconds, joules, usd, finish, cached }) {
   const number = (value, unit, unknown) => (value === null ? unknown : `${Number(value.toPrecision(3)).toLocaleString('en', { maximumSignificantDigits: 3 })} ${unit}`);
   return [
-    prompt === null || completion === null ? 'tokens unknown' : `${prompt.toLocaleString('en')} + ${completion.toLocaleString('en')} tokens`,
+    completion === null ? 'tokens unknown' : `${prompt?.toLocaleString('en') ?? '?'} + ${completion.toLocaleString('en')} tokens${reasoning ? ` (${reasoning.toLocaleString('en')} reasoning)` : ''}`,
     number(seconds, 's', 'time unknown'),
     number(joules, 'J', 'energy unknown'),
     ...(usd === null ? [] : [number(usd, 'USD', '')]),

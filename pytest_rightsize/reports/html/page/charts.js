@@ -122,7 +122,7 @@ function labelled(points, along, width) {
 const UNITS = {
   joules: [['MJ per case', 1e6], ['kJ per case', 1e3], ['J per case', 1], ['mJ per case', 1e-3], ['µJ per case', 1e-6]],
   seconds: [['s per case', 1], ['ms per case', 1e-3]],
-  tokens: [['tokens per case', 1]],
+  completion: [['completion tokens per case', 1]],
   usd: [['USD per 1,000 cases', 1e-3]],
 };
 
@@ -266,7 +266,7 @@ function tokensChart(index) {
     .filter(([key]) => row[key] !== null && (key !== 'completion' || row.answer === null))
     .map(([key, label], order) => ({ rung: `${row.rung} · ${row.cases.toLocaleString('en')} cases`, kind: label, order, tokens: row[key], tip: `${row.rung}: ${short(row[key])} ${label} tokens a case` })));
   const place = $('tokens-chart');
-  const unknown = index.token_means.filter((row) => row.prompt === null || row.completion === null).map((row) => ['tokens unknown', row.rung]);
+  const unknown = index.token_means.filter((row) => row.completion === null).map((row) => ['tokens unknown', row.rung]);
   if (unknown.length) place.after(el('p', { class: 'why' }, shown(missing(unknown))));
   if (!rows.length) { place.replaceChildren(el('p', { class: 'missing' }, 'No tokens are known.')); return; }
   const used = [...new Set(rows.map((row) => row.kind))];
