@@ -130,14 +130,16 @@ def _price(plain: Mapping[str, Json], *, where: str) -> Price:
 def with_electricity(rungs: dict[str, Rung], plain: Mapping[str, Json], *, where: str) -> dict[str, Rung]:
     """The rungs with what the file says of a kilowatt hour, its price and its CO2e, where a rung says nothing."""
     common = {key: _of_a_kwh(key, plain.get(key), where=f"{where}: {key}") for key in _OF_A_KWH}
+
+    def of(rung: Rung, key: str) -> float | None:
+        own = _of_a_kwh(key, getattr(rung, key), where=f"{where} [ladder.{rung.name}]: {key}")
+        return common[key] if own is None else own
+
     return {
         name: replace(
             rung,
-            **{
-                key: common[key] if own is None else own
-                for key in _OF_A_KWH
-                for own in [_of_a_kwh(key, getattr(rung, key), where=f"{where} [ladder.{name}]: {key}")]
-            },
+            electricity_usd_per_kwh=of(rung, "electricity_usd_per_kwh"),
+            gco2_per_kwh=of(rung, "gco2_per_kwh"),
         )
         for name, rung in rungs.items()
     }

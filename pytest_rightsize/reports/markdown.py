@@ -172,7 +172,7 @@ def _at_scale(facts: Facts) -> Iterator[str]:
     rows = told_rows(fleet(facts.run, facts.verdicts, facts.conclusions))
     if not rows:
         return
-    scales = list(max((row.scales for row in rows), key=len))
+    scales = list(dict.fromkeys(scale for row in rows for scale in row.scales))
     yield f"| task | model | {' | '.join(scales)} | known how |"
     yield f"| --- | --- |{' --- |' * len(scales)} --- |"
     for row in rows:

@@ -281,7 +281,7 @@ class Trying:
             reason=not_run.reason,
             detail=not_run.detail,
             answers=tuple(transcript.answers),
-            sampled=ended,  # type: ignore[arg-type]  # mypy narrows no Literal by a tuple
+            sampled=ended,
         )
 
     def _grade_from_record(self, item: pytest.Item, end: Ending, transcript: Transcript) -> Grade | None:

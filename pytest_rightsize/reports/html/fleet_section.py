@@ -15,7 +15,7 @@ def fleet_section(facts: Facts) -> dict[str, Json] | None:
     rows = told_rows(fleet(facts.run, facts.verdicts, facts.conclusions))
     if not rows:
         return None
-    scales = list(max((row.scales for row in rows), key=len))
+    scales = list(dict.fromkeys(scale for row in rows for scale in row.scales))
     return {
         "scales": scales,
         "rows": [
