@@ -16,6 +16,8 @@ from pytest_rightsize.commands.__main__ import main
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import Run
 from pytest_rightsize.results.results_file import read_run
+from studies.pages import DOCS, rendered
+from studies.smallest_open_model import figures
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "zeroeval"
 PLAIN = ("-q", "-p", "no:cacheprovider", "--rightsize-gate=none")
@@ -113,6 +115,14 @@ def test_the_full_ladder_gives_every_published_figure(full: Path, models: list[s
     assert _per_item_smallest(run, models) == {
         task: Counter(counts) for task, counts in expected["per_item_smallest"].items()
     }
+
+
+def test_the_page_of_the_study_says_what_this_session_found(full: Path) -> None:
+    """RIGHTSIZE_GOLDEN=write writes it anew, as `python -m studies --write` does."""
+    page, documented = rendered("smallest-open-model", figures({"full": full})), DOCS / "smallest-open-model.md"
+    if os.environ.get("RIGHTSIZE_GOLDEN") == "write":
+        documented.write_text(page, encoding="utf-8")
+    assert documented.read_text(encoding="utf-8") == page
 
 
 def _per_item_smallest(run: Run, models: list[str]) -> dict[str, Counter[str]]:
