@@ -35,6 +35,14 @@ class RightsizeError(Portable, Exception):
     def __init__(self, message: str = "") -> None:
         super().__init__(printable(message))
 
+    @property
+    def __context__(self) -> None:
+        """None: it says all there is to say, and a library's error that it was made of has its request and headers."""
+
+    @__context__.setter
+    def __context__(self, _: BaseException | None) -> None:
+        """Forget it."""
+
 
 class ConfigError(RightsizeError):
     """The user's input cannot be used; the message says what was given and what to do."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["plain", "plain_fields", "shallow"]
+__all__ = ["plain", "plain_fields", "shallow", "without_header_values"]
 
 _ATOMS = (str, int, float, type(None))
 
@@ -27,3 +27,9 @@ def plain_fields(record: Any) -> dict[str, Any]:
 def shallow(record: Any) -> dict[str, Any]:
     """A record as a dict by field, whose values stay what they are."""
     return {name: getattr(record, name) for name in record.__dataclass_fields__}
+
+
+def without_header_values(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a rung to show and to write down: of its headers the names alone, as one might hold a secret."""
+    headers = options.get("headers")
+    return {**options, **({"headers": dict.fromkeys(headers, "***")} if isinstance(headers, Mapping) else {})}

@@ -76,7 +76,11 @@ def _as_installed() -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Where the application's calls are served, open the endpoint: the rootdir's conftest.py may make a client."""
+    """Watch over an offline session, and open the endpoint of a served application: a conftest.py may connect."""
+    if options.offline_is_asked(early_config):
+        with _as_installed():
+            from pytest_rightsize.session.opening import open_guard
+        open_guard(early_config)
     if options.serving_is_asked(early_config):
         with _as_installed():
             from pytest_rightsize.session.opening import open_endpoint

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.meter_records import Metering
-from pytest_rightsize.plain_data import plain_fields, shallow
+from pytest_rightsize.plain_data import plain_fields, shallow, without_header_values
 from pytest_rightsize.policy_records import GateName, Policy, Waiver
 from pytest_rightsize.strength_records import Strength
 
@@ -143,13 +143,13 @@ class Rung:
     base_dir: str = "."
 
     def to_dict(self) -> dict[str, Json]:
-        """The rung as the results file shows it: without what is not set and without this machine's folders."""
+        """The rung as the results file shows it: without what is not set, this machine's folders, headers' values."""
         plain = {key: value for key, value in plain_fields(self).items() if value is not None and key != "base_dir"}
-        options = plain.pop("options")
+        del plain["options"]
         if self.price is not None:
             shown = ("prompt", "completion", "cached")
             plain["price"] = {key: value for key, value in plain["price"].items() if value is not None or key in shown}
-        return {**plain, **options}
+        return {**plain, **without_header_values(self.options)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from hypothesis import settings
 
 import pytest_rightsize.providers.openai.provider
 import pytest_rightsize.session.hooks  # noqa: F401
+from tests.outside import outside  # noqa: F401  # a fixture
 
 # No property has a deadline: the first example loads scipy, and on a busy machine any example may take long.
 settings.register_profile("rightsize", deadline=None)

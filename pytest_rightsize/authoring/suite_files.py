@@ -3,7 +3,6 @@
 A file that is there is never written over unless the user says so; that is checked before anything costs time.
 """
 
-import json
 import os
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -14,6 +13,7 @@ from pytest_rightsize.authoring.personal_data import hints
 from pytest_rightsize.authoring.rendering import rendered
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.output_paths import leads_elsewhere, write_whole
+from pytest_rightsize.providers.secret_texts import Mask, Secret
 
 __all__ = ["SuiteFiles"]
 
@@ -70,10 +70,7 @@ class SuiteFiles:
 
 
 def _without(text: str, withheld: Collection[str]) -> str:
-    for key in withheld:
-        for form in (json.dumps(key, ensure_ascii=False)[1:-1], key):
-            text = text.replace(form, "[withheld]")
-    return text
+    return Mask(map(Secret, withheld), shown="[withheld]")(text)
 
 
 def _table(tasks: Sequence[Task]) -> list[str]:

@@ -23,6 +23,7 @@ from pytest_rightsize.meters import (
     Meter,
     MeterProblem,
     Site,
+    meter_url,
     site_of,
 )
 from pytest_rightsize.meters.attribution.metered import Period, measure_period, seconds_needed, shows_idle_power
@@ -79,6 +80,9 @@ class _Doctor:
         yield f"{rung.name}: {rung.provider} {rung.model or rung.options.get('file', '')}".rstrip()
         yield f"  answers: {self._answers(provider)}"
         site = site_of(provider)
+        if self._offline and meter_url(rung) is not None:
+            yield "  meter:   not asked: --offline"
+            return
         choice = choose(rung, site, self._meters)
         yield f"  meter:   {choice}"
         if not choice.meters and rung.meter not in (None, "auto", "none") and site is not None:

@@ -15,6 +15,7 @@ __all__ = [
     "OPTIONS",
     "add_options",
     "find_ladder_file",
+    "offline_is_asked",
     "option_source",
     "option_text",
     "serving_is_asked",
@@ -105,7 +106,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
         "too (by itself: all that can apply, and provisional)",
     ),
 }
-_OFFLINE_HELP = "refuse every rung that leaves this machine"
+_OFFLINE_HELP = "let nothing leave this machine: refuse rungs elsewhere, and every connection of this process"
 _STRENGTH_HELP = (
     "start the tests that passed again, with wrong answers and without any model, and say how many of them pass"
 )
@@ -165,6 +166,12 @@ def find_ladder_file(rootdir: Path) -> Path | None:
     except OSError:
         return None
     return project if has_table else None
+
+
+def offline_is_asked(early_config: pytest.Config) -> bool:
+    """Whether nothing may leave this machine, while options are still being parsed."""
+    given = getattr(early_config.known_args_namespace, "rightsize_offline", False)
+    return bool(given or early_config.getini("rightsize_offline"))
 
 
 def serving_is_asked(early_config: pytest.Config) -> bool:

@@ -13,6 +13,7 @@ from pytest_rightsize.config.table_checks import NUMBER, check_keys, check_type
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.providers.environment import user_variable
+from pytest_rightsize.providers.secret_texts import literal_secret
 from pytest_rightsize.records import Json, Price, Rung
 
 __all__ = ["COMMON_KEYS", "POSITIVE_KEYS", "parse_rung", "with_electricity"]
@@ -40,6 +41,8 @@ _OF_A_KWH: Mapping[str, tuple[str, str]] = {
     "electricity_usd_per_kwh": ("USD", "0.30"),
     "gco2_per_kwh": ("grams of CO2e", "380"),
 }
+# Keys whose providers and meters say where a secret goes instead.
+_REFUSED_IN_THEIR_OWN_WORDS = ("base_url", "extra_body", "headers")
 
 
 def parse_rung(
@@ -86,6 +89,14 @@ def _refuse_secrets(plain: Mapping[str, Json], kind: type[Provider], *, where: s
         ):
             raise ConfigError(f"{where}: {key} would hold a literal key, which is refused: put the key into a variable "
                               f'and name it, as in api_key_env = "OPENAI_API_KEY"')  # fmt: skip
+    tables = {key: value for key, value in plain.items() if key in kind.options or key == "meter"}
+    held = literal_secret({key: value for key, value in tables.items() if key not in _REFUSED_IN_THEIR_OWN_WORDS})
+    if held is not None:
+        example = ', as in url_env = "EXPORTER_URL"' if "meter" in plain and held == "url" else ""
+        raise ConfigError(
+            f"{where}: {held} holds a literal password or key, which is refused: put it into a variable, and name "
+            f"that{example}"
+        )
     variable = plain.get("api_key_env")
     if isinstance(variable, str) and not variable.isidentifier():
         raise ConfigError(f"{where}: api_key_env must be the name of an environment variable, and this is none; if "

@@ -16,6 +16,7 @@ from pytest_rightsize.contributions import Contributions
 from pytest_rightsize.energy import Basis, Energy, Provenance
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.portable import Portable
+from pytest_rightsize.providers.environment import user_variable
 from pytest_rightsize.records import Json, Reply, Rung
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Site",
     "check_meter",
     "load_meters",
+    "meter_url",
     "site_of",
 ]
 
@@ -211,3 +213,11 @@ def _check_options(name: str, options: Mapping[str, Json], meters: Mapping[str, 
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             words = " or ".join(kind.__name__ for kind in kinds)
             raise ConfigError(f"{where}: meter {name}: {key} = {value!r} cannot be: give {words}")
+
+
+def meter_url(rung: Rung) -> str | None:
+    """The URL over which the ladder file has the rung's meter read; None for a meter that is read on this machine."""
+    if not isinstance(rung.meter, Mapping):
+        return None
+    url = rung.meter.get("url") or user_variable(str(rung.meter.get("url_env", "")))
+    return url if isinstance(url, str) else None

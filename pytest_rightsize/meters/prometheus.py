@@ -1,14 +1,12 @@
 """Energy counters of another machine, read from an exporter there: dcgm-exporter, or Kepler.
 
 Such a counter moves every few seconds, so it tells little of one answer and much of a rung. Nothing leaves this machine
-but the request for the page of metrics.
+but the request for the page of metrics; a redirect is not followed, and a page here is read through no proxy.
 """
 
 import math
 import re
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -20,7 +18,10 @@ from pytest_rightsize import clocks
 from pytest_rightsize.energy import Energy, unknown_energy
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.meters import Counter, CounterError, Facts, Meter, MeterProblem, Site
-from pytest_rightsize.providers.bounded_bodies import read_plain_body
+from pytest_rightsize.providers.environment import secret_variable
+from pytest_rightsize.providers.locality import host_of, is_this_machine
+from pytest_rightsize.providers.plain_http import FetchError, fetch
+from pytest_rightsize.providers.secret_texts import Secret, holds_secret, shown_url
 from pytest_rightsize.records import Json, Reply, Rung
 
 __all__ = ["Prometheus", "Sample", "parse_metrics"]
@@ -61,12 +62,14 @@ def parse_metrics(text: str) -> Iterator[Sample]:
 class Prometheus:
     """The counters on an exporter's page of metrics at `url`; `metric` and `labels` select among them.
 
-    The page is read every `poll_s` (1) seconds, and its values may be `lag_s` (2) seconds old. `boundary` is what they
-    cover, where that does not follow from the metric's name.
+    `url_env` names a variable with the whole URL, for one with a password or a key in it, of which no message shows
+    more than the host and the path. The page is read every `poll_s` (1) seconds, and its values may be `lag_s` (2)
+    seconds old. `boundary` is what they cover, where that does not follow from the metric's name.
     """
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {
         "url": str,
+        "url_env": str,
         "metric": str,
         "labels": dict,
         "poll_s": (int, float),
@@ -77,17 +80,21 @@ class Prometheus:
     def __init__(self, rung: Rung, options: Mapping[str, Json], site: Site) -> None:  # noqa: ARG002  # as all meters
         """Take the address; raises ConfigError if it is none, holds a password, or a time cannot be."""
         where = f"rung {rung.name!r}: the meter prometheus"
-        try:
-            url = urlsplit(options.get("url", ""))
-        except ValueError:
-            url = urlsplit("")
-        if url.scheme not in ("http", "https") or not url.hostname:
+        variable = options.get("url_env")
+        if variable and "url" in options:
+            raise ConfigError(f"{where} has both url and url_env: keep one")
+        self._url = (secret_variable(variable) or Secret("")) if variable else Secret(options.get("url", ""))
+        if variable and host_of(self._url.reveal()) is None:
+            raise ConfigError(f"{where}: the variable {variable} holds no URL: set it to the page of an exporter")
+        if host_of(self._url.reveal()) is None:
             raise ConfigError(f'{where} needs the page of an exporter: add url = "http://host:9400/metrics"')
-        if url.password:
-            raise ConfigError(f"{where}: url holds a password, which is refused")
+        if not variable and holds_secret(self._url.reveal()):
+            raise ConfigError(
+                f"{where}: url holds a name, a password or a key, which is refused: put the whole URL into a variable, "
+                f'and name it, as in url_env = "EXPORTER_URL"'
+            )
         if options.get("poll_s", 1) <= 0 or options.get("lag_s", 0) < 0:
             raise ConfigError(f"{where}: poll_s must be above 0, and lag_s 0 or more")
-        self._url = options["url"]
         self._options = options
 
     def check(self) -> MeterProblem | None:
@@ -104,7 +111,9 @@ class Prometheus:
         samples = {_key(sample): sample for sample in page.fresh(0) if self._is_wanted(sample)}
         if not samples:
             wanted = self._options.get("metric", f"{_DCGM} or kepler_node_cpu_joules_total")
-            raise CounterError(f"{self._url} has no {wanted} with the labels that are asked for", flag="no_metric")
+            raise CounterError(
+                f"{shown_url(self._url.reveal())} has no {wanted} with the labels that are asked for", flag="no_metric"
+            )
         return [_Remote(page, key, self._facts(sample)) for key, sample in sorted(samples.items())]
 
     def of_answer(self, reply: Reply) -> Energy:  # noqa: ARG002  # the protocol has it
@@ -127,7 +136,7 @@ class Prometheus:
         poll_s = float(self._options.get("poll_s", 1.0))
         boundary = "cpu.package" if kepler and kepler[2] == "cpu" else "gpu.board"
         return Facts(
-            device=_device(sample, urlsplit(self._url).netloc),
+            device=_device(sample, urlsplit(shown_url(self._url.reveal())).netloc),
             boundary=self._options.get("boundary", boundary),
             meter=f"prometheus:{'kepler' if kepler else 'dcgm' if sample.name == _DCGM else sample.name}",
             # Kepler splits a node's counter among processes by a model, and on virtual machines it estimates.
@@ -160,8 +169,9 @@ def _device(sample: Sample, host: str) -> str:
 class _Page:
     """The page of one exporter, read once for all its counters."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: Secret) -> None:
         self._url = url
+        self._is_local = is_this_machine(host_of(url.reveal()) or "")
         self._lock = threading.Lock()
         self._read_at = float("-inf")
         self._samples: list[Sample] = []
@@ -176,10 +186,10 @@ class _Page:
 
     def _text(self) -> str:
         try:
-            with urllib.request.urlopen(self._url, timeout=_TIMEOUT_S) as response:
-                return read_plain_body(response).decode(errors="replace")
-        except (OSError, urllib.error.URLError, ValueError) as error:
-            raise CounterError(f"{self._url} does not answer ({error})", flag="exporter_lost") from None
+            body = fetch(self._url, local_only=self._is_local, timeout_s=_TIMEOUT_S)
+        except FetchError as error:
+            raise CounterError(f"{shown_url(self._url.reveal())} {error}", flag="exporter_lost") from None
+        return body.decode(errors="replace")
 
 
 class _Remote:

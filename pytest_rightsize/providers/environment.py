@@ -3,15 +3,26 @@
 With `[app] serve`, variables such as OPENAI_BASE_URL name this session's own endpoint, and OPENAI_API_KEY may hold a
 dummy. A rung must see neither: its key would not be the user's, and it would ask itself. So providers, and whatever
 else reads the user's settings, look variables up here and not in `os.environ`.
+
+What a variable holds that is named as those of keys are, or that somebody has read by `secret_variable`, is known as a
+secret, as are passwords in URLs: `known_secrets` is to be masked wherever words of others are shown.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from pytest_rightsize.providers.locality import host_of, is_this_machine
+from pytest_rightsize.providers.secret_texts import Mask, Secret, is_secret, secrets_in_url
 
-__all__ = ["is_own_endpoint", "replace_variables", "user_variable"]
+__all__ = ["is_own_endpoint", "known_secrets", "replace_variables", "secret_variable", "user_variable"]
+
+# Variables that were read as secrets, whatever their names.
+_read_as_secrets: set[str] = set()
+# A shorter value of a variable that nobody has read as a secret is a word such as `true`.
+_SHORTEST_GUESSED = 8
+_masks: dict[frozenset[Secret], Mask] = {}
 
 # What was set in place of each variable, and what stood there before; None where it was not set.
 _replaced: dict[str, tuple[str, str | None]] = {}
@@ -27,6 +38,37 @@ def user_variable(name: str) -> str | None:
     value = os.environ.get(name)
     replaced = _replaced.get(name)
     return replaced[1] if replaced is not None and replaced[0] == value else value
+
+
+def secret_variable(name: str) -> Secret | None:
+    """The same for a variable with a key, or with a URL that may hold one; from now on it is known as a secret."""
+    if name:
+        _read_as_secrets.add(name)
+    value = user_variable(name)
+    return None if value is None else Secret(value)
+
+
+def known_secrets() -> Mask:
+    """A mask for all secrets that this process has in its environment now."""
+    found = frozenset(secret for name in [*os.environ] for secret in _secrets_of(name))
+    if found not in _masks:
+        _masks.clear()
+        _masks[found] = Mask(found)
+    return _masks[found]
+
+
+def _secrets_of(name: str) -> Sequence[Secret]:
+    return _secrets_in(name, user_variable(name) or "", is_known=name in _read_as_secrets)
+
+
+@lru_cache(maxsize=1000)
+def _secrets_in(name: str, value: str, *, is_known: bool) -> Sequence[Secret]:
+    if "://" in value or "@" in value:
+        return secrets_in_url(value if "://" in value else f"http://{value}")
+    if is_known:
+        return [Secret(value)]
+    is_path = "/" in value[:2]
+    return [Secret(value)] if is_secret(name) and len(value) >= _SHORTEST_GUESSED and not is_path else []
 
 
 def replace_variables(values: Mapping[str, str], *, port: int) -> Callable[[], None]:

@@ -7,16 +7,50 @@ import errno
 import ipaddress
 import re
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-__all__ = ["LeavesMachineError", "host_of", "is_this_machine", "loopback_socket"]
+__all__ = [
+    "LeavesMachineError",
+    "host_of",
+    "is_this_machine",
+    "look_up_in_this_thread",
+    "looks_up",
+    "loopback_socket",
+    "name_lookup",
+]
 
 _LOCAL_NAME = re.compile(r"localhost\.?|.+\.localhost\.?", re.IGNORECASE)
 
 
 class LeavesMachineError(OSError):
     """The connection would have left this machine, and was not made."""
+
+
+_lookups = threading.local()
+
+
+@contextmanager
+def name_lookup() -> Iterator[None]:
+    """Names are looked up within only to find out whether they are this machine: an offline session lets it pass."""
+    before, _lookups.is_on = looks_up(), True
+    try:
+        yield
+    finally:
+        _lookups.is_on = before
+
+
+def look_up_in_this_thread() -> None:
+    """The same for all that the current thread does from now on."""
+    _lookups.is_on = True
+
+
+def looks_up() -> bool:
+    """Whether the current thread looks names up for no other reason."""
+    return getattr(_lookups, "is_on", False)
 
 
 def host_of(url: str) -> str | None:
@@ -41,7 +75,8 @@ def is_this_machine(host: str) -> bool:
     except ValueError:
         pass
     try:
-        addresses = {str(addr_info[4][0]) for addr_info in socket.getaddrinfo(host, None)}
+        with name_lookup():
+            addresses = {str(addr_info[4][0]) for addr_info in socket.getaddrinfo(host, None)}
     except (OSError, UnicodeError):
         return False
     return bool(addresses) and all(_is_loopback(address) for address in addresses)

@@ -12,17 +12,18 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Collection, Mapping
-from concurrent.futures import Future, wait
+from concurrent.futures import CancelledError, Future, wait
 from typing import TYPE_CHECKING
 
 from _pytest.outcomes import Skipped
 
 from pytest_rightsize import clocks
-from pytest_rightsize.errors import RungError
+from pytest_rightsize.errors import RightsizeError, RungError
 from pytest_rightsize.portable import Portable
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.providers.own_threads import own_work
 from pytest_rightsize.records import Reply, Request, Rung
+from pytest_rightsize.running.broken_providers import fault_of, submitted
 from pytest_rightsize.running.budget import Budget
 from pytest_rightsize.running.ticket import Question, Ticket
 
@@ -235,7 +236,7 @@ class Engine:
     def _submit_to(self, rung: str, request: Request) -> Future[Reply]:
         with self._lock:
             self._make_room_for(rung)
-            future = self._providers[rung].submit(request)
+            future = submitted(self._providers[rung], rung, request)
             in_flight = self._in_flight.setdefault(rung, set())
             in_flight.add(future)
         future.add_done_callback(in_flight.discard)
@@ -269,6 +270,7 @@ class Engine:
         """Wait for the reply; a fault is counted once, however often the test runs into it."""
         with self._lock:
             first, question.is_answered = not question.is_answered, True
+        broken: RungError | None = None
         try:
             reply = question.future.result()
         except RungError as fault:
@@ -276,9 +278,15 @@ class Engine:
                 self._count_fault(rung, fault)
             # Where in a provider it came from helps no user, and takes pytest a tenth of a second to lay out.
             raise fault.with_traceback(None) from None
+        except (RightsizeError, CancelledError):
+            raise
+        except Exception as error:
+            broken = fault_of(error, rung)
         except BaseException:
             question.future.cancel()
             raise
+        if broken is not None:
+            raise broken
         if first:
             with self._lock:
                 self._faults_in_a_row[rung] = 0

@@ -33,7 +33,7 @@ class Received:
 
     method: str
     path: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)  # the application's key is in them
     body: bytes
     is_first: bool = False
 

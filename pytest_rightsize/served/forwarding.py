@@ -5,14 +5,15 @@ is told has no header and no query, where keys stand.
 """
 
 import os
-import urllib.request
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
+from pytest_rightsize.providers.proxies import ProxyError, proxy_for
+from pytest_rightsize.providers.secret_texts import is_secret
 from pytest_rightsize.records import Reply
 from pytest_rightsize.served.answers.reading import BrokenAnswerError, read_answer
 from pytest_rightsize.served.upstreams import target
@@ -25,7 +26,6 @@ _OF_THE_CONNECTION = """
     connection content-length expect host keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer
     transfer-encoding upgrade
 """
-_WITH_KEYS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 _SHORTEST_KEY = 8
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CONNECT_S = 30.0
@@ -120,7 +120,7 @@ class Forwarding:
                 allow_redirects=False,
                 proxy=_proxy(call.url),
             )
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, ProxyError) as error:
             call.problem = f"{call.host} cannot be reached ({_why(error)})"
             return web.json_response({"error": {"message": f"rightsize record: {call.problem}"}}, status=502)
         async with answer:
@@ -160,8 +160,8 @@ class Forwarding:
         return response
 
     def _notice_keys(self, request: Any) -> None:
-        values = [value for name in _WITH_KEYS for value in request.headers.getall(name, [])]
-        values += parse_qs(urlsplit(request.raw_path).query).get("key", [])
+        values = [value for name, value in request.headers.items() if is_secret(name)]
+        values += [value for name, value in parse_qsl(urlsplit(request.raw_path).query) if is_secret(name)]
         self.keys |= {key for value in values if len(key := value.rpartition(" ")[2]) >= _SHORTEST_KEY}
 
 
@@ -254,15 +254,13 @@ def _plain(body: bytes, encoding: str) -> bytes:
 
 def _proxy(url: str) -> str | None:
     """The proxy that the environment names for a URL; `trust_env` of aiohttp would add keys from .netrc."""
-    parts = urlsplit(url)
-    if urllib.request.proxy_bypass(parts.hostname or ""):
-        return None
-    proxies = urllib.request.getproxies()
-    value = proxies.get(parts.scheme) or proxies.get("all")
-    return value if value is None or "://" in value else f"http://{value}"
+    found = proxy_for(url)
+    return None if found is None else found.url.reveal()
 
 
 def _why(error: BaseException) -> str:
+    if isinstance(error, ProxyError):
+        return str(error)
     cause = getattr(error, "os_error", None) or error
     number = getattr(cause, "errno", None)
     return os.strerror(number) if isinstance(number, int) and number > 0 else type(cause).__name__

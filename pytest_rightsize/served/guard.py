@@ -1,10 +1,11 @@
-"""Watches what a test and its application connect to, by Python's audit events, and refuses what may not leave.
+"""Watches what this process connects to, by Python's audit events, and refuses what may not leave this machine.
 
-While a test of a private task runs, or any test of an offline session, connections and lookups of names beyond this
-machine end in a LeavesMachineError. Of other tests it only notes that they look up the host of a known vendor of
-models, which an application with a `base_url` in its code does. What this package does itself is told apart by its
-threads (`providers/own_threads.py`). Child processes are not seen, nor are libraries that connect without Python's
-`socket` (uvloop, gRPC).
+In an offline session that holds for all that the process does, from before the first conftest.py to the end: each
+connection and each lookup of a name beyond this machine ends in a LeavesMachineError. While a test of a private task
+runs it holds for the test and its application. Of other tests whose application is served it only notes that they look
+up the host of a known vendor of models. What this package does itself is told apart by its threads
+(`providers/own_threads.py`). Child processes are not seen, nor are libraries that connect without Python's `socket`
+(uvloop, gRPC, hf_xet).
 """
 
 import errno
@@ -13,15 +14,15 @@ import re
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_rightsize.providers.locality import LeavesMachineError
+from pytest_rightsize.providers.locality import LeavesMachineError, looks_up
 from pytest_rightsize.providers.own_threads import follow_starts, is_own_thread, stop_following
 
 __all__ = ["Contact", "Guard", "is_vendor"]
 
-_LOOKUPS = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"})
+_LOOKUPS = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo"})
 _CONNECTIONS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 _WATCHED = _LOOKUPS | _CONNECTIONS
 _LOCAL_NAME = re.compile(r"localhost\.?|.+\.localhost\.?", re.IGNORECASE)
@@ -58,20 +59,25 @@ class Contact:
     reason: str | None = None
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Guard:
-    """The watch over one session's tests; it sees nothing before `begin` and after `end`.
+    """The watch over one session; it sees nothing before `begin` and after `end`, unless it is `offline`.
 
-    `reason` says why nothing may leave this machine while the present test runs, as in "the task is private"; None lets
-    everything through. `on_contact` is told of a vendor's host, and of whatever is refused, by the thread that does it.
+    `offline` says why nothing at all may leave this machine, `reason` why nothing may while the present test runs, as
+    in "the task is private"; None lets everything through. `on_contact` is told of a vendor's host, and of whatever is
+    refused, by the thread that does it; before it is set, `refused` keeps that.
     """
 
-    on_contact: Callable[[Contact], object]
+    on_contact: Callable[[Contact], object] | None = None
+    offline: str | None = None
     reason: str | None = None
     is_on: bool = False
+    refused: list[Contact] = field(default_factory=list)
 
     def open(self) -> None:
         """Start to listen; Python lets nobody stop listening, but closed guards cost next to nothing."""
+        if self in _guards:
+            return
         _listen()
         follow_starts()
         _guards.append(self)
@@ -86,6 +92,7 @@ class Guard:
 
     def begin(self, reason: str | None) -> None:
         """A test starts."""
+        self.open()
         self.reason = reason
         self.is_on = True
 
@@ -93,11 +100,15 @@ class Guard:
         """The test is over."""
         self.is_on = False
 
-    def meet(self, host: str) -> None:
-        """A test goes for a host beyond this machine; raises LeavesMachineError where it may not."""
-        reason, vendor = self.reason, is_vendor(host)
+    def meet(self, host: str, *, is_own: bool) -> None:
+        """Somebody goes for a host beyond this machine; raises LeavesMachineError where that may not be."""
+        reason = self.offline
+        if reason is None and self.is_on and not is_own:
+            reason = self.reason
+        vendor = is_vendor(host) and self.is_on and not is_own
         if reason is not None or vendor:
-            self.on_contact(Contact(host=host, is_vendor=vendor, reason=reason))
+            tell = self.refused.append if self.on_contact is None else self.on_contact
+            tell(Contact(host=host, is_vendor=vendor, reason=reason))
         if reason is not None:
             raise LeavesMachineError(errno.EACCES, f"{host} is not this machine, and nothing was sent there: {reason}")
 
@@ -117,17 +128,25 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
     """Called by Python for each of its audit events, in the thread that does what the event says."""
     if event not in _WATCHED:
         return
-    guards = [guard for guard in _guards if guard.is_on]
-    if not guards or is_own_thread():
+    guards = [guard for guard in _guards if guard.is_on or guard.offline is not None]
+    if not guards:
         return
-    host = _looked_up(arguments[0]) if event in _LOOKUPS else _address(*arguments[:2])
+    is_lookup = event in _LOOKUPS
+    if is_lookup and looks_up():  # to find out whether a name is this machine; where it leads to is checked again
+        return
+    is_own = is_own_thread()
+    if is_own and all(guard.offline is None for guard in guards):
+        return
+    host = _looked_up(arguments[0]) if is_lookup else _address(*arguments[:2])
     if host is not None:
         for guard in guards:
-            guard.meet(host)
+            guard.meet(host, is_own=is_own)
 
 
 def _looked_up(host: object) -> str | None:
     """The name that is looked up, None for one of this machine."""
+    if isinstance(host, tuple) and host:  # the address whose name is asked for
+        host = host[0]
     if isinstance(host, bytes | bytearray):
         host = bytes(host).decode("ascii", "replace")
     if not isinstance(host, str) or not host:  # any address of this machine

@@ -16,7 +16,6 @@ from pytest_rightsize.model import Address
 from pytest_rightsize.running.ticket import Ticket
 from pytest_rightsize.session.state import SessionState
 from pytest_rightsize.session.trials import WATCHING, SessionTrials
-from pytest_rightsize.session.watching import Watching
 
 if TYPE_CHECKING:
     from pytest_rightsize.served.attempt import Attempt
@@ -40,7 +39,6 @@ class Application:
         self._trials = trials
         self._serving = serving
         self._clients: Clients | None = None
-        self._watching = Watching(state) if state.resources.serves else None
 
     @classmethod
     def opened_late(cls, state: SessionState, trials: SessionTrials) -> "Application":
@@ -107,16 +105,12 @@ class Application:
             return  # the fixture says so
         attempt = Attempt(model, self._trials.asker_for(item, model.rung_record))
         self._serving.begin(attempt)
-        if self._watching is not None:
-            self._watching.begin(item, self._state.policies[group[0]], model.transcript)
         if _LEFTOVER in item.stash:
             attempt.model.failed(RungError(item.stash[_LEFTOVER], reason="unserved", alone=True))
 
     def end(self) -> None:
         """The start is over."""
         self._serving.end()
-        if self._watching is not None:
-            self._watching.end()
 
     @property
     def leaves_sync_tests(self) -> bool:

@@ -16,11 +16,13 @@ from pytest_rightsize.session.collecting import Collecting
 from pytest_rightsize.session.distributing import Distributing
 from pytest_rightsize.session.explaining import Explaining
 from pytest_rightsize.session.finishing import Finishing
+from pytest_rightsize.session.masking import Masking
 from pytest_rightsize.session.opening import open_endpoint
 from pytest_rightsize.session.signals import Signals
 from pytest_rightsize.session.state import SessionState
 from pytest_rightsize.session.trials import SessionTrials
 from pytest_rightsize.session.trying import Trying
+from pytest_rightsize.session.watching import Watching
 
 __all__ = ["register_session"]
 
@@ -29,7 +31,12 @@ def register_session(config: pytest.Config) -> None:
     """Make a session of what the user asked for; raises ConfigError before any model is called."""
     state = SessionState(config)
     trials = SessionTrials(state)
-    plugins: dict[str, object] = {"collecting": Collecting(state), "trying": Trying(state, trials)}
+    plugins: dict[str, object] = {
+        "masking": Masking(),
+        "collecting": Collecting(state),
+        "trying": Trying(state, trials),
+    }
+    plugins["watching"] = trials.watching = Watching(state)
     trials.open_late = lambda: Application.opened_late(state, trials)
     if state.resources.serves and SERVING not in config.stash:  # this plugin was loaded by a conftest.py
         open_endpoint(config)

@@ -1,7 +1,8 @@
-"""Opens the endpoint of this process for the application under test, and sends the application's SDKs there.
+"""Opens what must be there before the rootdir's conftest.py is imported, and closes it when the session ends.
 
-This happens before the rootdir's conftest.py is imported, as that may make a client, and is undone when the session
-ends. The controller of pytest-xdist runs no test: it undoes it before it starts the workers, which do the same anew.
+That is the guard of an offline session, and the endpoint of this process for the application under test, to which the
+application's SDKs are sent: a conftest.py may make a client. The controller of pytest-xdist runs no test: it undoes the
+latter before it starts the workers, which do the same anew.
 """
 
 import os
@@ -14,9 +15,25 @@ from pytest_rightsize.providers.environment import replace_variables
 from pytest_rightsize.session.application import SERVING
 
 if TYPE_CHECKING:
+    from pytest_rightsize.served.guard import Guard
     from pytest_rightsize.served.serving import Serving
 
-__all__ = ["OpenEndpoint", "open_endpoint"]
+__all__ = ["GUARD", "OFFLINE", "OpenEndpoint", "open_endpoint", "open_guard"]
+
+OFFLINE = "--rightsize-offline"
+GUARD: "pytest.StashKey[Guard]" = pytest.StashKey()
+"""The guard of an offline session."""
+
+
+def open_guard(config: pytest.Config) -> None:
+    """From now on nothing leaves this machine, until the session ends."""
+    if GUARD in config.stash:
+        return
+    from pytest_rightsize.served.guard import Guard
+
+    guard = config.stash[GUARD] = Guard(offline=OFFLINE)
+    guard.open()
+    config.add_cleanup(guard.close)
 
 
 def open_endpoint(config: pytest.Config) -> None:

@@ -15,6 +15,7 @@ from pytest_rightsize.config.ladder import Ladder, order_note, read_ladder, sele
 from pytest_rightsize.config.options import find_ladder_file
 from pytest_rightsize.config.settings import Settings
 from pytest_rightsize.errors import ConfigError, RungError
+from pytest_rightsize.meters import meter_url
 from pytest_rightsize.providers import Provider, load_providers
 from pytest_rightsize.providers.locality import host_of, is_this_machine
 from pytest_rightsize.providers.own_threads import own_work
@@ -139,6 +140,8 @@ class Resources:
         rung = replace(rung, max_in_flight=min(limits, default=None))
         if self.settings.download and "download" in kind.options:
             rung = replace(rung, options={**rung.options, "download": True})
+        if self.settings.offline and rung.options.get("download"):
+            rung = replace(rung, options={**rung.options, "download": False})
         made = kind(rung)
         for name, tell in (("on_note", self._notices.put), ("on_stall", self._show_at_once)):
             if hasattr(made, name):
@@ -214,5 +217,5 @@ class Resources:
 
 def _meter_leaves(rung: Rung) -> bool:
     """Whether the rung's meter is read over the network; that says who measures, and no prompt."""
-    url = rung.meter.get("url") if isinstance(rung.meter, Mapping) else None
-    return isinstance(url, str) and not is_this_machine(host_of(url) or "")
+    url = meter_url(rung)
+    return url is not None and not is_this_machine(host_of(url) or "")

@@ -29,7 +29,7 @@ from pytest_rightsize.session.state import TRIAL_KEY, SessionState, case_of
 if TYPE_CHECKING:
     from pytest_rightsize.running.planted_starts import PlantedAnswers
 
-__all__ = ["NOT_RUN", "TICKET", "TRANSCRIPT", "TRIAL", "WATCHING", "NotRun", "Serves", "SessionTrials"]
+__all__ = ["NOT_RUN", "TICKET", "TRANSCRIPT", "TRIAL", "WATCHING", "NotRun", "Serves", "SessionTrials", "Watches"]
 
 TICKET = pytest.StashKey[Ticket]()
 """The item's questions, the same object at every start."""
@@ -71,6 +71,16 @@ class Serves(Protocol):
         """Where SDKs reach the rung for that start of a test."""
 
 
+class Watches(Protocol):
+    """What is told when a test starts, to watch what it connects to."""
+
+    def begin(self, item: pytest.Item, policy: Policy, transcript: Transcript) -> None:
+        """A start of the item begins."""
+
+    def end(self) -> None:
+        """The start is over."""
+
+
 class SessionTrials:
     """What one session knows of its items. Reads the state's policies, plan and trials; writes trials through `keep`.
 
@@ -91,6 +101,7 @@ class SessionTrials:
         self._cheaper = CheaperRungs(state)
         self.planted: PlantedAnswers | None = None
         self.application: Serves | None = None
+        self.watching: Watches | None = None
         self.open_late: Callable[[], Serves] | None = None
         self._opening = threading.Lock()
 
@@ -193,14 +204,19 @@ class SessionTrials:
         return model
 
     def begin(self, item: pytest.Item) -> None:
-        """Serve the item's application from now on, where applications are served."""
+        """Serve the item's application from now on, where applications are served, and watch what it connects to."""
         if self.application is not None:
             self.application.begin(item)
+        group = self.group(item)
+        if self.watching is not None and group is not None:
+            self.watching.begin(item, self._policies[group[0]], item.stash.setdefault(TRANSCRIPT, Transcript()))
 
     def first_start_ended(self) -> None:
         """The start of which pytest does not know is over."""
         if self.application is not None:
             self.application.end()
+        if self.watching is not None:
+            self.watching.end()
 
     def finished(self, item: pytest.Item) -> None:
         """Take in the trial as soon as its test has ended, also where others must be told of before it."""

@@ -33,6 +33,7 @@ from pytest_rightsize.running.outcomes import (
 )
 from pytest_rightsize.running.short_failures import short_failure, show_whole
 from pytest_rightsize.running.sources import SessionSource, Source, WorkerSource
+from pytest_rightsize.session.masking import mask_report
 from pytest_rightsize.session.ordering import climb_in_order, climbs_in_order
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState
 from pytest_rightsize.session.trials import NOT_RUN, TICKET, TRANSCRIPT, TRIAL, WATCHING, NotRun, SessionTrials
@@ -222,6 +223,7 @@ class Trying:
             item.user_properties += trial_properties(trial)
             if trial.outcome == "error":
                 show_whole(report, item, call)
+                mask_report(report)
             if trial.outcome == "failed" and not self._state.settings.redact and is_asked_for(item.config):
                 attach_traceback(report)
             shape(report, trial)

@@ -118,7 +118,7 @@ def test_an_exporter_that_is_not_there_is_a_problem() -> None:
     [
         ({}, "needs the page of an exporter"),
         ({"url": "http://[x"}, "needs the page of an exporter"),
-        ({"url": "http://a:b@c/"}, "holds a password"),
+        ({"url": "http://a:b@c/"}, "holds a name, a password or a key"),
         ({"url": "gpu-1:9400"}, "add url"),
     ],
 )

@@ -12,6 +12,7 @@ from typing import Literal
 from pytest_rightsize import clocks
 from pytest_rightsize.meters import Counter, CounterError
 from pytest_rightsize.meters.attribution.timeline import Timeline
+from pytest_rightsize.providers.own_threads import own_this_thread
 
 __all__ = ["QUIET_S", "Pace", "Sampler"]
 
@@ -141,6 +142,7 @@ class Sampler:
         return "; ".join(filter(None, map(_others, self.counters))) or None
 
     def _run(self) -> None:
+        own_this_thread()
         while not self._stopped.is_set():
             self.read()
             pace = self._after_round()

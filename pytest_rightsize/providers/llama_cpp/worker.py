@@ -15,6 +15,7 @@ from pytest_rightsize.providers.llama_cpp.chat import LoadedModel
 from pytest_rightsize.providers.llama_cpp.completions import Completion
 from pytest_rightsize.providers.llama_cpp.native import last_errors
 from pytest_rightsize.providers.llama_cpp.watchdog import Watchdog
+from pytest_rightsize.providers.own_threads import own_this_thread
 from pytest_rightsize.records import Reply, Request
 
 __all__ = ["Worker"]
@@ -72,6 +73,7 @@ class Worker:
 
     def _run(self) -> None:
         """Load the model, answer requests, free the model; after a failure every request ends in it."""
+        own_this_thread()
         try:
             model = self._load()
         except Exception as error:

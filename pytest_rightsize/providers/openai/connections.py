@@ -5,23 +5,19 @@ It opens sessions of aiohttp and sends nothing. No words of a failure hold a URL
 
 import os
 import ssl
-import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from pytest_rightsize.providers.locality import LeavesMachineError, loopback_socket
 from pytest_rightsize.providers.openai.faults import Fault
+from pytest_rightsize.providers.proxies import Proxy
+from pytest_rightsize.providers.secret_texts import Secret
 
-__all__ = ["Connection", "Proxy", "ProxyError", "fault_of_connection", "fault_of_proxy", "open_session", "proxy_for"]
+__all__ = ["Connection", "fault_of_connection", "fault_of_proxy", "open_session"]
 
 # Policies of some gateways fill headers beyond aiohttp's limit of 8,190 bytes (aio-libs/aiohttp#2304).
 _LONGEST_HEADER_BYTES = 64 * 1024
-
-
-class ProxyError(Exception):
-    """The proxy that the environment names cannot be used; the message names the variable and repeats no value."""
 
 
 @dataclass(kw_only=True)
@@ -31,15 +27,7 @@ class Connection:
     is_kept: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Proxy:
-    """A proxy's URL, which may hold a password, and the variable it stands in."""
-
-    url: str = field(repr=False)
-    variable: str
-
-
-def open_session(headers: Mapping[str, str], *, local_only: bool, timeout_s: float) -> Any:
+def open_session(headers: Mapping[str, Secret | str], *, local_only: bool, timeout_s: float) -> Any:
     """A session of aiohttp; with `local_only` it connects to this machine only. For the event loop thread only."""
     import aiohttp
 
@@ -52,33 +40,16 @@ def open_session(headers: Mapping[str, str], *, local_only: bool, timeout_s: flo
     return aiohttp.ClientSession(
         # The gate bounds what is in flight; waiting for a second bound here would count as the model's time.
         connector=aiohttp.TCPConnector(limit=0, socket_factory=loopback_socket if local_only else None),
-        headers={"Content-Type": "application/json", **headers},
+        headers={
+            "Content-Type": "application/json",
+            **{name: value.reveal() if isinstance(value, Secret) else value for name, value in headers.items()},
+        },
         timeout=aiohttp.ClientTimeout(total=timeout_s),
         cookie_jar=aiohttp.DummyCookieJar(),
         max_line_size=_LONGEST_HEADER_BYTES,
         max_field_size=_LONGEST_HEADER_BYTES,
         trace_configs=[tracing],
     )
-
-
-def proxy_for(url: str) -> Proxy | None:
-    """The proxy by HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY; raises ProxyError for one that cannot be used.
-
-    Read once, as aiohttp would read them for every request. Like curl it takes `host:port` for a proxy of HTTP.
-    """
-    parts = urlsplit(url)
-    if urllib.request.proxy_bypass(parts.hostname or ""):
-        return None
-    proxies = urllib.request.getproxies()
-    name = next((name for name in (parts.scheme, "all") if proxies.get(name)), None)
-    if name is None:
-        return None
-    variable = next((one for one in (f"{name}_proxy", f"{name}_proxy".upper()) if os.environ.get(one)), "the system")
-    value = proxies[name] if "://" in proxies[name] else f"http://{proxies[name]}"
-    scheme = urlsplit(value).scheme.lower()
-    if scheme not in ("http", "https"):
-        raise ProxyError(f"the proxy in {variable} is one of {scheme}, and only those of http are known: set another")
-    return Proxy(url=value, variable=variable)
 
 
 def fault_of_proxy(proxy: Proxy | None, status: int, message: str) -> Fault:

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from pytest_rightsize import clocks
+from pytest_rightsize.providers.locality import look_up_in_this_thread
 from pytest_rightsize.providers.openai.adaptive_limit import AdaptiveLimit
 from pytest_rightsize.providers.own_threads import own_this_thread
 
@@ -95,7 +96,7 @@ def _start_loop() -> asyncio.AbstractEventLoop:
     # Time limits go by this; a loop looks up `time.monotonic` whenever it is asked, which a test may have frozen.
     loop.time = clocks.monotonic  # type: ignore[method-assign]  # of this one loop
     # It looks names up in threads; these are known as ours by what they do first.
-    loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="rightsize lookup", initializer=own_this_thread))
+    loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="rightsize lookup", initializer=_begin_lookups))
 
     def run() -> None:
         own_this_thread()
@@ -104,6 +105,11 @@ def _start_loop() -> asyncio.AbstractEventLoop:
     # A daemon thread, so that a session that dies without closing its rungs still ends.
     threading.Thread(target=run, name="rightsize event loop", daemon=True).start()
     return loop
+
+
+def _begin_lookups() -> None:
+    own_this_thread()
+    look_up_in_this_thread()
 
 
 class Gate:

@@ -19,12 +19,9 @@ from pytest_rightsize.providers.bounded_bodies import DEFAULT_LIMIT_MB, TooLarge
 from pytest_rightsize.providers.openai.adaptive_limit import AdaptiveLimit
 from pytest_rightsize.providers.openai.connections import (
     Connection,
-    Proxy,
-    ProxyError,
     fault_of_connection,
     fault_of_proxy,
     open_session,
-    proxy_for,
 )
 from pytest_rightsize.providers.openai.error_bodies import report_of, words_of_page
 from pytest_rightsize.providers.openai.event_loop import Gate, GatePass
@@ -33,6 +30,8 @@ from pytest_rightsize.providers.openai.faults import TREATMENTS, AnswerFaultErro
 from pytest_rightsize.providers.openai.outcomes import fault_of
 from pytest_rightsize.providers.openai.response_bodies import json_of
 from pytest_rightsize.providers.openai.waits import asked_wait_s
+from pytest_rightsize.providers.proxies import Proxy, ProxyError, proxy_for
+from pytest_rightsize.providers.secret_texts import Secret, shown_place
 from pytest_rightsize.records import Json
 from pytest_rightsize.strict_json import loads
 
@@ -60,8 +59,8 @@ class Endpoint:
     the name resolves to and whatever the proxy is.
     """
 
-    url: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # the key is one of them
+    url: str = field(repr=False)  # a key may be in it
+    headers: Mapping[str, Secret | str] = field(default_factory=dict, repr=False)
     local_only: bool = False
     timeout_s: float = 120.0
     retries: int = 4
@@ -175,12 +174,12 @@ class Client:
                 url,
                 data=json.dumps(body).encode(),
                 allow_redirects=False,
-                proxy=self._proxy.url if self._proxy else None,
+                proxy=self._proxy.url.reveal() if self._proxy else None,
                 timeout=aiohttp.ClientTimeout(total=min(timeout_s, self._endpoint.timeout_s)),
             ) as response:
                 body = await read_body(response, self._endpoint.max_bytes)
                 return loads(body) if response.status == 200 else None
-        except (TooLargeError, TimeoutError, aiohttp.ClientError, OSError, ProxyError, *UNREADABLE):
+        except Exception:  # an answer without this count is an answer all the same
             return None
         except asyncio.CancelledError:
             if self._closed:
@@ -265,7 +264,7 @@ class Client:
                 self._endpoint.url,
                 data=body,
                 allow_redirects=False,
-                proxy=self._proxy.url if self._proxy else None,
+                proxy=self._proxy.url.reveal() if self._proxy else None,
                 trace_request_ctx=connection,
                 **options,
             ) as response:
@@ -280,14 +279,14 @@ class Client:
             return 0, b"", Fault(kind="timeout", words=f"did not answer within {limit_s:g} s")
         except ProxyError as error:
             return 0, b"", Fault(kind="untrusted", words=f"cannot be reached: {error}")
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except Exception as error:  # whatever a library raises holds its request
             return 0, b"", fault_of_connection(error, self._proxy)
 
     def _read(self, status: int, content: bytes, headers: Mapping[str, str], read: Callable[[Json], T]) -> T:
         """The answer in a response; raises _AttemptError where it is a fault, or nothing that can be read."""
         if not 200 <= status < 300:
             if 300 <= status < 400:
-                place = headers.get("Location", "another place").partition("?")[0]
+                place = shown_place(headers.get("Location", ""))
                 words = f"sends on to {place}, which is not followed: set base_url to it"
                 raise _AttemptError(Fault(kind="redirect", words=words, status=status))
             text = content.decode("utf-8", "replace")

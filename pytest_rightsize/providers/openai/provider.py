@@ -5,7 +5,6 @@ again after a temporary fault, at most `retries` times; answers come whole, neve
 environment when the first request is made and never appears in a message.
 """
 
-import json
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -22,16 +21,11 @@ from pytest_rightsize import clocks
 from pytest_rightsize.errors import ConfigError, RightsizeError, RungError
 from pytest_rightsize.providers import Problem, Provider
 from pytest_rightsize.providers.bounded_bodies import DEFAULT_LIMIT_MB
-from pytest_rightsize.providers.environment import is_own_endpoint, user_variable
+from pytest_rightsize.providers.environment import is_own_endpoint, secret_variable, user_variable
 from pytest_rightsize.providers.locality import host_of, is_this_machine
 from pytest_rightsize.providers.openai import event_loop
-from pytest_rightsize.providers.openai.endpoint_urls import (
-    address_below,
-    holds_secret,
-    is_secret,
-    masked,
-    without_secrets,
-)
+from pytest_rightsize.providers.openai.echoes import answer_mask, masked_reply, masked_words
+from pytest_rightsize.providers.openai.endpoint_urls import address_below
 from pytest_rightsize.providers.openai.fault_words import error_for
 from pytest_rightsize.providers.openai.http import Client, Endpoint, HttpError
 from pytest_rightsize.providers.openai.probing import probe_models
@@ -40,6 +34,13 @@ from pytest_rightsize.providers.openai.request_forms import RequestForm, schema_
 from pytest_rightsize.providers.openai.rung_check import RungCheck
 from pytest_rightsize.providers.openai.tokenizing import Tokenizer
 from pytest_rightsize.providers.reasoning import marks_of, reasoning_in
+from pytest_rightsize.providers.secret_texts import (
+    Mask,
+    Secret,
+    holds_secret,
+    literal_secret,
+    shown_url,
+)
 from pytest_rightsize.providers.template_kwargs import with_template_kwargs
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung
 
@@ -110,12 +111,12 @@ class OpenAI:
             ("header", options.get("headers", {})),
             ("key of extra_body", options.get("extra_body", {})),
         ):
-            for name in names:
-                if is_secret(name):
-                    own = f', with api_key_header = "{name}"' if kind == "header" else ""
-                    raise ConfigError(
-                        f"{where}: the {kind} {name} would hold a literal key, which is refused: use api_key_env{own}"
-                    )
+            name = literal_secret(names)
+            if name is not None:
+                own = f', with api_key_header = "{name}"' if kind == "header" else ""
+                raise ConfigError(
+                    f"{where}: the {kind} {name} would hold a literal key, which is refused: use api_key_env{own}"
+                )
         if not _HEADER_NAME.fullmatch(options.get("api_key_header", "Authorization")):
             raise ConfigError(f'{where}: api_key_header is no name of a header: write one such as "api-key"')
         self._rung = rung
@@ -127,6 +128,7 @@ class OpenAI:
         self._lock = threading.Lock()
         self._is_local: dict[str, bool] = {}
         self._client: Client | None = None
+        self._mask = Mask(())
         self._tokenizer = Tokenizer(lambda: self._base_url or "", rung.model or "")
         self._host = host_of(self._base_url or _VENDOR) or ""
         self._form = RequestForm(
@@ -142,10 +144,10 @@ class OpenAI:
     @property
     def leaves_machine(self) -> bool:
         """Whether the endpoint's host is another machine; an unknown host counts as another."""
-        url = self._base_url or _VENDOR
-        if url not in self._is_local:
-            self._is_local[url] = not self._is_vendors_own and is_this_machine(host_of(url) or "")
-        return not self._is_local[url]
+        host = host_of(self._base_url or _VENDOR) or ""
+        if host not in self._is_local:
+            self._is_local[host] = not self._is_vendors_own and is_this_machine(host)
+        return not self._is_local[host]
 
     def check(self) -> Problem | None:
         """Report a variable that is not set, or that holds no URL."""
@@ -176,8 +178,10 @@ class OpenAI:
                 what="llama-cpp-python, which turns a schema into a grammar, is not installed",
                 remedy="run `pip install 'pytest-rightsize[local]'`, or set structured_output to another form",
             )
-        if re.search(r"[\x00-\x1f\x7f]|^\s|\s$", self._key):  # the key itself is not shown
-            ends = "ends in a line break" if self._key.endswith("\n") else "holds a blank or a control character"
+        if re.search(r"[\x00-\x1f\x7f]|^\s|\s$", self._key.reveal()):  # the key itself is not shown
+            ends = (
+                "ends in a line break" if self._key.reveal().endswith("\n") else "holds a blank or a control character"
+            )
             return Problem(
                 what=f"the variable {self._key_variable} {ends}, which no header can hold",
                 remedy=f"set it again without that, as with `export {self._key_variable}=$(cat FILE)`",
@@ -193,7 +197,7 @@ class OpenAI:
         return Identity(
             content={
                 "provider": "openai",
-                "endpoint": without_secrets(base_url or _VENDOR),
+                "endpoint": shown_url(base_url or _VENDOR),
                 "model": self._rung.model,
                 "reasoning_effort": options.get("reasoning_effort"),
                 "extra_body": options.get("extra_body"),
@@ -246,19 +250,19 @@ class OpenAI:
         return self._is_vendors_own and "api_key_env" not in self._rung.options
 
     @property
-    def _key(self) -> str:
+    def _key(self) -> Secret:
         """The key from the environment; empty where the endpoint needs none."""
-        return user_variable(self._key_variable) or ""
+        return secret_variable(self._key_variable) or Secret("")
 
     @property
     def _key_variable(self) -> str:
         """The variable that holds the key; empty where the endpoint needs none."""
         return self._rung.options.get("api_key_env") or (_DEFAULT_KEY if self._needs_default_key else "")
 
-    def _key_header(self) -> dict[str, str]:
+    def _key_header(self) -> dict[str, Secret]:
         """The header with the key, if there is one."""
         name = self._rung.options.get("api_key_header", "Authorization")
-        value = f"Bearer {self._key}" if name.lower() == "authorization" else self._key
+        value = Secret(f"Bearer {self._key.reveal()}") if name.lower() == "authorization" else self._key
         return {name: value} if self._key else {}
 
     async def _answer(self, request: Request, client: Client) -> Reply:
@@ -280,7 +284,7 @@ class OpenAI:
         self._rung_check.note_answered(body)
         for note in completion.notes:
             self._note(note)
-        return self._without_key(await self._with_reasoning_counted(completion.reply, client))
+        return masked_reply(await self._with_reasoning_counted(completion.reply, client), self._mask)
 
     def _read(self, answer: Json, seconds: float, retries: int) -> Completion:
         return read_completion(answer, seconds, retries, host=self._host)
@@ -290,7 +294,7 @@ class OpenAI:
         kind = note.partition("(")[0]
         if kind not in self._noted:
             self._noted.add(kind)
-            self.on_note(f"rung {self._rung.name!r}: {without_secrets(self._base_url or _VENDOR)} {self._masked(note)}")
+            self.on_note(f"rung {self._rung.name!r}: {shown_url(self._base_url or _VENDOR)} {self._masked(note)}")
 
     async def _with_reasoning_counted(self, reply: Reply, client: Client) -> Reply:
         """The reply with its reasoning counted by the endpoint's own tokenizer, where it reported no count."""
@@ -304,20 +308,6 @@ class OpenAI:
             tokens = replace(tokens, reasoning=count, reasoning_source="counted")
         return replace(reply, tokens=tokens, after_s=clocks.perf_counter() - started)
 
-    def _without_key(self, reply: Reply) -> Reply:
-        """The reply with the key masked, if the endpoint repeated it there."""
-        key = self._key
-        if not key or key not in f"{reply.text}{reply.reasoning}{reply.finish_reason}{reply.tool_calls}":
-            return reply
-        calls = json.loads(json.dumps(reply.tool_calls).replace(key, "***"))
-        return replace(
-            reply,
-            text=reply.text.replace(key, "***"),
-            reasoning=reply.reasoning and reply.reasoning.replace(key, "***"),
-            finish_reason=reply.finish_reason and reply.finish_reason.replace(key, "***"),
-            tool_calls=tuple(calls),
-        )
-
     def _endpoint(self) -> Endpoint:
         """The endpoint and how to post to it; raises RungError if a variable that it needs is not set."""
         problem = self.check()
@@ -326,6 +316,7 @@ class OpenAI:
                 f"rung {self._rung.name!r}: {problem.what}; {problem.remedy}", reason="missing", permanent=True
             )
         options = self._rung.options
+        self._mask = answer_mask(self._key, self._base_url or _VENDOR)
         return Endpoint(
             url=address_below(self._base_url or _VENDOR),
             headers={
@@ -375,15 +366,15 @@ class OpenAI:
             attempts=error.attempts,
             rung=self._rung.name,
             model=self._rung.model,
-            where=without_secrets(self._base_url or _VENDOR),
+            where=shown_url(self._base_url or _VENDOR),
             key_variable=self._rung.options.get("api_key_env", _DEFAULT_KEY if self._is_vendors_own else None),
             is_down=is_down,
         )
 
     def _masked(self, text: str) -> str:
         """The text without the key and without what the headers hold."""
-        values = [str(value) for value in self._rung.options.get("headers", {}).values()]
-        return masked(text, [self._key, self._key.strip(), *(value for value in values if len(value) >= 8)])
+        headers = self._rung.options.get("headers", {})
+        return masked_words(text, self._key, self._base_url or _VENDOR, headers=headers)
 
 
 @hookimpl

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from pytest_rightsize.plain_data import without_header_values
 from pytest_rightsize.records import Json, Price, Rung
 from pytest_rightsize.reports.facts import Facts
 from pytest_rightsize.reports.units import parameters
@@ -57,7 +58,7 @@ def model_row(rung: Rung, about: Mapping[str, Json]) -> dict[str, Json]:
         "top_p": rung.top_p,
         "seed": rung.seed,
         "max_tokens": rung.max_tokens,
-        **rung.options,
+        **without_header_values(rung.options),
     }
     return {
         "name": rung.name,

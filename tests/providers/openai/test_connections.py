@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.errors import RungError
-from pytest_rightsize.providers.openai.connections import ProxyError, proxy_for
 from pytest_rightsize.providers.openai.provider import OpenAI
+from pytest_rightsize.providers.proxies import ProxyError, proxy_for
+from pytest_rightsize.providers.secret_texts import Secret
 from pytest_rightsize.records import Request, Rung
 from tests.providers.openai.endpoint import Answering, completion, serve
 
@@ -206,7 +207,7 @@ def test_a_key_goes_into_the_header_that_is_named(monkeypatch: pytest.MonkeyPatc
         model="m",
         options={"api_key_env": "MY_KEY", "api_key_header": "api-key", "base_url": "http://x/v1"},
     )
-    assert OpenAI(rung)._endpoint().headers["api-key"] == "sk-1"
+    assert OpenAI(rung)._endpoint().headers["api-key"] == Secret("sk-1")
     assert "Authorization" not in OpenAI(rung)._endpoint().headers
 
 

@@ -1,0 +1,47 @@
+"""Turns whatever a provider raises beside its own errors into a fault of its rung, without the library's error.
+
+A provider raises RungError and NoAnswerError; anything else is a bug of it. Its frames and its error's arguments hold
+requests and headers, which a traceback would show.
+"""
+
+import sysconfig
+from concurrent.futures import Future
+from pathlib import Path
+from traceback import extract_tb
+
+from pytest_rightsize.errors import RightsizeError, RungError
+from pytest_rightsize.providers import Provider
+from pytest_rightsize.providers.environment import known_secrets
+from pytest_rightsize.providers.locality import LeavesMachineError
+from pytest_rightsize.records import Reply, Request
+
+__all__ = ["fault_of", "submitted"]
+
+_LONGEST = 300
+
+
+def submitted(provider: Provider, rung: str, request: Request) -> Future[Reply]:
+    """The Future of the reply; raises no error but those of this package."""
+    try:
+        return provider.submit(request)
+    except RightsizeError:
+        raise
+    except Exception as error:
+        broken = fault_of(error, rung)
+    raise broken
+
+
+def fault_of(error: Exception, rung: str) -> RungError:
+    """The fault of the rung whose provider raised the error; no secret that this process knows is repeated."""
+    if isinstance(error, LeavesMachineError):
+        return RungError(f"rung {rung!r} was not asked: {error.strerror}", reason="offline")
+    frames = extract_tb(error.__traceback__)
+    library = sysconfig.get_path("stdlib")
+    own = [frame for frame in frames if not frame.filename.startswith(library)] or frames
+    place = f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
+    words = known_secrets().words(" ".join(str(error).split()))[:_LONGEST]
+    return RungError(
+        f"rung {rung!r}: its provider is broken: {type(error).__name__}{place}{f' ({words})' if words else ''}",
+        reason="crash",
+        alone=True,
+    )
