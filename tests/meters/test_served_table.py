@@ -1,10 +1,12 @@
 """The formula of served models against ML.ENERGY's table: shipped constants are the fit's, and docs say what holds."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from pytest_rightsize.meters.served_formula import Constants
 from tests.benchmarks.bench_served_meter import TABLE, are_shipped, main, read_table, report, split
 
 DOCS = Path(__file__).parents[2] / "docs" / "served-model-meter.md"
@@ -37,6 +39,12 @@ def test_no_family_of_models_is_in_both_halves() -> None:
     assert not {row.family for row in to_fit} & {row.family for row in to_count}
     for name in ("accelerator", "kind", "task", "size"):
         assert {getattr(row, name) for row in to_fit} == {getattr(row, name) for row in to_count}
+
+
+def test_the_formula_of_the_docs_has_the_constants_of_the_meter() -> None:
+    text = DOCS.read_text(encoding="utf-8").partition("## The formula")[2].partition("## How often")[0]
+    for value in asdict(Constants()).values():
+        assert f"{value:g}" in text
 
 
 def test_without_the_table_the_benchmark_says_so_and_is_no_failure(
