@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_rightsize.answers import Answer
-    from pytest_rightsize.errors import ConfigError, FormatError, RightsizeError, RungError, TooLongError
+    from pytest_rightsize.errors import (
+        ConfigError,
+        FormatError,
+        NoAnswerError,
+        RightsizeError,
+        RungError,
+        TooLongError,
+    )
     from pytest_rightsize.matchers import Match, Matcher, containing, fuzzy, json_matching, number, one_of
     from pytest_rightsize.model import Conversation, Model
 

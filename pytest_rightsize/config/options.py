@@ -28,7 +28,7 @@ MARKER_HELP = (
 )
 
 OPTIONS: Mapping[str, tuple[str, str]] = {
-    "ladder": ("RUNGS", "rung names, smallest first, such as 1b,4b,30b,frontier; turns the ladder on"),
+    "ladder": ("RUNGS", "run the tests on these models (rungs), smallest first, such as 1b,4b,30b,frontier"),
     "config": (
         "FILE",
         "the ladder file (default: rightsize.toml at the rootdir, else [tool.rightsize] in pyproject.toml)",
@@ -51,8 +51,8 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     ),
     "concurrency": (
         "N",
-        "requests in flight to a rung; 1 starts every test once (default: the rung's max_in_flight, else 8 for "
-        "an endpoint and twice the slots of a local model)",
+        "requests in flight to a rung; with 1, each test function runs once (default: the rung's max_in_flight, else 8 "
+        "for an endpoint and twice the slots of a local model)",
     ),
     "cache": (
         "MODE",

@@ -187,8 +187,7 @@ def effort(run: Run) -> str:
         return f"interrupted after {len(trials):,} of {planned:,} trials, {tokens_text}"
     if run.strategy == "full" or not planned:
         return f"{len(trials):,} trials, {tokens_text}"
-    verb = "bisected" if run.strategy == "bisect" else "climbed"
-    return f"{verb} with {100 * len(trials) / planned:.0f} % of the trials of the full ladder, {tokens_text}"
+    return f"ran {100 * len(trials) / planned:.0f} % of all test and model combinations, {tokens_text}"
 
 
 def _is_silent(trial: Trial) -> bool:
@@ -270,10 +269,10 @@ def _without(silent: Sequence[str], verdict: Verdict) -> str:
     """How to go on with the rungs that could not answer, or without them; the same for all tasks that wait for them."""
     others = [rung for rung in verdict.standing if rung not in silent]
     if not others:
-        return "no rung could answer: mend one, and run again"
+        return "no rung could answer: fix one, and run again"
     they, them, verb = ("it", "it", "passes") if len(silent) == 1 else ("they", "them", "pass")
     return (
-        f"whether {' or '.join(silent)} {verb} is not known, as {they} could not answer: mend that, "
+        f"whether {' or '.join(silent)} {verb} is not known, as {they} could not answer: fix that, "
         f"or leave {them} out with --rightsize-ladder={','.join(others)}"
     )
 
@@ -297,7 +296,7 @@ def _way_out(verdict: Verdict) -> str:
         return "mend the prompt, or lower pass_rate or the confidence"
     if verdict.confidence is not None and "needs about" in verdict.notes[0]:
         return "add cases, or lower the confidence"
-    return "mend that and run again"
+    return "fix it and run again"
 
 
 def waived(run: Run, task: str) -> list[str]:

@@ -108,7 +108,7 @@ def _legend(
         *([f"{' and '.join(tokens)} in tokens a case"] if tokens else []),
         *(["? not known"] if "?" in cells else []),
         *(["- no case passed"] if "-" in cells else []),
-        *([f"not known of any rung: {' '.join(unknown)}"] if unknown else []),
+        *([f"not measured: {' '.join(unknown)}"] if unknown else []),
         *([f"left out, as the terminal is narrow: {' '.join(left_out)}"] if left_out else []),
     ]
     return [f"({', '.join(parts)})"] if parts else []

@@ -48,19 +48,20 @@ class Meters:
         return metered
 
     def header(self, rungs: Iterable[Rung]) -> list[str]:
-        """`meter cpu_time (25k, 60k)`, and a line for each reason why others have none."""
+        """`meter cpu_time (25k, 60k)`, and which rungs have none: `rightsize doctor` gives the reasons."""
         names = {rung.name for rung in rungs}
         groups: dict[str, list[str]] = defaultdict(list)
-        unmetered: dict[str, list[str]] = defaultdict(list)
+        unmetered: list[str] = []
         for choice in (metered.choice for metered in self._metered):
             if choice.rung in names and choice.meters:
                 groups["+".join(choice.meters)].append(choice.rung)
             elif choice.rung in names:
-                unmetered[choice.why].append(choice.rung)
+                unmetered.append(choice.rung)
+        of = f" for {', '.join(unmetered)}" if groups else ""
         metered = [f"{meter} ({', '.join(of)})" for meter, of in groups.items()]
         return [
             *([f"meter {'; '.join(metered)}"] if metered else []),
-            *(f"no meter for {', '.join(of)}: {why}" for why, of in unmetered.items()),
+            *([f"energy: not measured{of} (rightsize doctor says why)"] if unmetered else []),
         ]
 
     def seen(self) -> list[Metering]:

@@ -211,7 +211,8 @@ class Resources:
         for rung in (*self.rungs, *(self.fixed if self.rungs else ())):
             problem = self.providers[rung.name].check()
             if problem is not None:
-                message = f"rung {rung.name} cannot answer: {problem.what}. To get it: {problem.remedy}"
+                remedy = problem.remedy[:1].upper() + problem.remedy[1:]
+                message = f"{rung.name} is not available: {problem.what}. {remedy}"
                 yield rung.name, RungError(message, reason="missing", permanent=True)
 
 

@@ -174,7 +174,7 @@ def test_columns_that_nobody_knows_are_left_out_and_named() -> None:
     verdicts = judge(run)
     text = "\n".join(usage_lines(usage_of(run), conclude(run, verdicts), intervals=intervals(run, verdicts)))
     assert "USD/passed" not in text.splitlines()[1]
-    assert "not known of any rung: USD/passed)" in text
+    assert "not measured: USD/passed)" in text
 
 
 def test_what_a_passed_case_costs_is_not_unknown_where_none_passed() -> None:

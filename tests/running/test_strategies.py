@@ -100,7 +100,7 @@ def test_bisect_asks_the_middle_first_and_skips_what_lies_above_it(
     options = (LADDER, "--rightsize-strategy=bisect", "--rightsize-results=run.jsonl", *workers)
     result = suite.runpytest(*options)
     result.stdout.fnmatch_lines(["upper   <3/4    >=3/4[*]   -      small       big       provisional  OVER-SIZED"])
-    result.stdout.fnmatch_lines(["*; bisected with 50 % of the trials of the full ladder, 24 tokens"])
+    result.stdout.fnmatch_lines(["*; ran 50 % of all test and model combinations, 24 tokens"])
     rungs = [trial["rung"] for trial in trials_of(suite.path / "run.jsonl")]
     assert list(dict.fromkeys(rungs)) == ["small", "tiny", "big"]
 

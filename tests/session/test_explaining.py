@@ -126,7 +126,7 @@ def test_a_missing_rung_is_told_once_and_what_the_others_did_is_shown(suite: pyt
             "upper   <3/4    could not answer  >=3/4  -           big       -           UNDECIDED",
             "shout   1/2     could not answer  2/2    -           big       -           UNDECIDED",
             "gate undecided: 2 tasks (upper, shout): whether gone passes is not known, as it could not "
-            "answer: mend that, or leave it out with --rightsize-ladder=tiny,big",
+            "answer: fix that, or leave it out with --rightsize-ladder=tiny,big",
         ]
     )
     assert not re.search(r"\d+ of \d+ trials had no answer|had an answer", output)

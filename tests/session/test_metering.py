@@ -270,7 +270,7 @@ def test_rungs_that_lack_a_meter_for_one_reason_are_named_together(metered: pyte
     broken = conftest[strip:].replace("return None", "return types.SimpleNamespace(what='no strip')", 1)
     metered.makeconftest(conftest[:strip] + broken)
     result = metered.runpytest(*FULL)
-    result.stdout.fnmatch_lines(["rightsize: no meter for small, big: power_strip: no strip"])
+    result.stdout.fnmatch_lines(["rightsize: energy: not measured (rightsize doctor says why)"])
     assert "rightsize: meter" not in result.stdout.str()
 
 

@@ -33,7 +33,7 @@ def test_climb_stops_at_the_smallest_rung_that_passes(suite: pytest.Pytester) ->
             "upper: provisional: small reaches 3 of 4 (3 of 3 asked); its true rate may be as low as 37 %, and the bar "
             "is 75 %; about 4 more cases like these would make it likely, 11 would show it",
             "upper: tiny cannot reach 3 of 4 (1 of 3 asked)",
-            "rightsize: of 1 task, 1 over-sized; climbed with 50 % of the trials of the full ladder, 24 tokens",
+            "rightsize: of 1 task, 1 over-sized; ran 50 % of all test and model combinations, 24 tokens",
             "rightsize: saved about 8 tokens against the full ladder; what 4 trials on big would have taken is not *",
             "gate oversized: upper: small passes, so big is larger than needed: set chosen of upper to small (*.py:3)",
         ]
@@ -356,7 +356,7 @@ def test_a_missing_file_takes_its_rung_out_and_leaves_the_task_undecided(suite: 
     result = suite.runpytest(LADDER)
     result.stdout.fnmatch_lines(
         [
-            "rightsize: rung small cannot answer: *small.jsonl is not there. To get it: *",
+            "rightsize: small is not available: *small.jsonl is not there. *",
             "upper * UNDECIDED",
             "gate undecided: *",
         ]
@@ -463,10 +463,10 @@ def test_the_built_in_ladder_says_what_is_missing_before_any_test_runs(
     result.stdout.fnmatch_lines(
         [
             "rightsize: ladder 1b < 4b < 30b < frontier; strategy climb",
-            "rightsize: rung 1b cannot answer: *",
-            "rightsize: rung 4b cannot answer: *",
-            "rightsize: rung 30b cannot answer: *",
-            "rightsize: rung frontier cannot answer: the variable OPENAI_API_KEY *export OPENAI_API_KEY=...*",
+            "rightsize: 1b is not available: *",
+            "rightsize: 4b is not available: *",
+            "rightsize: 30b is not available: *",
+            "rightsize: frontier is not available: the variable OPENAI_API_KEY *export OPENAI_API_KEY=...*",
             "*UNDECIDED*",
         ]
     )

@@ -123,7 +123,7 @@ def session(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, hub_url:
 def test_a_model_that_is_not_here_is_named_with_how_to_get_it(session: pytest.Pytester) -> None:
     result = session.runpytest_subprocess("--rightsize-ladder=tiny")
     result.stdout.fnmatch_lines(
-        ["rightsize: rung tiny cannot answer: hf:o/r:Q4_K_M is not on this machine. *--rightsize-download*"]
+        ["rightsize: tiny is not available: hf:o/r:Q4_K_M is not on this machine. *--rightsize-download*"]
     )
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
