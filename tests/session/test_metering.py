@@ -166,7 +166,7 @@ def test_a_false_economy_is_called_out_and_the_objective_is_followed(metered: py
     result = metered.runpytest(*FULL, "--rightsize-results=run.jsonl", "--rightsize-objective=energy")
     result.stdout.fnmatch_lines(
         [
-            "task *J/case*J/passed*J/token*tokens*s/case*",
+            "task *J/case*J/passed*J/token*prompt*completion*s/case*",
             "upper: of those that pass: smallest small, least energy big (* J a passed case), least cost big (*",
             "upper: false economy: small takes * times the energy of big for a passed case (95 % interval *",
             "upper: recommended by energy: big",
