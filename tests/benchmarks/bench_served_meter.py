@@ -232,6 +232,9 @@ def coverage_table(rows: Sequence[Measured], code_prompt: float) -> str:
         for name in sorted({group(row) for row in rows}, key=lambda name: (len(name.split()[0]), name)):
             members = [[one for one in each if group(one.row) == name] for each in said.values()]
             lines.append([f"{title}: {name}", len(members[0]), *map(_held, members)])
+    for factor in (2, 4, 10):
+        within = [[one for one in each if one.factor <= factor] for each in said.values()]
+        lines.append([f"the figure within x {factor}", len(rows), *(_share(one, rows) for one in within)])
     offs = [f"x {np.median([one.factor for one in each]):.2f}" for each in said.values()]
     widths = [f"x {np.median([one.high / one.low for one in each]):.0f}" for each in said.values()]
     lines += [["off by, median", "", *offs], ["width of the bounds, median", "", *widths]]
@@ -239,8 +242,11 @@ def coverage_table(rows: Sequence[Measured], code_prompt: float) -> str:
 
 
 def _held(said: Sequence[Said]) -> str:
-    held = sum(one.is_held for one in said)
-    return f"{held} ({100 * held / len(said):.1f} %)"
+    return _share([one for one in said if one.is_held], said)
+
+
+def _share(some: Sequence[object], of: Sequence[object]) -> str:
+    return f"{len(some)} ({100 * len(some) / len(of):.1f} %)"
 
 
 def report(rows: Sequence[Measured]) -> tuple[list[str], dict[str, Any]]:
