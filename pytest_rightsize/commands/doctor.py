@@ -23,7 +23,7 @@ from pytest_rightsize.meters import (
     Meter,
     MeterProblem,
     Site,
-    meter_url,
+    meter_urls,
     site_of,
 )
 from pytest_rightsize.meters.attribution.metered import Period, measure_period, seconds_needed, shows_idle_power
@@ -80,7 +80,7 @@ class _Doctor:
         yield f"{rung.name}: {rung.provider} {rung.model or rung.options.get('file', '')}".rstrip()
         yield f"  answers: {self._answers(provider)}"
         site = site_of(provider)
-        if self._offline and meter_url(rung) is not None:
+        if self._offline and meter_urls(rung):
             yield "  meter:   not asked: --offline"
             return
         choice = choose(rung, site, self._meters)

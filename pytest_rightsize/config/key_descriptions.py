@@ -97,6 +97,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "meter.boundary": "What the figure includes.",
     "meter.url": "The page of an exporter, as in http://host:9400/metrics.",
     "meter.url_env": "The variable that holds the exporter's URL, where a password or a key is in it.",
+    "meter.urls": "The pages of several machines that a model is spread over; their counters are added up.",
     "meter.metric": "The name of the counter on that page.",
     "meter.labels": "The labels of the counter.",
     "meter.poll_s": "Seconds between two readings.",

@@ -29,7 +29,7 @@ __all__ = [
     "Site",
     "check_meter",
     "load_meters",
-    "meter_url",
+    "meter_urls",
     "site_of",
 ]
 
@@ -215,9 +215,11 @@ def _check_options(name: str, options: Mapping[str, Json], meters: Mapping[str, 
             raise ConfigError(f"{where}: meter {name}: {key} = {value!r} cannot be: give {words}")
 
 
-def meter_url(rung: Rung) -> str | None:
-    """The URL over which the ladder file has the rung's meter read; None for a meter that is read on this machine."""
+def meter_urls(rung: Rung) -> list[str]:
+    """The URLs over which the ladder file has the rung's meter read; none for a meter that is read on this machine."""
     if not isinstance(rung.meter, Mapping):
-        return None
-    url = rung.meter.get("url") or user_variable(str(rung.meter.get("url_env", "")))
-    return url if isinstance(url, str) else None
+        return []
+    several = rung.meter.get("urls")
+    urls = [rung.meter.get("url"), user_variable(str(rung.meter.get("url_env", "")))]
+    urls += several if isinstance(several, list) else []
+    return [url for url in urls if isinstance(url, str) and url]

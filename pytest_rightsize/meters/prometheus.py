@@ -62,6 +62,8 @@ def parse_metrics(text: str) -> Iterator[Sample]:
 class Prometheus:
     """The counters on an exporter's page of metrics at `url`; `metric` and `labels` select among them.
 
+    `urls` are the pages of several machines among which a model is spread: their counters are added up, and while one
+    of the exporters does not answer the energy is unknown, as a part of it is no total.
     `url_env` names a variable with the whole URL, for one with a password or a key in it, of which no message shows
     more than the host and the path. The page is read every `poll_s` (1) seconds, and its values may be `lag_s` (2)
     seconds old. `boundary` is what they cover, where that does not follow from the metric's name.
@@ -70,6 +72,7 @@ class Prometheus:
     options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {
         "url": str,
         "url_env": str,
+        "urls": list,
         "metric": str,
         "labels": dict,
         "poll_s": (int, float),
@@ -80,19 +83,7 @@ class Prometheus:
     def __init__(self, rung: Rung, options: Mapping[str, Json], site: Site) -> None:  # noqa: ARG002  # as all meters
         """Take the address; raises ConfigError if it is none, holds a password, or a time cannot be."""
         where = f"rung {rung.name!r}: the meter prometheus"
-        variable = options.get("url_env")
-        if variable and "url" in options:
-            raise ConfigError(f"{where} has both url and url_env: keep one")
-        self._url = (secret_variable(variable) or Secret("")) if variable else Secret(options.get("url", ""))
-        if variable and host_of(self._url.reveal()) is None:
-            raise ConfigError(f"{where}: the variable {variable} holds no URL: set it to the page of an exporter")
-        if host_of(self._url.reveal()) is None:
-            raise ConfigError(f'{where} needs the page of an exporter: add url = "http://host:9400/metrics"')
-        if not variable and holds_secret(self._url.reveal()):
-            raise ConfigError(
-                f"{where}: url holds a name, a password or a key, which is refused: put the whole URL into a variable, "
-                f'and name it, as in url_env = "EXPORTER_URL"'
-            )
+        self._urls = _urls(options, where=where)
         if options.get("poll_s", 1) <= 0 or options.get("lag_s", 0) < 0:
             raise ConfigError(f"{where}: poll_s must be above 0, and lag_s 0 or more")
         self._options = options
@@ -106,15 +97,24 @@ class Prometheus:
         return None
 
     def counters(self) -> Sequence[Counter]:
-        """One for each device, however many lines show it: with MIG a board's counter comes once for each slice."""
-        page = _Page(self._url)
-        samples = {_key(sample): sample for sample in page.fresh(0) if self._is_wanted(sample)}
-        if not samples:
-            wanted = self._options.get("metric", f"{_DCGM} or kepler_node_cpu_joules_total")
-            raise CounterError(
-                f"{shown_url(self._url.reveal())} has no {wanted} with the labels that are asked for", flag="no_metric"
-            )
-        return [_Remote(page, key, self._facts(sample)) for key, sample in sorted(samples.items())]
+        """One for each device, however many lines show it: with MIG a board's counter comes once for each slice.
+
+        Raises CounterError where a page lacks the metric, or two pages show one board, which would count twice.
+        """
+        found: list[Counter] = []
+        seen: dict[str, str] = {}
+        for url in self._urls:
+            page, shown = _Page(url), shown_url(url.reveal())
+            samples = {_key(sample): sample for sample in page.fresh(0) if self._is_wanted(sample)}
+            if not samples:
+                wanted = self._options.get("metric", f"{_DCGM} or kepler_node_cpu_joules_total")
+                raise CounterError(f"{shown} has no {wanted} with the labels that are asked for", flag="no_metric")
+            for key, sample in sorted(samples.items()):
+                board = _board(sample)
+                if board is not None and seen.setdefault(board, shown) != shown:
+                    raise CounterError(f"{seen[board]} and {shown} both show the board {board}", flag="same_board")
+                found.append(_Remote(page, key, self._facts(sample, urlsplit(shown).netloc)))
+        return found
 
     def of_answer(self, reply: Reply) -> Energy:  # noqa: ARG002  # the protocol has it
         """Unknown here: the counters tell."""
@@ -131,12 +131,12 @@ class Prometheus:
             return "zone" in labels or sample.labels.get("zone", "package").startswith("package")
         return sample.name == _DCGM
 
-    def _facts(self, sample: Sample) -> Facts:
+    def _facts(self, sample: Sample, host: str) -> Facts:
         kepler = _KEPLER.fullmatch(sample.name)
         poll_s = float(self._options.get("poll_s", 1.0))
         boundary = "cpu.package" if kepler and kepler[2] == "cpu" else "gpu.board"
         return Facts(
-            device=_device(sample, urlsplit(shown_url(self._url.reveal())).netloc),
+            device=_device(sample, host),
             boundary=self._options.get("boundary", boundary),
             meter=f"prometheus:{'kepler' if kepler else 'dcgm' if sample.name == _DCGM else sample.name}",
             # Kepler splits a node's counter among processes by a model, and on virtual machines it estimates.
@@ -152,12 +152,42 @@ class Prometheus:
         )
 
 
+def _urls(options: Mapping[str, Json], *, where: str) -> list[Secret]:
+    """The pages that are read; raises ConfigError for what is no page, or holds a secret."""
+    given = [name for name in ("url", "url_env", "urls") if options.get(name)]
+    if len(given) > 1:
+        raise ConfigError(f"{where} has both {given[0]} and {given[1]}: keep one")
+    variable = options.get("url_env")
+    if variable:
+        url = secret_variable(variable) or Secret("")
+        if host_of(url.reveal()) is None:
+            raise ConfigError(f"{where}: the variable {variable} holds no URL: set it to the page of an exporter")
+        return [url]
+    texts = options.get("urls") or [options.get("url", "")]
+    for text in texts:
+        if not isinstance(text, str) or host_of(text) is None:
+            raise ConfigError(f'{where} needs the page of an exporter: add url = "http://host:9400/metrics"')
+        if holds_secret(text):
+            raise ConfigError(
+                f"{where}: {given[0]} holds a name, a password or a key, which is refused: put the whole URL into a "
+                f'variable, and name it, as in url_env = "EXPORTER_URL"'
+            )
+    if len(set(texts)) < len(texts):
+        raise ConfigError(f"{where}: urls names one page twice, so that its joules would count twice")
+    return [Secret(text) for text in texts]
+
+
+def _board(sample: Sample) -> str | None:
+    """What tells a board apart from all others on earth, if the exporter says so."""
+    return sample.labels.get("UUID") or sample.labels.get("uuid")
+
+
 def _key(sample: Sample) -> tuple[str, str]:
     """The metric and the device of a line: lines that have both in common are one counter."""
-    labels = sample.labels
-    identity = labels.get("UUID") or labels.get("uuid")
+    identity = _board(sample)
     if identity is None:
-        identity = ",".join(f"{name}={value}" for name, value in sorted(labels.items()) if name != "GPU_I_ID")
+        labels = sorted(sample.labels.items())
+        identity = ",".join(f"{name}={value}" for name, value in labels if name != "GPU_I_ID")
     return sample.name, identity
 
 

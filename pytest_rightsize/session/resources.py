@@ -15,7 +15,7 @@ from pytest_rightsize.config.ladder import Ladder, order_note, read_ladder, sele
 from pytest_rightsize.config.options import find_ladder_file
 from pytest_rightsize.config.settings import Settings
 from pytest_rightsize.errors import ConfigError, RungError
-from pytest_rightsize.meters import meter_url
+from pytest_rightsize.meters import meter_urls
 from pytest_rightsize.providers import Provider, load_providers
 from pytest_rightsize.providers.locality import host_of, is_this_machine
 from pytest_rightsize.providers.own_threads import own_work
@@ -218,5 +218,4 @@ class Resources:
 
 def _meter_leaves(rung: Rung) -> bool:
     """Whether the rung's meter is read over the network; that says who measures, and no prompt."""
-    url = meter_url(rung)
-    return url is not None and not is_this_machine(host_of(url) or "")
+    return any(not is_this_machine(host_of(url) or "") for url in meter_urls(rung))

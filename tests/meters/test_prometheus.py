@@ -63,6 +63,18 @@ def exporter() -> Iterator[Exporter]:
     one.close()
 
 
+@pytest.fixture
+def other() -> Iterator[Exporter]:
+    one = Exporter()
+    yield one
+    one.close()
+
+
+def several(*exporters: Exporter) -> Prometheus:
+    options = {"urls": [one.url for one in exporters], "poll_s": 1e-6}
+    return Prometheus(Rung(name="far", provider="openai"), options, "remote")
+
+
 def meter(exporter: Exporter, **options: Any) -> Prometheus:
     return Prometheus(Rung(name="far", provider="openai"), {"url": exporter.url, "poll_s": 1e-6, **options}, "remote")
 
@@ -123,6 +135,53 @@ def test_an_exporter_that_is_not_there_is_a_problem() -> None:
     ],
 )
 def test_a_wrong_address_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        Prometheus(Rung(name="far", provider="openai"), options, "remote")
+
+
+def test_the_counters_of_several_machines_stand_side_by_side(exporter: Exporter, other: Exporter) -> None:
+    exporter.page, other.page = DCGM, DCGM.replace("GPU-a", "GPU-c").replace("GPU-b", "GPU-d").replace("7000", "9000")
+    counters = several(exporter, other).counters()
+    assert [counter.facts.device.partition("/")[2] for counter in counters] == ["GPU-a", "GPU-b", "GPU-c", "GPU-d"]
+    assert len({counter.facts.device.partition("/")[0] for counter in counters}) == 2
+    assert [counter.read() for counter in counters] == [5.0, 7.0, 5.0, 9.0]
+
+
+def test_while_one_of_several_machines_is_silent_its_counters_are_lost(exporter: Exporter, other: Exporter) -> None:
+    exporter.page, other.page = KEPLER, KEPLER
+    first, second = several(exporter, other).counters()
+    other.page = None
+    assert first.read() == 120.5
+    with pytest.raises(CounterError) as told:
+        second.read()
+    assert told.value.flag == "exporter_lost"
+
+
+def test_a_machine_without_the_metric_is_a_problem_that_names_it(exporter: Exporter, other: Exporter) -> None:
+    exporter.page, other.page = DCGM, "up 1\n"
+    problem = several(exporter, other).check()
+    assert problem is not None
+    assert problem.what.startswith(f"{other.url} has no DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION")
+
+
+def test_one_board_on_two_pages_would_count_twice(exporter: Exporter, other: Exporter) -> None:
+    exporter.page, other.page = DCGM, DCGM
+    problem = several(exporter, other).check()
+    assert problem is not None
+    assert problem.what == f"{exporter.url} and {other.url} both show the board GPU-a"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"urls": ["http://a:1/m", "http://a:1/m"]}, "urls names one page twice"),
+        ({"urls": ["http://a:1/m", 3]}, "needs the page of an exporter"),
+        ({"urls": ["http://u:p@a:1/m"]}, "urls holds a name, a password or a key"),
+        ({"urls": ["http://a:1/m"], "url": "http://b:1/m"}, "has both url and urls: keep one"),
+        ({"urls": []}, "needs the page of an exporter"),
+    ],
+)
+def test_wrong_addresses_of_several_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         Prometheus(Rung(name="far", provider="openai"), options, "remote")
 

@@ -267,9 +267,7 @@ def test_a_truncated_model_takes_its_rung_out_of_a_session_and_a_long_prompt_onl
         """
     )
     result = pytester.runpytest("--rightsize-ladder=whole,cut", "--rightsize-results=run.jsonl")
-    result.stdout.fnmatch_lines(
-        ["rightsize: cut is not available: *is cut off*", "date * 2/3 * UNDECIDED"]
-    )
+    result.stdout.fnmatch_lines(["rightsize: cut is not available: *is cut off*", "date * 2/3 * UNDECIDED"])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     trials = [trial for trial in read_run(pytester.path / "run.jsonl").trials if trial.key.rung == "whole"]
     assert sorted(str(trial.reason) for trial in trials) == ["None", "None", "too_long"]
