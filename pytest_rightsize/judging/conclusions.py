@@ -67,7 +67,7 @@ class FalseEconomy:
 
     def __str__(self) -> str:
         """`25k takes 1.84 times the energy of 60k for a passed case (95 % interval 1.31 to 2.58)`."""
-        what = {"energy": "the energy", "cost": "the money", "latency": "the time"}.get(
+        what = {"energy": "the energy", "cost": "the cost", "latency": "the time"}.get(
             self.quantity, f"the {self.quantity.replace('_', ' ')}"
         )
         bounds = f"95 % interval {_clear_of_one(self.ratio.low)} to {_clear_of_one(self.ratio.high)}"

@@ -59,7 +59,7 @@ def _difference(saving: Saving, *, about: bool = False) -> str:
 
 _NOUNS: Mapping[str, str] = {
     "energy": "energy",
-    "cost": "money",
+    "cost": "cost",
     "latency": "time",
     **{quantity: quantity.replace("_", " ") for quantity in TOKENS},
 }

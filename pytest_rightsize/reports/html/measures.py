@@ -1,4 +1,4 @@
-"""The four measures of the page (energy, completion tokens, time, money), and the reason why one is not known."""
+"""The four measures of the page (energy, completion tokens, time, cost), and the reason why one is not known."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ MEASURES: Mapping[str, tuple[str, str]] = {
     "joules": ("Energy", "J"),
     "completion": ("Completion tokens", "tokens"),
     "seconds": ("Time", "s"),
-    "usd": ("Money", "USD"),
+    "usd": ("Cost", "USD"),
 }
 
 

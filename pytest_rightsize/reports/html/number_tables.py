@@ -10,7 +10,7 @@ __all__ = ["figures_row", "tokens_caution", "tokens_row"]
 
 
 def figures_row(cell: Cell) -> dict[str, Json]:
-    """One rung in one task: passes, interval, and mean energy, tokens, time and money of a case."""
+    """One rung in one task: passes, interval, and mean energy, tokens, time and cost of a case."""
     values = per_case(cell.usage)
     energy = None if cell.usage is None else cell.usage.energy_per_case
     return {

@@ -12,7 +12,7 @@ from pytest_rightsize.reports.html.measured_lines import measured_lines, shorten
 from pytest_rightsize.reports.html.measures import MEASURES, first_measure, judged_rungs, why_unknown
 from pytest_rightsize.reports.html.number_tables import figures_row, tokens_caution, tokens_row
 from pytest_rightsize.reports.html.run_facts import fact_groups, model_row
-from pytest_rightsize.reports.html.verdict_table import interval_legend, verdict_row
+from pytest_rightsize.reports.html.verdict_table import bar_line, interval_legend, verdict_row
 from pytest_rightsize.reports.rung_faults import fault_lines
 from pytest_rightsize.reports.units import parameters
 
@@ -32,11 +32,12 @@ def page_view(facts: Facts, cases: CaseIndex) -> dict[str, Json]:
         "counts": [{"word": word, "number": number} for word, number in verdict_counts(facts.verdicts)],
         "actions": action_rows(facts),
         "interval_words": interval_legend(facts),
+        "bar_words": bar_line(facts),
         "rungs": [{"name": rung.name, "size": _size(rung.params_b)} for rung in facts.run.rungs],
         "rows": [verdict_row(facts, verdict) for verdict in facts.verdicts],
         "measures": measures,
         "measure": first_measure(facts),
-        "columns": ["energy per case", "completion tokens per case", "time per case", "money per case"],
+        "columns": ["energy per case", "completion tokens per case", "time per case", "cost per case"],
         "figures": [figures_row(cell) for cell in facts.cells.values() if cell.standing.trials],
         "tokens": [tokens_row(rung.name, facts.run_usage.by_rung[rung.name]) for rung in judged_rungs(facts)],
         "tokens_words": tokens_caution(facts),

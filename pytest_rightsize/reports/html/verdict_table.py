@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from pytest_rightsize.records import Json
-from pytest_rightsize.reports.bars import bar_sources, bar_words
+from pytest_rightsize.reports.bars import bar_lines, bar_sources, bar_words
 from pytest_rightsize.reports.facts import (
     Cell,
     Facts,
@@ -16,7 +16,7 @@ from pytest_rightsize.reports.sureness import NO_ANSWER, is_partial, note_lines
 from pytest_rightsize.reports.units import percent
 from pytest_rightsize.verdict_records import BROKEN, Verdict
 
-__all__ = ["interval_legend", "no_answer_words", "verdict_row"]
+__all__ = ["bar_line", "interval_legend", "no_answer_words", "verdict_row"]
 
 _STATE_WORDS = {"passes": "passes", "fails": "fails", "undecided": "undecided", "not_run": "not run"}
 
@@ -31,9 +31,7 @@ def interval_legend(facts: Facts) -> str:
         f"Where a confidence was asked for, the thin line spans the two one-sided bounds, each sure at {level:g}."
         for level in levels
     ]
-    two_sided = "The thin line is the 95 % interval (Clopper-Pearson)" + (
-        "." if not levels else " where none was asked for."
-    )
+    two_sided = "The thin line is the 95 % interval of the rate" + ("." if not levels else " where none was asked for.")
     has_early = any(cell.decided for cell in facts.cells.values())
     early = "A model that was stopped early has no pass rate: its cell says what was decided."
     return " ".join([*one_sided, *([two_sided] if has_two_sided else []), *([early] if has_early else [])])
@@ -60,14 +58,24 @@ def verdict_row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
     }
 
 
+def bar_line(facts: Facts) -> str:
+    """Where the bars were set, as a sentence, if that is one place for all tasks; else each task's row says it."""
+    lines = bar_lines(facts.run, facts.verdicts, verbose=True) if _has_one_source(facts) else []
+    return "".join(f"{line[0].upper()}{line[1:]}." for line in lines)
+
+
+def _has_one_source(facts: Facts) -> bool:
+    return len({bar_sources(policy) for policy in facts.run.policies.values()}) == 1
+
+
 def _bar(facts: Facts, verdict: Verdict) -> str:
-    """`90 % at 0.95, 3 samples (marker)`."""
+    """`90 % at 0.95, 3 samples`, and where that was set, such as `(marker)`, unless it is one place for all tasks."""
     policy = facts.run.policies.get(verdict.task)
     if policy is None:
         return percent(verdict.pass_rate) or "?"
     _, comma, samples = bar_words(policy).partition(", ")
     sure = "" if policy.confidence is None else f" at {policy.confidence:g}"
-    sources = bar_sources(policy)
+    sources = "" if _has_one_source(facts) else bar_sources(policy)
     return f"{percent(policy.pass_rate)}{sure}{comma}{samples}{f' ({sources})' if sources else ''}"
 
 

@@ -190,7 +190,7 @@ def overlap_px2(one: Sequence[float], other: Sequence[float]) -> float:
     return max(0.0, width) * max(0.0, height)
 
 
-@pytest.mark.parametrize("measure", ["Energy", "Tokens", "Time", "Money"])
+@pytest.mark.parametrize("measure", ["Energy", "Tokens", "Time", "Cost"])
 @pytest.mark.parametrize("viewport", WIDTHS, ids=["desk", "phone"])
 def test_labels_of_a_chart_hide_neither_marks_nor_one_another(
     open_page: Open, viewport: dict[str, int], measure: str

@@ -264,7 +264,7 @@ function tokensChart(index) {
   const kinds = [['prompt', 'prompt'], ['reasoning', 'reasoning'], ['answer', 'answer'], ['completion', 'answer + reasoning']];
   const rows = index.token_means.flatMap((row) => kinds
     .filter(([key]) => row[key] !== null && (key !== 'completion' || row.answer === null))
-    .map(([key, label], order) => ({ rung: `${row.rung} · ${row.cases.toLocaleString('en')} cases`, kind: label, order, tokens: row[key], tip: `${row.rung}: ${short(row[key])} ${label} tokens a case` })));
+    .map(([key, label], order) => ({ rung: row.rung, kind: label, order, tokens: row[key], tip: `${row.rung}: ${short(row[key])} ${label} tokens a case` })));
   const place = $('tokens-chart');
   const unknown = index.token_means.filter((row) => row.completion === null).map((row) => ['tokens unknown', row.rung]);
   if (unknown.length) place.after(el('p', { class: 'why' }, shown(missing(unknown))));
@@ -276,7 +276,7 @@ function tokensChart(index) {
     data: { values: rows },
     mark: { type: 'bar', cornerRadius: 2, stroke: colour('surface'), strokeWidth: 1 },
     encoding: {
-      y: { field: 'rung', type: 'nominal', sort: null, title: null, axis: { labelFontSize: 12, labelColor: colour('ink'), domain: false, ticks: false, labelLimit: 220 } },
+      y: { field: 'rung', type: 'nominal', sort: null, title: null, axis: { labelFontSize: 12, labelColor: colour('ink'), domain: false, ticks: false, labelLimit: isNarrow() ? 130 : 300 } },
       x: { field: 'tokens', type: 'quantitative', title: 'tokens per case', axis: { tickCount: isNarrow() ? 4 : 6 } },
       color: { field: 'kind', type: 'nominal', title: null, sort: used, scale: { domain: used, range: used.map((kind) => colour(paint[kind] ?? 'mixed')) }, legend: { orient: 'top', labelLimit: 0, columns: isNarrow() ? 2 : 4, offset: 6 } },
       order: { field: 'order' }, tooltip: { field: 'tip' },

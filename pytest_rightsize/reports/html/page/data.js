@@ -148,7 +148,7 @@ function textsWith({ numbers, begins }, wanted) {
 const idle = () => new Promise((go) => { (window.requestIdleCallback ?? setTimeout)(go, window.requestIdleCallback ? { timeout: 1000 } : 30); });
 
 const OUTCOMES = ['passed', 'failed', 'error', 'not_run'];
-const MARKS = { passed: 'passes', failed: 'fails', error: 'error', not_run: 'not_run', mixed: 'undecided' };
+const MARKS = { passed: 'passes', failed: 'fails', error: 'error', not_run: 'not_run', mixed: 'mixed' };
 const WORDS = { passed: 'passed', failed: 'too small', error: 'error', not_run: 'not run', mixed: 'mixed' };
 
 /** The cases by number, from columns: what the list filters by at once, the rest when a case is shown. */
