@@ -38,6 +38,7 @@ def _row(facts: Facts, verdict: Verdict) -> dict[str, Json]:
         # The first word is the evidence, which stands apart.
         "sure": None if sure is None else f"{_sentence(facts, sure.partition(': ')[2])}.",
         "saving": _saving(facts, verdict),
+        "caution": _caution(facts, verdict),
         "step": f"{step}.",
         "place": None if silent_rungs(verdict) or verdict.verdict == "right-sized" else place,
     }
@@ -88,6 +89,16 @@ def _saving(facts: Facts, verdict: Verdict) -> dict[str, Json] | None:
         return None
     amount, rest = saving_parts(savings[0])
     return {"amount": amount, "rest": rest}
+
+
+def _caution(facts: Facts, verdict: Verdict) -> str | None:
+    """A larger model that passes too and costs less or takes less energy, in a sentence; None where there is none."""
+    economies = facts.conclusions[verdict.task].false_economies
+    first = next((one for one in economies if one.quantity in ("cost", "energy")), None)
+    if first is None:
+        return None
+    times = f"{first.ratio.value:.3g} times the {first.quantity} of {first.larger}"
+    return f"Mind: {first.smaller} takes {times} for a passed case, and that passes too."
 
 
 def _capital(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.judging.verdict import judge
-from pytest_rightsize.records import Run
+from pytest_rightsize.records import AnswerRecord, Run
 from pytest_rightsize.reports.facts import gather
 from pytest_rightsize.reports.html.actions import action_rows
 from pytest_rightsize.reports.html.changes import Earlier, change_view
@@ -79,3 +79,19 @@ def test_runs_without_a_change_say_so() -> None:
     gone = replace(run, trials=run.trials[:1])
     view = change_view("run 1", Earlier(run=run, verdicts=judge(run), name="run 1").changes(gone, judge(gone)))
     assert "1 the same, 1 only in run 1." in view["counts"]
+
+
+def dear(answer: AnswerRecord) -> AnswerRecord:
+    return answer if answer.energy is None else replace(answer, energy=answer.energy.scaled(200))
+
+
+def test_a_larger_model_that_passes_and_takes_less_is_told_in_the_row() -> None:
+    cautions = {row["task"]: row["caution"] for row in rows(rich_run())}
+    assert cautions["write-sql"] is None
+    run = rich_run()
+    dearer = [
+        replace(one, answers=tuple(map(dear, one.answers))) if one.key.rung == "1b" else one for one in run.trials
+    ]
+    by_task = {row["task"]: row["caution"] for row in rows(replace(run, trials=dearer))}
+    assert str(by_task["classify-intent"]).startswith("Mind: 1b takes ")
+    assert str(by_task["classify-intent"]).endswith(" for a passed case, and that passes too.")

@@ -61,14 +61,20 @@ function front(points) {
   return best;
 }
 
+// More names than these, or longer ones, hide one another: then marks have numbers, and the names stand below.
+const [MOST_NAMES, MOST_CHARS] = [4, 12];
+
 function panelPoints(index, task, measure) {
-  return index.points.filter((point) => point.task === task).map((point) => {
+  const points = index.points.filter((point) => point.task === task);
+  const numbered = points.length > MOST_NAMES && points.some((point) => point.rung.length > MOST_CHARS);
+  return points.map((point, place) => {
     const price = point[measure];
     return {
       ...point, price,
       low_price: measure === 'joules' ? point.joules_low ?? price : price,
       high_price: measure === 'joules' ? point.joules_high ?? price : price,
-      label: [point.rung, [...(point.smallest ? ['smallest'] : []), ...(point.chosen ? ['chosen'] : [])].join(' · ')].filter(Boolean),
+      number: numbered ? place + 1 : null,
+      label: [numbered ? String(place + 1) : point.rung, [...(point.smallest ? ['smallest'] : []), ...(point.chosen ? ['chosen'] : [])].join(' · ')].filter(Boolean),
       tip: `${point.rung}: ${point.passed} of ${point.trials} (${rate(point.rate)}${point.low === null ? '' : `, interval ${rate(point.low)} to ${rate(point.high)}`})\n${price === null ? 'price unknown' : `${short(price)} ${index.measures[measure].unit} a case`}${measure === 'joules' && point.kind ? `\n${point.kind}` : ''}`,
     };
   });
@@ -229,7 +235,7 @@ function pricePanel(index, policy, measure, axis) {
     ...policy.without.map(([rung, why]) => [why, rung]),
   ]);
   const place = el('div', { class: 'plot' });
-  const figure = el('figure', { class: 'chart' }, el('figcaption', {}, el('span', {}, shown(policy.task)), el('span', { class: `pill ${policy.verdict}` }, policy.verdict)), place, said ? el('p', { class: 'missing' }, shown(said)) : '');
+  const figure = el('figure', { class: 'chart' }, el('figcaption', {}, el('span', {}, shown(policy.task)), el('span', { class: `pill ${policy.verdict}` }, policy.verdict)), place, points.some((point) => point.number) ? el('ol', {}, points.map((point) => el('li', {}, el('b', {}, String(point.number)), ' ', shown(point.rung)))) : '', said ? el('p', { class: 'missing' }, shown(said)) : '');
   const words = `${policy.task}: ${points.map((point) => `${point.rung} ${rate(point.rate)} at ${short(point.price)} ${unit}`).join(', ')}`;
   if (points.length) whenSeen(figure, () => draw(place, panelSpec(points, points[0].goal, axis, place.clientWidth - PLOT_LEFT - PLOT_RIGHT), words));
   else place.replaceChildren(el('p', { class: 'empty' }, `Nothing to draw: ${label.toLowerCase()} unknown.`));
