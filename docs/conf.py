@@ -33,7 +33,6 @@ copybutton_exclude = ".linenos, .go"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "exclude-members": "__init__, __new__"}
-nitpicky = False
 
 
 def setup(_app: Any) -> None:

@@ -5,7 +5,9 @@ import json
 import os
 import shlex
 import tomllib
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,7 +80,7 @@ def _read(block: Block, where: str) -> None:
         table = tomllib.loads(block.text)
         # Days are text to a schema.
         plain = json.loads(json.dumps(table.get("tool", {}).get("rightsize", table), default=str))
-        jsonschema.validate(plain, json.loads(schema_text()))
+        jsonschema.validate(plain, _schema())
     elif block.language == "json":
         json.loads(block.text)
     elif block.language == "yaml":
@@ -86,6 +88,11 @@ def _read(block: Block, where: str) -> None:
         assert yaml.safe_load(block.text), where
     else:
         raise AssertionError(f"{where}: a block of {block.language!r} is neither run nor read: say why, or what it is")
+
+
+@cache
+def _schema() -> Any:
+    return json.loads(schema_text())
 
 
 def test_a_block_that_is_not_run_says_why() -> None:

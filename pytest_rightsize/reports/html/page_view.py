@@ -40,9 +40,7 @@ def page_view(facts: Facts, cases: CaseIndex) -> dict[str, Json]:
         "columns": ["energy per case", "completion tokens per case", "time per case", "cost per case"],
         "figures": [figures_row(cell) for cell in facts.cells.values() if cell.standing.trials],
         "tokens": [tokens_row(rung.name, facts.run_usage.by_rung[rung.name]) for rung in judged_rungs(facts)],
-        "has_tokens": any(
-            usage.completion.value is not None for usage in facts.run_usage.by_rung.values()
-        ),
+        "has_tokens": any(usage.completion.known > 0 for usage in facts.run_usage.by_rung.values()),
         "tokens_words": tokens_caution(facts),
         "economies": [
             f"{task}: {str(economy).removeprefix('false economy: ')}"

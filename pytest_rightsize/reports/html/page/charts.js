@@ -298,5 +298,5 @@ function tokensChart(index) {
 
 function charts(index) {
   pricePanels(index);
-  tokensChart(index);
+  if ($('tokens-chart')) tokensChart(index);
 }
