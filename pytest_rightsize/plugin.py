@@ -90,7 +90,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Read options and ladder file, and register the session's hooks if there is anything to do."""
-    config.addinivalue_line("markers", options.MARKER_HELP)
+    for text in options.MARKER_HELPS:
+        config.addinivalue_line("markers", text)
     if not options.settings_are_given(config) and options.find_ladder_file(config.rootpath) is None:
         return
     from pytest_rightsize.errors import ConfigError
@@ -106,6 +107,28 @@ def pytest_configure(config: pytest.Config) -> None:
         register_session(config)
     except ConfigError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Parametrize tests that have the marker `rightsize_cases` or `rightsize_prompts`."""
+    if not any(metafunc.definition.get_closest_marker(name) for name in options.PARAMETRIZING_MARKERS):
+        return
+    from pytest_rightsize.config.case_markers import parametrize
+    from pytest_rightsize.errors import ConfigError
+
+    try:
+        parametrize(metafunc)
+    except ConfigError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Leave the cases of a large file on disk until their tests run."""
+    if "pytest_rightsize.config.case_markers" in sys.modules:
+        from pytest_rightsize.config.case_markers import read_lazily
+
+        read_lazily(item)
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 __all__ = [
-    "MARKER_HELP",
+    "MARKER_HELPS",
     "OPTIONS",
+    "PARAMETRIZING_MARKERS",
     "add_options",
     "find_ladder_file",
     "offline_is_asked",
@@ -22,10 +23,18 @@ __all__ = [
     "settings_are_given",
 ]
 
-MARKER_HELP = (
+_MARKER_HELP = (
     "rightsize(task=, pass_rate=, confidence=, samples=, chosen=, private=, max_tokens=, concurrent=): "
     "say which task a test belongs to, its bar, and the model the application uses (see the README of pytest-rightsize)"
 )
+
+MARKER_HELPS = (
+    _MARKER_HELP,
+    "rightsize_cases(FILE, ..): a case for each row of a file (.jsonl, .csv, .yaml); its columns are the arguments",
+    'rightsize_prompts(v1="..", v2=".."): run the test with each `prompt` up the ladder, and compare them',
+    "rightsize_variant(name, count): set by rightsize_prompts",
+)
+PARAMETRIZING_MARKERS = ("rightsize_cases", "rightsize_prompts")
 
 OPTIONS: Mapping[str, tuple[str, str]] = {
     "ladder": ("RUNGS", "run the tests on these models (rungs), smallest first, such as 1b,4b,30b,frontier"),

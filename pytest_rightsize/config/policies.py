@@ -11,12 +11,14 @@ from typing import Protocol
 
 import pytest
 
+from pytest_rightsize.config.case_markers import PROMPTS, VARIANT
 from pytest_rightsize.config.chosen import resolve_chosen
 from pytest_rightsize.config.ladder import Ladder
 from pytest_rightsize.config.settings import Settings
 from pytest_rightsize.config.task_settings import ChosenSource, TaskSettings, marked_settings, merged
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.escaping import one_line
+from pytest_rightsize.judging.prompt_variants import confidence_over, variant_task
 from pytest_rightsize.locations import key_line, place
 from pytest_rightsize.records import Policy
 
@@ -54,6 +56,22 @@ class _Item:
         self.iter_markers = item.iter_markers
 
 
+class _Variant:
+    """A test function with one of its prompts."""
+
+    def __init__(self, definition: Definition, variant: pytest.Mark) -> None:
+        self.nodeid = definition.nodeid
+        self.location = definition.location
+        self._definition = definition
+        self._variant = variant
+
+    def iter_markers(self, name: str | None = None) -> Iterator[pytest.Mark]:
+        """The markers, nearest first."""
+        if name == self._variant.name:
+            yield self._variant
+        yield from self._definition.iter_markers(name)
+
+
 class Policies(Mapping[str, Policy]):
     """The policies of a session by task; each is settled when the first test of its task is seen."""
 
@@ -84,15 +102,28 @@ class Policies(Mapping[str, Policy]):
 
     def of(self, definition: Definition) -> Policy:
         """The policy of a test; raises ConfigError where its markers are wrong or two tests of a task differ."""
-        markers = [*definition.iter_markers("rightsize")]
+        variant = next(definition.iter_markers(VARIANT), None)
+        markers = [*definition.iter_markers("rightsize"), *([] if variant is None else [variant])]
         key = (definition.nodeid, tuple(map(id, markers)))
         if key not in self._by_markers:
             self._by_markers[key] = (self._read(definition, markers), markers)
         return self._by_markers[key][0]
 
+    def add_variants(self, definition: Definition) -> None:
+        """Settle the policies of a test's prompts: their tasks are known then, whatever is deselected."""
+        prompts = next(definition.iter_markers(PROMPTS), None)
+        if prompts is None:
+            return
+        for name in prompts.kwargs:
+            self.of(_Variant(definition, getattr(pytest.mark, VARIANT)(name, len(prompts.kwargs)).mark))
+
     def _read(self, definition: Definition, markers: Sequence[pytest.Mark]) -> Policy:
-        layers = [marked_settings(definition.nodeid, marker) for marker in markers]
+        layers = [marked_settings(definition.nodeid, marker) for marker in markers if marker.name != VARIANT]
         task = next((name for name, _ in layers if name is not None), one_line(definition.nodeid))
+        variant = next((marker for marker in markers if marker.name == VARIANT), None)
+        of_task, prompts = task, 1
+        if variant is not None:
+            task, prompts = variant_task(task, variant.args[0]), variant.args[1]
         marked = merged(*(settings for _, settings in layers))
         first = self._described_by.setdefault(task, (definition.nodeid, marked))
         if first[1] != marked:
@@ -103,16 +134,20 @@ class Policies(Mapping[str, Policy]):
         if task not in self._policies:
             file, line, _ = definition.location
             test_at = place(file, None if line is None else line + 1)
-            self._policies[task] = self._complete(task, marked, test_at)
+            self._policies[task] = self._complete(task, marked, test_at, of_task=of_task, prompts=prompts)
         return self._policies[task]
 
-    def _complete(self, task: str, marked: TaskSettings, test_at: str | None) -> Policy:
-        table = self._ladder.tasks.get(task, TaskSettings())
+    def _complete(self, task: str, marked: TaskSettings, test_at: str | None, *, of_task: str, prompts: int) -> Policy:
+        """The policy of a task, or of one of the `prompts` of the task `of_task`, whose table counts for each."""
+        own, shared = (self._ladder.tasks.get(name, TaskSettings()) for name in (task, of_task))
+        table = merged(own, shared)
         task_settings = merged(marked, table)
         chosen, chosen_from = resolve_chosen(
             task_settings.chosen, ladder=self._ladder, base_dir=self._settings.rootdir, env=os.environ, task=task
         )
         confidence = self._settings.confidence if task_settings.confidence is None else task_settings.confidence
+        if confidence is not None:
+            confidence = confidence_over(confidence, prompts)
         return Policy(
             task=task,
             pass_rate=self._settings.pass_rate if task_settings.pass_rate is None else task_settings.pass_rate,
@@ -126,11 +161,12 @@ class Policies(Mapping[str, Policy]):
             waivers=task_settings.waive or (),
             shuffle_seed=_SHUFFLE_SEED if confidence is not None and self._settings.stopping == "early" else None,
             test_at=test_at,
-            chosen_at=self._chosen_at(task_settings.chosen, task) or (test_at if marked.chosen is not None else None),
-            pass_rate_from=self._source("pass_rate", task, marked, table),
-            confidence_from=self._source("confidence", task, marked, table),
+            chosen_at=self._chosen_at(task_settings.chosen, task if own.chosen is not None else of_task)
+            or (test_at if marked.chosen is not None else None),
+            pass_rate_from=self._source("pass_rate", task if own.pass_rate is not None else of_task, marked, table),
+            confidence_from=self._source("confidence", task if own.confidence is not None else of_task, marked, table),
             requests_per_month=table.requests_per_month,
-            samples_from=self._source("samples", task, marked, table),
+            samples_from=self._source("samples", task if own.samples is not None else of_task, marked, table),
         )
 
     def _source(self, name: str, task: str, marked: TaskSettings, table: TaskSettings) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_rightsize.judging.evidence import Sample, with_evidence
 from pytest_rightsize.judging.near_ties import near_tie_notes
+from pytest_rightsize.judging.prompt_variants import with_prompts_compared
 from pytest_rightsize.judging.strength import with_strength
 from pytest_rightsize.judging.suspicion import with_suspicion
 from pytest_rightsize.judging.unanswered import why_unanswered
@@ -47,7 +48,7 @@ def judge(run: Run) -> list[Verdict]:
     for trial in run.trials:
         by_task[trial.key.task].append(trial)
     verdicts = [_judge_task(policy, by_task[policy.task], run) for policy in run.policies.values()]
-    return [with_strength(verdict, run.strengths) for verdict in verdicts]
+    return with_prompts_compared(run, [with_strength(verdict, run.strengths) for verdict in verdicts])
 
 
 def standings(policy: Policy, trials: Iterable[Trial], run: Run) -> dict[str, Standing]:

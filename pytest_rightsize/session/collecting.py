@@ -51,6 +51,7 @@ class Collecting:
         try:
             if _PARAM in metafunc.fixturenames or definition.get_closest_marker("rightsize"):
                 policy = self._policies.of(definition)
+                self._policies.add_variants(definition)
         except ConfigError as error:
             raise pytest.fail.Exception(str(error), pytrace=False) from None
         if _PARAM not in metafunc.fixturenames or not self._rungs:

@@ -1,0 +1,161 @@
+"""Write the verdicts of a run as a routing table: of each task the model that may answer it, as JSON or for LiteLLM.
+
+A task is routed to its recommended rung where its verdict is `likely` or `shown` (--evidence); else to its chosen one,
+and where there is none it is left out. The table says why.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_rightsize.commands._output import say
+from pytest_rightsize.commands._runs import add_run_argument
+from pytest_rightsize.errors import ConfigError, unknown_name
+from pytest_rightsize.judging.verdict import judge
+from pytest_rightsize.records import Json, Rung
+from pytest_rightsize.results.results_file import no_trial, read_run
+from pytest_rightsize.verdict_records import Verdict
+
+__all__ = ["EXAMPLES", "add_arguments", "run"]
+
+EXAMPLES = (
+    "rightsize route last",
+    "rightsize route run.jsonl --format litellm --output litellm.yaml",
+    "rightsize route 12 --format litellm --base-url 4b=http://localhost:8080/v1",
+)
+_GRADES = ("provisional", "likely", "shown")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Route:
+    """A task with its rung, None where it is left out, and the reason."""
+
+    task: str
+    rung: Rung | None
+    because: str
+    evidence: str | None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `rightsize route`."""
+    add_run_argument(parser)
+    parser.add_argument("--format", choices=("json", "litellm"), default="json", help="of the table (default json)")
+    parser.add_argument("--evidence", choices=_GRADES, default="likely", help="what a verdict needs (default likely)")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write it there (default: print it)")
+    parser.add_argument(
+        "--base-url",
+        action="append",
+        default=[],
+        metavar="RUNG=URL",
+        help="where a rung of this machine's own process is served, for LiteLLM",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the table; returns 1 where a task is left out. Raises ConfigError for a wrong file, rung or URL."""
+    results = read_run(arguments.run_file, words_of=no_trial)
+    if results.interrupted:
+        raise ConfigError(f"{arguments.run_file} was cut off: route by the results of a session that ran to its end")
+    rungs = {rung.name: rung for rung in results.rungs}
+    urls = _urls(arguments.base_url, rungs)
+    routes = [_route(verdict, rungs, arguments.evidence) for verdict in judge(results)]
+    if arguments.format == "json":
+        lines = json.dumps(_plain(routes, urls, arguments.evidence), indent=1, ensure_ascii=False).splitlines()
+    else:
+        lines = [*_litellm(routes, urls)]
+    if arguments.output is None:
+        say("\n".join(lines))
+    else:
+        try:
+            arguments.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"cannot write {arguments.output}: {error.strerror}: give another --output") from None
+        left_out = [route.task for route in routes if route.rung is None]
+        without = f", without {', '.join(left_out)}" if left_out else ""
+        say(f"{arguments.output}: {len(routes) - len(left_out)} tasks{without}")
+    return 1 if any(route.rung is None for route in routes) else 0
+
+
+def _urls(options: Sequence[str], rungs: Mapping[str, Rung]) -> Mapping[str, str]:
+    urls = {}
+    for option in options:
+        name, is_named, url = option.partition("=")
+        if not is_named or not url:
+            raise ConfigError(f"--base-url was given {option!r}: give RUNG=URL, as in 4b=http://localhost:8080/v1")
+        if name not in rungs:
+            raise unknown_name("--base-url", name, rungs, noun="rung")
+        urls[name] = url
+    return urls
+
+
+def _route(verdict: Verdict, rungs: Mapping[str, Rung], needed: str) -> _Route:
+    """The recommended rung where that is sure enough, else the chosen one."""
+    best, chosen = verdict.recommended or verdict.smallest, verdict.chosen
+    is_sure = verdict.evidence is not None and _GRADES.index(verdict.evidence) >= _GRADES.index(needed)
+    if best is not None and is_sure:
+        because = f"{verdict.verdict}: {best} passes ({verdict.evidence})"
+        return _Route(task=verdict.task, rung=rungs[best], because=because, evidence=verdict.evidence)
+    doubt = (
+        f"{best} passes, which is only {verdict.evidence or 'undecided'}" if best is not None else f"{verdict.verdict}"
+    )
+    if chosen in rungs and chosen is not None:
+        because = f"{doubt}: the chosen one stays"
+        return _Route(task=verdict.task, rung=rungs[chosen], because=because, evidence=verdict.evidence)
+    because = f"{doubt}, and no rung of the ladder is chosen"
+    return _Route(task=verdict.task, rung=None, because=because, evidence=verdict.evidence)
+
+
+def _plain(routes: Sequence[_Route], urls: Mapping[str, str], needed: str) -> Json:
+    return {
+        "schema": 1,
+        "evidence": needed,
+        "routes": {
+            route.task: {"because": route.because, "evidence": route.evidence, **_target(route.rung, urls)}
+            for route in routes
+        },
+    }
+
+
+def _target(rung: Rung | None, urls: Mapping[str, str]) -> dict[str, Json]:
+    if rung is None:
+        return {"rung": None}
+    options = {key: rung.options[key] for key in ("base_url_env", "api_key_env") if key in rung.options}
+    url = urls.get(rung.name) or rung.options.get("base_url")
+    return {
+        "rung": rung.name,
+        "provider": rung.provider,
+        "model": rung.model,
+        **({"base_url": url} if url else {}),
+        **options,
+    }
+
+
+def _litellm(routes: Sequence[_Route], urls: Mapping[str, str]) -> Iterator[str]:
+    """A configuration of LiteLLM's proxy and router: the application asks for a task by its name as the model."""
+    yield '# Written by `rightsize route`. The application asks for the task as its model: model="TASK".'
+    yield "model_list:"
+    for route in routes:
+        problem = route.because if route.rung is None else _problem(route.rung, urls)
+        if problem is not None or route.rung is None:
+            yield f"  # {json.dumps(route.task, ensure_ascii=False)} is left out: {problem}"
+            continue
+        rung = route.rung
+        yield f"  - model_name: {json.dumps(route.task, ensure_ascii=False)} # {route.because}"
+        yield "    litellm_params:"
+        yield f"      model: {json.dumps(f'openai/{rung.model}', ensure_ascii=False)}"
+        url = urls.get(rung.name) or rung.options.get("base_url")
+        if url:
+            yield f"      api_base: {json.dumps(url)}"
+        elif "base_url_env" in rung.options:
+            yield f"      api_base: os.environ/{rung.options['base_url_env']}"
+        key = rung.options.get("api_key_env")
+        yield f"      api_key: {f'os.environ/{key}' if key else json.dumps('none')}"
+
+
+def _problem(rung: Rung, urls: Mapping[str, str]) -> str | None:
+    """Why a proxy cannot ask the rung."""
+    if rung.provider == "openai" or rung.name in urls:
+        return None
+    return f"{rung.name} is no endpoint ({rung.provider}): serve it, and give --base-url {rung.name}=URL"
