@@ -8,7 +8,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 from pytest_rightsize.authoring.model_calls import ModelCall, imports_of, model_calls
 from pytest_rightsize.records import Json
 
-__all__ = ["FoundCall", "Scan", "scan"]
+__all__ = ["FoundCall", "Scan", "project_files", "scan", "touched_tests"]
 
 _SKIPPED = ("node_modules", "site-packages", "__pycache__", "build", "dist")
 _LARGEST_SETTINGS_BYTES = 200_000
@@ -46,21 +46,13 @@ class Scan:
 
 def scan(root: Path) -> Scan:
     """Read the Python files below `root`; test files count as tests, and their own calls are left out."""
-    sources: dict[str, str] = {}
-    unread: list[str] = []
-    for path in _files(root, (".py",)):
-        name = path.relative_to(root).as_posix()
-        try:
-            sources[name] = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError):
-            unread.append(name)
+    sources, unread = _sources(root)
+    imports = _imports(sources, unread)
     calls: dict[str, list[ModelCall]] = {}
-    imports: dict[str, set[str]] = {}
-    for name, source in sources.items():
+    for name in imports:
         try:
-            imports[name] = imports_of(source, _package(name))
-            calls[name] = [] if _TEST_FILE.fullmatch(Path(name).name) else model_calls(source)
-        except (SyntaxError, ValueError, RecursionError):
+            calls[name] = [] if _TEST_FILE.fullmatch(Path(name).name) else model_calls(sources[name])
+        except RecursionError:
             unread.append(name)
     settings = [*_model_settings(root)] if any(calls.values()) else []
     reached = _reached_by(sources, imports)
@@ -75,7 +67,60 @@ def scan(root: Path) -> Scan:
     )
 
 
-def _files(root: Path, suffixes: Sequence[str]) -> Iterator[Path]:
+def touched_tests(root: Path, changed: Collection[str]) -> list[str] | None:
+    """The test files with a model that a change touches; None where it may touch all of them.
+
+    Of a Python file these are the ones that import it, directly or through others, of a conftest.py those below its
+    folder, and of any other file those that have its name in their text.
+    """
+    sources, unread = _sources(root)
+    imports = _imports(sources, unread)
+    reached = _reached_by(sources, imports)
+    asking = [name for name in imports if _is_asking(name, sources[name])]
+    touched: set[str] = set()
+    for name in changed:
+        base, folder = Path(name).name, Path(name).parent.as_posix()
+        if base == "conftest.py":
+            touched |= {test for test in asking if folder == "." or test.startswith(f"{folder}/")}
+        elif name.endswith(".py"):
+            touched |= {test for test in asking if test == name} | set(reached.get(name, ()))
+        else:
+            naming = {test for test in asking if base in sources[test]}
+            if not naming:
+                return None
+            touched |= naming
+    return sorted(touched)
+
+
+def _sources(root: Path) -> tuple[dict[str, str], list[str]]:
+    """The texts of the Python files, and the names of those that cannot be read."""
+    sources: dict[str, str] = {}
+    unread: list[str] = []
+    for path in project_files(root, (".py",)):
+        name = path.relative_to(root).as_posix()
+        try:
+            sources[name] = path.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError):
+            unread.append(name)
+    return sources, unread
+
+
+def _imports(sources: Mapping[str, str], unread: list[str]) -> dict[str, set[str]]:
+    """The modules that each file imports; what is no Python is added to `unread`."""
+    imports: dict[str, set[str]] = {}
+    for name, source in sources.items():
+        try:
+            imports[name] = imports_of(source, _package(name))
+        except (SyntaxError, ValueError, RecursionError):
+            unread.append(name)
+    return imports
+
+
+def _is_asking(name: str, source: str) -> bool:
+    return _TEST_FILE.fullmatch(Path(name).name) is not None and _ASKS.search(source) is not None
+
+
+def project_files(root: Path, suffixes: Sequence[str]) -> Iterator[Path]:
     """The files of a project, without hidden folders, environments and what was built."""
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(
@@ -108,7 +153,7 @@ def _reached_by(sources: Mapping[str, str], imports: Mapping[str, set[str]]) -> 
             by_module.setdefault(module, name)
     reached: dict[str, list[str]] = {}
     for test, source in sources.items():
-        if test not in imports or not _TEST_FILE.fullmatch(Path(test).name) or not _ASKS.search(source):
+        if test not in imports or not _is_asking(test, source):
             continue
         seen, waiting = {test}, [test]
         while waiting:
@@ -142,7 +187,7 @@ def _words(text: str) -> list[str]:
 
 def _model_settings(root: Path) -> Iterator[tuple[str, str, str]]:
     """File, key and value of each text in a settings file whose key speaks of a model."""
-    for path in _files(root, (".toml", ".json", ".yaml", ".yml")):
+    for path in project_files(root, (".toml", ".json", ".yaml", ".yml")):
         name = path.relative_to(root).as_posix()
         if path.name in ("rightsize.toml", "rightsize.schema.json", "package-lock.json"):
             continue

@@ -33,8 +33,8 @@ def test_the_demo_passes_on_a_bare_installation(pytester: pytest.Pytester) -> No
     assert main(["init", "--models", "demo"]) == 0
     result = pytester.runpytest("--rightsize-ladder=25k,60k,160k,820k", "--rightsize-offline")
     assert result.ret == pytest.ExitCode.OK
-    result.stdout.fnmatch_lines(["iso-date  <18/20  <18/20  >=18/20[*]  -       160k        160k *right-sized"])
-    assert pytester.runpytest().ret == pytest.ExitCode.TESTS_FAILED  # one of 20 answers of the chosen one is wrong
+    result.stdout.fnmatch_lines(["iso-date *<17/18 *<17/18 *>=17/18[*] *-  *160k  *160k *right-sized"])
+    assert pytester.runpytest().parseoutcomes() == {"passed": 18}
 
 
 @pytest.mark.parametrize(

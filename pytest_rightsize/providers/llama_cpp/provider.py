@@ -27,6 +27,7 @@ from pytest_rightsize.providers.llama_cpp.file_shape import file_shape
 from pytest_rightsize.providers.llama_cpp.layout import MOST_SLOTS
 from pytest_rightsize.providers.llama_cpp.model_files import check_chat_format, file_problem, locate, parts_of
 from pytest_rightsize.providers.llama_cpp.native import last_errors, native_log
+from pytest_rightsize.providers.llama_cpp.pulling import HubModel, free_bytes, hub_model, pull_model
 from pytest_rightsize.providers.llama_cpp.worker import Worker
 from pytest_rightsize.providers.reasoning import marks_of
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung
@@ -35,7 +36,7 @@ from pytest_rightsize.versions import too_old
 if TYPE_CHECKING:
     from pytest_rightsize.providers.llama_cpp.batching import Batch
 
-__all__ = ["LlamaCpp", "file_shape"]
+__all__ = ["HubModel", "LlamaCpp", "file_shape", "free_bytes", "hub_model", "pull_model"]
 
 hookimpl = pluggy.HookimplMarker("pytest")
 
