@@ -14,6 +14,7 @@ from pytest_rightsize.commands._output import say
 from pytest_rightsize.commands._runs import add_run_argument
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.judging.verdict import judge
+from pytest_rightsize.output_paths import refuse_other, write_whole
 from pytest_rightsize.records import Json, Rung
 from pytest_rightsize.results.results_file import no_trial, read_run
 from pytest_rightsize.verdict_records import Verdict
@@ -25,6 +26,7 @@ EXAMPLES = (
     "rightsize route run.jsonl --format litellm --output litellm.yaml",
     "rightsize route 12 --format litellm --base-url 4b=http://localhost:8080/v1",
 )
+_WRITTEN_BY = "Written by `rightsize route`"
 _GRADES = ("provisional", "likely", "shown")
 
 
@@ -68,14 +70,19 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         say("\n".join(lines))
     else:
+        refuse_other(arguments.output, "routing table", is_own=_is_own)
         try:
-            arguments.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            write_whole(arguments.output, [f"{line}\n" for line in lines])
         except OSError as error:
             raise ConfigError(f"cannot write {arguments.output}: {error.strerror}: give another --output") from None
         left_out = [route.task for route in routes if route.rung is None]
         without = f", without {', '.join(left_out)}" if left_out else ""
         say(f"{arguments.output}: {len(routes) - len(left_out)} tasks{without}")
     return 1 if any(route.rung is None for route in routes) else 0
+
+
+def _is_own(head: str) -> bool:
+    return head.startswith(f"# {_WRITTEN_BY}") or (head.startswith("{") and '"routes": {' in head)
 
 
 def _urls(options: Sequence[str], rungs: Mapping[str, Rung]) -> Mapping[str, str]:
@@ -134,7 +141,7 @@ def _target(rung: Rung | None, urls: Mapping[str, str]) -> dict[str, Json]:
 
 def _litellm(routes: Sequence[_Route], urls: Mapping[str, str]) -> Iterator[str]:
     """A configuration of LiteLLM's proxy and router: the application asks for a task by its name as the model."""
-    yield '# Written by `rightsize route`. The application asks for the task as its model: model="TASK".'
+    yield f'# {_WRITTEN_BY}. The application asks for the task as its model: model="TASK".'
     yield "model_list:"
     for route in routes:
         problem = route.because if route.rung is None else _problem(route.rung, urls)

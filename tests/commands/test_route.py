@@ -113,7 +113,8 @@ def test_a_model_that_no_proxy_can_ask_is_left_out_with_the_way_on(route: Writte
     [
         (["--base-url=c=http://x/v1"], "unknown rung 'c'"),
         (["--base-url=http://x/v1"], "give RUNG=URL, as in 4b=http://localhost:8080/v1"),
-        (["--output=/nowhere/x.json"], "give another --output"),
+        ([f"--output={__file__}/x.json"], "which is no file: give a file"),
+        ([f"--output={__file__}"], "is no routing table"),
     ],
 )
 def test_what_cannot_be_is_told(route: Written, arguments: list[str], words: str) -> None:
