@@ -140,3 +140,22 @@ def test_a_rung_without_the_amount_of_the_objective_is_left_at_once(forty: pytes
     big = of_big(run)
     assert sum(trial.outcome == "passed" for trial in big) == 1
     assert "settled: by cost it cannot be compared, as its price is not known" in {trial.detail for trial in big}
+
+
+def test_a_task_that_stops_early_has_a_sample_too_and_the_same_verdict(forty: pytest.Pytester) -> None:
+    ran(forty, "--rightsize-confidence=0.8", "--rightsize-savings=none")
+    before = verdict_lines(forty)
+    run, _ = ran(forty, "--rightsize-confidence=0.8")
+    assert verdict_lines(forty) == before
+    # Only cases that the smaller rung answered can be compared: it stopped before it had answered ten.
+    answered = {trial.key.case for trial in run.trials if trial.key.rung == "small" and trial.outcome == "passed"}
+    assert {trial.key.case for trial in of_big(run) if trial.sampled} <= answered
+    assert any(trial.sampled for trial in of_big(run))
+
+
+def test_a_fault_of_a_sample_is_nobodys(forty: pytest.Pytester) -> None:
+    (forty.path / "big.jsonl").write_text(json.dumps({"prompt": "other", "text": "x"}) + "\n", encoding="utf-8")
+    run, result = ran(forty)
+    assert not any(trial.sampled for trial in of_big(run))
+    assert {trial.outcome for trial in of_big(run)} == {"not_run"}
+    assert result.ret == 0
