@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pytest_rightsize.commands._exposure import exposed_endpoint, exposed_ray
 from pytest_rightsize.commands._output import say
 from pytest_rightsize.commands._plugins import add_plugin_argument, classes
 from pytest_rightsize.config.catalogue import CATALOGUE
@@ -60,6 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     for rung in select_rungs(ladder, names):
         for line in doctor.rung_lines(rung, providers[rung.provider](rung)):
             say(line)
+    for line in exposed_ray():
+        say(f"\nwarning: {line}")
     return 1 if doctor.found_fault else 0
 
 
@@ -79,6 +82,8 @@ class _Doctor:
         yield ""
         yield f"{rung.name}: {rung.provider} {rung.model or rung.options.get('file', '')}".rstrip()
         yield f"  answers: {self._answers(provider)}"
+        if (exposed := exposed_endpoint(rung)) is not None:
+            yield f"  warning: {exposed}"
         site = site_of(provider)
         if self._offline and meter_urls(rung):
             yield "  meter:   not asked: --offline"
