@@ -100,8 +100,8 @@ def _licences(python: Path, table: dict[str, dict[str, str]]) -> bool:
 
 def _sbom(python: Path, wheel: Path) -> Path:
     path = wheel.with_name(f"{'-'.join(wheel.name.split('-')[:2])}.cdx.json")
-    options = ["--pyproject", _ROOT / "pyproject.toml", "--mc-type", "library", "--output-reproducible", "-o", path]
-    _tool("cyclonedx_py", "environment", *options, python)
+    about = ("--pyproject", _ROOT / "pyproject.toml", "--mc-type", "library", "--output-reproducible")
+    _tool("cyclonedx_py", "environment", *about, "-o", path, python)
     return path
 
 
