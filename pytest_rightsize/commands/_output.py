@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from pytest_rightsize.escaping import json_escaped, printable
+from pytest_rightsize.providers.environment import known_secrets
 
 __all__ = ["ask", "complain", "say", "write_data"]
 
 
 def say(text: str = "") -> None:
-    """Print lines on stdout, harmless whatever they hold."""
+    """Print lines on stdout, harmless whatever they hold, and without secrets."""
     _print(text, sys.stdout)
 
 
@@ -34,5 +35,5 @@ def write_data(lines: Iterable[str]) -> None:
 def _print(text: str, file: TextIO, end: str = "\n") -> None:
     """What the terminal's encoding does not have is written as an escape."""
     encoding = file.encoding or "utf-8"
-    shown = printable(text).encode(encoding, "backslashreplace").decode(encoding)
+    shown = known_secrets()(printable(text)).encode(encoding, "backslashreplace").decode(encoding)
     print(shown, file=file, end=end)  # this is the place

@@ -20,6 +20,7 @@ from pytest_rightsize.config.model_sizes import need, suggested
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.output_paths import leads_elsewhere, write_whole
 from pytest_rightsize.providers.locality import host_of, is_this_machine
+from pytest_rightsize.providers.secret_texts import holds_secret
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
@@ -122,6 +123,10 @@ def _endpoint(arguments: argparse.Namespace, *, asks: bool) -> FirstLadder:
     host = None if url is None else host_of(url)
     if url is not None and host is None:
         raise ConfigError("--base-url is no URL: write http://host:port/v1")
+    if url is not None and holds_secret(url):
+        raise ConfigError(
+            "--base-url holds a name, a password or a key: leave it out, and set base_url_env in the file"
+        )
     is_here = host is not None and is_this_machine(host)
     key = arguments.key_variable or (None if is_here else _OPENAI_KEY)
     if key is not None and not key.isidentifier():

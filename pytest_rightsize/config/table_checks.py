@@ -8,6 +8,7 @@ from math import isfinite
 
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.escaping import one_line
+from pytest_rightsize.providers.secret_texts import without_likely_secrets
 from pytest_rightsize.records import Json
 
 __all__ = ["LARGEST", "NUMBER", "check_keys", "check_name", "check_numbers", "check_type", "subtable"]
@@ -40,7 +41,8 @@ def subtable(plain: Mapping[str, Json], key: str, where: str) -> Mapping[str, Js
     """The table under `key`, empty where there is none."""
     value = plain.get(key, {})
     if not isinstance(value, Mapping):
-        raise ConfigError(f"{where}: {key} is {value!r}, and must be a table: write [{key}] or [{key}.NAME]")
+        shown = without_likely_secrets(repr(value))
+        raise ConfigError(f"{where}: {key} is {shown}, and must be a table: write [{key}] or [{key}.NAME]")
     return value
 
 
@@ -80,4 +82,4 @@ def check_type(value: Json, allowed: type | tuple[type, ...], *, where: str) -> 
     kinds = allowed if isinstance(allowed, tuple) else (allowed,)
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         words = " or ".join(dict.fromkeys(_TYPE_WORDS.get(kind, kind.__name__) for kind in kinds))
-        raise ConfigError(f"{where} = {value!r} cannot be: give {words}")
+        raise ConfigError(f"{where} = {without_likely_secrets(repr(value))} cannot be: give {words}")

@@ -16,13 +16,21 @@ from urllib.parse import urlsplit
 from pytest_rightsize.providers.locality import host_of, is_this_machine
 from pytest_rightsize.providers.secret_texts import Mask, Secret, is_secret, secrets_in_url
 
-__all__ = ["is_own_endpoint", "known_secrets", "replace_variables", "secret_variable", "user_variable"]
+__all__ = [
+    "error_words",
+    "is_own_endpoint",
+    "known_secrets",
+    "replace_variables",
+    "secret_variable",
+    "user_variable",
+]
 
 # Variables that were read as secrets, whatever their names.
 _read_as_secrets: set[str] = set()
 # A shorter value of a variable that nobody has read as a secret is a word such as `true`.
 _SHORTEST_GUESSED = 8
-_masks: dict[frozenset[Secret], Mask] = {}
+# The mask for one state of the environment.
+_masks: dict[object, Mask] = {}
 
 # What was set in place of each variable, and what stood there before; None where it was not set.
 _replaced: dict[str, tuple[str, str | None]] = {}
@@ -50,11 +58,17 @@ def secret_variable(name: str) -> Secret | None:
 
 def known_secrets() -> Mask:
     """A mask for all secrets that this process has in its environment now."""
-    found = frozenset(secret for name in [*os.environ] for secret in _secrets_of(name))
-    if found not in _masks:
+    # As it holds them: to decode all of them takes as long as to make the report of a test.
+    state = (tuple(getattr(os.environ, "_data", os.environ).items()), frozenset(_read_as_secrets), *_replaced.items())
+    if state not in _masks:
         _masks.clear()
-        _masks[found] = Mask(found)
-    return _masks[found]
+        _masks[state] = Mask(secret for name in [*os.environ] for secret in _secrets_of(name))
+    return _masks[state]
+
+
+def error_words(error: BaseException) -> str:
+    """The kind and the text of a library's error, on one line and without secrets."""
+    return f"{type(error).__name__}: {known_secrets().words(' '.join(str(error).split()))}"
 
 
 def _secrets_of(name: str) -> Sequence[Secret]:

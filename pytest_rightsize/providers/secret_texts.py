@@ -23,6 +23,7 @@ __all__ = [
     "secrets_in_url",
     "shown_place",
     "shown_url",
+    "without_likely_secrets",
     "without_userinfo",
 ]
 
@@ -170,6 +171,11 @@ def literal_secret(value: Json, *, name: str = "") -> str | None:
     is_reference = name.endswith(("_env", "_header"))  # the name of a variable, or of a header
     is_url = "://" in value and holds_secret(value)
     return name if is_url or (is_secret(name) and not is_reference) else None
+
+
+def without_likely_secrets(text: str) -> str:
+    """The text without what looks like a key, a password in a URL or a header: for values that nobody has named."""
+    return _LOOKS_SECRET.sub(MASKED, Mask(()).words(text))
 
 
 # --- texts ------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from traceback import extract_tb
 
 from pytest_rightsize.errors import RightsizeError, RungError
 from pytest_rightsize.providers import Provider
-from pytest_rightsize.providers.environment import known_secrets
+from pytest_rightsize.providers.environment import error_words
 from pytest_rightsize.providers.locality import LeavesMachineError
 from pytest_rightsize.records import Reply, Request
 
@@ -39,9 +39,8 @@ def fault_of(error: Exception, rung: str) -> RungError:
     library = sysconfig.get_path("stdlib")
     own = [frame for frame in frames if not frame.filename.startswith(library)] or frames
     place = f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
-    words = known_secrets().words(" ".join(str(error).split()))[:_LONGEST]
     return RungError(
-        f"rung {rung!r}: its provider is broken: {type(error).__name__}{place}{f' ({words})' if words else ''}",
+        f"rung {rung!r}: its provider is broken{place} ({error_words(error)[:_LONGEST]})",
         reason="crash",
         alone=True,
     )

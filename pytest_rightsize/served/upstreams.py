@@ -70,7 +70,9 @@ def _url(name: str, address: str) -> str:
         address = f"http://{address}"
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError(f"{name} is {address!r}, which is no address: give one that begins with http:// or https://")
+        is_shown = not {"@", "?"} & {*address}  # a password may be in it
+        what = f"{name} is {address!r}, which is no address" if is_shown else f"{name} holds no address"
+        raise ConfigError(f"{what}: give one that begins with http:// or https://")
     if name == "OLLAMA_HOST" and parts.port is None and parts.scheme == "http":
         host = parts.hostname.replace("0.0.0.0", "127.0.0.1")
         return parts._replace(netloc=f"{host}:{_OLLAMA_PORT}").geturl()

@@ -13,6 +13,7 @@ from pytest_rightsize import clocks
 from pytest_rightsize.answers import Transcript
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.model import Model
+from pytest_rightsize.providers.environment import known_secrets
 from pytest_rightsize.records import Trial, TrialKey
 from pytest_rightsize.reports.junit import trial_properties
 from pytest_rightsize.results.redaction import redacted
@@ -302,7 +303,7 @@ class Trying:
             key=key,
             outcome=result.outcome,
             reason=result.reason,
-            detail=result.detail,
+            detail=result.detail and known_secrets()(result.detail),
             raised_at=result.raised_at,
             answers=tuple(transcript.answers),
             seconds=round(seconds, 6),

@@ -242,10 +242,7 @@ def echoing_the_key(asked: dict[str, Any]) -> Answering:
     return Answering(body=completion(f"your key is {KEY}", reasoning_content=KEY, tool_calls=[call]))
 
 
-@pytest.mark.parametrize("workers", [[], ["-n1"]], ids=["one process", "xdist"])
-def test_a_planted_key_is_in_no_output(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: list[str]
-) -> None:
+def test_a_planted_key_is_in_no_output(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLANTED", KEY)
     pytester.makepyfile(
         test_suite="""
@@ -269,7 +266,7 @@ def test_a_planted_key_is_in_no_output(
             model.ask("fine", surprise=object())
         """
     )
-    more = ["-vv", "-l", "--tb=long", "--full-trace", "--log-level=DEBUG", "--log-cli-level=DEBUG", "-rA", *workers]
+    more = ["-vv", "-l", "--tb=long", "--full-trace", "--log-level=DEBUG", "--log-cli-level=DEBUG", "-rA"]
     with serve(echoing_the_key) as endpoint:
         pytester.makefile(".toml", rightsize=rung("near", endpoint.url, 'api_key_env = "PLANTED"'))
         result = pytester.runpytest(

@@ -29,6 +29,7 @@ from pytest_rightsize.meters.attribution.sampler import Pace, Sampler
 from pytest_rightsize.meters.attribution.settlement import Settlement
 from pytest_rightsize.meters.attribution.sharing import Ledger
 from pytest_rightsize.meters.attribution.windows import Terms, Window
+from pytest_rightsize.providers.environment import error_words
 from pytest_rightsize.records import Reply, Request
 
 __all__ = ["CountedWindow"]
@@ -211,7 +212,7 @@ class CountedWindow(Window):
             return self._settle_round()
         except Exception as error:
             # A meter that has a bug costs joules their numbers, and never anybody an answer.
-            self._failure = f"the meter failed ({type(error).__name__}: {error})"
+            self._failure = f"the meter failed ({error_words(error)})"
             self._give_up()
             self._admit()
             return "steady"

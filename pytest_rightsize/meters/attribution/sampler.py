@@ -12,6 +12,7 @@ from typing import Literal
 from pytest_rightsize import clocks
 from pytest_rightsize.meters import Counter, CounterError
 from pytest_rightsize.meters.attribution.timeline import Timeline
+from pytest_rightsize.providers.environment import error_words
 from pytest_rightsize.providers.own_threads import own_this_thread
 
 __all__ = ["QUIET_S", "Pace", "Sampler"]
@@ -102,7 +103,10 @@ class Sampler:
                 continue
             except Exception as error:
                 with self._lock:
-                    timeline.broke(f"the counter failed ({type(error).__name__}: {error})", "counter_failed")
+                    timeline.broke(
+                        f"the counter failed ({error_words(error)})",
+                        "counter_failed",
+                    )
                 continue
             after = clocks.monotonic()
             with self._lock:
@@ -173,4 +177,4 @@ def _others(counter: Counter) -> str | None:
     try:
         return counter.others()
     except Exception as error:
-        return f"nobody knows who else uses {counter.facts.device} ({type(error).__name__}: {error})"
+        return f"nobody knows who else uses {counter.facts.device} ({error_words(error)})"

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.portable import Portable
 from pytest_rightsize.providers import Problem
+from pytest_rightsize.providers.environment import error_words
 from pytest_rightsize.providers.llama_cpp.hub_download import DownloadError, Progress, fetch, stated_hash, within
 
 __all__ = [
@@ -121,8 +122,7 @@ def download(model: str, *, timeout_s: float = DOWNLOAD_TIMEOUT_S) -> Path:
     except DownloadError as error:
         raise _fault(model, error.why) from None
     except Exception as error:  # the hub's client raises errors of several libraries
-        words = _QUERY.sub(r"\1", " ".join(str(error).split()))
-        raise _fault(model, f"{type(error).__name__}: {words[:300]}") from None
+        raise _fault(model, _QUERY.sub(r"\1", error_words(error))[:340]) from None
 
 
 def is_spoilt(path: Path, sha256: str) -> bool:
