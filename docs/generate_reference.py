@@ -185,8 +185,8 @@ def errors_page() -> str:
 
 
 def marker_page() -> str:
-    """The marker's arguments."""
-    call, _, meaning = options.MARKER_HELP.partition(": ")
+    """The marker's arguments, and the other markers."""
+    call, _, meaning = options.MARKER_HELPS[0].partition(": ")
     policy = {part.name: part for part in fields(Policy)}
     names = [word.strip().removesuffix("=") for word in call.partition("(")[2].rstrip(")").split(",")]
     described = _schema()["$defs"]["task"]["properties"]
@@ -201,7 +201,16 @@ def marker_page() -> str:
         "test wins: the marker of the function, then of its class, then of its module; then `[tasks.NAME]` in the "
         "ladder file; then the command line, the ini file, the default.\n\n"
         + _table(("argument", "default", "meaning"), rows)
+        + "\n## Other markers\n\n"
+        + _table(
+            ("marker", "meaning"), [(f"`{call}`", meaning) for call, meaning in map(_parted, options.MARKER_HELPS[1:])]
+        )
     )
+
+
+def _parted(text: str) -> tuple[str, str]:
+    call, _, meaning = text.partition(": ")
+    return call, meaning
 
 
 def _default(part: Any) -> str:

@@ -11,6 +11,7 @@ import pytest
 from pytest_rightsize.reports.reasons import Reasons
 from pytest_rightsize.reports.rung_faults import Faults
 from pytest_rightsize.reports.terminal import wrapped
+from pytest_rightsize.results.kept_runs import number_of
 from pytest_rightsize.running.full_story import NOT_RUN_CHAR, TOO_SMALL_CHAR, is_asked_for, lists, traceback_of
 from pytest_rightsize.running.outcomes import attached
 from pytest_rightsize.session.state import SessionState
@@ -83,6 +84,9 @@ class Explaining:
 
     def _where_more(self) -> str:
         results = self._state.settings.results
+        kept = self._state.keeping.path
+        if results is None and kept is not None:
+            return f"-rt shows all, `rightsize show {number_of(kept)} --task TASK` any case on all rungs side by side"
         if results is None:
             return "-rt shows all; with --rightsize-results=run.jsonl, `rightsize show run.jsonl` shows any case"
         folder = self._config.invocation_params.dir
