@@ -339,6 +339,19 @@ def test_the_life_of_an_answer_names_files_that_exist() -> None:
     assert [file for file in files if not (PACKAGE / file).is_file()] == []
 
 
+def test_links_of_the_readme_and_of_the_docs_lead_to_files() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    links = [
+        (page.relative_to(ROOT).as_posix(), link)
+        for page in pages
+        if "generated" not in page.parts
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+        if "://" not in link and "generated/" not in link
+    ]
+    assert len(links) > 30
+    assert [(page, link) for page, link in links if not ((ROOT / page).parent / link).exists()] == []
+
+
 def test_the_readme_lists_every_option() -> None:
     from pytest_rightsize.config import options
 

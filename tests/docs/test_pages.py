@@ -16,10 +16,8 @@ from pytest_rightsize.commands.schema import schema_text
 from tests.docs.pages import Block, blocks_of, commands_in
 
 ROOT = Path(__file__).parents[2]
-# Pages of others' making, by tools of their own, have no blocks that are run here.
-PAGES = sorted(
-    path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md") if "generated" not in path.parts
-)
+_DOCS = [path for path in (ROOT / "docs").rglob("*.md") if "generated" not in path.parts]
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in _DOCS)
 _SHOWN_ONLY = ("text", "{eval-rst}", "{toctree}", "{include} ../CHANGELOG.md")
 _SAME = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
