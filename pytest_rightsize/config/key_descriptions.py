@@ -17,8 +17,8 @@ DESCRIPTIONS: Mapping[str, str] = {
     "electricity_usd_per_kwh": "The price of electricity in USD per kWh: gives the joules of local rungs a cost.",
     "gco2_per_kwh": "Grams of CO2e per kWh of electricity: gives known joules their emissions.",
     # a rung of any provider
-    "provider": "Who answers: llama_cpp (a GGUF file, in process), openai (any OpenAI-compatible endpoint), replay.",
-    "model": "The model: a path, hf:ORG/REPO:QUANT or package:NAME/FILE for llama_cpp; for an endpoint its name there.",
+    "provider": "Who answers: llama_cpp (GGUF), openai (any endpoint of its kind), callable, command or replay.",
+    "model": "A path, hf:ORG/REPO:QUANT or package:NAME/FILE for llama_cpp; its name at an endpoint; MODULE:FUNCTION.",
     "params_b": "Parameters, in billions: rungs are named smallest first.",
     "active_b": "Active parameters of a mixture of experts, in billions.",
     "price": 'USD per million tokens, as in { prompt = 1.25, completion = 10.0 }; or "auto", the list price.',
@@ -54,6 +54,11 @@ DESCRIPTIONS: Mapping[str, str] = {
     "retries": "How often a fault is tried again (default 4).",
     "structured_output": "How a schema is sent: json_schema, json_object, grammar or none (default: found out).",
     "timeout_s": "Seconds of one attempt (default 120).",
+    # callable, command
+    "command": 'The program and its arguments, as in ["./classify", "{prompt}"]; without {prompt} it reads its input.',
+    "protocol": "once (default): a process for each answer; lines: one that stays, and reads and writes lines of JSON.",
+    "version": "Part of what answers are recorded under: change it with what the program or the function loads.",
+    "leaves_machine": "Whether it asks another machine, so that no private task is given to it.",
     # replay
     "file": 'Recorded answers, JSON Lines: {"prompt": .., "text": ..}.',
     # tasks

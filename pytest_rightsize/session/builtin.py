@@ -12,6 +12,8 @@ __all__ = ["BuiltIn"]
 _hookimpl = pluggy.HookimplMarker("pytest")
 # The modules by the names that their hooks give to the classes: a session imports those that it uses, and no other.
 _PROVIDERS = {
+    "callable": "pytest_rightsize.providers.callables",
+    "command": "pytest_rightsize.providers.programs",
     "llama_cpp": "pytest_rightsize.providers.llama_cpp.provider",
     "openai": "pytest_rightsize.providers.openai.provider",
     "replay": "pytest_rightsize.providers.replay",

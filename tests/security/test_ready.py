@@ -46,6 +46,12 @@ def test_a_library_that_cannot_be_loaded_is_told(pytester: pytest.Pytester, monk
     assert not (pytester.path / "run.jsonl").exists()
 
 
+def test_a_library_that_is_loaded_late_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_rightsize.session.rehearsal.find_spec", lambda name: None if name == "scipy" else name)
+    with pytest.raises(ConfigError, match="scipy is not there"):
+        rehearse_end(RUNGS, confidence=None)
+
+
 @pytest.mark.parametrize("name", ["jinja2", "markupsafe"])
 def test_the_page_s_engine_that_is_missing_is_told(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, name: str

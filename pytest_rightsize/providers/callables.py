@@ -1,0 +1,181 @@
+"""A rung that is a Python function: `model = "package.module:function"`, called in this process.
+
+In come the prompt, or whatever the function's first parameter asks for by its name; out goes what it returns. What the
+function raises is a fault of the rung and no wrong answer, but for a NoAnswerError, by which it says that it has none.
+"""
+
+import asyncio
+import importlib
+import inspect
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pluggy
+
+from pytest_rightsize import clocks
+from pytest_rightsize.errors import ConfigError, NoAnswerError, RungError
+from pytest_rightsize.providers import Problem, Provider
+from pytest_rightsize.providers.specialists import prompt_text, reply_of
+from pytest_rightsize.records import Identity, Json, Reply, Request, Rung
+
+__all__ = ["CallableRung"]
+
+hookimpl = pluggy.HookimplMarker("pytest")
+
+_TIMEOUT_S = 120.0
+# What a parameter of this name is given; any other gets the prompt's text.
+_BY_NAME: Mapping[str, Callable[[Request], object]] = {
+    "messages": lambda request: [dict(message) for message in request.messages],
+    "request": lambda request: request,
+}
+
+
+class CallableRung:
+    """Calls `model` for each request, in `in_flight` threads; an async function runs in an event loop of its own.
+
+    The function takes one argument: the prompt's text, or the list of messages if the parameter is called `messages`,
+    or the whole Request if it is called `request`. It returns a text, or a value that is given to the test as JSON.
+    `version` is part of what its answers are recorded under, beside the content of its file; `leaves_machine` says that
+    it asks another machine, so that no private task is given to it.
+    """
+
+    options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {
+        "timeout_s": (int, float),
+        "version": str,
+        "leaves_machine": bool,
+    }
+    required: ClassVar[tuple[str, ...]] = ("model",)
+
+    def __init__(self, rung: Rung) -> None:
+        """Keep the rung; raises ConfigError if `model` does not name a function."""
+        self._rung = rung
+        self._module, colon, self._name = str(rung.model).partition(":")
+        parts = [*self._module.split("."), *self._name.split(".")]
+        if not colon or not all(part.isidentifier() for part in parts):
+            raise ConfigError(
+                f'rung {rung.name!r}: model = {rung.model!r} names no function: write "package.module:function"'
+            )
+        self._timeout_s = float(rung.options.get("timeout_s", _TIMEOUT_S))
+        self.in_flight = rung.max_in_flight or 1
+        self.site = "remote" if self.leaves_machine else "process"
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._function: Callable[[Any], object] | None = None
+
+    @property
+    def leaves_machine(self) -> bool:
+        """Whether the ladder file says that the function asks another machine."""
+        return bool(self._rung.options.get("leaves_machine", False))
+
+    def check(self) -> Problem | None:
+        """Import the function, as its tests would; it is not called."""
+        try:
+            self._loaded()
+        except RungError as error:
+            return Problem(
+                what=str(error), remedy=f"correct model of {self._rung.name} in the ladder file, or the file"
+            )
+        return None
+
+    def identity(self, sha256: Callable[[Path], str]) -> Identity:
+        """Identify the function by the content of its file and by `version`; what it imports is not looked at."""
+        function = inspect.unwrap(self._loaded())
+        try:
+            file = sha256(Path(inspect.getsourcefile(function) or ""))  # a builtin has none
+        except (OSError, TypeError):
+            file = None
+        version: Json = self._rung.options.get("version")
+        return Identity(content={"callable": self._rung.model, "file": file, "version": version})
+
+    def submit(self, request: Request) -> Future[Reply]:
+        """Call the function in a thread."""
+        with self._lock:
+            if self._pool is None:
+                # The meter of processor time counts threads of this name as the model's.
+                self._pool = ThreadPoolExecutor(self.in_flight, thread_name_prefix=f"rightsize {self._rung.name}")
+            return self._pool.submit(self._answer, request)
+
+    def close(self) -> None:
+        """End the threads as soon as their calls have ended."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _answer(self, request: Request) -> Reply:
+        function = self._loaded()
+        argument = _argument(function, request)
+        begun = clocks.perf_counter()
+        try:
+            value = function(argument)
+            if inspect.isawaitable(value):
+                value = asyncio.run(_awaited(value, self._timeout_s))
+        except (NoAnswerError, RungError):
+            raise
+        except TimeoutError:
+            raise RungError(
+                f"{self._rung.model} gave no answer within {self._timeout_s:g} s: set timeout_s of {self._rung.name} "
+                f"higher, or mend the function",
+                reason="timeout",
+                alone=True,
+            ) from None
+        except Exception as error:
+            raise RungError(
+                f"{self._rung.model} raised {type(error).__name__}: {error}: mend it, or have it raise "
+                f"pytest_rightsize.NoAnswerError where it has no answer",
+                reason="crash",
+                alone=True,
+            ) from None
+        return reply_of(value, seconds=clocks.perf_counter() - begun, where=str(self._rung.model))
+
+    def _loaded(self) -> Callable[[Any], object]:
+        """The function; raises RungError if it cannot be imported."""
+        if self._function is not None:
+            return self._function
+        with self._lock:
+            found: Any = self._imported()
+            for part in self._name.split("."):
+                found = getattr(found, part, None)
+            if not callable(found):
+                raise RungError(f"{self._module} has no function {self._name}", reason="missing", permanent=True)
+            self._function = found
+            return self._function
+
+    def _imported(self) -> Any:
+        """The module, which may stand beside the ladder file."""
+        beside = str(self._rung.base_dir)
+        is_added = beside not in sys.path
+        if is_added:
+            sys.path.insert(0, beside)
+        try:
+            return importlib.import_module(self._module)
+        except Exception as error:  # of the user's own file, which may do anything
+            raise RungError(
+                f"{self._module} cannot be imported ({type(error).__name__}: {error})", reason="missing", permanent=True
+            ) from None
+        finally:
+            if is_added and beside in sys.path:
+                sys.path.remove(beside)
+
+
+async def _awaited(value: Any, timeout_s: float) -> object:
+    return await asyncio.wait_for(value, timeout_s)
+
+
+def _argument(function: Callable[[Any], object], request: Request) -> object:
+    """What the function's first parameter asks for by its name."""
+    try:
+        name = next(iter(inspect.signature(function).parameters), "")
+    except (TypeError, ValueError):  # a builtin tells nothing of its parameters
+        name = ""
+    return _BY_NAME.get(name, prompt_text)(request)
+
+
+@hookimpl
+def pytest_rightsize_providers() -> dict[str, type[Provider]]:
+    """The provider `callable`."""
+    return {"callable": CallableRung}
