@@ -97,8 +97,8 @@ def test_a_test_of_two_questions_that_has_begun_is_finished(pytester: pytest.Pyt
 def test_bisect_asks_the_middle_first_and_skips_what_lies_above_it(
     suite: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
-    options = (LADDER, "--rightsize-strategy=bisect", "--rightsize-results=run.jsonl", *workers)
-    result = suite.runpytest(*options)
+    options = (LADDER, "--rightsize-strategy=bisect", "--rightsize-savings=none", "--rightsize-results=run.jsonl")
+    result = suite.runpytest(*options, *workers)
     result.stdout.fnmatch_lines(["upper   <3/4    >=3/4[*]   -      small       big       provisional  OVER-SIZED"])
     result.stdout.fnmatch_lines(["*; ran 50 % of all test and model combinations, 24 tokens"])
     rungs = [trial["rung"] for trial in trials_of(suite.path / "run.jsonl")]
