@@ -11,7 +11,10 @@ from pytest_rightsize.records import Run
 from pytest_rightsize.results.results_file import read_run
 from tests.providers.openai.endpoint import Answering, Endpoint, completion, serve
 
-LADDER = ("--rightsize-ladder=tiny,small,big", "--rightsize-gate=none", "--rightsize-concurrency=1")
+LADDER = (
+    *("--rightsize-ladder=tiny,small,big", "--rightsize-gate=none", "--rightsize-concurrency=1"),
+    "--rightsize-savings=none",
+)
 KNOWN = {"tiny": "a", "small": "abcdefg", "big": "abcdefgh"}
 SUITE = """
     import pytest
@@ -117,6 +120,21 @@ def test_the_chosen_rung_is_completed_and_what_the_smaller_one_saves_is_measured
     result = pytester.runpytest(*LADDER)
     result.stdout.fnmatch_lines(["upper: small instead of big saves $2.67 per 1,000 cases (95 % interval *"])
     assert len(endpoint.requests) == count
+
+
+def test_what_was_asked_for_savings_is_recorded_and_not_asked_again(served: tuple[pytest.Pytester, Endpoint]) -> None:
+    pytester, endpoint = served
+    first = run_session(pytester, "--rightsize-savings=sample")
+    asked = len(endpoint.requests)
+    assert outcomes(first)["big"] == "--------"
+    assert sum(trial.sampled is not None for trial in first.trials) == 7  # those that small answered
+    again = run_session(pytester, "--rightsize-savings=sample")
+    assert len(endpoint.requests) == asked
+    # What is recorded is more data on its rung, and changes no verdict.
+    assert outcomes(again)["big"] == "-1111111"
+    for run in (first, again):
+        (verdict,) = judge(run)
+        assert (verdict.verdict, verdict.smallest) == ("over-sized", "small")
 
 
 def test_a_test_of_two_questions_is_completed_only_if_both_are_recorded(
