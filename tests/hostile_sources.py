@@ -15,10 +15,12 @@ from pytest_rightsize.authoring.chat_lines import read_chat_lines
 from pytest_rightsize.authoring.exchanges import Task
 from pytest_rightsize.authoring.grouping import grouped
 from pytest_rightsize.authoring.heard_calls import HeardCalls
+from pytest_rightsize.authoring.model_calls import model_calls
 from pytest_rightsize.authoring.promptfoo_config import read_promptfoo
 from pytest_rightsize.authoring.proposals import proposed
 from pytest_rightsize.authoring.rendering import rendered
 from pytest_rightsize.authoring.row_files import read_rows
+from pytest_rightsize.config.case_files import read_cases
 from pytest_rightsize.config.chosen import resolve_chosen
 from pytest_rightsize.config.ladder import Ladder
 from pytest_rightsize.config.task_settings import ChosenSource
@@ -27,6 +29,7 @@ from pytest_rightsize.providers.llama_cpp.chat_template import ChatTemplate, Tem
 from pytest_rightsize.providers.openai.error_bodies import error_in, report_of
 from pytest_rightsize.records import Json, Rung
 from pytest_rightsize.results.earlier_run import EarlierRun
+from pytest_rightsize.results.run_summaries import read_summary
 from pytest_rightsize.served.answers.reading import BrokenAnswerError, read_answer
 from pytest_rightsize.served.wires import body_of, wire_of
 from pytest_rightsize.strict_json import loads
@@ -77,6 +80,22 @@ def _chosen(path: Path) -> None:
     ladder = Ladder(rungs={"small": Rung(name="small", provider="replay", model="m")})
     source = ChosenSource(file=path.name, key="llm.model")
     assert resolve_chosen(source, ladder=ladder, base_dir=path.parent, env={}, task="t")[0] == "small"
+
+
+def _cases(path: Path) -> None:
+    """Each case has its columns, and a name of its own."""
+    cases = read_cases(path, ["word"], test="t")
+    assert len({case.name for case in cases}) == len(cases)
+
+
+def _summary(path: Path) -> None:
+    read_summary(path)
+
+
+def _calls(content: bytes) -> None:
+    """Python of others: what is none is a SyntaxError, or a ValueError for null bytes."""
+    with suppress(SyntaxError, ValueError, RecursionError):
+        model_calls(content.decode(errors="replace"))
 
 
 def _earlier(path: Path) -> None:
@@ -148,6 +167,11 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "chosen yaml": of_a_file(_chosen, "app.yaml"),
     "chosen toml": of_a_file(_chosen, "app.toml"),
     "chosen json": of_a_file(_chosen, "app.json"),
+    "cases jsonl": of_a_file(_cases, "cases.jsonl"),
+    "cases csv": of_a_file(_cases, "cases.csv"),
+    "cases yaml": of_a_file(_cases, "cases.yaml"),
+    "run summary": of_a_file(_summary, "run.jsonl"),
+    "model calls": _calls,
     "earlier run": of_a_file(_earlier, "run.jsonl"),
     "strict json": _strict_json,
     "metrics": _metrics,
@@ -195,6 +219,12 @@ _CHATS: list[Json] = [
     {"prompt": "p", "completion": "c"},
 ]
 _CHOSEN = {"llm": {"model": "small", "temperature": 0.5}, "other": [1, {"a": None}]}
+_WORDS: list[Json] = [{"id": "x", "word": "a"}, {"word": "b" * 60}, {"word": ["c", {"d": None}]}, {"id": 4, "word": 1}]
+_CASES_YAML = b"- {id: 1, word: a}\n- word: [b, &x c]\n- word: *x\n"
+_SOURCE = (
+    b"import os\nfrom ollama import Client\nM = os.getenv('M', 'm')\nc = Client()\n"
+    b"def f():\n    return c.chat(model=M, **{'model': 'x'})\n"
+)
 _CSV = b'prompt,expected,system\n"What, then?",yes,"Be ""brief"""\nx,no,\n'
 _PROMPTFOO_CSV = (
     b"word,__expected,__expected2,__description,__threshold,__metadata:a\n"
@@ -264,6 +294,11 @@ SAMPLES: Mapping[str, bytes] = {
     "chosen yaml": b"llm: {model: small, temperature: .5}\nother: &a [1, {a: ~}]\nagain: *a\n",
     "chosen toml": _TOML,
     "chosen json": json.dumps(_CHOSEN).encode(),
+    "cases jsonl": lines_of_json(_WORDS),
+    "cases csv": b'id,word\n1,"a, b"\n2,c\n',
+    "cases yaml": _CASES_YAML,
+    "run summary": lines_of_json(LINES["results"]),
+    "model calls": _SOURCE,
     "earlier run": lines_of_json(LINES["results"]),
     "strict json": json.dumps(_PROMPTFOO).encode(),
     "metrics": _METRICS,
@@ -297,6 +332,11 @@ ODD: Mapping[str, st.SearchStrategy[bytes]] = {
     "chosen yaml": _as_json(_CHOSEN) | odd_bytes(SAMPLES["chosen yaml"], 0),
     "chosen toml": odd_bytes(_TOML, 0) | _odd_text(_TOML),
     "chosen json": _as_json(_CHOSEN),
+    "cases jsonl": odd_lines(_WORDS),
+    "cases csv": odd_bytes(SAMPLES["cases csv"], 0) | _odd_text(SAMPLES["cases csv"]),
+    "cases yaml": odd_bytes(_CASES_YAML, 0) | _odd_text(_CASES_YAML),
+    "run summary": odd_lines(LINES["results"]),
+    "model calls": odd_bytes(_SOURCE, 0) | _odd_text(_SOURCE),
     "earlier run": odd_lines(LINES["results"]),
     "strict json": _as_json(_PROMPTFOO) | odd_bytes(SAMPLES["strict json"], 0),
     "metrics": odd_bytes(_METRICS, 0) | _odd_text(_METRICS),

@@ -76,7 +76,7 @@ def read_cases(path: Path, columns: Collection[str], *, test: str) -> list[Case]
             raise ConfigError(
                 f"{path}:{line} has the id {given!r}, as line {lines_by_id[given]} has: give each its own"
             )
-        digest = _digest(row)
+        digest = _digest(path, line, row)
         if given is None and lines_by_row.setdefault(digest, line) != line:
             raise ConfigError(
                 f"{path}:{line} repeats line {lines_by_row[digest]}: remove it, or give both a column {ID!r}; a case "
@@ -118,8 +118,11 @@ def _short(row: Mapping[str, Json], columns: Collection[str]) -> str:
     return words if len(words) <= _LONGEST_ID else f"{words[: _LONGEST_ID - 2].rstrip()}.."
 
 
-def _digest(row: Mapping[str, Json]) -> str:
-    text = json.dumps(row, sort_keys=True, ensure_ascii=True, default=str)
+def _digest(path: Path, line: int, row: Mapping[str, Json]) -> str:
+    try:
+        text = json.dumps(row, sort_keys=True, ensure_ascii=True, default=str)
+    except (ValueError, TypeError, RecursionError) as error:  # YAML has values that hold themselves
+        raise ConfigError(f"{path}:{line} is no case ({error}): write plain values") from None
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -195,8 +198,9 @@ def _yaml_rows(path: Path) -> Iterator[_Row]:
     except ImportError:
         raise ConfigError(f"{path} needs PyYAML: pip install 'pytest-rightsize[yaml]'") from None
     text = path.read_text(encoding="utf-8-sig")
-    loader = yaml.SafeLoader(text)
+    loader = None
     try:
+        loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
         if not isinstance(root, yaml.SequenceNode):
             raise ConfigError(f"{path} is no list of cases: begin each with a dash, as in `- ticket: ...`")
@@ -212,5 +216,8 @@ def _yaml_rows(path: Path) -> Iterator[_Row]:
         raise ConfigError(f"{where} is not YAML ({getattr(error, 'problem', None) or error})") from None
     except RecursionError:
         raise ConfigError(f"{path} is nested too deep") from None
+    except ValueError as error:  # a day or a number that there is not
+        raise ConfigError(f"{path} cannot be read as YAML ({error})") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()

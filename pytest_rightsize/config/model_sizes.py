@@ -8,7 +8,9 @@ Figures are good to about a tenth, and say whether a download is worth a try.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["BITS", "KNOWN_MODELS", "Need", "Shape", "need", "suggested"]
+from pytest_rightsize.records import Rung
+
+__all__ = ["BITS", "KNOWN_MODELS", "Need", "Shape", "download_words", "need", "suggested"]
 
 BITS: Mapping[str, float] = {"Q4_K_M": 4.9, "Q5_K_M": 5.7, "Q6_K": 6.6, "Q8_0": 8.5, "F16": 16.0}
 """Bits that a weight takes, by quantisation."""
@@ -115,6 +117,15 @@ def need(shape: Shape, quant: str, *, context: int, parallel: int) -> Need:
         weights=int(shape.params_b * 1e9 * BITS[quant] / 8),
         cache=min(own_cells, shared_cells) * shape.cell_bytes,
     )
+
+
+def download_words(rung: Rung) -> str:
+    """` (about 2.6 GB)` for a model of the hub whose size and quantisation are known; empty for any other."""
+    model = rung.model or ""
+    quant = model.rpartition(":")[2] if model.count(":") > 1 else "Q4_K_M"
+    if rung.provider != "llama_cpp" or not model.startswith("hf:") or rung.params_b is None or quant not in BITS:
+        return ""
+    return f" (about {rung.params_b * BITS[quant] / 8:.1f} GB)"
 
 
 def suggested(memory_bytes: int, *, context: int = 4096, parallel: int = 4, most: int = 3) -> list[Shape]:

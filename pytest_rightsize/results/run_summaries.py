@@ -59,7 +59,7 @@ def read_summary(path: Path) -> RunSummary:
                     end = line
         return RunSummary(
             path=path,
-            started=one_line(str(head["started"])),
+            started=one_line(str(head.get("started") or "")),
             commit=None if head.get("commit") is None else one_line(str(head["commit"])),
             rungs=tuple(one_line(str(rung["name"])) for rung in head["ladder"]),
             tasks=tasks,

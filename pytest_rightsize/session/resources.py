@@ -12,6 +12,7 @@ import pytest
 from pytest_rightsize import clocks
 from pytest_rightsize.config.catalogue import CATALOGUE
 from pytest_rightsize.config.ladder import Ladder, order_note, read_ladder, select_rungs
+from pytest_rightsize.config.model_sizes import download_words
 from pytest_rightsize.config.options import find_ladder_file
 from pytest_rightsize.config.settings import Settings
 from pytest_rightsize.errors import ConfigError, RungError
@@ -212,7 +213,7 @@ class Resources:
             problem = self.providers[rung.name].check()
             if problem is not None:
                 remedy = problem.remedy[:1].upper() + problem.remedy[1:]
-                message = f"{rung.name} is not available: {problem.what}. {remedy}"
+                message = f"{rung.name} is not available: {problem.what}{download_words(rung)}. {remedy}"
                 yield rung.name, RungError(message, reason="missing", permanent=True)
 
 

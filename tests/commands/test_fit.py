@@ -7,8 +7,9 @@ import pytest
 
 from pytest_rightsize.commands.__main__ import main
 from pytest_rightsize.commands._plugins import classes
+from pytest_rightsize.config.catalogue import CATALOGUE
 from pytest_rightsize.config.ladder import parse_ladder, select_rungs
-from pytest_rightsize.config.model_sizes import BITS, KNOWN_MODELS, need, suggested
+from pytest_rightsize.config.model_sizes import BITS, KNOWN_MODELS, download_words, need, suggested
 
 MODELS = Path(__file__).parents[2] / "example_suite" / "models"
 SHAPES = {shape.name: shape for shape in KNOWN_MODELS}
@@ -98,3 +99,12 @@ def test_a_file_is_told_from_its_header(capsys: pytest.CaptureFixture[str]) -> N
 )
 def test_what_cannot_be_is_told(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert words in fit(capsys, *arguments, status=2)
+
+
+def test_a_model_that_is_not_here_is_told_with_its_size() -> None:
+    assert {name: download_words(rung) for name, rung in CATALOGUE.items()} == {
+        "1b": " (about 0.6 GB)",
+        "4b": " (about 2.6 GB)",
+        "30b": " (about 18.7 GB)",
+        "frontier": "",
+    }
