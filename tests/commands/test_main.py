@@ -103,4 +103,4 @@ def test_a_command_that_is_not_named_is_not_imported() -> None:
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     modules = run.stdout.splitlines()[-1]
     assert "pytest_rightsize.commands.__main__" in modules
-    assert not [name for name in ("tabulate", "pytest_rightsize.records", "'pytest'") if name in modules]
+    assert not [name for name in ("tabulate", "pytest_rightsize.commands.plan", "'pytest'") if name in modules]
