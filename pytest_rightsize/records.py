@@ -139,7 +139,7 @@ class Rung:
     meter: str | Mapping[str, Json] | None = None
     electricity_usd_per_kwh: float | None = None
     gco2_per_kwh: float | None = None
-    options: Mapping[str, Json] = field(default_factory=dict)
+    options: Mapping[str, Json] = field(default_factory=dict, repr=False)  # it may hold headers
     base_dir: str = "."
 
     def to_dict(self) -> dict[str, Json]:

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, TypeVar
 from urllib.error import HTTPError, URLError
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
 from pytest_rightsize.portable import Portable
@@ -20,9 +20,9 @@ from pytest_rightsize.providers.bounded_bodies import DEFAULT_LIMIT_MB, TooLarge
 from pytest_rightsize.providers.locality import LeavesMachineError, loopback_socket, name_lookup
 from pytest_rightsize.providers.own_threads import own_this_thread, own_work
 from pytest_rightsize.providers.proxies import ProxyError, proxy_for
-from pytest_rightsize.providers.secret_texts import Secret, shown_place, without_userinfo
+from pytest_rightsize.providers.secret_texts import Secret, basic_authorization, shown_place, without_userinfo
 
-__all__ = ["FetchError", "basic_authorization", "fetch"]
+__all__ = ["FetchError", "fetch"]
 
 T = TypeVar("T")
 
@@ -67,7 +67,8 @@ def _fetched(
         ProxyHandler({} if proxy is None else {scheme: proxy.url.reveal()}),
         *((_LocalHTTP, _LocalHTTPS) if local_only else ()),
     )
-    sent = {**basic_authorization(url), **headers}
+    own = basic_authorization(url)
+    sent = {**({} if own is None else {"Authorization": own}), **headers}
     try:
         request = Request(without_userinfo(url.reveal()), headers={name: sent[name].reveal() for name in sent})
         with opener.open(request, timeout=timeout_s) as response:
@@ -83,17 +84,6 @@ def _fetched(
     except (OSError, ValueError, HTTPException) as error:
         by_proxy = "" if proxy is None else f" through the proxy in {proxy.variable}"
         return FetchError(f"does not answer{by_proxy} ({_words(error)})")
-
-
-def basic_authorization(url: Secret) -> dict[str, Secret]:
-    """The header for the user and the password in the URL, if they are there."""
-    import base64
-
-    parts = urlsplit(url.reveal())
-    if "@" not in parts.netloc:
-        return {}
-    plain = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()
-    return {"Authorization": Secret(f"Basic {base64.b64encode(plain).decode()}")}
 
 
 def _apart(work: Callable[[], T]) -> T:

@@ -17,6 +17,7 @@ __all__ = [
     "MASKED",
     "Mask",
     "Secret",
+    "basic_authorization",
     "holds_secret",
     "is_secret",
     "literal_secret",
@@ -138,6 +139,14 @@ def without_userinfo(url: str) -> str:
     """The URL without user and password, and with everything else: to ask, and not to show."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def basic_authorization(url: Secret) -> Secret | None:
+    """The value of the header `Authorization` for the user and the password in the URL; None where there are none."""
+    user, _, password = urlsplit(url.reveal()).netloc.rpartition("@")[0].partition(":")
+    if not user and not password:
+        return None
+    return Secret(f"Basic {base64.b64encode(f'{unquote(user)}:{unquote(password)}'.encode()).decode()}")
 
 
 def secrets_in_url(url: str) -> list[Secret]:

@@ -17,6 +17,7 @@ BENCHMARKS = {
     "sessions": ["bench_sessions"],
     "sessions-10000": ["bench_sessions", "--tests=10000", "--latency=0.02", "--in-flight=256", "--rounds=1"],
     "http-client": ["bench_http_client"],
+    "guard": ["bench_guard"],
     "suspension": ["bench_suspension"],
     "served": ["bench_served"],
     "dormant": ["bench_dormant"],

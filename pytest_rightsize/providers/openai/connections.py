@@ -12,9 +12,9 @@ from typing import Any
 from pytest_rightsize.providers.locality import LeavesMachineError, loopback_socket
 from pytest_rightsize.providers.openai.faults import Fault
 from pytest_rightsize.providers.proxies import Proxy
-from pytest_rightsize.providers.secret_texts import Secret
+from pytest_rightsize.providers.secret_texts import Secret, basic_authorization, without_userinfo
 
-__all__ = ["Connection", "fault_of_connection", "fault_of_proxy", "open_session"]
+__all__ = ["Connection", "fault_of_connection", "fault_of_proxy", "open_session", "proxy_options"]
 
 # Policies of some gateways fill headers beyond aiohttp's limit of 8,190 bytes (aio-libs/aiohttp#2304).
 _LONGEST_HEADER_BYTES = 64 * 1024
@@ -50,6 +50,22 @@ def open_session(headers: Mapping[str, Secret | str], *, local_only: bool, timeo
         max_field_size=_LONGEST_HEADER_BYTES,
         trace_configs=[tracing],
     )
+
+
+def proxy_options(proxy: Proxy | None, url: str) -> dict[str, Any]:
+    """What a request to the URL is sent with to go through the proxy.
+
+    The password goes into headers, as aiohttp shows a proxy's URL, and its `BasicAuth`, in what it warns of.
+    """
+    if proxy is None:
+        return {}
+    options: dict[str, Any] = {"proxy": without_userinfo(proxy.url.reveal())}
+    authorization = basic_authorization(proxy.url)
+    if authorization is not None:
+        # A tunnel is asked for with headers of its own, of which its far end sees nothing.
+        name = "proxy_headers" if url.startswith("https:") else "headers"
+        options[name] = {"Proxy-Authorization": authorization.reveal()}
+    return options
 
 
 def fault_of_proxy(proxy: Proxy | None, status: int, message: str) -> Fault:

@@ -22,6 +22,7 @@ from pytest_rightsize.providers.openai.connections import (
     fault_of_connection,
     fault_of_proxy,
     open_session,
+    proxy_options,
 )
 from pytest_rightsize.providers.openai.error_bodies import report_of, words_of_page
 from pytest_rightsize.providers.openai.event_loop import Gate, GatePass
@@ -174,7 +175,7 @@ class Client:
                 url,
                 data=json.dumps(body).encode(),
                 allow_redirects=False,
-                proxy=self._proxy.url.reveal() if self._proxy else None,
+                **proxy_options(self._proxy, self._endpoint.url),
                 timeout=aiohttp.ClientTimeout(total=min(timeout_s, self._endpoint.timeout_s)),
             ) as response:
                 body = await read_body(response, self._endpoint.max_bytes)
@@ -264,7 +265,7 @@ class Client:
                 self._endpoint.url,
                 data=body,
                 allow_redirects=False,
-                proxy=self._proxy.url.reveal() if self._proxy else None,
+                **proxy_options(self._proxy, self._endpoint.url),
                 trace_request_ctx=connection,
                 **options,
             ) as response:

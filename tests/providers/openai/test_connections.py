@@ -5,8 +5,10 @@ import socket
 import ssl
 import subprocess
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from pytest_rightsize.providers.proxies import ProxyError, proxy_for
 from pytest_rightsize.providers.secret_texts import Secret
 from pytest_rightsize.records import Request, Rung
 from tests.providers.openai.endpoint import Answering, completion, serve
+from tests.threaded_server import serving
 
 VARIABLES = [name for one in ("http_proxy", "https_proxy", "all_proxy", "no_proxy") for name in (one, one.upper())]
 
@@ -107,6 +110,30 @@ def test_a_proxy_is_used_with_and_without_its_scheme(
         assert provider.submit(Request(messages=({"role": "user", "content": "x"},))).result(60).text == "hi"
         provider.close()
     assert endpoint.paths[0] == "http://vendor.invalid/v1/chat/completions"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxys_password_is_sent_to_it_alone(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    heard: list[tuple[str, str | None]] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append((self.requestline, self.headers["Proxy-Authorization"]))
+            self.send_error(407)
+
+        def do_CONNECT(self) -> None:
+            self.do_POST()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with serving(Proxy) as url:
+        monkeypatch.setenv(f"{scheme}_proxy", url.replace("://", "://me:hunter%2F2@"))
+        error = error_at(f"{scheme}://vendor.invalid/v1")
+
+    asked = "CONNECT vendor.invalid:443" if scheme == "https" else "POST http://vendor.invalid/v1/chat/completions"
+    assert heard == [(f"{asked} HTTP/1.1", f"Basic {b64encode(b'me:hunter/2').decode()}")]
+    assert f"the proxy in {scheme}_proxy answered 407" in str(error)
 
 
 def test_no_proxy_and_a_proxy_of_another_kind(monkeypatch: pytest.MonkeyPatch) -> None:
