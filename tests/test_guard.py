@@ -67,6 +67,7 @@ LIBRARIES: dict[str, set[str]] = {
         "jinja2",
         "jsonschema",
         "llguidance",
+        "chess",
     },
     "meters": {"pluggy", "numpy", "scipy", "pynvml"},
     "recorded": {"rapidfuzz"},

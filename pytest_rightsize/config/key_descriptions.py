@@ -17,7 +17,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "electricity_usd_per_kwh": "The price of electricity in USD per kWh: gives the joules of local rungs a cost.",
     "gco2_per_kwh": "Grams of CO2e per kWh of electricity: gives known joules their emissions.",
     # a rung of any provider
-    "provider": "Who answers: llama_cpp (GGUF), openai (any endpoint of its kind), callable, command or replay.",
+    "provider": "Who answers: llama_cpp (GGUF), openai (any endpoint of its kind), callable, command, uci or replay.",
     "model": "A path, hf:ORG/REPO:QUANT or package:NAME/FILE for llama_cpp; its name at an endpoint; MODULE:FUNCTION.",
     "params_b": "Parameters, in billions: rungs are named smallest first.",
     "active_b": "Active parameters of a mixture of experts, in billions.",
@@ -59,6 +59,13 @@ DESCRIPTIONS: Mapping[str, str] = {
     "protocol": "once (default): a process for each answer; lines: one that stays, and reads and writes lines of JSON.",
     "version": "Part of what answers are recorded under: change it with what the program or the function loads.",
     "leaves_machine": "Whether it asks another machine, so that no private task is given to it.",
+    # uci
+    "engine": "A chess engine that speaks UCI: its name, as stockfish, or its path.",
+    "engine_options": "Options of the engine, as in { Threads = 1, Hash = 16 }.",
+    "movetime_s": "Seconds that the engine thinks about a move (default 0.1, unless nodes or depth is given).",
+    "nodes": "Positions that the engine looks at for a move.",
+    "depth": "Half-moves that the engine looks ahead.",
+    "notation": "How it writes moves: uci, as e2e4 (default), or san, as e4.",
     # replay
     "file": 'Recorded answers, JSON Lines: {"prompt": .., "text": ..}.',
     # tasks

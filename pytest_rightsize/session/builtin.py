@@ -17,6 +17,7 @@ _PROVIDERS = {
     "llama_cpp": "pytest_rightsize.providers.llama_cpp.provider",
     "openai": "pytest_rightsize.providers.openai.provider",
     "replay": "pytest_rightsize.providers.replay",
+    "uci": "pytest_rightsize.providers.uci",
 }
 _METERS = {
     name: f"pytest_rightsize.meters.{name}"
