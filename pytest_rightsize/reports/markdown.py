@@ -30,6 +30,7 @@ from pytest_rightsize.reports.reasons import Reasons
 from pytest_rightsize.reports.rung_faults import fault_lines
 from pytest_rightsize.reports.saving_words import saving_words, shown_savings
 from pytest_rightsize.reports.sureness import NO_ANSWER, is_partial, note_lines, short_count, stopped_words, sure_words
+from pytest_rightsize.reports.units import count, percent
 from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["MOST_CHARS", "MarkdownReport", "escaped", "pytest_rightsize_reports"]
@@ -157,6 +158,7 @@ def _lists(facts: Facts) -> Iterator[str]:
         ("Why answers are too small", [*_reasons(facts.run)]),
         ("How sure that is", sure),
         ("What that saves", savings),
+        ("Where the tokens go", [*_tokens(facts)]),
         ("At scale", [*_at_scale(facts)]),
         ("False economies", economies),
         ("Notes", notes),
@@ -165,6 +167,20 @@ def _lists(facts: Facts) -> Iterator[str]:
             opened = " open" if title == "What to change" else ""
             fitting = _fitting(lines, _LIST_CHARS, "lines")
             yield f"<details{opened}><summary>{title}</summary>\n\n{fitting}\n\n</details>\n"
+
+
+def _tokens(facts: Facts) -> Iterator[str]:
+    """A table of the mean tokens of a case on each model, each kind apart; nothing where none are known."""
+    usages = facts.run_usage.by_rung
+    if not any(usage.completion.known for usage in usages.values()):
+        return
+    yield "| model | trials | prompt | completion | of it reasoning | share of reasoning |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: |"
+    for rung in facts.run.rungs:
+        if (usage := usages.get(rung.name)) is not None:
+            amounts = (usage.prompt, usage.completion, usage.reasoning)
+            cells = [*(count(usage.per_case(amount)) for amount in amounts), percent(usage.reasoning_share)]
+            yield f"| {_name(rung.name)} | {usage.judged:,} | {' | '.join(cell or 'not known' for cell in cells)} |"
 
 
 def _at_scale(facts: Facts) -> Iterator[str]:

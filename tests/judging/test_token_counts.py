@@ -6,7 +6,9 @@ from pytest_rightsize.answers import answer_record
 from pytest_rightsize.judging.economy import economy
 from pytest_rightsize.judging.token_counts import rung_tokens, says_it_reasons
 from pytest_rightsize.judging.usage import usage_of
-from pytest_rightsize.records import AnswerRecord, Reply, Run, Rung, Tokens, Trial, TrialKey
+from pytest_rightsize.judging.verdict import judge
+from pytest_rightsize.records import AnswerRecord, Policy, Reply, Run, Rung, Tokens, Trial, TrialKey
+from pytest_rightsize.reports.markdown import MarkdownReport
 
 Counts = tuple[int | None, int | None, int | None]
 
@@ -102,3 +104,15 @@ def test_reasoning_that_is_there_was_not_0_tokens() -> None:
     counted = Tokens(prompt=1, completion=9, reasoning=0, source="reported")
     assert answer_record(Reply(text="4", reasoning="hm", tokens=counted), rung).tokens.reasoning is None
     assert answer_record(Reply(text="4", tokens=counted), rung).tokens.reasoning == 0
+
+
+def test_markdown_has_a_row_of_each_model() -> None:
+    options = {"reasoning": True}
+    run = Run(
+        rungs=[Rung(name="a", provider="replay"), Rung(name="b", provider="replay", options=options)],
+        trials=[*trials("a", (10, 40, 10), (10, 60, 15)), *trials("b", (None, 40, 0))],
+        policies={"t": Policy(task="t")},
+    )
+    text = MarkdownReport().render(run, judge(run))
+    assert "| a | 2 | 10 | 50 | 12.5 | 25 % |" in text
+    assert "| b | 1 | not known | 40 | not known | not known |" in text
