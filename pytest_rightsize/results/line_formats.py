@@ -88,6 +88,8 @@ _RUNG = {
     "model": _optional(_text),
     "params_b": _optional(_amount),
     "active_b": _optional(_amount),
+    "electricity_usd_per_kwh": _optional(_amount),
+    "gco2_per_kwh": _optional(_amount),
     "price": _optional(_shaped(prompt=_amount, completion=_amount, cached=_optional(_amount))),
 }
 _MOST_PLAYED = 1_000
@@ -117,6 +119,7 @@ _PLAN: Mapping[str, Check] = {
     "confidence_from": _optional(_text),
     "samples_from": _optional(_text),
     "shuffle_seed": _optional(_count),
+    "requests_per_month": _optional(_amount),
     "waivers": _list_of(_shaped(gate=_text, until=_text, reason=_text)),
 }
 _LINES: Mapping[str, Mapping[str, Check]] = {
@@ -141,6 +144,7 @@ _LINES: Mapping[str, Mapping[str, Check]] = {
         "detail": _optional(_text),
         "raised_at": _optional(_text),
         "seconds": _optional(_amount),
+        "sampled": _optional(_one_of("passed", "failed")),
         "answers": _list_of(_shaped(**_ANSWER)),
     },
 }

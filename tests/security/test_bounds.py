@@ -154,7 +154,7 @@ def test_a_results_file_is_read_in_memory_that_does_not_grow_with_its_texts(tmp_
 def test_every_field_of_a_line_is_checked_before_it_is_used() -> None:
     trial = Trial(key=TrialKey(task="t", case="c", rung="a"), outcome="passed", answers=(AnswerRecord(text="x"),))
     lines = {
-        "trial": trial.to_dict() | {"raised_at": None},
+        "trial": trial.to_dict() | {"raised_at": None, "sampled": None},
         "plan": {"kind": "plan", "planned": {"a": 1}, **Policy(task="t").to_dict()},
     }
     odd = object()  # of no type that JSON has
