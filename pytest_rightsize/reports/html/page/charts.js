@@ -61,20 +61,15 @@ function front(points) {
   return best;
 }
 
-// More names than these, or longer ones, hide one another: then marks have numbers, and the names stand below.
-const [MOST_NAMES, MOST_CHARS] = [4, 12];
-
 function panelPoints(index, task, measure) {
   const points = index.points.filter((point) => point.task === task);
-  const numbered = points.length > MOST_NAMES && points.some((point) => point.rung.length > MOST_CHARS);
-  return points.map((point, place) => {
+  return points.map((point) => {
     const price = point[measure];
     return {
       ...point, price,
       low_price: measure === 'joules' ? point.joules_low ?? price : price,
       high_price: measure === 'joules' ? point.joules_high ?? price : price,
-      number: numbered ? place + 1 : null,
-      label: [numbered ? String(place + 1) : point.rung, [...(point.smallest ? ['smallest'] : []), ...(point.chosen ? ['chosen'] : [])].join(' · ')].filter(Boolean),
+      label: [point.rung, [...(point.smallest ? ['smallest'] : []), ...(point.chosen ? ['chosen'] : [])].join(' · ')].filter(Boolean),
       tip: `${point.rung}: ${point.passed} of ${point.trials} (${rate(point.rate)}${point.low === null ? '' : `, interval ${rate(point.low)} to ${rate(point.high)}`})\n${price === null ? 'price unknown' : `${short(price)} ${index.measures[measure].unit} a case`}${measure === 'joules' && point.kind ? `\n${point.kind}` : ''}`,
     };
   });
@@ -121,7 +116,7 @@ function labelled(points, along, width) {
       point.box = labelBox(point, point.place);
     }
   }
-  return placed.map(({ x, y, box, place: [align, dx, heights], ...point }) => ({ ...point, align, dx, dy: below(heights, point.label.length * LINE_PX) - (point.label.length - 1) * LINE_PX / 2 }));
+  return placed.map(({ place: [align, dx, heights], ...point }) => ({ ...point, align, dx, dy: below(heights, point.label.length * LINE_PX) - (point.label.length - 1) * LINE_PX / 2 }));
 }
 
 // The units of a price, the largest first; an axis has the largest unit that its middle reaches.
@@ -154,6 +149,18 @@ function priceAxis(measure, [least, most]) {
     along: (price) => (log ? Math.log(price / low) / Math.log(high / low) : price / high),
     x: { field: 'price', type: 'quantitative', title: `${title}${log ? ' (log)' : ''}`, scale: { ...(log ? { type: 'log' } : {}), domain: [low / factor, high / factor], nice: false }, axis },
   };
+}
+
+/** The points with numbers for names, which stand below the chart then. */
+const numbered = (points) => points.map((point, place) => ({ ...point, number: place + 1, label: [String(place + 1), ...point.label.slice(1)] }));
+
+// So many px² of a label may lie on a mark or another label, at their corners.
+const MOST_HIDDEN = 12;
+
+/** Whether the names of the points hide marks or one another, wherever they are put. */
+function areCrowded(points, axis, width) {
+  const boxes = labelled(points, axis.along, width).map((point) => ({ box: point.box, mark: boxAt(point.x, point.y, MARK_PX, MARK_PX) }));
+  return boxes.some(({ box }, place) => boxes.some((other, at) => at !== place && (overlap(box, other.box) > MOST_HIDDEN || overlap(box, other.mark) > MOST_HIDDEN)));
 }
 
 function panelSpec(points, goal, axis, width) {
@@ -235,9 +242,15 @@ function pricePanel(index, policy, measure, axis) {
     ...policy.without.map(([rung, why]) => [why, rung]),
   ]);
   const place = el('div', { class: 'plot' });
-  const figure = el('figure', { class: 'chart' }, el('figcaption', {}, el('span', {}, shown(policy.task)), el('span', { class: `pill ${policy.verdict}` }, policy.verdict)), place, points.some((point) => point.number) ? el('ol', {}, points.map((point) => el('li', {}, el('b', {}, String(point.number)), ' ', shown(point.rung)))) : '', said ? el('p', { class: 'missing' }, shown(said)) : '');
+  const figure = el('figure', { class: 'chart' }, el('figcaption', {}, el('span', {}, shown(policy.task)), el('span', { class: `pill ${policy.verdict}` }, policy.verdict)), place, said ? el('p', { class: 'missing' }, shown(said)) : '');
   const words = `${policy.task}: ${points.map((point) => `${point.rung} ${rate(point.rate)} at ${short(point.price)} ${unit}`).join(', ')}`;
-  if (points.length) whenSeen(figure, () => draw(place, panelSpec(points, points[0].goal, axis, place.clientWidth - PLOT_LEFT - PLOT_RIGHT), words));
+  if (points.length) whenSeen(figure, () => {
+    const width = place.clientWidth - PLOT_LEFT - PLOT_RIGHT;
+    const crowded = areCrowded(points, axis, width);
+    const named = crowded ? numbered(points) : points;
+    if (crowded) place.after(el('ol', {}, named.map((point) => el('li', {}, el('b', {}, String(point.number)), ' ', shown(point.rung)))));
+    return draw(place, panelSpec(named, points[0].goal, axis, width), words);
+  });
   else place.replaceChildren(el('p', { class: 'empty' }, `Nothing to draw: ${label.toLowerCase()} unknown.`));
   return figure;
 }
