@@ -353,15 +353,6 @@ def test_links_of_the_readme_and_of_the_docs_lead_to_files() -> None:
     assert [(page, link) for page, link in links if not ((ROOT / page).parent / link).exists()] == []
 
 
-def test_the_readme_lists_every_option() -> None:
-    from pytest_rightsize.config import options
-
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert all(
-        f"`--rightsize-{name}" in readme for name in [*options.OPTIONS, "download", "offline", "serve", "strength"]
-    )
-
-
 def test_the_help_names_every_gate() -> None:
     from pytest_rightsize.config.options import OPTIONS
     from pytest_rightsize.judging.gates import GATES

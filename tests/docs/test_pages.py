@@ -17,7 +17,7 @@ from tests.docs.pages import Block, blocks_of, commands_in
 
 ROOT = Path(__file__).parents[2]
 _DOCS = [path for path in (ROOT / "docs").rglob("*.md") if "generated" not in path.parts]
-PAGES = sorted(path.relative_to(ROOT).as_posix() for path in _DOCS)
+PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in _DOCS)]
 _SHOWN_ONLY = ("text", "{eval-rst}", "{toctree}", "{include} ../CHANGELOG.md")
 _SAME = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
