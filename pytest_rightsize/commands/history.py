@@ -10,15 +10,15 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from itertools import pairwise
 from pathlib import Path
 
 from tabulate import tabulate
 
 from pytest_rightsize.commands._output import say
+from pytest_rightsize.commands._trends import last_change, run_name, smallest_cell
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.results.kept_runs import FOLDER, kept_runs, number_of
-from pytest_rightsize.results.run_summaries import RunSummary, TaskSummary, read_summary
+from pytest_rightsize.results.run_summaries import RunSummary, read_summary
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
@@ -28,7 +28,6 @@ EXAMPLES = (
     "rightsize history old.jsonl new.jsonl",
 )
 _WORTH_A_LOOK = ("over-sized", "under-sized", "unsolved", "undecided")
-_UNDECIDED, _NONE, _NOT_THERE = "?", "-", ""
 _LEGEND = (
     "(the smallest model that passes, newest run last, with its passes of trials where all were run; - none passes, "
     "? undecided)"
@@ -69,11 +68,6 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _name_of(summary: RunSummary) -> str:
-    number = number_of(summary.path)
-    return summary.path.stem if number is None else str(number)
-
-
 def _plain(summary: RunSummary) -> dict[str, object]:
     return {**asdict(summary), "path": str(summary.path), "number": number_of(summary.path)}
 
@@ -81,7 +75,7 @@ def _plain(summary: RunSummary) -> dict[str, object]:
 def _list_of(runs: Sequence[RunSummary]) -> list[str]:
     rows = [
         [
-            _name_of(each),
+            run_name(each),
             each.started[:16].replace("T", " "),
             (each.commit or "")[:8],
             "<".join(each.rungs),
@@ -118,31 +112,6 @@ def _trends(runs: Sequence[RunSummary], tasks: Sequence[str], width: int) -> Ite
 
 
 def _table(shown: Sequence[RunSummary], tasks: Sequence[str], runs: Sequence[RunSummary]) -> list[str]:
-    rows = [[task, *(_cell(each.tasks.get(task)) for each in shown), _change(task, runs)] for task in tasks]
-    headers = ["task", *map(_name_of, shown), "last change"]
+    rows = [[task, *(smallest_cell(each.tasks.get(task)) for each in shown), last_change(task, runs)] for task in tasks]
+    headers = ["task", *map(run_name, shown), "last change"]
     return tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True).splitlines()
-
-
-def _answer(task: TaskSummary) -> str:
-    """The smallest rung that passes, or why there is none."""
-    return task.smallest or (_NONE if task.verdict == "unsolved" else _UNDECIDED)
-
-
-def _cell(task: TaskSummary | None) -> str:
-    if task is None:
-        return _NOT_THERE
-    if task.smallest is None or task.smallest not in task.standing:
-        return _answer(task)
-    _, passed, trials = task.standing[task.smallest]
-    return task.smallest if passed is None else f"{task.smallest} {passed}/{trials}"
-
-
-def _change(task: str, runs: Sequence[RunSummary]) -> str:
-    """The last change of the smallest model, as in `4b to 1b in 12`; empty where there was none."""
-    having = [(each, _answer(each.tasks[task])) for each in runs if task in each.tasks]
-    changes = [
-        f"{before} to {after} in {_name_of(summary)}"
-        for (_, before), (summary, after) in pairwise(having)
-        if before != after
-    ]
-    return changes[-1] if changes else ""

@@ -6,19 +6,23 @@ that changed come first, each with both answers; the page then has a view of bot
 
 import argparse
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from pytest_rightsize.commands._output import say
 from pytest_rightsize.commands._report_files import add_report_arguments, requested_reports, write_reports
 from pytest_rightsize.commands._runs import add_run_argument, run_file
+from pytest_rightsize.commands._trends import last_change, run_name, smallest_cell
+from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.run_changes import run_changes
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.reports.changes_text import change_lines, shown_keys
-from pytest_rightsize.reports.html.report import Earlier, HtmlReport
+from pytest_rightsize.reports.html.report import Earlier, HtmlReport, PastRuns
 from pytest_rightsize.reports.rung_faults import fault_lines
 from pytest_rightsize.reports.terminal import TITLE, summary_lines, table_lines
-from pytest_rightsize.results.kept_runs import number_of
+from pytest_rightsize.results.kept_runs import kept_runs, number_of
 from pytest_rightsize.results.results_file import no_trial, read_run
+from pytest_rightsize.results.run_summaries import read_summary
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
@@ -27,6 +31,9 @@ EXAMPLES = (
     "rightsize report 12 --against 11",
     "rightsize report last --against 11 --html changes.html",
 )
+
+# Columns of the page's table of runs.
+_MOST_PAST = 8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     elif not files:
         lines = [*table_lines(results, verdicts), *summary_lines(results, verdicts), *fault_lines(results.trials)]
         say("\n".join([TITLE, *lines]))
-    write_reports(files, results, verdicts, html=None if earlier is None else HtmlReport(against=earlier))
+    page = HtmlReport(against=earlier, past=_past(arguments.results) if "html" in files else None)
+    write_reports(files, results, verdicts, html=page)
     return 0
 
 
@@ -73,6 +81,25 @@ def _say_changes(arguments: argparse.Namespace) -> None:
 def _earlier(file: Path) -> Earlier:
     run = read_run(file)
     return Earlier(run=run, verdicts=judge(run), name=_run_name(file))
+
+
+def _past(file: Path) -> PastRuns | None:
+    """A kept run and the ones before it; None for any other file. One that cannot be read is left out."""
+    number = number_of(file)
+    if number is None:
+        return None
+    runs = []
+    for path in kept_runs(file.parent):
+        with suppress(ConfigError):
+            if (number_of(path) or 0) <= number:
+                runs.append(read_summary(path))
+    shown = runs[-_MOST_PAST:]
+    tasks = dict.fromkeys(task for each in shown for task in each.tasks)
+    return PastRuns(
+        names=[f"run {run_name(each)}" for each in shown],
+        cells={task: [smallest_cell(each.tasks.get(task)) for each in shown] for task in tasks},
+        changes={task: last_change(task, runs) for task in tasks},
+    )
 
 
 def _run_name(file: Path) -> str:

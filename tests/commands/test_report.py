@@ -47,13 +47,17 @@ def test_a_dash_is_the_standard_output(results: Path, capfdbinary: pytest.Captur
 
 
 @pytest.mark.parametrize(
-    ("file", "words"), [("none.jsonl", "cannot read the results file"), ("run.jsonl", "cannot write")]
+    ("file", "badge", "words"),
+    [
+        ("none.jsonl", "b.svg", "cannot read the results file"),
+        ("run.jsonl", "plain/b.svg", "cannot be written to"),
+    ],
 )
 def test_what_cannot_be_read_or_written_is_told(
-    results: Path, tmp_path: Path, file: str, words: str, capsys: pytest.CaptureFixture[str]
+    results: Path, tmp_path: Path, file: str, badge: str, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "plain").write_text("")
-    assert main(["report", str(results.with_name(file)), "--badge", str(tmp_path / "plain" / "b.svg")]) == 2
+    assert main(["report", str(results.with_name(file)), "--badge", str(tmp_path / badge)]) == 2
     assert words in capsys.readouterr().err
 
 
@@ -103,3 +107,20 @@ def test_the_page_shows_the_earlier_run_too(results: Path, tmp_path: Path) -> No
     page = tmp_path / "x.html"
     assert main(["report", str(results), "--against", str(results), "--html", str(page)]) == 0
     assert "run.jsonl" in page.read_text("utf-8")
+
+
+def test_the_page_of_a_kept_run_lists_the_runs_before_it(tmp_path: Path) -> None:
+    folder = tmp_path / ".rightsize" / "runs"
+    for outcomes in ({"a": "00", "b": "11"}, {"a": "11", "b": "11"}, {"a": "00", "b": "00"}):
+        run = make_run({"t": outcomes}, chosen="b")
+        file = ResultsFile(next_run(folder), rungs=run.rungs, about={"settings": {}, "started": "2026"})
+        file.plan(run.policies.values(), run.planned)
+        for trial in run.trials:
+            file.trial(trial)
+        file.end(judge(run), exitstatus=0, failed=[], totals={})
+    (folder / "0004.jsonl").write_text("broken", encoding="utf-8")
+    for number, row in (("0002", "<td>b 2/2</td><td>a 2/2</td><td>b to a in 2</td>"), ("0001", "")):
+        page = tmp_path / f"{number}.html"
+        assert main(["report", str(folder / f"{number}.jsonl"), "--html", str(page)]) == 0
+        text = page.read_text("utf-8")
+        assert (row in text) if row else ("Run by run" not in text)

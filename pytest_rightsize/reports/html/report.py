@@ -20,9 +20,10 @@ from pytest_rightsize.reports.html.changes import Earlier, change_view, earlier_
 from pytest_rightsize.reports.html.chart_data import chart_data
 from pytest_rightsize.reports.html.page_view import page_view
 from pytest_rightsize.reports.html.texts import packed
+from pytest_rightsize.reports.html.trend import PastRuns, trend_section
 from pytest_rightsize.verdict_records import Verdict
 
-__all__ = ["Earlier", "HtmlReport", "pytest_rightsize_reports"]
+__all__ = ["Earlier", "HtmlReport", "PastRuns", "pytest_rightsize_reports"]
 
 _CHARTS = "vega.js"
 _SCRIPTS = ("data.js", "charts.js", "diff.js", "cases.js", "app.js")
@@ -33,13 +34,14 @@ _ICON = (
 
 
 class HtmlReport:
-    """The page as one file; `against` is an earlier run whose changes it shows first."""
+    """The page as one file; `against` is an earlier run whose changes it shows first, `past` has runs to list."""
 
     texts: ClassVar[str] = "single"
     own_mark: ClassVar[str] = '<meta name="generator" content="pytest-rightsize">'
 
-    def __init__(self, *, against: Earlier | None = None) -> None:
+    def __init__(self, *, against: Earlier | None = None, past: PastRuns | None = None) -> None:
         self._against = against
+        self._past = past
 
     def check(self) -> str | None:
         """See `Report`."""
@@ -70,6 +72,7 @@ class HtmlReport:
         cases = index_cases(run, [verdict.task for verdict in verdicts], earlier=earlier)
         name = self._against.name if self._against else None
         page = page_view(facts, cases) | {"changes": change_view(name, changes) if name and changes else None}
+        page["trend"] = trend_section(self._past, [verdict.task for verdict in verdicts])
         style = _text("report.css")
         script = "(() => {\n'use strict';\n" + "\n".join(_text(name) for name in _SCRIPTS) + "\n})();"
         vega = _text(_CHARTS) if _page(_CHARTS).is_file() else ""
