@@ -131,6 +131,8 @@ def _cells(trial: Trial, turn: int, turns: int) -> dict[str, str]:
 
 
 def _result(trial: Trial) -> str:
+    if trial.sampled is not None:
+        return f"{_WORDS[trial.sampled]} (asked for savings only, no verdict counts it)"
     word = _WORDS[trial.outcome]
     return f"{word} ({trial.reason})" if trial.reason else word
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pytest_rightsize.commands.__main__ import main
 from pytest_rightsize.records import Run, Trial
 from pytest_rightsize.results.results_file import read_run
 
@@ -151,6 +152,16 @@ def test_a_task_that_stops_early_has_a_sample_too_and_the_same_verdict(forty: py
     answered = {trial.key.case for trial in run.trials if trial.key.rung == "small" and trial.outcome == "passed"}
     assert {trial.key.case for trial in of_big(run) if trial.sampled} <= answered
     assert any(trial.sampled for trial in of_big(run))
+
+
+def test_show_says_why_a_trial_that_no_verdict_counts_was_asked(
+    forty: pytest.Pytester, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, _ = ran(forty)
+    case = next(trial.key.case for trial in of_big(run) if trial.sampled)
+    capsys.readouterr()
+    assert main(["show", "run.jsonl", "--case", case, "--rung", "big"]) == 0
+    assert "passed (asked for savings only, no verdict" in capsys.readouterr().out
 
 
 def test_a_fault_of_a_sample_is_nobodys(forty: pytest.Pytester) -> None:

@@ -116,7 +116,7 @@ class _Index:
             self._rungs[trial.key.rung],
             trial.key.sample,
             _OUTCOMES.index(trial.outcome),
-            self._word(trial.reason),
+            self._word(trial.reason if trial.sampled is None else f"asked for savings only: {trial.sampled}"),
             self._texts.number(trial.detail),
             is_earlier,
             len(trial.answers),
