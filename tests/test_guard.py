@@ -68,6 +68,8 @@ LIBRARIES: dict[str, set[str]] = {
         "jsonschema",
         "llguidance",
         "chess",
+        "onnxruntime",
+        "tokenizers",
     },
     "meters": {"pluggy", "numpy", "scipy", "pynvml"},
     "recorded": {"rapidfuzz"},

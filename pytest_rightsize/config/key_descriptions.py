@@ -17,7 +17,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "electricity_usd_per_kwh": "The price of electricity in USD per kWh: gives the joules of local rungs a cost.",
     "gco2_per_kwh": "Grams of CO2e per kWh of electricity: gives known joules their emissions.",
     # a rung of any provider
-    "provider": "Who answers: llama_cpp (GGUF), openai (any endpoint of its kind), callable, command, uci or replay.",
+    "provider": "Who answers: llama_cpp (GGUF), openai (an endpoint), callable, command, onnx, uci or replay.",
     "model": "A path, hf:ORG/REPO:QUANT or package:NAME/FILE for llama_cpp; its name at an endpoint; MODULE:FUNCTION.",
     "params_b": "Parameters, in billions: rungs are named smallest first.",
     "active_b": "Active parameters of a mixture of experts, in billions.",
@@ -59,6 +59,11 @@ DESCRIPTIONS: Mapping[str, str] = {
     "protocol": "once (default): a process for each answer; lines: one that stays, and reads and writes lines of JSON.",
     "version": "Part of what answers are recorded under: change it with what the program or the function loads.",
     "leaves_machine": "Whether it asks another machine, so that no private task is given to it.",
+    # onnx
+    "tokenizer": "The tokenizer.json of the model.",
+    "labels": "The names of the classes, in the order of the outputs; none for a model that gives one number.",
+    "outside": 'The label of tokens that belong to no span (default "O").',
+    "max_length": "The most tokens of a prompt (default 512).",
     # uci
     "engine": "A chess engine that speaks UCI: its name, as stockfish, or its path.",
     "engine_options": "Options of the engine, as in { Threads = 1, Hash = 16 }.",

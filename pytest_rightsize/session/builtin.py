@@ -15,6 +15,7 @@ _PROVIDERS = {
     "callable": "pytest_rightsize.providers.callables",
     "command": "pytest_rightsize.providers.programs",
     "llama_cpp": "pytest_rightsize.providers.llama_cpp.provider",
+    "onnx": "pytest_rightsize.providers.onnx",
     "openai": "pytest_rightsize.providers.openai.provider",
     "replay": "pytest_rightsize.providers.replay",
     "uci": "pytest_rightsize.providers.uci",
