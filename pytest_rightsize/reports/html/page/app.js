@@ -76,8 +76,9 @@ async function list() {
   const task = view.task === null ? -1 : index.tasks.indexOf(view.task);
   const known = view.task === null || task >= 0;
   const near = [];
+  const query = folded(view.query);
   for (let number = 0; number < cases.count; number += 1) {
-    if ((task < 0 || index.cases.task[number] === task) && (!view.query || cases.holds(number, view.query, view.found))) near.push(number);
+    if ((task < 0 || index.cases.task[number] === task) && (!view.query || cases.holds(number, query, view.found))) near.push(number);
   }
   const fits = (bit) => (number) => bit === 0 || (cases.sides[number] & bit) !== 0;
   $('task').value = known ? view.task ?? '' : '';

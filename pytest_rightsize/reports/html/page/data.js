@@ -194,10 +194,10 @@ class Cases {
     return (bits & 3) === 3 ? 'mixed' : bits & 1 ? 'passed' : bits & 2 ? 'failed' : 'not_run';
   }
 
-  /** Whether a case has a word of the query in its name, its prompts or its answers; `found` has the texts that do. */
+  /** Whether a case has the query, in folded form, in its name, its prompts or its answers; `found` has the texts that do. */
   holds(number, query, found) {
     this.names ??= this.index.cases.name.map(folded);
-    if (this.names[number].includes(folded(query))) return true;
+    if (this.names[number].includes(query)) return true;
     if (!found) return false;
     const { trials, answers, prompts } = this.index;
     for (let trial = this.firstTrial[number]; trial < this.firstTrial[number + 1]; trial += 1) {
