@@ -1,4 +1,4 @@
-"""The pictures of a report for README and documentation: `python -m tests.reports.html.take_picture REPORT.html docs`."""
+"""Pictures of a report for README and documentation: `python -m tests.reports.html.take_picture REPORT.html docs`."""
 
 import shutil
 import sys
