@@ -10,7 +10,7 @@ import inspect
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,7 +19,7 @@ import pluggy
 from pytest_rightsize import clocks
 from pytest_rightsize.errors import ConfigError, NoAnswerError, RungError
 from pytest_rightsize.providers import Problem, Provider
-from pytest_rightsize.providers.specialists import prompt_text, reply_of
+from pytest_rightsize.providers.specialists import Threads, prompt_text, reply_of
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung
 
 __all__ = ["CallableRung"]
@@ -60,10 +60,10 @@ class CallableRung:
                 f'rung {rung.name!r}: model = {rung.model!r} names no function: write "package.module:function"'
             )
         self._timeout_s = float(rung.options.get("timeout_s", _TIMEOUT_S))
-        self.in_flight = rung.max_in_flight or 1
+        self._threads = Threads(rung)
+        self.in_flight = self._threads.count
         self.site = "remote" if self.leaves_machine else "process"
         self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
         self._function: Callable[[Any], object] | None = None
 
     @property
@@ -93,18 +93,11 @@ class CallableRung:
 
     def submit(self, request: Request) -> Future[Reply]:
         """Call the function in a thread."""
-        with self._lock:
-            if self._pool is None:
-                # The meter of processor time counts threads of this name as the model's.
-                self._pool = ThreadPoolExecutor(self.in_flight, thread_name_prefix=f"rightsize {self._rung.name}")
-            return self._pool.submit(self._answer, request)
+        return self._threads.submit(self._answer, request)
 
     def close(self) -> None:
         """End the threads as soon as their calls have ended."""
-        with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
     def _answer(self, request: Request) -> Reply:
         function = self._loaded()

@@ -7,7 +7,7 @@ in this process, by onnxruntime.
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +18,7 @@ import pluggy
 from pytest_rightsize import clocks
 from pytest_rightsize.errors import ConfigError, RungError, TooLongError
 from pytest_rightsize.providers import Problem, Provider
-from pytest_rightsize.providers.specialists import prompt_text
+from pytest_rightsize.providers.specialists import Threads, prompt_text
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung, Tokens
 
 __all__ = ["Onnx"]
@@ -67,7 +67,7 @@ class Onnx:
         self._outside: str = options.get("outside", "O")
         self._longest: int = options.get("max_length", 512)
         self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
+        self._threads = Threads(rung)
         self._loaded: tuple[Any, Any] | None = None
 
     @property
@@ -103,18 +103,14 @@ class Onnx:
         return Identity(content=content, greedy=True)
 
     def submit(self, request: Request) -> Future[Reply]:
-        """Run the model in a thread of its own."""
-        with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"rightsize {self._rung.name}")
-            return self._pool.submit(self._answer, request)
+        """Run the model in a thread."""
+        return self._threads.submit(self._answer, request)
 
     def close(self) -> None:
         """Free the model's memory."""
         with self._lock:
-            pool, self._pool, self._loaded = self._pool, None, None
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
+            self._loaded = None
+        self._threads.close()
 
     def _answer(self, request: Request) -> Reply:
         session, tokenizer = self._load()

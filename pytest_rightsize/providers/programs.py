@@ -7,12 +7,11 @@ and no wrong answer.
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, ClassVar
@@ -22,7 +21,7 @@ import pluggy
 from pytest_rightsize import clocks
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers import Problem, Provider
-from pytest_rightsize.providers.specialists import prompt_text, reply_of
+from pytest_rightsize.providers.specialists import Threads, program_file, prompt_text, reply_of
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung
 from pytest_rightsize.strict_json import loads
 
@@ -70,10 +69,10 @@ class Program:
         self._rung = rung
         self._command: Sequence[str] = command
         self._timeout_s = float(rung.options.get("timeout_s", _TIMEOUT_S))
-        self.in_flight = rung.max_in_flight or 1
+        self._threads = Threads(rung)
+        self.in_flight = self._threads.count
         self.site = "remote" if self.leaves_machine else "machine"
         self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
         self._stay = threading.local()
         self._staying: set[_Staying] = set()
         self._running: set[subprocess.Popen[bytes]] = set()
@@ -106,15 +105,11 @@ class Program:
 
     def submit(self, request: Request) -> Future[Reply]:
         """Run the program in a thread."""
-        with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(self.in_flight, thread_name_prefix=f"rightsize {self._rung.name}")
-            return self._pool.submit(self._answer, request)
+        return self._threads.submit(self._answer, request)
 
     def close(self) -> None:
         """End the program, wherever it runs."""
         with self._lock:
-            pool, self._pool = self._pool, None
             running, staying = [*self._running], [*self._staying]
             self._stay = threading.local()
             self._staying.clear()
@@ -122,15 +117,10 @@ class Program:
             _kill_group(process)
         for one in staying:
             one.end()
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
     def _file(self) -> Path | None:
-        """The program's file: by its path from the ladder file's folder, or of that name on the PATH."""
-        name = self._command[0]
-        beside = Path(self._rung.base_dir) / name
-        found = shutil.which(str(beside)) if os.sep in name or "/" in name else shutil.which(name)
-        return None if found is None else Path(found)
+        return program_file(self._rung, self._command[0])
 
     def _words(self, prompt: str) -> list[str]:
         program = self._file()

@@ -6,12 +6,50 @@ gives one value.
 
 import dataclasses
 import json
-from collections.abc import Mapping
+import shutil
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 from pytest_rightsize.errors import NoAnswerError, RungError
-from pytest_rightsize.records import Json, Reply, Request
+from pytest_rightsize.records import Json, Reply, Request, Rung
 
-__all__ = ["prompt_text", "reply_of"]
+__all__ = ["Threads", "program_file", "prompt_text", "reply_of"]
+
+
+class Threads:
+    """The threads of one rung, as many as answer side by side; they begin with the first request.
+
+    The meter of processor time counts threads of their name as the model's.
+    """
+
+    def __init__(self, rung: Rung) -> None:
+        self.count = rung.max_in_flight or 1
+        self._name = f"rightsize {rung.name}"
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def submit(self, answer: Callable[[Request], Reply], request: Request) -> Future[Reply]:
+        """Call `answer` in one of them."""
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self.count, thread_name_prefix=self._name)
+            return self._pool.submit(answer, request)
+
+    def close(self) -> None:
+        """End them as soon as their calls have ended; a later request begins others."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def program_file(rung: Rung, name: str) -> Path | None:
+    """The file of a program: by its path from the ladder file's folder, or of that name on the PATH."""
+    beside = Path(rung.base_dir) / name
+    found = shutil.which(str(beside)) if "/" in name or "\\" in name else shutil.which(name)
+    return None if found is None else Path(found)
 
 
 def prompt_text(request: Request) -> str:

@@ -5,10 +5,9 @@ that the engine has no answer to; an engine that ends or hangs is a fault of the
 """
 
 import re
-import shutil
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +18,7 @@ import pluggy
 from pytest_rightsize import clocks
 from pytest_rightsize.errors import ConfigError, NoAnswerError, RungError
 from pytest_rightsize.providers import Problem, Provider
-from pytest_rightsize.providers.specialists import prompt_text
+from pytest_rightsize.providers.specialists import Threads, program_file, prompt_text
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung
 
 if TYPE_CHECKING:
@@ -74,9 +73,9 @@ class Uci:
         limits = {"time": options.get("movetime_s"), "nodes": options.get("nodes"), "depth": options.get("depth")}
         self._limits = {name: limit for name, limit in limits.items() if limit is not None} or {"time": 0.1}
         self._timeout_s = float(options.get("timeout_s", _TIMEOUT_S))
-        self.in_flight = rung.max_in_flight or 1
+        self._threads = Threads(rung)
+        self.in_flight = self._threads.count
         self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
         self._mine = threading.local()
         self._open: set[chess.engine.SimpleEngine] = set()
 
@@ -108,26 +107,19 @@ class Uci:
 
     def submit(self, request: Request) -> Future[Reply]:
         """Ask the engine in a thread."""
-        with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(self.in_flight, thread_name_prefix=f"rightsize {self._rung.name}")
-            return self._pool.submit(self._answer, request)
+        return self._threads.submit(self._answer, request)
 
     def close(self) -> None:
         """End the engines."""
         with self._lock:
-            pool, self._pool = self._pool, None
             engines, self._open = [*self._open], set()
             self._mine = threading.local()
         for engine in engines:
             _end(engine)
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
     def _file(self) -> Path | None:
-        beside = Path(self._rung.base_dir) / self._engine
-        found = shutil.which(str(beside)) if "/" in self._engine else shutil.which(self._engine)
-        return None if found is None else Path(found)
+        return program_file(self._rung, self._engine)
 
     def _answer(self, request: Request) -> Reply:
         import chess.engine
