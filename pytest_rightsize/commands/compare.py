@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pytest_rightsize.commands._output import say
-from pytest_rightsize.commands._runs import add_run_argument, run_file
+from pytest_rightsize.commands._runs import add_run_argument, check_run, run_file
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.judging.comparison import Comparison, compare_several
 from pytest_rightsize.records import Run, TrialKey
@@ -69,7 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _compared(arguments: argparse.Namespace, words_of: Callable[[TrialKey], bool]) -> list[Comparison]:
     """The comparisons, with the texts of only those answers for which `words_of` is true."""
     run_a = read_run(arguments.run_file, words_of=words_of)
+    check_run(run_a, arguments.run_file)
     run_b = read_run(arguments.other_file, words_of=words_of) if arguments.other_file else run_a
+    check_run(run_b, arguments.other_file or arguments.run_file)
     rungs, reference = _rungs(arguments.rungs, two_files=run_b is not run_a)
     names = _names(arguments.run_file, arguments.other_file or arguments.run_file)
     for rung in rungs:

@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     names = arguments.ladder.split(",") if arguments.ladder else list(ladder.rungs or CATALOGUE)
     doctor = _Doctor(meters, offline=arguments.offline)
     say(f"ladder: {ladder.source if ladder.rungs else 'built in (there is no ladder file here)'}")
-    for rung in select_rungs(ladder, names):
+    for rung in select_rungs(ladder, names, option="--ladder"):
         for line in doctor.rung_lines(rung, providers[rung.provider](rung)):
             say(line)
     for line in exposed_ray():

@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from pytest_rightsize.commands._output import say
-from pytest_rightsize.commands._runs import add_run_argument
+from pytest_rightsize.commands._runs import add_run_argument, check_run
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.output_paths import refuse_other, write_whole
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the lock; raises ConfigError for a run that was cut off, or a file that cannot be written."""
     results = read_run(arguments.run_file, words_of=no_trial)
+    check_run(results, arguments.run_file)
     if results.interrupted:
         raise ConfigError(f"{arguments.run_file} was cut off: lock the results of a session that ran to its end")
     lock = lock_of(results, judge(results))

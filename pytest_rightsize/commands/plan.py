@@ -60,6 +60,11 @@ def run(arguments: argparse.Namespace) -> int:
     _check("--power", arguments.power, 0 < arguments.power < 1, "between 0 and 1, such as 0.8")
     if arguments.true_rate is not None:
         _check("--true-rate", arguments.true_rate, 0 < arguments.true_rate <= 1, "between 0 and 1, such as 0.97")
+        if arguments.true_rate < arguments.bar:
+            raise ConfigError(
+                f"--true-rate {arguments.true_rate:g} is below the bar {arguments.bar:g}: a model of that rate "
+                f"should not pass, and no number of cases shows that it does; give a rate above the bar"
+            )
     if arguments.margin is not None:
         _check("--margin", arguments.margin, 0 < arguments.margin < 1, "between 0 and 1, such as 0.05 for 5 points")
     if arguments.drop_to is not None:
@@ -74,7 +79,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+_FRACTIONS = ("--bar", "--confidence", "--power", "--true-rate", "--margin", "--drop-to")
+
+
 def _check(option: str, value: float, is_valid: bool, wanted: str) -> None:
+    if not is_valid and 1 < value <= 100 and option in _FRACTIONS:
+        raise ConfigError(f"{option} was given {value:g}, which looks like percent: write {value / 100:g}")
     if not is_valid:
         raise ConfigError(f"{option} was given {value:g}: give a number {wanted}")
 

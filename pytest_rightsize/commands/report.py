@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pytest_rightsize.commands._output import say
 from pytest_rightsize.commands._report_files import add_report_arguments, requested_reports, write_reports
-from pytest_rightsize.commands._runs import add_run_argument, run_file
+from pytest_rightsize.commands._runs import add_run_argument, check_run, run_file
 from pytest_rightsize.commands._trends import last_change, run_name, smallest_cell
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.run_changes import run_changes
@@ -51,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     files = requested_reports(arguments)
     # The summary shows no prompt or answer; a report may.
     results = read_run(arguments.results, words_of=None if files else no_trial)
+    check_run(results, arguments.results)
     verdicts = judge(results)
     earlier = _earlier(arguments.against) if files and arguments.against is not None else None
     if arguments.against is not None and not files:
@@ -67,6 +68,7 @@ def _say_changes(arguments: argparse.Namespace) -> None:
     """Print what the run has changed; texts are read of those cases alone that are shown with them."""
     files = (arguments.against, arguments.results)
     runs = [read_run(file, words_of=no_trial) for file in files]
+    check_run(runs[0], arguments.against)
     changes = run_changes(runs[1], judge(runs[1]), runs[0], judge(runs[0]))
     shown = shown_keys(changes, arguments.cases)
     earlier, now = (
@@ -80,6 +82,7 @@ def _say_changes(arguments: argparse.Namespace) -> None:
 
 def _earlier(file: Path) -> Earlier:
     run = read_run(file)
+    check_run(run, file)
     return Earlier(run=run, verdicts=judge(run), name=_run_name(file))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_rightsize.commands._output import say
-from pytest_rightsize.commands._runs import add_run_argument
+from pytest_rightsize.commands._runs import add_run_argument, check_run
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.output_paths import refuse_other, write_whole
@@ -58,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the table; returns 1 where a task is left out. Raises ConfigError for a wrong file, rung or URL."""
     results = read_run(arguments.run_file, words_of=no_trial)
+    check_run(results, arguments.run_file)
     if results.interrupted:
         raise ConfigError(f"{arguments.run_file} was cut off: route by the results of a session that ran to its end")
     rungs = {rung.name: rung for rung in results.rungs}

@@ -15,7 +15,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from pytest_rightsize.commands._output import say
-from pytest_rightsize.commands._runs import add_run_argument
+from pytest_rightsize.commands._runs import add_run_argument, check_run
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.strength import strength_note
 from pytest_rightsize.judging.verdict import judge
@@ -48,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     The tests are those below the folder of today: where they have changed, it is the changed ones that are played to.
     """
     results = read_run(arguments.results)
+    check_run(results, arguments.results)
     if "answers" in withheld_in(results):
         raise ConfigError(
             f"{arguments.results} has hashes in the place of answers (--rightsize-redact=answers), and these cannot be "

@@ -124,28 +124,26 @@ def parse_ladder(
     )
 
 
-def select_rungs(ladder: Ladder, names: Sequence[str]) -> tuple[Rung, ...]:
+def select_rungs(ladder: Ladder, names: Sequence[str], *, option: str = "--rightsize-ladder") -> tuple[Rung, ...]:
     """The rungs of `--rightsize-ladder` in its order; a name that the file lacks is looked up in the catalogue.
 
     Raises ConfigError for an unknown or repeated name, and for an order that contradicts the sizes of the rungs.
     """
     if not names:
-        raise ConfigError(
-            "--rightsize-ladder was given nothing: name rungs, smallest first, such as 1b,4b,30b,frontier"
-        )
+        raise ConfigError(f"{option} was given nothing: name rungs, smallest first, such as 1b,4b,30b,frontier")
     rungs_by_name = {**CATALOGUE, **ladder.rungs}
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None:
-        raise ConfigError(f"--rightsize-ladder names {repeated!r} twice: name each rung once, smallest first")
+        raise ConfigError(f"{option} names {repeated!r} twice: name each rung once, smallest first")
     for name in names:
         if name not in rungs_by_name:
-            raise unknown_name("--rightsize-ladder", name, [*ladder.rungs, *CATALOGUE], noun="rung")
+            raise unknown_name(option, name, [*ladder.rungs, *CATALOGUE], noun="rung")
     rungs = tuple(rungs_by_name[name] for name in names)
-    _check_order(rungs)
+    _check_order(rungs, option)
     return rungs
 
 
-def _check_order(rungs: Sequence[Rung]) -> None:
+def _check_order(rungs: Sequence[Rung], option: str) -> None:
     """Raises ConfigError, with the order meant, where a rung of a known size stands before a smaller one.
 
     A larger rung has more parameters *and* more of them active: of two equal sizes, and of a mixture of experts (MoE)
@@ -158,8 +156,8 @@ def _check_order(rungs: Sequence[Rung]) -> None:
     by_size = iter(sorted((rung for rung in rungs if rung.params_b is not None), key=lambda rung: rung.params_b or 0.0))
     meant = ",".join(rung.name if rung.params_b is None else next(by_size).name for rung in rungs)
     raise ConfigError(
-        f"--rightsize-ladder names {larger.name} ({larger.params_b:g} B parameters) before {smaller.name} "
-        f"({smaller.params_b:g} B): name rungs smallest first: --rightsize-ladder={meant}"
+        f"{option} names {larger.name} ({larger.params_b:g} B parameters) before {smaller.name} "
+        f"({smaller.params_b:g} B): name rungs smallest first: {option}={meant}"
     )
 
 

@@ -104,3 +104,27 @@ def test_a_command_that_is_not_named_is_not_imported() -> None:
     modules = run.stdout.splitlines()[-1]
     assert "pytest_rightsize.commands.__main__" in modules
     assert not [name for name in ("tabulate", "pytest_rightsize.commands.plan", "'pytest'") if name in modules]
+
+
+@pytest.mark.parametrize("command", [["report"], ["lock"], ["route"], ["strength"], ["compare", "--rungs=a,b"]])
+def test_a_file_without_a_run_is_told(command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    name, *options = command
+    assert main([name, str(tmp_path / "empty.jsonl"), *options]) == 2
+    assert "empty.jsonl has no run: it is empty, or its session ended before" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--bar=90"], "--bar was given 90, which looks like percent: write 0.9"),
+        (["--bar=0.9", "--margin=5"], "--margin was given 5, which looks like percent: write 0.05"),
+        (
+            ["--bar=0.95", "--true-rate=0.9"],
+            "--true-rate 0.9 is below the bar 0.95: a model of that rate should not",
+        ),
+    ],
+)
+def test_a_plan_that_cannot_be_is_told(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", *arguments]) == 2
+    assert words in capsys.readouterr().err

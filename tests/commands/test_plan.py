@@ -59,7 +59,7 @@ def test_no_number_would_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "message"),
     [
         (["--bar", "1"], "--bar was given 1: give a number between 0 and 1: no number of cases shows a rate of 1"),
-        (["--bar", "0.9", "--confidence", "95"], "--confidence was given 95: give a number between 0.5 and 1"),
+        (["--bar", "0.9", "--confidence", "95"], "--confidence was given 95, which looks like percent: write 0.95"),
         (["--bar", "0.9", "--margin", "5"], "--margin was given 5"),
         (["--bar", "0.9", "--true-rate", "0"], "--true-rate was given 0"),
     ],
