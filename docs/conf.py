@@ -19,6 +19,7 @@ extensions = [
     "sphinx_copybutton",
 ]
 html_theme = "furo"
+smartquotes = False  # quotes are mostly of values
 html_title = "pytest-rightsize"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
