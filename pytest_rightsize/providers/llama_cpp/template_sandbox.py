@@ -4,6 +4,7 @@ A template comes from whoever published the model. It reaches no attribute of Py
 and no single operation of it makes a text of more than `MOST_CHARACTERS`.
 """
 
+import functools
 import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -16,24 +17,23 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
 from pytest_rightsize import clocks
+from pytest_rightsize.providers.llama_cpp.template_bounds import (
+    MOST_CHARACTERS,
+    EndlessTemplateError,
+    bounded,
+    bounded_items,
+    bounded_method,
+    bounded_number,
+    bounded_power,
+    bounded_value,
+    length,
+    percent_length,
+)
 
 __all__ = ["MOST_CHARACTERS", "EndlessTemplateError", "Sandbox"]
 
-MOST_CHARACTERS = 10_000_000
-_MOST_BITS = 10_000
-
-
-class EndlessTemplateError(Exception):
-    """The template writes without end; the text is a clause that says what stopped it."""
-
-
-def _bounded(characters: int) -> None:
-    if characters > MOST_CHARACTERS:
-        raise EndlessTemplateError(f"it writes more than {MOST_CHARACTERS:,} characters")
-
-
-def _length(value: object) -> int:
-    return len(value) if isinstance(value, str | list | tuple) else 0
+# No template needs more lists at once.
+_MOST_LISTS = 100_000
 
 
 class _GenerationTag(jinja2.ext.Extension):
@@ -54,7 +54,27 @@ class _GenerationTag(jinja2.ext.Extension):
 
 
 class _Generator(CodeGenerator):
-    """Compiles `~` to a bounded join."""
+    """Compiles `~` to a bounded join, and lists and mappings to bounded ones."""
+
+    def visit_List(self, node: jinja2.nodes.List, frame: Frame) -> None:  # noqa: N802  # jinja2's name
+        """Write `environment.bounded_value([a, b])`."""
+        self._write_bounded(super().visit_List, node, frame)
+
+    def visit_Dict(self, node: jinja2.nodes.Dict, frame: Frame) -> None:  # noqa: N802  # jinja2's name
+        """Write `environment.bounded_value({a: b})`."""
+        self._write_bounded(super().visit_Dict, node, frame)
+
+    def visit_Tuple(self, node: jinja2.nodes.Tuple, frame: Frame) -> None:  # noqa: N802  # jinja2's name
+        """Write `environment.bounded_value((a, b))`, unless it is assigned to."""
+        if node.ctx == "load":
+            self._write_bounded(super().visit_Tuple, node, frame)
+        else:
+            super().visit_Tuple(node, frame)
+
+    def _write_bounded(self, visit: Callable[[Any, Frame], None], node: jinja2.nodes.Node, frame: Frame) -> None:
+        self.write("environment.bounded_value(")
+        visit(node, frame)
+        self.write(")")
 
     def visit_Concat(self, node: jinja2.nodes.Concat, frame: Frame) -> None:  # noqa: N802  # jinja2's name
         """Write `environment.join_texts((a, b))`."""
@@ -103,92 +123,89 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def __init__(self) -> None:
         """Set up the filters and functions that transformers gives to templates."""
         super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationTag, jinja2.ext.loopcontrols])
-        for name in ("center", "format", "indent", "join", "replace"):
-            self.filters[name] = _bounded_filter(name, self.filters[name])
         self.filters["tojson"] = _to_json
+        for name in self.filters:
+            self.filters[name] = _bounded_filter(name, self.filters[name])
         self.globals |= {
             "raise_exception": _raise,
             "strftime_now": lambda form: clocks.now().astimezone().strftime(form),
             "dict": _Dict(),
             "namespace": _Namespace,
         }
+        del self.globals["lipsum"]  # texts by chance
+        self.bounded_value = bounded_value
+
+    @staticmethod
+    def concat(pieces: Iterable[str]) -> str:
+        """What a macro, or a block that is set, writes."""
+        texts = list(pieces)
+        bounded(sum(map(len, texts)))
+        return "".join(texts)
 
     def join_texts(self, parts: Iterable[Any]) -> str:
         """The result of `a ~ b`."""
         texts = [str(part) for part in parts]
-        _bounded(sum(map(len, texts)))
+        bounded(sum(map(len, texts)))
         return "".join(texts)
 
     def call_binop(self, context: jinja2.runtime.Context, operator: str, left: Any, right: Any) -> Any:
         """Calculate, unless the result could be endless."""
         if operator == "+":
-            _bounded(_length(left) + _length(right))
+            bounded(length(left) + length(right))
         elif operator == "*" and (isinstance(left, int) or isinstance(right, int)):
             times = left if isinstance(left, int) else right
-            _bounded((_length(left) or _length(right)) * times if _length(left) or _length(right) else 0)
-            _bounded_number(left, right)
-        elif operator == "**" and isinstance(left, int) and isinstance(right, int):
-            _bounded(MOST_CHARACTERS + 1 if left.bit_length() * max(right, 1) > _MOST_BITS else 0)
-        elif operator == "%" and isinstance(left, str):
-            _bounded(_widths(left, right))
-        return super().call_binop(context, operator, left, right)
+            bounded((length(left) or length(right)) * times)
+            bounded_number(left, right)
+        elif operator == "**":
+            bounded_power(left, right)
+        elif operator == "%" and isinstance(left, str | bytes):
+            bounded(percent_length(left if isinstance(left, str) else left.decode("latin-1"), right))
+        return bounded_value(super().call_binop(context, operator, left, right))
 
     def call(__self, __context: Any, __obj: Any, *args: Any, **names: Any) -> Any:  # noqa: N805  # as in jinja2
-        """Call what the template calls, unless a method of a text would make an endless one."""
-        owner = getattr(__obj, "__self__", None)
-        if isinstance(owner, str):
-            _bounded_method(owner, getattr(__obj, "__name__", ""), args, names)
-        return super().call(__context, __obj, *args, **names)
-
-
-def _bounded_number(left: Any, right: Any) -> None:
-    bits = [value.bit_length() for value in (left, right) if isinstance(value, int)]
-    _bounded(MOST_CHARACTERS + 1 if len(bits) == 2 and sum(bits) > _MOST_BITS else 0)
-
-
-def _widths(form: str, values: Any) -> int:
-    """At least as many characters as the widths and precisions of a `%` format ask for."""
-    digits = "".join(letter if letter.isdigit() else " " for letter in form).split()
-    starred = values if isinstance(values, tuple) else (values,)
-    stars = [value for value in starred if isinstance(value, int)] if "*" in form else []
-    return sum(int(width[:10]) for width in digits) + sum(abs(value) for value in stars) if digits or stars else 0
-
-
-def _bounded_method(text: str, name: str, args: tuple[Any, ...], names: Mapping[str, Any]) -> None:
-    """Refuse a call whose text could have more than MOST_CHARACTERS."""
-    given = [*args, *names.values()]
-    numbers = [value for value in given if isinstance(value, int)]
-    if name in ("center", "ljust", "rjust", "zfill"):
-        _bounded(max(numbers, default=0))
-    elif name == "expandtabs":
-        _bounded(text.count("\t") * max(numbers, default=8))
-    elif name == "replace" and len(given) > 1:
-        _bounded(len(text) + (text.count(str(given[0])) * len(str(given[1]))))
-    elif name == "join" and given:
-        _bounded(len(text) * _length(given[0]))
-    elif name in ("format", "format_map"):
-        _bounded(_widths(text, tuple(given)))
+        """Call what the template calls, unless it could make something endless."""
+        method = getattr(__obj, "__wrapped__", __obj)  # jinja2 hands out str.format in a wrapper of its own
+        owner = getattr(method, "__self__", None)
+        if isinstance(owner, str | bytes | int):
+            bounded_method(owner, getattr(method, "__name__", ""), args, names)
+        bounded_value(args)
+        bounded_value(names)
+        return bounded_value(super().call(__context, __obj, *args, **names))
 
 
 def _bounded_filter(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
-    """The filter, after the check of the method that does the same."""
-    is_given_more = getattr(original, "jinja_pass_arg", None)
+    """The filter, between a check of what it could make and one of what it made."""
+    first = 1 if getattr(original, "jinja_pass_arg", None) is not None else 0
 
+    @functools.wraps(original)
     def checked(*args: Any, **names: Any) -> Any:
-        text, *rest = args[1:] if is_given_more is not None else args
-        if name == "join":
-            separator = str(rest[0]) if rest else str(names.get("d", ""))
-            _bounded(len(separator) * _length(text))
-        elif name == "indent":
-            width = next((value for value in [*rest, *names.values()] if isinstance(value, int)), 4)
-            _bounded(str(text).count("\n") * width)
-        elif isinstance(text, str):
-            _bounded_method(text, name, tuple(rest), names)
-        return original(*args, **names)
+        before, value, rest = args[:first], args[first], args[first + 1 :]
+        if name in ("join", "list"):
+            separator = str(rest[0] if rest else names.get("d", "")) if name == "join" else ""
+            value = list(bounded_items(value, each=len(separator)))
+        else:
+            _check_filter(name, value, rest, names)
+        result = original(*before, value, *rest, **names)
+        bounded(length(result))
+        return bounded_value(result)
 
-    if is_given_more is not None:
-        checked.jinja_pass_arg = is_given_more  # type: ignore[attr-defined]  # the mark of jinja2's decorators
     return checked
+
+
+def _check_filter(name: str, value: Any, rest: tuple[Any, ...], names: Mapping[str, Any]) -> None:
+    """Refuse a filter whose result could be endless."""
+    numbers = [one for one in [*rest, *names.values()] if isinstance(one, int)]
+    widest = max([len(one) for one in [*rest, *names.values()] if isinstance(one, str)] + [0])
+    if name in ("batch", "slice"):
+        bounded(MOST_CHARACTERS + 1 if max(numbers, default=0) > _MOST_LISTS else 0)
+    elif name == "indent":
+        bounded((str(value).count("\n") + 1) * max([*numbers, widest, 4]) + len(str(value)))
+    elif name == "format":
+        bounded(percent_length(str(value), tuple(rest) or dict(names)))
+    elif name == "wordwrap":
+        bounded(len(str(value)) * (1 + widest))
+    elif isinstance(value, str):
+        bounded_method(value, name, rest, names)
 
 
 def _to_json(
@@ -199,8 +216,14 @@ def _to_json(
     sort_keys: bool = False,
 ) -> str:
     """JSON as transformers writes it: jinja2's own filter escapes for HTML."""
-    _bounded(indent if isinstance(indent, int) else 0)
+    bounded(_json_length(value, indent, separators))
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+
+def _json_length(value: Any, indent: int | None, separators: tuple[str, str] | None) -> int:
+    """At least as many characters as the space that JSON has between its values."""
+    widest = max([len(text) for text in separators or ()] + [indent if isinstance(indent, int) else 0, 0])
+    return widest * (len(bounded_value(value)) + 1 if isinstance(value, list | tuple | dict) else 1)
 
 
 def _raise(message: str) -> None:
