@@ -124,8 +124,8 @@ def bounded_method(owner: str | bytes | int, name: str, args: tuple[Any, ...], n
         tabs = owner.count("\t") if isinstance(owner, str) else owner.count(b"\t")
         bounded(len(owner) + tabs * max(numbers, default=8))
     elif name == "replace" and len(given) > 1:
-        old: Any = given[0]
-        times = owner.count(old) if isinstance(old, type(owner)) else 0
+        text: Any = owner
+        times = text.count(given[0]) if isinstance(given[0], type(owner)) else 0
         bounded(len(owner) + times * length(given[1]))
     elif name == "translate" and given:
         table = given[0].values() if isinstance(given[0], Mapping) else ()
