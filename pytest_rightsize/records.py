@@ -285,12 +285,13 @@ class Trial:
     answers: tuple[AnswerRecord, ...] = ()
     seconds: float | None = None
     raised_at: str | None = None
-    sampled: Literal["passed", "failed"] | None = None
+    sampled: Literal["passed", "failed", "error"] | None = None
 
     @property
     def ended(self) -> Literal["passed", "failed"] | None:
         """How it ended, whether or not it counts for a verdict; None where there is no outcome."""
-        return self.outcome if self.outcome == "passed" or self.outcome == "failed" else self.sampled
+        outcome = self.sampled if self.outcome == "not_run" else self.outcome
+        return outcome if outcome == "passed" or outcome == "failed" else None
 
     @property
     def is_fault(self) -> bool:

@@ -102,7 +102,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     "savings": (
         "HOW",
         "how it is told what a smaller rung saves against the chosen one: sample asks that one some cases more, full "
-        "all of them, none no case (default: sample where it takes no money, else an estimate from its price)",
+        "all of them, none no case (default: sample where it takes no money and no budget is set, else an estimate)",
     ),
     "energy-budget": (
         "SECONDS",

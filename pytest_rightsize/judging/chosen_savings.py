@@ -51,16 +51,20 @@ def savings_against_chosen(
     chosen = verdict.chosen
     if chosen is None or instead is None or chosen == instead or chosen not in verdict.standing:
         return (), None
-    trials = [*tables.get(chosen, ()), *sampled]
+    answered = [trial for trial in sampled if trial.ended is not None]
+    trials = [*tables.get(chosen, ()), *answered]
     if not trials:
-        return _estimated(chosen, instead, tables[instead], errors, run)
+        savings, why = _estimated(chosen, instead, tables[instead], errors, run)
+        if sampled:
+            why = f"{chosen} was asked what {instead} saves, and could not answer"
+        return savings, why
     found = []
     quantities: tuple[Quantity, ...] = ("energy", "cost", "latency", *TOKENS)
     for quantity in quantities:
         of_chosen = rung_amounts(chosen, trials, quantity, errors)
         of_instead = rung_amounts(instead, tables[instead], quantity, errors)
         if not isinstance(of_chosen, str) and not isinstance(of_instead, str) and of_chosen.kind == of_instead.kind:
-            saving = _saving(quantity, of_chosen, of_instead, {trial.key.case for trial in sampled})
+            saving = _saving(quantity, of_chosen, of_instead, {trial.key.case for trial in answered})
             found += [saving] if saving else []
     return tuple(found), None
 

@@ -202,7 +202,7 @@ def _partial_tasks(run: Run, rung: str, label: str) -> dict[str, str]:
             f"sample: run with --rightsize-strategy=full"
         )
         for trial in run.trials
-        if trial.key.rung == rung and trial.outcome == "not_run" and trial.reason == "settled" and not trial.sampled
+        if trial.key.rung == rung and trial.outcome == "not_run" and trial.reason == "settled" and not trial.ended
     }
 
 

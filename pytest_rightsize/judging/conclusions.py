@@ -108,7 +108,7 @@ def conclude(run: Run, verdicts: Sequence[Verdict], *, objective: Objective = "s
     for trial in sorted(run.trials, key=lambda trial: trial.key):
         if trial.outcome in ("passed", "failed"):
             by_task[trial.key.task][trial.key.rung].append(trial)
-        elif trial.sampled is not None:
+        elif trial.sampled is not None:  # also where it had no answer
             sampled[trial.key.task].append(trial)
     return [_of_task(verdict, by_task[verdict.task], sampled[verdict.task], run, objective) for verdict in verdicts]
 

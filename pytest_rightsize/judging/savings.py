@@ -61,7 +61,7 @@ def _left_out(run: Run) -> Counter[tuple[str, str]]:
     idle = (
         trial
         for trial in run.trials
-        if trial.outcome == "not_run" and trial.reason == "settled" and trial.sampled is None
+        if trial.outcome == "not_run" and trial.reason == "settled" and trial.ended is None
     )
     return Counter((trial.key.task, trial.key.rung) for trial in idle)
 

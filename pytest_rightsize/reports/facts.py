@@ -180,7 +180,7 @@ def _saving(facts: Facts, smaller: Sequence[Verdict]) -> str | None:
 
 def effort(run: Run) -> str:
     """The number of trials that ran, or their share of the full ladder, and their tokens."""
-    trials = [trial for trial in run.trials if (trial.outcome != "not_run" or trial.sampled) and not _is_silent(trial)]
+    trials = [trial for trial in run.trials if (trial.outcome != "not_run" or trial.ended) and not _is_silent(trial)]
     planned = sum(run.planned.values()) - sum(map(_is_silent, run.trials))
     tokens_text = _tokens_text(trials)
     if run.interrupted:

@@ -144,7 +144,7 @@ _LINES: Mapping[str, Mapping[str, Check]] = {
         "detail": _optional(_text),
         "raised_at": _optional(_text),
         "seconds": _optional(_amount),
-        "sampled": _optional(_one_of("passed", "failed")),
+        "sampled": _optional(_one_of("passed", "failed", "error")),
         "answers": _list_of(_shaped(**_ANSWER)),
     },
 }

@@ -25,8 +25,8 @@ def savings_mode(state: SessionState, rung: str) -> SavingsMode:
     if state.settings.savings is not None:
         return state.settings.savings
     provider = state.resources.providers.get(rung)
-    if provider is None:
-        return "none"
+    if provider is None or state.settings.budget:
+        return "none"  # what is left of a budget is for the verdicts
     is_free = costs_nothing(state.resources.known[rung], leaves_machine=provider.leaves_machine)
     return "sample" if is_free else "none"
 

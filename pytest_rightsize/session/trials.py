@@ -252,9 +252,13 @@ class SessionTrials:
         Those are free, and are more data. Then a report does not depend on the order of the tests, the strategy, or
         what was in flight.
         """
-        if not_run.reason != "settled" or self._resources.engine.down(key.rung) is not None:
+        if not_run.reason != "settled":
             return False
-        if self.savings.takes(key):
+        # One that has asked starts again even if its rung went down meanwhile: it gets its fault then.
+        is_under_way = self.savings.is_taken(key) and self.has_asked(item)
+        if self._resources.engine.down(key.rung) is not None and not is_under_way:
+            return False
+        if is_under_way or self.savings.takes(key):
             return True
         if self._resources.engine.may_have_recorded(key.rung):
             self.ticket(item).recorded_only = True

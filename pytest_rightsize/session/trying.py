@@ -277,14 +277,13 @@ class Trying:
     @staticmethod
     def _sampled(key: TrialKey, not_run: NotRun, result: Grade, transcript: Transcript) -> Trial:
         """A trial that was asked for what is saved only: no verdict counts it, and its faults are nobody's."""
-        ended = result.outcome if result.outcome in ("passed", "failed") else None
         return Trial(
             key=key,
             outcome="not_run",
             reason=not_run.reason,
             detail=not_run.detail,
             answers=tuple(transcript.answers),
-            sampled=ended,
+            sampled=None if result.outcome == "not_run" else result.outcome,
         )
 
     def _grade_from_record(self, item: pytest.Item, end: Ending, transcript: Transcript) -> Grade | None:

@@ -167,6 +167,12 @@ def test_show_says_why_a_trial_that_no_verdict_counts_was_asked(
 def test_a_fault_of_a_sample_is_nobodys(forty: pytest.Pytester) -> None:
     (forty.path / "big.jsonl").write_text(json.dumps({"prompt": "other", "text": "x"}) + "\n", encoding="utf-8")
     run, result = ran(forty)
-    assert not any(trial.sampled for trial in of_big(run))
+    assert {trial.sampled for trial in of_big(run)} == {"error", None}
     assert {trial.outcome for trial in of_big(run)} == {"not_run"}
     assert result.ret == 0
+    assert "upper: big was asked what small saves, and could not answer" in result.stdout.str()
+
+
+def test_a_budget_is_for_the_verdicts(forty: pytest.Pytester) -> None:
+    run, _ = ran(forty, "--rightsize-budget=tokens:1e6")
+    assert not any(trial.sampled for trial in of_big(run))
