@@ -106,7 +106,7 @@ def _saved(run: Run, conclusion: Conclusion) -> FleetRow | None:
         return None
     first = next(iter(savings.values()))
     amounts: dict[str, PerRequest] = {}
-    unknown: dict[str, str] = {name: "the two are not known in one way" for name in _QUANTITIES if name not in savings}
+    unknown: dict[str, str] = {name: "not of both, or not in one way" for name in _QUANTITIES if name not in savings}
     if "energy" in savings:
         amounts["energy"] = _difference(savings["energy"], "kWh", 1 / _JOULES_PER_KWH)
     if "cost" in savings:

@@ -15,12 +15,13 @@ def amount_words(amount: PerRequest) -> str:
     low, high = ("" if end is None else _signed(end) for end in (amount.low, amount.high))
     bounds = f" ({low} to {high})" if low and low != high else ""
     if amount.unit == "USD":
-        return f"{'-' * (amount.value < 0)}${significant(abs(amount.value))}{bounds}"
+        return f"{'-' * (amount.value < 0)}${_signed(abs(amount.value))}{bounds}"
     return f"{_signed(amount.value)} {amount.unit}{bounds}"
 
 
 def _signed(value: float) -> str:
-    return f"{'-' * (value < 0)}{significant(abs(value))}"
+    """Three significant digits, also of a large number: it is known no better."""
+    return f"{'-' * (value < 0)}{significant(float(f'{abs(value):.3g}'))}"
 
 
 def provenance(row: FleetRow) -> str:

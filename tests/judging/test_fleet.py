@@ -7,7 +7,7 @@ import pytest
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.judging.conclusions import conclude
-from pytest_rightsize.judging.fleet import FleetRow, fleet
+from pytest_rightsize.judging.fleet import FleetRow, PerRequest, fleet
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import AnswerRecord, Policy, Price, Run, Rung, Trial, TrialKey
 from pytest_rightsize.reports.facts import gather
@@ -77,6 +77,13 @@ def test_a_laptop_stands_beside_a_data_centre_and_they_are_never_added_up() -> N
     saved = rows["small instead of big"]
     assert set(saved.amounts) == {"cost"}
     assert saved.amounts["cost"].times(1000).value == pytest.approx(2.0)
+
+
+def test_amounts_have_three_digits_as_they_are_known_no_better() -> None:
+    assert (
+        amount_words(PerRequest(unit="USD", value=19_686.0, low=6_399.4, high=59_951.0)) == "$19,700 (6,400 to 60,000)"
+    )
+    assert amount_words(PerRequest(unit="kWh", value=-0.01234, low=-2.0, high=0.0)) == "-0.0123 kWh (-2 to 0)"
 
 
 def test_what_is_not_known_has_a_reason_and_no_figure() -> None:
