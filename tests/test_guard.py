@@ -95,7 +95,13 @@ FACES = {
 LENT = {
     "providers": {
         *("providers", "providers.bounded_bodies", "providers.environment", "providers.locality"),
-        *("providers.own_threads", "providers.plain_http", "providers.proxies", "providers.secret_texts"),
+        *(
+            "providers.broken_providers",
+            "providers.own_threads",
+            "providers.plain_http",
+            "providers.proxies",
+            "providers.secret_texts",
+        ),
         "providers.reasoning",
     },
     "meters": {"meters"},

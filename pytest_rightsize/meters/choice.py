@@ -5,8 +5,9 @@ Each candidate is tried, so that a meter that cannot be read is never chosen.
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pytest_rightsize.errors import unknown_name
+from pytest_rightsize.errors import RightsizeError, unknown_name
 from pytest_rightsize.meters import Choice, Counter, Meter, MeterProblem, Site
+from pytest_rightsize.providers.environment import error_words
 from pytest_rightsize.records import Json, Rung
 
 __all__ = ["choose"]
@@ -73,8 +74,15 @@ def _trying(
         if name not in meters:
             raise unknown_name(f"rung {rung.name!r}: meter", name, sorted(meters), noun="meter")
         kind = meters[name]
-        meter = kind(rung, {key: value for key, value in options.items() if key in kind.options}, site)
-        problem = meter.check()
+        try:
+            meter = kind(rung, {key: value for key, value in options.items() if key in kind.options}, site)
+            problem = meter.check()
+        except RightsizeError:
+            raise
+        except Exception as error:  # of a meter of somebody else, which costs nobody an answer
+            problem = MeterProblem(
+                what=f"the meter is broken ({error_words(error)})", remedy="mend it, or name another"
+            )
         if problem is None:
             yield name, meter
         else:

@@ -15,6 +15,7 @@ from pathlib import Path
 from pytest_rightsize import clocks
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers import Provider
+from pytest_rightsize.providers.broken_providers import identified
 from pytest_rightsize.recorded.cache import FILE_NAME, AnswerCache
 from pytest_rightsize.recorded.keys import Recorded, base_of, file_sha256, plain_request, rung_digest
 from pytest_rightsize.recorded.nearest import Place, conversation_text, differences, nearest
@@ -236,7 +237,7 @@ class Recorder:
             # A provider of a third party need not have one; its answers are then not recorded.
             return None
         try:
-            return provider.identity(self._sha256)
+            return identified(provider, rung, self._sha256)
         except RungError:
             if self._mode != "replay":
                 raise

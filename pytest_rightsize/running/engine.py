@@ -21,9 +21,9 @@ from pytest_rightsize import clocks
 from pytest_rightsize.errors import RightsizeError, RungError
 from pytest_rightsize.portable import Portable
 from pytest_rightsize.providers import Provider
+from pytest_rightsize.providers.broken_providers import fault_of, submitted
 from pytest_rightsize.providers.own_threads import own_work
 from pytest_rightsize.records import Reply, Request, Rung
-from pytest_rightsize.running.broken_providers import fault_of, submitted
 from pytest_rightsize.running.budget import Budget
 from pytest_rightsize.running.ticket import Question, Ticket
 

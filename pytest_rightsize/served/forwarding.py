@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from pytest_rightsize.providers.proxies import ProxyError, proxy_for
-from pytest_rightsize.providers.secret_texts import is_secret
+from pytest_rightsize.providers.secret_texts import Secret, basic_authorization, is_secret, without_userinfo
 from pytest_rightsize.records import Reply
 from pytest_rightsize.served.answers.reading import BrokenAnswerError, read_answer
 from pytest_rightsize.served.upstreams import target
@@ -114,8 +114,8 @@ class Forwarding:
         try:
             answer = await self._session.request(
                 call.request.method,
-                URL(call.url, encoded=True),
-                headers=_asking_headers(call.request),
+                URL(without_userinfo(call.url), encoded=True),
+                headers=_asking_headers(call.request, call.url),
                 data=call.question or None,
                 allow_redirects=False,
                 proxy=_proxy(call.url),
@@ -230,9 +230,15 @@ def _passing_headers(headers: Any) -> Any:
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in left_out)
 
 
-def _asking_headers(request: Any) -> Any:
-    """Those of the request; encodings that the standard library cannot undo are not asked for."""
+def _asking_headers(request: Any, url: str) -> Any:
+    """Those of the request; encodings that the standard library cannot undo are not asked for.
+
+    A user and a password of the address count where the application sends none, as in any client.
+    """
     headers = _passing_headers(request.headers)
+    own = basic_authorization(Secret(url))
+    if own is not None and "Authorization" not in headers:
+        headers["Authorization"] = own.reveal()
     accepted = headers.popall("Accept-Encoding", [])
     if accepted:
         takes_gzip = "gzip" in ",".join(accepted)

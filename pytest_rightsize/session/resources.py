@@ -18,6 +18,7 @@ from pytest_rightsize.config.settings import Settings
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.meters import meter_urls
 from pytest_rightsize.providers import Provider, load_providers
+from pytest_rightsize.providers.broken_providers import checked, made
 from pytest_rightsize.providers.locality import host_of, is_this_machine
 from pytest_rightsize.providers.own_threads import own_work
 from pytest_rightsize.records import Rung
@@ -143,11 +144,11 @@ class Resources:
             rung = replace(rung, options={**rung.options, "download": True})
         if self.settings.offline and rung.options.get("download"):
             rung = replace(rung, options={**rung.options, "download": False})
-        made = kind(rung)
+        provider = made(kind, rung)
         for name, tell in (("on_note", self._notices.put), ("on_stall", self._show_at_once)):
-            if hasattr(made, name):
-                setattr(made, name, tell)
-        return self.meters.wrap(rung, made, room=lambda: self._base_room(rung.name))
+            if hasattr(provider, name):
+                setattr(provider, name, tell)
+        return self.meters.wrap(rung, provider, room=lambda: self._base_room(rung.name))
 
     def _show_at_once(self, message: str) -> None:
         """Show a message from another thread: the one that runs the tests may be waiting for what does not come."""
@@ -210,7 +211,7 @@ class Resources:
     def _find_missing(self) -> Iterator[tuple[str, RungError]]:
         """The rungs that cannot answer on this machine, as faults that say how to get each."""
         for rung in (*self.rungs, *(self.fixed if self.rungs else ())):
-            problem = self.providers[rung.name].check()
+            problem = checked(self.providers[rung.name], rung.name)
             if problem is not None:
                 remedy = problem.remedy[:1].upper() + problem.remedy[1:]
                 message = f"{rung.name} is not available: {problem.what}{download_words(rung)}. {remedy}"

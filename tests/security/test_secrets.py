@@ -593,6 +593,60 @@ def test_a_provider_that_breaks_tells_no_secret(pytester: pytest.Pytester, monke
     assert leaks({"stdout": str(result.stdout), "stderr": str(result.stderr), **files}) == []
 
 
+@pytest.mark.parametrize("member", ["__init__", "check", "identity", "meter", "meter.check"])
+def test_whatever_breaks_of_somebody_else_tells_no_secret(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, member: str
+) -> None:
+    monkeypatch.setenv("PLANTED", KEY)
+    secret_variable("PLANTED")
+    pytester.makefile(".toml", rightsize='[ladder.near]\nprovider = "mine"\nmeter = "mine"\n')
+    pytester.makeconftest(
+        f"""
+        import os
+        from concurrent.futures import Future
+        from pytest_rightsize.records import Reply, Tokens
+
+        def broken(member):
+            if member == {member!r}:
+                headers = {{"Authorization": "Bearer " + os.environ["PLANTED"]}}
+                raise ValueError(f"{{headers}}")
+
+        class Mine:
+            options = {{}}
+            required = ()
+            leaves_machine = False
+            site = "machine"
+            def __init__(self, rung): broken("__init__")
+            def check(self): broken("check")
+            def identity(self, sha256): broken("identity")
+            def close(self): pass
+            def submit(self, request):
+                done = Future()
+                done.set_result(Reply(text="y", tokens=Tokens()))
+                return done
+
+        class Meter:
+            options = {{}}
+            def __init__(self, rung, options, site): broken("meter")
+            def check(self): broken("meter.check")
+            def counters(self): return ()
+
+        def pytest_rightsize_providers(): return {{"mine": Mine}}
+        def pytest_rightsize_meters(): return {{"mine": Meter}}
+        """
+    )
+    pytester.makepyfile(test_suite="def test_it(model): assert model.ask('x') == 'y'")
+
+    result = pytester.runpytest("--rightsize-ladder=near", "--full-trace", "-l")
+
+    told = {"stdout": str(result.stdout), "stderr": str(result.stderr)}
+    assert "INTERNALERROR" not in "".join(told.values())
+    # Why there is no meter, `rightsize doctor` says.
+    assert ("broken" in "".join(told.values())) is not member.startswith("meter")
+    assert leaks(told) == []
+    assert "too small" not in told["stdout"].replace("TOO SMALL", "")
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [

@@ -5,17 +5,18 @@ requests and headers, which a traceback would show.
 """
 
 import sysconfig
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from traceback import extract_tb
 
-from pytest_rightsize.errors import RightsizeError, RungError
-from pytest_rightsize.providers import Provider
+from pytest_rightsize.errors import ConfigError, RightsizeError, RungError
+from pytest_rightsize.providers import Problem, Provider
 from pytest_rightsize.providers.environment import error_words
 from pytest_rightsize.providers.locality import LeavesMachineError
-from pytest_rightsize.records import Reply, Request
+from pytest_rightsize.records import Identity, Reply, Request, Rung
 
-__all__ = ["fault_of", "submitted"]
+__all__ = ["checked", "fault_of", "identified", "made", "submitted"]
 
 _LONGEST = 300
 
@@ -25,6 +26,39 @@ def submitted(provider: Provider, rung: str, request: Request) -> Future[Reply]:
     try:
         return provider.submit(request)
     except RightsizeError:
+        raise
+    except Exception as error:
+        broken = fault_of(error, rung)
+    raise broken
+
+
+def made(kind: type[Provider], rung: Rung) -> Provider:
+    """The provider of the rung; raises ConfigError or RungError alone."""
+    try:
+        return kind(rung)
+    except RightsizeError:
+        raise
+    except Exception as error:
+        broken = fault_of(error, rung.name)
+    raise ConfigError(str(broken))
+
+
+def checked(provider: Provider, rung: str) -> Problem | None:
+    """What is missing for the provider to answer; one that breaks cannot."""
+    try:
+        return provider.check()
+    except RightsizeError:
+        raise
+    except Exception as error:
+        broken = fault_of(error, rung)
+    return Problem(what=str(broken).partition(": ")[2], remedy="mend the provider, or take the rung off the ladder")
+
+
+def identified(provider: Provider, rung: str, sha256: Callable[[Path], str]) -> Identity | None:
+    """Under what the provider's answers are recorded; raises RungError alone."""
+    try:
+        return provider.identity(sha256)
+    except (RightsizeError, OSError):
         raise
     except Exception as error:
         broken = fault_of(error, rung)
