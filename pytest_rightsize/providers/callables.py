@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +20,8 @@ import pluggy
 from pytest_rightsize import clocks
 from pytest_rightsize.errors import ConfigError, NoAnswerError, RungError
 from pytest_rightsize.providers import Problem, Provider
+from pytest_rightsize.providers.environment import error_words
+from pytest_rightsize.providers.own_threads import stay_on_this_machine
 from pytest_rightsize.providers.specialists import Threads, prompt_text, reply_of
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung
 
@@ -104,9 +107,10 @@ class CallableRung:
         argument = _argument(function, request)
         begun = clocks.perf_counter()
         try:
-            value = function(argument)
-            if inspect.isawaitable(value):
-                value = asyncio.run(_awaited(value, self._timeout_s))
+            with nullcontext() if self.leaves_machine else stay_on_this_machine():
+                value = function(argument)
+                if inspect.isawaitable(value):
+                    value = asyncio.run(_awaited(value, self._timeout_s))
         except (NoAnswerError, RungError):
             raise
         except TimeoutError:
@@ -118,7 +122,7 @@ class CallableRung:
             ) from None
         except Exception as error:
             raise RungError(
-                f"{self._rung.model} raised {type(error).__name__}: {error}: mend it, or have it raise "
+                f"{self._rung.model} raised {error_words(error)}: mend it, or have it raise "
                 f"pytest_rightsize.NoAnswerError where it has no answer",
                 reason="crash",
                 alone=True,
@@ -148,7 +152,7 @@ class CallableRung:
             return importlib.import_module(self._module)
         except Exception as error:  # of the user's own file, which may do anything
             raise RungError(
-                f"{self._module} cannot be imported ({type(error).__name__}: {error})", reason="missing", permanent=True
+                f"{self._module} cannot be imported ({error_words(error)})", reason="missing", permanent=True
             ) from None
         finally:
             if is_added and beside in sys.path:

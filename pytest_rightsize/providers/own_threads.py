@@ -1,7 +1,8 @@
 """Tells this package's own work from the application's: which thread asks for a connection.
 
 Own are the threads that name themselves here, what a thread does within `own_work`, and, between `follow_starts` and
-`stop_following`, every thread that either starts. All else is not own.
+`stop_following`, every thread that either starts. All else is not own. Beside that it knows which threads run code of
+the user as a rung that says that it stays on this machine.
 """
 
 import threading
@@ -9,9 +10,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from weakref import WeakSet
 
-__all__ = ["follow_starts", "is_own", "is_own_thread", "own_this_thread", "own_work", "stop_following"]
+__all__ = [
+    "follow_starts",
+    "is_own",
+    "is_own_thread",
+    "own_this_thread",
+    "own_work",
+    "stay_on_this_machine",
+    "stays_on_this_machine",
+    "stop_following",
+]
 
 _own: "WeakSet[threading.Thread]" = WeakSet()
+_staying: "WeakSet[threading.Thread]" = WeakSet()
 _depth = threading.local()
 _originals: list[Callable[[threading.Thread], None]] = []
 
@@ -29,6 +40,22 @@ def own_work() -> Iterator[None]:
         yield
     finally:
         _depth.value -= 1
+
+
+@contextmanager
+def stay_on_this_machine() -> Iterator[None]:
+    """Within, a rung runs that says that it stays here: a session with private tasks holds it to that."""
+    before = stays_on_this_machine()
+    _depth.stays = True
+    try:
+        yield
+    finally:
+        _depth.stays = before
+
+
+def stays_on_this_machine() -> bool:
+    """Whether the current thread runs such a rung, or was started by one."""
+    return getattr(_depth, "stays", False) or threading.current_thread() in _staying
 
 
 def is_own(thread: threading.Thread) -> bool:
@@ -60,4 +87,6 @@ def stop_following() -> None:
 def _start(thread: threading.Thread) -> None:
     if is_own_thread():
         _own.add(thread)
+    if stays_on_this_machine():
+        _staying.add(thread)
     _originals[-1](thread)

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_rightsize.providers.locality import LeavesMachineError, looks_up
-from pytest_rightsize.providers.own_threads import follow_starts, is_own_thread, stop_following
+from pytest_rightsize.providers.own_threads import follow_starts, is_own_thread, stays_on_this_machine, stop_following
 
-__all__ = ["Contact", "Guard", "is_vendor"]
+__all__ = ["SAYS_IT_STAYS", "Contact", "Guard", "is_vendor"]
 
 _LOOKUPS = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo"})
 _CONNECTIONS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
@@ -30,6 +30,7 @@ _LOCAL_NAME = re.compile(r"localhost\.?|.+\.localhost\.?", re.IGNORECASE)
 _LOCAL_FAMILIES = frozenset(
     value for name in ("AF_UNIX", "AF_NETLINK", "AF_ALG") if (value := getattr(socket, name, None)) is not None
 )
+SAYS_IT_STAYS = "its rung has not leaves_machine = true, and this session has private tasks"
 _VENDORS = re.compile(
     r"""(
     api\.openai\.com | .+\.api\.openai\.com | .+\.openai\.azure\.com | .+\.cognitiveservices\.azure\.com
@@ -64,7 +65,8 @@ class Guard:
     """The watch over one session; it sees nothing before `begin` and after `end`, unless it is `offline`.
 
     `offline` says why nothing at all may leave this machine, `reason` why nothing may while the present test runs, as
-    in "the task is private"; None lets everything through. `on_contact` is told of a vendor's host, and of whatever is
+    in "the task is private"; None lets everything through. A session that `had_private` tasks holds rungs to what they
+    say of themselves. `on_contact` is told of a vendor's host, and of whatever is
     refused, by the thread that does it; before it is set, `refused` keeps that.
     """
 
@@ -73,6 +75,7 @@ class Guard:
     reason: str | None = None
     is_on: bool = False
     refused: list[Contact] = field(default_factory=list)
+    had_private: bool = False
 
     def open(self) -> None:
         """Start to listen; Python lets nobody stop listening, but closed guards cost next to nothing."""
@@ -95,6 +98,7 @@ class Guard:
         self.open()
         self.reason = reason
         self.is_on = True
+        self.had_private = self.had_private or reason is not None
 
     def end(self) -> None:
         """The test is over."""
@@ -103,6 +107,8 @@ class Guard:
     def meet(self, host: str, *, is_own: bool) -> None:
         """Somebody goes for a host beyond this machine; raises LeavesMachineError where that may not be."""
         reason = self.offline
+        if reason is None and self.had_private and stays_on_this_machine():
+            reason = SAYS_IT_STAYS
         if reason is None and self.is_on and not is_own:
             reason = self.reason
         vendor = is_vendor(host) and self.is_on and not is_own
@@ -128,14 +134,14 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
     """Called by Python for each of its audit events, in the thread that does what the event says."""
     if event not in _WATCHED:
         return
-    guards = [guard for guard in _guards if guard.is_on or guard.offline is not None]
+    guards = [guard for guard in _guards if guard.is_on or guard.had_private or guard.offline is not None]
     if not guards:
         return
     is_lookup = event in _LOOKUPS
     if is_lookup and looks_up():  # to find out whether a name is this machine; where it leads to is checked again
         return
     is_own = is_own_thread()
-    if is_own and all(guard.offline is None for guard in guards):
+    if is_own and all(guard.offline is None for guard in guards) and not stays_on_this_machine():
         return
     host = _looked_up(arguments[0]) if is_lookup else _address(*arguments[:2])
     if host is not None:

@@ -78,7 +78,8 @@ class Watching:
         else:
             undo = f"take {OFFLINE} off" if reason == OFFLINE else "take private off"
             text = f"{who} was refused a connection to {contact.host}: {reason}. To go on, {_STAYS}, or {undo}"
-            if transcript is not None:
+            # What a rung does is its own fault, and that of the test that asked it.
+            if transcript is not None and "leaves_machine" not in reason:
                 refused = RungError(f"{text}; the test then says nothing of the model", reason="unserved", alone=True)
                 transcript.refused = transcript.refused or refused
                 if contact.is_vendor:

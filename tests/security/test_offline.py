@@ -331,6 +331,51 @@ def test_the_guard_stands_behind_every_other_check(
     result.stdout.fnmatch_lines(["*UNDECIDED*"])
 
 
+def test_a_function_that_says_it_stays_is_held_to_that_beside_private_tasks(
+    pytester: pytest.Pytester, outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It runs in threads of its rung, at any time; in a session without private tasks it is left alone."""
+    url, listener = outside
+    monkeypatch.setenv("OUTSIDE", url)
+    pytester.makepyfile(tries=TRIES)
+    pytester.makepyfile(
+        asking="""
+        from tries import *
+
+        def answer(prompt):
+            reach()
+            return "right"
+
+        async def answer_async(prompt):
+            await asyncio.to_thread(reach)
+            return "right"
+        """
+    )
+    tables = [
+        f'[ladder.{name}]\nprovider = "callable"\nmodel = "asking:{name}"\n' for name in ("answer", "answer_async")
+    ]
+    pytester.makefile(".toml", rightsize="".join(tables))
+    suite = """
+        import pytest
+
+        @pytest.mark.rightsize(task="care", private=PRIVATE)
+        def test_care(model): assert model.ask("x") == "right"
+        """
+    options = ["--rightsize-ladder=answer,answer_async", "--rightsize-strategy=full", "--rightsize-results=run.jsonl"]
+
+    pytester.makepyfile(test_suite=suite.replace("PRIVATE", "True"))
+    pytester.runpytest(*options)
+
+    trials = read_run(pytester.path / "run.jsonl").trials
+    assert [(trial.outcome, trial.reason) for trial in trials] == [("error", "crash")] * 2
+    assert all("its rung has not leaves_machine = true" in (trial.detail or "") for trial in trials)
+    assert listener.connections == 0
+
+    pytester.makepyfile(test_suite=suite.replace("PRIVATE", "False"))
+    pytester.runpytest(*options, "--rightsize-cache=off").assert_outcomes(passed=2)
+    assert listener.connections == 2
+
+
 def exporter(answer: Callable[[BaseHTTPRequestHandler], None]) -> type[BaseHTTPRequestHandler]:
     """A server of one page."""
 
