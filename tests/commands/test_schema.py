@@ -23,8 +23,12 @@ def test_it_is_written_and_the_editors_line_is_told(
 
 
 def test_what_cannot_be_written_or_imported_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["schema", "--output", str(tmp_path / "no" / "s.json")]) == 2
+    (tmp_path / "plain").write_text("mine", encoding="utf-8")
+    assert main(["schema", "--output", str(tmp_path / "plain" / "s.json")]) == 2
+    assert main(["schema", "--output", str(tmp_path / "plain")]) == 2
     assert main(["schema", "--plugin", "no_such_module"]) == 2
     error = capsys.readouterr().err
-    assert "give another --output" in error
+    assert "s.json, which is no file: give a file" in error
+    assert "plain, which is no JSON schema: give another file" in error
+    assert (tmp_path / "plain").read_text("utf-8") == "mine"
     assert "--plugin no_such_module cannot be imported" in error
