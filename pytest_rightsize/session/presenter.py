@@ -112,8 +112,7 @@ class Presenter:
             yield f"rightsize: {line}", {"red": True}
         for line in usage:
             yield line, {}
-        conclusions = {conclusion.task: conclusion for conclusion in result.conclusions}
-        for line in fleet_lines(fleet(result.run, result.verdicts, conclusions)) if usage else ():
+        for line in _at_scale(result) if usage else ():
             yield line, {}
         for line in result.notes:
             yield f"rightsize: {line}", {}
@@ -136,3 +135,13 @@ class Presenter:
         inside = rootdir.is_relative_to(workspace)
         prefix = rootdir.relative_to(workspace).as_posix() if inside else ""
         yield from annotations(result.run, result.failed, warned=result.warned, prefix=prefix)
+
+
+def _at_scale(result: SessionResult) -> Iterator[str]:
+    """What a choice means at scale, where the ladder file asks for it: a large session is not added up for nothing."""
+    run = result.run
+    if any(rung.gco2_per_kwh is not None for rung in run.rungs) or any(
+        policy.requests_per_month is not None for policy in run.policies.values()
+    ):
+        conclusions = {conclusion.task: conclusion for conclusion in result.conclusions}
+        yield from fleet_lines(fleet(run, result.verdicts, conclusions))

@@ -176,3 +176,12 @@ def test_a_fault_of_a_sample_is_nobodys(forty: pytest.Pytester) -> None:
 def test_a_budget_is_for_the_verdicts(forty: pytest.Pytester) -> None:
     run, _ = ran(forty, "--rightsize-budget=tokens:1e6")
     assert not any(trial.sampled for trial in of_big(run))
+
+
+def test_the_session_says_what_a_month_takes_where_the_ladder_file_says_how_often(forty: pytest.Pytester) -> None:
+    path = forty.path / "rightsize.toml"
+    priced(forty, small=1, big=9)
+    path.write_text(path.read_text(encoding="utf-8") + "\n[tasks.upper]\nrequests_per_month = 1e6\n", encoding="utf-8")
+    _, result = ran(forty)
+    assert "upper: per year on small (smallest): $1" in result.stdout.str()
+    assert "upper: per year saved by small instead of big: $3,3" in result.stdout.str()
