@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from pytest_rightsize.providers.bounded_bodies import DEFAULT_LIMIT_MB
 from pytest_rightsize.providers.proxies import ProxyError, proxy_for
 from pytest_rightsize.providers.secret_texts import Secret, basic_authorization, is_secret, without_userinfo
 from pytest_rightsize.records import Reply
@@ -29,6 +30,8 @@ _OF_THE_CONNECTION = """
 _SHORTEST_KEY = 8
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CONNECT_S = 30.0
+_LARGEST_ANSWER = int(DEFAULT_LIMIT_MB * 1e6)
+_TOO_LARGE = f"has more than {DEFAULT_LIMIT_MB:g} MB"
 # Room for the headers of gateways, as for rungs.
 _LONGEST_HEADER_BYTES = 64 * 1024
 
@@ -151,8 +154,8 @@ class Forwarding:
                 if not piece:
                     call.is_over = True
                     break
-                if call.wire is not None:
-                    call.heard += piece
+                if call.wire is not None and len(call.heard) <= _LARGEST_ANSWER:
+                    call.heard += piece  # what is larger is passed on, and is no case
                 await response.write(piece)
             await response.write_eof()
         except ConnectionError:
@@ -201,6 +204,8 @@ class _Call:
         if problem is not None or self.answer is None:
             return Passed(host=self.host, call=name, problem=problem or "it was broken off")
         try:
+            if len(self.heard) > _LARGEST_ANSWER:
+                raise BrokenAnswerError(_TOO_LARGE)
             asked = self.wire.read(self.path, body_of(self.question))
             body = _plain(bytes(self.heard), self.answer.headers.get("Content-Encoding", ""))
             reply = read_answer(self.path, self.answer.headers.get("Content-Type", ""), body)
@@ -253,9 +258,12 @@ def _plain(body: bytes, encoding: str) -> bytes:
     if encoding not in ("gzip", "x-gzip", "deflate"):
         raise BrokenAnswerError(f"comes in the encoding {encoding}, which cannot be read")
     try:
-        return zlib.decompressobj(wbits=47).decompress(body)
+        plain = zlib.decompressobj(wbits=47).decompress(body, _LARGEST_ANSWER + 1)
     except zlib.error:
         raise BrokenAnswerError(f"is not in the encoding {encoding}, as it says") from None
+    if len(plain) > _LARGEST_ANSWER:
+        raise BrokenAnswerError(_TOO_LARGE)
+    return plain
 
 
 def _proxy(url: str) -> str | None:

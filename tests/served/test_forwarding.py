@@ -1,6 +1,7 @@
 """Calls pass as they are, through a real endpoint to a real server, and what went through is told."""
 
 import asyncio
+import gzip
 import json
 import zlib
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
+from pytest_rightsize.served import forwarding
 from pytest_rightsize.served.forwarding import Forwarding, Passed
 
 Serve = Callable[[Any], Awaitable[web.StreamResponse]]
@@ -336,3 +338,24 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert asyncio.run(run()) == 200
     assert seen == ["http://vendor.example/v1/chat/completions"]
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_an_answer_that_is_too_large_passes_and_is_no_case(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    monkeypatch.setattr(forwarding, "_LARGEST_ANSWER", 20_000)
+    plain = json.dumps({**ANSWER, "more": "x" * 1_000_000}).encode()
+    body = plain if encoding == "identity" else gzip.compress(plain)
+
+    async def large(_: Any) -> web.StreamResponse:
+        headers = {"Content-Encoding": encoding, "Content-Type": "application/json"}
+        return web.Response(body=body, headers=headers)
+
+    async def ask(session: aiohttp.ClientSession, url: str) -> Any:
+        async with session.post(url, json=QUESTION) as response:
+            return await response.read()
+
+    got, (passed,), _ = forward(large, ask)
+
+    assert got == body
+    assert passed.reply is None
+    assert passed.problem == "the answer has more than 32 MB"
