@@ -15,6 +15,7 @@ from pytest_rightsize.commands._runs import add_run_argument, check_run
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.output_paths import refuse_other, write_whole
+from pytest_rightsize.providers.secret_texts import holds_secret, without_likely_secrets
 from pytest_rightsize.records import Json, Rung
 from pytest_rightsize.results.results_file import no_trial, read_run
 from pytest_rightsize.verdict_records import Verdict
@@ -91,9 +92,13 @@ def _urls(options: Sequence[str], rungs: Mapping[str, Rung]) -> Mapping[str, str
     for option in options:
         name, is_named, url = option.partition("=")
         if not is_named or not url:
-            raise ConfigError(f"--base-url was given {option!r}: give RUNG=URL, as in 4b=http://localhost:8080/v1")
+            raise ConfigError(
+                f"--base-url was given {without_likely_secrets(option)!r}: give RUNG=URL, as in 4b=http://localhost:8080/v1"
+            )
         if name not in rungs:
-            raise unknown_name("--base-url", name, rungs, noun="rung")
+            raise unknown_name("--base-url", without_likely_secrets(name), rungs, noun="rung")
+        if holds_secret(url):
+            raise ConfigError(f"--base-url of {name} holds a name, a password or a key: set base_url_env of the rung")
         urls[name] = url
     return urls
 

@@ -512,6 +512,9 @@ def test_commands_tell_no_secret(
         pytester.runpytest("--rightsize-ladder=echo,by_url", *FILES)
         for command in (["doctor"], ["show", "run.jsonl"], ["cache", "export", "answers.jsonl"], ["lock", "run.jsonl"]):
             main(command)
+        literal = f"http://me:{quote(PASSWORD, safe='')}@127.0.0.1:9/v1"
+        assert main(["route", "run.jsonl", "--base-url", f"echo={literal}"]) == 2
+        assert main(["init", "--models", "endpoint", "--model", "m", "--base-url", literal, "--dir", "new"]) == 2
 
     said = capsys.readouterr()
     assert "by_url" in said.out
