@@ -10,14 +10,12 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.config.case_files import LazyRow, read_cases
+from pytest_rightsize.config.options import CASES, PROMPTS, VARIANT
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import Json
 
-__all__ = ["CASES", "PROMPTS", "VARIANT", "parametrize", "read_lazily"]
+__all__ = ["parametrize", "read_lazily"]
 
-CASES, PROMPTS = "rightsize_cases", "rightsize_prompts"
-VARIANT = "rightsize_variant"
-"""On each test of a prompt: `(name, number of variants)`. `rightsize_prompts` sets it."""
 _PROMPT = "prompt"
 
 

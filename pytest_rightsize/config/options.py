@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 __all__ = [
+    "CASES",
     "MARKER_HELPS",
     "OPTIONS",
     "PARAMETRIZING_MARKERS",
+    "PROMPTS",
+    "VARIANT",
     "add_options",
     "find_ladder_file",
     "offline_is_asked",
@@ -34,7 +37,9 @@ MARKER_HELPS = (
     'rightsize_prompts(v1="..", v2=".."): run the test with each `prompt` up the ladder, and compare them',
     "rightsize_variant(name, count): set by rightsize_prompts",
 )
-PARAMETRIZING_MARKERS = ("rightsize_cases", "rightsize_prompts")
+CASES, PROMPTS = PARAMETRIZING_MARKERS = ("rightsize_cases", "rightsize_prompts")
+VARIANT = "rightsize_variant"
+"""On each test of a prompt: `(name, number of variants)`. `rightsize_prompts` sets it."""
 
 OPTIONS: Mapping[str, tuple[str, str]] = {
     "ladder": ("RUNGS", "run the tests on these models (rungs), smallest first, such as 1b,4b,30b,frontier"),

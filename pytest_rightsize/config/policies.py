@@ -11,9 +11,9 @@ from typing import Protocol
 
 import pytest
 
-from pytest_rightsize.config.case_markers import PROMPTS, VARIANT
 from pytest_rightsize.config.chosen import resolve_chosen
 from pytest_rightsize.config.ladder import Ladder
+from pytest_rightsize.config.options import PROMPTS, VARIANT
 from pytest_rightsize.config.settings import Settings
 from pytest_rightsize.config.task_settings import ChosenSource, TaskSettings, marked_settings, merged
 from pytest_rightsize.errors import ConfigError

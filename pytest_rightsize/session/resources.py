@@ -12,7 +12,6 @@ import pytest
 from pytest_rightsize import clocks
 from pytest_rightsize.config.catalogue import CATALOGUE
 from pytest_rightsize.config.ladder import Ladder, order_note, read_ladder, select_rungs
-from pytest_rightsize.config.model_sizes import download_words
 from pytest_rightsize.config.options import find_ladder_file
 from pytest_rightsize.config.settings import Settings
 from pytest_rightsize.errors import ConfigError, RungError
@@ -213,6 +212,8 @@ class Resources:
         for rung in (*self.rungs, *(self.fixed if self.rungs else ())):
             problem = checked(self.providers[rung.name], rung.name)
             if problem is not None:
+                from pytest_rightsize.config.model_sizes import download_words
+
                 remedy = problem.remedy[:1].upper() + problem.remedy[1:]
                 message = f"{rung.name} is not available: {problem.what}{download_words(rung)}. {remedy}"
                 yield rung.name, RungError(message, reason="missing", permanent=True)
