@@ -16,10 +16,17 @@ __all__ = ["LARGEST", "NUMBER", "check_keys", "check_name", "check_numbers", "ch
 NUMBER = (int, float)
 _YEAR_S = 31_536_000
 LARGEST: Mapping[str, float] = {
+    "active_b": 1_000_000,
     "concurrency": 100_000,
+    "download_timeout_s": _YEAR_S,
     "max_answer_mb": 100_000,
     "max_in_flight": 100_000,
     "max_tokens": 100_000_000,
+    "n_batch": 1_000_000,
+    "n_ctx": 100_000_000,
+    "n_gpu_layers": 100_000,
+    "n_threads": 10_000,
+    "params_b": 1_000_000,
     "patience_s": _YEAR_S,
     "retries": 1_000,
     "runs": 100_000,

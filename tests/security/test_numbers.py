@@ -9,6 +9,7 @@ from pytest_rightsize.answers import Transcript
 from pytest_rightsize.config.ladder import parse_ladder
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.model import Model
+from pytest_rightsize.providers.llama_cpp.provider import LlamaCpp
 from pytest_rightsize.providers.openai.provider import OpenAI
 from pytest_rightsize.records import Reply, Rung
 
@@ -45,6 +46,7 @@ def test_a_ladder_file_has_no_number_that_is_none(plain: object, number: float) 
         (ladder(retries=10**9), "retries = 1e+09 cannot be: give a number of 1,000 at most"),
         (ladder(timeout_s=1e300), "timeout_s = 1e+300 cannot be: give a number of 31,536,000 at most"),
         (ladder(max_in_flight=10**6), "max_in_flight = 1e+06 cannot be: give a number of 100,000 at most"),
+        (ladder(params_b=1e12), "params_b = 1e+12 cannot be: give a number of 1,000,000 at most"),
         (
             {**ladder(), "tasks": {"t": {"samples": 10**9}}},
             "samples = 1e+09 cannot be: give a number of 10,000 at most",
@@ -55,6 +57,13 @@ def test_a_count_has_a_bound(plain: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError) as told:
         parse_ladder(plain, {"openai": OpenAI}, where="f.toml", base_dir=Path())
     assert words in str(told.value)
+
+
+@pytest.mark.parametrize("key", ["download_timeout_s", "n_batch", "n_ctx", "n_gpu_layers", "n_threads"])
+def test_a_count_of_a_local_model_has_a_bound(key: str) -> None:
+    plain = {"ladder": {"a": {"provider": "llama_cpp", "model": "m.gguf", key: 10**15}}}
+    with pytest.raises(ConfigError, match=f"{key} = 1e\\+15 cannot be: give a number of"):
+        parse_ladder(plain, {"llama_cpp": LlamaCpp}, where="f.toml", base_dir=Path())
 
 
 @pytest.mark.parametrize("name", ["a\nb", "\x1b[2J", "a\u202eb"], ids=ascii)
