@@ -41,7 +41,8 @@ _LOOKS_SECRET = re.compile(
     r"(sk|pk|rk|gsk|xai|hf|gh[pousr]|github_pat|glpat|xox[abprs]|AIza|AKIA|ASIA|eyJ)[-_]?[\w.-]{12,}"
     r"|(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{28,}"
 )
-_BASIC = re.compile(r"(?i)\b(bearer|basic) [\w.~+/=-]{8,}")
+# What follows `Basic` is base64, unlike in "basic arithmetic".
+_BASIC = re.compile(r"\b((?i:bearer)|(?i:basic)(?= \S*(?:[0-9=]|[a-z][A-Z]))) [\w.~+/=-]{8,}")
 # A shorter word is in many texts by chance.
 _SHORTEST = 4
 

@@ -139,6 +139,19 @@ def test_a_mask_leaves_other_texts_alone(text: str) -> None:
     assert Mask([Secret(KEY), Secret(""), Secret("x")])(text) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Authorization: Bearer abcdefghij", "Authorization: Bearer ***"),
+        ("basic bWU6cGFzc3dvcmQ=", "basic ***"),
+        ("only basic arithmetic and basic authentication", "only basic arithmetic and basic authentication"),
+        ("at http://me:pw@x.example/v1", "at http://***@x.example/v1"),
+    ],
+)
+def test_words_of_others_have_secrets_that_nobody_named(text: str, shown: str) -> None:
+    assert Mask(()).words(text) == shown
+
+
 def test_data_is_masked_at_any_depth_and_else_stays_the_same_object() -> None:
     mask = Mask([Secret(KEY)])
     calls = ({"function": {"name": "f", "arguments": f'{{"k": {json.dumps(KEY)}}}'}},)
