@@ -102,7 +102,7 @@ LENT = {
             "providers.proxies",
             "providers.secret_texts",
         ),
-        "providers.reasoning",
+        *("providers.reasoning", "providers.template_rendering", "providers.template_sandbox"),
     },
     "meters": {"meters"},
 }
@@ -164,7 +164,7 @@ HEAVY = {
     "yaml",
 }
 # Files whose classes derive from a heavy library's, and which are imported where they are needed themselves.
-IMPORTED_LATE = {"providers/llama_cpp/template_sandbox.py"}
+IMPORTED_LATE = {"providers/template_sandbox.py"}
 IMPURE = {"os", "time", "datetime", "random", "socket", "subprocess", "pathlib", "tempfile", "urllib", "io", "secrets"}
 
 

@@ -19,6 +19,7 @@ from pytest_rightsize.authoring.promptfoo_checks import checks_of
 from pytest_rightsize.authoring.promptfoo_files import FILE, Template, prompts_in, referred, tests_in
 from pytest_rightsize.authoring.yaml_files import line_of, read_yaml
 from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.providers.template_rendering import TemplateRefusalError, rendered
 from pytest_rightsize.records import Json
 from pytest_rightsize.strict_json import loads
 
@@ -224,20 +225,19 @@ def _fill(text: str, variables: Mapping[str, Json], where: str) -> str:
     if "{" not in text:
         return text
     try:
-        filled: str = _environment().from_string(text).render(**variables)
-    except (TemplateError, TypeError, ValueError) as error:
+        return rendered(_environment().from_string(text), variables)
+    except (TemplateError, TemplateRefusalError, TypeError, ValueError) as error:
         raise ConfigError(f"{where}: this template cannot be filled in ({error}): {text[:100]!r}") from None
-    return filled
 
 
 @cache
 def _environment() -> Any:
-    from jinja2.sandbox import SandboxedEnvironment
+    from pytest_rightsize.providers.template_sandbox import Sandbox
 
     def plain(value: Any) -> Any:
         return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
 
-    environment = SandboxedEnvironment(finalize=plain, keep_trailing_newline=True)
+    environment = Sandbox(finalize=plain, keep_trailing_newline=True, trim_blocks=False, lstrip_blocks=False)
     environment.filters["dump"] = lambda value: json.dumps(value, ensure_ascii=False)
     return environment
 

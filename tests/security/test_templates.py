@@ -1,14 +1,17 @@
 """A chat template of a GGUF file reaches nothing of Python, changes nothing, and builds nothing without end."""
 
+import json
 import resource
 import sys
 from pathlib import Path
 
 import pytest
 
-from pytest_rightsize.providers.llama_cpp import chat_template, template_bounds
+from pytest_rightsize.authoring.promptfoo_config import read_promptfoo
+from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.providers import template_bounds, template_rendering
 from pytest_rightsize.providers.llama_cpp.chat_template import ChatTemplate, TemplateRefusalError
-from pytest_rightsize.providers.llama_cpp.template_bounds import EndlessTemplateError, bounded_value
+from pytest_rightsize.providers.template_bounds import EndlessTemplateError, bounded_value
 
 USER = [{"role": "user", "content": "x"}]
 DOUBLED = "{% set ns = namespace(x=['a']) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}"
@@ -121,7 +124,7 @@ ENDLESS = [
 
 @pytest.mark.parametrize("template", ENDLESS)
 def test_nothing_is_built_without_end(template: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat_template, "_SECONDS", 0.4)
+    monkeypatch.setattr(template_rendering, "_SECONDS", 0.4)
     if "00000" not in template:  # those that grow get there step by step
         monkeypatch.setattr(template_bounds, "MOST_CHARACTERS", 200_000)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -162,3 +165,22 @@ def test_all_that_is_reachable_counts_each_time() -> None:
         bounded_value([shared] * 10)
     with pytest.raises(EndlessTemplateError):
         bounded_value({"a": {"b": [shared] * 10}})
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{{ 'a' * 3000000000 }}", "writes more than 10,000,000 characters"),
+        ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "was stopped after 0.1 s"),
+        ("{{ word.__class__.__mro__ }}", "SecurityError"),
+    ],
+)
+def test_a_template_in_another_tools_file_is_bounded_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, template: str, words: str
+) -> None:
+    monkeypatch.setattr(template_rendering, "_SECONDS", 0.1)
+    path = tmp_path / "promptfooconfig.json"
+    path.write_text(json.dumps({"prompts": [template], "tests": [{"vars": {"word": "x"}}]}))
+
+    with pytest.raises(ConfigError, match=words):
+        read_promptfoo(path)

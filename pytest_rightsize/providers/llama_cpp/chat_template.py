@@ -4,33 +4,18 @@ Messages come in, the prompt as text goes out. Whatever a template raises is a T
 and one that does not come to an end is left behind.
 """
 
-import ctypes
 import json
-import math
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_rightsize import clocks
+from pytest_rightsize.providers.template_rendering import TemplateRefusalError, printable, rendered, words_of
 from pytest_rightsize.records import Json
 
 __all__ = ["ChatTemplate", "TemplateRefusalError", "printable", "templates_in"]
 
 _KEY = "tokenizer.chat_template"
-_SECONDS = 2.0
-# With a busy machine, a template gets more wall time for its 2 s of processor time, but not for ever.
-_MOST_SECONDS = 60.0
-_MOST_WORDS = 300
 # One message's reasoning has several names; the first is the one that templates read.
 _REASONING_NAMES = ("reasoning_content", "thinking", "reasoning")
-
-
-class TemplateRefusalError(Exception):
-    """The template cannot write this conversation; the text is a clause for people."""
-
-
-class _LeftError(BaseException):
-    """Ends the thread of a template that has been left."""
 
 
 def templates_in(metadata: Mapping[str, Any]) -> dict[str, str]:
@@ -46,7 +31,7 @@ class ChatTemplate:
         """Compile them; raises TemplateRefusalError for a syntax error."""
         import jinja2
 
-        from pytest_rightsize.providers.llama_cpp.template_sandbox import Sandbox
+        from pytest_rightsize.providers.template_sandbox import Sandbox
 
         self._tokens = dict(special_tokens or {})
         self._templates: dict[str, jinja2.Template] = {}
@@ -57,7 +42,7 @@ class ChatTemplate:
             except jinja2.TemplateSyntaxError as error:
                 raise TemplateRefusalError(f"line {error.lineno} is no valid Jinja: {printable(str(error))}") from None
             except Exception as error:
-                raise TemplateRefusalError(f"it cannot be compiled: {_words(error)}") from None
+                raise TemplateRefusalError(f"it cannot be compiled: {words_of(error)}") from None
 
     def render(
         self,
@@ -96,7 +81,7 @@ class ChatTemplate:
             "tools": None if tools is None else _plain(list(tools)),
             "documents": (kwargs or {}).get("documents"),
         }
-        return _Rendering(template, names).result()
+        return rendered(template, names)
 
     def takes_tools(self, messages: Sequence[Mapping[str, Json]], tools: Sequence[Mapping[str, Json]]) -> bool:
         """Whether the tools change the prompt at all. Raises TemplateRefusalError where tools are refused."""
@@ -105,61 +90,6 @@ class ChatTemplate:
             return with_tools != self.render(messages)
         except TemplateRefusalError:  # some templates want tools
             return True
-
-
-class _Rendering:
-    """One run of a template in a thread of its own, which can be left."""
-
-    def __init__(self, template: Any, names: Mapping[str, Json]) -> None:
-        self._template = template
-        self._names = names
-        self._text: str | None = None
-        self._error: Exception | None = None
-        self._clock: int | None = None
-        self._thread = threading.Thread(target=self._run, name="rightsize chat template", daemon=True)
-
-    def result(self) -> str:
-        started = clocks.perf_counter()
-        self._thread.start()
-        self._thread.join(_SECONDS)
-        while self._thread.is_alive():
-            if self._processor_s() >= _SECONDS or clocks.perf_counter() - started >= _MOST_SECONDS:
-                self._leave()
-                raise TemplateRefusalError(f"it was stopped after {_SECONDS:g} s: does it loop without end?")
-            self._thread.join(0.1)
-        if self._text is None:
-            error = self._error or RuntimeError("it ended without a word")
-            raise TemplateRefusalError(_words(error)) from None
-        return self._text
-
-    def _run(self) -> None:
-        from pytest_rightsize.providers.llama_cpp.template_sandbox import MOST_CHARACTERS, EndlessTemplateError
-
-        try:
-            self._clock = clocks.own_thread_clock()
-            pieces, size = [], 0
-            for piece in self._template.generate(**self._names):
-                pieces.append(piece)
-                size += len(piece)
-                if size > MOST_CHARACTERS:
-                    raise EndlessTemplateError(f"it writes more than {MOST_CHARACTERS:,} characters")
-            self._text = "".join(pieces)
-        except Exception as error:
-            self._error = error
-        except _LeftError:
-            return
-
-    def _processor_s(self) -> float:
-        """Processor seconds of the thread so far; endless where the system does not tell."""
-        try:
-            return math.inf if self._clock is None else clocks.processor_time(self._clock)
-        except OSError:  # it has ended
-            return 0.0
-
-    def _leave(self) -> None:
-        """Have the thread end at its next line of Python."""
-        identity = ctypes.c_ulong(self._thread.ident or 0)
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(identity, ctypes.py_object(_LeftError))
 
 
 def _message(message: Mapping[str, Json]) -> dict[str, Json]:
@@ -223,22 +153,3 @@ def _plain(value: Json) -> Json:
         if isinstance(value, kind):
             return kind.__str__(value) if kind is str else kind(value)
     return f"<{type(value).__name__}>"
-
-
-def _words(error: Exception) -> str:
-    """What an error of the template says; its kind where that is no word of the template's own."""
-    import jinja2
-
-    text = printable(str(error))
-    is_own = type(error) is jinja2.TemplateError or type(error).__name__ == "EndlessTemplateError"
-    return text if is_own and text else f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def printable(text: str) -> str:
-    """One line that any terminal shows as it is, of at most 300 characters."""
-    line = " ".join(text.split())
-    shown = "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for letter in line[: _MOST_WORDS + 1]
-    )
-    return shown if len(shown) <= _MOST_WORDS else f"{shown[: _MOST_WORDS - 3]}..."

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from pytest_rightsize.providers.llama_cpp import chat_template
 from pytest_rightsize.providers.llama_cpp.chat_template import (
     ChatTemplate,
     TemplateRefusalError,
@@ -169,7 +168,7 @@ def test_a_template_that_writes_without_end_is_stopped(template: str) -> None:
 
 
 def test_a_template_that_loops_without_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat_template, "_SECONDS", 0.1)
+    monkeypatch.setattr("pytest_rightsize.providers.template_rendering._SECONDS", 0.1)
     with pytest.raises(TemplateRefusalError, match=r"it was stopped after 0.1 s: does it loop without end\?"):
         render("{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}")
 

@@ -17,7 +17,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
 from pytest_rightsize import clocks
-from pytest_rightsize.providers.llama_cpp.template_bounds import (
+from pytest_rightsize.providers.template_bounds import (
     MOST_CHARACTERS,
     EndlessTemplateError,
     bounded,
@@ -120,9 +120,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"+", "*", "**", "%"})
     code_generator_class = _Generator
 
-    def __init__(self) -> None:
-        """Set up the filters and functions that transformers gives to templates."""
-        super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationTag, jinja2.ext.loopcontrols])
+    def __init__(self, **settings: Any) -> None:
+        """Set up the filters and functions that transformers gives to templates; `settings` are jinja2's own."""
+        usual = {"trim_blocks": True, "lstrip_blocks": True}
+        super().__init__(**usual | settings, extensions=[_GenerationTag, jinja2.ext.loopcontrols])
         self.filters["tojson"] = _to_json
         for name in self.filters:
             self.filters[name] = _bounded_filter(name, self.filters[name])
