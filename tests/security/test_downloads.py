@@ -1,6 +1,7 @@
 """A model of the hub is the one that the hub states, a hub that sends nothing is given up, and nothing comes twice."""
 
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ pytest.importorskip("huggingface_hub")
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers.llama_cpp import hub
 from pytest_rightsize.providers.llama_cpp.provider import LlamaCpp
+from pytest_rightsize.recorded.keys import file_sha256
 from pytest_rightsize.records import Rung
 from tests.threaded_server import serving
 
@@ -287,3 +289,15 @@ def test_a_spoilt_file_in_the_cache_is_told_before_it_answers(state: Hub, cache:
 def test_no_limit_is_no_limit_that_can_be() -> None:
     with pytest.raises(ConfigError, match="download_timeout_s must be above 0"):
         LlamaCpp(Rung(name="a", provider="llama_cpp", model=MODEL, options={"download_timeout_s": 0}))
+
+
+def test_a_rung_with_a_spoilt_file_is_a_fault_and_no_wrong_answer(tmp_path: Path) -> None:
+    pytest.importorskip("llama_cpp")
+    blob = tmp_path / "models--o--r" / "blobs" / ("f" * 64)
+    blob.parent.mkdir(parents=True)
+    shutil.copy(Path(__file__).parents[2] / "example_suite" / "models" / "25k.gguf", blob)
+    (tmp_path / "m.gguf").symlink_to(blob)
+    provider = LlamaCpp(Rung(name="a", provider="llama_cpp", model=str(tmp_path / "m.gguf")))
+
+    with pytest.raises(RungError, match=r"m\.gguf has not the hash that the hub states: remove .*, and get"):
+        provider.identity(file_sha256)

@@ -197,11 +197,8 @@ COMMANDS: dict[str, Callable[[str], list[str]]] = {
     "lock": lambda file: ["lock", "run.jsonl", "--output", file],
     "schema": lambda file: ["schema", "--output", file],
     "export": lambda file: ["cache", "export", file, "--dir", "cache"],
-    "csv": lambda file: ["report", "run.jsonl", "--csv", file],
     "html": lambda file: ["report", "run.jsonl", "--html", file],
-    "json": lambda file: ["report", "run.jsonl", "--json", file],
     "markdown": lambda file: ["report", "run.jsonl", "--markdown", file],
-    "badge": lambda file: ["report", "run.jsonl", "--badge", file],
 }
 
 
