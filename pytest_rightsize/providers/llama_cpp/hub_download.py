@@ -28,6 +28,7 @@ _SHA256, _GIT = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
 _PIECE_BYTES = 256 * 1024
 _BLOCK_BYTES = 1 << 20
 _NOT_SATISFIABLE = 416
+_LONGER_S = 30.0
 
 
 class DownloadError(Portable, Exception):
@@ -93,7 +94,8 @@ def fetch(repo: str, name: str, *, progress: Progress, timeout_s: float) -> Path
     from huggingface_hub.file_download import repo_folder_name
 
     url = hf_hub_url(repo, name)
-    about = get_hf_file_metadata(url, timeout=timeout_s)
+    longer_s = timeout_s + _LONGER_S  # `within` ends it before, and says so
+    about = get_hf_file_metadata(url, timeout=longer_s)
     progress.moved()
     cache, folder = Path(constants.HF_HUB_CACHE), repo_folder_name(repo_id=repo, repo_type="model")
     compared = None
@@ -103,7 +105,7 @@ def fetch(repo: str, name: str, *, progress: Progress, timeout_s: float) -> Path
             if not blob.exists():
                 _fetch_blob(blob, about.location, url, about.size, progress)
                 compared = about.etag
-    path = Path(hf_hub_download(repo, name, etag_timeout=timeout_s))
+    path = Path(hf_hub_download(repo, name, etag_timeout=longer_s))
     progress.moved()
     if (stated := stated_hash(path)) not in (None, compared):
         _compare(path, stated, progress)
