@@ -4,6 +4,7 @@ huggingface_hub asks, redirects and retries; since its version 1 it begins a fil
 compares no hash, so the unfinished file and the comparison are ours. A hub that sends nothing is given up.
 """
 
+import ctypes
 import hashlib
 import os
 import re
@@ -37,6 +38,10 @@ class DownloadError(Portable, Exception):
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
+
+
+class _LeftError(BaseException):
+    """Ends the thread of a download that was given up."""
 
 
 class Progress:
@@ -76,6 +81,7 @@ def within(timeout_s: float, work: Callable[[Progress], T]) -> T:
         while thread.is_alive():
             left_s = progress.at + timeout_s - clocks.monotonic()
             if left_s <= 0:
+                _leave(thread)
                 raise DownloadError(f"nothing has come for {timeout_s:g} s: raise download_timeout_s to wait longer")
             thread.join(left_s)
     finally:
@@ -83,6 +89,12 @@ def within(timeout_s: float, work: Callable[[Progress], T]) -> T:
     if errors:
         raise errors[0]
     return results[0]
+
+
+def _leave(thread: threading.Thread) -> None:
+    """Have the thread end at its next line of Python: its client would try again, and close connections of others."""
+    identity = ctypes.c_ulong(thread.ident or 0)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(identity, ctypes.py_object(_LeftError))
 
 
 def fetch(repo: str, name: str, *, progress: Progress, timeout_s: float) -> Path:
