@@ -161,8 +161,8 @@ class Uci:
             if engine is not None:
                 _end(engine)
             raise RungError(
-                f"the engine {self._engine} cannot be started ({error or type(error).__name__}): see that it speaks "
-                f"UCI, and knows its engine_options",
+                f"the engine {self._engine} cannot be started ({str(error) or type(error).__name__}): see that it "
+                f"speaks UCI, and knows its engine_options",
                 reason="load",
                 permanent=True,
             ) from None
