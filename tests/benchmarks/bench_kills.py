@@ -128,7 +128,10 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
     source = random.Random(args.seed)
-    rounds = [_round(number, source) for number in range(args.kills)]
+    rounds = []
+    for number in range(args.kills):
+        rounds.append(_round(number, source))
+        print(f"{number + 1}: {rounds[-1]}", file=sys.stderr, flush=True)
     again = sorted(each["answered_asked_again"] for each in rounds)
     result = {
         "kills": args.kills,
