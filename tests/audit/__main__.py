@@ -92,7 +92,9 @@ def _licences(python: Path, table: dict[str, dict[str, str]]) -> bool:
     if len(packages) < len(table["licences"]) // 2:
         raise SystemExit(f"pip-licenses sees {len(packages)} packages only: was anything installed?")
     by_hand = {name: reason.partition(":")[0] for name, reason in table["stated-by-hand"].items()}
-    lines = refused(packages, table["licences"].keys(), by_hand)
+    looked_at = {name: licence for name, licence in packages.items() if name not in table["accepted"]}
+    lines = refused(looked_at, table["licences"].keys(), by_hand)
+    _print_all([f"accepted: {name}, {table['accepted'][name]}" for name in sorted(packages.keys() - looked_at.keys())])
     print(f"licences: {len(lines)} of {len(packages)} packages have one that [tool.audit.licences] does not allow")
     _print_all(lines)
     return bool(lines)

@@ -43,6 +43,7 @@ def test_what_is_refused_is_named() -> None:
 def test_each_licence_of_the_list_has_its_reason() -> None:
     table = PYPROJECT["tool"]["audit"]
 
+    assert all(len(reason) > 20 for reason in table["accepted"].values())
     assert all(len(reason) > 8 for reason in table["licences"].values())
     assert all(licence.partition(":")[0] in table["licences"] for licence in table["stated-by-hand"].values())
     assert is_allowed(PYPROJECT["project"]["license"], table["licences"])
