@@ -50,6 +50,7 @@ def offline() -> Iterator[Guard]:
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
+    monkeypatch.setattr("urllib.request._opener", None)  # it keeps the proxies of its first call
 
 
 # --- whoever tries ----------------------------------------------------------------------------------------------------

@@ -434,6 +434,7 @@ REPORTS = [
 
 def planted(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, backend: Backend) -> None:
     """A suite, a ladder file and an environment with a secret wherever one can be given."""
+    monkeypatch.setattr("urllib.request._opener", None)  # it keeps the proxies of its first call
     for name in ("http_proxy", "https_proxy", "all_proxy", "ALL_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     for name, value in backend.variables.items():
