@@ -32,6 +32,8 @@ _VALUES: dict[str, Any] = {
     "may_retry": False,
     "wait_s": 1.5,
     "what": "n is 2",
+    "why": "nothing has come for 60 s",
+    "words": "does not answer",
     "arguments": {"prompt": "Say hello"},
 }
 

@@ -26,7 +26,7 @@ hookimpl = pluggy.HookimplMarker("pytest")
 
 _FACTORS = (0.34, 2.3)
 # Clocks of threads are read one after the other: again, where the process took longer than this meanwhile.
-_READINGS = 4
+_READINGS = 16
 _AT_ONCE_S = 0.0005
 # A processor that is not in the table: 1.5 to 10 W a thread, and at best what most others take.
 _UNKNOWN_W, _UNKNOWN_FACTORS = 4.0, (1.5 / 4.0, 10.0 / 4.0)

@@ -378,7 +378,7 @@ def test_a_lock_is_read_back_as_it_was_written() -> None:
     [
         ("schema = 1\ndate = [", "rightsize.lock is not TOML"),
         ("schema = 2", "has schema 2; this version reads 1"),
-        ("schema = 1", "rightsize.lock is not a lock (KeyError('date'))"),
+        ("schema = 1", "rightsize.lock is not a lock (KeyError('ladder'))"),
         ('schema = 1\ndate = "x"\nladder = []', "date is 'x', not a day"),
     ],
 )

@@ -498,6 +498,8 @@ def test_an_interrupted_session_tells_no_secret(
 ) -> None:
     with failing_in_every_way() as backend:
         planted(pytester, monkeypatch, backend)
+        ladder = pytester.path / "rightsize.toml"
+        ladder.write_text(ladder.read_text("utf-8").replace("timeout_s = 0.1", "timeout_s = 60"), encoding="utf-8")
         pytester.makepyfile(
             test_suite=f"""
             import _thread, threading

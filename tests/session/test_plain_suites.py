@@ -1,5 +1,6 @@
 """A suite with a ladder file and no test that asks a model is run and shown as without the plugin."""
 
+import os
 import re
 
 import pytest
@@ -46,8 +47,12 @@ def shown(result: pytest.RunResult) -> list[str]:
         ("-p", "no:terminal"),
     ],
 )
-def test_what_is_shown_and_when_is_the_same(suite: pytest.Pytester, options: tuple[str, ...]) -> None:
+def test_what_is_shown_and_when_is_the_same(
+    suite: pytest.Pytester, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     suite.makepyfile(test_suite=PLAIN)
+    # Without the plugin nobody knows its ini keys, and pytest warns of them.
+    monkeypatch.setenv("PYTEST_ADDOPTS", os.environ["PYTEST_ADDOPTS"].replace("-o rightsize_runs=0", ""))
     with_plugin = suite.runpytest("-p", "no:asyncio", *options)
     without = suite.runpytest("-p", "no:asyncio", "-p", "no:rightsize", *options)
     assert with_plugin.ret == without.ret
