@@ -501,7 +501,7 @@ def test_where_only_tokens_are_known_they_are_compared_and_told() -> None:
 
 @pytest.mark.parametrize("known", [{"cost_usd": 1.0}, {"energy": joules(1.0)}])
 def test_where_it_is_known_what_tokens_cost_they_are_not_compared(known: dict[str, Any]) -> None:
-    more = {"rungs": priced("small", "large")} if "cost_usd" in known else {}
+    more: dict[str, Any] = {"rungs": priced("small", "large")} if "cost_usd" in known else {}
     run = run_of({"small": of_tokens(MANY, **known), "large": of_tokens(FEW, **known)}, chosen="large", **more)
     found = concluded(run)
     assert [leader.quantity for leader in found.leaders] == ["energy", "cost", "latency"]

@@ -31,7 +31,7 @@ def test_it(model, n):
 
 
 class Answers:
-    """Counts the questions, and calls `act` once so many were answered; later ones wait a little."""
+    """Counts the questions; once there were so many, they are answered when the signal was sent."""
 
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
@@ -47,7 +47,7 @@ class Answers:
             if sum(self.asked.values()) == self.act_at:
                 self.reached.set()
         if self.reached.is_set():
-            self.wait.wait(0.3)  # so that the signal finds the session at work
+            self.wait.wait(60)  # so that the signal finds the session at work
         return Answering(body=completion("yes"))
 
 
@@ -81,10 +81,12 @@ def start(folder: Path) -> subprocess.Popen[str]:
 
 def ended_by(folder: Path, answers: Answers, *signals: int, after: int) -> tuple[int, str]:
     answers.act_at, answers.reached = after, threading.Event()
+    answers.wait.clear()
     process = start(folder)
     assert answers.reached.wait(120)
     for number in signals:
         process.send_signal(number)
+    answers.wait.set()
     output, _ = process.communicate(timeout=120)
     return process.returncode, output
 

@@ -11,6 +11,7 @@ import json
 import logging
 import pickle
 import re
+import signal
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -312,7 +313,7 @@ def failing_in_every_way() -> Iterator[Backend]:
 
     def answer(name: str, asked: Mapping[str, Any]) -> Answering:
         if name == "slow":
-            time.sleep(0.3)
+            time.sleep(0.5)
         return answers.get(name) or Answering(body=completion("x"))
 
     class Refusing(BaseHTTPRequestHandler):
@@ -502,18 +503,23 @@ def test_an_interrupted_session_tells_no_secret(
         ladder.write_text(ladder.read_text("utf-8").replace("timeout_s = 0.1", "timeout_s = 60"), encoding="utf-8")
         pytester.makepyfile(
             test_suite=f"""
-            import _thread, threading
+            import os, signal, threading
             def test_it(model):
                 if {how == "while it waits"}:
-                    threading.Timer(0.1, _thread.interrupt_main).start()
+                    threading.Timer(0.05, os.kill, [os.getpid(), signal.SIGINT]).start()
                 else:
                     raise KeyboardInterrupt
                 model.ask("x")
             """
         )
-        result = pytester.runpytest_inprocess(
-            "--rightsize-ladder=slow", "--full-trace", "--rightsize-concurrency=1", *SHOWING, no_reraise_ctrlc=True
-        )
+        # A worker of pytest-xdist ignores what Ctrl-C sends.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            result = pytester.runpytest_inprocess(
+                "--rightsize-ladder=slow", "--full-trace", "--rightsize-concurrency=1", *SHOWING, no_reraise_ctrlc=True
+            )
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     assert "KeyboardInterrupt" in str(result.stdout)
     assert leaks({"stdout": str(result.stdout), "stderr": str(result.stderr), **written(pytester.path)}) == []
