@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 
 import pluggy
 
@@ -12,7 +13,19 @@ from pytest_rightsize.meters import Meter, load_meters
 from pytest_rightsize.providers import Provider, load_providers
 from pytest_rightsize.session.builtin import BuiltIn
 
-__all__ = ["add_plugin_argument", "classes"]
+__all__ = ["add_ladder_arguments", "add_plugin_argument", "classes"]
+
+
+def add_ladder_arguments(parser: argparse.ArgumentParser, *, example: str) -> None:
+    """Add the ladder file, the rungs of it that are meant, and `add_plugin_argument`'s own."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="the ladder file (default: rightsize.toml here, or [tool.rightsize] in pyproject.toml)",
+    )
+    parser.add_argument("--ladder", metavar="RUNGS", help=f"only these rungs, such as {example} (default: all)")
+    add_plugin_argument(parser)
 
 
 def add_plugin_argument(parser: argparse.ArgumentParser) -> None:

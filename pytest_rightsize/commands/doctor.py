@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pytest_rightsize.commands._exposure import exposed_endpoint, exposed_ray
 from pytest_rightsize.commands._output import say
-from pytest_rightsize.commands._plugins import add_plugin_argument, classes
+from pytest_rightsize.commands._plugins import add_ladder_arguments, classes
 from pytest_rightsize.config.catalogue import CATALOGUE
 from pytest_rightsize.config.ladder import Ladder, read_ladder, select_rungs
 from pytest_rightsize.config.options import find_ladder_file
@@ -39,15 +39,8 @@ EXAMPLES = ("rightsize doctor", "rightsize doctor --ladder 1b,frontier --offline
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `rightsize doctor`."""
-    parser.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help="the ladder file (default: rightsize.toml here, or [tool.rightsize] in pyproject.toml)",
-    )
-    parser.add_argument("--ladder", metavar="RUNGS", help="only these rungs, such as 1b,frontier (default: all)")
+    add_ladder_arguments(parser, example="1b,frontier")
     parser.add_argument("--offline", action="store_true", help="ask no endpoint and no exporter")
-    add_plugin_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pytest_rightsize.commands._output import complain, say
-from pytest_rightsize.commands._plugins import add_plugin_argument, classes
+from pytest_rightsize.commands._plugins import add_ladder_arguments, classes
 from pytest_rightsize.config.catalogue import CATALOGUE
 from pytest_rightsize.config.ladder import Ladder, read_ladder
 from pytest_rightsize.config.options import find_ladder_file
@@ -26,15 +26,8 @@ _SPARE_BYTES = 500_000_000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `rightsize pull`."""
-    parser.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help="the ladder file (default: rightsize.toml here, or [tool.rightsize] in pyproject.toml)",
-    )
-    parser.add_argument("--ladder", metavar="RUNGS", help="only these rungs, such as 1b,4b (default: all)")
+    add_ladder_arguments(parser, example="1b,4b")
     parser.add_argument("--dry-run", action="store_true", help="say what would be fetched, and how large it is")
-    add_plugin_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
