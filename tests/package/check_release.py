@@ -69,7 +69,9 @@ def use_wheel(wheel: Path, folder: Path) -> None:
     if wheel.name.split("-")[1] not in version:
         raise SystemExit(f"the wheel {wheel.name} says that it is {version}")
     run(scripts / "rightsize", "init", "--models", "demo", "--ci", "none", cwd=project)
-    said = run(scripts / "python", "-m", "pytest", "--rightsize-html=report.html", cwd=project)
+    run(scripts / "python", "-m", "pytest", cwd=project)
+    ladder = ("--rightsize-ladder=25k,60k,160k,820k", "--rightsize-html=report.html")
+    said = run(scripts / "python", "-m", "pytest", *ladder, cwd=project)
     if "smallest model that passes each task" not in said or not (project / "report.html").stat().st_size:
         raise SystemExit(f"the first session shows no verdict:\n{said}")
     shutil.copy(ROOT / "tests" / "package" / "downstream.py", project)
