@@ -213,7 +213,7 @@ def _recorded(run: Run) -> list[str]:
     """The number of answers that were recorded before."""
     cached = [answer.cached for trial in run.trials for answer in trial.answers]
     count = sum(cached)
-    return [f"{count:,} of {len(cached):,} answers came from the cache"] if count else []
+    return [f"{count:,} of {len(cached):,} answers came from the cache or a recording"] if count else []
 
 
 def warning_lines(warned: Iterable[tuple[str, Verdict]], run: Run) -> list[str]:

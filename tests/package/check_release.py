@@ -92,7 +92,9 @@ def test_sdist(sdist: Path, folder: Path) -> None:
     with tarfile.open(sdist) as archive:
         archive.extractall(folder, filter="data")
     (source,) = folder.glob("pytest_rightsize-*/")
-    print(run(sys.executable, "-m", "pytest", "-q", "-n2", *_TESTS, cwd=source).splitlines()[-1])
+    # Sessions in processes of their own find the package there too, and not where this environment has it.
+    said = run(sys.executable, "-m", "pytest", "-q", "-n2", *_TESTS, cwd=source, PYTHONPATH=str(source))
+    print(said.splitlines()[-1])
 
 
 def main() -> None:
