@@ -87,7 +87,7 @@ def use_wheel(wheel: Path, folder: Path) -> None:
     )
 
 
-def test_sdist(sdist: Path, folder: Path) -> None:
+def try_sdist(sdist: Path, folder: Path) -> None:
     """Run its own tests from it."""
     with tarfile.open(sdist) as archive:
         archive.extractall(folder, filter="data")
@@ -107,7 +107,7 @@ def main() -> None:
         sdist, wheel = built(folder)
         check_wheel(wheel)
         use_wheel(wheel, folder)
-        test_sdist(sdist, folder)
+        try_sdist(sdist, folder)
         if options.keep is not None:
             options.keep.mkdir(parents=True, exist_ok=True)
             for file in (sdist, wheel):

@@ -237,6 +237,16 @@ def test_a_ladder_of_many_rungs_keeps_its_task_names_readable(
     assert page.locator(".matrix tbody th").bounding_box()["x"] >= 0
 
 
+def test_where_every_model_was_stopped_early_it_says_why_there_is_no_chart(open_page: Open, tmp_path: Path) -> None:
+    run = make_run({"t": {"small": "00--", "large": "111-"}}, chosen="large", pass_rate=0.75)
+    path = tmp_path / "early.html"
+    path.write_text(HtmlReport().render(run, judge(run)), encoding="utf-8")
+    page = open_page(path=path)
+    says(page, "#panels .empty", "no model has a pass rate, as each was stopped early")
+    assert page.locator("#measure").is_hidden()
+    assert page.complaints == []
+
+
 def test_no_text_of_the_charts_is_cut_on_a_phone(open_page: Open) -> None:
     page = open_page(viewport=WIDTHS[1])
     draw_everything(page)

@@ -194,12 +194,12 @@ function pricePanels(index) {
   const tasks = index.policies.filter((policy) => index.points.some((point) => point.task === policy.task));
   let most = 12;
   const render = () => {
-    const measure = measured();
-    if (!measure) return;
     if (!tasks.length) {
-      place.replaceChildren(el('p', { class: 'empty' }, 'Nothing to draw: no model has a pass rate, as each was stopped early or gave no answer.'));
+      place.replaceChildren(el('p', { class: 'empty' }, 'Nothing to draw: no model has a pass rate, as each was stopped early or gave no answer. --rightsize-strategy=full asks all cases of all models.'));
       return;
     }
+    const measure = measured();
+    if (!measure) return;
     const known = index.points.flatMap((point) => panelPoints(index, point.task, measure)).filter((point) => point.price !== null);
     const axis = priceAxis(measure, priceDomain(known));
     place.replaceChildren(...tasks.slice(0, most).map((policy) => pricePanel(index, policy, measure, axis)));
@@ -207,7 +207,7 @@ function pricePanels(index) {
     $('cut').hidden = !known.some((point) => point.low_price < axis.low || point.high_price > axis.high);
   };
   $('more-panels').addEventListener('click', () => { most = tasks.length; render(); });
-  $('measure').hidden = false;
+  $('measure').hidden = !tasks.length;
   $('measure').addEventListener('change', render);
   whenWider(render);
   render();
