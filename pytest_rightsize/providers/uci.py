@@ -31,6 +31,8 @@ hookimpl = pluggy.HookimplMarker("pytest")
 
 _TIMEOUT_S = 120.0
 _ENDING_S = 2.0
+# How often an engine whose time ran out before it had searched is asked again.
+_UNSEARCHED_TRIES = 10
 _RANK = "[pnbrqkPNBRQK1-8]{1,8}"
 _FEN = re.compile(
     rf"(?<!\S)({_RANK}(?:/{_RANK}){{7}})(?:\s+([wb])(?:\s+(-|[KQkq]{{1,4}})(?:\s+(-|[a-h][36])(?:\s+\d+\s+\d+)?)?)?)?"
@@ -40,7 +42,8 @@ _FEN = re.compile(
 class Uci:
     """Asks `engine`, the name or path of a UCI engine, for its move in the position of the prompt.
 
-    `movetime_s` (0.1), `nodes` or `depth` say how long it thinks; `engine_options` are set before, as in
+    `movetime_s` (0.1), `nodes` or `depth` say how long it thinks. A time depends on what else the machine does: with
+    `nodes` or `depth` and one thread the same position has the same move. `engine_options` are set before, as in
     `{ Threads = 1, Hash = 16 }`. `notation` is "uci" (`e2e4`, the default) or "san" (`e4`). `max_in_flight` (1) engines
     run side by side.
     """
@@ -128,8 +131,7 @@ class Uci:
         begun = clocks.perf_counter()
         engine = self._started()
         try:
-            # Each answer is one of a new game: what the engine remembers of others must not change it.
-            played = engine.play(board, chess.engine.Limit(**self._limits), game=object())
+            played = self._played(engine, board)
         except TimeoutError:
             self._let_go(engine)
             raise self._fault(f"gave no move within {self._timeout_s:g} s: give it less to think", "timeout") from None
@@ -143,6 +145,26 @@ class Uci:
             raise NoAnswerError("the game is over in this position", reason="refusal")
         text = board.san(played.move) if self._notation == "san" else played.move.uci()
         return Reply(text=text, seconds=clocks.perf_counter() - begun, finish_reason="stop")
+
+    def _played(self, engine: "chess.engine.SimpleEngine", board: "chess.Board") -> "chess.engine.PlayResult":
+        """The engine's move.
+
+        On a busy machine a short time is over before the engine had a processor, and its move is then the first that is
+        legal. That is no answer of the engine's: it is asked again, and a fault if that does not help.
+        """
+        import chess.engine
+
+        limit = chess.engine.Limit(**self._limits)
+        for _ in range(_UNSEARCHED_TRIES):
+            # Each answer is one of a new game: what the engine remembers of others must not change it.
+            played = engine.play(board, limit, game=object(), info=chess.engine.INFO_BASIC)
+            searched = played.info.get("nodes", 2) > 1 or board.legal_moves.count() < 2
+            if searched or limit.time is None:
+                return played
+        raise self._fault(
+            f"had no time to search in {limit.time:g} s: the machine is busy; give it nodes or a longer movetime_s",
+            "timeout",
+        )
 
     def _started(self) -> "chess.engine.SimpleEngine":
         """The engine of this thread."""

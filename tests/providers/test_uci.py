@@ -20,7 +20,7 @@ BACK_RANK = "6k1/5ppp/8/8/8/8/5PPP/3R2K1 w - - 0 1"
 ENGINE = """#!{python}
 import sys, time
 import chess
-mood, board = "well", chess.Board()
+mood, board, asked = "well", chess.Board(), 0
 for line in sys.stdin:
     word, _, rest = line.strip().partition(" ")
     if word == "uci":
@@ -40,7 +40,14 @@ for line in sys.stdin:
     elif word == "go" and mood == "cheat":
         print("bestmove a1a1")
     elif word == "go":
-        print("bestmove", next(iter(board.legal_moves), "(none)"))
+        asked += 1
+        moves = [*board.legal_moves]
+        if mood == "late" or (mood == "second" and asked == 1):
+            print("info depth 1 nodes 1")
+        else:
+            moves.reverse()
+            print("info depth 1 nodes", len(moves))
+        print("bestmove", next(iter(moves), "(none)"))
     elif word == "quit":
         break
     sys.stdout.flush()
@@ -103,8 +110,23 @@ class TestSimple:
     """A simple engine, which does what a test wants."""
 
     def test_it_answers_in_either_notation(self, engines: list[Uci], tmp_path: Path) -> None:
-        assert ask(simple(engines, tmp_path), BACK_RANK).text == "g1h1"
-        assert ask(simple(engines, tmp_path, notation="san", nodes=1), BACK_RANK).text == "Kh1"
+        assert ask(simple(engines, tmp_path), BACK_RANK).text == "f2f4"
+        assert ask(simple(engines, tmp_path, notation="san", nodes=1), BACK_RANK).text == "f4"
+
+    def test_a_move_that_was_not_searched_for_is_no_answer(self, engines: list[Uci], tmp_path: Path) -> None:
+        """A busy machine may give an engine no processor before its time is over."""
+        second = simple(engines, tmp_path, engine_options={"Mood": "second"}, movetime_s=0.001)
+        assert ask(second, BACK_RANK).text == "f2f4"
+        with pytest.raises(RungError, match=r"had no time to search in 0\.001 s: the machine is busy") as told:
+            ask(simple(engines, tmp_path, engine_options={"Mood": "late"}, movetime_s=0.001), BACK_RANK)
+        assert (told.value.reason, told.value.permanent) == ("timeout", False)
+
+    def test_a_move_that_need_not_be_searched_for_is_an_answer(self, engines: list[Uci], tmp_path: Path) -> None:
+        forced = "7k/8/8/8/8/8/6q1/7K w - - 0 1"
+        late: dict[str, Any] = {"Mood": "late"}
+        assert ask(simple(engines, tmp_path, engine_options=late, movetime_s=0.001), forced).text == "h1g2"
+        # Somebody who gives nodes = 1 wants no search.
+        assert ask(simple(engines, tmp_path, engine_options=late, nodes=1), BACK_RANK).text == "g1h1"
 
     def test_an_engine_that_ends_is_started_again(self, engines: list[Uci], tmp_path: Path) -> None:
         one = simple(engines, tmp_path, engine_options={"Mood": "die"})
@@ -157,7 +179,7 @@ class TestSimple:
     STOCKFISH is None and os.environ.get("RIGHTSIZE_ENGINES") != "required", reason="there is no stockfish"
 )
 def test_stockfish_mates_in_one(engines: list[Uci]) -> None:
-    options = {"engine": STOCKFISH or "stockfish", "movetime_s": 0.001, "engine_options": {"Threads": 1, "Hash": 16}}
+    options = {"engine": STOCKFISH or "stockfish", "nodes": 1000, "engine_options": {"Threads": 1, "Hash": 16}}
     engines.append(Uci(Rung(name="stockfish", provider="uci", options=options)))
     assert engines[0].check() is None
     assert ask(engines[0], f"Mate in one: {BACK_RANK}").text == "d1d8"
