@@ -59,6 +59,14 @@ class Answer(str):
     """A model's answer: a string to assert on, with its tokens, energy, seconds and cost.
 
     What the model reasoned before it, as between `<think>` and `</think>`, stands in `reasoning` instead.
+
+    >>> answer = model.ask("ISO date: 3 May 2026")
+    >>> answer == "2026-05-03"
+    True
+    >>> answer.tokens.total, answer.seconds, answer.cost_usd, answer.energy.joules
+    (19, 0.5, 2.1e-05, 2.0)
+    >>> answer.finish_reason, answer.reasoning, answer.tool_calls
+    ('stop', None, ())
     """
 
     record: AnswerRecord
@@ -109,6 +117,9 @@ class Answer(str):
 
         Raises FormatError if it is not JSON, or not what `schema` (a JSON schema) asks for. Schemas that it refers to
         come from `registry`, of the package `referencing`: nothing is fetched.
+
+        >>> model.ask("The date as JSON: 3 May 2026").json({"required": ["year"]})
+        {'year': 2026, 'month': 5}
         """
         try:
             value = json_in(self)

@@ -57,6 +57,17 @@ class Energy:
     the number of repetitions of which the figure is the mean, `idle_w` the idle power. `systematic` is the part of the
     interval, as a fraction, that is the instrument's own error: the same for everything measured by this meter on these
     devices. `replayed` marks energy that was spent when the answer was recorded and not now.
+
+    >>> gpu = Energy(joules=2, low=1.5, high=2.5, provenance="measured", boundary=frozenset({"gpu.board"}), window_s=1)
+    >>> print(Energy.total([gpu, gpu.scaled(2)]))
+    6 J (4.5 to 7.5; measured, gpu.board, gross)
+    >>> gpu.kind == gpu.as_replayed().kind, gpu.bounds
+    (True, (1.5, 2.5))
+    >>> Energy.from_dict(gpu.to_dict()) == gpu
+    True
+    >>> print(gpu + Energy(joules=1, provenance="modelled", boundary=gpu.boundary))
+    Traceback (most recent call last):
+    pytest_rightsize.errors.MixedEnergyError: cannot add energy that is measured, gpu.board, gross and ...
     """
 
     joules: float | None = None
@@ -118,6 +129,11 @@ class Energy:
         """The energy of both together, over one window and on devices that have none in common.
 
         Raises MixedEnergyError where that would be no honest sum.
+
+        >>> card = {"provenance": "measured", "boundary": frozenset({"gpu.board"}), "window_s": 1.0}
+        >>> first = Energy(joules=2, devices=("nvml:0",), **card)
+        >>> first.beside(Energy(joules=3, devices=("nvml:1",), **card)).joules
+        5
         """
         _check_addable(self, other)
         if None not in (self.joules, other.joules) and (
@@ -170,11 +186,20 @@ class Energy:
         return f"{self.joules:.3g} J ({bounds}{self.kind}{', replayed' if self.replayed else ''})"
 
     def shares_instrument(self, other: "Energy") -> bool:
-        """Whether one meter on the same devices gave both, so that its systematic error is in both alike."""
+        """Whether one meter on the same devices gave both, so that its systematic error is in both alike.
+
+        >>> one = Energy(joules=2, provenance="measured", meter="nvml", devices=("nvml:0",))
+        >>> one.shares_instrument(one.scaled(3))
+        True
+        """
         return bool(self.devices) and (self.meter, self.devices) == (other.meter, other.devices)
 
     def without_systematic(self) -> "Energy":
-        """The same with a narrower interval: without the instrument's own error."""
+        """The same with a narrower interval: without the instrument's own error.
+
+        >>> Energy(joules=1, low=0.9, high=1.1, provenance="measured", systematic=0.05).without_systematic().bounds
+        (0.947..., 1.047...)
+        """
         if self.joules is None or self.low is None or self.high is None or not self.systematic:
             return self
         low = min(self.low / (1 - self.systematic), self.joules)

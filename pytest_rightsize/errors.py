@@ -30,7 +30,14 @@ __all__ = [
 
 
 class RightsizeError(Portable, Exception):
-    """Base of everything this package raises on purpose; what it says is harmless in a terminal or a log."""
+    """Base of everything this package raises on purpose; what it says is harmless in a terminal or a log.
+
+    >>> try:
+    ...     model.ask("How are you?").json()
+    ... except RightsizeError as error:
+    ...     print(error)
+    the answer is not JSON (Expecting value: line 1 column 1 (char 0)): 'Fine, thank you.'
+    """
 
     def __init__(self, message: str = "") -> None:
         super().__init__(printable(message))
@@ -45,7 +52,12 @@ class RightsizeError(Portable, Exception):
 
 
 class ConfigError(RightsizeError):
-    """The user's input cannot be used; the message says what was given and what to do."""
+    """The user's input cannot be used; the message says what was given and what to do.
+
+    >>> raise unknown_name("--rightsize-ladder", "1bn", ["1b", "4b"], noun="rung")
+    Traceback (most recent call last):
+    pytest_rightsize.errors.ConfigError: --rightsize-ladder: unknown rung '1bn': did you mean '1b'? Known: 1b, 4b.
+    """
 
 
 class RungError(RightsizeError):
@@ -56,6 +68,10 @@ class RungError(RightsizeError):
     `budget`, and `unserved` where an application asked for what no rung can be asked. `permanent` means that asking
     again cannot help, so the rung is not asked again in this session. `alone` means that the fault says nothing of
     other requests to the rung.
+
+    >>> error = RungError("no connection to 127.0.0.1:8080: start the server", reason="transport")
+    >>> error.reason, error.permanent, error.alone
+    ('transport', False, False)
     """
 
     def __init__(self, message: str, *, reason: str, permanent: bool = False, alone: bool = False) -> None:
@@ -76,6 +92,9 @@ class NoAnswerError(RightsizeError):
     """The endpoint gives no answer because of what the model or the prompt did, as where a filter refused the prompt.
 
     `reason` is `refusal`, `format`, `truncated` or `too_long`.
+
+    >>> NoAnswerError("the endpoint's filter refused the prompt", reason="refusal").reason
+    'refusal'
     """
 
     def __init__(self, message: str, *, reason: str) -> None:
@@ -84,7 +103,11 @@ class NoAnswerError(RightsizeError):
 
 
 class TooLongError(NoAnswerError):
-    """The prompt and the room for an answer are more tokens than the rung's context holds."""
+    """The prompt and the room for an answer are more tokens than the rung's context holds.
+
+    >>> TooLongError("the prompt has 5000 tokens, and n_ctx is 4096").reason
+    'too_long'
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(message, reason="too_long")
@@ -99,7 +122,12 @@ class MixedEnergyError(RightsizeError, TypeError):
 
 
 class FormatError(RightsizeError, ValueError):
-    """An answer is not JSON, or not the JSON that the schema asks for."""
+    """An answer is not JSON, or not the JSON that the schema asks for.
+
+    >>> model.ask("The date as JSON: 3 May 2026").json({"required": ["day"]})
+    Traceback (most recent call last):
+    pytest_rightsize.errors.FormatError: the answer does not follow the schema at $: 'day' is a required property
+    """
 
 
 def unknown_name(where: str, name: str, known_names: Iterable[str], *, noun: str = "name") -> ConfigError:

@@ -22,10 +22,10 @@ hookspec = pluggy.HookspecMarker("pytest")
 def pytest_rightsize_providers() -> Mapping[str, type[Provider]]:  # type: ignore[empty-body]  # a spec has no body
     """Name the providers that a ladder file may use.
 
-    In a conftest.py or an installed plugin:
+    In a conftest.py or an installed plugin, where `MyProvider` has the members of `Provider`:
 
-        def pytest_rightsize_providers():
-            return {"my_server": MyProvider}
+    >>> def pytest_rightsize_providers():
+    ...     return {"my_server": MyProvider}
 
     Two providers of one name are a usage error.
     """
@@ -35,10 +35,10 @@ def pytest_rightsize_providers() -> Mapping[str, type[Provider]]:  # type: ignor
 def pytest_rightsize_meters() -> Mapping[str, type[Meter]]:  # type: ignore[empty-body]  # a spec has no body
     """Name the meters that a ladder file may use.
 
-    In a conftest.py or an installed plugin:
+    In a conftest.py or an installed plugin, where `MyMeter` has the members of `Meter`:
 
-        def pytest_rightsize_meters():
-            return {"my_power_strip": MyMeter}
+    >>> def pytest_rightsize_meters():
+    ...     return {"my_power_strip": MyMeter}
 
     Two meters of one name are a usage error.
     """
@@ -50,15 +50,14 @@ def pytest_rightsize_reports() -> Mapping[str, type[Report]]:  # type: ignore[em
 
     In a conftest.py or an installed plugin:
 
-        class Smallest:
-            def check(self):
-                return None
-
-            def render(self, run, verdicts):
-                return str({verdict.task: verdict.smallest for verdict in verdicts})
-
-        def pytest_rightsize_reports():
-            return {"smallest": Smallest}
+    >>> class Smallest:
+    ...     def check(self):
+    ...         return None
+    ...
+    ...     def render(self, run, verdicts):
+    ...         return str({verdict.task: verdict.smallest for verdict in verdicts})
+    >>> def pytest_rightsize_reports():
+    ...     return {"smallest": Smallest}
 
     Two reports of one name are a usage error.
     """

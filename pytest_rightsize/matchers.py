@@ -39,7 +39,11 @@ _NUMBER = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
-    """Result of comparing a text with a matcher: `score` is 0 to 100, 100 the best."""
+    """Result of comparing a text with a matcher: `score` is 0 to 100, 100 the best.
+
+    >>> one_of("billing", "sales").match("biling")
+    Match(ok=False, score=92.3..., explanation="it is none of the choices; the nearest is 'billing'")
+    """
 
     ok: bool
     score: float
@@ -47,7 +51,16 @@ class Match:
 
 
 class Matcher(ABC):
-    """Base of the values that a text is compared with by `==`; `score` and `explain()` are of the last comparison."""
+    """Base of the values that a text is compared with by `==`; `score` and `explain()` are of the last comparison.
+
+    >>> class Shouted(Matcher):
+    ...     def match(self, text):
+    ...         ok = str(text).isupper()
+    ...         return Match(ok=ok, score=100.0 * ok, explanation="all in capitals" if ok else "not all in capitals")
+    >>> shouted = Shouted("shouted")
+    >>> "STOP" == shouted, shouted.score, shouted.explain()
+    (True, 100.0, 'all in capitals')
+    """
 
     __hash__ = None  # type: ignore[assignment]  # equal to many texts, so it cannot be a key
 

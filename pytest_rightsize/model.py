@@ -51,6 +51,13 @@ class Model:
 
     `answer_async` does the same for `aask`: it does not block the event loop. `address` opens, when first asked, the
     endpoint through which SDKs reach the rung.
+
+    >>> model.ask("ISO date: 3 May 2026")
+    '2026-05-03'
+    >>> model.rung, model.answers
+    ('1b', ('2026-05-03',))
+    >>> model.tokens.total, model.seconds, model.cost_usd, model.energy.joules
+    (19, 0.5, 2.1e-05, 2.0)
     """
 
     rung_record: Rung
@@ -93,6 +100,9 @@ class Model:
         Raises RungError if the rung cannot answer, TooLongError if the prompt does not fit its context, and another
         NoAnswerError where the model itself gave no answer. A test need not catch them: the trial is graded correctly
         whether it does or not.
+
+        >>> model.ask("Capital of Italy?", system="Answer with a name alone.", temperature=0.0, max_tokens=8)
+        'Rome'
         """
         request = self.request(
             _messages(prompt, system, messages),
@@ -123,7 +133,13 @@ class Model:
         seed: int | None = None,
         **extra: Json,
     ) -> Answer:
-        """`ask` for an async test: several may be awaited at once. Arguments and errors are those of `ask`."""
+        """`ask` for an async test: several may be awaited at once. Arguments and errors are those of `ask`.
+
+        >>> async def two_capitals():
+        ...     return await asyncio.gather(model.aask("Capital of France?"), model.aask("Capital of Italy?"))
+        >>> asyncio.run(two_capitals())
+        ['Paris', 'Rome']
+        """
         request = self.request(
             _messages(prompt, system, messages),
             schema=schema,
@@ -141,7 +157,12 @@ class Model:
         return self.keep(request, reply)
 
     def chat(self, system: str | None = None) -> "Conversation":
-        """Start a conversation, in which each question is sent with those before it and their answers."""
+        """Start a conversation, in which each question is sent with those before it and their answers.
+
+        >>> chat = model.chat(system="Answer with a name alone.")
+        >>> chat.ask("Capital of France?"), chat.ask("And of Italy?")
+        ('Paris', 'Rome')
+        """
         return Conversation(self, system)
 
     # --- the application's own calls ----------------------------------------------------------------------------------
@@ -151,22 +172,42 @@ class Model:
         """The URL of an OpenAI-compatible endpoint on this machine that asks the rung, as in `http://127.0.0.1:1/v1`.
 
         For an application that takes one, in this process or another. It is good for this start of the test only.
+
+        >>> model.base_url
+        'http://127.0.0.1:.../v1'
         """
         return self._address().base_url
 
     @property
     def env(self) -> dict[str, str]:
-        """Environment variables that send the SDKs of a child process to the rung: `env=os.environ | model.env`."""
+        """Environment variables that send the SDKs of a child process to the rung: `env=os.environ | model.env`.
+
+        >>> model.env["OPENAI_BASE_URL"] == model.base_url
+        True
+        """
         return self._address().env
 
     @property
     def client(self) -> "OpenAI":
-        """A real `openai.OpenAI` that asks the rung, for an application that takes a client."""
+        """A real `openai.OpenAI` that asks the rung, for an application that takes a client.
+
+        >>> question = {"role": "user", "content": "Capital of France?"}
+        >>> model.client.chat.completions.create(model="any", messages=[question]).choices[0].message.content
+        'Paris'
+        """
         return self._address().client
 
     @property
     def async_client(self) -> "AsyncOpenAI":
-        """A real `openai.AsyncOpenAI` that asks the rung; for the event loop that runs when it is taken."""
+        """A real `openai.AsyncOpenAI` that asks the rung; for the event loop that runs when it is taken.
+
+        >>> async def capital():
+        ...     question = {"role": "user", "content": "Capital of Italy?"}
+        ...     completion = await model.async_client.chat.completions.create(model="any", messages=[question])
+        ...     return completion.choices[0].message.content
+        >>> asyncio.run(capital())
+        'Rome'
+        """
         return self._address().async_client
 
     def _address(self) -> Address:
@@ -253,7 +294,14 @@ class Model:
 
 
 class Conversation:
-    """Several turns with one rung; `messages` are those of both sides so far."""
+    """Several turns with one rung; `messages` are those of both sides so far.
+
+    >>> chat = model.chat()
+    >>> chat.ask("Capital of France?")
+    'Paris'
+    >>> chat.messages
+    [{'role': 'user', 'content': 'Capital of France?'}, {'role': 'assistant', 'content': 'Paris'}]
+    """
 
     def __init__(self, model: Model, system: str | None = None) -> None:
         """Start with no message but the system message."""
@@ -267,7 +315,11 @@ class Conversation:
         return self._went_on(prompt, self._model.ask(prompt, messages=self.messages, **options))
 
     async def aask(self, prompt: str, **options: Any) -> Answer:
-        """`ask` for an async test; the turns of one conversation come one after the other."""
+        """`ask` for an async test; the turns of one conversation come one after the other.
+
+        >>> asyncio.run(model.chat().aask("Capital of Italy?"))
+        'Rome'
+        """
         return self._went_on(prompt, await self._model.aask(prompt, messages=self.messages, **options))
 
     def _went_on(self, prompt: str, answer: Answer) -> Answer:

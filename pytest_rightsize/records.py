@@ -14,6 +14,7 @@ from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.plain_data import plain_fields, shallow, without_header_values
 from pytest_rightsize.policy_records import GateName, Policy, Waiver
 from pytest_rightsize.strength_records import Strength
+from pytest_rightsize.token_records import Price, Tokens
 
 __all__ = [
     "BUDGET_UNITS",
@@ -46,75 +47,6 @@ WITHHOLDABLE = ("prompts", "answers")
 Json = Any  # a JSON value; mypy has no useful recursive type for data that users own
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tokens:
-    """Token counts of one answer; None where neither the endpoint nor a tokenizer gave one.
-
-    `cached` is part of `prompt`, `reasoning` is part of `completion`. `characters` counts those of answer and
-    reasoning, as tokens of two models do not compare. `source` says where the counts come from, `reasoning_source`
-    where that of `reasoning` does, if elsewhere.
-    """
-
-    prompt: int | None = None
-    cached: int | None = None
-    completion: int | None = None
-    reasoning: int | None = None
-    characters: int | None = None
-    source: Literal["reported", "counted", "unknown"] = "unknown"
-    reasoning_source: Literal["reported", "counted", "unknown"] | None = None
-
-    @property
-    def total(self) -> int | None:
-        """Prompt plus completion, or None if either is unknown."""
-        if self.prompt is None or self.completion is None:
-            return None
-        return self.prompt + self.completion
-
-    @classmethod
-    def together(cls, counts: "Sequence[Tokens]") -> "Tokens":
-        """The counts of several answers together, each None where one of the answers lacks it.
-
-        `source` is theirs where they have one in common, else `unknown`.
-        """
-        names = ("prompt", "cached", "completion", "reasoning", "characters")
-        columns = {name: [getattr(one, name) for one in counts] for name in names}
-        sums = {name: None if None in column else sum(column) for name, column in columns.items()}
-        sources = {one.source for one in counts}
-        return cls(**sums, source=sources.pop() if len(sources) == 1 else "unknown")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Price:
-    """USD per million tokens; `cached` is the price of cached prompt tokens and defaults to that of the prompt.
-
-    It holds for prompts of `up_to_prompt_tokens`; longer ones cost more, and their cost is unknown. `source` says where
-    it was looked up, and is None for a price that the user wrote.
-    """
-
-    prompt: float
-    completion: float
-    cached: float | None = None
-    up_to_prompt_tokens: int | None = None
-    source: str | None = None
-
-    def cost_usd(self, tokens: Tokens) -> float | None:
-        """The cost of one answer, or None where a count it needs is unknown: unknown is never free.
-
-        Where prompts have a price of 0 at any length, the cost does not depend on their tokens.
-        """
-        if tokens.completion is None:
-            return None
-        if tokens.prompt is None:
-            is_any_prompt_free = not self.prompt and not self.cached and self.up_to_prompt_tokens is None
-            return tokens.completion * self.completion / 1e6 if is_any_prompt_free else None
-        if self.up_to_prompt_tokens is not None and tokens.prompt > self.up_to_prompt_tokens:
-            return None
-        cached = tokens.cached or 0
-        cached_price = self.prompt if self.cached is None else self.cached
-        fresh = tokens.prompt - cached
-        return (fresh * self.prompt + cached * cached_price + tokens.completion * self.completion) / 1e6
-
-
 @dataclass(frozen=True, kw_only=True)
 class Rung:
     """One model of the ladder and how to reach it; `options` are the keys that only its provider understands.
@@ -123,6 +55,9 @@ class Rung:
     its energy is known (None is `auto`); with `electricity_usd_per_kwh` the joules of a rung of this machine cost USD,
     and `gco2_per_kwh` is how many grams of CO2e a kilowatt hour of the rung's electricity stands for.
     Relative paths start from `base_dir`, the folder of the ladder file.
+
+    >>> Rung(name="1b", provider="openai", model="qwen3:1.7b", params_b=1.7).to_dict()
+    {'name': '1b', 'provider': 'openai', 'model': 'qwen3:1.7b', 'params_b': 1.7}
     """
 
     name: str
@@ -159,6 +94,9 @@ class Request:
     `messages` are chat messages as in the OpenAI API. `sample` is the index of the repetition: the same request with
     another sample is another draw. `schema` is a JSON schema the answer must follow; `extra` is passed to the endpoint
     unchanged.
+
+    >>> Request(messages=({"role": "user", "content": "Hello"},), max_tokens=8).messages[-1]["content"]
+    'Hello'
     """
 
     messages: tuple[Mapping[str, Json], ...]
@@ -178,6 +116,9 @@ class Identity:
 
     `greedy` says that a request with a temperature of 0, or none, gets the same answer each time. `is_recording` says
     that the rung has no model: its answers are recorded ones already, and are not recorded again.
+
+    >>> Identity(content={"provider": "shout", "suffix": "!"}, greedy=True).content["suffix"]
+    '!'
     """
 
     content: Mapping[str, Json]
@@ -196,6 +137,9 @@ class Reply:
     `replayed` reply was recorded before, at the date `recorded` where that is known. `retries` counts the attempts that
     failed before it.
     `margin` is by how many logits the likeliest token won where it was closest, known of greedy local answers.
+
+    >>> Reply(text="2026-05-03", seconds=0.5).tokens.completion is None  # not counted, so not known
+    True
     """
 
     text: str
@@ -218,6 +162,10 @@ class AnswerRecord:
 
     A `cached` answer was recorded before, at the date `recorded` if that is known; `retries` counts the attempts that
     failed before it. `margin` is that of the reply.
+
+    >>> record = AnswerRecord(text="2026-05-03", tokens=Tokens(prompt=14, completion=5, source="reported"))
+    >>> AnswerRecord.from_dict(record.to_dict()) == record
+    True
     """
 
     text: str
@@ -259,7 +207,11 @@ class AnswerRecord:
 
 @dataclass(frozen=True, kw_only=True, order=True, slots=True)
 class TrialKey:
-    """Name of a trial: one sample of one case of a task on a rung."""
+    """Name of a trial: one sample of one case of a task on a rung.
+
+    >>> TrialKey(task="iso-date", case="test_dates.py::test_date[3 May]", rung="1b").sample
+    0
+    """
 
     task: str
     case: str
@@ -276,6 +228,10 @@ class Trial:
     `raised_at` a place, as `KeyError at test_it.py:12`. `seconds` is the time of the whole test; each answer has its
     own. A trial that no verdict needs is `not_run`, also where it was asked to tell what is saved against the chosen
     rung: `sampled` then says how it ended.
+
+    >>> trial = Trial(key=TrialKey(task="iso-date", case="test_dates.py::test_date", rung="1b"), outcome="error")
+    >>> trial.ended, trial.is_fault, Trial.from_dict(trial.to_dict()) == trial
+    (None, True, True)
     """
 
     key: TrialKey
@@ -339,6 +295,11 @@ class Run:
     `strengths` that of each task whose tests were played wrong answers.
     `about` is what the first line of a results file says beside the ladder: when and on what machine it started, with
     which versions and settings. `read_texts` is set where a session keeps the texts of its trials in a file only.
+
+    >>> trial = Trial(key=TrialKey(task="iso-date", case="test_dates.py::test_date", rung="1b"), outcome="passed")
+    >>> run = Run(rungs=[Rung(name="1b", provider="openai")], trials=[trial])
+    >>> [trial.key.task for trial in map(run.whole, run.trials) if trial.outcome == "passed"]
+    ['iso-date']
     """
 
     rungs: Sequence[Rung]

@@ -25,6 +25,11 @@ class Standing:
     outcomes of both would have been. `claim` is how surely the rung must reach the bar to be named, and `is_open` says
     that it is undecided and none of its cases is left to decide it. `decided_at` counts the first cases of the order
     that decided a task which stops early.
+
+    >>> Standing(state="fails", passed=3, trials=4, rate=0.75).could_not_answer
+    False
+    >>> Standing(state="undecided", reason="down").could_not_answer
+    True
     """
 
     state: State
@@ -58,6 +63,11 @@ class Verdict:
     `evidence_rung`, reaches its bar or misses it (`evidence_bound`), `likely` where the 80 % bound does; None for an
     undecided task. `suspicion` names an exception and its line, where every trial of an unsolved task ended in it.
     `cases_to_likely` and `cases_to_shown` further cases would do; None where no number would.
+
+    >>> passing = Standing(state="passes", passed=9, trials=9, rate=1.0)
+    >>> verdict = Verdict(task="iso-date", verdict="right-sized", standing={"1b": passing}, smallest="1b", chosen="1b")
+    >>> verdict.to_dict()["standing"]["1b"]["passed"]
+    9
     """
 
     task: str

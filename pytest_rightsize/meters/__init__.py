@@ -38,7 +38,11 @@ Site = Literal["process", "machine", "remote"]
 
 
 class CounterError(Portable, Exception):
-    """A counter cannot be read; the text is a clause for people, `flag` one word for the results file."""
+    """A counter cannot be read; the text is a clause for people, `flag` one word for the results file.
+
+    >>> CounterError("the counter was reset", flag="reset").flag
+    'reset'
+    """
 
     def __init__(self, message: str, *, flag: str) -> None:
         super().__init__(message)
@@ -47,7 +51,11 @@ class CounterError(Portable, Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class MeterProblem:
-    """Why a meter cannot measure a rung here, as a clause, and the remedy: an imperative with the command."""
+    """Why a meter cannot measure a rung here, as a clause, and the remedy: an imperative with the command.
+
+    >>> MeterProblem(what="there is no NVIDIA driver on this machine", remedy="install it, or use meter = 'rapl'").what
+    'there is no NVIDIA driver on this machine'
+    """
 
     what: str
     remedy: str
@@ -65,6 +73,9 @@ class Facts:
     but all that the device took meanwhile. With `only_this_process` other processes never change what it counts, so
     that they need not measure in turns. `own_process`, where it is set, returns the processor seconds of this
     process and of the machine: answers get that part of what the device took above its idle power.
+
+    >>> Facts(device="strip:0", boundary="host", meter="my_power_strip", factors=(0.98, 1.02)).provenance
+    'measured'
     """
 
     device: str
@@ -90,6 +101,19 @@ class Counter(Protocol):
 
     It may also have `celsius()`: the temperature of its device, or None; where that has risen, idle power is measured
     again.
+
+    >>> class Strip:
+    ...     facts = Facts(device="strip:0", boundary="host", meter="my_power_strip")
+    ...     watt_hours = 1.25  # what the power strip shows
+    ...
+    ...     def read(self):
+    ...         return self.watt_hours * 3600
+    ...
+    ...     def others(self):
+    ...         return None
+    >>> counter: Counter = Strip()
+    >>> counter.read(), counter.others()
+    (4500.0, None)
     """
 
     facts: Facts
@@ -108,6 +132,27 @@ class Meter(Protocol):
     """One rung's meter. Making one is cheap: it reads nothing and imports nothing heavy.
 
     `options` are the keys of the table `meter = { name = "...", ... }` that it understands.
+
+    >>> class PerToken:
+    ...     options = {"joules_per_token": float}
+    ...
+    ...     def __init__(self, rung, options, site):
+    ...         self.each = options["joules_per_token"]
+    ...
+    ...     def check(self):
+    ...         return None
+    ...
+    ...     def counters(self):
+    ...         return ()
+    ...
+    ...     def of_answer(self, reply):
+    ...         if reply.tokens.total is None:
+    ...             return Energy(reason="the tokens are unknown")
+    ...         joules = self.each * reply.tokens.total
+    ...         return Energy(joules=joules, provenance="modelled", boundary=frozenset({"host"}))
+    >>> meter: Meter = PerToken(Rung(name="1b", provider="openai"), {"joules_per_token": 0.5}, "remote")
+    >>> print(meter.of_answer(Reply(text="hello")))
+    unknown: the tokens are unknown
     """
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]]

@@ -21,7 +21,10 @@ __all__ = ["Problem", "Provider", "load_providers"]
 class Problem:
     """A reason why a rung cannot answer at all on this machine, and how to fix it.
 
-    `what` is a clause ("models/1b.gguf is not there"), `remedy` an imperative with the command or the key to set.
+    `what` is a clause, `remedy` an imperative with the command or the key to set.
+
+    >>> Problem(what="models/1b.gguf is not there", remedy="run rightsize pull").remedy
+    'run rightsize pull'
     """
 
     what: str
@@ -41,6 +44,29 @@ class Provider(Protocol):
     its model is, once that is known: both are shown while a session runs. Attributes `on_note` and
     `on_stall` are set to functions that show the user a sentence, from any thread: `on_note` when the next test ends,
     `on_stall` at once, as what the tests wait for may never come.
+
+    >>> class Shout:
+    ...     options, required, leaves_machine = {"suffix": str}, (), False
+    ...
+    ...     def __init__(self, rung):
+    ...         self.suffix = rung.options.get("suffix", "")
+    ...
+    ...     def check(self):
+    ...         return None
+    ...
+    ...     def identity(self, sha256):
+    ...         return Identity(content={"provider": "shout", "suffix": self.suffix}, greedy=True)
+    ...
+    ...     def submit(self, request):
+    ...         future = Future()
+    ...         future.set_result(Reply(text=request.messages[-1]["content"].upper() + self.suffix))
+    ...         return future
+    ...
+    ...     def close(self):
+    ...         pass
+    >>> provider: Provider = Shout(Rung(name="loud", provider="shout", options={"suffix": "!"}))
+    >>> provider.submit(Request(messages=({"role": "user", "content": "hello"},))).result().text
+    'HELLO!'
     """
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]]

@@ -23,6 +23,18 @@ class Report(Protocol):
     `run.whole(trial)`, which reads them from the results file. A report without it gets a run whose trials are whole,
     which takes the memory of all texts at once. And it may have `own_mark`: words that stand within the first 4,000
     characters of each of its files; an existing file without them is not overwritten.
+
+    >>> class Sizes:
+    ...     texts = "none"
+    ...
+    ...     def check(self):
+    ...         return None
+    ...
+    ...     def render(self, run, verdicts):
+    ...         return ", ".join(f"{verdict.task} {verdict.smallest}" for verdict in verdicts)
+    >>> report: Report = Sizes()
+    >>> report.render(Run(rungs=[]), [Verdict(task="iso-date", verdict="unchosen", standing={}, smallest="1b")])
+    'iso-date 1b'
     """
 
     def check(self) -> str | None:
