@@ -53,7 +53,8 @@ class Rung:
 
     `temperature`, `top_p`, `seed` and `max_tokens` are defaults for requests that do not set them. `meter` names how
     its energy is known (None is `auto`); with `electricity_usd_per_kwh` the joules of a rung of this machine cost USD,
-    and `gco2_per_kwh` is how many grams of CO2e a kilowatt hour of the rung's electricity stands for.
+    and `gco2_per_kwh` is how many grams of CO2e a kilowatt hour of the rung's electricity stands for. A `trusted` rung
+    is given private tasks even where it is not on this machine.
     Relative paths start from `base_dir`, the folder of the ladder file.
 
     >>> Rung(name="1b", provider="openai", model="qwen3:1.7b", params_b=1.7).to_dict()
@@ -74,6 +75,7 @@ class Rung:
     meter: str | Mapping[str, Json] | None = None
     electricity_usd_per_kwh: float | None = None
     gco2_per_kwh: float | None = None
+    trusted: bool | None = None
     options: Mapping[str, Json] = field(default_factory=dict, repr=False)  # it may hold headers
     base_dir: str = "."
 

@@ -98,6 +98,7 @@ LENT = {
         *(
             "providers.broken_providers",
             "providers.own_threads",
+            "providers.placement",
             "providers.plain_http",
             "providers.proxies",
             "providers.secret_texts",

@@ -83,7 +83,7 @@ class _Doctor:
             return
         choice = choose(rung, site, self._meters)
         yield f"  meter:   {choice}"
-        if not choice.meters and rung.meter not in (None, "auto", "none") and site is not None:
+        if not choice.meters and rung.meter not in (None, "auto", "none") and site not in (None, "cluster"):
             self.found_fault = True
         counters = [counter for meter in choice.meters.values() for counter in meter.counters()]
         for counter in counters:
@@ -166,6 +166,7 @@ _USELESS_METERS: Mapping[Site, frozenset[str]] = {
     "process": frozenset({"declared", "prometheus", "served_model"}),
     "machine": frozenset({"cpu_time", "declared", "prometheus", "served_model"}),
     "remote": frozenset({"cpu_time", "declared", "nvml", "prometheus", "rapl"}),
+    "cluster": frozenset({"cpu_time", "declared", "nvml", "prometheus", "rapl", "served_model"}),
 }
 
 

@@ -28,6 +28,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "seed": "The seed of each request that names none.",
     "max_tokens": "The most tokens of an answer, where the test names none.",
     "meter": 'How energy is measured: "auto" (default), "none", a meter, or { name = "nvml", ... }.',
+    "trusted": "Whether private tasks may be sent to it although it is not on this machine (default: false).",
     # llama_cpp
     "chat_format": "A chat format of llama-cpp-python in place of the model's own template.",
     "chat_template_kwargs": "Variables of the model's chat template, as in { enable_thinking = false }.",

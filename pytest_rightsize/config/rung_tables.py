@@ -32,6 +32,7 @@ COMMON_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "meter": (str, dict),
     "electricity_usd_per_kwh": NUMBER,
     "gco2_per_kwh": NUMBER,
+    "trusted": bool,
 }
 """The keys that a rung of any provider may have, with their types."""
 POSITIVE_KEYS = ("params_b", "active_b", "max_in_flight", "max_tokens")

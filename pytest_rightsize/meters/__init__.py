@@ -33,8 +33,12 @@ __all__ = [
     "site_of",
 ]
 
-Site = Literal["process", "machine", "remote"]
-"""Where a rung's model runs: in this process, in another one of this machine, or elsewhere."""
+Site = Literal["process", "machine", "remote", "cluster"]
+"""Where a rung's model runs: in this process, in another one of this machine, or elsewhere.
+
+`cluster` is wherever its provider has it run, which measures it there: replies come with their energy, and the totals
+are its `meterings`.
+"""
 
 
 class CounterError(Portable, Exception):

@@ -24,6 +24,8 @@ def choose(rung: Rung, site: Site | None, meters: Mapping[str, type[Meter]]) -> 
         basis = "marginal"
     if site is None:
         return Choice(rung=rung.name, meters={}, why="its answers are recorded")
+    if site == "cluster":
+        return Choice(rung=rung.name, meters={}, why="its provider measures where the model runs")
     if name == "none":
         return Choice(rung=rung.name, meters={}, why="the ladder file wants none")
     problems: _Problems = []
@@ -45,6 +47,7 @@ _ORDER: Mapping[Site, Sequence[Sequence[str]]] = {
     "process": [["nvml", "rapl"], ["cpu_time"]],
     "machine": [["nvml", "rapl"]],
     "remote": [["served_model"]],
+    "cluster": [],
 }
 
 

@@ -40,8 +40,12 @@ class Provider(Protocol):
     are the keys (common ones too) that it cannot do without. An attribute `in_flight` may say how many requests it
     handles well at once (8 where there is none); the rung's `max_in_flight` and `--rightsize-concurrency` take
     precedence. `site` may say where its model runs, for the meter: "process", "machine", "remote", or None where
-    nothing runs. `is_loading` may say that it got its first request and cannot answer yet, and `size_bytes` how large
-    its model is, once that is known: both are shown while a session runs. Attributes `on_note` and
+    nothing runs; with "cluster" it measures where its model runs: replies come with their energy, and after `close` it
+    has the totals in `meterings`, a sequence of `Metering`; `meter_name` is what the user reads of its meter, empty
+    where there is none. `trusted` may say that private tasks may go there, though it is not on this machine, and
+    `takes_room_of` whose memory the model takes: "machine", "cluster" or None, as it is where a request leaves this
+    machine. `is_loading` may say that it got its first request and cannot answer yet, and `size_bytes` how large its
+    model is, once that is known: both are shown while a session runs. Attributes `on_note` and
     `on_stall` are set to functions that show the user a sentence, from any thread: `on_note` when the next test ends,
     `on_stall` at once, as what the tests wait for may never come.
 

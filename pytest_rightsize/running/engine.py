@@ -23,6 +23,7 @@ from pytest_rightsize.portable import Portable
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.providers.broken_providers import fault_of, submitted
 from pytest_rightsize.providers.own_threads import own_work
+from pytest_rightsize.providers.placement import keeps_private, room_of
 from pytest_rightsize.records import Reply, Request, Rung
 from pytest_rightsize.running.budget import Budget
 from pytest_rightsize.running.ticket import Question, Ticket
@@ -224,8 +225,10 @@ class Engine:
 
     def _send(self, rung: str, request: Request, ticket: Ticket) -> Future[Reply]:
         """Ask the rung: everything that may leave this machine passes here."""
-        if (ticket.private or self._offline) and self._providers[rung].leaves_machine:
-            reason, words = ("private", "the task is private") if ticket.private else ("offline", "--rightsize-offline")
+        is_refused_private = ticket.private and not keeps_private(self._providers[rung], self._rungs.get(rung))
+        if is_refused_private or (self._offline and self._providers[rung].leaves_machine):
+            private, offline = ("private", "the task is private"), ("offline", "--rightsize-offline")
+            reason, words = private if is_refused_private else offline
             raise RungError(f"rung {rung!r} is not on this machine, and was not asked: {words}", reason=reason)
         if rung in self._down:
             raise self._down[rung]
@@ -313,11 +316,12 @@ class Engine:
 
     def must_close_for(self, rung: str) -> list[str]:
         """The open rungs whose place in memory `rung` would take: two local models rarely fit where one fits."""
-        if rung in self._open or rung in self._kept or not self._one_at_a_time or self._providers[rung].leaves_machine:
+        if rung in self._open or rung in self._kept or not self._one_at_a_time:
             return []
+        room = room_of(self._providers[rung])
         with self._lock:
-            may_stay = {name for name in self._open if self._providers[name].leaves_machine} | self._kept
-            return sorted(self._open - may_stay)
+            may_stay = {name for name in self._open if room_of(self._providers[name]) != room} | self._kept
+            return [] if room is None else sorted(self._open - may_stay)
 
     def _make_room_for(self, rung: str) -> None:
         for other in self.must_close_for(rung):

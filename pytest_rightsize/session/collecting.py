@@ -121,7 +121,7 @@ class Collecting:
         refusal = why_not_private(
             resources.ladder.app.models,
             [self._policies[task] for task in tasks],
-            leaves_machine=lambda rung: resources.providers[rung].leaves_machine,
+            leaves_machine=lambda rung: not resources.keeps_private(rung),
         )
         if refusal is not None:
             _refuse(session, items, refusal)

@@ -28,10 +28,14 @@ class Meters:
         self._budget_s = budget_s
         self._workers = workers
         self._metered: list[Metered] = []
+        self._measured_elsewhere: list[tuple[Rung, Provider]] = []
         self._memory = IdleMemory()
 
     def wrap(self, rung: Rung, provider: Provider, *, room: Callable[[], int]) -> Provider:
         """The provider within its rung's window; recorded answers and rungs that want no meter stay as they are."""
+        if site_of(provider) == "cluster":
+            self._measured_elsewhere.append((rung, provider))
+            return provider
         if site_of(provider) is None or rung.meter == "none":
             return provider
         # Answers that cost money are never asked for twice.
@@ -57,6 +61,10 @@ class Meters:
                 groups["+".join(choice.meters)].append(choice.rung)
             elif choice.rung in names:
                 unmetered.append(choice.rung)
+        for rung, provider in self._measured_elsewhere:
+            if rung.name in names and rung.meter != "none":
+                meter = getattr(provider, "meter_name", "of its own")
+                (groups[meter] if meter else unmetered).append(rung.name)
         of = f" for {', '.join(unmetered)}" if groups else ""
         metered = [f"{meter} ({', '.join(of)})" for meter, of in groups.items()]
         return [
@@ -65,5 +73,6 @@ class Meters:
         ]
 
     def seen(self) -> list[Metering]:
-        """What the meters of rungs that have been closed saw."""
-        return [metering for metered in self._metered for metering in metered.meterings]
+        """What the meters of rungs that have been closed saw, here and where a provider measured itself."""
+        places = [*self._metered, *(provider for _, provider in self._measured_elsewhere)]
+        return [metering for place in places for metering in getattr(place, "meterings", ())]

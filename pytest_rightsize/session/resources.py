@@ -20,6 +20,7 @@ from pytest_rightsize.providers import Provider, load_providers
 from pytest_rightsize.providers.broken_providers import checked, made
 from pytest_rightsize.providers.locality import host_of, is_this_machine
 from pytest_rightsize.providers.own_threads import own_work
+from pytest_rightsize.providers.placement import is_trusted, keeps_private
 from pytest_rightsize.records import Rung
 from pytest_rightsize.running.budget import Budget
 from pytest_rightsize.running.engine import Engine
@@ -106,6 +107,7 @@ class Resources:
             f"ladder {order}; strategy {settings.strategy}{sure}",
             *([note] if note else []),
             *map(str, self.missing.values()),
+            *self._trusted_line(),
             *(
                 f"{rung.name}: {rung.price.prompt:g} and {rung.price.completion:g} USD/M tokens, {rung.price.source}"
                 for rung in self.rungs
@@ -119,12 +121,25 @@ class Resources:
         room = self._base_room(rung)
         return room if room == 1 else room + getattr(self.providers[rung], "waiting_room", 0)
 
+    def keeps_private(self, rung: str) -> bool:
+        """Whether a private task may be sent to the rung."""
+        return keeps_private(self.providers[rung], self.known[rung])
+
     def _base_room(self, rung: str) -> int:
         """How many requests may be in flight to a rung from this process."""
         limits = (self.settings.concurrency, self.known[rung].max_in_flight)
         set_limits = [limit for limit in limits if limit is not None]
         room: int = min(set_limits) if set_limits else getattr(self.providers[rung], "in_flight", _IN_FLIGHT)
         return max(1, room // self.workers)
+
+    def _trusted_line(self) -> list[str]:
+        """Which rungs see private tasks although they are not on this machine."""
+        trusted = [
+            rung.name
+            for rung in (*self.rungs, *self.fixed)
+            if self.providers[rung.name].leaves_machine and is_trusted(self.providers[rung.name], rung)
+        ]
+        return [f"trusted with private tasks, and not on this machine: {', '.join(trusted)}"] if trusted else []
 
     def _fixed_rungs(self) -> tuple[Rung, ...]:
         """The rungs of `[app] models` that are not on the ladder."""

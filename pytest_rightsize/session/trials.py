@@ -271,7 +271,7 @@ class SessionTrials:
 
     def _decide(self, key: TrialKey) -> NotRun | None:
         policy = self._policies[key.task]
-        if policy.private and self._resources.providers[key.rung].leaves_machine:
+        if policy.private and not self._resources.keeps_private(key.rung):
             return NotRun(reason="private", detail=f"{key.task} is private, and {key.rung} is not on this machine")
         trials, run = self._state.trials[key.task].values(), self._state.plan_only
         detail = reason_not_to_run(

@@ -58,6 +58,7 @@ def model_row(rung: Rung, about: Mapping[str, Json]) -> dict[str, Json]:
         "top_p": rung.top_p,
         "seed": rung.seed,
         "max_tokens": rung.max_tokens,
+        "trusted": rung.trusted,
         **without_header_values(rung.options),
     }
     return {
