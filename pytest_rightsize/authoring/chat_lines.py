@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_rightsize.authoring.exchanges import Exchange, text_of
 from pytest_rightsize.authoring.heard_calls import ask_of
-from pytest_rightsize.authoring.yaml_files import read_text
+from pytest_rightsize.authoring.yaml_files import read_lines
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import Json
 from pytest_rightsize.served.wires import UnservedError, wire_of
@@ -24,9 +24,7 @@ _FORMS = '{"input": .., "ideal": ..}, {"messages": [..]} or {"prompt": .., "comp
 def read_chat_lines(path: Path) -> list[Exchange]:
     """An exchange for each line; raises ConfigError that names a line which is wrong."""
     exchanges = []
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
+    for number, line in read_lines(path):
         try:
             exchanges.append(_exchange(loads(line)))
         except json.JSONDecodeError as error:

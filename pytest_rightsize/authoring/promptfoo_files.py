@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pytest_rightsize.authoring.promptfoo_checks import shorthand
 from pytest_rightsize.authoring.row_files import rows_of
-from pytest_rightsize.authoring.yaml_files import Lined, line_of, read_text, read_yaml
+from pytest_rightsize.authoring.yaml_files import Lined, line_of, read_lines, read_text, read_yaml
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import Json
 from pytest_rightsize.strict_json import loads
@@ -72,9 +72,9 @@ def _texts_of(path: Path) -> list[str]:
         return [next(iter(row.values())) for _, row in rows_of(path)]
     if suffix in (".yaml", ".yml"):
         return [json.dumps(read_yaml(path))]
-    text = read_text(path)
     if suffix == ".jsonl":
-        return [line for line in text.split("\n") if line.strip()]
+        return [line.rstrip("\n") for _, line in read_lines(path)]
+    text = read_text(path)
     parts = re.split(r"^---\s*$", text, flags=re.MULTILINE) if suffix == ".txt" else [text]
     return [part.strip() for part in parts if part.strip()]
 
@@ -103,8 +103,7 @@ def _tests_of(path: Path) -> list[Mapping[str, Json]]:
     if suffix == ".csv":
         return [_test_of_row(path, number, row) for number, row in rows_of(path)]
     if suffix == ".jsonl":
-        numbered = enumerate(read_text(path).split("\n"), start=1)
-        return [_test_of_line(path, number, line) for number, line in numbered if line.strip()]
+        return [_test_of_line(path, number, line) for number, line in read_lines(path)]
     if suffix in (".yaml", ".yml", ".json"):
         return tests_in(path, read_yaml(path))
     raise ConfigError(f"{path}: tests are read from CSV, JSON, JSON Lines and YAML")

@@ -5,16 +5,17 @@ By the rules of YAML 1.2, as tools in JavaScript read it: `yes` is a text and `1
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from pytest_rightsize.bounded_files import LARGEST_FILE_BYTES, LARGEST_YAML_BYTES, numbered_lines, whole_text
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import Json
 from pytest_rightsize.strict_json import loads
 
-__all__ = ["Lined", "line_of", "read_text", "read_yaml"]
+__all__ = ["Lined", "line_of", "read_lines", "read_text", "read_yaml"]
 
 
 class Lined(dict[str, Json]):
@@ -30,8 +31,20 @@ def line_of(value: Json) -> int | None:
 
 def read_text(path: Path) -> str:
     """The text of a file; raises ConfigError where it cannot be read."""
+    largest = LARGEST_YAML_BYTES if path.suffix.lower() in (".yaml", ".yml") else LARGEST_FILE_BYTES
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return whole_text(path, "utf-8-sig", largest_bytes=largest)
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8 text: save it as UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"cannot read {path} ({error.strerror})") from None
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a file that hold anything, with their numbers; raises ConfigError where it cannot be read."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            yield from ((number, line) for number, line in numbered_lines(file, path) if line.strip())
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8 text: save it as UTF-8") from None
     except OSError as error:

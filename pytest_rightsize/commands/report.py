@@ -49,8 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the reports, or print the summary; raises ConfigError for a file that cannot be read, made or written."""
     files = requested_reports(arguments)
-    # The summary shows no prompt or answer; a report may.
-    results = read_run(arguments.results, words_of=None if files else no_trial)
+    results = read_run(arguments.results, texts_stay=True)
     check_run(results, arguments.results)
     verdicts = judge(results)
     earlier = _earlier(arguments.against) if files and arguments.against is not None else None
@@ -81,7 +80,7 @@ def _say_changes(arguments: argparse.Namespace) -> None:
 
 
 def _earlier(file: Path) -> Earlier:
-    run = read_run(file)
+    run = read_run(file, texts_stay=True)
     check_run(run, file)
     return Earlier(run=run, verdicts=judge(run), name=_run_name(file))
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_rightsize.bounded_files import LARGEST_YAML_BYTES, numbered_lines, whole_text
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.escaping import one_line
 from pytest_rightsize.records import Json
@@ -150,7 +151,7 @@ def _json_lines(path: Path) -> Iterator[_Row]:
     is_large = path.stat().st_size > _LARGE_BYTES
     start = 0
     with path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
+        for number, raw in numbered_lines(file, path):
             if raw.strip():
                 text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
                 try:
@@ -166,7 +167,8 @@ def _json_lines(path: Path) -> Iterator[_Row]:
 def _csv_rows(path: Path) -> Iterator[_Row]:
     """Rows of a CSV file; every value is text."""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+        lines = (line for _, line in numbered_lines(file, path))
+        reader = csv.reader(lines, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
         try:
             columns = [name.strip() for name in next(reader, [])]
             _check_header(path, columns)
@@ -197,7 +199,7 @@ def _yaml_rows(path: Path) -> Iterator[_Row]:
         import yaml
     except ImportError:
         raise ConfigError(f"{path} needs PyYAML: pip install 'pytest-rightsize[yaml]'") from None
-    text = path.read_text(encoding="utf-8-sig")
+    text = whole_text(path, "utf-8-sig", largest_bytes=LARGEST_YAML_BYTES)
     loader = None
     try:
         loader = yaml.SafeLoader(text)

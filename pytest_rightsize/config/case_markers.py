@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pytest_rightsize.bounded_files import whole_text
 from pytest_rightsize.config.case_files import LazyRow, read_cases
 from pytest_rightsize.config.options import CASES, PROMPTS, VARIANT
 from pytest_rightsize.errors import ConfigError
@@ -75,7 +76,7 @@ def _text(value: object, metafunc: pytest.Metafunc, where: str) -> object:
         return value
     path = metafunc.definition.path.parent / value
     try:
-        return path.read_text(encoding="utf-8")
+        return whole_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{where}: the prompt {path} cannot be read ({error})") from None
 

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from pytest_rightsize.bounded_files import whole_text
 from pytest_rightsize.config.catalogue import CATALOGUE
 from pytest_rightsize.config.ladder import Ladder
 from pytest_rightsize.config.task_settings import ChosenSource
@@ -58,7 +59,7 @@ def _read_source(source: ChosenSource, base_dir: Path, env: Mapping[str, str], t
 def _read_settings(path: Path, task: str) -> Json:
     """Parse a TOML, JSON or YAML file, by its suffix."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = whole_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"chosen of task {task!r}: cannot read {path} ({error}): correct `file`") from None
     try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
+from pytest_rightsize.bounded_files import whole_text
 from pytest_rightsize.config.app_table import AppTable, parse_app
 from pytest_rightsize.config.catalogue import CATALOGUE
 from pytest_rightsize.config.rung_tables import parse_rung, with_electricity
@@ -66,7 +67,7 @@ def read_ladder(
 
 def _read_toml(path: Path) -> dict[str, Json]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(whole_text(path))
     except FileNotFoundError:
         raise ConfigError(
             f"the ladder file {path} is not there: correct --rightsize-config, or write the file"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 
+from pytest_rightsize.bounded_files import whole_text
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.differences import prompts_differ
 from pytest_rightsize.judging.verdict import judge
@@ -56,7 +57,7 @@ def read_baseline(path: Path) -> Baseline:
         with path.open(encoding="utf-8") as file:
             is_results = file.read(1) == "{"
         if not is_results:
-            return Baseline(name=path.name, lock=parse_lock(path.read_text(encoding="utf-8"), where=str(path)))
+            return Baseline(name=path.name, lock=parse_lock(whole_text(path), where=str(path)))
     except OSError as error:
         raise ConfigError(f"--rightsize-baseline cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import json
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -16,6 +17,7 @@ from typing import ClassVar
 
 import pluggy
 
+from pytest_rightsize.bounded_files import numbered_lines
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import ConfigError, RightsizeError, RungError
 from pytest_rightsize.providers import Problem, Provider
@@ -138,9 +140,11 @@ def _digest(prompt: str) -> bytes:
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
         try:
-            yield from ((number, line) for number, line in enumerate(file, start=1) if line.strip())
+            yield from ((number, line) for number, line in numbered_lines(file, path) if line.strip())
         except UnicodeDecodeError:
             raise ConfigError(f"the replay file {path} is not UTF-8 text: record it again") from None
+        except zlib.error as error:
+            raise ConfigError(f"the replay file {path} is no gzip file ({error}): get it again") from None
 
 
 def _read_replies(path: Path) -> dict[_Key, Reply]:

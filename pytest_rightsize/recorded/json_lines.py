@@ -11,6 +11,7 @@ from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 
+from pytest_rightsize.bounded_files import numbered_lines
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.recorded.keys import Recorded, base_of, plain_reply, rung_digest
@@ -83,7 +84,7 @@ def read_lines(path: Path) -> Iterator[Recorded | Declaration]:
     rungs: dict[str, tuple[str, Identity]] = {}
     try:
         with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
+            for number, line in numbered_lines(file, path):
                 try:
                     yield from _read(loads(line), rungs)
                 except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

@@ -3,6 +3,7 @@
 So a session that is killed, or that the user stops, never costs the results of the one before.
 """
 
+import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -14,8 +15,7 @@ __all__ = ["EarlierRun"]
 
 _HEAD_BYTES = 4_000
 _END = b'{"kind": "end"'
-# The last line of a large run holds its conclusions.
-_TAIL_BYTES = 1 << 16
+_PIECE_BYTES = 1 << 16
 
 
 class EarlierRun:
@@ -60,13 +60,15 @@ class EarlierRun:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether the last line is that of a run's end."""
-    size = path.stat().st_size
+    """Whether the last line is that of a run's end; it is looked for from behind, a piece at a time."""
     with path.open("rb") as file:
-        back = _TAIL_BYTES
-        while True:
-            file.seek(max(0, size - back))
-            lines = file.read().rstrip(b"\n").rsplit(b"\n", 1)
-            if len(lines) == 2 or back >= size:
-                return lines[-1].startswith(_END)
-            back *= 16
+        end = file.seek(0, os.SEEK_END) - 1  # without the newline of the last line
+        while end > 0:
+            start = max(0, end - _PIECE_BYTES)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                file.seek(start + newline + 1)
+                return file.read(len(_END)) == _END
+            end = start
+    return False

@@ -11,11 +11,13 @@ from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import IO
 
+from pytest_rightsize.bounded_files import numbered_lines
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import Json, Policy, TrialKey
 from pytest_rightsize.results.line_formats import check_line
 from pytest_rightsize.results.results_file import SCHEMA, ResultsFile, rung_of_line
 from pytest_rightsize.shards import Shard
+from pytest_rightsize.strict_json import loads
 
 __all__ = ["ShardFile", "merge_into", "merged_head", "read_shards"]
 
@@ -160,7 +162,7 @@ def _texts(path: Path) -> Iterator[tuple[int, str]]:
 
 def _numbered(file: IO[str], path: Path) -> Iterator[tuple[int, str]]:
     try:
-        yield from enumerate(file, 1)
+        yield from numbered_lines(file, path)
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8 text, and so no results file") from None
 
@@ -168,7 +170,7 @@ def _numbered(file: IO[str], path: Path) -> Iterator[tuple[int, str]]:
 def _line(text: str, path: Path, number: int, *, may_be_cut: bool = True) -> dict[str, Json]:
     """A line as data; an empty one for a last line that was cut off in the middle."""
     try:
-        line = json.loads(text)
+        line = loads(text)
         if not isinstance(line, dict):
             raise ValueError("it is not a JSON object")
         check_line(line)

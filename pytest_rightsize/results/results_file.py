@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
+from pytest_rightsize.bounded_files import LONGEST_LINE_BYTES, numbered_lines
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.escaping import one_line
 from pytest_rightsize.meter_records import Metering
@@ -22,6 +22,7 @@ from pytest_rightsize.results.earlier_run import EarlierRun
 from pytest_rightsize.results.line_formats import check_line
 from pytest_rightsize.results.redaction import redacted, text_digest
 from pytest_rightsize.results.stored_texts import Place, StoredTexts, place_of
+from pytest_rightsize.results.texts_in_file import TextsInFile
 from pytest_rightsize.strength_records import Strength
 from pytest_rightsize.strict_json import loads
 from pytest_rightsize.verdict_records import Verdict
@@ -79,20 +80,33 @@ class ResultsFile:
         self._write({"kind": "run", "schema": SCHEMA, **about, "ladder": [rung.to_dict() for rung in rungs]})
 
     def trial(self, trial: Trial) -> None:
-        """Add one trial, preceded by those of its prompts that are new."""
+        """Add one trial, preceded by its prompts that are new; hashes stand for answers too long for any reader."""
+        text = self._text(trial)
+        if len(text) > LONGEST_LINE_BYTES:
+            self._on_trouble(
+                f"{trial.key.case} on {trial.key.rung} was answered with more than {LONGEST_LINE_BYTES // 1_000_000} "
+                f"MB: {self.path} has hashes in the place of these answers"
+            )
+            text = self._text(redacted(trial, ["answers"]))
+        place = self._write_text(text)
+        if self.texts is not None:
+            self.texts.add(trial.key, place)
+
+    def _text(self, trial: Trial) -> str:
         line = trial.to_dict()
         for answer in line["answers"]:
             messages = answer.pop("messages")
             answer["prompt"] = self._prompt(messages) if messages else None
-        place = self._write(line)
-        if self.texts is not None:
-            self.texts.add(trial.key, place)
+        return _json(line)
 
     def _prompt(self, messages: Sequence[Mapping[str, Json]]) -> str:
-        """The hash of a prompt, which is in the file from now on."""
+        """The hash of a prompt, which is in the file from now on; with hashes where it is too long for any reader."""
         key = hashlib.sha256(json.dumps(messages, sort_keys=True, ensure_ascii=True).encode()).digest()[:16]
         if key not in self._prompts:
-            self._prompts[key] = self._write({"kind": "prompt", "id": key.hex(), "messages": messages})
+            text = _json({"kind": "prompt", "id": key.hex(), "messages": messages})
+            if len(text) > LONGEST_LINE_BYTES:
+                text = _json({"kind": "prompt", "id": key.hex(), "messages": text_digest(messages)})
+            self._prompts[key] = self._write_text(text)
         return key.hex()
 
     def metering(self, metering: Metering) -> None:
@@ -149,22 +163,28 @@ class ResultsFile:
         self._file.write(line)
 
     def _write(self, line: Mapping[str, Json]) -> Place:
-        # json.dumps keeps lone surrogates of a hostile answer as \\ud800 escapes, which UTF-8 could not hold.
-        text = json.dumps(line, ensure_ascii=True, allow_nan=False) + "\n"
+        return self._write_text(_json(line))
+
+    def _write_text(self, text: str) -> Place:
         place = place_of(self._file.size_bytes, len(text))
         self._file.write(text)
         return place
 
 
+def _json(line: Mapping[str, Json]) -> str:
+    # Lone surrogates of a hostile answer are escapes such as \\ud800, as UTF-8 could not hold them.
+    return json.dumps(line, ensure_ascii=True, allow_nan=False) + "\n"
+
+
 def strength_line(strength: Strength) -> str:
     """The strength of a task as it stands in a results file."""
-    return json.dumps(strength.to_dict(), ensure_ascii=True, allow_nan=False) + "\n"
+    return _json(strength.to_dict())
 
 
 def read_strengths(path: Path) -> dict[str, Strength]:
     """The strengths of a file that has no other lines, by task; raises ConfigError if it cannot be read."""
     strengths: dict[str, Strength] = {}
-    for number, line in _lines(path):
+    for number, _, line in _lines(path):
         try:
             check_line(line)
             strengths[line["task"]] = Strength.from_dict(line)
@@ -183,12 +203,19 @@ def no_trial(_: TrialKey) -> bool:
     return False
 
 
-def read_run(path: Path, *, words_of: Callable[[TrialKey], bool] | None = None, with_prompts: bool = False) -> Run:
+def read_run(
+    path: Path,
+    *,
+    words_of: Callable[[TrialKey], bool] | None = None,
+    with_prompts: bool = False,
+    texts_stay: bool = False,
+) -> Run:
     """Read a results file into a Run, as a stream; of a trial that was written twice the last line counts.
 
     With `words_of` only those trials keep their texts: in all others, and in every prompt, hashes take their place, as
     where they are withheld. The memory needed then does not depend on how long the texts are. `with_prompts` keeps
-    the prompts all the same, each of them once.
+    the prompts all the same, each of them once. With `texts_stay` no trial keeps its texts, and `Run.whole` reads them
+    from the file, one trial at a time.
 
     Raises a ConfigError that names the line if it is not a results file of a schema this version reads. A file that was
     cut off gives a Run with `interrupted` set.
@@ -203,7 +230,10 @@ def read_run(path: Path, *, words_of: Callable[[TrialKey], bool] | None = None, 
     prompts: dict[str, tuple[Mapping[str, Json], ...]] = {}
     about: dict[str, Json] = {}
     ended = False
-    for number, line in _lines(path):
+    texts = None
+    if texts_stay and path.is_file():  # a pipe is read once
+        texts, words_of = TextsInFile(path, _content, lambda line, prompts: _trial(line, prompts, None)), no_trial
+    for number, place, line in _lines(path):
         kind = line.get("kind")
         if number == 1 and kind != "run":
             raise ConfigError(f'{path}:1 is not the first line of a results file: it has no "kind": "run"')
@@ -224,9 +254,13 @@ def read_run(path: Path, *, words_of: Callable[[TrialKey], bool] | None = None, 
             elif kind == "prompt":
                 keeps = words_of is None or with_prompts
                 prompts[line["id"]] = tuple(line["messages"]) if keeps else text_digest(line["messages"])
+                if texts is not None:
+                    texts.add_prompt(line["id"], place)
             elif kind == "trial":
                 trial = _trial(line, prompts, words_of)
                 trials[trial.key] = trial
+                if texts is not None:
+                    texts.add_trial(trial.key, place)
             elif kind == "metering":
                 meters.append(Metering.from_dict(line))
             elif kind == "strength":
@@ -246,6 +280,7 @@ def read_run(path: Path, *, words_of: Callable[[TrialKey], bool] | None = None, 
         meters=tuple(meters),
         strengths=strengths,
         about=about,
+        read_texts=None if texts is None else texts.whole,
     )
 
 
@@ -282,32 +317,34 @@ def rung_of_line(plain: Mapping[str, Json]) -> Rung:
     return Rung(**{**own, "price": price, "options": options})
 
 
-def _lines(path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
-    """The number and content of each line; a last line that was cut off in the middle is left out."""
+def _lines(path: Path) -> Iterator[tuple[int, Place, dict[str, Json]]]:
+    """The number, place and content of each line; a last line that was cut off in the middle is left out."""
+    start = 0
     try:
-        file = path.open(encoding="utf-8")
+        with path.open("rb") as file:
+            for number, raw in numbered_lines(file, path):
+                try:
+                    line = _content(raw)
+                except UnicodeDecodeError:
+                    raise ConfigError(f"{path}:{number} is not UTF-8 text, and so no results file") from None
+                except json.JSONDecodeError as error:
+                    if not raw.endswith(b"\n"):
+                        return
+                    raise ConfigError(f"{path}:{number} is not JSON: {error.msg}") from None
+                except (ValueError, RecursionError) as error:
+                    raise ConfigError(f"{path}:{number} cannot be read: {error}") from None
+                yield number, place_of(start, len(raw)), line
+                start += len(raw)
     except OSError as error:
         raise ConfigError(f"cannot read the results file {path}: {error.strerror}") from None
-    with file:
-        for number, text in _numbered(file, path):
-            try:
-                line = loads(text)
-            except json.JSONDecodeError as error:
-                if not text.endswith("\n"):
-                    return
-                raise ConfigError(f"{path}:{number} is not JSON: {error.msg}") from None
-            except (ValueError, RecursionError) as error:
-                raise ConfigError(f"{path}:{number} cannot be read: {error}") from None
-            if not isinstance(line, dict):
-                raise ConfigError(f"{path}:{number} is not a JSON object")
-            for name in _NAMES:
-                if isinstance(line.get(name), str):
-                    line[name] = one_line(line[name])
-            yield number, line
 
 
-def _numbered(file: IO[str], path: Path) -> Iterator[tuple[int, str]]:
-    try:
-        yield from enumerate(file, 1)
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8 text, and so no results file") from None
+def _content(raw: bytes) -> dict[str, Json]:
+    """A line as data; raises ValueError."""
+    line = loads(raw.decode("utf-8"))
+    if not isinstance(line, dict):
+        raise ValueError("it is not a JSON object")
+    for name in _NAMES:
+        if isinstance(line.get(name), str):
+            line[name] = one_line(line[name])
+    return line

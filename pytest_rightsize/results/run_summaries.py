@@ -1,14 +1,15 @@
 """The verdicts of a run as its results file states them, without its trials: quick to read, however many there are."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from pytest_rightsize.bounded_files import numbered_lines
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.escaping import one_line
 from pytest_rightsize.records import Json
+from pytest_rightsize.strict_json import loads
 
 __all__ = ["RunSummary", "TaskSummary", "read_summary"]
 
@@ -50,7 +51,7 @@ def read_summary(path: Path) -> RunSummary:
     end: dict[str, Json] | None = None
     try:
         with path.open("rb") as file:
-            for line in _summary_lines(file):
+            for line in _summary_lines(file, path):
                 if line["kind"] == "run":
                     head = line
                 elif line["kind"] == "verdict":
@@ -72,10 +73,10 @@ def read_summary(path: Path) -> RunSummary:
         raise ConfigError(f"{path} is no results file that this version reads") from None
 
 
-def _summary_lines(file: IO[bytes]) -> Iterator[dict[str, Json]]:
-    for raw in file:
+def _summary_lines(file: IO[bytes], path: Path) -> Iterator[dict[str, Json]]:
+    for _, raw in numbered_lines(file, path):
         if raw.startswith(_KINDS) and raw.endswith(b"\n"):
-            yield json.loads(raw)
+            yield loads(raw)
 
 
 def _task(line: Mapping[str, Json]) -> TaskSummary:

@@ -15,7 +15,7 @@ from pathlib import Path
 from pytest_rightsize.records import AnswerRecord, Json, Tokens, Trial, TrialKey
 from pytest_rightsize.results.redaction import text_digest
 
-__all__ = ["Place", "StoredTexts", "place_of", "without_texts"]
+__all__ = ["Place", "StoredTexts", "parts_of", "place_of", "without_texts"]
 
 Place = int
 """Where a line is: its first byte times 2**40, plus its length in bytes. One number, as there is one for each trial."""
@@ -26,6 +26,11 @@ _LONGEST = 2**40
 def place_of(start: int, length: int) -> Place:
     """The place of a line of `length` bytes that begins after `start` others."""
     return start * _LONGEST + length
+
+
+def parts_of(place: Place) -> tuple[int, int]:
+    """The first byte of a line, and its length in bytes."""
+    return divmod(place, _LONGEST)
 
 
 def without_texts(
@@ -93,7 +98,7 @@ class StoredTexts:
         return [] if place is None else self._line(place)["messages"]
 
     def _line(self, place: Place) -> dict[str, Json]:
-        start, length = divmod(place, _LONGEST)
+        start, length = parts_of(place)
         first, waiting = self._waiting()
         if start >= first:
             raw = waiting[start - first : start - first + length]

@@ -70,16 +70,21 @@ class PlayingOnly:
         assert state.settings.strength_of is not None
         self._state = state
         self._trials = trials
-        self._run = read_run(state.settings.strength_of)
+        self._run = read_run(state.settings.strength_of, texts_stay=True)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """Play instead of running the tests, and write the strengths."""
         if session.testsfailed and not session.config.option.continue_on_collection_errors:
             return None
-        answers = {trial.key: trial.answers for trial in self._run.trials if trial.outcome == "passed"}
+        smallest = _smallest_rungs(self._run)
+        answers = {
+            trial.key: self._run.whole(trial).answers
+            for trial in self._run.trials
+            if trial.outcome == "passed" and smallest.get(trial.key.task) == trial.key.rung
+        }
         items = [item for item in session.items if item.stash.get(TRIAL_KEY, None) in answers]
-        strengths = _play(session, self._trials, _smallest_rungs(self._run), items, answers)
+        strengths = _play(session, self._trials, smallest, items, answers)
         self._write(strengths.values())
         return True
 

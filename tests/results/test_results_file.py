@@ -90,7 +90,7 @@ def test_a_trial_written_twice_counts_as_its_last_line_says(tmp_path: Path) -> N
         (lambda lines: lines[1:], ':1 is not the first line of a results file: it has no "kind": "run"'),
         (lambda lines: [lines[0].replace('"schema": 1', '"schema": 9'), *lines[1:]], "has schema 9; this version"),
         (lambda lines: [lines[0], "{broken\n", *lines[1:]], ":2 is not JSON"),
-        (lambda lines: [lines[0], "3\n", *lines[1:]], ":2 is not a JSON object"),
+        (lambda lines: [lines[0], "3\n", *lines[1:]], ":2 cannot be read: it is not a JSON object"),
         (lambda lines: [lines[0], '{"kind": "trial"}\n'], ":2 is not a line this version understands"),
     ],
 )

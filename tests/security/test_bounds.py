@@ -5,8 +5,10 @@ import json
 import resource
 import sys
 import tracemalloc
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache, partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -35,16 +37,52 @@ def ask(url: str, **options: object) -> str:
         provider.close()
 
 
-def bomb(megabytes: int) -> Answering:
-    """An answer that is small on the wire and large in memory."""
+def deflated(content: Iterator[bytes], *, wbits: int) -> bytes:
+    """A stream of zlib. What comes again is packed once: after a full flush the same bytes are packed alike."""
+    packer, packed = zlib.compressobj(9, wbits=wbits), dict[bytes, bytes]()
+    pieces = []
+    for part in content:
+        if part not in packed:
+            packed[part] = packer.compress(part) + packer.flush(zlib.Z_FULL_FLUSH)
+        pieces.append(packed[part])
+    return b"".join(pieces)
+
+
+def gzip_bomb_of_many(content: Iterator[bytes]) -> bytes:
+    """Each part is a gzip stream of its own, one after another."""
+    return b"".join(map(cache(gzip.compress), content))
+
+
+def brotli_bomb(content: Iterator[bytes]) -> bytes:
+    brotli = pytest.importorskip("brotli")
+    packer = brotli.Compressor(quality=1)
+    return b"".join([*map(packer.process, content), packer.finish()])
+
+
+def zstd_bomb(content: Iterator[bytes]) -> bytes:
+    zstd = pytest.importorskip("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+    packer = zstd.ZstdCompressor(level=1)
+    return b"".join([*map(packer.compress, content), packer.flush()])
+
+
+BOMBS = {
+    "gzip": ("gzip", partial(deflated, wbits=31)),
+    "deflate": ("deflate", partial(deflated, wbits=15)),
+    "deflate, raw": ("deflate", partial(deflated, wbits=-15)),
+    "gzip, many": ("gzip", gzip_bomb_of_many),
+    "br": ("br", brotli_bomb),
+    "zstd": ("zstd", zstd_bomb),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_large_answer_is_cut_off_before_it_fills_the_memory(name: str) -> None:
+    encoding, pack = BOMBS[name]
+    megabytes = 600
     head, tail = json.dumps(completion("@")).encode().split(b"@")
-    body = gzip.compress(head + b"a" * (megabytes << 20) + tail, compresslevel=9)
-    assert len(body) < megabytes << 12
-    return Answering(body=body, headers={"Content-Encoding": "gzip"})
-
-
-def test_a_large_answer_is_cut_off_before_it_fills_the_memory() -> None:
-    answer = bomb(300)
+    body = pack(part for part in (head, *[b"a" * (1 << 20)] * megabytes, tail))
+    assert len(body) < megabytes << 11
+    answer = Answering(body=body, headers={"Content-Encoding": encoding})
     with serve(lambda _: answer) as endpoint:
         ask_once = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         with pytest.raises(RungError) as told:
@@ -58,6 +96,16 @@ def test_a_large_answer_is_cut_off_before_it_fills_the_memory() -> None:
     assert not told.value.permanent
     assert len(endpoint.requests) == 1
     assert grown_mb < 200
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "br;q=1", "x-unknown"])
+def test_an_encoding_that_nobody_asked_for_is_not_undone(encoding: str) -> None:
+    packed = gzip.compress(gzip.compress(json.dumps(completion("a" * 1_000_000)).encode(), compresslevel=1))
+    answer = Answering(body=packed, headers={"Content-Encoding": encoding})
+    with serve(lambda _: answer) as endpoint, pytest.raises(RungError) as told:
+        ask(endpoint.url)
+
+    assert told.value.reason in ("bad_reply", "transport")
 
 
 @pytest.mark.parametrize(("size", "fits"), [(900_000, True), (1_100_000, False)])

@@ -38,8 +38,13 @@ def open_session(headers: Mapping[str, Secret | str], *, local_only: bool, timeo
     tracing = aiohttp.TraceConfig()
     tracing.on_connection_reuseconn.append(note_kept)
     return aiohttp.ClientSession(
-        # The gate bounds what is in flight; waiting for a second bound here would count as the model's time.
-        connector=aiohttp.TCPConnector(limit=0, socket_factory=loopback_socket if local_only else None),
+        # The gate bounds what is in flight; waiting for a second bound here would count as the model's time. Names are
+        # looked up by Python's resolver: that of aiodns, where it is installed, passes by the guard of what stays here.
+        connector=aiohttp.TCPConnector(
+            limit=0,
+            socket_factory=loopback_socket if local_only else None,
+            resolver=aiohttp.ThreadedResolver(),
+        ),
         headers={
             "Content-Type": "application/json",
             **{name: value.reveal() if isinstance(value, Secret) else value for name, value in headers.items()},
