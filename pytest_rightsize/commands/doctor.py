@@ -14,6 +14,7 @@ from pytest_rightsize.commands._output import say
 from pytest_rightsize.commands._plugins import add_ladder_arguments, classes
 from pytest_rightsize.config.catalogue import CATALOGUE
 from pytest_rightsize.config.ladder import Ladder, read_ladder, select_rungs
+from pytest_rightsize.config.ladder_order import Amount
 from pytest_rightsize.config.options import find_ladder_file
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.meters import (
@@ -31,6 +32,8 @@ from pytest_rightsize.meters.attribution.metered import Period, measure_period, 
 from pytest_rightsize.meters.choice import choose
 from pytest_rightsize.providers import Problem, Provider
 from pytest_rightsize.records import Rung
+from pytest_rightsize.results.kept_runs import FOLDER
+from pytest_rightsize.session.order_amounts import order_amounts
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
@@ -49,9 +52,13 @@ def run(arguments: argparse.Namespace) -> int:
     path = arguments.config or find_ladder_file(Path.cwd())
     ladder = Ladder(rungs={}) if path is None else read_ladder(path, providers, meters)
     names = arguments.ladder.split(",") if arguments.ladder else list(ladder.rungs or CATALOGUE)
+
+    def known(rungs: Sequence[Rung]) -> Mapping[str, Amount]:
+        return order_amounts(rungs, ladder.order, providers, FOLDER)
+
     doctor = _Doctor(meters, offline=arguments.offline)
     say(f"ladder: {ladder.source if ladder.rungs else 'built in (there is no ladder file here)'}")
-    for rung in select_rungs(ladder, names, option="--ladder"):
+    for rung in select_rungs(ladder, names, option="--ladder", known=known):
         for line in doctor.rung_lines(rung, providers[rung.provider](rung)):
             say(line)
     for line in exposed_ray():

@@ -57,14 +57,13 @@ def _rungs(arguments: argparse.Namespace) -> Mapping[str, Rung]:
     providers, meters = classes(arguments.plugin)
     path = arguments.config or find_ladder_file(Path.cwd())
     ladder = Ladder(rungs={}) if path is None else read_ladder(path, providers, meters)
-    known = {**CATALOGUE, **ladder.rungs}
     if arguments.ladder is None:
         return ladder.rungs or CATALOGUE
-    names = [name.strip() for name in arguments.ladder.split(",") if name.strip()]
+    names = ladder.unspread([name.strip() for name in arguments.ladder.split(",") if name.strip()])
     for name in names:
-        if name not in known:
-            raise unknown_name("--ladder", name, [*ladder.rungs, *CATALOGUE], noun="rung")
-    return {name: known[name] for name in names}
+        if name not in ladder.known:
+            raise unknown_name("--ladder", name, [*ladder.spreads, *ladder.known], noun="rung")
+    return {name: ladder.known[name] for name in names}
 
 
 def _line(rung: Rung, model: HubModel | None) -> str:

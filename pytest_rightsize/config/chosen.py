@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pytest_rightsize.bounded_files import whole_text
 from pytest_rightsize.config.catalogue import CATALOGUE
-from pytest_rightsize.config.ladder import Ladder
+from pytest_rightsize.config.ladder import Ladder, check_rung
 from pytest_rightsize.config.task_settings import ChosenSource
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.records import Json
@@ -90,8 +90,8 @@ def _parse_yaml(text: str, path: Path, task: str) -> Json:
 
 def _rung_of(value: str, ladder: Ladder, where: str) -> str:
     """The rung of that name, else the only rung that uses that model."""
-    rungs_by_name = {**CATALOGUE, **ladder.rungs}
-    if value in rungs_by_name:
+    if value in ladder.known or value in ladder.spreads:
+        check_rung(value, [*ladder.known], ladder.spreads, where=where)
         return value
     users = [rung.name for rung in (ladder.rungs or CATALOGUE).values() if rung.model == value]
     if len(users) == 1:

@@ -15,6 +15,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "tasks": "The bars of tasks: a table [tasks.NAME] for each, where its markers do not say.",
     "app": "How the calls of the application under test are answered.",
     "electricity_usd_per_kwh": "The price of electricity in USD per kWh: gives the joules of local rungs a cost.",
+    "order": "What rungs are ordered by: params (default), active, bytes, price, or energy by earlier runs.",
     "gco2_per_kwh": "Grams of CO2e per kWh of electricity: gives known joules their emissions.",
     # a rung of any provider
     "provider": "Who answers: llama_cpp (GGUF), openai (an endpoint), callable, command, onnx, uci or replay.",
@@ -42,7 +43,9 @@ DESCRIPTIONS: Mapping[str, str] = {
     "n_parallel": "Requests answered at once (default: 16, unless that takes too much memory).",
     "n_threads": "Threads of the processor (default: one for each core).",
     "reasoning": 'The marks around what is reasoned, as in { open = "<think>", close = "</think>" }; or true, false.',
+    "quants": 'Makes a rung of each quantisation, fewest bytes first, as in ["Q4_K_M", "Q8_0"]: NAME-Q4_K_M and so on.',
     # openai
+    "efforts": 'Makes a rung of each effort of reasoning, as in ["low", "high"]: NAME-low and so on.',
     "api_key_env": "The name of the variable that holds the key; a literal key is refused.",
     "api_key_header": "The header of the key, where that is not Authorization.",
     "base_url": "The address of the endpoint, up to /v1.",

@@ -7,15 +7,15 @@ key, and the nearest known one.
 import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
 from pathlib import Path
 
 from pytest_rightsize.bounded_files import whole_text
 from pytest_rightsize.config.app_table import AppTable, parse_app
-from pytest_rightsize.config.catalogue import CATALOGUE
+from pytest_rightsize.config.ladder_order import ORDERS, Amount, Order, check_order
 from pytest_rightsize.config.rung_tables import parse_rung, with_electricity
+from pytest_rightsize.config.spreads import known_rungs, spread_out
 from pytest_rightsize.config.table_checks import check_keys, check_name, check_numbers, check_type, subtable
 from pytest_rightsize.config.task_settings import TaskSettings
 from pytest_rightsize.config.task_tables import parse_task
@@ -24,23 +24,37 @@ from pytest_rightsize.meters import Meter, check_meter
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.records import Json, Rung
 
-__all__ = ["TOP_KEYS", "Ladder", "order_note", "parse_ladder", "read_ladder", "select_rungs"]
+__all__ = ["TOP_KEYS", "Ladder", "check_rung", "parse_ladder", "read_ladder", "select_rungs"]
 
 _IN_PYPROJECT = " [tool.rightsize]"
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-TOP_KEYS = ("app", "default", "electricity_usd_per_kwh", "gco2_per_kwh", "ladder", "tasks")
+TOP_KEYS = ("app", "default", "electricity_usd_per_kwh", "gco2_per_kwh", "ladder", "order", "tasks")
 """The keys of a ladder file that stand in no table."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ladder:
-    """The ladder file as read: every rung by name in its order, the settings of its tasks, and its table `[app]`."""
+    """The ladder file as read: every rung by name in its order, the settings of its tasks, and its table `[app]`.
+
+    `spreads` has the rungs of each table that stands for several, smallest first; `order` is what a ladder goes by.
+    """
 
     rungs: Mapping[str, Rung]
     tasks: Mapping[str, TaskSettings] = field(default_factory=dict)
     app: AppTable = field(default_factory=AppTable)
     default: str | None = None
     source: str = "the built-in catalogue"
+    spreads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    order: Order = "params"
+
+    @property
+    def known(self) -> dict[str, Rung]:
+        """Every rung by its name, those of the file first."""
+        return known_rungs(self.rungs, self.spreads)
+
+    def unspread(self, names: Sequence[str]) -> list[str]:
+        """The names of rungs, with those of its rungs in place of a spread's."""
+        return [member for name in names for member in self.spreads.get(name, (name,))]
 
     def table_of(self, task: str, rootdir: Path) -> str:
         """`rightsize.toml [tasks.NAME]`: the table of a task, for people, with the file as seen from `rootdir`."""
@@ -91,92 +105,77 @@ def parse_ladder(
     """Check the content of a ladder file; `where` names it in errors, relative paths start at `base_dir`."""
     check_keys(plain, TOP_KEYS, where=where)
     check_numbers(plain, where=where)
-    tables, tasks = subtable(plain, "ladder", where), subtable(plain, "tasks", where)
-    for name in [*tables, *tasks]:
+    ladder, tasks = subtable(plain, "ladder", where), subtable(plain, "tasks", where)
+    for name in [*ladder, *tasks]:
         check_name(name, where=where)
+    tables, spreads = spread_out(
+        {name: subtable(ladder, name, f"{where} [ladder]") for name in ladder}, providers, where=where
+    )
     rungs = {
-        name: parse_rung(
-            name,
-            subtable(tables, name, f"{where} [ladder]"),
-            providers,
-            where=f"{where} [ladder.{name}]",
-            base_dir=base_dir,
-        )
-        for name in tables
+        name: parse_rung(name, one.table, providers, where=f"{where} [ladder.{one.written_as}]", base_dir=base_dir)
+        for name, one in tables.items()
     }
-    for name in tables if meters is not None else ():
-        if "meter" in tables[name]:
-            check_meter(tables[name]["meter"], meters or {}, where=f"{where} [ladder.{name}]")
+    for one in tables.values() if meters is not None else ():
+        if "meter" in one.table:
+            check_meter(one.table["meter"], meters or {}, where=f"{where} [ladder.{one.written_as}]")
     rungs = with_electricity(rungs, plain, where=where)
+    names = [*known_rungs(rungs, spreads)]
     default = plain.get("default")
     if default is not None:
         check_type(default, str, where=f"{where}: default")
-        if default not in {*rungs, *CATALOGUE}:
-            raise unknown_name(f"{where}: default", default, [*rungs, *CATALOGUE], noun="rung")
+        check_rung(default, names, spreads, where=f"{where}: default")
     return Ladder(
         rungs=rungs,
         tasks={
             name: parse_task(subtable(tasks, name, f"{where} [tasks]"), where=f"{where} [tasks.{name}]")
             for name in tasks
         },
-        app=parse_app(subtable(plain, "app", where), rungs=[*rungs, *CATALOGUE], where=f"{where} [app]"),
+        app=parse_app(subtable(plain, "app", where), rungs=names, where=f"{where} [app]"),
         default=default,
         source=where,
+        spreads=spreads,
+        order=_order(plain.get("order", "params"), where=f"{where}: order"),
     )
 
 
-def select_rungs(ladder: Ladder, names: Sequence[str], *, option: str = "--rightsize-ladder") -> tuple[Rung, ...]:
+def check_rung(name: str, names: Sequence[str], spreads: Mapping[str, Sequence[str]], *, where: str) -> None:
+    """Raises ConfigError for a name that is no rung, or that of a spread where one rung is wanted."""
+    if name in spreads:
+        raise ConfigError(f"{where}: {name} stands for {', '.join(spreads[name])}: name one of them")
+    if name not in names:
+        raise unknown_name(where, name, names, noun="rung")
+
+
+def _order(value: Json, *, where: str) -> Order:
+    check_type(value, str, where=where)
+    found = next((order for order in ORDERS if order == value), None)
+    if found is None:
+        raise unknown_name(where, value, ORDERS, noun="order")
+    return found
+
+
+def select_rungs(
+    ladder: Ladder,
+    names: Sequence[str],
+    *,
+    option: str = "--rightsize-ladder",
+    known: Callable[[Sequence[Rung]], Mapping[str, Amount]] = lambda _: {},
+) -> tuple[Rung, ...]:
     """The rungs of `--rightsize-ladder` in its order; a name that the file lacks is looked up in the catalogue.
 
-    Raises ConfigError for an unknown or repeated name, and for an order that contradicts the sizes of the rungs.
+    The name of a spread stands for all its rungs. `known` is asked for what is known of the rungs on this machine, by
+    the order of the ladder. Raises ConfigError for an unknown or repeated name, and for an order that contradicts what
+    is known.
     """
     if not names:
         raise ConfigError(f"{option} was given nothing: name rungs, smallest first, such as 1b,4b,30b,frontier")
-    rungs_by_name = {**CATALOGUE, **ladder.rungs}
-    repeated = next((name for name in names if names.count(name) > 1), None)
+    for name in names:
+        if name not in ladder.known and name not in ladder.spreads:
+            raise unknown_name(option, name, [*ladder.spreads, *ladder.known], noun="rung")
+    each = ladder.unspread(names)
+    repeated = next((name for name in each if each.count(name) > 1), None)
     if repeated is not None:
         raise ConfigError(f"{option} names {repeated!r} twice: name each rung once, smallest first")
-    for name in names:
-        if name not in rungs_by_name:
-            raise unknown_name(option, name, [*ladder.rungs, *CATALOGUE], noun="rung")
-    rungs = tuple(rungs_by_name[name] for name in names)
-    _check_order(rungs, option)
+    rungs = tuple(ladder.known[name] for name in each)
+    check_order(rungs, option, order=ladder.order, known=known(rungs), spreads=ladder.spreads)
     return rungs
-
-
-def _check_order(rungs: Sequence[Rung], option: str) -> None:
-    """Raises ConfigError, with the order meant, where a rung of a known size stands before a smaller one.
-
-    A larger rung has more parameters *and* more of them active: of two equal sizes, and of a mixture of experts (MoE)
-    and a dense rung between its two sizes, either may come first. A rung without `params_b` may stand anywhere.
-    """
-    found = next((pair for pair in combinations(rungs, 2) if _is_larger(*pair)), None)
-    if found is None:
-        return
-    larger, smaller = found
-    by_size = iter(sorted((rung for rung in rungs if rung.params_b is not None), key=lambda rung: rung.params_b or 0.0))
-    meant = ",".join(rung.name if rung.params_b is None else next(by_size).name for rung in rungs)
-    raise ConfigError(
-        f"{option} names {larger.name} ({larger.params_b:g} B parameters) before {smaller.name} "
-        f"({smaller.params_b:g} B): name rungs smallest first: {option}={meant}"
-    )
-
-
-def _is_larger(rung: Rung, other: Rung) -> bool:
-    """Whether it is known to be larger; a rung without `active_b` has all its parameters active."""
-    if rung.params_b is None or other.params_b is None:
-        return False
-    active, other_active = (each.params_b if each.active_b is None else each.active_b for each in (rung, other))
-    return rung.params_b > other.params_b and (active or 0.0) > (other_active or 0.0)
-
-
-def order_note(rungs: Sequence[Rung]) -> str | None:
-    """A note for the user where a mixture of experts stands before a smaller dense rung; None if there is none."""
-    for first, second in combinations(rungs, 2):
-        if first.params_b is not None and second.params_b is not None and first.params_b > second.params_b:
-            active = "" if first.active_b is None else f", {first.active_b:g} B active"
-            return (
-                f"note: {first.name} ({first.params_b:g} B parameters{active}) stands before {second.name} "
-                f"({second.params_b:g} B), and is treated as the smaller one"
-            )
-    return None

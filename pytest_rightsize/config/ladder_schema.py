@@ -11,7 +11,9 @@ from typing import Any, get_args
 from pytest_rightsize.config.app_table import APP_KEYS, NO_PARAMETERS
 from pytest_rightsize.config.key_descriptions import DESCRIPTIONS
 from pytest_rightsize.config.ladder import TOP_KEYS
+from pytest_rightsize.config.ladder_order import ORDERS
 from pytest_rightsize.config.rung_tables import COMMON_KEYS, POSITIVE_KEYS
+from pytest_rightsize.config.spreads import spread_keys
 from pytest_rightsize.config.table_checks import LARGEST, NUMBER
 from pytest_rightsize.config.task_tables import TASK_KEYS
 from pytest_rightsize.meters import Meter
@@ -41,6 +43,7 @@ def ladder_schema(providers: Mapping[str, type[Provider]], meters: Mapping[str, 
     """The schema, of JSON Schema 2020-12; a day such as `until = 2027-01-31` is text with the format `date`."""
     tables: Mapping[str, Schema] = {
         "default": _TEXT,
+        "order": {"enum": [*ORDERS]},
         "ladder": {
             "type": "object",
             "propertyNames": {"pattern": _RUNG_NAME},
@@ -110,6 +113,8 @@ def _rung(name: str, kind: type[Provider]) -> Schema:
             **most,
             **least,
         }
+    for key in spread_keys(name, kind):
+        properties[key] = {**_described(key), **_NAMES, "uniqueItems": True}
     properties["provider"] = {**_described("provider"), "const": name}
     return {"title": name, **_table(properties, ["provider", *kind.required])}
 

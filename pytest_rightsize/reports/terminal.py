@@ -16,6 +16,7 @@ from pytest_rightsize.records import Run, Waiver
 from pytest_rightsize.reports.bars import bar_lines, bar_words, bars_differ
 from pytest_rightsize.reports.facts import effort, failure, place_to_change, strength_of, tokens_spent
 from pytest_rightsize.reports.gate_groups import gate_groups
+from pytest_rightsize.reports.order_words import order_lines
 from pytest_rightsize.reports.sureness import (
     NO_ANSWER,
     more_words,
@@ -105,6 +106,7 @@ def summary_lines(run: Run, verdicts: Sequence[Verdict], *, verbose: bool = Fals
     return [
         *_legend(verdicts),
         *bar_lines(run, verdicts, verbose=verbose),
+        *order_lines(run),
         *extra,
         _sentence(run, verdicts),
         *_savings(run),

@@ -3,15 +3,15 @@
 Validates the configuration before any model is called: every mistake that can be known by then is a ConfigError.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_rightsize import clocks
-from pytest_rightsize.config.catalogue import CATALOGUE
-from pytest_rightsize.config.ladder import Ladder, order_note, read_ladder, select_rungs
+from pytest_rightsize.config.ladder import Ladder, read_ladder, select_rungs
+from pytest_rightsize.config.ladder_order import ORDER_WORDS, order_note
 from pytest_rightsize.config.options import find_ladder_file
 from pytest_rightsize.config.settings import Settings
 from pytest_rightsize.errors import ConfigError, RungError
@@ -26,6 +26,7 @@ from pytest_rightsize.running.budget import Budget
 from pytest_rightsize.running.engine import Engine
 from pytest_rightsize.session.metering import Meters
 from pytest_rightsize.session.notices import Notices
+from pytest_rightsize.session.order_amounts import order_amounts
 
 if TYPE_CHECKING:
     from pytest_rightsize.recorded.recorder import Recorder
@@ -58,8 +59,8 @@ class Resources:
             config.hook.pytest_rightsize_meters(), budget_s=settings.energy_budget_s, workers=self.workers
         )
         self.ladder = self._read_ladder()
-        self.rungs = () if settings.ladder is None else select_rungs(self.ladder, settings.ladder)
-        self.known = {**CATALOGUE, **self.ladder.rungs}
+        self.rungs = () if settings.ladder is None else self._selected(settings.ladder)
+        self.known = self.ladder.known
         self.serves = settings.serve or self.ladder.app.serve
         self.fixed = self._fixed_rungs()
         to_be_asked = [*self.rungs, *self.fixed] if self.rungs else self.known.values()
@@ -100,11 +101,12 @@ class Resources:
         if not self.rungs:
             return [f"no ladder; each task runs on its chosen rung, else on {self.ladder.default}"]
         settings = self.settings
-        order, note = " < ".join(rung.name for rung in self.rungs), order_note(self.rungs)
+        order, note = " < ".join(rung.name for rung in self.rungs), order_note(self.rungs, self.ladder.order)
+        by = "" if self.ladder.order == "params" else f" ({ORDER_WORDS[self.ladder.order]})"
         sure = f"; confidence {settings.confidence:g}" if settings.confidence is not None else ""
         answering = [rung for rung in self.rungs if rung.name not in self.missing]
         return [
-            f"ladder {order}; strategy {settings.strategy}{sure}",
+            f"ladder {order}{by}; strategy {settings.strategy}{sure}",
             *([note] if note else []),
             *map(str, self.missing.values()),
             *self._trusted_line(),
@@ -149,6 +151,13 @@ class Resources:
     def _read_ladder(self) -> Ladder:
         path = self.settings.config or find_ladder_file(self.settings.rootdir)
         return Ladder(rungs={}) if path is None else read_ladder(path, self._classes, self.meters.classes)
+
+    def _selected(self, names: Sequence[str]) -> tuple[Rung, ...]:
+        """The rungs of the ladder, whose order is held against what this machine knows of them."""
+        runs = self.settings.cache_dir / "runs"
+        return select_rungs(
+            self.ladder, names, known=lambda rungs: order_amounts(rungs, self.ladder.order, self._classes, runs)
+        )
 
     def _provider(self, rung: Rung) -> Provider:
         kind = self._classes[rung.provider]

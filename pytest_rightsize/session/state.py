@@ -82,7 +82,9 @@ class SessionState:
         self.fingerprints: dict[str, Any] = {}
         self.reads_texts = False
         self._known_tokens: dict[Tokens, Tokens] = {}
-        self.about = SessionHead(self.settings.to_dict(), self.settings.rootdir)
+        goes_by = self.resources.ladder.order
+        by = {} if goes_by == "params" else {"order": goes_by}
+        self.about = SessionHead({**self.settings.to_dict(), **by}, self.settings.rootdir)
         self.results: ResultsFile | None = None
         self.keeping = Keeping(self.settings, self.notices.put)
         check_outputs(self.settings, config)

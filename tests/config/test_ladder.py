@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from pytest_rightsize.config.catalogue import CATALOGUE
 from pytest_rightsize.config.chosen import resolve_chosen
-from pytest_rightsize.config.ladder import Ladder, order_note, parse_ladder, read_ladder, select_rungs
+from pytest_rightsize.config.ladder import Ladder, parse_ladder, read_ladder, select_rungs
+from pytest_rightsize.config.ladder_order import order_note
 from pytest_rightsize.config.options import find_ladder_file
 from pytest_rightsize.config.task_settings import ChosenSource
 from pytest_rightsize.errors import ConfigError

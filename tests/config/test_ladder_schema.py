@@ -15,6 +15,7 @@ from pytest_rightsize.config.key_descriptions import DESCRIPTIONS
 from pytest_rightsize.config.ladder import TOP_KEYS, parse_ladder
 from pytest_rightsize.config.ladder_schema import ladder_schema
 from pytest_rightsize.config.rung_tables import COMMON_KEYS
+from pytest_rightsize.config.spreads import spread_keys
 from pytest_rightsize.config.table_checks import LARGEST
 from pytest_rightsize.config.task_tables import TASK_KEYS
 from pytest_rightsize.errors import ConfigError
@@ -81,7 +82,7 @@ def test_every_key_of_the_check_is_in_it_and_described() -> None:
     assert set(SCHEMA["$defs"]["task"]["properties"]) == set(TASK_KEYS)
     assert set(SCHEMA["$defs"]["app"]["properties"]) == set(APP_KEYS)
     rungs = {each["title"]: set(each["properties"]) for each in SCHEMA["$defs"]["rung"]["oneOf"]}
-    assert rungs == {name: {*COMMON_KEYS, *kind.options} for name, kind in PROVIDERS.items()}
+    assert rungs == {name: {*COMMON_KEYS, *kind.options, *spread_keys(name, kind)} for name, kind in PROVIDERS.items()}
     options = {key for kind in METERS.values() for key in kind.options}
     assert set(SCHEMA["$defs"]["meter"]["anyOf"][1]["properties"]) == {"name", "basis", "idle_s", *options}
     described = {
@@ -102,12 +103,13 @@ def test_the_check_and_the_schema_agree(plain: dict[str, Any], is_good: bool) ->
 
 
 # Floats that are whole are no whole numbers in TOML, and are to JSON Schema: none is drawn. Nor are words that only the
-# check can judge: "auto" as a price, and names of rungs that do not exist, as in [app] models.
+# check can judge: "auto" as a price, and names of rungs that do not exist, as in [app] models; nor a day in place of
+# text, which is text to an editor.
 VALUES: st.SearchStrategy[Any] = st.one_of(
     st.booleans(),
     st.sampled_from([-1, 0, 1, 2, 10_000, 10**9, -0.5, 0.5, 0.25, 1.5, 0.95, "", "1b", "A_KEY", "nvml", "rapl+nvml"]),
     st.sampled_from([{}, [], ["a"], [""], [1], {"a": "1b"}, {"prompt": 1, "completion": 0.5}, {"prompt": -1}]),
-    st.sampled_from([{"file": "a", "key": "b"}, {"env": "A"}, {"open": "a"}, date(2027, 1, 31)]),
+    st.sampled_from([{"file": "a", "key": "b"}, {"env": "A"}, {"open": "a"}]),
     st.sampled_from(
         [
             {"gate": "oversized", "until": date(2027, 1, 31), "reason": "x"},
@@ -152,6 +154,7 @@ FILES = st.fixed_dictionaries(
         "app": tables(dict.fromkeys([key for key in APP_KEYS if key != "models"], list)),
         "default": st.sampled_from(["1b", 5, True]),
         "electricity_usd_per_kwh": VALUES,
+        "order": st.sampled_from(["bytes", "cost", 1]),
         "wrong": st.just(1),
     },
 )

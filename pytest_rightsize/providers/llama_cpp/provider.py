@@ -160,6 +160,13 @@ class LlamaCpp:
             return hub.find(self._model)
         return locate(self._model, self._rung.base_dir)
 
+    def weight_bytes(self) -> int | None:
+        """The size of the model's files; None where they are not on this machine."""
+        path = self._find()
+        if isinstance(path, Problem) or not path.is_file():
+            return None
+        return sum(part.stat().st_size for part in parts_of(path))
+
     def identity(self, sha256: Callable[[Path], str]) -> Identity:
         """Identify the rung by the file's content, its quantisation and chat template, context, options and engine."""
         path = self._file()

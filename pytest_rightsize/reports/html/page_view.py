@@ -13,6 +13,7 @@ from pytest_rightsize.reports.html.measures import MEASURES, first_measure, judg
 from pytest_rightsize.reports.html.number_tables import figures_row, tokens_caution, tokens_row
 from pytest_rightsize.reports.html.run_facts import fact_groups, model_row
 from pytest_rightsize.reports.html.verdict_table import bar_line, interval_legend, verdict_row
+from pytest_rightsize.reports.order_words import order_words
 from pytest_rightsize.reports.rung_faults import fault_lines
 from pytest_rightsize.reports.units import parameters
 
@@ -33,6 +34,7 @@ def page_view(facts: Facts, cases: CaseIndex) -> dict[str, Json]:
         "actions": action_rows(facts),
         "interval_words": interval_legend(facts),
         "bar_words": bar_line(facts),
+        "order_words": order_words(facts.run),
         "rungs": [{"name": rung.name, "size": _size(rung.params_b)} for rung in facts.run.rungs],
         "rows": [verdict_row(facts, verdict) for verdict in facts.verdicts],
         "measures": measures,
