@@ -38,6 +38,8 @@ __all__ = [
 Outcome = Literal["passed", "failed", "error", "not_run"]
 State = Literal["passes", "fails", "undecided", "not_run"]
 Evidence = Literal["shown", "likely", "provisional"]
+# The confidence of each grade of evidence, the surest first.
+EVIDENCE_LEVELS: Mapping[Evidence, float] = {"shown": 0.95, "likely": 0.8}
 VerdictName = Literal["right-sized", "over-sized", "under-sized", "unsolved", "undecided", "unchosen"]
 Strategy = Literal["climb", "full", "bisect"]
 CacheMode = Literal["auto", "off", "replay", "refresh"]

@@ -6,20 +6,21 @@ or neither (`provisional`). Pure.
 
 A task without a confidence asks a rung until so many cases passed, or failed, that the rest cannot matter. Such a
 sample has no rate, but it has a bound: that so few failures came before so many passes is as unlikely as that many
-passes in as many cases (inverse sampling), if the order of the cases has nothing to do with how hard they are. If all
-that was left out were taken as failed instead, no rung that passes could ever be more than provisional.
+passes in as many cases (inverse sampling), if the order of the cases has nothing to do with how hard they are. A rung
+that passes and would be more than provisional by that bound is asked on (`schedule`): a stop at the first 18 passes of
+20 cases says "likely" more often than 20 answers do.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from math import ceil, inf
 
-from pytest_rightsize.records import Evidence, Policy, State
+from pytest_rightsize.records import EVIDENCE_LEVELS, Evidence, Policy, State
 from pytest_rightsize.statistics import (
     Design,
     bounds_whatever_comes,
     clopper_pearson,
+    counts_at_the_stop,
     design_bounds,
     more_cases,
     settled,
@@ -29,8 +30,6 @@ from pytest_rightsize.verdict_records import Standing, Verdict
 
 __all__ = ["Sample", "evidence_of_rung", "with_evidence"]
 
-# The confidence of each grade, the surest first.
-_LEVELS: Mapping[Evidence, float] = {"shown": 0.95, "likely": 0.8}
 _GRADES: Sequence[Evidence] = ("shown", "likely", "provisional")
 
 
@@ -66,7 +65,9 @@ class RungEvidence:
     @property
     def weakness(self) -> tuple[int, float, float, float]:
         """A key that is the larger the less sure it is; of two that are shown, by how near the bound is to the bar."""
-        likely, shown = (inf if self.cases_to[grade] is None else self.cases_to[grade] or 0 for grade in _LEVELS)
+        likely, shown = (
+            inf if self.cases_to[grade] is None else self.cases_to[grade] or 0 for grade in EVIDENCE_LEVELS
+        )
         return _GRADES.index(self.grade), shown, likely, -self.distance
 
 
@@ -110,8 +111,8 @@ def _claims(verdict: Verdict, ladder: Sequence[str]) -> dict[str, State]:
 
 def evidence_of_rung(rung: str, claim: State, standing: Standing, policy: Policy, sample: Sample) -> RungEvidence:
     """How sure it is that the rung passes, or fails, which of the two being the `claim`."""
-    reached = {grade: _reaches(claim, standing, policy, sample, level) for grade, level in _LEVELS.items()}
-    grade: Evidence = next((grade for grade in _LEVELS if reached[grade]), "provisional")
+    reached = {grade: _reaches(claim, standing, policy, sample, level) for grade, level in EVIDENCE_LEVELS.items()}
+    grade: Evidence = next((grade for grade in EVIDENCE_LEVELS if reached[grade]), "provisional")
     bound = _bound(claim, policy, sample)
     surer = _GRADES[: _GRADES.index(grade)]
     return RungEvidence(
@@ -119,7 +120,10 @@ def evidence_of_rung(rung: str, claim: State, standing: Standing, policy: Policy
         grade=grade,
         bound=bound,
         distance=1.0 if bound is None else abs(bound - policy.pass_rate),
-        cases_to={each: _needed(claim, policy, sample, _LEVELS[each]) if each in surer else 0 for each in _LEVELS},
+        cases_to={
+            each: _needed(claim, policy, sample, EVIDENCE_LEVELS[each]) if each in surer else 0
+            for each in EVIDENCE_LEVELS
+        },
     )
 
 
@@ -143,7 +147,7 @@ def _reaches(claim: State, standing: Standing, policy: Policy, sample: Sample, l
 
 def _bound(claim: State, policy: Policy, sample: Sample) -> float | None:
     """The one-sided 95 % bound of the rate that is held against the bar."""
-    level = _LEVELS["shown"]
+    level = EVIDENCE_LEVELS["shown"]
     if sample.design is not None:
         bounds = design_bounds(sample.design, sample.outcomes, confidence=level)
     elif _is_inverse(policy, sample):
@@ -173,17 +177,10 @@ def _counts(sample: Sample) -> tuple[int, int]:
 
 
 def _up_to_the_stop(claim: State, policy: Policy, sample: Sample) -> tuple[int, int]:
-    """Passes and failures up to the one that stopped the rung, at the most; what is missing counts against the claim.
-
-    Answers that were in flight at the stop came after it. Of those, the ones that agree with the claim are known by
-    their number and left out; the others may have come before it.
-    """
+    """Passes and failures up to the stop of the rung, at the most; what is missing counts against the claim."""
     (passed, failed), missing = _counts(sample), sum(sample.missing.values())
     planned = passed + failed + sum(_left(sample).values())
-    enough = ceil(Fraction(str(policy.pass_rate)) * planned)
-    if claim == "passes":
-        return min(passed, enough), failed + missing
-    return passed + missing, min(failed, planned - enough + 1)
+    return counts_at_the_stop(passed, failed, missing, planned=planned, state=claim, pass_rate=policy.pass_rate)
 
 
 def _needed(claim: State, policy: Policy, sample: Sample, level: float) -> int | None:

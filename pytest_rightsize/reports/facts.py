@@ -294,7 +294,8 @@ def _way_out(verdict: Verdict) -> str:
     """The way to decide the task: where a confidence leaves it open, running again would not help."""
     if "no number of trials would show" in verdict.notes[0]:
         return "mend the prompt, or lower pass_rate or the confidence"
-    if verdict.confidence is not None and "needs about" in verdict.notes[0]:
+    obstacle = next((of for of in verdict.standing.values() if of.state not in ("fails", "not_run")), None)
+    if verdict.confidence is not None and ("needs about" in verdict.notes[0] or (obstacle and obstacle.is_open)):
         return "add cases, or lower the confidence"
     return "fix it and run again"
 

@@ -9,8 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import ceil
 
-from pytest_rightsize.records import State, Strategy, Trial
-from pytest_rightsize.statistics import Walk, cases_in_order, claimed, design_for, settled, settled_counts
+from pytest_rightsize.records import EVIDENCE_LEVELS, State, Strategy, Trial
+from pytest_rightsize.statistics import (
+    Walk,
+    cases_in_order,
+    claimed,
+    counts_at_the_stop,
+    design_for,
+    settled,
+    settled_counts,
+)
 from pytest_rightsize.verdict_records import Standing
 
 # The least number of trials of a task in flight, and the least part of its trials (1 / 8), however close it is to being
@@ -119,7 +127,10 @@ class Progress:
             self._is_new = True
 
     def reason_to_stop(self) -> str | None:
-        """Why no outcome of the unfinished trials can change the standing, or None if one can."""
+        """Why no outcome of the unfinished trials can change the standing, or None if one can.
+
+        Without a confidence, none may change how sure it is that the rung passes either.
+        """
         if self._reason is None and self._is_new and self._passed + self._failed and self._left > 0:
             self._is_new = False
             self._reason = self._find_reason()
@@ -166,7 +177,25 @@ class Progress:
         return None if state is None or not self._may_stop(state) else _settled_words(state, self._left)
 
     def _may_stop(self, state: State) -> bool:
-        return state == "passes" or not self._to_be_finished
+        return not self._evidence_is_open() if state == "passes" else not self._to_be_finished
+
+    def _evidence_is_open(self) -> bool:
+        """Whether a rung that passes at its observed rate is asked on, for how sure that is to rest on all its cases.
+
+        It is where its answers so far make it likely, until the rest cannot change that it is shown.
+        """
+        if self._confidence is not None or self._claims or not self._single:
+            return False
+        at = partial(settled_counts, pass_rate=self._pass_rate)
+        missing = self._unanswered.total()
+        unknown = self._left + missing
+        planned = self._passed + self._failed + unknown
+        passed, failed = counts_at_the_stop(
+            self._passed, self._failed, missing, planned=planned, state="passes", pass_rate=self._pass_rate
+        )
+        if at(passed, failed, 0, confidence=EVIDENCE_LEVELS["likely"]) != "passes":
+            return False
+        return at(self._passed, self._failed, unknown, confidence=EVIDENCE_LEVELS["shown"]) != "passes"
 
     def _settled(self, confidence: float | None) -> State | None:
         if not self._single:

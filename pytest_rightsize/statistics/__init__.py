@@ -23,6 +23,7 @@ from pytest_rightsize.statistics.planning import (
 from pytest_rightsize.statistics.rates import (
     bounds_whatever_comes,
     clopper_pearson,
+    counts_at_the_stop,
     more_cases,
     more_trials,
     pass_rate_interval,
@@ -59,6 +60,7 @@ __all__ = [
     "claim_confidence",
     "claimed",
     "clopper_pearson",
+    "counts_at_the_stop",
     "decide",
     "design_bounds",
     "design_for",

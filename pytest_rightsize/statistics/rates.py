@@ -20,6 +20,7 @@ from pytest_rightsize.verdict_records import Standing
 __all__ = [
     "bounds_whatever_comes",
     "clopper_pearson",
+    "counts_at_the_stop",
     "more_cases",
     "more_trials",
     "pass_rate_interval",
@@ -179,6 +180,22 @@ def settled_counts(
         return None
     worst, best = (_state_of_counts(ahead, trials, pass_rate, confidence) for ahead in (passed, passed + remaining))
     return worst if worst == best else None
+
+
+def counts_at_the_stop(
+    passed: int, failed: int, missing: int, *, planned: int, state: State, pass_rate: float
+) -> tuple[int, int]:
+    """Passes and failures up to the one that settled a rung at its observed rate, of which `state` is claimed.
+
+    `planned` cases have one trial each; those without an answer, `missing`, count against the claim. That so few
+    failures came before so many passes is as unlikely as that many passes in as many cases (inverse sampling). Answers
+    that came after the stop, as they were in flight, are left out where they agree with the claim: their number is
+    known. The others may have come before it.
+    """
+    enough = ceil(Fraction(str(pass_rate)) * planned)
+    if state == "passes":
+        return min(passed, enough), failed + missing
+    return passed + missing, min(failed, planned - enough + 1)
 
 
 def bounds_whatever_comes(

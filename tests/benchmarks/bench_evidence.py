@@ -3,8 +3,7 @@
 One JSON line for each number of cases and true rate of a smaller rung, the chosen one being larger: `named` is the
 chance that the smaller one passes by its observed rate, so that the verdict is over-sized; `likely` and `shown` that
 the verdict has at least that evidence. By default the session fails where it is likely. `asked` is `all` where every
-case is asked (`--rightsize-strategy=full`), and `until settled` where the rest of the cases is left out once it cannot
-matter.
+case is asked (`--rightsize-strategy=full`), and `until settled` where a climb leaves out the rest of the cases.
 
     python -m tests.benchmarks.bench_evidence [--json=FILE]
 """
@@ -12,6 +11,7 @@ matter.
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_rightsize.judging.verdict import judge
-from pytest_rightsize.records import Evidence
+from pytest_rightsize.records import Evidence, Trial, TrialKey
+from pytest_rightsize.running.schedule import Progress
 from tests.runs import make_run
 
 BAR = 0.9
@@ -44,21 +45,42 @@ def _evidence(passed: int, failed: int, left_out: int) -> Evidence | None:
     return verdict.evidence if verdict.verdict == "over-sized" else None
 
 
-def _ends(cases: int, *, all_asked: bool) -> Iterator[tuple[int, int, int]]:
+def ends(cases: int, *, bar: float = BAR, all_asked: bool) -> Iterator[tuple[int, int, int]]:
     """Passes and failures of each way to end in which the rung passes, and in how many orders they may come."""
-    enough = ceil(BAR * cases - 1e-9)
-    for failed in range(cases - enough + 1):
-        if all_asked:
-            yield cases - failed, failed, comb(cases, failed)
-        else:
-            yield enough, failed, comb(enough + failed - 1, failed)
+    enough = ceil(bar * cases - 1e-9)
+    if all_asked:
+        yield from ((cases - failed, failed, comb(cases, failed)) for failed in range(cases - enough + 1))
+        return
+    going_on = {(0, 0): 1}
+    for asked in range(1, cases + 1):
+        orders: Counter[tuple[int, int]] = Counter()
+        for (passed, failed), count in going_on.items():
+            orders[passed + 1, failed] += count
+            orders[passed, failed + 1] += count
+        going_on = {}
+        for (passed, failed), count in orders.items():
+            if failed > cases - enough:
+                continue
+            if asked == cases or _stops(passed, failed, cases, bar):
+                yield passed, failed, count
+            else:
+                going_on[passed, failed] = count
+
+
+def _stops(passed: int, failed: int, cases: int, bar: float) -> bool:
+    """Whether a climb leaves out the rest of a rung's cases."""
+    progress = Progress({str(case): 1 for case in range(cases)}, pass_rate=bar)
+    for case in range(passed + failed):
+        key = TrialKey(task="t", case=str(case), sample=0, rung="s")
+        progress.add(Trial(key=key, outcome="passed" if case < passed else "failed"))
+    return progress.reason_to_stop() is not None
 
 
 def settings() -> Iterator[dict[str, Any]]:
     """One setting after the other."""
     for all_asked, cases, rate in product((True, False), CASES, RATES):
         chance = {"named": 0.0, "likely": 0.0, "shown": 0.0}
-        for passed, failed, orders in _ends(cases, all_asked=all_asked):
+        for passed, failed, orders in ends(cases, all_asked=all_asked):
             evidence = _evidence(passed, failed, cases - passed - failed)
             assert evidence is not None
             found = orders * rate**passed * (1 - rate) ** failed

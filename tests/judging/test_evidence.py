@@ -11,6 +11,7 @@ from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import Run
 from pytest_rightsize.statistics import clopper_pearson, more_cases
 from pytest_rightsize.verdict_records import Verdict
+from tests.benchmarks.bench_evidence import ends
 from tests.runs import make_run
 
 
@@ -172,6 +173,26 @@ def test_a_rung_five_points_below_its_bar_is_named_in_41_percent_of_sessions_and
     assert blocked == pytest.approx(0.0388, abs=5e-5)
 
 
+@pytest.mark.parametrize("bar", [0.5, 0.7, 0.8, 0.9, 0.95])
+@pytest.mark.parametrize("cases", [5, 10, 20, 30])
+def test_a_climb_blocks_a_merge_wrongly_no_more_often_than_if_every_case_were_asked(cases: int, bar: float) -> None:
+    """Exactly, over all orders of the answers, at a true rate five points below the bar."""
+    blocked = []
+    for all_asked in (False, True):
+        chance = 0.0
+        for passed, failed, orders in ends(cases, bar=bar, all_asked=all_asked):
+            verdict = stopped("1" * passed + "0" * failed, cases, bar=bar)
+            assert verdict.smallest == "s"
+            if verdict.evidence != "provisional":
+                chance += orders * (bar - 0.05) ** passed * (1.05 - bar) ** failed
+        blocked.append(chance)
+    climb, full = blocked
+    assert climb <= full + 1e-9
+    if (cases, bar) == (20, 0.9):
+        assert full == pytest.approx(0.0388, abs=5e-5)
+        assert climb == pytest.approx(full)
+
+
 @pytest.mark.parametrize("bar", [0.5, 0.75, 0.9])
 @pytest.mark.parametrize("planned", [4, 10, 20, 41])
 def test_at_a_rate_that_is_the_bar_a_stopped_rung_is_seldom_shown_or_likely(planned: int, bar: float) -> None:
@@ -180,9 +201,9 @@ def test_at_a_rate_that_is_the_bar_a_stopped_rung_is_seldom_shown_or_likely(plan
     too_many = planned - enough + 1
     passing = [(enough, failed) for failed in range(too_many)]
     failing = [(passed, too_many) for passed in range(enough)]
-    for ends in (passing, failing):
+    for all_ends in (passing, failing):
         chance = dict.fromkeys(("shown", "likely", "provisional"), 0.0)
-        for passed, failed in ends:
+        for passed, failed in all_ends:
             trials = passed + failed
             last = passed if ends is passing else failed
             marks = "1" * passed + "0" * failed

@@ -331,9 +331,32 @@ def test_a_rung_that_was_the_smallest_is_asked_to_its_end_unless_it_passes() -> 
     for outcome, stops in (("failed", False), ("passed", True)):
         progress = Progress({str(case): 1 for case in range(8)}, pass_rate=0.5)
         progress.demand((), to_be_finished=True)
-        for case in range(5):
+        for case in range(7):
             progress.add(ended(str(case), outcome))  # type: ignore[arg-type]  # both are outcomes
         assert (progress.reason_to_stop() is not None) is stops
+
+
+@pytest.mark.parametrize(
+    ("marks", "cases", "bar", "stops"),
+    [
+        ("1" * 9, 10, 0.9, True),  # nine passes of nine are too few to make 0.9 likely
+        ("1" * 18, 20, 0.9, False),  # 0.9 ** 18 = 0.15: likely, and two failures would undo that
+        ("1" * 18 + "0", 20, 0.9, True),  # provisional
+        ("1" * 12, 20, 0.6, False),  # 0.6 ** 12 = 0.002: shown, and eight failures would undo that
+        ("1" * 16, 20, 0.6, False),  # 16 of 20 are 0.051
+        ("1" * 17, 20, 0.6, True),  # 17 of 20 are 0.016
+        ("1" * 2, 4, 0.5, True),  # 0.25
+        ("1" * 12 + "E", 20, 0.6, False),  # the one without an answer may have been anything
+        ("1" * 17 + "E", 20, 0.6, True),
+    ],
+)
+def test_a_rung_that_passes_is_asked_on_while_the_rest_may_change_how_sure_that_is(
+    marks: str, cases: int, bar: float, *, stops: bool
+) -> None:
+    progress = Progress({str(case): 1 for case in range(cases)}, pass_rate=bar)
+    for case, mark in enumerate(marks):
+        progress.add(ended(str(case), {"1": "passed", "0": "failed", "E": "error"}[mark]))  # type: ignore[arg-type]  # all are outcomes
+    assert (progress.reason_to_stop() is not None) is stops
 
 
 def early(cases: int, **more: Any) -> EarlyProgress:

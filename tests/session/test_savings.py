@@ -108,7 +108,7 @@ def test_a_chosen_rung_that_costs_money_is_estimated_and_says_so(forty: pytest.P
     run, result = ran(forty)
     assert not any(trial.answers for trial in of_big(run))
     assert (
-        "small instead of big saves about $0.088 per 1,000 cases (estimate, as big was not run" in result.stdout.str()
+        "small instead of big saves about $0.0878 per 1,000 cases (estimate, as big was not run" in result.stdout.str()
     )
     run, result = ran(forty, "--rightsize-savings=sample")
     assert sum(trial.sampled is not None for trial in of_big(run)) == 10
