@@ -205,7 +205,7 @@ def test_at_a_rate_that_is_the_bar_a_stopped_rung_is_seldom_shown_or_likely(plan
         chance = dict.fromkeys(("shown", "likely", "provisional"), 0.0)
         for passed, failed in all_ends:
             trials = passed + failed
-            last = passed if ends is passing else failed
+            last = passed if all_ends is passing else failed
             marks = "1" * passed + "0" * failed
             ways = comb(trials - 1, last - 1)
             verdict = stopped(marks, planned, bar=bar)
