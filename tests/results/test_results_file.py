@@ -15,7 +15,7 @@ from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.baseline import read_baseline
 from pytest_rightsize.judging.differences import prompts_differ
 from pytest_rightsize.judging.verdict import judge
-from pytest_rightsize.records import WITHHOLDABLE, Price, Run, Rung, Trial
+from pytest_rightsize.records import WITHHOLDABLE, Price, Run, Rung, Trial, TrialKey
 from pytest_rightsize.results.redaction import redacted
 from pytest_rightsize.results.results_file import ResultsFile, no_trial, read_run
 from pytest_rightsize.results.session_head import SessionHead
@@ -200,3 +200,8 @@ def test_what_shows_no_words_is_read_as_a_stream(tmp_path: Path, read: Callable[
         tracemalloc.stop()
     assert peaks[0] > size_bytes / 2
     assert peaks[1] < size_bytes / 5
+
+
+def test_a_line_that_somebody_wrote_by_hand_need_not_name_what_is_as_usual() -> None:
+    line = {"kind": "trial", "task": "t", "case": "a", "rung": "s", "outcome": "passed"}
+    assert Trial.from_dict(line) == Trial(key=TrialKey(task="t", case="a", rung="s", sample=0), outcome="passed")
