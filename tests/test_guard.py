@@ -42,9 +42,10 @@ ROOMS: dict[str, set[str]] = {
     "authoring": {"nouns", "providers", "results", "served"},
     "reports": {"nouns", "judging", "statistics"},
     "hookspecs": {"providers", "meters", "reports"},
+    "hosting": {"nouns", "clocks", "providers", "meters", "served"},
     "session": {
         *("nouns", "clocks", "statistics", "providers", "meters", "recorded", "results"),
-        *("judging", "config", "running", "served", "reports"),
+        *("judging", "config", "running", "served", "hosting", "reports"),
     },
     "commands": {
         *("nouns", "clocks", "statistics", "providers", "meters", "recorded", "results"),
@@ -107,7 +108,7 @@ LENT = {
     },
     "meters": {"meters"},
 }
-JOINS_ALL = ("session", "commands")
+JOINS_ALL = ("hosting", "session", "commands")
 MOST_LINES = 400
 PURE = [
     *(f"{name}.py" for name in sorted(NOUNS - {"bounded_files", "model", "output_paths", "versions"})),

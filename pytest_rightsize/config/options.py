@@ -68,6 +68,11 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
         "requests in flight to a rung; with 1, each test function runs once (default: the rung's max_in_flight, else 8 "
         "for an endpoint and twice the slots of a local model)",
     ),
+    "hosts": (
+        "HOW",
+        "shared: a local model answers in a process of its own, which all workers of pytest-xdist ask; own: each "
+        "process loads the model itself (default: shared under -n for llama_cpp, else own)",
+    ),
     "cache": (
         "MODE",
         "auto (default): answers are recorded, and not asked for twice; off; replay: recorded answers only, and no "

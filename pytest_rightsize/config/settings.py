@@ -6,7 +6,7 @@ A wrong value is a ConfigError that names the option.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import pytest
 
@@ -23,6 +23,7 @@ __all__ = ["Settings", "gates_of"]
 
 
 _KEPT_RUNS = 20
+Hosting = Literal["shared", "own"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +31,8 @@ class Settings:
     """The user's settings for this session; `ladder` is None where no ladder is climbed.
 
     With `strength_of`, a results file, the tests are only played wrong answers, and no model is asked.
-    `savings` is None where it depends on what the chosen rung costs. `sources` says where `pass_rate`, `confidence` and
-    `samples` were set, for the tasks that take them from here.
+    `hosts` is None where it depends on the rung and on xdist, `savings` where it does on what the chosen rung costs.
+    `sources` says where `pass_rate`, `confidence` and `samples` were set, for the tasks that take them from here.
     """
 
     rootdir: Path
@@ -55,6 +56,7 @@ class Settings:
     serve: bool = False
     strength: bool = False
     strength_of: Path | None = None
+    hosts: Hosting | None = None
     cache: CacheMode = "auto"
     cache_dir: Path = Path(".rightsize")
     cache_is_given: bool = False
@@ -94,6 +96,7 @@ class Settings:
             strength=bool(config.getoption("rightsize_strength") or config.getini("rightsize_strength")),
             strength_of=_path(config.getoption("rightsize_strength_of"), config),
             offline=bool(config.getoption("rightsize_offline") or config.getini("rightsize_offline")),
+            hosts=_hosts(texts["hosts"]),
             budget=_budget(texts["budget"]),
             redact=_redact(texts["redact"]),
             cache=_cache_mode(texts["cache"]),
@@ -184,6 +187,16 @@ def _stopping(text: str | None) -> Stopping:
         if stopping == (text or "early"):
             return stopping
     raise unknown_name("--rightsize-stopping", str(text), known)
+
+
+def _hosts(text: str | None) -> Hosting | None:
+    known: tuple[Hosting, ...] = get_args(Hosting)
+    for hosts in known:
+        if text == hosts:
+            return hosts
+    if text is None:
+        return None
+    raise unknown_name("--rightsize-hosts", text, known)
 
 
 def _cache_mode(text: str | None) -> CacheMode:

@@ -44,11 +44,12 @@ class Provider(Protocol):
     has the totals in `meterings`, a sequence of `Metering`; `meter_name` is what the user reads of its meter, empty
     where there is none. `trusted` may say that private tasks may go there, though it is not on this machine, and
     `takes_room_of` whose memory the model takes: "machine", "cluster" or None, as it is where a request leaves this
-    machine. `is_loading` may say that it got its first request and cannot answer yet, and `size_bytes` how large its
-    model is, once that is known: both are shown while a session runs. `weight_bytes()` may tell the size before the
-    model is loaded, for a ladder in the order of bytes. Attributes `on_note` and `on_stall` are set to functions that
-    show the user a sentence, from any thread: `on_note` when the next test ends, `on_stall` at once, as what the tests
-    wait for may never come.
+    machine. `can_be_hosted` may say that it can be made from its rung alone in another process, which then answers for
+    all workers (`--rightsize-hosts`). `is_loading` may say that it got its first request and cannot answer yet, and
+    `size_bytes` how large its model is, once that is known: both are shown while a session runs. `weight_bytes()` may
+    tell the size before the model is loaded, for a ladder in the order of bytes. Attributes `on_note` and `on_stall`
+    are set to functions that show the user a sentence, from any thread: `on_note` when the next test ends, `on_stall`
+    at once, as what the tests wait for may never come.
 
     >>> class Shout:
     ...     options, required, leaves_machine = {"suffix": str}, (), False

@@ -49,6 +49,7 @@ class Onnx:
     required: ClassVar[tuple[str, ...]] = ("model", "tokenizer")
     leaves_machine = False
     site = "process"
+    can_be_hosted = True
     in_flight = 1
 
     def __init__(self, rung: Rung) -> None:

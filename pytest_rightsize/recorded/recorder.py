@@ -100,8 +100,9 @@ class Recorder:
                     note.unlink()
                     self._on_trouble(
                         f"an earlier process died while it asked {rungs}; what it was answered is recorded, and this "
-                        f"session goes on from there. If a model's library crashed, add -n 1 (pytest-xdist): a crash "
-                        f"then costs a trial and not the session"
+                        f"session goes on from there. If a model's library crashed, add --rightsize-hosts=shared, or "
+                        f"for other providers than llama_cpp and onnx -n 1 (pytest-xdist): a crash then does not end "
+                        f"the session"
                     )
 
     def _note_asking(self, rung: str) -> None:

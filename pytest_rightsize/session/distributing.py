@@ -13,6 +13,7 @@ from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.records import Trial
 from pytest_rightsize.running.outcomes import attach
 from pytest_rightsize.session.distribution import exception_line, read_label, task_scheduling
+from pytest_rightsize.session.rung_hosts import HOSTS
 from pytest_rightsize.session.state import SessionState
 from pytest_rightsize.strength_records import Strength
 
@@ -31,6 +32,13 @@ class Distributing:
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> object | None:
         """Keep the trials of a task on one worker: only who knows the smaller rungs can stop the climb."""
         return task_scheduling(config, log) if self._climbs else None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker of this machine where the models are that all share; another holds its own."""
+        address = self._state.resources.hosting.worker_input(on_this_machine=bool(node.gateway.spec.popen))
+        if address is not None:
+            node.workerinput[HOSTS] = dict(address)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:

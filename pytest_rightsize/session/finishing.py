@@ -38,6 +38,7 @@ class Finishing:
         """Judge, write what is known, and let a failed gate fail the session."""
         state = self._state
         self._resources.engine.close()
+        self._resources.hosting.close()
         state.notices.show(state.config)
         state.metered += self._resources.meters.seen()
         if self._resources.is_worker:

@@ -38,18 +38,20 @@ class Meters:
             return provider
         if site_of(provider) is None or rung.meter == "none":
             return provider
-        # Answers that cost money are never asked for twice.
-        is_free = rung.price is None and not provider.leaves_machine
         metered = Metered(
             provider,
             partial(choose, rung, site_of(provider), self.classes),
             room=room,
-            budget_s=self._budget_s if is_free else 0.0,
+            budget_s=self.budget_s_of(rung, provider),
             workers=self._workers,
             memory=self._memory,
         )
         self._metered.append(metered)
         return metered
+
+    def budget_s_of(self, rung: Rung, provider: Provider) -> float:
+        """How long a request to the rung may be repeated: answers that cost money are never asked for twice."""
+        return self._budget_s if rung.price is None and not provider.leaves_machine else 0.0
 
     def header(self, rungs: Iterable[Rung]) -> list[str]:
         """`meter cpu_time (25k, 60k)`, and which rungs have none: `rightsize doctor` gives the reasons."""

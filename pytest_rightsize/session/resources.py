@@ -27,6 +27,7 @@ from pytest_rightsize.running.engine import Engine
 from pytest_rightsize.session.metering import Meters
 from pytest_rightsize.session.notices import Notices
 from pytest_rightsize.session.order_amounts import order_amounts
+from pytest_rightsize.session.rung_hosts import RungHosts
 
 if TYPE_CHECKING:
     from pytest_rightsize.recorded.recorder import Recorder
@@ -64,6 +65,7 @@ class Resources:
         self.serves = settings.serve or self.ladder.app.serve
         self.fixed = self._fixed_rungs()
         to_be_asked = [*self.rungs, *self.fixed] if self.rungs else self.known.values()
+        self.hosting = RungHosts(config, settings, notices)
         with own_work():
             self.providers = {rung.name: self._provider(rung) for rung in to_be_asked}
         self.known |= {
@@ -104,12 +106,14 @@ class Resources:
         order, note = " < ".join(rung.name for rung in self.rungs), order_note(self.rungs, self.ladder.order)
         by = "" if self.ladder.order == "params" else f" ({ORDER_WORDS[self.ladder.order]})"
         sure = f"; confidence {settings.confidence:g}" if settings.confidence is not None else ""
+        shared = [] if self.collect_only else [name for name in self.hosting.rungs if name not in self.missing]
         answering = [rung for rung in self.rungs if rung.name not in self.missing]
         return [
             f"ladder {order}{by}; strategy {settings.strategy}{sure}",
             *([note] if note else []),
             *map(str, self.missing.values()),
             *self._trusted_line(),
+            *([f"answering in a process of its own: {', '.join(shared)}"] if shared else []),
             *(
                 f"{rung.name}: {rung.price.prompt:g} and {rung.price.completion:g} USD/M tokens, {rung.price.source}"
                 for rung in self.rungs
@@ -129,10 +133,16 @@ class Resources:
 
     def _base_room(self, rung: str) -> int:
         """How many requests may be in flight to a rung from this process."""
-        limits = (self.settings.concurrency, self.known[rung].max_in_flight)
+        room = self._undivided_room(self.known[rung], self.providers[rung])
+        # A host sees to it that its workers together keep the limit.
+        return room if rung in self.hosting.rungs else max(1, room // self.workers)
+
+    def _undivided_room(self, rung: Rung, provider: Provider) -> int:
+        """How many requests may be in flight to a rung from this session."""
+        limits = (self.settings.concurrency, rung.max_in_flight)
         set_limits = [limit for limit in limits if limit is not None]
-        room: int = min(set_limits) if set_limits else getattr(self.providers[rung], "in_flight", _IN_FLIGHT)
-        return max(1, room // self.workers)
+        room: int = min(set_limits) if set_limits else getattr(provider, "in_flight", _IN_FLIGHT)
+        return room
 
     def _trusted_line(self) -> list[str]:
         """Which rungs see private tasks although they are not on this machine."""
@@ -171,6 +181,14 @@ class Resources:
         for name, tell in (("on_note", self._notices.put), ("on_stall", self._show_at_once)):
             if hasattr(provider, name):
                 setattr(provider, name, tell)
+        provider = self.hosting.hosted(
+            rung,
+            provider,
+            self.meters.classes,
+            room=self._undivided_room(rung, provider),
+            budget_s=self.meters.budget_s_of(rung, provider),
+            stays=not self.rungs or rung.name in {fixed.name for fixed in self.fixed},
+        )
         return self.meters.wrap(rung, provider, room=lambda: self._base_room(rung.name))
 
     def _show_at_once(self, message: str) -> None:

@@ -35,6 +35,7 @@ BENCHMARKS = {
     "results-file": ["bench_results_file"],
     "fuzz": ["bench_fuzz"],
     "kills": ["bench_kills"],
+    "hosts": ["bench_hosts"],
 }
 # Names for several: everything that says how often the statistics are right, and the local engine on all models.
 GROUPS = {

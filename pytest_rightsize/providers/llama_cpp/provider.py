@@ -82,6 +82,7 @@ class LlamaCpp:
     }
     required: ClassVar[tuple[str, ...]] = ("model",)
     site = "process"
+    can_be_hosted = True
 
     def __init__(self, rung: Rung) -> None:
         """Keep the rung; the file is not looked at yet."""

@@ -197,7 +197,8 @@ def test_in_a_worker_a_crash_within_llama_cpp_is_an_error_and_the_rest_goes_on(p
     pytester.makepyfile(test_suite=ONE_MODEL)
     pytester.makeconftest(CRASHING.replace("ctypes.string_at", "open('mended', 'w').close(); ctypes.string_at"))
     result = pytester.runpytest_subprocess(
-        "--rightsize-ladder=whole", "-n1", "--rightsize-concurrency=1", "--rightsize-results=run.jsonl"
+        *("--rightsize-ladder=whole", "-n1", "--rightsize-hosts=own", "--rightsize-concurrency=1"),
+        "--rightsize-results=run.jsonl",
     )
     lines = [json.loads(line) for line in (pytester.path / "run.jsonl").read_text(encoding="utf-8").splitlines()]
     outcomes = Counter((line["outcome"], line["reason"]) for line in lines if line["kind"] == "trial")

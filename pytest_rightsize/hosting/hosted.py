@@ -1,0 +1,108 @@
+"""A provider whose model answers in a host: requests go there and replies come back, with their energy.
+
+Whatever needs no model (`check`, `identity`, what it says of itself) is asked of the provider itself, here: so answers
+are recorded under the same keys wherever the model runs.
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pytest_rightsize.errors import RungError
+from pytest_rightsize.hosting.desks import Desk
+from pytest_rightsize.hosting.frames import FrameError
+from pytest_rightsize.hosting.wire import error_from_plain, reply_from_plain, request_to_plain
+from pytest_rightsize.meter_records import Metering
+from pytest_rightsize.providers import Problem, Provider
+from pytest_rightsize.providers.placement import Room, room_of
+from pytest_rightsize.records import Identity, Reply, Request, Rung
+
+__all__ = ["Hosted"]
+
+
+class Hosted:
+    """`inner`, as far as it needs no model, and the rung's host for its answers."""
+
+    options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {}
+    required: ClassVar[tuple[str, ...]] = ()
+    site = "cluster"
+
+    def __init__(self, inner: Provider, rung: Rung, desk: Desk, meter_name: Callable[[], str]) -> None:
+        """Keep them; `meter_name` tells what the user reads of the meter, empty where there is none."""
+        self.inner = inner
+        self._rung = rung
+        self._desk = desk
+        self._meter_name = meter_name
+        self.size_bytes: int | None = None
+        self.waiting_room = 0
+
+    def __getattr__(self, name: str) -> Any:
+        """Members that the provider has beyond the Protocol."""
+        return getattr(self.inner, name)
+
+    @property
+    def leaves_machine(self) -> bool:
+        """See `Provider`: its host is on this machine."""
+        return self.inner.leaves_machine
+
+    @property
+    def takes_room_of(self) -> Room | None:
+        """See `Provider`."""
+        return room_of(self.inner)
+
+    @property
+    def meter_name(self) -> str:
+        """The meter that the host reads."""
+        return self._meter_name()
+
+    @property
+    def meterings(self) -> list[Metering]:
+        """The totals of the rung's host, in the process that owns it."""
+        return self._desk.meterings(self._rung.name)
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether it was asked, and has not answered yet."""
+        return self._desk.is_loading(self._rung.name)
+
+    def check(self) -> Problem | None:
+        """See `Provider`."""
+        return self.inner.check()
+
+    def identity(self, sha256: Callable[[Path], str]) -> Identity | None:
+        """See `Provider`."""
+        identity = getattr(self.inner, "identity", None)
+        return None if identity is None else identity(sha256)
+
+    def submit(self, request: Request) -> Future[Reply]:
+        """See `Provider`."""
+        outer: Future[Reply] = Future()
+        try:
+            inner = self._desk.ask(self._rung.name, request_to_plain(request))
+        except FrameError as error:
+            words = f"rung {self._rung.name!r}: the request cannot be sent to its host: {error}"
+            outer.set_exception(RungError(words, reason="request", alone=True))
+            return outer
+        outer.add_done_callback(lambda ended: inner.cancel() if ended.cancelled() else None)
+        inner.add_done_callback(lambda ended: self._settle(outer, ended))
+        return outer
+
+    def close(self) -> None:
+        """See `Provider`: its host frees the model when another is to be loaded, or the session ends."""
+        self._desk.leave(self._rung.name)
+
+    def _settle(self, outer: Future[Reply], inner: "Future[Mapping[str, Any]]") -> None:
+        if inner.cancelled() or not outer.set_running_or_notify_cancel():
+            return
+        try:
+            outcome = inner.result()
+            self.size_bytes = outcome.get("size_bytes", self.size_bytes)
+            self.waiting_room = outcome.get("waiting_room", self.waiting_room)
+            if "error" in outcome:
+                outer.set_exception(error_from_plain(outcome["error"]))
+            else:
+                outer.set_result(reply_from_plain(outcome["reply"]))
+        except (KeyError, TypeError, ValueError) as error:
+            words = f"rung {self._rung.name!r}: what its host sent is no reply ({type(error).__name__})"
+            outer.set_exception(RungError(words, reason="bad_reply", alone=True))
