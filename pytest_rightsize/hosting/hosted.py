@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pytest_rightsize.errors import RungError
+from pytest_rightsize.errors import RightsizeError, RungError
 from pytest_rightsize.hosting.desks import Desk
 from pytest_rightsize.hosting.frames import FrameError
 from pytest_rightsize.hosting.wire import error_from_plain, reply_from_plain, request_to_plain
@@ -95,14 +95,18 @@ class Hosted:
     def _settle(self, outer: Future[Reply], inner: "Future[Mapping[str, Any]]") -> None:
         if inner.cancelled() or not outer.set_running_or_notify_cancel():
             return
+        reply = self._read(inner.result())
+        if isinstance(reply, Reply):
+            outer.set_result(reply)
+        else:
+            outer.set_exception(reply)
+
+    def _read(self, outcome: Mapping[str, Any]) -> Reply | RightsizeError:
+        """What the host says of a request; what is neither a reply nor an error of this package is a fault."""
         try:
-            outcome = inner.result()
             self.size_bytes = outcome.get("size_bytes", self.size_bytes)
             self.waiting_room = outcome.get("waiting_room", self.waiting_room)
-            if "error" in outcome:
-                outer.set_exception(error_from_plain(outcome["error"]))
-            else:
-                outer.set_result(reply_from_plain(outcome["reply"]))
-        except (KeyError, TypeError, ValueError) as error:
+            return error_from_plain(outcome["error"]) if "error" in outcome else reply_from_plain(outcome["reply"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             words = f"rung {self._rung.name!r}: what its host sent is no reply ({type(error).__name__})"
-            outer.set_exception(RungError(words, reason="bad_reply", alone=True))
+            return RungError(words, reason="bad_reply", alone=True)

@@ -64,6 +64,7 @@ class _Place:
     queue: "deque[_Asked]" = field(default_factory=deque)
     sent: dict[int, _Asked] = field(default_factory=dict)
     users: set[Hashable] = field(default_factory=set)
+    is_left: bool = False
     idle_since: float = 0.0
     crashes: int = 0
     answers: int = 0
@@ -131,6 +132,7 @@ class Hosts:
             refused = self._closed_outcome(place) if self._is_closed else place.down
             if refused is None:
                 place.users.add(user)
+                place.is_left = False
                 place.queue.append(asked)
                 asked.future.add_done_callback(partial(self._is_wanted_no_more, place, asked))
                 settled = self._move()
@@ -140,10 +142,14 @@ class Hosts:
         return asked.future
 
     def leave(self, user: Hashable, rung: str | None = None) -> None:
-        """Whoever asked needs the rung no more for now, or no rung at all; what it asked is answered all the same."""
+        """Whoever asked needs the rung no more for now; what it asked is answered all the same.
+
+        A model that nobody needs is freed. Without a rung whoever asked has gone: others may come in its place.
+        """
         with self._lock:
             for place in self._places.values() if rung is None else [self._places[rung]]:
                 place.users.discard(user)
+                place.is_left = rung is not None and not place.users
             settled = self._move()
         _settle(settled)
 
@@ -185,12 +191,13 @@ class Hosts:
             if current is None and wanted.queue:
                 settled += self._send_all(wanted)
                 current = wanted if wanted.is_open else None
-        wanting = [place for place in climbed if place.queue]
-        if current is None or not wanting:
+        waiting = next((place for place in climbed if place.queue), None)
+        if current is not None and waiting is not None:
+            self._run(waiting)  # it starts, and loads its model when the memory is free
+            settled += self._all_of(waiting) if waiting.down is not None else []
+        if current is None or current.sent:
             return settled
-        self._run(wanting[0])  # it starts, and loads its model when the memory is free
-        settled += self._all_of(wanting[0]) if wanting[0].down is not None else []
-        if not current.sent and self._may_go(current):
+        if current.is_left or (waiting is not None and self._may_go(current)):
             current.is_resting = True
             self._tell(current, {"rest": True})
         return settled

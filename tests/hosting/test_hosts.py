@@ -1,5 +1,6 @@
 """Whose turn it is among a session's hosts, and what becomes of requests when a host crashes; no process is started."""
 
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
@@ -25,11 +26,13 @@ class Process:
         self.name, self.pid, self.heard = served.rung.name, pid, list[Outcome]()
         self.says, self.dies = on_message, on_end
         self.is_over = False
+        self.on_send: Callable[[Outcome], object] = lambda _: None
 
     def send(self, message: Outcome) -> None:
         if message.get("request", {}).get("unsendable"):
             raise FrameError("it is no JSON")
         self.heard.append(message)
+        self.on_send(message)
 
     def wait(self) -> None:
         self.is_over = True
@@ -147,6 +150,19 @@ def test_who_keeps_silent_keeps_nobody_waiting_for_ever() -> None:
     assert small.heard[-1] == {"rest": True}
 
 
+def test_after_a_while_of_silence_it_is_the_next_rungs_turn() -> None:
+    session = Session("a", "b", grace_s=0.02)
+    session.ask("gw0", "a")
+    session.ask("gw1", "b")
+    small = session.process("a")
+    rests = threading.Event()
+    small.on_send = lambda message: rests.set() if "rest" in message else None
+    small.answers(1)
+    assert rests.wait(60)
+    small.rests()
+    assert session.process("b").asked == [1]
+
+
 def test_of_rungs_that_are_waited_for_the_first_of_the_ladder_is_next() -> None:
     session = Session("a", "b", "c")
     session.ask("gw0", "b")
@@ -169,6 +185,31 @@ def test_a_host_that_rested_is_asked_again_and_tells_each_of_its_totals() -> Non
         session.process(other).answers(1)
     assert session.names == ["a", "b"], "the processes stay"
     assert (len(session.hosts.meterings("a")), len(session.hosts.meterings("b"))) == (2, 1)
+
+
+def test_a_model_that_nobody_needs_is_freed_at_once() -> None:
+    """Another of this machine may need the memory: one that has no host."""
+    session = Session("a")
+    for n, user in enumerate(("gw0", "gw1")):
+        session.ask(user, "a", n)
+    session.hosts.leave("gw0", "a")
+    session.process("a").answers(0)
+    session.process("a").answers(1)
+    assert {"rest": True} not in session.process("a").heard
+    session.hosts.leave("gw1", "a")
+    session.process("a").rests()
+    session.ask("gw0", "a", 2)
+    assert session.process("a").asked == [0, 1, 2]
+
+
+def test_a_worker_that_is_gone_leaves_the_model_to_the_one_that_comes_in_its_place() -> None:
+    session = Session("a")
+    session.ask("gw0", "a", 1)
+    session.process("a").answers(1)
+    session.hosts.leave("gw0")
+    session.ask("gw1", "a", 2)
+    assert session.process("a").asked == [1, 2]
+    assert {"rest": True} not in session.process("a").heard
 
 
 def test_rungs_that_stay_are_open_beside_others() -> None:
