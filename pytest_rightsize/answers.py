@@ -141,14 +141,22 @@ def answer_record(reply: Reply, rung: Rung, messages: tuple[Mapping[str, Json], 
         tokens=replace(_tokens(reply), characters=len(reply.text) + len(reply.reasoning or "")),
         seconds=reply.seconds,
         energy=reply.energy,
-        cost_usd=rung.price.cost_usd(reply.tokens) if rung.price else _electricity_usd(reply.energy, rung),
+        cost_usd=_cost_usd(reply, rung),
         cached=reply.replayed,
         finish_reason=reply.finish_reason,
         tool_calls=reply.tool_calls,
         recorded=reply.recorded,
         retries=reply.retries,
         margin=reply.margin,
+        via=reply.via,
     )
+
+
+def _cost_usd(reply: Reply, rung: Rung) -> float | None:
+    """USD by the rung's price or its electricity; those of the members where the rung is a cascade."""
+    if reply.via:
+        return reply.cost_usd
+    return rung.price.cost_usd(reply.tokens) if rung.price else _electricity_usd(reply.energy, rung)
 
 
 def _tokens(reply: Reply) -> Tokens:

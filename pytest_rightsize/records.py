@@ -158,6 +158,8 @@ class Reply:
     retries: int = 0
     after_s: float = 0.0
     margin: float | None = None
+    cost_usd: float | None = None
+    via: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -185,23 +187,29 @@ class AnswerRecord:
     recorded: str | None = None
     retries: int = 0
     margin: float | None = None
+    via: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Json]:
         """The answer as JSON data."""
-        return {
+        plain: dict[str, Json] = {
             **shallow(self),
             "messages": list(self.messages),
             "tokens": shallow(self.tokens),
             "energy": None if self.energy is None else self.energy.to_dict(),
             "tool_calls": list(self.tool_calls),
         }
+        if self.via:
+            plain["via"] = list(self.via)
+        else:
+            del plain["via"]
+        return plain
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Json]) -> "AnswerRecord":
         """The inverse of `to_dict`; keys that a later version added are left out."""
         values = {name: plain[name] for name in cls.__dataclass_fields__ if name in plain}
         energy = plain.get("energy")
-        tuples = {name: tuple(plain.get(name, ())) for name in ("messages", "tool_calls")}
+        tuples = {name: tuple(plain.get(name, ())) for name in ("messages", "tool_calls", "via")}
         nouns = {
             "tokens": Tokens(**plain["tokens"]),
             "energy": None if energy is None else Energy.from_dict(energy),

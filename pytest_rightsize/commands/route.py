@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     urls = _urls(arguments.base_url, rungs)
     routes = [_route(verdict, rungs, arguments.evidence) for verdict in judge(results)]
     if arguments.format == "json":
-        lines = json.dumps(_plain(routes, urls, arguments.evidence), indent=1, ensure_ascii=False).splitlines()
+        lines = json.dumps(_plain(routes, urls, arguments.evidence, rungs), indent=1, ensure_ascii=False).splitlines()
     else:
         lines = [*_litellm(routes, urls)]
     if arguments.output is None:
@@ -120,20 +120,25 @@ def _route(verdict: Verdict, rungs: Mapping[str, Rung], needed: str) -> _Route:
     return _Route(task=verdict.task, rung=None, because=because, evidence=verdict.evidence)
 
 
-def _plain(routes: Sequence[_Route], urls: Mapping[str, str], needed: str) -> Json:
+def _plain(routes: Sequence[_Route], urls: Mapping[str, str], needed: str, rungs: Mapping[str, Rung]) -> Json:
     return {
         "schema": 1,
         "evidence": needed,
         "routes": {
-            route.task: {"because": route.because, "evidence": route.evidence, **_target(route.rung, urls)}
+            route.task: {"because": route.because, "evidence": route.evidence, **_target(route.rung, urls, rungs)}
             for route in routes
         },
     }
 
 
-def _target(rung: Rung | None, urls: Mapping[str, str]) -> dict[str, Json]:
+def _target(rung: Rung | None, urls: Mapping[str, str], rungs: Mapping[str, Rung]) -> dict[str, Json]:
     if rung is None:
         return {"rung": None}
+    if rung.provider == "cascade":
+        members = [
+            _target(rungs[name], urls, rungs) if name in rungs else {"rung": name} for name in rung.options["rungs"]
+        ]
+        return {"rung": rung.name, "provider": "cascade", "accept": rung.options["accept"], "rungs": members}
     options = {key: rung.options[key] for key in ("base_url_env", "api_key_env") if key in rung.options}
     url = urls.get(rung.name) or rung.options.get("base_url")
     return {
@@ -171,4 +176,9 @@ def _problem(rung: Rung, urls: Mapping[str, str]) -> str | None:
     """Why a proxy cannot ask the rung."""
     if rung.provider == "openai" or rung.name in urls:
         return None
+    if rung.provider == "cascade":
+        return (
+            f"{rung.name} is a cascade, whose check a proxy does not run: --format json has its rungs, or serve it and "
+            f"give --base-url {rung.name}=URL"
+        )
     return f"{rung.name} is no endpoint ({rung.provider}): serve it, and give --base-url {rung.name}=URL"

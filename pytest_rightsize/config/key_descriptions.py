@@ -18,7 +18,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "order": "What rungs are ordered by: params (default), active, bytes, price, or energy by earlier runs.",
     "gco2_per_kwh": "Grams of CO2e per kWh of electricity: gives known joules their emissions.",
     # a rung of any provider
-    "provider": "Who answers: llama_cpp (GGUF), openai (an endpoint), callable, command, onnx, uci or replay.",
+    "provider": "Who answers: llama_cpp (GGUF), openai (an endpoint), callable, command, onnx, uci, cascade, replay.",
     "model": "A path, hf:ORG/REPO:QUANT or package:NAME/FILE for llama_cpp; its name at an endpoint; MODULE:FUNCTION.",
     "params_b": "Parameters, in billions: rungs are named smallest first.",
     "active_b": "Active parameters of a mixture of experts, in billions.",
@@ -63,6 +63,9 @@ DESCRIPTIONS: Mapping[str, str] = {
     "protocol": "once (default): a process for each answer; lines: one that stays, and reads and writes lines of JSON.",
     "version": "Part of what answers are recorded under: change it with what the program or the function loads.",
     "leaves_machine": "Whether it asks another machine, so that no private task is given to it.",
+    # cascade
+    "rungs": 'The rungs of a cascade, in the order in which they are asked, as in ["1b", "30b"].',
+    "accept": 'What keeps an answer from the next rung: schema, self_check or "package.module:function".',
     # onnx
     "tokenizer": "The tokenizer.json of the model.",
     "labels": "The names of the classes, in the order of the outputs; none for a model that gives one number.",

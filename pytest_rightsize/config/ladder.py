@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pytest_rightsize.bounded_files import whole_text
 from pytest_rightsize.config.app_table import AppTable, parse_app
+from pytest_rightsize.config.cascades import check_cascades
 from pytest_rightsize.config.ladder_order import ORDERS, Amount, Order, check_order
 from pytest_rightsize.config.rung_tables import parse_rung, with_electricity
 from pytest_rightsize.config.spreads import known_rungs, spread_out
@@ -119,7 +120,9 @@ def parse_ladder(
         if "meter" in one.table:
             check_meter(one.table["meter"], meters or {}, where=f"{where} [ladder.{one.written_as}]")
     rungs = with_electricity(rungs, plain, where=where)
-    names = [*known_rungs(rungs, spreads)]
+    known = known_rungs(rungs, spreads)
+    check_cascades(rungs, known, spreads, where=where)
+    names = [*known]
     default = plain.get("default")
     if default is not None:
         check_type(default, str, where=f"{where}: default")

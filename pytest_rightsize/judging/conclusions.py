@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 from pytest_rightsize.energy import Kind
 from pytest_rightsize.judging.chosen_savings import Saving, savings_against_chosen
+from pytest_rightsize.judging.escalations import cascades
 from pytest_rightsize.judging.rung_amounts import (
     MeterErrors,
     Quantity,
@@ -127,7 +128,10 @@ def idle_note(run: Run, run_usage: RunUsage) -> str | None:
     Only rungs with the same number of judged trials and the same kind of joules are ranked.
     """
     groups: dict[tuple[Kind, int], dict[str, tuple[float, float]]] = defaultdict(dict)
+    shared = {name for members in cascades(run).values() for name in members}
     for metering in run.meters:
+        if metering.rung in shared:  # its meter saw what it answered for a cascade too
+            continue
         served, usage = metering.served, run_usage.by_rung.get(metering.rung)
         if served is None or served.joules is None or metering.idle_w is None or usage is None or not usage.passed:
             continue

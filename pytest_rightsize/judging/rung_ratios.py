@@ -6,11 +6,16 @@ from pytest_rightsize.judging.rung_amounts import RungAmounts
 from pytest_rightsize.statistics import ratio_per_success
 from pytest_rightsize.statistics.estimates import Ratio
 
-__all__ = ["per_pass", "surely_more", "why_not_comparable"]
+__all__ = ["per_pass", "ratio_of", "surely_more", "why_not_comparable"]
 
 
 # Equal totals may differ by the last digits of their sums.
 _ROUNDING = 1e-9
+
+
+def ratio_of(a: RungAmounts, b: RungAmounts) -> Ratio | str:
+    """A's amount for a passed case as a multiple of B's, or a clause that says why it is unknown."""
+    return _ratio(a, b)
 
 
 def _ratio(a: RungAmounts, b: RungAmounts) -> Ratio | str:

@@ -5,10 +5,7 @@ function raises is a fault of the rung and no wrong answer, but for a NoAnswerEr
 """
 
 import asyncio
-import importlib
 import inspect
-import sys
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import nullcontext
@@ -18,11 +15,12 @@ from typing import Any, ClassVar
 import pluggy
 
 from pytest_rightsize import clocks
-from pytest_rightsize.errors import ConfigError, NoAnswerError, RungError
+from pytest_rightsize.errors import NoAnswerError, RungError
 from pytest_rightsize.providers import Problem, Provider
 from pytest_rightsize.providers.environment import error_words
 from pytest_rightsize.providers.own_threads import stay_on_this_machine
 from pytest_rightsize.providers.specialists import Threads, prompt_text, reply_of
+from pytest_rightsize.providers.user_functions import UserFunction
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung
 
 __all__ = ["CallableRung"]
@@ -56,18 +54,11 @@ class CallableRung:
     def __init__(self, rung: Rung) -> None:
         """Keep the rung; raises ConfigError if `model` does not name a function."""
         self._rung = rung
-        self._module, colon, self._name = str(rung.model).partition(":")
-        parts = [*self._module.split("."), *self._name.split(".")]
-        if not colon or not all(part.isidentifier() for part in parts):
-            raise ConfigError(
-                f'rung {rung.name!r}: model = {rung.model!r} names no function: write "package.module:function"'
-            )
+        self._function = UserFunction(str(rung.model), base_dir=rung.base_dir, where=f"rung {rung.name!r}: model")
         self._timeout_s = float(rung.options.get("timeout_s", _TIMEOUT_S))
         self._threads = Threads(rung)
         self.in_flight = self._threads.count
         self.site = "remote" if self.leaves_machine else "process"
-        self._lock = threading.Lock()
-        self._function: Callable[[Any], object] | None = None
 
     @property
     def leaves_machine(self) -> bool:
@@ -77,7 +68,7 @@ class CallableRung:
     def check(self) -> Problem | None:
         """Import the function, as its tests would; it is not called."""
         try:
-            self._loaded()
+            self._function.loaded()
         except RungError as error:
             return Problem(
                 what=str(error), remedy=f"correct model of {self._rung.name} in the ladder file, or the file"
@@ -86,11 +77,7 @@ class CallableRung:
 
     def identity(self, sha256: Callable[[Path], str]) -> Identity:
         """Identify the function by the content of its file and by `version`; what it imports is not looked at."""
-        function = inspect.unwrap(self._loaded())
-        try:
-            file = sha256(Path(inspect.getsourcefile(function) or ""))  # a builtin has none
-        except (OSError, TypeError):
-            file = None
+        file = self._function.file_hash(sha256)
         version: Json = self._rung.options.get("version")
         return Identity(content={"callable": self._rung.model, "file": file, "version": version})
 
@@ -103,7 +90,7 @@ class CallableRung:
         self._threads.close()
 
     def _answer(self, request: Request) -> Reply:
-        function = self._loaded()
+        function = self._function.loaded()
         argument = _argument(function, request)
         begun = clocks.perf_counter()
         try:
@@ -128,35 +115,6 @@ class CallableRung:
                 alone=True,
             ) from None
         return reply_of(value, seconds=clocks.perf_counter() - begun, where=str(self._rung.model))
-
-    def _loaded(self) -> Callable[[Any], object]:
-        """The function; raises RungError if it cannot be imported."""
-        if self._function is not None:
-            return self._function
-        with self._lock:
-            found: Any = self._imported()
-            for part in self._name.split("."):
-                found = getattr(found, part, None)
-            if not callable(found):
-                raise RungError(f"{self._module} has no function {self._name}", reason="missing", permanent=True)
-            self._function = found
-            return self._function
-
-    def _imported(self) -> Any:
-        """The module, which may stand beside the ladder file."""
-        beside = str(self._rung.base_dir)
-        is_added = beside not in sys.path
-        if is_added:
-            sys.path.insert(0, beside)
-        try:
-            return importlib.import_module(self._module)
-        except Exception as error:  # of the user's own file, which may do anything
-            raise RungError(
-                f"{self._module} cannot be imported ({error_words(error)})", reason="missing", permanent=True
-            ) from None
-        finally:
-            if is_added and beside in sys.path:
-                sys.path.remove(beside)
 
 
 async def _awaited(value: Any, timeout_s: float) -> object:

@@ -89,11 +89,15 @@ _KEY_JSON = json.JSONEncoder(
 )
 
 
+# What says where a reply came from, and what it cost: that is told by its rung, and cascades are not recorded.
+_NOT_RECORDED = ("replayed", "recorded", "retries", "after_s", "cost_usd", "via")
+
+
 def plain_reply(reply: Reply) -> dict[str, Json]:
     """A reply as JSON data, without the fields that only say where it came from."""
     energy = None if reply.energy is None else reply.energy.to_dict()
     plain = {**shallow(reply), "tokens": shallow(reply.tokens), "energy": energy, "tool_calls": list(reply.tool_calls)}
-    return {name: value for name, value in plain.items() if name not in ("replayed", "recorded", "retries", "after_s")}
+    return {name: value for name, value in plain.items() if name not in _NOT_RECORDED}
 
 
 def file_sha256(path: Path) -> str:

@@ -140,16 +140,18 @@ class Recorder:
         case: str,
         test: str,
         send: Callable[[], Future[Reply]],
+        via: str = "",
     ) -> Future[Reply]:
         """Return the recorded answer, else that of `send`; raises RungError where neither is allowed.
 
         `case` is the name of the asking case, the same on each rung and for each sample; `test` is its name on this
         one. A request that a case asks twice, or that two cases ask, has an answer for each: each time is another draw.
+        A cascade that asks in its place is named in `via`, and shares the answers of the case itself.
         """
         identity = self._identity(rung, provider)
         if identity is not None and identity.is_recording:
             return send()
-        place = None if identity is None else self._place(rung, identity, request, case)
+        place = None if identity is None else self._place(rung, identity, request, case, via=via)
         if place is None:
             if self._mode == "replay":
                 raise RungError(
@@ -189,13 +191,13 @@ class Recorder:
         return identity is not None and not identity.is_recording
 
     def recorded(
-        self, rung: str, provider: Provider, request: Request, *, case: str, draw: int | None = None
+        self, rung: str, provider: Provider, request: Request, *, case: str, draw: int | None = None, via: str = ""
     ) -> Reply | None:
         """The recorded answer to a request that must not be sent, that `draw` or else the next; None without one."""
         if not (self.may_have if draw is None else self._is_recordable)(rung, provider):
             return None
         identity = self._identity(rung, provider, asks=False)
-        place = None if identity is None else self._place(rung, identity, request, case, draw)
+        place = None if identity is None else self._place(rung, identity, request, case, draw, via)
         return None if place is None else self._look_up(place)
 
     def flush(self) -> None:
@@ -267,7 +269,14 @@ class Recorder:
 
     # --- one answer -------------------------------------------------------------------------------------------------
 
-    def _place(self, rung: str, who: Identity, request: Request, case: str, draw: int | None = None) -> Place | None:
+    @property
+    def only_replays(self) -> bool:
+        """Whether nothing is asked beside what was recorded."""
+        return self._mode == "replay"
+
+    def _place(
+        self, rung: str, who: Identity, request: Request, case: str, draw: int | None = None, via: str = ""
+    ) -> Place | None:
         """The place of the answer; None for a request that is not JSON."""
         plain = plain_request(request, greedy=who.greedy)
         try:
@@ -277,8 +286,9 @@ class Recorder:
         if who.greedy and not request.temperature:
             return Place(rung=rung, identity=who, base=base, request=plain, asker="", draw=0)
         with self._lock:
-            next_draw = self._draws[base, case]
-            self._draws[base, case] += draw is None
+            asker = f"{case}\0{via}" if via else case
+            next_draw = self._draws[base, asker]
+            self._draws[base, asker] += draw is None
         draw = next_draw if draw is None else draw
         return Place(rung=rung, identity=who, base=base, request=plain, asker=case, draw=draw)
 

@@ -81,6 +81,7 @@ _ANSWER = {
     "recorded": _optional(_text),
     "retries": _count,
     "margin": _optional(_amount),
+    "via": _list_of(_text),
 }
 _RUNG = {
     "name": _text,

@@ -26,6 +26,7 @@ from pytest_rightsize.providers.own_threads import own_work
 from pytest_rightsize.providers.placement import keeps_private, room_of
 from pytest_rightsize.records import Reply, Request, Rung
 from pytest_rightsize.running.budget import Budget
+from pytest_rightsize.running.cascading import Chain, cascaded, members_by_cascade
 from pytest_rightsize.running.ticket import Question, Ticket
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class Engine:
         self._offline = offline
         self._recorder = recorder
         self._one_at_a_time = one_at_a_time
+        self._cascades = members_by_cascade(providers)
         self._open: set[str] = set()
         self._faults_in_a_row: Counter[str] = Counter()
         self._down: dict[str, RungError] = {}
@@ -185,20 +187,46 @@ class Engine:
         return ticket.task is not None and asyncio.current_task() is ticket.task
 
     @own_work()
-    def _submit(self, rung: str, request: Request, ticket: Ticket) -> Future[Reply]:
-        """The recorded answer where there is one, else the rung's."""
+    def _submit(self, rung: str, request: Request, ticket: Ticket, via: str = "") -> Future[Reply]:
+        """The recorded answer where there is one, else the rung's; `via` is the cascade that asks it."""
+        if rung in self._cascades:
+            return self._submit_to_members(rung, request, ticket)
         if ticket.recorded_only:
-            return self._recorded(rung, request, ticket)
+            return self._recorded(rung, request, ticket, via)
         if self._recorder is None:
-            return self._send(rung, request, ticket)
+            return self._send(rung, request, ticket, via)
         return self._recorder.submit(
             rung,
             self._providers[rung],
             request,
             case=ticket.case,
             test=ticket.test,
-            send=lambda: self._send(rung, request, ticket),
+            send=lambda: self._send(rung, request, ticket, via),
+            via=via,
         )
+
+    def _submit_to_members(self, rung: str, request: Request, ticket: Ticket) -> Future[Reply]:
+        """Ask the members of a cascade, in a thread of its own; recorded answers alone are looked up at once."""
+        chain: Chain = self._providers[rung]  # type: ignore[assignment]  # it has members
+        members = [self._rungs[name] for name in chain.members]
+
+        def work() -> Reply:
+            return cascaded(chain, members, request, lambda name, each: self._submit(name, each, ticket, rung))
+
+        if ticket.recorded_only:
+            done: Future[Reply] = Future()
+            done.set_result(work())
+            return done
+        if self._recorder is None or not self._recorder.only_replays:
+            for name in chain.members:  # no member is asked where the strictest may not be
+                self._check_may_leave(name, ticket)
+        if rung in self._down:
+            raise self._down[rung]
+        future = chain.begin(work)
+        in_flight = self._in_flight.setdefault(rung, set())
+        in_flight.add(future)
+        future.add_done_callback(in_flight.discard)
+        return future
 
     @own_work()
     def recorded_reply(self, rung: str, request: Request, case: str) -> Reply | None:
@@ -209,12 +237,13 @@ class Engine:
     @own_work()
     def may_have_recorded(self, rung: str) -> bool:
         """Whether answers of the rung were recorded before this session."""
-        return self._recorder is not None and self._recorder.may_have(rung, self._providers[rung])
+        asked = self._cascades.get(rung, (rung,))[0]
+        return self._recorder is not None and self._recorder.may_have(asked, self._providers[asked])
 
-    def _recorded(self, rung: str, request: Request, ticket: Ticket) -> Future[Reply]:
+    def _recorded(self, rung: str, request: Request, ticket: Ticket, via: str = "") -> Future[Reply]:
         """The recorded answer; nothing is sent, and nothing is spent."""
         recorder, provider = self._recorder, self._providers[rung]
-        reply = None if recorder is None else recorder.recorded(rung, provider, request, case=ticket.case)
+        reply = None if recorder is None else recorder.recorded(rung, provider, request, case=ticket.case, via=via)
         if reply is None:
             ticket.lacks_answer = True
             _end_quietly()
@@ -223,22 +252,26 @@ class Engine:
         done.set_result(reply)
         return done
 
-    def _send(self, rung: str, request: Request, ticket: Ticket) -> Future[Reply]:
-        """Ask the rung: everything that may leave this machine passes here."""
+    def _check_may_leave(self, rung: str, ticket: Ticket) -> None:
+        """Raises RungError where the rung is beyond this machine, and what the test asks must stay on it."""
         is_refused_private = ticket.private and not keeps_private(self._providers[rung], self._rungs.get(rung))
         if is_refused_private or (self._offline and self._providers[rung].leaves_machine):
             private, offline = ("private", "the task is private"), ("offline", "--rightsize-offline")
             reason, words = private if is_refused_private else offline
             raise RungError(f"rung {rung!r} is not on this machine, and was not asked: {words}", reason=reason)
+
+    def _send(self, rung: str, request: Request, ticket: Ticket, via: str = "") -> Future[Reply]:
+        """Ask the rung: everything that may leave this machine passes here."""
+        self._check_may_leave(rung, ticket)
         if rung in self._down:
             raise self._down[rung]
         if self._budget is None:
-            return self._submit_to(rung, request)
-        return self._send_within(self._budget, rung, request)
+            return self._submit_to(rung, request, via)
+        return self._send_within(self._budget, rung, request, via)
 
-    def _submit_to(self, rung: str, request: Request) -> Future[Reply]:
+    def _submit_to(self, rung: str, request: Request, via: str) -> Future[Reply]:
         with self._lock:
-            self._make_room_for(rung)
+            self._make_room_for(rung, beside=self._cascades.get(via, ()))
             future = submitted(self._providers[rung], rung, request)
             in_flight = self._in_flight.setdefault(rung, set())
             in_flight.add(future)
@@ -256,13 +289,13 @@ class Engine:
                 return rung, getattr(self._providers[rung], "size_bytes", None)
         return None
 
-    def _send_within(self, budget: Budget, rung: str, request: Request) -> Future[Reply]:
+    def _send_within(self, budget: Budget, rung: str, request: Request, via: str) -> Future[Reply]:
         refusal = budget.take(rung)
         if refusal is not None:
             raise RungError(f"rung {rung!r} was not asked: {refusal}", reason="budget")
         try:
             leaves = self._providers[rung].leaves_machine
-            future = self._submit_to(rung, request)
+            future = self._submit_to(rung, request, via)
         except BaseException:
             budget.give_back(rung)
             raise
@@ -308,14 +341,25 @@ class Engine:
         if self._recorder is not None:
             wait([future for futures in self._in_flight.values() for future in futures.copy()], _LAST_ANSWERS_S)
         with self._lock:
-            for rung in sorted(self._open):
+            for rung in sorted({*self._open, *self._cascades}):
                 self._providers[rung].close()
             self._open.clear()
         if self._recorder is not None:
             self._recorder.close()
 
     def must_close_for(self, rung: str) -> list[str]:
-        """The open rungs whose place in memory `rung` would take: two local models rarely fit where one fits."""
+        """The rungs whose place in memory `rung` would take: two local models rarely fit where one fits.
+
+        The members of a cascade stand beside each other, and it is named with a member that it would lose.
+        """
+        if rung in self._cascades:
+            members = self._cascades[rung]
+            return sorted({other for name in members for other in self._to_be_closed(name)} - {*members})
+        closing = self._to_be_closed(rung)
+        return sorted({*closing, *(name for name, members in self._cascades.items() if {*members} & {*closing})})
+
+    def _to_be_closed(self, rung: str) -> list[str]:
+        """The open rungs of the same memory, but for those that are kept."""
         if rung in self._open or rung in self._kept or not self._one_at_a_time:
             return []
         room = room_of(self._providers[rung])
@@ -323,10 +367,12 @@ class Engine:
             may_stay = {name for name in self._open if room_of(self._providers[name]) != room} | self._kept
             return [] if room is None else sorted(self._open - may_stay)
 
-    def _make_room_for(self, rung: str) -> None:
-        for other in self.must_close_for(rung):
-            self._providers[other].close()
-            self._open.remove(other)
+    def _make_room_for(self, rung: str, beside: Collection[str]) -> None:
+        """Close what stands in its place in memory, but for the rungs that it is asked beside."""
+        for other in self._to_be_closed(rung):
+            if other not in beside:
+                self._providers[other].close()
+                self._open.remove(other)
         self._open.add(rung)
 
     def _count_fault(self, rung: str, fault: RungError) -> None:

@@ -13,6 +13,7 @@ _hookimpl = pluggy.HookimplMarker("pytest")
 # The modules by the names that their hooks give to the classes: a session imports those that it uses, and no other.
 _PROVIDERS = {
     "callable": "pytest_rightsize.providers.callables",
+    "cascade": "pytest_rightsize.providers.cascade",
     "command": "pytest_rightsize.providers.programs",
     "llama_cpp": "pytest_rightsize.providers.llama_cpp.provider",
     "onnx": "pytest_rightsize.providers.onnx",

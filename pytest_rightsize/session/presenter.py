@@ -14,6 +14,7 @@ from pytest_rightsize.config.settings import Settings
 from pytest_rightsize.escaping import visible
 from pytest_rightsize.judging.conclusions import idle_note
 from pytest_rightsize.judging.fleet import fleet
+from pytest_rightsize.reports.escalation_words import escalation_lines
 from pytest_rightsize.reports.facts import intervals
 from pytest_rightsize.reports.fleet_words import fleet_lines
 from pytest_rightsize.reports.github import annotations
@@ -111,6 +112,8 @@ class Presenter:
         for line in self._explaining.fault_lines():
             yield f"rightsize: {line}", {"red": True}
         for line in usage:
+            yield line, {}
+        for line in escalation_lines(result.run, result.verdicts) if usage else ():
             yield line, {}
         for line in _at_scale(result) if usage else ():
             yield line, {}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_rightsize import clocks
+from pytest_rightsize.config.cascades import members_of
 from pytest_rightsize.config.ladder import Ladder, read_ladder, select_rungs
 from pytest_rightsize.config.ladder_order import ORDER_WORDS, order_note
 from pytest_rightsize.config.options import find_ladder_file
@@ -64,10 +65,14 @@ class Resources:
         self.known = self.ladder.known
         self.serves = settings.serve or self.ladder.app.serve
         self.fixed = self._fixed_rungs()
-        to_be_asked = [*self.rungs, *self.fixed] if self.rungs else self.known.values()
+        self.members = self._members()
+        to_be_asked = [*self.rungs, *self.fixed, *self.members] if self.rungs else self.known.values()
         self.hosting = RungHosts(config, settings, notices)
         with own_work():
             self.providers = {rung.name: self._provider(rung) for rung in to_be_asked}
+        for provider in self.providers.values():
+            if hasattr(provider, "bind"):
+                provider.bind(self.providers, self.known)
         self.known |= {
             name: replace(self.known[name], electricity_usd_per_kwh=None)
             for name, provider in self.providers.items()
@@ -158,6 +163,12 @@ class Resources:
         names = dict.fromkeys(self.ladder.app.models.values())
         return tuple(self.known[name] for name in names if self.known[name] not in self.rungs)
 
+    def _members(self) -> tuple[Rung, ...]:
+        """The rungs that are asked by a cascade alone."""
+        asked = [*self.rungs, *self.fixed]
+        names = dict.fromkeys(name for rung in asked for name in members_of(rung))
+        return tuple(self.known[name] for name in names if self.known[name] not in asked)
+
     def _read_ladder(self) -> Ladder:
         path = self.settings.config or find_ladder_file(self.settings.rootdir)
         return Ladder(rungs={}) if path is None else read_ladder(path, self._classes, self.meters.classes)
@@ -219,7 +230,8 @@ class Resources:
         limits = self.settings.budget
         if not limits or self.settings.cache == "replay":
             return None
-        asked = (*self.rungs, *(self.fixed if self.rungs else ()))
+        asked = [rung for rung in (*self.rungs, *(self.fixed if self.rungs else ())) if not members_of(rung)]
+        asked += self.members
         unpriced = [rung.name for rung in asked if rung.price is None and self.providers[rung.name].leaves_machine]
         if "usd" in limits and unpriced:
             raise ConfigError(

@@ -52,6 +52,16 @@ def route(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Written:
     return route
 
 
+def test_a_cascade_is_written_with_its_rungs_and_its_check(route: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+    cascade = Rung(name="a", provider="cascade", options={"rungs": ["tiny", "b"], "accept": "schema"})
+    monkeypatch.setitem(globals(), "RUNGS", [cascade, RUNGS[1]])
+    written = json.loads(route())["routes"]["sure"]
+    assert (written["rung"], written["provider"], written["accept"]) == ("a", "cascade", "schema")
+    assert [member["rung"] for member in written["rungs"]] == ["tiny", "b"]
+    assert written["rungs"][1]["base_url"] == "https://api.example.com/v1"
+    assert '# "sure" is left out: a is a cascade, whose check a proxy does not run' in route("--format", "litellm")
+
+
 def test_a_sure_verdict_moves_a_task_and_a_provisional_one_does_not(route: Written) -> None:
     routes = json.loads(route())["routes"]
     assert {task: plain["rung"] for task, plain in routes.items()} == {"sure": "a", "provisional": "b", "unsolved": "b"}

@@ -4,6 +4,7 @@ It joins the sections; each has a file of its own beside this one. Nothing here 
 """
 
 from pytest_rightsize.records import Json
+from pytest_rightsize.reports.escalation_words import escalation_lines
 from pytest_rightsize.reports.facts import Facts, effort, headline, verdict_counts
 from pytest_rightsize.reports.html.actions import action_rows
 from pytest_rightsize.reports.html.bodies import CaseIndex
@@ -50,6 +51,7 @@ def page_view(facts: Facts, cases: CaseIndex) -> dict[str, Json]:
             for economy in conclusion.false_economies
         ],
         "no_economies": _no_economies(facts),
+        "cascades": escalation_lines(facts.run, facts.verdicts),
         "fleet": fleet_section(facts),
         "facts": [*fact_groups(facts)],
         "models": [model_row(rung, facts.run.about) for rung in facts.run.rungs],
