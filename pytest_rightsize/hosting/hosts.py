@@ -58,6 +58,7 @@ class _Place:
     """One rung: its host, what waits and what was sent, and who may ask again soon."""
 
     served: Served
+    stays: bool = False
     process: "Process | None" = None
     is_open: bool = False
     is_resting: bool = False
@@ -105,6 +106,11 @@ class Hosts:
     def add(self, served: Served) -> None:
         """Let a rung be asked; rungs are added in the ladder's order."""
         self._places[served.rung.name] = _Place(served=served)
+
+    def stay(self, rungs: Iterable[str]) -> None:
+        """Close none of these rungs for another; those that have no host are left out."""
+        for name in self._places.keys() & {*rungs}:
+            self._places[name].stays = True
 
     def __contains__(self, rung: object) -> bool:
         """Whether the rung is answered by a host."""
@@ -178,7 +184,7 @@ class Hosts:
         settled: list[tuple[_Asked, Outcome]] = []
         climbed: list[_Place] = []
         for place in self._places.values():
-            if place.served.stays:
+            if place.stays:
                 settled += self._send_all(place)
             else:
                 climbed.append(place)

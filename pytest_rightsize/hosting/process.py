@@ -33,7 +33,7 @@ class Served:
     """What a host is started for: a rung, its provider's class and the classes of meters.
 
     `room` is how many requests the provider is given at once, `budget_s` how long one may be repeated for its energy.
-    A rung that `stays` is never closed for another. `offline` says why nothing may leave this machine, None if it may.
+    `offline` says why nothing may leave this machine, None if it may.
     """
 
     rung: Rung
@@ -41,7 +41,6 @@ class Served:
     meters: Mapping[str, type[Meter]]
     room: int
     budget_s: float = 0.0
-    stays: bool = False
     offline: str | None = None
 
     def to_message(self) -> dict[str, Any]:

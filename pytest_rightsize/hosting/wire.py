@@ -75,9 +75,8 @@ def reply_from_plain(plain: Mapping[str, Any]) -> Reply:
     energy, margin = plain["energy"], plain["margin"]
     return Reply(
         **{
-            **plain,
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()},
             "tokens": Tokens(**plain["tokens"]),
-            "tool_calls": tuple(plain["tool_calls"]),
             "energy": None if energy is None else Energy.from_dict(energy),
             "margin": None if margin is None else float(margin),
         }

@@ -73,6 +73,9 @@ class Resources:
         for provider in self.providers.values():
             if hasattr(provider, "bind"):
                 provider.bind(self.providers, self.known)
+        kept = [rung.name for rung in self.fixed]
+        members = [name for rung in to_be_asked for name in members_of(rung)]
+        self.hosting.stay([*kept, *members] if self.rungs else self.providers)
         self.known |= {
             name: replace(self.known[name], electricity_usd_per_kwh=None)
             for name, provider in self.providers.items()
@@ -86,7 +89,7 @@ class Resources:
             budget=self._budget(),
             rungs=self.known,
             offline=settings.offline,
-            kept=[rung.name for rung in self.fixed],
+            kept=kept,
         )
         self._check_offline()
         # Recorded answers need no model, no key and no server.
@@ -198,7 +201,6 @@ class Resources:
             self.meters.classes,
             room=self._undivided_room(rung, provider),
             budget_s=self.meters.budget_s_of(rung, provider),
-            stays=not self.rungs or rung.name in {fixed.name for fixed in self.fixed},
         )
         return self.meters.wrap(rung, provider, room=lambda: self._base_room(rung.name))
 

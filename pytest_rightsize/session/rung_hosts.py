@@ -4,7 +4,7 @@ Under pytest-xdist the controller owns the hosts, and its workers ask them; with
 both. `--rightsize-hosts` says which rungs have one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -54,7 +54,6 @@ class RungHosts:
         *,
         room: int,
         budget_s: float,
-        stays: bool,
     ) -> Provider:
         """The provider, or one that asks the rung's host. `room` is what the rung takes at once from all workers."""
         if not self._has_host(rung, provider):
@@ -71,11 +70,15 @@ class RungHosts:
                 meters=meters,
                 room=room,
                 budget_s=budget_s,
-                stays=stays,
                 offline="--rightsize-offline" if self._settings.offline else None,
             )
             self._hosts.add(served)
         return Hosted(provider, rung, desk, lambda: "+".join(choose(rung, site_of(provider), meters).meters))
+
+    def stay(self, rungs: Iterable[str]) -> None:
+        """Keep the models of these rungs in memory beside others."""
+        if self._hosts is not None:
+            self._hosts.stay(rungs)
 
     def worker_input(self, *, on_this_machine: bool) -> Mapping[str, Any] | None:
         """What a worker needs to ask the hosts; None where there is none to ask from there: it holds its own models."""

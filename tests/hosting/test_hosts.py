@@ -61,7 +61,8 @@ class Session:
         self.hosts = Hosts(on_note=self.notes.append, on_stall=print, grace_s=grace_s, start=self._start)
         for name in rungs:
             rung = Rung(name=name, provider="replay")
-            self.hosts.add(Served(rung=rung, provider=Replay, meters={}, room=4, stays=name in stays))
+            self.hosts.add(Served(rung=rung, provider=Replay, meters={}, room=4))
+        self.hosts.stay(stays.split())
 
     def _start(self, served: Served, **hears: Any) -> Process:
         process = Process(served, **hears, pid=100 + len(self.started))

@@ -66,6 +66,7 @@ def test_requests(request_: Request) -> None:
             tool_calls=({"id": "1", "function": {"name": "f", "arguments": "{}"}},),
             energy=ENERGY,
             retries=2,
+            via=("a", "b"),
             after_s=0.5,
             margin=0.1 + 0.2,
         ),

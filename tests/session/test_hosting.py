@@ -62,7 +62,7 @@ def test_which_rungs_have_a_host(asked: Any, session: Any, kind: Any, expected: 
     hosting = RungHosts(session, Settings(rootdir=Path(), hosts=asked), Notices())
     names = {LlamaCpp: "llama_cpp", Played: "played", Replay: "replay"}
     rung = Rung(name="r", provider=names[kind], model="m", options={"file": "f"} if kind is Replay else {})
-    provider = hosting.hosted(rung, kind(rung), {}, room=4, budget_s=0.0, stays=False)
+    provider = hosting.hosted(rung, kind(rung), {}, room=4, budget_s=0.0)
     assert isinstance(provider, Hosted) is expected
     assert hosting.rungs == (["r"] if expected else [])
 
@@ -71,7 +71,7 @@ def test_a_worker_of_another_machine_holds_its_own_models() -> None:
     hosting = RungHosts(config("load"), Settings(rootdir=Path()), Notices())
     assert hosting.worker_input(on_this_machine=True) is None, "nothing is shared"
     rung = Rung(name="r", provider="llama_cpp", model="m")
-    hosting.hosted(rung, LlamaCpp(rung), {}, room=4, budget_s=0.0, stays=False)
+    hosting.hosted(rung, LlamaCpp(rung), {}, room=4, budget_s=0.0)
     assert hosting.worker_input(on_this_machine=False) is None
     address = hosting.worker_input(on_this_machine=True)
     assert address is not None
@@ -155,6 +155,34 @@ def test_a_crash_of_a_model_costs_a_restart_then_the_rung(pytester: pytest.Pytes
     notes = [note for metering in run.meters for note in metering.notes]
     assert len(notes) == 2
     assert all("what it took beside those is not known" in note for note in notes)
+
+
+def test_hosts_of_a_cascade_stay_open_beside_each_other(pytester: pytest.Pytester) -> None:
+    """Else each question would load both models anew."""
+    tests = """
+        import pytest
+
+        @pytest.mark.rightsize(task="any")
+        @pytest.mark.parametrize("n", [1, 2, 3])
+        def test_any(model, n):
+            model.ask(f"pid {n}")
+    """
+    cascade = """
+    [ladder.both]
+    provider = "cascade"
+    rungs = ["small", "big"]
+    accept = "never:accepted"
+    """
+    pytester.makefile(".toml", rightsize=LADDER + cascade)
+    pytester.makeconftest(PROVIDER)
+    pytester.makepyfile(tests, never="def accepted(answer): return False")
+    pytester.runpytest(
+        "--rightsize-ladder=both", "--rightsize-results=run.jsonl", "--rightsize-cache=off", "--rightsize-hosts=shared"
+    )
+    run = read_run(pytester.path / "run.jsonl")
+    assert [trial.outcome for trial in run.trials] == ["passed"] * 3
+    assert {trial.answers[0].via for trial in run.trials} == {("small", "big")}
+    assert sorted((metering.rung, metering.answers) for metering in run.meters) == [("big", 3), ("small", 3)]
 
 
 def test_answers_are_recorded_alike_wherever_a_local_model_runs(pytester: pytest.Pytester) -> None:
