@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_rightsize.answers import Answer
+    from pytest_rightsize.content_parts import audio_part, image_part
     from pytest_rightsize.errors import (
         ConfigError,
         FormatError,
@@ -34,8 +35,10 @@ __all__ = [
     "RightsizeError",
     "RungError",
     "TooLongError",
+    "audio_part",
     "containing",
     "fuzzy",
+    "image_part",
     "json_matching",
     "number",
     "one_of",
@@ -47,6 +50,7 @@ _FILES = {
         ["ConfigError", "FormatError", "NoAnswerError", "RightsizeError", "RungError", "TooLongError"], "errors"
     ),
     "Answer": "answers",
+    **dict.fromkeys(["audio_part", "image_part"], "content_parts"),
     **dict.fromkeys(["Conversation", "Model"], "model"),
 }
 

@@ -18,7 +18,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "order": "What rungs are ordered by: params (default), active, bytes, price, or energy by earlier runs.",
     "gco2_per_kwh": "Grams of CO2e per kWh of electricity: gives known joules their emissions.",
     # a rung of any provider
-    "provider": "Who answers: llama_cpp (GGUF), openai (an endpoint), callable, command, onnx, uci, cascade, replay.",
+    "provider": "Who answers: llama_cpp, openai, callable, command, onnx, transcription, uci, cascade or replay.",
     "model": "A path, hf:ORG/REPO:QUANT or package:NAME/FILE for llama_cpp; its name at an endpoint; MODULE:FUNCTION.",
     "params_b": "Parameters, in billions: rungs are named smallest first.",
     "active_b": "Active parameters of a mixture of experts, in billions.",
@@ -58,8 +58,11 @@ DESCRIPTIONS: Mapping[str, str] = {
     "retries": "How often a fault is tried again (default 4).",
     "structured_output": "How a schema is sent: json_schema, json_object, grammar or none (default: found out).",
     "timeout_s": "Seconds of one attempt (default 120).",
+    # transcription
+    "language": "The language of the speech, as in en.",
     # callable, command
     "command": 'The program and its arguments, as in ["./classify", "{prompt}"]; without {prompt} it reads its input.',
+    "audio": "Whether a program that stays takes the sound in messages; one that does not has {audio} in its command.",
     "protocol": "once (default): a process for each answer; lines: one that stays, and reads and writes lines of JSON.",
     "version": "Part of what answers are recorded under: change it with what the program or the function loads.",
     "leaves_machine": "Whether it asks another machine, so that no private task is given to it.",

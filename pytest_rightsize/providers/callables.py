@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import pluggy
 
 from pytest_rightsize import clocks
+from pytest_rightsize.content_parts import sound_in
 from pytest_rightsize.errors import NoAnswerError, RungError
 from pytest_rightsize.providers import Problem, Provider
 from pytest_rightsize.providers.environment import error_words
@@ -29,9 +30,10 @@ hookimpl = pluggy.HookimplMarker("pytest")
 
 _TIMEOUT_S = 120.0
 # What a parameter of this name is given; any other gets the prompt's text.
-_BY_NAME: Mapping[str, Callable[[Request], object]] = {
-    "messages": lambda request: [dict(message) for message in request.messages],
-    "request": lambda request: request,
+_BY_NAME: Mapping[str, Callable[[Request, str], object]] = {
+    "audio": lambda request, rung: sound_in(request, rung=rung).data,
+    "messages": lambda request, _: [dict(message) for message in request.messages],
+    "request": lambda request, _: request,
 }
 
 
@@ -39,9 +41,10 @@ class CallableRung:
     """Calls `model` for each request, in `in_flight` threads; an async function runs in an event loop of its own.
 
     The function takes one argument: the prompt's text, or the list of messages if the parameter is called `messages`,
-    or the whole Request if it is called `request`. It returns a text, or a value that is given to the test as JSON.
-    `version` is part of what its answers are recorded under, beside the content of its file; `leaves_machine` says that
-    it asks another machine, so that no private task is given to it.
+    the bytes of the sound in the message if it is called `audio`, or the whole Request if it is called `request`. It
+    returns a text, or a value that is given to the test as JSON. `version` is part of what its answers are recorded
+    under, beside the content of its file; `leaves_machine` says that it asks another machine, so that no private task
+    is given to it.
     """
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {
@@ -90,8 +93,8 @@ class CallableRung:
         self._threads.close()
 
     def _answer(self, request: Request) -> Reply:
-        function = self._function.loaded()
-        argument = _argument(function, request)
+from pytest_rightsize.content_parts import sound_in
+from pytest_rightsize.errors import NoAnswerError, RungError
         begun = clocks.perf_counter()
         try:
             with nullcontext() if self.leaves_machine else stay_on_this_machine():
@@ -121,13 +124,13 @@ async def _awaited(value: Any, timeout_s: float) -> object:
     return await asyncio.wait_for(value, timeout_s)
 
 
-def _argument(function: Callable[[Any], object], request: Request) -> object:
+def _argument(function: Callable[[Any], object], request: Request, rung: str) -> object:
     """What the function's first parameter asks for by its name."""
     try:
         name = next(iter(inspect.signature(function).parameters), "")
     except (TypeError, ValueError):  # a builtin tells nothing of its parameters
         name = ""
-    return _BY_NAME.get(name, prompt_text)(request)
+    return _BY_NAME[name](request, rung) if name in _BY_NAME else prompt_text(request, rung=rung)
 
 
 @hookimpl

@@ -115,7 +115,7 @@ class Onnx:
 
     def _answer(self, request: Request) -> Reply:
         session, tokenizer = self._load()
-        text = prompt_text(request)
+        text = prompt_text(request, rung=self._rung.name)
         begun = clocks.perf_counter()
         encoding = tokenizer.encode(text)
         count = len(encoding.ids)

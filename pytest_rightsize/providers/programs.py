@@ -1,14 +1,15 @@
 """A rung that is a program: `command = ["program", "argument"]`, one process for each answer, or one that stays.
 
-In goes the prompt, on standard input or in place of `{prompt}` among the arguments; out comes what the program writes
-on standard output. An exit status other than 0, a time limit and a program that ends too early are faults of the rung
-and no wrong answer.
+In goes the prompt, on standard input or in place of `{prompt}` among the arguments, and the sound of a message as a
+file in place of `{audio}`; out comes what the program writes on standard output. An exit status other than 0, a time
+limit and a program that ends too early are faults of the rung and no wrong answer.
 """
 
 import json
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -19,6 +20,7 @@ from typing import IO, ClassVar
 import pluggy
 
 from pytest_rightsize import clocks
+from pytest_rightsize.content_parts import Sound, sound_in, texts_of
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers import Problem, Provider
 from pytest_rightsize.providers.specialists import Threads, program_file, prompt_text, reply_of
@@ -30,7 +32,7 @@ __all__ = ["Program"]
 hookimpl = pluggy.HookimplMarker("pytest")
 
 _TIMEOUT_S = 120.0
-_PLACE = "{prompt}"
+_PLACE, _SOUND = "{prompt}", "{audio}"
 # Of what a program writes on standard error, so much of the end is shown.
 _SHOWN = 300
 _LARGEST = 32 * 1024**2
@@ -41,13 +43,16 @@ class Program:
     """Runs `command` for each request. With `protocol = "lines"` it is started once and stays.
 
     It then reads a line of JSON for each request, `{"prompt": .., "messages": ..}`, and writes one: `{"text": ..}`, or
-    `{"error": ..}` where it has no answer for a reason of its own. `max_in_flight` (1) processes run side by side.
-    `version` is part of what answers are recorded under, beside the content of the program's file.
+    `{"error": ..}` where it has no answer for a reason of its own. `audio = true` says that it takes the sound in
+    messages; a program that is started for each request shows that by `{audio}` in its command. `max_in_flight` (1)
+    processes run side by side. `version` is part of what answers are recorded under, beside the content of the
+    program's file.
     """
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {
         "command": list,
         "protocol": str,
+        "audio": bool,
         "timeout_s": (int, float),
         "version": str,
         "leaves_machine": bool,
@@ -64,8 +69,12 @@ class Program:
         if self._protocol not in ("once", "lines"):
             raise ConfigError(f'{where}: protocol = {self._protocol!r} cannot be: write "once" or "lines"')
         self._takes_argument = any(_PLACE in word for word in command)
-        if self._takes_argument and self._protocol == "lines":
-            raise ConfigError(f"{where}: a program that stays reads its prompts: take {_PLACE} out of command")
+        self._takes_file = any(_SOUND in word for word in command)
+        if self._protocol == "lines" and (self._takes_argument or self._takes_file):
+            place = _PLACE if self._takes_argument else _SOUND
+            raise ConfigError(f"{where}: a program that stays reads its prompts: take {place} out of command")
+        if self._protocol == "once" and "audio" in rung.options:
+            raise ConfigError(f'{where}: audio is for protocol = "lines": write {_SOUND} in command instead')
         self._rung = rung
         self._command: Sequence[str] = command
         self._timeout_s = float(rung.options.get("timeout_s", _TIMEOUT_S))
@@ -122,22 +131,38 @@ class Program:
     def _file(self) -> Path | None:
         return program_file(self._rung, self._command[0])
 
-    def _words(self, prompt: str) -> list[str]:
+    def _words(self, prompt: str, sound_file: str = "") -> list[str]:
         program = self._file()
         if program is None:
             raise RungError(f"the program {self._command[0]} is gone", reason="missing", permanent=True)
-        return [str(program), *(word.replace(_PLACE, prompt) for word in self._command[1:])]
+        return [str(program), *(word.replace(_SOUND, sound_file).replace(_PLACE, prompt) for word in self._command[1:])]
 
     def _answer(self, request: Request) -> Reply:
-        prompt = prompt_text(request)
+        name = self._rung.name
+        if not self._takes_file and not self._rung.options.get("audio", False):
+            prompt = prompt_text(request, rung=name)
+        else:
+            prompt, _ = texts_of(request)
         begun = clocks.perf_counter()
-        text = self._once(prompt) if self._protocol == "once" else self._line(prompt, request)
+        if self._protocol == "lines":
+            text = self._line(prompt, request)
+        elif self._takes_file:
+            text = self._once_on_file(prompt, sound_in(request, rung=name))
+        else:
+            text = self._once(prompt)
         return reply_of(text, seconds=clocks.perf_counter() - begun, where=self._command[0])
 
-    def _once(self, prompt: str) -> str:
+    def _once_on_file(self, prompt: str, sound: Sound) -> str:
+        """Run the program on a file with the sound, which is gone afterwards."""
+        with tempfile.TemporaryDirectory(prefix="rightsize-") as folder:
+            path = Path(folder) / f"sound.{sound.format if sound.format.isalnum() else 'bin'}"
+            path.write_bytes(sound.data)
+            return self._once(prompt, str(path))
+
+    def _once(self, prompt: str, sound_file: str = "") -> str:
         if self._takes_argument and "\0" in prompt:
             raise self._fault("cannot be given a prompt with a null character as an argument", reason="request")
-        process = self._start(self._words(prompt))
+        process = self._start(self._words(prompt, sound_file))
         with self._lock:
             self._running.add(process)
         given = b"" if self._takes_argument else prompt.encode("utf-8", "surrogateescape")

@@ -8,11 +8,12 @@ import dataclasses
 import json
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from pytest_rightsize.errors import NoAnswerError, RungError
+from pytest_rightsize.content_parts import texts_of
+from pytest_rightsize.errors import RungError
 from pytest_rightsize.records import Json, Reply, Request, Rung
 
 __all__ = ["Threads", "program_file", "prompt_text", "reply_of"]
@@ -52,21 +53,20 @@ def program_file(rung: Rung, name: str) -> Path | None:
     return None if found is None else Path(found)
 
 
-def prompt_text(request: Request) -> str:
-    """The text of the last message of the user; raises NoAnswerError for one with an image or sound.
+def prompt_text(request: Request, *, rung: str) -> str:
+    """The text of the last message of the user; raises RungError for one with an image or sound, which no text is.
 
     A system message and earlier turns are for models that follow instructions.
     """
-    content = next(
-        (message.get("content") for message in reversed(request.messages) if message.get("role") == "user"), None
-    )
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else []
-    texts = [part.get("text") for part in parts if isinstance(part, Mapping) and part.get("type") == "text"]
-    if not parts or len(texts) < len(parts):
-        raise NoAnswerError("it takes a prompt of text only", reason="format")
-    return "\n".join(str(text) for text in texts)
+    text, others = texts_of(request)
+    if others:
+        kinds = " and ".join(str(part.get("type")) for part in others)
+        raise RungError(
+            f"rung {rung!r}: it reads text alone, and this message has {kinds}: give this case to rungs that take it",
+            reason="request",
+            alone=True,
+        )
+    return text
 
 
 def reply_of(value: object, *, seconds: float, where: str) -> Reply:

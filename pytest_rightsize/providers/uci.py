@@ -127,7 +127,7 @@ class Uci:
     def _answer(self, request: Request) -> Reply:
         import chess.engine
 
-        board = position_in(prompt_text(request))
+        board = position_in(prompt_text(request, rung=self._rung.name))
         begun = clocks.perf_counter()
         engine = self._started()
         try:

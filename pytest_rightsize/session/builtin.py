@@ -19,6 +19,7 @@ _PROVIDERS = {
     "onnx": "pytest_rightsize.providers.onnx",
     "openai": "pytest_rightsize.providers.openai.provider",
     "replay": "pytest_rightsize.providers.replay",
+    "transcription": "pytest_rightsize.providers.openai.transcriptions",
     "uci": "pytest_rightsize.providers.uci",
 }
 _METERS = {

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pytest_rightsize.content_parts import audio_part
 from pytest_rightsize.errors import ConfigError, NoAnswerError, RungError
 from pytest_rightsize.providers.callables import CallableRung
 from pytest_rightsize.providers.specialists import reply_of
@@ -23,6 +24,9 @@ def upper(prompt):
 
 def roles(messages):
     return [message["role"] for message in messages]
+
+def size(audio):
+    return len(audio)
 
 def whole(request):
     return {"tools": request.tools, "seed": request.seed}
@@ -158,8 +162,9 @@ def test_what_names_no_function_is_refused(model: str) -> None:
 def test_a_prompt_with_an_image_is_nothing_for_it(folder: Path) -> None:
     rung = provider(folder, "upper")
     parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": "data:,"}}]
-    with pytest.raises(NoAnswerError, match="text only"):
+    with pytest.raises(RungError, match="reads text alone, and this message has image_url") as told:
         rung.submit(Request(messages=({"role": "user", "content": parts},))).result(30)
+    assert told.value.reason == "request"  # nothing that a model got wrong
     texts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     assert rung.submit(Request(messages=({"role": "user", "content": texts},))).result(30).text == "A\nB"
     rung.close()
@@ -229,3 +234,12 @@ def test_a_ladder_with_a_function_names_it_as_the_smallest_that_passes(pytester:
     result.stdout.fnmatch_lines(["upper *rules *big *OVER-SIZED"])
     assert result.ret == 0
     sys.modules.pop("own_rules", None)
+
+
+def test_a_function_is_given_the_bytes_of_a_sound(folder: Path) -> None:
+    rung = provider(folder, "size")
+    sound = b"OggS\x00\x02"
+    assert rung.submit(Request(messages=({"role": "user", "content": [audio_part(sound)]},))).result(30).text == "6"
+    with pytest.raises(RungError, match="takes one sound in a message, and this one has text alone"):
+        rung.submit(Request(messages=({"role": "user", "content": "hello"},))).result(30)
+    rung.close()

@@ -1,6 +1,7 @@
 """The provider `command`: programs that answer once or stay, and whose faults are no wrong answers."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pytest_rightsize.content_parts import audio_part
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers.programs import Program
 from pytest_rightsize.records import Reply, Request, Rung
@@ -182,3 +184,51 @@ def test_answers_are_recorded_under_the_content_of_the_program_and_its_files(
     assert content["files"] == ["tool.py"]
     assert content["version"] == "2"
     assert content["program"].startswith("python")
+
+
+WAV = b"RIFF\x24\x00\x00\x00WAVEfmt "
+HEARD = Request(messages=({"role": "user", "content": [{"type": "text", "text": "Who?"}, audio_part(WAV)]},))
+# Writes the end of the file's name, its size, and the arguments that follow.
+SIZES = "import os, sys; print(sys.argv[1][-9:], os.path.getsize(sys.argv[1]), *sys.argv[2:])"
+MESSAGES = """
+import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    print(json.dumps({"text": f"{asked['prompt']} {asked['messages'][0]['content'][1]['type']}"}), flush=True)
+"""
+
+
+def test_a_program_is_given_the_sound_of_a_message_as_a_file(rungs: list[Program], tmp_path: Path) -> None:
+    one = program(rungs, "-c", SIZES, "{audio}", "{prompt}")
+    assert one.submit(HEARD).result(60).text == f"sound.wav {len(WAV)} Who?"
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(RungError, match="takes one sound in a message, and this one has text alone") as told:
+        ask(one, "hello")
+    assert told.value.reason == "request"
+
+
+def test_what_stands_in_a_prompt_is_no_place_for_the_file(rungs: list[Program]) -> None:
+    request = Request(messages=({"role": "user", "content": [{"type": "text", "text": "{audio}"}, audio_part(WAV)]},))
+    one = program(rungs, "-c", SIZES, "{audio}", "{prompt}")
+    assert one.submit(request).result(60).text == f"sound.wav {len(WAV)} {{audio}}"
+
+
+def test_a_program_that_stays_finds_the_sound_in_the_messages(rungs: list[Program]) -> None:
+    one = program(rungs, "-c", MESSAGES, protocol="lines", audio=True)
+    assert one.submit(HEARD).result(60).text == "Who? input_audio"
+
+
+@pytest.mark.parametrize("options", [{}, {"protocol": "lines"}])
+def test_a_program_that_takes_no_sound_is_not_asked(rungs: list[Program], options: dict[str, Any]) -> None:
+    with pytest.raises(RungError, match="reads text alone, and this message has input_audio") as told:
+        program(rungs, "-c", "raise SystemExit(1)", **options).submit(HEARD).result(60)
+    assert told.value.reason == "request"
+
+
+@pytest.mark.parametrize(
+    ("words", "options", "said"),
+    [(["{audio}"], {"protocol": "lines"}, "take {audio} out of command"), (["x"], {"audio": True}, "write {audio}")],
+)
+def test_a_sound_has_one_way_in(rungs: list[Program], words: list[str], options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        program(rungs, *words, **options)

@@ -2,18 +2,18 @@
 
 from urllib.parse import urlsplit, urlunsplit
 
-__all__ = ["address_below", "lacks_version"]
+__all__ = ["CHAT", "address_below", "lacks_version"]
 
-_CHAT = "chat/completions"
+CHAT = "chat/completions"
 
 
-def address_below(base_url: str, name: str = _CHAT) -> str:
+def address_below(base_url: str, name: str = CHAT) -> str:
     """The URL of `name` below the base: a query, as Azure's `api-version`, stays at the end.
 
     A base that already ends in `chat/completions` is taken as it is meant.
     """
     parts = urlsplit(base_url)
-    path = parts.path.rstrip("/").removesuffix(f"/{_CHAT}")
+    path = parts.path.rstrip("/").removesuffix(f"/{CHAT}")
     return urlunsplit((parts.scheme, parts.netloc, f"{path}/{name}", parts.query, ""))
 
 

@@ -5,6 +5,7 @@ again after a temporary fault, at most `retries` times; answers come whole, neve
 environment when the first request is made and never appears in a message.
 """
 
+import json
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -25,7 +26,7 @@ from pytest_rightsize.providers.environment import is_own_endpoint, secret_varia
 from pytest_rightsize.providers.locality import host_of, is_this_machine
 from pytest_rightsize.providers.openai import event_loop
 from pytest_rightsize.providers.openai.echoes import answer_mask, masked_reply, masked_words
-from pytest_rightsize.providers.openai.endpoint_urls import address_below
+from pytest_rightsize.providers.openai.endpoint_urls import CHAT, address_below
 from pytest_rightsize.providers.openai.fault_words import error_for
 from pytest_rightsize.providers.openai.http import Client, Endpoint, HttpError
 from pytest_rightsize.providers.openai.probing import probe_models
@@ -34,13 +35,7 @@ from pytest_rightsize.providers.openai.request_forms import RequestForm, schema_
 from pytest_rightsize.providers.openai.rung_check import RungCheck
 from pytest_rightsize.providers.openai.tokenizing import Tokenizer
 from pytest_rightsize.providers.reasoning import marks_of, reasoning_in
-from pytest_rightsize.providers.secret_texts import (
-    Mask,
-    Secret,
-    holds_secret,
-    literal_secret,
-    shown_url,
-)
+from pytest_rightsize.providers.secret_texts import Mask, Secret, holds_secret, literal_secret, shown_url
 from pytest_rightsize.providers.template_kwargs import with_template_kwargs
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung
 
@@ -87,6 +82,8 @@ class OpenAI:
         "timeout_s": (int, float),
     }
     required: ClassVar[tuple[str, ...]] = ("model",)
+    # What another route of the endpoint has otherwise: see `transcriptions`.
+    path: ClassVar[str] = CHAT
 
     def __init__(self, rung: Rung) -> None:
         """Keep the rung; raises ConfigError if its options contradict each other."""
@@ -137,7 +134,9 @@ class OpenAI:
             structured_output=options.get("structured_output"),
             on_note=self._note,
         )
-        self._rung_check = RungCheck(lambda: self._fitted(_PLAIN_QUESTION))
+        self._rung_check = RungCheck(
+            lambda: self._fitted(self.plain_question()), lambda plain: self.read(plain, 0.0, 0)
+        )
         self.on_note: Callable[[str], object] = lambda _: None
         self._noted: set[str] = set()
 
@@ -179,9 +178,8 @@ class OpenAI:
                 remedy="run `pip install 'pytest-rightsize[local]'`, or set structured_output to another form",
             )
         if re.search(r"[\x00-\x1f\x7f]|^\s|\s$", self._key.reveal()):  # the key itself is not shown
-            ends = (
-                "ends in a line break" if self._key.reveal().endswith("\n") else "holds a blank or a control character"
-            )
+            is_ended = self._key.reveal().endswith("\n")
+            ends = "ends in a line break" if is_ended else "holds a blank or a control character"
             return Problem(
                 what=f"the variable {self._key_variable} {ends}, which no header can hold",
                 remedy=f"set it again without that, as with `export {self._key_variable}=$(cat FILE)`",
@@ -272,7 +270,7 @@ class OpenAI:
         for forms_left in reversed(range(_MOST_FORMS)):
             body = self._fitted(request)
             try:
-                completion = await client.post(body, self._read)
+                completion = await client.post(body, self.read)
                 break
             except HttpError as error:
                 # Another request may have learned what this one did not know yet.
@@ -286,7 +284,21 @@ class OpenAI:
             self._note(note)
         return masked_reply(await self._with_reasoning_counted(completion.reply, client), self._mask)
 
-    def _read(self, answer: Json, seconds: float, retries: int) -> Completion:
+    @property
+    def content_type(self) -> str:
+        """The type of a request's body."""
+        return "application/json"
+
+    def encoded(self, body: Json) -> bytes:
+        """The body as it is sent."""
+        return json.dumps(body).encode()
+
+    def plain_question(self) -> Request:
+        """A request that any rung answers."""
+        return _PLAIN_QUESTION
+
+    def read(self, answer: Json, seconds: float, retries: int) -> Completion:
+        """The answer of the endpoint; raises as `read_completion` does."""
         return read_completion(answer, seconds, retries, host=self._host)
 
     def _note(self, note: str) -> None:
@@ -318,8 +330,10 @@ class OpenAI:
         options = self._rung.options
         self._mask = answer_mask(self._key, self._base_url or _VENDOR)
         return Endpoint(
-            url=address_below(self._base_url or _VENDOR),
+            url=address_below(self._base_url or _VENDOR, self.path),
+            encode=self.encoded,
             headers={
+                "Content-Type": self.content_type,
                 "User-Agent": f"pytest-rightsize/{version('pytest-rightsize')}",
                 **self._key_header(),
                 **options.get("headers", {}),

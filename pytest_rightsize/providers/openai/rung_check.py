@@ -10,7 +10,6 @@ from typing import Literal
 from pytest_rightsize.providers.openai.event_loop import sleep
 from pytest_rightsize.providers.openai.faults import OWN, TREATMENTS, Fault
 from pytest_rightsize.providers.openai.http import Client
-from pytest_rightsize.providers.openai.replies import parse_reply
 from pytest_rightsize.records import Json
 
 __all__ = ["RungCheck"]
@@ -26,9 +25,10 @@ _ANSWERS_OTHERS = frozenset({*OWN, "crowded", "loading", "rate_limit", "request"
 class RungCheck:
     """The faults of one rung since its last answer. For the event loop thread only."""
 
-    def __init__(self, plain_body: Callable[[], Mapping[str, Json]]) -> None:
-        """Send nothing yet; `plain_body` makes a request that any rung answers."""
+    def __init__(self, plain_body: Callable[[], Mapping[str, Json]], read: Callable[[Json], object]) -> None:
+        """Send nothing yet; `plain_body` makes a request that any rung answers, and `read` raises for no answer."""
         self._plain_body = plain_body
+        self._read = read
         self._faults_in_a_row = 0
         self._answers = 0
         self._trying: asyncio.Task[Fault | None] | None = None
@@ -50,9 +50,7 @@ class RungCheck:
             return False
         if self._trying is None or self._trying.done():
             body = self._answered_body or self._plain_body()
-            self._trying = asyncio.ensure_future(
-                client.try_once(body, lambda answer: parse_reply(answer, 0.0, 0), timeout_s=_TIMEOUT_S)
-            )
+            self._trying = asyncio.ensure_future(client.try_once(body, self._read, timeout_s=_TIMEOUT_S))
         met = await asyncio.shield(self._trying)
         if met is None or met.kind in _ANSWERS_OTHERS or await _others_are_answered(client, answers_before):
             self._faults_in_a_row = 0

@@ -1,5 +1,7 @@
 """A small OpenAI-compatible endpoint on a loopback port that answers what a test tells it to."""
 
+import email
+import email.policy
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -45,6 +47,20 @@ def completion(text: str | None, **more: Any) -> dict[str, Any]:
     }
 
 
+def _asked(body: bytes, content_type: str) -> dict[str, Any]:
+    """What was posted: JSON, or the fields of a form, a file as its name and its bytes."""
+    if not content_type.startswith("multipart/form-data"):
+        asked: dict[str, Any] = json.loads(body)
+        return asked
+    form = email.message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body, policy=email.policy.HTTP)
+    fields: dict[str, Any] = {}
+    for part in form.iter_parts():
+        content = part.get_payload(decode=True)
+        name, file_name = part.get_param("name", header="Content-Disposition"), part.get_filename()
+        fields[str(name)] = content.decode() if file_name is None else (file_name, content)
+    return fields
+
+
 @contextmanager
 def serve(script: Script, *, aside: Mapping[str, Script] | None = None) -> Iterator[Endpoint]:
     """Serve `script`, which turns each request's JSON into what is answered; `aside` has those of other paths.
@@ -54,7 +70,7 @@ def serve(script: Script, *, aside: Mapping[str, Script] | None = None) -> Itera
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked = _asked(self.rfile.read(int(self.headers["Content-Length"])), self.headers["Content-Type"])
             endpoint.paths.append(self.path)
             if self.path == "/tokenize" and self.path not in (aside or {}):
                 self._send(Answering(status=404), b"{}")
