@@ -87,7 +87,7 @@ def sound_in(request: Request, *, rung: str) -> Sound:
             reason="request",
             alone=True,
         )
-    part = others[0].get("input_audio")
+    part: Json = others[0].get("input_audio")
     try:
         return Sound(base64.b64decode(part["data"], validate=True), str(part["format"]))
     except (TypeError, KeyError, ValueError, binascii.Error):

@@ -25,7 +25,7 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 NOUNS = {
     *("portable", "plain_data", "contributions", "escaping", "strict_json", "errors", "energy", "meter_records"),
     *("strength_records", "policy_records", "records", "schemas", "verdict_records", "locations", "output_paths"),
-    *("bounded_files", "matchers", "answers", "model", "shards", "token_records", "versions"),
+    *("content_parts", "bounded_files", "matchers", "answers", "model", "shards", "token_records", "versions"),
 }
 ROOMS: dict[str, set[str]] = {
     "nouns": set(),
@@ -111,7 +111,7 @@ LENT = {
 JOINS_ALL = ("hosting", "session", "commands")
 MOST_LINES = 400
 PURE = [
-    *(f"{name}.py" for name in sorted(NOUNS - {"bounded_files", "model", "output_paths", "versions"})),
+    *(f"{name}.py" for name in sorted(NOUNS - {"bounded_files", "content_parts", "model", "output_paths", "versions"})),
     *(file for file in FILES if file.startswith("statistics/")),
     *(file for file in FILES if file.startswith("judging/") and file != "judging/baseline.py"),
     *(

@@ -93,8 +93,8 @@ class CallableRung:
         self._threads.close()
 
     def _answer(self, request: Request) -> Reply:
-from pytest_rightsize.content_parts import sound_in
-from pytest_rightsize.errors import NoAnswerError, RungError
+        function = self._function.loaded()
+        argument = _argument(function, request, self._rung.name)
         begun = clocks.perf_counter()
         try:
             with nullcontext() if self.leaves_machine else stay_on_this_machine():

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import pluggy
 
+from pytest_rightsize.content_parts import texts_of
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.matchers import json_in
 from pytest_rightsize.providers import Problem, Provider
@@ -20,7 +21,7 @@ from pytest_rightsize.providers.broken_providers import checked
 from pytest_rightsize.providers.environment import error_words
 from pytest_rightsize.providers.own_threads import stay_on_this_machine
 from pytest_rightsize.providers.placement import keeps_private
-from pytest_rightsize.providers.specialists import Threads, prompt_text
+from pytest_rightsize.providers.specialists import Threads
 from pytest_rightsize.providers.user_functions import UserFunction
 from pytest_rightsize.records import Identity, Reply, Request, Rung
 from pytest_rightsize.schemas import Schema
@@ -33,7 +34,7 @@ _IN_FLIGHT = 8
 _SELF_CHECK = "Is the answer above correct, complete, and in the form that was asked for? Reply with yes or no."
 # What a parameter of this name is given; the first of any other name gets the answer's text.
 _BY_NAME: Mapping[str, Callable[[Request, Reply], object]] = {
-    "prompt": lambda request, _: prompt_text(request),
+    "prompt": lambda request, _: texts_of(request)[0],
     "messages": lambda request, _: [dict(message) for message in request.messages],
     "request": lambda request, _: request,
     "reply": lambda _, reply: reply,

@@ -55,7 +55,7 @@ def _asked(body: bytes, content_type: str) -> dict[str, Any]:
     form = email.message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body, policy=email.policy.HTTP)
     fields: dict[str, Any] = {}
     for part in form.iter_parts():
-        content = part.get_payload(decode=True)
+        content: Any = part.get_payload(decode=True)
         name, file_name = part.get_param("name", header="Content-Disposition"), part.get_filename()
         fields[str(name)] = content.decode() if file_name is None else (file_name, content)
     return fields
