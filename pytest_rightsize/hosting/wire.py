@@ -73,14 +73,13 @@ def reply_to_plain(reply: Reply) -> dict[str, Any]:
 def reply_from_plain(plain: Mapping[str, Any]) -> Reply:
     """The inverse of `reply_to_plain`; raises KeyError, TypeError or ValueError for what is none."""
     energy, margin = plain["energy"], plain["margin"]
-    return Reply(
-        **{
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()},
-            "tokens": Tokens(**plain["tokens"]),
-            "energy": None if energy is None else Energy.from_dict(energy),
-            "margin": None if margin is None else float(margin),
-        }
-    )
+    values: dict[str, Any] = {name: tuple(each) if isinstance(each, list) else each for name, each in plain.items()}
+    nouns = {
+        "tokens": Tokens(**plain["tokens"]),
+        "energy": None if energy is None else Energy.from_dict(energy),
+        "margin": None if margin is None else float(margin),
+    }
+    return Reply(**values | nouns)
 
 
 def error_to_plain(error: RightsizeError) -> dict[str, Any]:
