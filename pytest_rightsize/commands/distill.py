@@ -28,8 +28,8 @@ from pytest_rightsize.verdict_records import Verdict
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
 EXAMPLES = (
-    "rightsize distill run.jsonl --task route-ticket --teacher frontier --output train.jsonl",
-    "rightsize distill last --task route-ticket --teacher 30b --student 1b --format alpaca --output train.jsonl",
+    "rightsize distill last --task route-ticket --teacher frontier --output train.jsonl",
+    "rightsize distill 12 --task route --teacher 30b --format alpaca --output train.jsonl",
 )
 _HEADS = ('{"messages": [', '{"instruction": ')
 

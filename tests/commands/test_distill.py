@@ -1,6 +1,7 @@
 """`rightsize distill`: the passed answers of a larger rung become a training set, without the held-out cases."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def user(text: str) -> dict[str, Any]:
     return {"role": "user", "content": text}
 
 
-def answer(text: str, *messages: dict[str, Any]) -> AnswerRecord:
+def answer(text: str, *messages: Mapping[str, Any]) -> AnswerRecord:
     return AnswerRecord(text=text, messages=messages, reasoning="hm")
 
 
