@@ -182,6 +182,8 @@ class Hosts:
     def _move(self) -> list[tuple[_Asked, Outcome]]:
         """Send what may be sent, and begin to close what must be closed for it; returns what cannot be answered."""
         settled: list[tuple[_Asked, Outcome]] = []
+        if self._is_closed:
+            return settled
         climbed: list[_Place] = []
         for place in self._places.values():
             if place.stays:
@@ -222,7 +224,7 @@ class Hosts:
     def _look_again(self) -> None:
         with self._lock:
             self._timer = None
-            settled = [] if self._is_closed else self._move()
+            settled = self._move()
         _settle(settled)
 
     def _send_all(self, place: _Place) -> list[tuple[_Asked, Outcome]]:
@@ -300,7 +302,7 @@ class Hosts:
             elif "unable" in message:
                 place.down, place.is_open = {"error": message["unable"]}, False
                 settled += self._all_of(place)
-            settled += [] if self._is_closed else self._move()
+            settled += self._move()
         _settle(settled)
 
     def _has_ended(self, place: _Place, how: str) -> None:

@@ -147,11 +147,11 @@ def runs(pid: int) -> bool:
     """Whether there is such a process that has not ended."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        # Nobody may wait for it: then it stays in the table.
+        state = Path(f"/proc/{pid}/stat").read_text() if Path("/proc/self/stat").exists() else ") R"
+    except (ProcessLookupError, FileNotFoundError):
         return False
-    state = Path(f"/proc/{pid}/stat")
-    # Nobody may wait for it: then it stays in the table.
-    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
+    return state.rpartition(")")[2].split()[0] != "Z"
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
