@@ -53,6 +53,8 @@ TESTS = {
     "running/own_bugs": ("tests/running/test_own_bugs.py",),
     "running/ticket": ("tests/running/test_engine.py",),
     "records": ("tests/judging/test_costs.py", "tests/judging/test_usage.py", "tests/results"),
+    "hosting": ("tests/hosting",),
+    "hosting/hosts": ("tests/hosting/test_hosts.py",),
     "recorded/keys": ("tests/recorded/test_keys.py", "tests/recorded/test_cache.py"),
     "meters/attribution": ("tests/meters/attribution/test_metered.py", "tests/meters/attribution"),
     **{
