@@ -8,18 +8,19 @@ import contextlib
 import json
 import os
 import sqlite3
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.output_paths import leads_elsewhere
-from pytest_rightsize.recorded.cache_folder import connect, make_folder
-from pytest_rightsize.recorded.json_lines import lines_of
+from pytest_rightsize.recorded.cache_folder import connect, make_folder, saved_elsewhere
+from pytest_rightsize.recorded.json_lines import lines_of, reply_of
 from pytest_rightsize.recorded.keys import Recorded, as_json, file_sha256, key_of, plain_reply
-from pytest_rightsize.records import Identity, Json, Reply, Tokens
+from pytest_rightsize.recorded.unwritten import Unwritten, take_over
+from pytest_rightsize.records import Identity, Json, Reply
+from pytest_rightsize.strict_json import loads
 
 __all__ = ["FILE_NAME", "AnswerCache"]
 
@@ -53,20 +54,16 @@ def _text(value: Json) -> str:
 
 
 def _reply_of(text: str, recorded: str) -> Reply:
-    plain = json.loads(text)
-    plain["tokens"] = Tokens(**plain["tokens"])
-    plain["tool_calls"] = tuple(plain["tool_calls"])
-    if plain["energy"] is not None:
-        plain["energy"] = Energy.from_dict(plain["energy"]).as_replayed()
-    return Reply(**plain, replayed=True, recorded=recorded)
+    reply = reply_of(loads(text))
+    energy = None if reply.energy is None else reply.energy.as_replayed()
+    return replace(reply, energy=energy, replayed=True, recorded=recorded)
 
 
 class AnswerCache:
     """The recorded answers in one folder; with `overwrite` a new answer replaces a recorded one.
 
-    A thread writes the answers as soon as `keep` has them, all that wait in one go. Answers that cannot be written stay
-    in memory, are tried again, and are saved to a file elsewhere by `close`; `on_trouble` is called with a message,
-    from that thread.
+    A thread writes the answers as soon as `keep` has them; until then `unwritten.py` holds them. What cannot be written
+    is tried again, and saved to a file elsewhere by `close`; `on_trouble` is called with a message, from that thread.
     """
 
     def __init__(
@@ -101,6 +98,10 @@ class AnswerCache:
             make_folder(folder)
         self._connection = self._open_connection()
         self._writer: threading.Thread | None = None
+        self._unwritten: Unwritten | None = None
+        if not read_only:
+            with contextlib.suppress(sqlite3.Error):
+                take_over(folder, lambda answers: self._write(answers, "IGNORE"))
 
     def _open_connection(self) -> sqlite3.Connection:
         if not self._read_only:
@@ -181,12 +182,14 @@ class AnswerCache:
         with self._arrived:
             self._pending.append(recorded)
             self._kept += 1
-            if len(self._pending) > 1:
-                return  # the thread has been notified
             if self._writer is None:
+                self._unwritten = Unwritten.open(self.path.parent)
                 self._writer = threading.Thread(target=self._write_always, name="rightsize cache", daemon=True)
                 self._writer.start()
-            self._arrived.notify_all()
+            if self._unwritten is not None:
+                self._unwritten.add(recorded)
+            if len(self._pending) == 1:  # else the thread has been notified
+                self._arrived.notify_all()
 
     def flush(self) -> None:
         """Wait until what was kept so far is written, or cannot be; for a second at most."""
@@ -311,12 +314,14 @@ class AnswerCache:
                 self._connection.execute("ROLLBACK")
             raise
 
-    def _write(self, batch: Sequence[Recorded]) -> int:
+    def _write(self, batch: Sequence[Recorded], verb: str | None = None) -> int:
         self._latest = None
         with self._transaction():
             rows = [row for recorded in batch if (row := self._row(recorded)) is not None]
             before = self._connection.total_changes
-            self._connection.executemany(f"INSERT OR {self._verb} INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            self._connection.executemany(
+                f"INSERT OR {verb or self._verb} INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
+            )
         return self._connection.total_changes - before
 
     def _row(self, recorded: Recorded) -> tuple[Json, ...] | None:
@@ -357,6 +362,8 @@ class AnswerCache:
         with self._arrived:
             del self._pending[: len(batch)]
             self._written += len(batch)
+            if self._unwritten is not None and not self._pending:
+                self._unwritten.clear()
             self._arrived.notify_all()
         return True
 
@@ -375,21 +382,19 @@ class AnswerCache:
             self._writer.join()
         if self._pending and not self._write_pending():
             self._save_elsewhere()
+        if self._unwritten is not None:
+            self._unwritten.close()
         with self._lock:
             self._connection.close()
 
     def _save_elsewhere(self) -> None:
         try:
-            # Its mode is 0600.
-            with tempfile.NamedTemporaryFile(
-                "w", prefix="rightsize-answers-", suffix=".jsonl", delete=False, encoding="utf-8"
-            ) as file:
-                file.writelines(lines_of(self._pending, ()))
+            place = saved_elsewhere(lines_of(self._pending, ()))
         except OSError as error:
             self._on_trouble(f"{len(self._pending)} answers could be written nowhere ({error}), and are lost")
             return
         self._on_trouble(
-            f"{len(self._pending)} answers could not be written to {self.path}; they are in {file.name}: make room, "
-            f"then run `rightsize cache import {file.name} --dir {self.path.parent}`"
+            f"{len(self._pending)} answers could not be written to {self.path}; they are in {place}: make room, "
+            f"then run `rightsize cache import {place} --dir {self.path.parent}`"
         )
         self._pending.clear()

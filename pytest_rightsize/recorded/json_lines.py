@@ -18,7 +18,7 @@ from pytest_rightsize.recorded.keys import Recorded, base_of, plain_reply, rung_
 from pytest_rightsize.records import Identity, Json, Reply, Tokens
 from pytest_rightsize.strict_json import loads
 
-__all__ = ["Declaration", "is_export", "lines_of", "read_lines"]
+__all__ = ["Declaration", "answer_of", "is_export", "lines_of", "read_lines", "reply_of"]
 
 Declaration = tuple[str, Mapping[str, Json], Identity]
 """A rung's name, what the ladder file declares for it, and the identity found for that."""
@@ -111,10 +111,11 @@ def _read(plain: Json, rungs: dict[str, tuple[str, Identity]]) -> Iterator[Recor
                 raise ValueError("has a declaration that is not an object")
             yield name, declared, identity
         return
-    yield _answer(plain, rungs)
+    yield answer_of(plain, rungs)
 
 
-def _answer(plain: Mapping[str, Json], rungs: Mapping[str, tuple[str, Identity]]) -> Recorded:
+def answer_of(plain: Mapping[str, Json], rungs: Mapping[str, tuple[str, Identity]]) -> Recorded:
+    """The answer of a line, whose rung is one of `rungs` by its label; raises ValueError, TypeError or KeyError."""
     if plain["rung"] not in rungs:
         raise ValueError(f"speaks of the rung {plain['rung']!r}, which no line before it describes")
     name, identity = rungs[plain["rung"]]
@@ -136,7 +137,7 @@ def _answer(plain: Mapping[str, Json], rungs: Mapping[str, tuple[str, Identity]]
         asker=asker,
         draw=draw,
         request=request,
-        reply=_reply(_typed(plain, "reply", dict)),
+        reply=reply_of(_typed(plain, "reply", dict)),
         recorded=date,
     )
 
@@ -150,7 +151,8 @@ def _typed(plain: Mapping[str, Json], name: str, kind: type) -> Json:
     return value
 
 
-def _reply(plain: Mapping[str, Json]) -> Reply:
+def reply_of(plain: Mapping[str, Json]) -> Reply:
+    """The reply of a line; raises ValueError or TypeError where it is none."""
     reply_keys = {field.name for field in fields(Reply)} - {"replayed", "recorded", "retries"}
     unknown = sorted(set(plain) - reply_keys)
     if unknown:

@@ -6,7 +6,7 @@ import resource
 import sys
 import tracemalloc
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache, partial
 from http.server import BaseHTTPRequestHandler
@@ -65,7 +65,7 @@ def zstd_bomb(content: Iterator[bytes]) -> bytes:
     return b"".join([*map(packer.compress, content), packer.flush()])
 
 
-BOMBS = {
+BOMBS: dict[str, tuple[str, Callable[[Iterator[bytes]], bytes]]] = {
     "gzip": ("gzip", partial(deflated, wbits=31)),
     "deflate": ("deflate", partial(deflated, wbits=15)),
     "deflate, raw": ("deflate", partial(deflated, wbits=-15)),
