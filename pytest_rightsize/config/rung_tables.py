@@ -12,7 +12,7 @@ from pytest_rightsize.config.list_prices import list_price
 from pytest_rightsize.config.table_checks import NUMBER, check_keys, check_type
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.providers import Provider
-from pytest_rightsize.providers.environment import user_variable
+from pytest_rightsize.providers.environment import known_secrets, user_variable
 from pytest_rightsize.providers.secret_texts import literal_secret
 from pytest_rightsize.records import Json, Price, Rung
 
@@ -92,6 +92,10 @@ def _refuse_secrets(plain: Mapping[str, Json], kind: type[Provider], *, where: s
                               f'and name it, as in api_key_env = "OPENAI_API_KEY"')  # fmt: skip
     tables = {key: value for key, value in plain.items() if key in kind.options or key == "meter"}
     held = literal_secret({key: value for key, value in tables.items() if key not in _REFUSED_IN_THEIR_OWN_WORDS})
+    if held is None:  # under a name that tells nothing, as in extra_body = { user = ".." }
+        mask = known_secrets()
+        free = ((key, value) for table in tables.values() if isinstance(table, Mapping) for key, value in table.items())
+        held = next((str(key) for key, value in free if mask.data(value) != value), None)
     if held is not None:
         example = ', as in url_env = "EXPORTER_URL"' if "meter" in plain and held == "url" else ""
         raise ConfigError(

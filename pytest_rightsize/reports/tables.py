@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import MixedEnergyError
-from pytest_rightsize.escaping import one_line
+from pytest_rightsize.escaping import one_line, printable
 from pytest_rightsize.judging.fleet import fleet
 from pytest_rightsize.judging.token_counts import rung_tokens
 from pytest_rightsize.plain_data import plain_fields
@@ -102,8 +102,8 @@ def _conclusion(verdict: Verdict | None, trial: Trial) -> dict[str, Json]:
 
 
 def _cell(text: str) -> str:
-    """A name that no spreadsheet reads as a formula."""
-    plain = one_line(text)
+    """A name that no spreadsheet reads as a formula, and no CI system as a command where the table is printed."""
+    plain = printable(one_line(text))
     return f"'{plain}" if plain.startswith(("=", "+", "-", "@")) else plain
 
 

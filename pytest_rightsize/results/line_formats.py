@@ -38,6 +38,10 @@ def _table(value: Json) -> bool:
     return isinstance(value, dict)
 
 
+def _tables(value: Json) -> bool:
+    return isinstance(value, dict) and all(map(_table, value.values()))
+
+
 def _optional(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
@@ -125,7 +129,17 @@ _PLAN: Mapping[str, Check] = {
     "waivers": _list_of(_shaped(gate=_text, until=_text, reason=_text)),
 }
 _LINES: Mapping[str, Mapping[str, Check]] = {
-    "run": {"ladder": _list_of(_shaped(**_RUNG)), "settings": _shaped(strategy=_text)},
+    "run": {
+        "ladder": _list_of(_shaped(**_RUNG)),
+        "settings": _shaped(strategy=_text, redact=_list_of(_text)),
+        "started": _optional(_text),
+        "commit": _optional(_text),
+        "machine": _optional(_table),
+        "versions": _optional(_table),
+        "shards": _list_of(_table),
+        "identities": _optional(_tables),
+    },
+    "end": {"totals": _optional(_shaped(identities=_optional(_tables)))},
     "plan": _PLAN,
     "suite": _PLAN,
     "prompt": {"id": _text, "messages": _list_of(_table)},

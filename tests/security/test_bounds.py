@@ -257,3 +257,17 @@ def test_a_page_of_metrics_without_end_is_a_meter_that_does_not_answer(endless: 
 
     assert problem is not None
     assert "it sends more than 32 MB" in problem.what
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "odd"),
+    [
+        *(("run", name, "x") for name in ("machine", "versions", "shards", "identities", "settings")),
+        *(("run", name, 1) for name in ("started", "commit")),
+        ("run", "settings", {"redact": "answers"}),
+        ("end", "totals", {"identities": {"a": "x"}}),
+    ],
+)
+def test_what_a_run_says_of_itself_is_checked_before_it_is_compared(kind: str, name: str, odd: object) -> None:
+    with pytest.raises(ValueError, match=name):
+        check_line({"kind": kind, name: odd})

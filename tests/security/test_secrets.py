@@ -248,6 +248,20 @@ def test_what_the_environment_holds_is_known(monkeypatch: pytest.MonkeyPatch) ->
 # --- where one can be given -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("line", ["extra_body = {{ user = '{}' }}", "extra_body = {{ a = [{{ b = 'x {}' }}] }}"])
+def test_the_value_of_a_known_variable_is_refused_under_any_name(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.setenv("SOME_API_KEY", KEY)
+    pytester.makefile(".toml", rightsize=f'[ladder.near]\nprovider = "openai"\nmodel = "m"\n{line.format(KEY)}\n')
+
+    result = pytester.runpytest("--rightsize-ladder=near")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*holds a literal password or key, which is refused: put it into a variable*"])
+    assert leaks({"stdout": str(result.stdout), "stderr": str(result.stderr)}) == []
+
+
 @pytest.mark.parametrize(
     "line",
     [
