@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -62,7 +63,8 @@ class Signals:
     def _end(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # Python gives it
         if self._was_told:
             self._before_end()
-            sys.stdout.flush()
+            with suppress(OSError, ValueError):  # a terminal that was closed
+                sys.stdout.flush()
             os._exit(_ENDED_BY + number)
         self._was_told = True
         if not self._is_ending:

@@ -188,3 +188,9 @@ def test_a_csv_cell_is_one_harmless_line() -> None:
     row = next(csv.DictReader(io.StringIO(CsvReport().render(run, judge(run)))))
 
     assert row["task"] == "'=t[U+001B]]52;c;cHduZWQ=[U+0007][U+000A],x"
+
+
+def test_a_csv_line_is_no_command_of_a_ci_system() -> None:
+    """It may be printed: `rightsize report --csv -`."""
+    run = make_run({"::error::x": {"a": "1"}})
+    assert "\n[U+003A]:error::x," in CsvReport().render(run, judge(run)).replace("\r", "")

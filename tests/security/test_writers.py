@@ -27,12 +27,14 @@ PACKAGE = Path(__file__).parents[2] / "pytest_rightsize"
 WRITERS = {
     "output_paths.py",  # replaces files
     "results/append_only.py",  # adds to files
-    "recorded/cache.py",  # makes SQLite's file, and saves to a temporary one
+    "recorded/cache_folder.py",  # a temporary file for what has no room
     "results/kept_runs.py",  # makes an empty file, whose number nobody else takes
     "recorded/recorder.py",  # a note of which process asks
     "reports/publishing.py",  # the summary of a GitHub job
     "providers/llama_cpp/hub_download.py",  # the unfinished file in the hub's own cache
     "commands/__main__.py",  # a closed pipe
+    "providers/programs.py",  # a sound for a program, in a temporary folder
+    "providers/openai/transcriptions.py",  # a sound in memory
 }
 
 
