@@ -189,7 +189,7 @@ def marker_page() -> str:
     call, _, meaning = options.MARKER_HELPS[0].partition(": ")
     policy = {part.name: part for part in fields(Policy)}
     names = [word.strip().removesuffix("=") for word in call.partition("(")[2].rstrip(")").split(",")]
-    described = _schema()["$defs"]["task"]["properties"]
+    described = _schema()["$defs"]["task"]["properties"] | {"task": {"description": options.TASK_HELP}}
     rows = [
         (f"`{name}`", _default(policy.get(name)), described.get(name, {}).get("description", ""))
         for name in names

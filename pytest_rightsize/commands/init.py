@@ -7,6 +7,7 @@ memory, `endpoint` models of a server or a vendor. No file is replaced without -
 import argparse
 import json
 import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -65,7 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
     ci = arguments.ci or (_choice("Which CI runs your tests", _CI, "none") if asks else "none")
     written = first_suite(ladder, ci=None if ci == "none" else ci, schema=schema_text())
     _write(arguments.dir, written, force=arguments.force)
-    say("\n".join([*(f"wrote {arguments.dir / name}" for name in written), "", *_next_steps(ladder, models)]))
+    steps = [*_way_there(arguments.dir, ci), *_next_steps(ladder, models)]
+    say("\n".join([*(f"wrote {arguments.dir / name}" for name in written), "", *steps]))
     return 0
 
 
@@ -179,6 +181,17 @@ def _write(folder: Path, written: Mapping[str, str], *, force: bool) -> None:
             write_whole(path, [text])
         except OSError as error:
             raise ConfigError(f"cannot write {path}: {error.strerror}: give another --dir") from None
+
+
+def _way_there(folder: Path, ci: str) -> Sequence[str]:
+    """What to do before the first command, where the files were not written to this folder."""
+    there = folder.resolve()
+    go = [] if there == Path.cwd() else [f"go to the files:      cd {shlex.quote(str(folder))}"]
+    repository = next((parent for parent in (there, *there.parents) if (parent / ".git").exists()), there)
+    if ci == "github" and repository != there:
+        workflows = shlex.quote(str(repository / ".github" / "workflows"))
+        go.append(f"move the workflow:    GitHub reads it from {workflows} alone, and runs it there")
+    return go
 
 
 def _next_steps(ladder: FirstLadder, models: str) -> Sequence[str]:

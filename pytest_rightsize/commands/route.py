@@ -153,7 +153,8 @@ def _target(rung: Rung | None, urls: Mapping[str, str], rungs: Mapping[str, Rung
 def _litellm(routes: Sequence[_Route], urls: Mapping[str, str]) -> Iterator[str]:
     """A configuration of LiteLLM's proxy and router: the application asks for a task by its name as the model."""
     yield f'# {_WRITTEN_BY}. The application asks for the task as its model: model="TASK".'
-    yield "model_list:"
+    are_some = any(route.rung is not None and _problem(route.rung, urls) is None for route in routes)
+    yield "model_list:" if are_some else "model_list: [] # no task can be routed:"
     for route in routes:
         problem = route.because if route.rung is None else _problem(route.rung, urls)
         if problem is not None or route.rung is None:

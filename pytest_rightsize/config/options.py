@@ -16,6 +16,7 @@ __all__ = [
     "OPTIONS",
     "PARAMETRIZING_MARKERS",
     "PROMPTS",
+    "TASK_HELP",
     "VARIANT",
     "add_options",
     "find_ladder_file",
@@ -30,6 +31,12 @@ _MARKER_HELP = (
     "rightsize(task=, pass_rate=, confidence=, samples=, chosen=, private=, max_tokens=, concurrent=): "
     "say which task a test belongs to, its bar, and the model the application uses (see the README of pytest-rightsize)"
 )
+
+TASK_HELP = (
+    "The name of what the application asks of a model: all tests of one task are judged together (default: each test "
+    "function is a task of its own, under the name that pytest gives it)."
+)
+"""The marker's argument `task`, which the ladder file has as the name of a table."""
 
 MARKER_HELPS = (
     _MARKER_HELP,

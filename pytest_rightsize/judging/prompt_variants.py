@@ -5,7 +5,8 @@ each variant has to be that much surer (Bonferroni, the first step of Holm), and
 the best holds over all of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import ceil
@@ -14,7 +15,7 @@ from pytest_rightsize.records import Policy, Run
 from pytest_rightsize.statistics import clopper_pearson
 from pytest_rightsize.verdict_records import Standing, Verdict
 
-__all__ = ["confidence_over", "variant_task", "with_prompts_compared"]
+__all__ = ["confidence_over", "prompts_by_task", "variant_task", "with_prompts_compared"]
 
 _BETWEEN = " @ "
 _SURE = 0.95
@@ -25,6 +26,13 @@ def variant_task(task: str, variant: str) -> str:
     return f"{task}{_BETWEEN}{variant}"
 
 
+def prompts_by_task(tasks: Iterable[str]) -> Mapping[str, tuple[str, str]]:
+    """The task and the prompt's name of each variant, by the variant's own task, where a task has several prompts."""
+    parted = [task.rpartition(_BETWEEN) for task in tasks]
+    groups = Counter(task for task, between, _ in parted if between)
+    return {variant_task(task, name): (task, name) for task, between, name in parted if between and groups[task] > 1}
+
+
 def confidence_over(confidence: float, variants: int) -> float:
     """The confidence of each variant at which all their claims hold together."""
     return 1 - (1 - confidence) / variants
@@ -32,16 +40,16 @@ def confidence_over(confidence: float, variants: int) -> float:
 
 def with_prompts_compared(run: Run, verdicts: Sequence[Verdict]) -> list[Verdict]:
     """The verdicts; of each task with several prompts, the best variant has a note that compares them."""
+    named = prompts_by_task(verdict.task for verdict in verdicts)
     groups: dict[str, dict[str, Verdict]] = {}
     for verdict in verdicts:
-        task, between, variant = verdict.task.rpartition(_BETWEEN)
-        if between:
+        if verdict.task in named:
+            task, variant = named[verdict.task]
             groups.setdefault(task, {})[variant] = verdict
     notes = {}
     for variants in groups.values():
-        if len(variants) > 1:
-            best, note = _compared(run, variants)
-            notes[variants[best].task] = note
+        best, note = _compared(run, variants)
+        notes[variants[best].task] = note
     return [
         replace(verdict, notes=(*verdict.notes, notes[verdict.task])) if verdict.task in notes else verdict
         for verdict in verdicts

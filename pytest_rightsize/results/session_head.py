@@ -72,13 +72,13 @@ def _versions() -> Iterator[tuple[str, str]]:
 
 
 def _commit(rootdir: Path) -> str | None:
-    """The commit of the suite, or None outside git."""
+    """The commit of the suite, or None outside git and before the first commit."""
     import subprocess
 
     try:
-        process = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=rootdir, capture_output=True, text=True, timeout=10, check=False
-        )
+        # Without --verify git repeats the word HEAD where there is no commit.
+        command = ["git", "rev-parse", "--verify", "--quiet", "HEAD"]
+        process = subprocess.run(command, cwd=rootdir, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return process.stdout.strip() or None

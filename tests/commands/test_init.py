@@ -143,3 +143,31 @@ def test_on_a_terminal_three_questions_are_asked(
     assert {
         name for name in written(here) if not name.startswith(("rightsize.toml", "rightsize.schema", "demo"))
     } == files
+
+
+@pytest.mark.parametrize(
+    ("is_repository", "arguments", "lines"),
+    [
+        (False, ["--models=demo"], []),
+        (False, ["--models=demo", "--dir=my suite", "--ci=github"], ["go to the files:      cd 'my suite'"]),
+        (True, ["--models=demo", "--ci=github"], []),
+        (True, ["--models=demo", "--dir=evals"], ["go to the files:      cd evals"]),
+        (
+            True,
+            ["--models=demo", "--dir=evals", "--ci=github"],
+            [
+                "go to the files:      cd evals",
+                "move the workflow:    GitHub reads it from {}/.github/workflows alone, and runs it there",
+            ],
+        ),
+    ],
+)
+def test_another_folder_is_said_with_what_to_do_there(
+    is_repository: bool, arguments: list[str], lines: list[str], here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if is_repository:
+        (here / ".git").mkdir()
+    assert main(["init", *arguments]) == 0
+    said = capsys.readouterr().out.partition("\n\n")[2].splitlines()
+    assert said[: len(lines)] == [line.format(here) for line in lines]
+    assert said[len(lines)].startswith("climb the ladder:")

@@ -118,6 +118,12 @@ def test_a_model_that_no_proxy_can_ask_is_left_out_with_the_way_on(route: Writte
     assert [each["model_name"] for each in yaml.safe_load(text)["model_list"]] == ["provisional", "unsolved"]
 
 
+def test_where_no_task_can_be_routed_the_list_is_empty_and_no_null(route: Written) -> None:
+    text = route("--format=litellm", chosen="a")
+    assert yaml.safe_load(text) == {"model_list": []}
+    assert text.count("is left out") == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -4,18 +4,20 @@ A comment before a block says what becomes of it: `<!-- file: NAME -->` writes i
 only. Any other block of `console` is run, of `python` executed, and of `toml`, `yaml` and `json` read.
 """
 
+import doctest
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Block", "Command", "blocks_of", "commands_in"]
+__all__ = ["Block", "Command", "blocks_of", "commands_in", "shows"]
 
 _BLOCK = re.compile(
     r"(?:<!-- (?P<note>(?:file|not run): [^\n]*?) -->\n)?"
     r"^(?P<indent> *)```(?P<language>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
+_SAME = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,3 +59,14 @@ def commands_in(block: Block) -> Iterator[Command]:
     for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
         words, _, output = part.replace("\\\n", " ").partition("\n")
         yield Command(words=words, output=output)
+
+
+def shows(said: str, shown: str, folder: Path) -> bool:
+    """Whether the output that a page shows is that of a command in the folder.
+
+    `...` stands for any text, and no output for any.
+    """
+    if not shown.strip():
+        return True
+    plain = "\n".join(line.rstrip() for line in said.replace(str(folder), "").splitlines())
+    return doctest.OutputChecker().check_output(shown.strip() + "\n", plain.strip() + "\n", _SAME)

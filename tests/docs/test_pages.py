@@ -1,8 +1,6 @@
 """Every block of the documentation is run, executed or read, and what it shows as output is what comes out."""
 
-import doctest
 import json
-import os
 import shlex
 import tomllib
 from functools import cache
@@ -14,13 +12,12 @@ import pytest
 
 from pytest_rightsize.commands.__main__ import main
 from pytest_rightsize.commands.schema import schema_text
-from tests.docs.pages import Block, blocks_of, commands_in
+from tests.docs.pages import Block, blocks_of, commands_in, shows
 
 ROOT = Path(__file__).parents[2]
 _DOCS = [path for path in (ROOT / "docs").rglob("*.md") if "generated" not in path.parts]
 PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in _DOCS)]
 _SHOWN_ONLY = ("text", "{eval-rst}", "{toctree}", "{include} ../CHANGELOG.md")
-_SAME = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -40,7 +37,7 @@ def test_every_block_of_a_page_works_and_shows_what_comes_out(
         elif block.language == "console":
             for command in commands_in(block):
                 said = _run(command.words, pytester, capsys)
-                assert _shows(said, command.output), f"{where}: $ {command.words}\n{said}"
+                assert shows(said, command.output, Path.cwd()), f"{where}: $ {command.words}\n{said}"
         elif block.language == "python":
             exec(compile(block.text, where, "exec"), names)
         elif block.language not in _SHOWN_ONLY:
@@ -62,14 +59,6 @@ def _run(words: str, pytester: pytest.Pytester, capsys: pytest.CaptureFixture[st
         raise AssertionError(f"no test can run {name!r}: say why it is not run")
     said = capsys.readouterr()
     return said.out + said.err
-
-
-def _shows(said: str, shown: str) -> bool:
-    """Whether the output that a page shows is that of the command; `...` stands for any text, and no output for any."""
-    if not shown.strip():
-        return True
-    plain = "\n".join(line.rstrip() for line in said.replace(os.getcwd(), "").splitlines())
-    return doctest.OutputChecker().check_output(shown.strip() + "\n", plain.strip() + "\n", _SAME)
 
 
 def _read(block: Block, where: str) -> None:
@@ -103,4 +92,4 @@ def test_a_block_that_is_not_run_says_why() -> None:
     [("", True), ("a 1\nc", True), ("a ...\nc", True), ("...\nc", True), ("a 2\nc", False), ("c", False)],
 )
 def test_output_is_compared_whole(shown: str, is_so: bool) -> None:
-    assert _shows("a  1\nc\n\n", shown) is is_so
+    assert shows("a  1\nc\n\n", shown, Path.cwd()) is is_so

@@ -32,6 +32,7 @@ def test_every_option_key_and_command_has_its_line(reference: ModuleType) -> Non
     assert DESCRIPTIONS["retries"] in pages["ladder"]
     assert all(f"## rightsize {name}\n" in pages["commands"] for name in ("cache", "compare", "import", "show"))
     assert "| `pass_rate` | `1.0` | The bar" in pages["marker"]
+    assert [line for line in pages["marker"].splitlines() if line.endswith("|  |")] == []
     assert "`TooLongError`" in pages["errors"]
 
 

@@ -36,7 +36,7 @@ def tokens_row(rung: str, usage: Usage) -> dict[str, Json]:
     shown = count(answer) if answer is not None or completion is None else f"{count(completion)} (with any reasoning)"
     return {
         "rung": rung,
-        "cases": f"{usage.judged:,}",
+        "trials": f"{usage.judged:,}",
         "prompt": count(values["prompt"]),
         "completion": count(completion),
         "reasoning": count(values["reasoning"]),

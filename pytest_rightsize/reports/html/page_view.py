@@ -12,6 +12,7 @@ from pytest_rightsize.reports.html.fleet_section import fleet_section
 from pytest_rightsize.reports.html.measured_lines import measured_lines, shortened_lines
 from pytest_rightsize.reports.html.measures import MEASURES, first_measure, judged_rungs, why_unknown
 from pytest_rightsize.reports.html.number_tables import figures_row, tokens_caution, tokens_row
+from pytest_rightsize.reports.html.prompt_groups import grouped_rows
 from pytest_rightsize.reports.html.run_facts import fact_groups, model_row
 from pytest_rightsize.reports.html.verdict_table import bar_line, interval_legend, verdict_row
 from pytest_rightsize.reports.order_words import order_words
@@ -32,12 +33,12 @@ def page_view(facts: Facts, cases: CaseIndex) -> dict[str, Json]:
         "interrupted": facts.run.interrupted,
         "faults": [f"{line[0].upper()}{line[1:]}" for line in fault_lines(facts.run.trials)],
         "counts": [{"word": word, "number": number} for word, number in verdict_counts(facts.verdicts)],
-        "actions": action_rows(facts),
+        "actions": grouped_rows(action_rows(facts)),
         "interval_words": interval_legend(facts),
         "bar_words": bar_line(facts),
         "order_words": order_words(facts.run),
         "rungs": [{"name": rung.name, "size": _size(rung.params_b)} for rung in facts.run.rungs],
-        "rows": [verdict_row(facts, verdict) for verdict in facts.verdicts],
+        "rows": grouped_rows([verdict_row(facts, verdict) for verdict in facts.verdicts]),
         "measures": measures,
         "measure": first_measure(facts),
         "columns": ["energy per case", "completion tokens per case", "time per case", "cost per case"],

@@ -1,7 +1,8 @@
 // Reacts to the reader: chosen task, filters, search, links, theme. The page's address holds the state.
 
 const $ = (id) => document.getElementById(id);
-const view = { task: null, show: 'all', query: '', page: 0, found: null, case: null };
+// `awaited` says that the reader has typed a search and has not seen its end: charts wait for that.
+const view = { task: null, show: 'all', query: '', page: 0, found: null, case: null, awaited: false };
 let index;
 let cases;
 let texts;
@@ -26,13 +27,16 @@ async function start() {
   }
   $('task').addEventListener('change', () => go({ task: $('task').value || null, page: 0, case: null }));
   let timer;
-  $('search').addEventListener('input', () => { clearTimeout(timer); timer = setTimeout(() => go({ query: $('search').value, page: 0, case: null }), 60); });
+  $('search').addEventListener('input', () => { view.awaited = true; clearTimeout(timer); timer = setTimeout(() => go({ query: $('search').value, page: 0, case: null }), 60); });
   $('tools').hidden = false;
   window.addEventListener('hashchange', () => follow(true));
   await follow(false);
   document.documentElement.dataset.ready = 'true';
+  // What a search needs comes first: a reader may type at once, and charts take the browser longer.
+  const prepared = texts.prepare();
+  await Promise.race([prepared, new Promise((go) => { setTimeout(go, 500); })]);
   charts(index);
-  await texts.prepare();
+  await prepared;
 }
 
 /** Take the state from the address. */
@@ -59,6 +63,7 @@ async function go(change) {
   if (view.query) said.set('q', view.query);
   history.replaceState(null, '', `#${said.toString() || 'cases'}`);
   await list();
+  if ('query' in change) view.awaited = false;
 }
 
 /** Find the texts that contain the query; null if another search has begun meanwhile. */
@@ -68,8 +73,10 @@ async function search(query) {
   view.found = null;
   if (!view.query) return true;
   $('status').textContent = 'Searching…';
-  view.found = await texts.search(view.query, () => mine !== searching);
-  return view.found;
+  const found = await texts.search(view.query, () => mine !== searching);
+  if (found === null) return null;
+  view.found = found.includes(1) ? found : null;
+  return true;
 }
 
 async function list() {

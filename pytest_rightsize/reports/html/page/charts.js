@@ -3,7 +3,8 @@
 let embedding = null;
 
 function embed() {
-  embedding ??= unpack($('vega-data')).then((code) => {
+  embedding ??= unpack($('vega-data')).then(async (code) => {
+    await calm();
     const script = document.createElement('script');
     script.textContent = code;
     document.head.append(script);
@@ -27,6 +28,7 @@ function config() {
 
 async function draw(place, spec, words) {
   const vega = await embed();
+  await calm();
   const box = el('div', { role: 'img', 'aria-label': words });
   place.replaceChildren(box);
   await vega(box, { ...spec, config: config() }, { actions: false, ast: true, renderer: 'svg', defaultStyle: false, tooltip: tip });
@@ -273,7 +275,7 @@ function whenSeen(element, act) {
   const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && once(), { rootMargin: '200px' });
   observer.observe(element);
   // One at a time, so that the page answers between two of them.
-  turn = turn.then(idle).then(once);
+  turn = turn.then(calm).then(once);
 }
 
 let turn = Promise.resolve();

@@ -1,0 +1,26 @@
+"""What the first line of a results file says of the suite."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pytest_rightsize.results.session_head import SessionHead
+
+
+def commit_of(folder: Path) -> object:
+    return SessionHead({}, folder)["commit"]
+
+
+def git(folder: Path, *words: str) -> str:
+    try:
+        return subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+    except FileNotFoundError:
+        pytest.skip("git is not installed")
+
+
+def test_the_commit_is_unknown_outside_git_and_before_the_first_one(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    assert commit_of(tmp_path) is None
+    git(tmp_path, "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "--allow-empty", "-m", "first")
+    assert commit_of(tmp_path) == git(tmp_path, "rev-parse", "HEAD")
