@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pytest_rightsize.commands._output import complain
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import Run
 from pytest_rightsize.reports import Report
@@ -54,6 +55,9 @@ def write_reports(
     for name, file in files.items():
         report = html if html is not None and name == "html" else reports[name]()
         _write(file, report.render(run, verdicts), private=private)
+        if file != "-":
+            # Not on stdout, where another report may go.
+            complain(f"wrote {file}")
 
 
 def _write(file: str, text: str, *, private: bool) -> None:

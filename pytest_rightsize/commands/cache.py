@@ -145,7 +145,7 @@ def _tokens(answers: Iterable[Recorded]) -> str:
 
 def _prune(arguments: argparse.Namespace) -> int:
     if not (arguments.all or arguments.rung or arguments.older_than is not None):
-        raise ConfigError("rightsize cache prune was not told what to remove: give --older-than, --rung, or --all")
+        raise ConfigError("cache prune was not told what to remove: give --older-than, --rung, or --all")
     cache = _opened(arguments.dir, must_be_there=True)
     age = None if arguments.older_than is None else clocks.now() - timedelta(days=arguments.older_than)
     removed = cache.remove(rung=arguments.rung, before=None if age is None else age.isoformat(timespec="seconds"))

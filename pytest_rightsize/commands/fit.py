@@ -124,7 +124,9 @@ class _Fits:
         """Tell of one file: its weights are its size, its cache is that of its header."""
         try:
             size, cell_bytes = file_shape(path)
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise ConfigError(f"--model {path} cannot be read: {error.strerror}: name a GGUF file") from None
+        except ValueError as error:
             raise ConfigError(f"--model {path} {error}: name a GGUF file") from None
         shape = Shape(name=path.name, repo="", params_b=0, layers=1, kv_heads=1, head_dim=max(1, cell_bytes // 4))
         cache = self._need(shape, "F16").cache

@@ -50,7 +50,14 @@ def _lines(found: Scan) -> Iterator[str]:
         yield from tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True).splitlines()
         yield ""
         uncovered = sum(not each.tests for each in found.calls)
-        yield f"{len(found.calls)} model calls in {files}; no test with a model imports the file of {uncovered} of them"
+        calls = f"{len(found.calls):,} model call{'s' * (len(found.calls) != 1)}"
+        which = f"{uncovered:,} of them" if uncovered else ""
+        rest = (
+            f"no test with a model imports the file of {which}"
+            if uncovered
+            else "tests with a model import the files of all"
+        )
+        yield f"{calls} in {files}; {rest}"
         yield from _proposals(found.calls)
     else:
         yield f"no model call in {files}: known are the SDKs in docs/sdks.md, and requests to their URLs"

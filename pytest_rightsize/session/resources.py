@@ -223,7 +223,9 @@ class Resources:
             withheld=settings.redact,
             on_trouble=self._notices.put,
         )
-        if settings.cache_is_given:
+        # Rungs of recorded answers alone, as those of `rightsize init`, are replayed without any others.
+        are_recordings = {rung.provider == "replay" for rung in (*self.rungs, *self.fixed)} == {True}
+        if settings.cache_is_given and not (settings.cache == "replay" and are_recordings):
             recorder.open()
         return recorder
 

@@ -93,7 +93,10 @@ def test_a_file_is_told_from_its_header(capsys: pytest.CaptureFixture[str]) -> N
     ("arguments", "words"),
     [
         (["--memory", "-3"], "--memory was given -3: give a number above 0"),
-        (["--model", "nothing.gguf"], "nothing.gguf"),
+        (
+            ["--model", "nothing.gguf"],
+            "--model nothing.gguf cannot be read: No such file or directory: name a GGUF file",
+        ),
         (["--model", __file__], "is not a GGUF file (it does not begin with the letters GGUF): name a GGUF file"),
     ],
 )

@@ -37,6 +37,13 @@ def test_the_demo_passes_on_a_bare_installation(pytester: pytest.Pytester) -> No
     assert pytester.runpytest().parseoutcomes() == {"passed": 18}
 
 
+def test_the_demo_needs_no_other_recorded_answers(pytester: pytest.Pytester) -> None:
+    assert main(["init", "--models", "demo"]) == 0
+    result = pytester.runpytest("--rightsize-ladder=25k,60k,160k,820k", "--rightsize-cache=replay")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["iso-date *160k  *160k *right-sized"])
+
+
 @pytest.mark.parametrize(
     ("options", "files", "rungs"),
     [

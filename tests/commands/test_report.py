@@ -103,9 +103,10 @@ def test_a_task_whose_smallest_model_changed_is_named(
     assert lines[4:6] == ["", "2 changed cases more: --cases 2 shows all"]
 
 
-def test_the_page_shows_the_earlier_run_too(results: Path, tmp_path: Path) -> None:
+def test_the_page_shows_the_earlier_run_too(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "x.html"
     assert main(["report", str(results), "--against", str(results), "--html", str(page)]) == 0
+    assert capsys.readouterr().err == f"wrote {page}\n"
     assert "run.jsonl" in page.read_text("utf-8")
 
 

@@ -136,6 +136,20 @@ def test_it_is_printed_with_a_proposal_for_what_no_test_reaches(
     assert len(json.loads(capsys.readouterr().out)["calls"]) == 3
 
 
+@pytest.mark.parametrize(
+    ("calls", "words"),
+    [
+        (1, "1 model call in 1 Python file; no test with a model imports the file of 1 of them"),
+        (2, "2 model calls in 1 Python file; no test with a model imports the file of 2 of them"),
+    ],
+)
+def test_one_call_is_one_call(calls: int, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call = 'openai.OpenAI().chat.completions.create(model="gpt-5", messages=[])\n'
+    (tmp_path / "app.py").write_text("import openai\n" + calls * call, encoding="utf-8")
+    assert main(["scan", str(tmp_path)]) == 0
+    assert words in capsys.readouterr().out.splitlines()
+
+
 def test_a_project_without_a_call_and_what_is_no_folder_are_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
