@@ -54,10 +54,10 @@ def test_every_cell_of_the_verdicts_is_there_and_fits_where_it_can(run: Callable
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_column_of_what_was_used_is_there_or_named_as_left_out(width: int) -> None:
     verdicts = judge(run := rich())
-    parts = {"intervals": intervals(run, verdicts)}
+    shares = intervals(run, verdicts)
     usage, conclusions = usage_of(run), conclude(run, verdicts)
-    columns = usage_lines(usage, conclusions, **parts)[1].split()
-    lines = usage_lines(usage, conclusions, width=width, **parts)
+    columns = usage_lines(usage, conclusions, intervals=shares)[1].split()
+    lines = usage_lines(usage, conclusions, width=width, intervals=shares)
     shown = lines[1].split()
     (legend,) = (line for line in lines if line.startswith("("))
     named = (
