@@ -5,6 +5,8 @@ Application code asks the same rung through an SDK, by the variables that the se
 test does with an exception. It never touches a file, a clock or a network itself.
 """
 
+import difflib
+import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pytest_rightsize.answers import Answer, Transcript, answer_record
 from pytest_rightsize.energy import Energy
-from pytest_rightsize.errors import NoAnswerError, RungError
+from pytest_rightsize.errors import NoAnswerError, RightsizeWarning, RungError
 from pytest_rightsize.records import Json, Reply, Request, Rung, Tokens
 
 if TYPE_CHECKING:
@@ -267,6 +269,7 @@ class Model:
 
         Raises ValueError for a number that is none: no server could be asked so.
         """
+        _warn_of_near_misses(extra)
         for name, value in {"max_tokens": max_tokens, "temperature": temperature, "seed": seed, **extra}.items():
             if isinstance(value, float) and not isfinite(value):
                 raise ValueError(f"model.ask() was given {name}={value}: give a number")
@@ -341,6 +344,22 @@ def _messages(
     opening = [{"role": "system", "content": system}] if system is not None else []
     closing = [{"role": "user", "content": prompt}] if prompt is not None else []
     return (*opening, *(messages or ()), *closing)
+
+
+# What `ask` takes by name; a server has parameters of its own, of which none is as near to one of these.
+_NAMES = ("prompt", "system", "messages", "schema", "tools", "max_tokens", "temperature", "top_p", "seed")
+_ALMOST_THE_SAME = 0.85
+
+
+def _warn_of_near_misses(names: Iterable[str]) -> None:
+    """Warn of a name that is nearly one that `ask` takes: it goes to the server, which may ignore it."""
+    for name in names:
+        near = difflib.get_close_matches(name, _NAMES, n=1, cutoff=_ALMOST_THE_SAME)
+        if near and name not in _NAMES:
+            words = (
+                f"model.ask() was given {name}=, which goes to the model's server as it is: did you mean {near[0]}=?"
+            )
+            warnings.warn(RightsizeWarning(words), stacklevel=4)
 
 
 def _first(*values: T | None) -> T | None:

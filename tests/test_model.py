@@ -1,13 +1,15 @@
 """What a model tells of the answers of its trial, and how it asks in an async test."""
 
 import asyncio
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from pytest_rightsize.energy import Energy
-from pytest_rightsize.errors import MixedEnergyError, RungError
+from pytest_rightsize.errors import MixedEnergyError, RightsizeWarning, RungError
 from pytest_rightsize.model import Answer, Model, Transcript
 from pytest_rightsize.records import Price, Reply, Request, Rung, Tokens
 
@@ -144,3 +146,35 @@ def test_a_fault_of_an_async_question_is_kept_for_the_trial() -> None:
 def test_without_an_async_way_it_is_asked_in_place() -> None:
     model = Model(rung_record=RUNG, answer=lambda _: Reply(text="ok"), transcript=Transcript())
     assert asyncio.run(model.aask("x")) == "ok"
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("temprature", "temperature"), ("max_token", "max_tokens"), ("message", "messages"), ("tool", "tools")],
+)
+def test_a_name_that_is_nearly_known_is_warned_of_and_sent_all_the_same(given: str, meant: str) -> None:
+    with pytest.warns(RightsizeWarning, match=f"given {given}=.* did you mean {meant}=") as warned:
+        request = asked().request((), **{given: 0})
+    assert request.extra == {given: 0}
+    assert len(warned) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("top_k", "min_p", "typical_p", "stop", "tool_choice", "max_completion_tokens", "response_format", "top_p"),
+        *("chat_template_kwargs", "reasoning_effort", "presence_penalty", "logprobs", "top_logprobs", "n", "user"),
+    ],
+)
+def test_a_servers_own_parameter_is_sent_without_a_word(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        asked().request((), **{name: 1})
+
+
+def test_the_warning_names_the_line_of_the_test() -> None:
+    model = asked()
+    model = replace(model, answer=lambda _: FIRST)
+    with pytest.warns(RightsizeWarning) as warned:
+        model.ask("x", temprature=0)
+    assert warned[0].filename == __file__

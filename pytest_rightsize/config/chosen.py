@@ -99,4 +99,5 @@ def _rung_of(value: str, ladder: Ladder, where: str) -> str:
     if users:
         raise ConfigError(f"{where}: {value!r} is the model of {', '.join(users)}: name the rung instead")
     models = [rung.model for rung in ladder.rungs.values() if rung.model]
-    raise unknown_name(where, value, [*ladder.rungs, *models, *CATALOGUE], noun="rung or model")
+    unknown = unknown_name(where, value, [*ladder.rungs, *models, *CATALOGUE], noun="rung or model")
+    raise ConfigError(f"{unknown} To choose another model, add a rung with model = {value!r} to the ladder file.")

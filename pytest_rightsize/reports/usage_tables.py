@@ -123,7 +123,8 @@ def _row(usage: Usage, interval: Interval | None, *, is_partial: bool) -> dict[s
         **rate,
         "J/case": _joules(usage, usage.energy_per_case),
         "J/passed": _joules(usage, usage.energy_per_pass),
-        "J/token": _joules(usage, usage.energy_per_output_token),
+        # No figure where no token is counted: that is not known, and says nothing of what passed.
+        "J/token": "?" if usage.completion.complete is None else _joules(usage, usage.energy_per_output_token),
         "prompt": _count(usage.per_case(usage.prompt)),
         "completion": _count(usage.per_case(usage.completion)),
         "reasoning": "?" if share is None else f"{100 * share:.0f} %",

@@ -204,6 +204,7 @@ def test_two_rungs_of_one_model_leave_open_which_is_chosen(tmp_path: Path) -> No
     ("name", "text", "key", "words"),
     [
         ("app.toml", "[llm]\nmodel = 'huge'", "llm.model", "unknown rung or model 'huge'. Known: small, large"),
+        ("app.toml", "[llm]\nmodel = 'huge'", "llm.model", "add a rung with model = 'huge' to the ladder file"),
         ("app.toml", "[llm]\nmodle = 'small'", "llm.model", "has no key 'llm.model'; at that level it has modle"),
         ("app.toml", "[llm", "llm.model", "cannot be parsed"),
         ("app.json", '{"llm": 3}', "llm.model", "has no key 'llm.model'"),

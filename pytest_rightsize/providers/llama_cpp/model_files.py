@@ -7,6 +7,7 @@ names what the file is instead of a chat model.
 import difflib
 import glob
 import importlib.util
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ __all__ = ["check_chat_format", "file_problem", "locate", "parts_of"]
 
 _PACKAGE = "package:"
 _SPLIT = re.compile(r"(?P<stem>.+)-(?P<index>\d{5})-of-(?P<count>\d{5})\.gguf")
+_WINDOWS = re.compile(r"[A-Za-z]:\\")
 _UNFINISHED = (".incomplete", ".part", ".partial", ".crdownload", ".download", ".tmp", ".aria2")
 _ANOTHER = "name a chat model in `model`"
 # Architectures of llama.cpp that write no text token by token, and what they are.
@@ -188,6 +190,11 @@ def _split_problem(path: Path) -> Problem | None:
 def _missing(path: Path) -> Problem:
     """Say what is in the place of a file that is not there."""
     correct = "correct `model` in the ladder file"
+    if os.name != "nt" and _WINDOWS.match(path.name):
+        return Problem(
+            what=f"{path.name} is a path of Windows, and this machine is none",
+            remedy=f"{correct}: name a path of this one",
+        )
     if path.is_dir():
         return Problem(what=f"{path} is a folder", remedy=f"{correct}: name the GGUF file in it")
     if path.is_symlink():

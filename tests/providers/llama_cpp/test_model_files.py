@@ -1,5 +1,6 @@
 """A file that is no chat model is named for what it is before any test, from its name and header."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,14 @@ def test_what_is_in_the_place_of_a_missing_file_is_told(tmp_path: Path) -> None:
     assert "only m.gguf.part: its download has not finished" in what(tmp_path / "m.gguf")
     write(tmp_path / "other.gguf")
     assert "that folder has other.gguf" in what(tmp_path / "n.gguf")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there such a path is one")
+def test_a_path_of_windows_is_told_elsewhere(tmp_path: Path) -> None:
+    problem = file_problem(tmp_path / r"C:\models\x.gguf", {})
+    assert problem is not None
+    assert problem.what == r"C:\models\x.gguf is a path of Windows, and this machine is none"
+    assert problem.remedy == "correct `model` in the ladder file: name a path of this one"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
