@@ -114,7 +114,8 @@ class Resources:
         order, note = " < ".join(rung.name for rung in self.rungs), order_note(self.rungs, self.ladder.order)
         by = "" if self.ladder.order == "params" else f" ({ORDER_WORDS[self.ladder.order]})"
         sure = f"; confidence {settings.confidence:g}" if settings.confidence is not None else ""
-        shared = [] if self.collect_only else [name for name in self.hosting.rungs if name not in self.missing]
+        no_model = self.collect_only or settings.cache == "replay"
+        shared = [] if no_model else [name for name in self.hosting.rungs if name not in self.missing]
         answering = [rung for rung in self.rungs if rung.name not in self.missing]
         return [
             f"ladder {order}{by}; strategy {settings.strategy}{sure}",

@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -16,7 +17,10 @@ __all__ = ["Joules", "Played", "pytest_rightsize_meters", "pytest_rightsize_prov
 
 
 class Played:
-    """Answers in capitals, and to `pid` by the number of its process; `die` ends it, `die once FILE` unless FILE is."""
+    """Answers in capitals, and to `pid` by the number of its process; `die` ends it, `die once FILE` unless FILE is.
+
+    To `count` it answers by how many of those were in flight at most.
+    """
 
     options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {}
     required: ClassVar[tuple[str, ...]] = ()
@@ -27,7 +31,7 @@ class Played:
 
     def __init__(self, rung: Rung) -> None:
         self.on_note: Callable[[str], object] | None = None
-        self._loads = 0
+        self._in_flight = self._most = 0
 
     def check(self) -> None:
         """Nothing is missing."""
@@ -52,6 +56,9 @@ class Played:
         if word == "long":
             future.set_exception(TooLongError("it is too long"))
             return future
+        if word == "count":
+            self._count(future)
+            return future
         texts: dict[str, Callable[[], Any]] = {
             "pid": os.getpid,
             "print": lambda: os.write(1, b"not for the owner\n"),
@@ -64,6 +71,17 @@ class Played:
         tokens = Tokens(prompt=3, completion=1, source="counted")
         future.set_result(Reply(text=text, seconds=0.01, tokens=tokens))
         return future
+
+    def _count(self, future: Future[Reply]) -> None:
+        """Answer a while later, by how many requests like it were in flight at most."""
+        self._in_flight += 1
+        self._most = max(self._most, self._in_flight)
+
+        def answer() -> None:
+            self._in_flight -= 1
+            future.set_result(Reply(text=str(self._most)))
+
+        threading.Timer(0.02, answer).start()
 
     def close(self) -> None:
         """Nothing is to be freed."""
