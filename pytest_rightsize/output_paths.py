@@ -83,12 +83,12 @@ def replacing(path: Path, *, private: bool = False, mode: int | None = None) -> 
     """
     if (problem := leads_elsewhere(path)) is not None:
         raise OSError(errno.ELOOP, problem, str(path))
-    path = Path(os.path.realpath(path))  # a link within the folder stays a link
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and not path.is_file():  # a pipe, or a device
+    if path.exists() and not path.is_file():  # a pipe, or a device; /dev/stdout leads to one that has no name
         with path.open("wb") as file:
             yield file
         return
+    path = Path(os.path.realpath(path))  # a link within the folder stays a link
+    path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     part.unlink(missing_ok=True)

@@ -5,6 +5,8 @@ As in tests/hostile.py, each target takes bytes and must end in a usable result 
 
 import json
 import math
+import tempfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -27,7 +29,9 @@ from pytest_rightsize.config.task_settings import ChosenSource
 from pytest_rightsize.meters.prometheus import parse_metrics
 from pytest_rightsize.providers.llama_cpp.chat_template import ChatTemplate, TemplateRefusalError
 from pytest_rightsize.providers.openai.error_bodies import error_in, report_of
-from pytest_rightsize.records import Json, Rung
+from pytest_rightsize.recorded.cache import AnswerCache
+from pytest_rightsize.recorded.unwritten import plain_answer
+from pytest_rightsize.records import Json, Reply, Rung
 from pytest_rightsize.results.earlier_run import EarlierRun
 from pytest_rightsize.results.run_summaries import read_summary
 from pytest_rightsize.served.answers.reading import BrokenAnswerError, read_answer
@@ -42,6 +46,7 @@ from tests.hostile import (
     odd_value,
     of_a_file,
 )
+from tests.recorded.test_cache import ask, recorded
 from tests.served.wires.bodies import BODIES
 
 __all__ = ["ODD", "SAMPLES", "TARGETS"]
@@ -158,7 +163,18 @@ def _template(content: bytes) -> None:
         ChatTemplate({"default": content.decode(errors="replace")}).render(messages)
 
 
+def _left_behind(content: bytes) -> None:
+    """One answer of a session that was killed; what fits its check sum is read."""
+    line = content.replace(b"\n", b" ")
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "unwritten-x").write_bytes(b"%08x %s\n" % (zlib.crc32(line), line))
+        cache = AnswerCache(Path(folder))  # it takes over
+        assert len(list(cache.entries())) <= 1
+        cache.close()
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
+    "left behind": _left_behind,
     "promptfoo yaml": of_a_file(_promptfoo, "promptfooconfig.yaml"),
     "promptfoo json": of_a_file(_promptfoo, "promptfooconfig.json"),
     "promptfoo rows": of_a_file(_promptfoo_rows, "tests.csv"),
@@ -281,11 +297,15 @@ def _odd_heard(name: str) -> st.SearchStrategy[bytes]:
     )
 
 
+_LEFT: Json = plain_answer(recorded(ask(), Reply(text="yes", tool_calls=({"id": "x"},), seconds=0.5)))
+
+
 def _as_json(value: Json) -> st.SearchStrategy[bytes]:
     return odd_value(value, 3).map(lambda odd: json.dumps(odd).encode())
 
 
 SAMPLES: Mapping[str, bytes] = {
+    "left behind": json.dumps(_LEFT).encode(),
     "promptfoo yaml": json.dumps(_PROMPTFOO, indent=1).encode(),
     "promptfoo json": json.dumps(_PROMPTFOO).encode(),
     "promptfoo rows": _PROMPTFOO_CSV,
@@ -324,6 +344,7 @@ def _odd_text(draw: st.DrawFn, sample: bytes) -> bytes:
 
 
 ODD: Mapping[str, st.SearchStrategy[bytes]] = {
+    "left behind": _as_json(_LEFT),
     "promptfoo yaml": _as_json(_PROMPTFOO) | odd_bytes(SAMPLES["promptfoo yaml"], 0),
     "promptfoo json": _as_json(_PROMPTFOO),
     "promptfoo rows": odd_bytes(_PROMPTFOO_CSV, 0) | _odd_text(_PROMPTFOO_CSV),

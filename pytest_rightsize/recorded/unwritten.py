@@ -19,7 +19,7 @@ from pytest_rightsize.recorded.keys import Recorded, as_json, plain_reply
 from pytest_rightsize.records import Identity
 from pytest_rightsize.strict_json import loads
 
-__all__ = ["Unwritten", "take_over"]
+__all__ = ["Unwritten", "plain_answer", "take_over"]
 
 _NAME = "unwritten-"
 # Hundreds of answers; a disk that is slower than that leaves the rest to memory alone.
@@ -66,7 +66,7 @@ class Unwritten:
         if len(answer.reply.text) > _LONGEST:
             return
         try:
-            line = _JSON.encode(_plain(answer)).encode()
+            line = _JSON.encode(plain_answer(answer)).encode()
         except (ValueError, TypeError, RecursionError):
             return
         record = b"%08x %s\n" % (zlib.crc32(line), line)
@@ -118,7 +118,8 @@ def _answers(content: bytes) -> Iterator[Recorded]:
             return
 
 
-def _plain(answer: Recorded) -> dict[str, object]:
+def plain_answer(answer: Recorded) -> dict[str, object]:
+    """An answer as JSON data, with the rung that gave it."""
     return {
         "rung": answer.rung,
         "content": dict(answer.identity.content),

@@ -150,6 +150,17 @@ def test_a_pipe_is_written_as_it_is(tmp_path: Path) -> None:
     assert reader.communicate()[0] == "x"
 
 
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="a system without it")
+def test_the_standard_output_is_written_where_it_is_a_pipe(tmp_path: Path) -> None:
+    program = (
+        "import pathlib; from pytest_rightsize.output_paths import write_whole; "
+        "write_whole(pathlib.Path('/dev/stdout'), ['x'])"
+    )
+    paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", program], env=paths, cwd=tmp_path, stdout=subprocess.PIPE, check=True)
+    assert done.stdout == b"x"
+
+
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("mine")
