@@ -4,12 +4,12 @@ import argparse
 import difflib
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from pytest_rightsize.commands._output import complain
 
-__all__ = ["CommandParser", "examples_text", "nearest_hint"]
+__all__ = ["CommandParser", "count", "examples_text", "nearest_hint"]
 
 _UNKNOWN_ARGUMENTS = "unrecognized arguments: "
 _UNKNOWN_CHOICE = re.compile(r"invalid choice: '(?P<given>[^']*)' \(choose from (?P<known>.*)\)")
@@ -49,6 +49,21 @@ class CommandParser(argparse.ArgumentParser):
         given = [word.partition("=")[0] for word in self._given if word.startswith("--") and len(word) > 2]
         unknown = [option for option in given if not any(each.startswith(option) for each in known)]
         return nearest_hint(unknown[0], known) if unknown else ""
+
+
+def count(least: int, most: int) -> Callable[[str], int]:
+    """The `type` of an option that counts something: a whole number within these bounds."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{text[:20]!r} is no whole number from {least} to {most:,}")
+        return number
+
+    return parse
 
 
 def nearest_hint(given: str, known: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pytest_rightsize.commands._output import say
+from pytest_rightsize.commands._parsing import count
 from pytest_rightsize.commands._runs import add_run_argument, check_run, run_file
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.judging.comparison import Comparison, compare_several
@@ -42,7 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--by", choices=["task"], help="show the figures of each task")
     parser.add_argument(
-        "--cases", type=int, default=10, metavar="N", help="cases that changed sides to show (default 10)"
+        "--cases",
+        type=count(0, 1_000_000),
+        default=10,
+        metavar="N",
+        help="cases that changed sides to show (default 10)",
     )
     parser.add_argument("--json", action="store_true", help="everything, as one JSON object")
 

@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         _check("--margin", arguments.margin, 0 < arguments.margin < 1, "between 0 and 1, such as 0.05 for 5 points")
     if arguments.drop_to is not None:
         _check("--drop-to", arguments.drop_to, 0 <= arguments.drop_to < 1, "from 0 to below 1, such as 0.85")
-    _check("--tasks", arguments.tasks, arguments.tasks >= 1, "of 1 or more")
+    _check("--tasks", arguments.tasks, 1 <= arguments.tasks <= 1_000_000, "from 1 to 1,000,000")
     lines = [
         *_bar_lines(arguments),
         *(_margin_lines(arguments) if arguments.margin is not None else []),

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pytest_rightsize.commands._output import say
+from pytest_rightsize.commands._parsing import count
 from pytest_rightsize.commands._report_files import add_report_arguments, requested_reports, write_reports
 from pytest_rightsize.commands._runs import add_run_argument, check_run, run_file
 from pytest_rightsize.commands._trends import last_change, run_name, smallest_cell
@@ -42,7 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_report_arguments(parser)
     parser.add_argument("--against", metavar="OLD", type=run_file, help="an earlier run to compare with")
     parser.add_argument(
-        "--cases", type=int, default=10, metavar="N", help="changed cases to show with their answers (default 10)"
+        "--cases",
+        type=count(0, 1_000_000),
+        default=10,
+        metavar="N",
+        help="changed cases to show with their answers (default 10)",
     )
 
 

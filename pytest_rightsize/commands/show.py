@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
 from pytest_rightsize.commands._output import say
+from pytest_rightsize.commands._parsing import count
 from pytest_rightsize.commands._runs import add_run_argument
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.records import Run, Trial, TrialKey
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rung", metavar="R,..", help="only the answers of these rungs")
     parser.add_argument("--case", metavar="C", help="only cases of this name, or with this in their names")
     parser.add_argument(
-        "--width", type=int, metavar="COLUMNS", help="how wide the lines may be (default: the terminal)"
+        "--width", type=count(20, 10_000), metavar="COLUMNS", help="how wide the lines may be (default: the terminal)"
     )
 
 
