@@ -15,9 +15,10 @@ from functools import partial
 from typing import Any, Protocol
 
 from pytest_rightsize import clocks
-from pytest_rightsize.energy import unknown_energy
+from pytest_rightsize.energy import Energy, unknown_energy
 from pytest_rightsize.hosting.frames import FrameError, Message
 from pytest_rightsize.hosting.process import HostProcess, Served
+from pytest_rightsize.hosting.totals import NO_METER, together, total_of_answers
 from pytest_rightsize.hosting.wire import fault_to_plain
 from pytest_rightsize.meter_records import Metering
 
@@ -69,6 +70,7 @@ class _Place:
     idle_since: float = 0.0
     crashes: int = 0
     answers: int = 0
+    answered: Energy | None = None
     down: Outcome | None = None
     meterings: list[Metering] = field(default_factory=list)
 
@@ -122,9 +124,9 @@ class Hosts:
             return {name: place.process.pid for name, place in self._places.items() if place.process is not None}
 
     def meterings(self, rung: str) -> list[Metering]:
-        """The rung's totals, of each time it was open."""
+        """The rung's totals: one metering, unless its amounts cannot be added."""
         with self._lock:
-            return [*self._places[rung].meterings]
+            return together(self._places[rung].meterings)
 
     def is_loading(self, rung: str) -> bool:
         """Whether the rung was asked and has not answered since it was opened."""
@@ -246,7 +248,7 @@ class Hosts:
                 continue
             place.sent[number] = asked
             if not place.is_open:
-                place.is_open, place.answers = True, 0
+                place.is_open, place.answers, place.answered = True, 0, None
         return settled
 
     def _run(self, place: _Place) -> None:
@@ -294,7 +296,7 @@ class Hosts:
                 if not place.sent:
                     place.idle_since = clocks.monotonic()
                 if asked is not None and "cancelled" not in message:
-                    place.answers += "reply" in message
+                    _count(place, message)
                     settled.append((asked, _with_tries(message, asked.tries)))
             elif "rested" in message:
                 place.meterings += map(Metering.from_dict, message["rested"])
@@ -308,7 +310,7 @@ class Hosts:
     def _has_ended(self, place: _Place, how: str) -> None:
         """A host has ended by itself: it is started once more, and what it did not answer is asked again."""
         with self._lock:
-            if place.is_open:
+            if place.is_open and place.served.rung.meter != "none":
                 place.meterings.append(_of_crash(place, how))
             place.process, place.is_open, place.is_resting = None, False, False
             if self._is_closed:
@@ -347,6 +349,14 @@ def _settle(settled: Iterable[tuple[_Asked, Outcome]]) -> None:
             asked.future.set_result(outcome)
 
 
+def _count(place: _Place, message: Message) -> None:
+    """Note that the rung has answered, and the joules of that: all that is known if its host crashes."""
+    if "reply" in message:
+        place.answers += 1
+        energy = message["reply"].get("energy")
+        place.answered = total_of_answers(place.answered, None if energy is None else Energy.from_dict(energy))
+
+
 def _with_tries(message: Message, tries: int) -> Outcome:
     """The outcome, whose reply says how often the request was asked before."""
     if "reply" not in message or not tries:
@@ -360,7 +370,12 @@ def _of_crash(place: _Place, how: str) -> Metering:
     reason = f"its host process {how}"
     note = f"{reason} after {place.answers} answers: what it took beside those is not known"
     return Metering(
-        rung=place.name, meter="unknown", total=unknown_energy(reason), answers=place.answers, notes=(note,)
+        rung=place.name,
+        meter=NO_METER,
+        served=place.answered,
+        total=unknown_energy(reason),
+        answers=place.answers,
+        notes=(note,),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pytest_rightsize.energy import Energy
 from pytest_rightsize.hosting.frames import FrameError
 from pytest_rightsize.hosting.hosts import Hosts
 from pytest_rightsize.hosting.process import Served
@@ -49,7 +50,7 @@ class Process:
 
     def rests(self) -> None:
         assert self.heard[-1] == {"rest": True}
-        self.says({"rested": [Metering(rung=self.name, meter="m").to_dict()]})
+        self.says({"rested": [Metering(rung=self.name, meter="m", answers=2).to_dict()]})
 
 
 class Session:
@@ -176,7 +177,7 @@ def test_of_rungs_that_are_waited_for_the_first_of_the_ladder_is_next() -> None:
     assert session.process("c").asked == []
 
 
-def test_a_host_that_rested_is_asked_again_and_tells_each_of_its_totals() -> None:
+def test_a_host_that_rested_is_asked_again_and_has_one_account() -> None:
     session = Session("a", "b", grace_s=0.0)
     for rung, other in (("a", "b"), ("b", "a"), ("a", "b")):
         session.ask("gw0", rung)
@@ -185,7 +186,7 @@ def test_a_host_that_rested_is_asked_again_and_tells_each_of_its_totals() -> Non
         session.process(rung).rests()
         session.process(other).answers(1)
     assert session.names == ["a", "b"], "the processes stay"
-    assert (len(session.hosts.meterings("a")), len(session.hosts.meterings("b"))) == (2, 1)
+    assert {rung: [one.answers for one in session.hosts.meterings(rung)] for rung in "ab"} == {"a": [4], "b": [2]}
 
 
 def test_a_model_that_nobody_needs_is_freed_at_once() -> None:
@@ -238,14 +239,17 @@ def test_a_crash_costs_one_restart_and_no_answer() -> None:
 
 def test_what_a_host_took_with_it_is_unknown_and_not_nothing() -> None:
     session = Session("a")
-    session.ask("gw0", "a", 1)
-    session.process("a").answers(1)
+    for n in (1, 2):
+        session.ask("gw0", "a", n)
+        joules = Energy(joules=2.5, provenance="measured").to_dict()
+        session.process("a").answers(n, reply={"text": "a", "retries": 0, "energy": joules})
     session.process("a").dies("was killed by signal 9")
     (metering,) = session.hosts.meterings("a")
     assert metering.total is not None
-    assert (metering.total.joules, metering.answers) == (None, 1)
+    assert metering.served is not None
+    assert (metering.total.joules, metering.served.joules, metering.answers) == (None, 5.0, 2)
     assert metering.notes == (
-        "its host process was killed by signal 9 after 1 answers: what it took beside those is not known",
+        "its host process was killed by signal 9 after 2 answers: what it took beside those is not known",
     )
 
 

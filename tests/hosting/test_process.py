@@ -71,7 +71,10 @@ def test_a_life_of_a_host(here: Here, tmp_path: Path) -> None:
     assert here.notes[1].startswith(
         "rung 'a': its host process ended with status 7: not for the owner played: the end. "
     )
-    assert [metering.answers for metering in here.provider.meterings] == [6, 2]
+    (metering,) = here.provider.meterings
+    assert (metering.answers, len(metering.notes)) == (8, 2)
+    assert metering.served is not None
+    assert metering.served.joules is not None, "each answer has told its own"
 
 
 def test_totals_come_when_the_session_ends() -> None:
