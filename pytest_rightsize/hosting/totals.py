@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from pytest_rightsize.energy import Energy, unknown_energy
 from pytest_rightsize.errors import MixedEnergyError
@@ -23,7 +24,7 @@ def together(meterings: Sequence[Metering]) -> list[Metering]:
         return [*meterings]
     best = max(meterings, key=lambda one: (one.meter != NO_METER, one.answers))
     try:
-        parts = {
+        parts: dict[str, Any] = {
             name: _sum(getattr(one, name) for one in meterings)
             for name in ("load", "served", "repeated", "lost", "others", "idle", "total")
         }

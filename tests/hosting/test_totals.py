@@ -33,11 +33,13 @@ def test_none_and_one_are_what_they_are() -> None:
 
 
 def test_amounts_add_up_and_findings_are_those_of_most_answers() -> None:
-    parts = ("load", "served", "idle", "total")
-    first = metering(2, **dict(zip(parts, map(joules, (1.0, 5.0, 2.0, 8.0)), strict=True)), busy_s=1.0, load_s=0.5)
+    def parts(*amounts: float) -> dict[str, Any]:
+        return dict(zip(("load", "served", "idle", "total"), map(joules, amounts), strict=True))
+
+    first = metering(2, **parts(1.0, 5.0, 2.0, 8.0), busy_s=1.0, load_s=0.5)
     second = metering(
         9,
-        **dict(zip(parts, map(joules, (1.5, 20.0, 0.5, 22.0)), strict=True)),
+        **parts(1.5, 20.0, 0.5, 22.0),
         lost=joules(0.0),
         busy_s=4.0,
         load_s=0.25,
