@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         RungError,
         TooLongError,
     )
+    from pytest_rightsize.judges import judged, preferred_over
     from pytest_rightsize.matchers import Match, Matcher, containing, fuzzy, json_matching, number, one_of
     from pytest_rightsize.model import Conversation, Model
 
@@ -40,8 +41,10 @@ __all__ = [
     "fuzzy",
     "image_part",
     "json_matching",
+    "judged",
     "number",
     "one_of",
+    "preferred_over",
 ]
 
 # Imported on first use: pytest loads this package in every project that has it installed.
@@ -50,6 +53,7 @@ _FILES = {
         ["ConfigError", "FormatError", "NoAnswerError", "RightsizeError", "RungError", "TooLongError"], "errors"
     ),
     "Answer": "answers",
+    **dict.fromkeys(["judged", "preferred_over"], "judges"),
     **dict.fromkeys(["audio_part", "image_part"], "content_parts"),
     **dict.fromkeys(["Conversation", "Model"], "model"),
 }

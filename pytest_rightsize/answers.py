@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import FormatError, NoAnswerError, RungError
+from pytest_rightsize.judgement_records import Judgement
 from pytest_rightsize.matchers import json_in
 from pytest_rightsize.records import AnswerRecord, Json, Reply, Rung, Tokens
 from pytest_rightsize.schemas import Schema
@@ -26,6 +27,7 @@ class Transcript:
     """Answers of one trial so far, in order, and the first fault that prevented one.
 
     `refused` is a connection that the test was refused: nothing that it then failed by is the model's.
+    `judgements` are what judges took for them.
     `earlier` are those that an earlier start of the same `run` was given: a test that keeps answers between its starts
     does not ask for them again.
     """
@@ -35,6 +37,7 @@ class Transcript:
     refused: RungError | None = None
     earlier: list[AnswerRecord] = field(default_factory=list)
     run: int = 0
+    judgements: list[Judgement] = field(default_factory=list)
 
     def restarted(self, run: int) -> "Transcript":
         """The transcript of the next start, which is in that run."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pytest_rightsize.energy import Energy
+from pytest_rightsize.judgement_records import Judgement
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.plain_data import plain_fields, shallow, without_header_values
 from pytest_rightsize.policy_records import GateName, Policy, Waiver
@@ -254,6 +255,7 @@ class Trial:
     seconds: float | None = None
     raised_at: str | None = None
     sampled: Literal["passed", "failed", "error"] | None = None
+    judgements: tuple[Judgement, ...] = ()
 
     @property
     def ended(self) -> Literal["passed", "failed"] | None:
@@ -282,6 +284,7 @@ class Trial:
             "seconds": self.seconds,
             **({} if self.raised_at is None else {"raised_at": self.raised_at}),
             **({} if self.sampled is None else {"sampled": self.sampled}),
+            **({"judgements": [each.to_dict() for each in self.judgements]} if self.judgements else {}),
         }
 
     @classmethod
@@ -296,6 +299,7 @@ class Trial:
             seconds=plain.get("seconds"),
             raised_at=plain.get("raised_at"),
             sampled=plain.get("sampled"),
+            judgements=tuple(Judgement.from_dict(each) for each in plain.get("judgements", ())),
         )
 
 

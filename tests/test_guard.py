@@ -25,7 +25,18 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 NOUNS = {
     *("portable", "plain_data", "contributions", "escaping", "strict_json", "errors", "energy", "meter_records"),
     *("strength_records", "policy_records", "records", "schemas", "verdict_records", "locations", "output_paths"),
-    *("content_parts", "bounded_files", "matchers", "answers", "model", "shards", "token_records", "versions"),
+    *(
+        "content_parts",
+        "bounded_files",
+        "judgement_records",
+        "judges",
+        "matchers",
+        "answers",
+        "model",
+        "shards",
+        "token_records",
+        "versions",
+    ),
 }
 ROOMS: dict[str, set[str]] = {
     "nouns": set(),

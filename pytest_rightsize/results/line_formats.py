@@ -87,6 +87,14 @@ _ANSWER = {
     "margin": _optional(_amount),
     "via": _list_of(_text),
 }
+_JUDGEMENT = {
+    "by": _text,
+    "tokens": _TOKENS,
+    "seconds": _optional(_amount),
+    "energy": _optional(_table),
+    "cost_usd": _optional(_amount),
+    "cached": _flag,
+}
 _RUNG = {
     "name": _text,
     "provider": _text,
@@ -162,6 +170,7 @@ _LINES: Mapping[str, Mapping[str, Check]] = {
         "seconds": _optional(_amount),
         "sampled": _optional(_one_of("passed", "failed", "error")),
         "answers": _list_of(_shaped(**_ANSWER)),
+        "judgements": _list_of(_shaped(**_JUDGEMENT)),
     },
 }
 

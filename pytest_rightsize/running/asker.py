@@ -40,6 +40,13 @@ class Asker:
         reply = self._engine.ask(self.rung.name, request, self.ticket, self._start)
         return with_reasoning_apart(reply, self.rung, words_of(request.messages))
 
+    def ask_judge(self, judge: Rung, request: Request) -> Reply:
+        """The judgement of another rung, or of this one as a judge; raises as the engine does."""
+        __tracebackhide__ = True  # a traceback ends where the test compares
+        self._look_around()
+        reply = self._engine.ask(judge.name, request, self.ticket, self._start, judging=self.rung.name)
+        return with_reasoning_apart(reply, judge, words_of(request.messages))
+
     async def ask_async(self, request: Request) -> Reply:
         """The same for the code of an event loop: others of its tasks go on while it waits."""
         __tracebackhide__ = True  # a traceback ends where the test asks
@@ -99,6 +106,10 @@ class PlantedAsker(Asker):
     async def ask_async(self, request: Request) -> Reply:
         """The planted answer."""
         return self._answer(request)
+
+    def ask_judge(self, judge: Rung, request: Request) -> Reply:
+        """The judgement that was recorded; raises RungError where none was."""
+        return with_reasoning_apart(self._recorded(request, judge), judge, words_of(request.messages))
 
     def submit(self, request: Request, other: Rung | None = None) -> Question:
         """A question that is answered already; raises RungError where another rung's answer was not recorded."""

@@ -7,8 +7,6 @@ session.
 """
 
 import asyncio
-import contextlib
-import sys
 import threading
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -27,6 +25,7 @@ from pytest_rightsize.providers.placement import keeps_private, room_of
 from pytest_rightsize.records import Reply, Request, Rung
 from pytest_rightsize.running.budget import Budget
 from pytest_rightsize.running.cascading import Chain, cascaded, members_by_cascade
+from pytest_rightsize.running.quiet_ends import end_quietly
 from pytest_rightsize.running.ticket import Question, Ticket
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ class Engine:
         With `offline`, no rung that leaves this machine is asked anything. A budget needs the `rungs` for their prices.
         Rungs that are `kept` stay in memory beside another.
         """
-        self._kept = frozenset(kept)
+        self._kept = {*kept}
         self._budget = budget
         self._rungs = rungs or {}
         self._providers = providers
@@ -100,18 +99,21 @@ class Engine:
         # Over what is open, down and in flight. What a reply calls back takes no lock of ours, as `close` waits for it.
         self._lock = threading.RLock()
 
-    def ask(self, rung: str, request: Request, ticket: Ticket, start: int | None = None) -> Reply:
+    def ask(
+        self, rung: str, request: Request, ticket: Ticket, start: int | None = None, *, judging: str | None = None
+    ) -> Reply:
         """The reply of `rung`; raises RungError or TooLongError, or Suspended while it is not there yet.
 
         `start` is the number of the start that asks, None for the present one. Raises Unrecorded where only a recorded
-        answer is wanted, and there is none; RuntimeError if the test has ended.
+        answer is wanted, and there is none; RuntimeError if the test has ended. A rung that judges an answer of the
+        rung `judging` stays in memory beside it, and what it says of one answer is recorded once.
         """
         with ticket.lock:
             self._check_start(ticket, start)
-            question = ticket.claim(request)
+            question = ticket.claim(request, rung if judging else None)
             remembered = question is not None
             if question is None:
-                question = self._ask_anew(rung, request, ticket)
+                question = self._ask_anew(rung, request, ticket, judging)
             if (ticket.is_first_start or not question.future.done()) and self._may_suspend(ticket):
                 ticket.waiting_for = question.future
                 raise Suspended
@@ -152,7 +154,7 @@ class Engine:
         is_own_thread = threading.get_ident() == ticket.thread
         if not is_own_thread and start not in (None, ticket.start_number):
             # A thread that an earlier start has left running.
-            _end_quietly()
+            end_quietly(Suspended, Unrecorded)
             raise Suspended
         if ticket.waiting_for is not None and is_own_thread:
             # The `finally:` of a test that is being suspended, or the end of its fixture: nothing is asked on the way.
@@ -164,15 +166,17 @@ class Engine:
                 f"threads, and take the fixture `model` anew in each test"
             )
         if ticket.lacks_answer:
-            _end_quietly()
+            end_quietly(Suspended, Unrecorded)
             raise Unrecorded
 
-    def _ask_anew(self, rung: str, request: Request, ticket: Ticket) -> Question:
+    def _ask_anew(self, rung: str, request: Request, ticket: Ticket, judging: str | None) -> Question:
         """Ask what no earlier start of the test has asked."""
         if ticket.may_suspend and threading.get_ident() == ticket.thread and ticket.has_passed_over():
             # It asks in another order, or something else: it goes on in this start, which costs no answer twice.
             ticket.may_suspend = False
-        return ticket.add(request, self._submit(rung, request, ticket))
+        if judging:
+            self._kept.add(rung)
+        return ticket.add(request, self._submit(rung, request, ticket, judging or ""), rung if judging else None)
 
     @staticmethod
     def _may_suspend(ticket: Ticket) -> bool:
@@ -246,7 +250,7 @@ class Engine:
         reply = None if recorder is None else recorder.recorded(rung, provider, request, case=ticket.case, via=via)
         if reply is None:
             ticket.lacks_answer = True
-            _end_quietly()
+            end_quietly(Suspended, Unrecorded)
             raise Unrecorded
         done: Future[Reply] = Future()
         done.set_result(reply)
@@ -382,19 +386,3 @@ class Engine:
             self._faults_in_a_row[rung] += 1
             if fault.permanent or self._faults_in_a_row[rung] >= _FAULTS_UNTIL_DOWN:
                 self._down[rung] = fault
-
-
-def _end_quietly() -> None:
-    """Have this thread end without a word if what is raised now ends it: pytest would warn of it in another test."""
-    thread = threading.current_thread()
-    # A pool keeps such an exception for who asks for the result; a thread on its own hands it to threading.excepthook.
-    tell = getattr(thread, "_invoke_excepthook", None)
-    if thread is threading.main_thread() or tell is None:
-        return
-
-    def tell_of_others(ended: threading.Thread) -> None:
-        if not isinstance(sys.exc_info()[1], Suspended | Unrecorded):
-            tell(ended)
-
-    with contextlib.suppress(AttributeError):
-        thread._invoke_excepthook = tell_of_others  # type: ignore[attr-defined]  # CPython has it

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pytest_rightsize.answers import Transcript
-from pytest_rightsize.errors import FormatError, NoAnswerError
+from pytest_rightsize.errors import FormatError, NoAnswerError, RungError
 from pytest_rightsize.records import Outcome
 
 __all__ = ["Ending", "Grade", "grade"]
@@ -96,6 +96,6 @@ def _is_the_tests_own(ending: Ending, *, has_answer: bool) -> bool:
     It counts against the model only once that has given an answer which can cause it; a misspelt name, a missing module
     or a wrong use of the answer itself never does.
     """
-    if ending.is_own_bug or isinstance(ending.exception, NameError | ImportError | SyntaxError | OSError):
+    if ending.is_own_bug or isinstance(ending.exception, NameError | ImportError | SyntaxError | OSError | RungError):
         return True
     return not has_answer

@@ -155,12 +155,12 @@ class Ticket:
                 return question
         return None
 
-    def add(self, request: Request, future: Future[Reply]) -> Question:
+    def add(self, request: Request, future: Future[Reply], rung: str | None = None) -> Question:
         """Keep a question that no earlier start has asked."""
         by_test = threading.get_ident() == self.thread
         self.asks_in_threads |= not by_test
         self._asked_anew = True
-        question = Question(request=request, future=future, start=self.start_number, by_test=by_test)
+        question = Question(request=request, future=future, start=self.start_number, by_test=by_test, rung=rung)
         self.runs[self.run].append(question)
         return question
 

@@ -18,6 +18,7 @@ from pytest_rightsize.reports.escalation_words import escalation_lines
 from pytest_rightsize.reports.facts import intervals
 from pytest_rightsize.reports.fleet_words import fleet_lines
 from pytest_rightsize.reports.github import annotations
+from pytest_rightsize.reports.judge_words import judge_lines
 from pytest_rightsize.reports.junit import suite_properties
 from pytest_rightsize.reports.publishing import Publisher, write_step_summary
 from pytest_rightsize.reports.sureness import partial_rungs
@@ -114,6 +115,8 @@ class Presenter:
         for line in usage:
             yield line, {}
         for line in escalation_lines(result.run, result.verdicts) if usage else ():
+            yield line, {}
+        for line in judge_lines(result.run):
             yield line, {}
         for line in _at_scale(result) if usage else ():
             yield line, {}

@@ -15,7 +15,7 @@ from pytest_rightsize.config.ladder import Ladder, read_ladder, select_rungs
 from pytest_rightsize.config.ladder_order import ORDER_WORDS, order_note
 from pytest_rightsize.config.options import find_ladder_file
 from pytest_rightsize.config.settings import Settings
-from pytest_rightsize.errors import ConfigError, RungError
+from pytest_rightsize.errors import ConfigError, RungError, unknown_name
 from pytest_rightsize.meters import meter_urls
 from pytest_rightsize.providers import Provider, load_providers
 from pytest_rightsize.providers.broken_providers import checked, made
@@ -130,6 +130,23 @@ class Resources:
             ),
             *([] if self.collect_only else self.meters.header(answering)),
         ]
+
+    def judge(self, name: str) -> Rung:
+        """A rung that judges, made ready to be asked; raises ConfigError for an unknown one, RungError if it cannot."""
+        if name not in self.known:
+            raise unknown_name("by", name, self.known, noun="rung")
+        if name not in self.providers:
+            with own_work():
+                provider = self._provider(self.known[name])
+            problem = None if self.settings.cache == "replay" else checked(provider, name)
+            if problem is not None:
+                raise RungError(
+                    f"the judge {name!r} cannot answer: {problem.what}. {problem.remedy}",
+                    reason="missing",
+                    permanent=True,
+                )
+            self.providers[name] = provider
+        return self.known[name]
 
     def room(self, rung: str) -> int:
         """How many requests may wait for a rung from this process: those in flight, and answers for their energy."""

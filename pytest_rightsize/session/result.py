@@ -9,6 +9,7 @@ from pytest_rightsize.config.task_settings import TaskSettings
 from pytest_rightsize.judging.baseline import Baseline, tasks_not_run, with_regressions
 from pytest_rightsize.judging.conclusions import Conclusion, Objective, conclude, idle_note
 from pytest_rightsize.judging.gates import WaiverState, failed_gates, waiver_states, warned_gates
+from pytest_rightsize.judging.judge_usage import judge_usage
 from pytest_rightsize.judging.usage import RunUsage, usage_of
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import Policy, Run, Waiver
@@ -51,6 +52,7 @@ class SessionResult:
             "cost_usd": None if None in costs else sum(cost or 0.0 for cost in costs),
             "interrupted": self.run.interrupted,
             "spending": self.run_usage.to_dict(),
+            **({"judges": judges} if (judges := [usage.to_dict() for usage in judge_usage(self.run)]) else {}),
             "conclusions": [conclusion.to_dict() for conclusion in self.conclusions],
             "ranking_note": idle_note(self.run, self.run_usage),
         }

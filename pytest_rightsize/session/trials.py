@@ -13,6 +13,7 @@ import pytest
 from pytest_rightsize.answers import Transcript
 from pytest_rightsize.config.policies import definition_of
 from pytest_rightsize.errors import ConfigError, RightsizeWarning
+from pytest_rightsize.judges import CURRENT
 from pytest_rightsize.judging.verdict import claims_of, standings
 from pytest_rightsize.model import Address, Model
 from pytest_rightsize.records import Policy, Rung, Trial, TrialKey
@@ -23,6 +24,7 @@ from pytest_rightsize.running.neighbours import Neighbours, Waiting
 from pytest_rightsize.running.schedule import reason_not_to_run
 from pytest_rightsize.running.ticket import Ticket
 from pytest_rightsize.session.cheaper_rungs import CheaperRungs
+from pytest_rightsize.session.judge_bench import JudgeBench
 from pytest_rightsize.session.savings_samples import SavingsSamples
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState, case_of
 
@@ -228,6 +230,7 @@ class SessionTrials:
 
     def forget(self, item: pytest.Item) -> None:
         """Free what a test that has ended asked and was answered, unless the answers are to be played later."""
+        CURRENT.set(None)
         if self.planted is None and not self._state.settings.strength:
             keys: tuple[pytest.StashKey[Any], ...] = (TICKET, TRANSCRIPT, TRIAL, NOT_RUN)
             for key in keys:
@@ -301,12 +304,14 @@ class SessionTrials:
         rung = self._resources.known[key.rung if key is not None else self._only_rung(policy)]
         asker = self.asker_for(item, rung)
         ticket, start = asker.ticket, asker.ticket.start_number
+        transcript, sample = item.stash.setdefault(TRANSCRIPT, Transcript()), key.sample if key is not None else 0
+        CURRENT.set(JudgeBench(asker, transcript, sample=sample, judge=self._resources.judge))
         return Model(
             rung_record=rung,
             answer=asker.ask,
             answer_async=asker.ask_async,
-            transcript=item.stash.setdefault(TRANSCRIPT, Transcript()),
-            sample=key.sample if key is not None else 0,
+            transcript=transcript,
+            sample=sample,
             max_tokens=policy.max_tokens,
             address=lambda: self._served(item).address(ticket, start),
         )

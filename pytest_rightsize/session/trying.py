@@ -283,6 +283,7 @@ class Trying:
             reason=not_run.reason,
             detail=not_run.detail,
             answers=tuple(transcript.answers),
+            judgements=tuple(transcript.judgements),
             sampled=None if result.outcome == "not_run" else result.outcome,
         )
 
@@ -305,6 +306,7 @@ class Trying:
             detail=result.detail and known_secrets()(result.detail),
             raised_at=result.raised_at,
             answers=tuple(transcript.answers),
+            judgements=tuple(transcript.judgements),
             seconds=round(seconds, 6),
         )
 

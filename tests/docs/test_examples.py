@@ -3,10 +3,11 @@
 import asyncio
 import doctest
 import json
+import re
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import openai
 import pytest
@@ -15,6 +16,7 @@ import pytest_rightsize
 from pytest_rightsize import hookspecs
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import RightsizeError, unknown_name
+from pytest_rightsize.judges import CURRENT
 from pytest_rightsize.model import Model, Transcript
 from pytest_rightsize.records import Price, Reply, Request, Run, Rung, Tokens
 from pytest_rightsize.verdict_records import Verdict
@@ -84,8 +86,24 @@ def address() -> Iterator[_Address]:
         yield _Address(url)
 
 
+class _Judge:
+    """A judge that likes every answer, and prefers the longer one."""
+
+    last = None
+
+    def ask(self, by: str, prompt: str, **_: object) -> str:
+        assert by == "frontier"
+        parts = re.findall(r"<answer[^>]*>\n(.*?)\n</answer", prompt, re.DOTALL)
+        better = "A" if len(parts[0]) > len(parts[-1]) else "B"
+        return json.dumps({"reason": "so it is", "score": 5, "better": better})
+
+    def refuse(self, words: str) -> NoReturn:
+        raise AssertionError(words)
+
+
 def _names(address: _Address) -> dict[str, Any]:
     """What examples may use beside the names of their own module: `model` above all."""
+    CURRENT.set(_Judge())
     price = Price(prompt=0.5, completion=2.8)
     model = Model(
         rung_record=Rung(name="1b", provider="openai", price=price),

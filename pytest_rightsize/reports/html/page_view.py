@@ -15,6 +15,7 @@ from pytest_rightsize.reports.html.number_tables import figures_row, tokens_caut
 from pytest_rightsize.reports.html.prompt_groups import grouped_rows
 from pytest_rightsize.reports.html.run_facts import fact_groups, model_row
 from pytest_rightsize.reports.html.verdict_table import bar_line, interval_legend, verdict_row
+from pytest_rightsize.reports.judge_words import judge_lines
 from pytest_rightsize.reports.order_words import order_words
 from pytest_rightsize.reports.rung_faults import fault_lines
 from pytest_rightsize.reports.units import parameters
@@ -52,6 +53,7 @@ def page_view(facts: Facts, cases: CaseIndex) -> dict[str, Json]:
             for economy in conclusion.false_economies
         ],
         "no_economies": _no_economies(facts),
+        "judges": judge_lines(facts.run),
         "cascades": escalation_lines(facts.run, facts.verdicts),
         "fleet": fleet_section(facts),
         "facts": [*fact_groups(facts)],
