@@ -71,8 +71,8 @@ def test_a_cascade_stands_beside_plain_rungs_and_shares_their_answers(suite: pyt
     }
     page = suite.path.joinpath("page.html").read_text(encoding="utf-8")
     assert "both passed 2 of 4 answers on towards big (50 %)" in page
-    # Each rung is asked each case once, whoever asks: the cascade gets what was recorded. Without that it would be 8 and
-    # 6 times; an answer that is being recorded just now may be asked for once more.
+    # Each rung is asked each case once, whoever asks: the cascade gets what was recorded. Without that it would be 8
+    # and 6 times; an answer that is being recorded just now may be asked for once more.
     asked_of = calls(suite.path, "tiny"), calls(suite.path, "big")
     assert asked_of[0] < 8
     assert asked_of[1] < 6
