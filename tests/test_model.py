@@ -153,8 +153,9 @@ def test_without_an_async_way_it_is_asked_in_place() -> None:
     [("temprature", "temperature"), ("max_token", "max_tokens"), ("message", "messages"), ("tool", "tools")],
 )
 def test_a_name_that_is_nearly_known_is_warned_of_and_sent_all_the_same(given: str, meant: str) -> None:
+    options: dict[str, Any] = {given: 0}
     with pytest.warns(RightsizeWarning, match=f"given {given}=.* did you mean {meant}=") as warned:
-        request = asked().request((), **{given: 0})
+        request = asked().request((), **options)
     assert request.extra == {given: 0}
     assert len(warned) == 1
 
@@ -167,9 +168,10 @@ def test_a_name_that_is_nearly_known_is_warned_of_and_sent_all_the_same(given: s
     ],
 )
 def test_a_servers_own_parameter_is_sent_without_a_word(name: str) -> None:
+    options: dict[str, Any] = {name: 1}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        asked().request((), **{name: 1})
+        asked().request((), **options)
 
 
 def test_the_warning_names_the_line_of_the_test() -> None:
