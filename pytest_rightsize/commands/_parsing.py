@@ -48,7 +48,11 @@ class CommandParser(argparse.ArgumentParser):
         known = [option for action in self._actions for option in action.option_strings]
         given = [word.partition("=")[0] for word in self._given if word.startswith("--") and len(word) > 2]
         unknown = [option for option in given if not any(each.startswith(option) for each in known)]
-        return nearest_hint(unknown[0], known) if unknown else ""
+        if not unknown:
+            return ""
+        # Where something else is missing too, the message does not have it.
+        named = "" if unknown[0] in message else f"; {unknown[0]} is unknown"
+        return named + nearest_hint(unknown[0], known)
 
 
 def count(least: int, most: int) -> Callable[[str], int]:

@@ -41,7 +41,7 @@ def test_each_command_has_examples_and_each_of_them_parses(
         (["plna"], "rightsize: the command line: unknown command 'plna': did you mean 'plan'? Known: cache, "),
         (
             ["plan", "--bra", "0.9"],
-            "rightsize plan: the following arguments are required: --bar: did you mean '--bar'?",
+            "rightsize plan: the following arguments are required: --bar; --bra is unknown: did you mean '--bar'?",
         ),
         (
             ["plan", "--bar=0.9", "--powr=1"],
