@@ -164,8 +164,7 @@ def test_the_keyboard_opens_a_case(open_page: Open) -> None:
 
 def test_the_switch_draws_the_charts_over_another_price(open_page: Open) -> None:
     page = open_page("#price")
-    page.locator("figure.chart svg").first.wait_for()
-    assert "J per case" in page.locator("figure.chart").first.inner_text()
+    says(page, "figure.chart >> nth=0", "J per case")
     page.locator("#measure label", has_text="Time").click()
     says(page, "figure.chart >> nth=0", "s per case")
     assert "J per case" not in page.locator("figure.chart").first.inner_text()
