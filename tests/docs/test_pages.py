@@ -84,6 +84,15 @@ def _ladder_files() -> Any:
     return jsonschema.Draft202012Validator(json.loads(schema_text()))
 
 
+def test_the_first_page_of_the_site_shows_the_table_of_the_readme() -> None:
+    tables = [
+        [block.text for block in blocks_of(ROOT / page) if block.text.startswith("task ") and "multiply" in block.text]
+        for page in ("README.md", "docs/index.md")
+    ]
+    assert len(tables[0]) == 1
+    assert tables[0] == tables[1]
+
+
 def test_a_block_that_is_not_run_says_why() -> None:
     reasons = [block.reason for page in PAGES for block in blocks_of(ROOT / page) if block.reason is not None]
     assert all(len(reason) > 8 for reason in reasons)
