@@ -13,6 +13,20 @@ Hold = Callable[[Callable[[], object]], None]
 _BUFFERED = ("pytest_runtest_logstart", "pytest_runtest_logreport", "pytest_runtest_logfinish")
 
 
+class _HeldHook:
+    """A hook whose calls are held back; all else is the hook's own, as who implements it: an item may keep it."""
+
+    def __init__(self, hook: pluggy.HookCaller, hold: Hold) -> None:
+        self._hook = hook
+        self._hold = hold
+
+    def __call__(self, **kwargs: object) -> None:
+        self._hold(lambda: self._hook(**kwargs))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._hook, name)
+
+
 class HoldingRelay:
     """pytest's hooks, with those that report a test's progress held back."""
 
@@ -24,12 +38,9 @@ class HoldingRelay:
         """Find a hook once; the next time it stands in the instance."""
         hook = getattr(self._relay, name)
         if name in _BUFFERED:
-            hook = self._held(hook)
+            hook = _HeldHook(hook, self._hold)
         self.__dict__[name] = hook
         return hook
-
-    def _held(self, hook: pluggy.HookCaller) -> Callable[..., None]:
-        return lambda **kwargs: self._hold(lambda: hook(**kwargs))
 
     @property
     def pytest_warning_recorded(self) -> Any:
