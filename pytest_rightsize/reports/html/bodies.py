@@ -18,6 +18,8 @@ __all__ = ["CaseIndex", "index_cases"]
 _OUTCOMES = ("passed", "failed", "error", "not_run")
 # Where the texts would be larger than this, long ones are shortened, the longest first, and say so.
 _BUDGET_BYTES = 8_500_000
+# More is not kept at once to find out how much it weighs when it is packed.
+_MOST_CHARACTERS = 100_000_000
 _LIMITS: Sequence[int | None] = (None, 200_000, 20_000, 4_000, 1_000, 300)
 _TRIAL_COLUMNS = ("rung", "sample", "outcome", "reason", "detail", "earlier", "answers")
 _ANSWER_COLUMNS = (
@@ -48,18 +50,23 @@ def index_cases(
     cases = None
     for limit in _LIMITS:
         cases = _indexed(run, tasks, earlier or {}, limit)
+        if cases is None:
+            continue
         if len(cases.words) + sum(map(len, cases.chunks)) <= budget_bytes:
             break
-    assert cases is not None  # _LIMITS is not empty
+    assert cases is not None  # with the last limit there always are some
     return cases
 
 
-def _indexed(run: Run, tasks: Sequence[str], earlier: _Keyed, limit: int | None) -> CaseIndex:
+def _indexed(run: Run, tasks: Sequence[str], earlier: _Keyed, limit: int | None) -> CaseIndex | None:
+    """The cases with texts shortened to the limit; None where even so they are too much to be kept in memory."""
     texts = TextStore(limit=limit)
     index = _Index(texts, [rung.name for rung in run.rungs], tasks)
     for trials in _by_case(run, tasks):
         key = trials[0].key
         index.add([run.whole(trial) for trial in trials], earlier.get((key.task, key.case), ()))
+        if texts.characters > _MOST_CHARACTERS and limit != _LIMITS[-1]:
+            return None
     words, starts, chunks = texts.pack()
     return CaseIndex(
         index=index.to_dict() | {"starts": starts, "texts": len(texts)},

@@ -13,6 +13,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from pytest_rightsize.records import Json
 
@@ -22,6 +23,8 @@ __all__ = ["TextStore", "packed", "packed_bytes"]
 _WORD = "[A-Za-z0-9_\x80-\U0010ffff]+"
 _PARTS = re.compile(f"{_WORD}|[^A-Za-z0-9_\x80-\U0010ffff]+")
 _CHUNK_WORDS = 250_000
+# A longer text is known by its hash, so that it need not be kept.
+_LONGEST_KEY = 500
 
 
 def packed(plain: Json) -> str:
@@ -44,11 +47,15 @@ class _Numbers(dict[str, int]):
 
 @dataclass(kw_only=True)
 class TextStore:
-    """Texts by number, each kept once; `limit` shortens those that are longer, and `shortened` counts these."""
+    """Texts by number, each kept once; `limit` shortens those that are longer, and `shortened` counts these.
+
+    `characters` counts what is kept of all.
+    """
 
     limit: int | None = None
     shortened: int = 0
-    _numbers: dict[str, int] = field(default_factory=dict)
+    characters: int = 0
+    _numbers: dict[str | bytes, int] = field(default_factory=dict)
     _words: _Numbers = field(default_factory=_Numbers)
     _rows: list["array[int]"] = field(default_factory=list)
 
@@ -59,11 +66,13 @@ class TextStore:
         """The text's number; -1 where there is none."""
         if not text:
             return -1
-        number = self._numbers.get(text)
+        key = text if len(text) <= _LONGEST_KEY else blake2b(text.encode("utf-8", "surrogatepass")).digest()
+        number = self._numbers.get(key)
         if number is None:
-            self._numbers[text] = number = len(self._rows)
-            words = map(self._words.__getitem__, _PARTS.findall(self._short(text)))
-            self._rows.append(array("I", words))
+            self._numbers[key] = number = len(self._rows)
+            short = self._short(text)
+            self.characters += len(short)
+            self._rows.append(array("I", map(self._words.__getitem__, _PARTS.findall(short))))
         return number
 
     def _short(self, text: str) -> str:

@@ -40,3 +40,10 @@ def test_no_text_is_no_number_and_a_long_one_is_shortened() -> None:
     table, _, chunks = store.pack()
     assert unpack_texts(table, chunks) == ["abcde\n[3 more characters stand in the results file]"]
     assert store.shortened == 1
+
+
+def test_long_texts_that_differ_are_told_apart_and_kept_once() -> None:
+    store = TextStore(limit=5)
+    texts = ["a" * 600, "a" * 601, "\ud800" * 600]
+    assert [store.number(text) for text in (*texts, *texts)] == [0, 1, 2, 0, 1, 2]
+    assert store.characters < 200

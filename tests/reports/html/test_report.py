@@ -88,6 +88,18 @@ def test_texts_are_kept_once_and_shortened_only_where_the_page_would_be_too_heav
     assert any("more characters stand in the results file" in text for text in texts_of(short))
 
 
+def test_texts_that_are_too_many_to_be_kept_are_shortened_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = large_run(cases=5, answer_words=900)
+    tasks = [verdict.task for verdict in judge(run)]
+    monkeypatch.setattr("pytest_rightsize.reports.html.bodies._MOST_CHARACTERS", 50_000)
+
+    short = index_cases(run, tasks)
+
+    assert short.limit == 1_000
+    monkeypatch.setattr("pytest_rightsize.reports.html.bodies._MOST_CHARACTERS", 10)
+    assert index_cases(run, tasks).limit == 300
+
+
 def test_a_tree_without_the_charts_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_rightsize.reports.html.report._CHARTS", "gone.js")
     assert "run `python hatch_build.py`" in str(HtmlReport().check())
