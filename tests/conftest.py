@@ -2,18 +2,24 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 # Sessions in this process forget what they imported, and numpy and yaml cannot be loaded twice: so they are loaded
-# before. So is what most of them use and what takes a quarter of a second each time.
+# before. So is what many of them use: it takes up to half a second each time.
 import aiohttp  # noqa: F401  # see above
+import jinja2  # noqa: F401
 import pytest
 import pytest_asyncio.plugin  # noqa: F401
+import scipy.optimize
 import scipy.special  # noqa: F401
 import yaml  # noqa: F401
 from hypothesis import settings
 
 import pytest_rightsize.providers.openai.provider
+import pytest_rightsize.recorded.recorder
+import pytest_rightsize.reports.html.report
+import pytest_rightsize.served.serving
 import pytest_rightsize.session.hooks  # noqa: F401
 from tests.outside import outside  # noqa: F401  # a fixture
 
@@ -21,12 +27,9 @@ from tests.outside import outside  # noqa: F401  # a fixture
 settings.register_profile("rightsize", deadline=None)
 settings.load_profile("rightsize")
 
-# Plugins that are installed for sessions which name them.
-_FOR_FEW_SESSIONS = (
-    *("randomly", "allure_pytest", "benchmark", "dependency", "flaky"),
-    *("pytest-bdd", "pytest-retry", "recording"),
-    "hypothesispytest",  # a quarter of a second of each process of such a session
-)
+# What sessions load: the rest of what is installed costs each process of them a quarter of a second, and each session
+# in this process a fifth of its time. Those that are about a plugin name it.
+_LOADED = ("pytest_rightsize.plugin", "xdist.plugin", "pytest_asyncio.plugin")
 # pytest-asyncio 0.24 to 1.x warns each session that has no configuration of its own.
 UNSET = 'ignore:The configuration option "asyncio_default_fixture_loop_scope" is unset'
 # Four cases are little evidence: with this, what they say fails a session all the same.
@@ -66,8 +69,7 @@ def record(path: Path, answers: dict[str, str]) -> None:
 def _alike_everywhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions in tests do not know where they run: under CI pytest shortens nothing, and this plugin annotates.
 
-    Nor do they shuffle, or load what else is installed for the few that do, and none hears of an option of
-    pytest-asyncio that has no default there. None keeps its run, but those that say so.
+    They load nothing of what else is installed but xdist and pytest-asyncio. None keeps its run, but those that say so.
     """
     for name in ("BUILD_NUMBER", "CI", "FORCE_COLOR", "NO_COLOR", "PYTEST_ADDOPTS", "PY_COLORS"):
         monkeypatch.delenv(name, raising=False)
@@ -75,8 +77,20 @@ def _alike_everywhere(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
         monkeypatch.delenv(name)
     if "pytester" in request.fixturenames:
         request.getfixturevalue("pytester")  # which takes the variable away
-        left_out = " ".join(f"-p no:{plugin}" for plugin in _FOR_FEW_SESSIONS)
-        monkeypatch.setenv("PYTEST_ADDOPTS", f"{left_out} -W '{UNSET}' -o rightsize_runs=0")
+        monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        loaded = " ".join(f"-p {plugin}" for plugin in _LOADED)
+        monkeypatch.setenv("PYTEST_ADDOPTS", f"{loaded} -W '{UNSET}' -o rightsize_runs=0")
+
+
+@pytest.fixture
+def load(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Have the sessions of a test load other plugins too."""
+
+    def have_loaded(*plugins: str) -> None:
+        options = " ".join(f"-p {plugin}" for plugin in plugins)
+        monkeypatch.setenv("PYTEST_ADDOPTS", f"{os.environ['PYTEST_ADDOPTS']} {options}")
+
+    return have_loaded
 
 
 @pytest.fixture

@@ -31,12 +31,13 @@ def test_its_tests_climb_the_ladder(tmp_path: Path) -> None:
     answers.write_bytes(gzip.decompress((APP / "answers.jsonl.gz").read_bytes()))
     assert main(["cache", "import", str(answers), "--dir", str(tmp_path / "cache")]) == 0
     options = ["--rightsize-ladder=25k,60k,160k,frontier", f"--rightsize-results={results}", "-p", "no:cacheprovider"]
+    options += ["-p", "pytest_rightsize.plugin"]
     options += ["--rightsize-cache=replay", f"--rightsize-cache-dir={tmp_path / 'cache'}"]
     paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options],
         cwd=APP,
-        env={**os.environ, "PYTHONPATH": paths},
+        env={**os.environ, "PYTHONPATH": paths, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from dataclasses import fields
@@ -101,16 +102,20 @@ def test_llama_cpp_answers_as_pytorch_did() -> None:
     pytest.importorskip("llama_cpp")
     from example_suite.models.train.measure import golden_misses
 
-    assert golden_misses() == []
+    assert golden_misses(every=3) == []  # one or two of each task on each rung
 
 
 def test_the_ladder_separates_on_models_in_process_and_behind_a_server(tmp_path: Path) -> None:
     pytest.importorskip("llama_cpp")
     results = tmp_path / "run.jsonl"
-    command = [sys.executable, "-m", "pytest", "example_suite", "-p", "no:cacheprovider"]
+    # Nothing of what else is installed: it costs as much for each trial as the trial does.
+    alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    plugin = ["-p", "pytest_rightsize.plugin", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "example_suite", *plugin]
     options = ["--rightsize-ladder=25k,60k,160k,frontier", f"--rightsize-results={results}"]
     options.append("--rightsize-cache=off")  # the models are to answer, each time
-    done = subprocess.run([*command, *options], cwd=MODELS.parents[1], capture_output=True, text=True, check=False)
+    root = MODELS.parents[1]
+    done = subprocess.run([*command, *options], cwd=root, env=alone, capture_output=True, text=True, check=False)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout
     run = read_run(results)
     assert {trial.outcome for trial in run.trials} == {"passed", "failed", "not_run"}

@@ -12,7 +12,6 @@ from pytest_rightsize.config.options import find_ladder_file
 from pytest_rightsize.config.settings import Settings
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.output_paths import leads_elsewhere, same_file
-from pytest_rightsize.recorded.cache import FILE_NAME
 
 __all__ = ["check_outputs"]
 
@@ -30,6 +29,8 @@ def check_outputs(settings: Settings, config: pytest.Config) -> None:
                 raise ConfigError(f"{option} names {path}, which is {what}: give another file")
     if settings.cache == "off" or settings.cache_is_given:
         return
+    from pytest_rightsize.recorded.cache import FILE_NAME
+
     # A repository that somebody else wrote may hold such a link; who names the folder means it.
     problem = leads_elsewhere(settings.cache_dir) or leads_elsewhere(settings.cache_dir / FILE_NAME)
     if problem is not None:

@@ -13,10 +13,8 @@ import pytest
 from pytest_rightsize.config.settings import Settings
 from pytest_rightsize.escaping import visible
 from pytest_rightsize.judging.conclusions import idle_note
-from pytest_rightsize.judging.fleet import fleet
 from pytest_rightsize.reports.escalation_words import escalation_lines
 from pytest_rightsize.reports.facts import intervals
-from pytest_rightsize.reports.fleet_words import fleet_lines
 from pytest_rightsize.reports.github import annotations
 from pytest_rightsize.reports.judge_words import judge_lines
 from pytest_rightsize.reports.junit import suite_properties
@@ -149,5 +147,8 @@ def _at_scale(result: SessionResult) -> Iterator[str]:
     if any(rung.gco2_per_kwh is not None for rung in run.rungs) or any(
         policy.requests_per_month is not None for policy in run.policies.values()
     ):
+        from pytest_rightsize.judging.fleet import fleet
+        from pytest_rightsize.reports.fleet_words import fleet_lines
+
         conclusions = {conclusion.task: conclusion for conclusion in result.conclusions}
         yield from fleet_lines(fleet(run, result.verdicts, conclusions))

@@ -100,8 +100,8 @@ class Resources:
 
     @property
     def provider_classes(self) -> list[type[Provider]]:
-        """The classes of the providers that this session has."""
-        return [*self._classes.values()]
+        """The classes of the providers that this session asks; of no other, as that would import all of them."""
+        return [self._classes[name] for name in dict.fromkeys(self.known[rung].provider for rung in self.providers)]
 
     def header(self) -> list[str]:
         """The ladder, the strategy, and the rungs that cannot answer on this machine.

@@ -3,10 +3,9 @@
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_rightsize.config.task_settings import TaskSettings
-from pytest_rightsize.judging.baseline import Baseline, tasks_not_run, with_regressions
 from pytest_rightsize.judging.conclusions import Conclusion, Objective, conclude, idle_note
 from pytest_rightsize.judging.gates import WaiverState, failed_gates, waiver_states, warned_gates
 from pytest_rightsize.judging.judge_usage import judge_usage
@@ -14,6 +13,9 @@ from pytest_rightsize.judging.usage import RunUsage, usage_of
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import Policy, Run, Waiver
 from pytest_rightsize.verdict_records import Verdict
+
+if TYPE_CHECKING:
+    from pytest_rightsize.judging.baseline import Baseline
 
 __all__ = ["SessionResult", "session_result"]
 
@@ -65,7 +67,7 @@ def session_result(
     gates: Collection[str],
     policies: Mapping[str, Policy],
     tasks: Mapping[str, TaskSettings],
-    baseline: Baseline | None,
+    baseline: "Baseline | None",
     deselected: int,
     today: str,
 ) -> SessionResult:
@@ -81,6 +83,8 @@ def session_result(
         for verdict, conclusion in zip(verdicts, conclusions, strict=True)
     ]
     if baseline is not None:
+        from pytest_rightsize.judging.baseline import with_regressions
+
         verdicts = with_regressions(run, verdicts, baseline)
     waivers = waiver_states(policies, verdicts, gates, today=today)
     return SessionResult(
@@ -101,10 +105,14 @@ def session_result(
     )
 
 
-def _notes(verdicts: Sequence[Verdict], baseline: Baseline | None, deselected: int) -> Iterator[str]:
+def _notes(verdicts: Sequence[Verdict], baseline: "Baseline | None", deselected: int) -> Iterator[str]:
     """What the verdicts leave out."""
     if deselected:
         yield f"{deselected} trials were deselected; the verdicts leave them out"
-    left_out = tasks_not_run(verdicts, baseline) if baseline else []
-    if baseline and left_out:
+    if baseline is None:
+        return
+    from pytest_rightsize.judging.baseline import tasks_not_run
+
+    left_out = tasks_not_run(verdicts, baseline)
+    if left_out:
         yield f"{baseline.name} has {len(left_out)} tasks more: {', '.join(left_out)}"

@@ -8,14 +8,13 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_rightsize.config.policies import Policies
 from pytest_rightsize.config.settings import Settings
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.judging.baseline import read_baseline, to_be_finished
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.records import Policy, Run, Tokens, Trial, TrialKey
 from pytest_rightsize.results.results_file import ResultsFile
@@ -30,6 +29,9 @@ from pytest_rightsize.session.rehearsal import rehearse_end
 from pytest_rightsize.session.resources import Resources
 from pytest_rightsize.session.tally import Tally
 from pytest_rightsize.strength_records import Strength
+
+if TYPE_CHECKING:
+    from pytest_rightsize.judging.baseline import Baseline
 
 __all__ = ["TRIAL_KEY", "SessionState", "case_of"]
 
@@ -70,8 +72,13 @@ class SessionState:
         self.policies = Policies(self.settings, self.resources.ladder)
         order = visiting_order([rung.name for rung in self.resources.rungs], self.settings.strategy)
         self.turn = {rung: turn for turn, rung in enumerate(order)}
-        self.baseline = read_baseline(self.settings.baseline) if self.settings.baseline else None
-        self.to_be_finished = to_be_finished(self.baseline) if self.baseline else frozenset()
+        self.baseline: Baseline | None = None
+        self.to_be_finished: frozenset[tuple[str, str]] = frozenset()
+        if self.settings.baseline:
+            from pytest_rightsize.judging.baseline import read_baseline, to_be_finished
+
+            self.baseline = read_baseline(self.settings.baseline)
+            self.to_be_finished = to_be_finished(self.baseline)
         self.planned: Counter[tuple[str, str]] = Counter()
         self.progress: dict[tuple[str, str], Progress] = {}
         self.deselected = 0

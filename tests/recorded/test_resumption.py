@@ -63,7 +63,8 @@ def concluded(path: Path, strategy: str) -> tuple[list[Any], list[Any]]:
     return lines(path, "verdict"), sorted(trials)
 
 
-@pytest.mark.parametrize(("strategy", "kills"), [("full", 20), ("climb", 3)])
+# `python -m tests.benchmarks kills` kills fifty and counts.
+@pytest.mark.parametrize(("strategy", "kills"), [("full", 6), ("climb", 2)])
 def test_a_run_killed_at_random_moments_repeats_nothing_recorded_and_concludes_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str, kills: int
 ) -> None:
@@ -117,8 +118,11 @@ def test_a_run_killed_at_random_moments_repeats_nothing_recorded_and_concludes_t
             assert concluded(killed / "run.jsonl", strategy) == concluded(undisturbed / "run.jsonl", strategy)
 
         killed = project("killed", endpoint.url)
-        for kill in range(kills):
+        for kill in range(20):
             recorded = everything_recorded(killed)
+            # All may come before the first tenth of a second, when nothing is on the disk yet.
+            if kill >= kills and (recorded or strategy == "climb"):
+                break
             if len(recorded) >= whole - 4:
                 finish(killed)
                 killed, recorded = project(f"killed{kill}", endpoint.url), set()
@@ -132,7 +136,7 @@ def test_a_run_killed_at_random_moments_repeats_nothing_recorded_and_concludes_t
             assert not recorded & set(asked)
             assert recorded <= everything_recorded(killed)
             assert read_run(killed / "run.jsonl").interrupted
-        assert everything_recorded(killed) or kills < 20  # three kills may all come before the first tenth of a second
+        assert everything_recorded(killed) or strategy == "climb"
         finish(killed)
 
 

@@ -1,6 +1,7 @@
 """Async tests are in flight together: cancelled while they wait for a reply, they start again when it is there."""
 
 import json
+from collections.abc import Callable
 from textwrap import dedent
 
 import pytest
@@ -24,6 +25,11 @@ def gated(pytester: pytest.Pytester) -> pytest.Pytester:
     pytester.makefile(".toml", rightsize=LADDER)
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     return pytester
+
+
+@pytest.fixture(autouse=True)
+def _async_plugins(load: Callable[..., None]) -> None:
+    load("anyio.pytest_plugin")
 
 
 def climb(gated: pytest.Pytester, tests: str, *options: str) -> pytest.RunResult:

@@ -30,7 +30,7 @@ PLAIN = (
 
 def run(gated: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     """A session without pytest-asyncio, which sets up a fixture of its own with the first test of all."""
-    return gated.runpytest("-p", "no:asyncio", *arguments)
+    return gated.runpytest("-p", "no:pytest_asyncio.plugin", *arguments)
 
 
 def test_a_plain_test_starts_bare_and_ends_within_pytests_protocol(gated: pytest.Pytester) -> None:
@@ -191,7 +191,7 @@ def test_who_leaves_in_a_bare_start_leaves(gated: pytest.Pytester, how: str) -> 
             assert model.ask("b") == "B"
         """
     )
-    result = gated.runpytest_subprocess("-p", "no:asyncio", "--rightsize-ladder=gate")
+    result = gated.runpytest_subprocess("-p", "no:pytest_asyncio.plugin", "--rightsize-ladder=gate")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.assert_outcomes()
     assert not (gated.path / "asked.txt").exists()

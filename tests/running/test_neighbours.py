@@ -1,6 +1,7 @@
 """Beside other plugins a test is the same as one at a time: it is not started again where somebody would notice."""
 
 import json
+import re
 
 import pytest
 
@@ -91,7 +92,11 @@ def session(gated: pytest.Pytester, *options: str) -> tuple[pytest.RunResult, li
     for name in ("log.txt", "asked.txt", "most.txt", "run.jsonl"):
         (gated.path / name).unlink(missing_ok=True)
     arguments = ("--rightsize-ladder=gate,gate2", "--rightsize-strategy=full", "--rightsize-results=run.jsonl")
-    result = gated.runpytest("-p", "no:asyncio", "--rightsize-gate=none", *arguments, *options)
+    ladder = (gated.path / "rightsize.toml").read_text(encoding="utf-8")
+    if "--rightsize-concurrency=1" in options:  # nobody else asks while one waits
+        gated.makefile(".toml", rightsize=re.sub(r"together = \d+", "together = 1", ladder))
+    result = gated.runpytest("-p", "no:pytest_asyncio.plugin", "--rightsize-gate=none", *arguments, *options)
+    gated.makefile(".toml", rightsize=ladder)
     noted = starts(gated) if (gated.path / "log.txt").exists() else []
     lines = [json.loads(line) for line in (gated.path / "run.jsonl").read_text(encoding="utf-8").splitlines()]
     trials = read_run(gated.path / "run.jsonl").trials
@@ -207,7 +212,7 @@ def test_a_test_with_a_known_marker_runs_when_no_other_is_in_flight(gated: pytes
     )
     gated.makepyfile(NOTE + marked)
     gated.makeini("[pytest]\nmarkers =\n" + "".join(f"    {marker}: known\n" for marker in markers))
-    gated.runpytest("-p", "no:asyncio").assert_outcomes(passed=5 * len(markers))
+    gated.runpytest("-p", "no:pytest_asyncio.plugin").assert_outcomes(passed=5 * len(markers))
     noted = starts(gated)
     for marker in markers:
         begin = noted.index(f"begin {marker}")
@@ -250,7 +255,7 @@ def test_a_plain_test_that_changes_the_network_runs_when_nothing_is_in_flight(ga
     """
     )
     # Without a ladder, as a ladder puts tests without a rung first.
-    gated.runpytest("-p", "no:asyncio", "-o", "markers=vcr: known").assert_outcomes(passed=5)
+    gated.runpytest("-p", "no:pytest_asyncio.plugin", "-o", "markers=vcr: known").assert_outcomes(passed=5)
     noted = starts(gated)
     assert noted[-1] == "plain"
     assert sorted(noted[:-1]) == list("abcd")
@@ -337,7 +342,7 @@ def test_items_that_cannot_be_set_aside_for_one_that_is_alone_do_not_stop_the_se
     def test_three(model): assert model.ask("three") == "THREE"
     """,
     )
-    result = gated.runpytest("-p", "no:asyncio", "-o", "markers=vcr: known")
+    result = gated.runpytest("-p", "no:pytest_asyncio.plugin", "-o", "markers=vcr: known")
     result.assert_outcomes(passed=3)
     assert starts(gated) == ["up", "down"]
 

@@ -9,7 +9,7 @@ import pytest
 from pytest_rightsize.results.results_file import read_run
 from tests.providers.openai.endpoint import Answering, completion, serve
 from tests.running.test_neighbours import at_once, same_as_one_at_a_time, session
-from tests.running.test_suspension import NOTE, asked, gated, most, starts
+from tests.running.test_suspension import LADDER, NOTE, asked, gated, most, starts
 
 __all__ = ["gated"]
 
@@ -89,6 +89,7 @@ RERUN = """
     ("name", "arguments"), [("flaky.flaky_pytest_plugin", "max_runs=3"), ("pytest_retry.retry_plugin", "retries=2")]
 )
 def test_a_plugin_that_runs_tests_again_has_as_many_runs(gated: pytest.Pytester, name: str, arguments: str) -> None:
+    gated.makefile(".toml", rightsize=LADDER.replace("together = 4", 'together = 4\nalone = "a b"'))
     gated.makepyfile(NOTE + RERUN.format(arguments=arguments))
     same_as_one_at_a_time(gated, *plugin(name))
     noted = starts(gated)
@@ -118,8 +119,11 @@ def test_a_test_that_depends_on_another_runs_after_it(gated: pytest.Pytester) ->
     assert most(gated) == 1
 
 
-def test_a_cassette_has_the_answers_of_its_test_and_none_stops_real_requests(pytester: pytest.Pytester) -> None:
+def test_a_cassette_has_the_answers_of_its_test_and_none_stops_real_requests(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recording = plugin("pytest_recording.plugin")
+    monkeypatch.setattr("pytest_rightsize.providers.openai.http._backoff", lambda _: 0.001)
     pytester.makepyfile(
         test_it="""
         import pytest

@@ -23,15 +23,19 @@ from pytest_rightsize.records import Reply, Tokens
 
 
 class Gate:
-    """Answers in upper case; holds replies back until `together` are in flight or nothing more can come."""
+    """Answers in upper case; holds replies back until `together` are in flight or nothing more can come.
 
-    options = {"together": int, "delay_ms": int}
+    Nothing can while a prompt is in flight whose test is `alone`.
+    """
+
+    options = {"together": int, "delay_ms": int, "alone": str}
     required = ()
     leaves_machine = True
 
     def __init__(self, rung):
         self.together = rung.options.get("together", 1)
         self.delay = rung.options.get("delay_ms", 250) / 1000
+        self.alone = rung.options.get("alone", "").split()
         self.waiting = []
         self.most = 0
         self.lock = threading.Lock()
@@ -49,7 +53,7 @@ class Gate:
                 file.write(request.messages[-1]["content"] + "\\n")
             with open("most.txt", "w") as file:
                 file.write(str(self.most))
-            full = len(self.waiting) >= self.together
+            full = len(self.waiting) >= self.together or request.messages[-1]["content"] in self.alone
             if self.timer is not None:
                 self.timer.cancel()
             self.timer = threading.Timer(0.002 if full else self.delay, self.answer)
@@ -557,7 +561,7 @@ def test_an_async_test_waits(gated: pytest.Pytester) -> None:
         """
     )
     gated.makeini("[pytest]\nasyncio_mode = strict\n")
-    result = gated.runpytest("--rightsize-ladder=gate", "-p", "asyncio", "-p", "anyio")
+    result = gated.runpytest("--rightsize-ladder=gate", "-p", "anyio")
     assert result.parseoutcomes()["passed"] >= 4
     assert "failed" not in result.parseoutcomes()
 
@@ -583,7 +587,7 @@ def test_reruns_ask_again_and_are_counted_as_pytest_rerunfailures_does(gated: py
         assert model.ask(word) == word.upper()
     """
     )
-    result = gated.runpytest("--reruns=3", "-p", "no:randomly")
+    result = gated.runpytest("--reruns=3", "-p", "rerunfailures")
     outcomes = result.parseoutcomes()
     assert outcomes["passed"] == 5
     assert outcomes.get("rerun", 0) <= 3
@@ -603,12 +607,11 @@ def test_a_timeout_does_not_count_waiting(gated: pytest.Pytester) -> None:
             assert model.ask(word) == word.upper()
         """
     )
-    gated.runpytest("--rightsize-ladder=slow").assert_outcomes(passed=4)
+    gated.runpytest("--rightsize-ladder=slow", "-p", "timeout").assert_outcomes(passed=4)
 
 
-def test_an_order_by_chance_changes_nothing(gated: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_order_by_chance_changes_nothing(gated: pytest.Pytester) -> None:
     pytest.importorskip("pytest_randomly")
-    monkeypatch.delenv("PYTEST_ADDOPTS")
     gated.makepyfile(
         """
         import random, pytest

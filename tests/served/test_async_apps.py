@@ -1,5 +1,7 @@
 """Async tests whose application asks over HTTP: their task is cancelled while they wait."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.running.test_suspension import check_in_flight_together
@@ -22,8 +24,9 @@ async def ask(text, session=None):
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester) -> pytest.Pytester:
+def project(pytester: pytest.Pytester, load: Callable[..., None]) -> pytest.Pytester:
     make(pytester)
+    load("anyio.pytest_plugin")
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     return pytester
 

@@ -53,8 +53,8 @@ def test_what_is_shown_and_when_is_the_same(
     suite.makepyfile(test_suite=PLAIN)
     # Without the plugin nobody knows its ini keys, and pytest warns of them.
     monkeypatch.setenv("PYTEST_ADDOPTS", os.environ["PYTEST_ADDOPTS"].replace("-o rightsize_runs=0", ""))
-    with_plugin = suite.runpytest("-p", "no:asyncio", *options)
-    without = suite.runpytest("-p", "no:asyncio", "-p", "no:rightsize", *options)
+    with_plugin = suite.runpytest("-p", "no:pytest_asyncio.plugin", *options)
+    without = suite.runpytest("-p", "no:pytest_asyncio.plugin", "-p", "no:pytest_rightsize.plugin", *options)
     assert with_plugin.ret == without.ret
     assert shown(with_plugin) == shown(without)
 
@@ -81,7 +81,7 @@ def test_beside_tests_that_ask_a_plain_one_is_shown_while_it_runs(
             assert model.ask("a")
         """,
     )
-    result = suite.runpytest("-p", "no:asyncio", "-v", "-s", *options)
+    result = suite.runpytest("-p", "no:pytest_asyncio.plugin", "-v", "-s", *options)
     result.stdout.re_match_lines_random(
         [r"test_plain.py::test_first hello first", r"test_plain.py::test_second hello second"]
     )
@@ -98,7 +98,7 @@ def test_an_observer_of_statuses_sees_every_trial(suite: pytest.Pytester) -> Non
         """
     )
     options = ("--rightsize-ladder=tiny", "--rightsize-strategy=full", "--rightsize-gate=none")
-    result = suite.runpytest("-p", "no:asyncio", "-v", *options)
+    result = suite.runpytest("-p", "no:pytest_asyncio.plugin", "-v", *options)
     assert result.parseoutcomes() == {"passed": 1, "too": 3}
     result.stdout.fnmatch_lines(["*test_upper[[]tiny-b] TOO SMALL*"])
     seen = (suite.path / "seen.txt").read_text(encoding="utf-8").split()

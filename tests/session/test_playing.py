@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -466,8 +467,9 @@ def test_counts_that_cannot_be_are_told_with_their_line(suite: pytest.Pytester, 
         read_run(suite.path / "run.jsonl")
 
 
-def test_tests_of_other_makings_are_played_to_as_well(pytester: pytest.Pytester) -> None:
+def test_tests_of_other_makings_are_played_to_as_well(pytester: pytest.Pytester, load: Callable[..., None]) -> None:
     """A coroutine, one that is rerun after a failure, and one whose subtests fail without failing its own call."""
+    load("pytest_rerunfailures")
     source = """
         import pytest
 

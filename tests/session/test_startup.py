@@ -19,12 +19,24 @@ _HEAVY = (
     # What this session does not use of ours.
     *("pytest_rightsize.providers.llama_cpp", "pytest_rightsize.providers.openai", "pytest_rightsize.meters.nvml"),
     *("pytest_rightsize.reports.html", "pytest_rightsize.session.playing"),
+    *("pytest_rightsize.judging.baseline", "pytest_rightsize.judging.fleet", "pytest_rightsize.results.lockfile"),
+)
+
+
+# What loads such libraries itself.
+_OTHER_PLUGINS = (
+    *("randomly", "allure_pytest", "benchmark", "dependency", "flaky"),
+    *("pytest-bdd", "pytest-retry", "recording", "hypothesispytest"),
 )
 
 
 @pytest.mark.parametrize("answer", ["X", "wrong"])
-def test_a_session_of_one_test_loads_no_heavy_library(pytester: pytest.Pytester, answer: str) -> None:
-    """Whether its answer is right or wrong."""
+def test_a_session_of_one_test_loads_no_heavy_library(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    """Whether its answer is right or wrong; the plugin is loaded by its entry point, as pytest rewrites those."""
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(f"-p no:{plugin}" for plugin in _OTHER_PLUGINS))
     record(pytester.path / "small.jsonl", {"x": answer})
     pytester.makefile(".toml", rightsize='[ladder.small]\nprovider = "replay"\nfile = "small.jsonl"\n')
     pytester.makeconftest(_REPORT.format(names=_HEAVY))

@@ -2,7 +2,7 @@
 
 import pytest
 
-LADDER = ("--rightsize-ladder=tiny,big", "--rightsize-gate=none", "-p", "no:asyncio")
+LADDER = ("--rightsize-ladder=tiny,big", "--rightsize-gate=none", "-p", "no:pytest_asyncio.plugin")
 UNCLIMBED = "so the ladder is not climbed and no verdict counts it"
 
 
@@ -88,7 +88,7 @@ def test_each_kind_is_told_once(suite: pytest.Pytester, body: str, told: str) ->
 
 def test_without_a_ladder_there_is_nothing_to_tell(suite: pytest.Pytester) -> None:
     suite.makepyfile(test_suite=CLIMBED, test_a=DYNAMIC, test_b=TEST_CASE, test_c=OWN, test_d=MARKED)
-    result = suite.runpytest("-p", "no:asyncio")
+    result = suite.runpytest("-p", "no:pytest_asyncio.plugin")
     assert not notices(result)
     result.assert_outcomes(passed=9)
 
@@ -139,11 +139,13 @@ def test_a_test_may_take_the_fixture_and_its_alias(suite: pytest.Pytester) -> No
             assert model.ask("a") + rightsize_model.ask("b") == "AB"
         """
     )
-    suite.runpytest("-p", "no:asyncio", "--rightsize-ladder=big", "--rightsize-gate=none").assert_outcomes(passed=1)
+    suite.runpytest(
+        "-p", "no:pytest_asyncio.plugin", "--rightsize-ladder=big", "--rightsize-gate=none"
+    ).assert_outcomes(passed=1)
 
 
 def test_without_any_rung_the_alias_says_what_to_do(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(rightsize_model): pass")
-    result = pytester.runpytest("-p", "no:asyncio")
+    result = pytester.runpytest("-p", "no:pytest_asyncio.plugin")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*the fixture `rightsize_model` has no rung to ask.*"])

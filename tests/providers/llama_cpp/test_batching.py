@@ -78,7 +78,7 @@ def alone(model: Path, requests: Sequence[Request], opened: list[LlamaCpp], **op
     return [one.submit(request).result() for request in requests]
 
 
-@pytest.mark.parametrize(("name", "step"), [("25k", 2), ("60k", 4), ("160k", 6), ("frontier", 12)])
+@pytest.mark.parametrize(("name", "step"), [("25k", 7), ("60k", 13), ("160k", 19), ("frontier", 37)])
 def test_greedy_answers_are_those_of_one_at_a_time(name: str, step: int, opened: list[LlamaCpp]) -> None:
     """Of the larger models' prompts every so many-th, as most of the time is the reference's."""
     path, prompts = MODELS / f"{name}.gguf", PROMPTS[::step]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import _FOR_FEW_SESSIONS as LEFT_OUT
 from tests.served.sdks.rungs import RUNGS, two_rungs
 from tests.served.sdks.table import Suite
 
@@ -45,7 +44,7 @@ def run_suite(suite: Suite, folder: Path) -> Ran:
         (folder / "rightsize.toml").write_text(ladder, encoding="utf-8")
         command = [
             *(sys.executable, "-m", "pytest", "-ra", "-p", "no:cacheprovider"),
-            *(argument for plugin in LEFT_OUT for argument in ("-p", f"no:{plugin}")),
+            *("-p", "pytest_rightsize.plugin", "-p", "pytest_asyncio.plugin"),
             *(f"--rightsize-ladder={','.join(RUNGS)}", "--rightsize-strategy=full", "--rightsize-cache=off"),
             *("--rightsize-gate=none", "--rightsize-results=run.jsonl"),
         ]
@@ -76,4 +75,5 @@ def _environment() -> dict[str, str]:
     left_out = re.compile(r"_API_KEY$|_BASE_URL$|_API_BASE$|_ENDPOINT$|^PYTEST_|^RIGHTSIZE_|^CI$|^GITHUB_")
     kept = {name: value for name, value in os.environ.items() if not left_out.search(name)}
     # litellm fetches its list of prices when it is imported, and langsmith sends traces where it is told to.
+    kept |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return {**kept, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONPATH": os.pathsep.join(sys.path)}
