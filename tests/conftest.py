@@ -29,7 +29,9 @@ settings.load_profile("rightsize")
 
 # What sessions load: the rest of what is installed costs each process of them a quarter of a second, and each session
 # in this process a fifth of its time. Those that are about a plugin name it.
-_LOADED = ("pytest_rightsize.plugin", "xdist.plugin", "pytest_asyncio.plugin")
+_LOADED = ("pytest_rightsize.plugin", "xdist.plugin")
+# This one by a variable, so that `-p no:pytest_asyncio.plugin` comes before it: where it is loaded, no test starts bare.
+_LOADED_LAST = "pytest_asyncio.plugin"
 # pytest-asyncio 0.24 to 1.x warns each session that has no configuration of its own.
 UNSET = 'ignore:The configuration option "asyncio_default_fixture_loop_scope" is unset'
 # Four cases are little evidence: with this, what they say fails a session all the same.
@@ -78,6 +80,7 @@ def _alike_everywhere(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
     if "pytester" in request.fixturenames:
         request.getfixturevalue("pytester")  # which takes the variable away
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        monkeypatch.setenv("PYTEST_PLUGINS", _LOADED_LAST)
         loaded = " ".join(f"-p {plugin}" for plugin in _LOADED)
         monkeypatch.setenv("PYTEST_ADDOPTS", f"{loaded} -W '{UNSET}' -o rightsize_runs=0")
 

@@ -329,7 +329,7 @@ cell_lists = st.lists(
 
 
 @given(tables=st.lists(cell_lists, min_size=2, max_size=3))
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_no_claim_contradicts_the_table_the_leader_or_the_recommendation(
     tables: list[list[tuple[int, float, bool]]],
 ) -> None:

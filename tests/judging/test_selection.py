@@ -38,7 +38,7 @@ TABLES = (
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(
     table=TABLES,
     bar=st.sampled_from([0.5, 0.75, 0.9, 1.0]),

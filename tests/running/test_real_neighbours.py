@@ -19,6 +19,7 @@ def _only_what_is_named(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPat
     """These plugins do not like each other, so each session loads one."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p pytest_rightsize.plugin")
+    monkeypatch.delenv("PYTEST_PLUGINS")
 
 
 def plugin(name: str) -> tuple[str, str]:

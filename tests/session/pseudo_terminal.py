@@ -83,7 +83,7 @@ def run_pytest(
     ours, its = pty.openpty()
     _resize(its, columns)
     # As at somebody's terminal, and not as pytester and this process have it.
-    left_out = ("CI", "COLUMNS", "LINES", "NO_COLOR", "PY_COLORS")
+    left_out = ("CI", "COLUMNS", "LINES", "NO_COLOR", "PY_COLORS", "PYTEST_PLUGINS")
     inherited = {name: value for name, value in os.environ.items() if name not in left_out}
     # Other plugins that are installed are no part of it, and cost more than all the rest.
     variables = inherited | {"TERM": "xterm", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **(environment or {})}

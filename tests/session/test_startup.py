@@ -36,6 +36,7 @@ def test_a_session_of_one_test_loads_no_heavy_library(
 ) -> None:
     """Whether its answer is right or wrong; the plugin is loaded by its entry point, as pytest rewrites those."""
     monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    monkeypatch.delenv("PYTEST_PLUGINS")
     monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(f"-p no:{plugin}" for plugin in _OTHER_PLUGINS))
     record(pytester.path / "small.jsonl", {"x": answer})
     pytester.makefile(".toml", rightsize='[ladder.small]\nprovider = "replay"\nfile = "small.jsonl"\n')

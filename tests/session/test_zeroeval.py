@@ -202,12 +202,13 @@ def _check_pair(paired: dict[str, Any], title: str, figures: dict[str, Any]) -> 
         assert found == pytest.approx(TANGO[title], abs=6e-7)
 
 
-@pytest.mark.parametrize(("strategy", "bar"), [("climb", 80), ("bisect", 90)])
+@pytest.mark.parametrize(("strategy", "bar", "tasks"), [("climb", 80, ["crux", "gsm"]), ("bisect", 90, ["crux"])])
 def test_climbing_finds_the_published_smallest_with_fewer_trials(
-    replayed: Path, models: list[str], expected: dict[str, Any], strategy: str, bar: int
+    replayed: Path, models: list[str], expected: dict[str, Any], strategy: str, bar: int, tasks: list[str]
 ) -> None:
-    results = _session(replayed, models, f"--rightsize-pass-rate={bar / 100}", f"--rightsize-strategy={strategy}")
-    run = read_run(results)
+    options = (f"--rightsize-pass-rate={bar / 100}", f"--rightsize-strategy={strategy}", "-k", " or ".join(tasks))
+    run = read_run(_session(replayed, models, *options))
+    assert set(run.policies) == set(tasks)
     assert sum(trial.outcome != "not_run" for trial in run.trials) < 0.8 * len(run.trials)
     for verdict in judge(run):
         smallest = expected["smallest_reaching"][verdict.task][str(bar)]

@@ -203,7 +203,7 @@ def test_the_pooled_samples_help_where_nearly_all_pass(results: list[str], low: 
     assert interval.low > lowest(lambda at: gaffke_p(means, [1.0] * 30, at), 0.05, sum(means) / 30)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(results=RESULTS, confidence=CONFIDENCES, data=st.data())
 def test_a_failure_turned_into_a_pass_never_lowers_a_bound(
     results: list[list[bool]], confidence: float, data: st.DataObject
@@ -219,7 +219,7 @@ def test_a_failure_turned_into_a_pass_never_lowers_a_bound(
 ORDER = ("fails", "undecided", "passes")
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(results=RESULTS, confidence=CONFIDENCES, size=st.integers(1, 4), bar=st.sampled_from([0.3, 0.5, 0.8, 0.9, 0.95]))
 def test_a_further_case_that_passes_entirely_never_makes_a_standing_worse(
     results: list[list[bool]], confidence: float, size: int, bar: float
@@ -235,7 +235,7 @@ def test_a_further_case_that_passes_entirely_never_makes_a_standing_worse(
     assert ORDER.index(stands) >= ORDER.index(stood)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(results=RESULTS, confidence=CONFIDENCES, bar=st.sampled_from([0.3, 0.5, 0.8, 0.9]), data=st.data())
 def test_bounds_hold_the_rate_decide_the_state_and_know_no_order(
     results: list[list[bool]], confidence: float, bar: float, data: st.DataObject
@@ -468,7 +468,7 @@ def test_counts_are_settled_as_their_cases_are(
     assert settled_counts(passed, failed, left, pass_rate=bar, confidence=confidence) == expected
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.data())
 def test_what_is_settled_no_outcome_changes(data: st.DataObject) -> None:
     """Against every outcome of what remains, with equal and unequal samples a case."""
@@ -553,7 +553,7 @@ def test_several_samples_are_compared_by_case() -> None:
     assert (delta.low90, delta.high90) == six_digits((-0.105154, 0.471251))
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     results=st.lists(st.tuples(*[st.lists(st.booleans(), min_size=2, max_size=4)] * 2), min_size=1, max_size=8),
     margin=st.floats(0.001, 0.9),
