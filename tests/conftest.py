@@ -30,7 +30,7 @@ settings.load_profile("rightsize")
 # What sessions load: the rest of what is installed costs each process of them a quarter of a second, and each session
 # in this process a fifth of its time. Those that are about a plugin name it.
 _LOADED = ("pytest_rightsize.plugin", "xdist.plugin")
-# This one by a variable, so that `-p no:pytest_asyncio.plugin` comes before it: where it is loaded, no test starts bare.
+# By a variable, so that `-p no:pytest_asyncio.plugin` comes before it: where it is loaded, no test starts bare.
 _LOADED_LAST = "pytest_asyncio.plugin"
 # pytest-asyncio 0.24 to 1.x warns each session that has no configuration of its own.
 UNSET = 'ignore:The configuration option "asyncio_default_fixture_loop_scope" is unset'
