@@ -46,8 +46,8 @@ class TextsInFile:
                 names = {answer.get("prompt") or "" for answer in line["answers"]} & self._prompts.keys()
                 prompts = {name: tuple(self._line(file, self._prompts[name])["messages"]) for name in names}
                 whole = self._read_trial(line, prompts)
-            except (KeyError, TypeError, AttributeError, ValueError) as error:
-                raise OSError(f"{self._path} has changed since it was read: try again") from error
+            except (KeyError, TypeError, AttributeError, ValueError):
+                raise OSError(f"{self._path} has changed since it was read: try again") from None
         if whole.key != trial.key:
             raise OSError(f"{self._path} has changed since it was read: try again")
         return whole

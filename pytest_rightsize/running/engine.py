@@ -318,7 +318,7 @@ class Engine:
                 self._count_fault(rung, fault)
             # Where in a provider it came from helps no user, and takes pytest a tenth of a second to lay out.
             raise fault.with_traceback(None) from None
-        except (RightsizeError, CancelledError):
+        except (RightsizeError, CancelledError, KeyboardInterrupt):  # `close` waits for what is about to come
             raise
         except Exception as error:
             broken = fault_of(error, rung)
