@@ -143,6 +143,9 @@ class Application:
             return (yield)
         finally:
             attempt.wide_fixture = before
+            if attempt.model.transcript.fault is not None:
+                # The next start would not set this fixture up, and pass on what was no answer.
+                attempt.ticket.may_suspend = False
             # A server that the fixture starts lives on, and asks for whichever test asks it.
             attempt.threads = frozenset(threading.enumerate())
 

@@ -340,6 +340,31 @@ def test_a_call_that_is_nobodys_is_refused(project: pytest.Pytester) -> None:
     assert trials(project)["test_wide"]["reason"] == "unserved"  # what its fixture got is no answer
 
 
+def test_a_start_whose_wider_fixture_was_refused_is_not_left(project: pytest.Pytester) -> None:
+    """The next start would not set the fixture up again, and the test would pass on what was no answer."""
+    ladder = project.path / "rightsize.toml"
+    waits = ladder.read_text(encoding="utf-8").replace("together = 1", "together = 9")  # the reply comes late
+    ladder.write_text(waits, encoding="utf-8")
+    result = climb(
+        project,
+        """
+        import pytest, app
+
+        @pytest.fixture(scope="module")
+        def wide():
+            try:
+                return app.ask("wide")
+            except app.Refused:
+                return "refused"
+
+        def test_wide(wide, model):
+            assert wide == "refused" and app.ask("c") == "C"
+        """,
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert trials(project)["test_wide"]["reason"] == "unserved"
+
+
 def test_names_of_models_go_where_the_table_says(project: pytest.Pytester) -> None:
     add_to_app(project, 'stands_for = ["small"]\nmodels = { "planner" = "judge" }\nignore = ["temperature"]')
     climb(
