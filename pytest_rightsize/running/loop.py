@@ -340,9 +340,9 @@ class Loop:
         self._source.report(started.item, tell)
 
     def _abandon(self) -> None:
-        """The session ends early: cancel what is in flight, and pass on the known reports unless a failure ended it."""
+        """The session ends early: forget what waits, and pass on the known reports unless a failure ended it."""
         for started in self._suspended:
-            started.ticket.forget()
+            started.ticket.close()  # the engine waits for what is about to come, and records it
         if self._session.shouldfail or self._session.shouldstop:
             return
         for started in self._unreported:

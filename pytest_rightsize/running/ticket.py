@@ -126,12 +126,6 @@ class Ticket:
                     "when it starts again it does not ask what it asked before, so that its trial lacks an answer"
                 )
 
-    def forget(self) -> None:
-        """Cancel what is in flight and drop the replies."""
-        for question in (question for run in self.runs for question in [*run]):
-            question.future.cancel()
-        self.close()
-
     def close(self) -> None:
         """The test has ended, and needs its replies no more."""
         with self.lock:

@@ -67,7 +67,12 @@ class Signals:
                 sys.stdout.flush()
             os._exit(_ENDED_BY + number)
         self._was_told = True
-        if not self._is_ending:
+        self.pytest_runtest_setup()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        """Raise what ends the session; again before a test, as Python swallows what is raised within a destructor."""
+        if self._was_told and not self._is_ending:
             raise KeyboardInterrupt
 
     @pytest.hookimpl(trylast=True)

@@ -51,6 +51,23 @@ class Answers:
         return Answering(body=completion("yes"))
 
 
+DESTRUCTOR = """
+import os
+import signal
+
+class Told:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+def test_first():
+    told = Told()
+    del told
+
+def test_second():
+    raise AssertionError("it began")
+"""
+
+
 @pytest.fixture
 def suite(tmp_path: Path) -> Iterator[tuple[Path, Answers]]:
     answers = Answers()
@@ -115,6 +132,16 @@ def test_a_session_that_is_told_to_end_closes_everything_and_goes_on_where_it_wa
     # What was on its way when the signal came is asked again; nothing that is in the file is.
     assert sum(answers.asked.values()) <= CASES + 4
     assert in_file > 0
+
+
+def test_a_signal_that_comes_within_a_destructor_ends_the_session_before_the_next_test(tmp_path: Path) -> None:
+    """What is raised there is swallowed by Python, and only warned of."""
+    (tmp_path / "test_it.py").write_text(DESTRUCTOR)
+    (tmp_path / "rightsize.toml").write_text('[ladder.a]\nprovider = "replay"\nfile = "a.jsonl"\n')
+    process = start(tmp_path)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+    assert "it began" not in output
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
