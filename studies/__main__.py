@@ -13,10 +13,12 @@ from pathlib import Path
 from studies import qwen3_30b_against_gpt_5, smallest_open_model
 from studies.pages import DOCS, rendered
 from studies.sessions import make_page
+from studies.specialists import study as specialists
 
 STUDIES = {
     "qwen3-30b-against-gpt-5": qwen3_30b_against_gpt_5,
     "smallest-open-model": smallest_open_model,
+    "specialists": specialists,
 }
 
 
