@@ -2,6 +2,8 @@
 
 It registers the options and the marker, and the session's hooks where there is a ladder file or an option. Without
 either it imports nothing heavy, writes no file and opens no connection.
+
+PYTEST_DONT_REWRITE: it asserts nothing, and a session within another process that has it would be warned of that.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_rightsize.errors import ConfigError, NoAnswerError, RungError, TooLongError
+from pytest_rightsize.errors import ConfigError, RungError, TooLongError
 from pytest_rightsize.providers.onnx import Onnx
 from pytest_rightsize.records import Reply, Request, Rung
 
@@ -143,8 +143,9 @@ def test_what_does_not_fit_is_a_fault_of_the_rung(
 def test_an_image_is_nothing_for_it(rungs: list[Onnx], folder: Path) -> None:
     parts = [{"type": "image_url", "image_url": {"url": "data:,"}}]
     one = rung(rungs, folder, "length.onnx")
-    with pytest.raises(NoAnswerError, match="text only"):
+    with pytest.raises(RungError, match="reads text alone, and this message has image_url") as told:
         one.submit(Request(messages=({"role": "user", "content": parts},))).result(60)
+    assert told.value.reason == "request"
 
 
 def test_a_file_that_is_not_there_is_a_problem(rungs: list[Onnx], folder: Path) -> None:
