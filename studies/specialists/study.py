@@ -48,7 +48,6 @@ def _task(task: str, smallest: str | None, evidence: str | None, run: Run) -> di
         "largest": largest.name,
         "times_smaller": (largest.params_b or 0) / (of_smallest.params_b or 1),
         "times_faster": by_rung[largest.name]["ms"] / by_rung[smallest]["ms"],
-        "times_fewer_joules": _quotient(by_rung[largest.name]["joules"], by_rung[smallest]["joules"]),
     }
 
 
@@ -72,7 +71,3 @@ def _mean_ms(trials: list[Trial]) -> float | None:
 def _rounded(value: float) -> int:
     """To two digits: what another machine would find too."""
     return int(float(f"{value:.2g}"))
-
-
-def _quotient(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else a / b
