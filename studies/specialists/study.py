@@ -70,4 +70,4 @@ def _mean_ms(trials: list[Trial]) -> float | None:
 
 def _rounded(value: float) -> int:
     """To two digits: what another machine would find too."""
-    return int(float(f"{value:.2g}"))
+    return round(float(f"{value:.2g}"))
