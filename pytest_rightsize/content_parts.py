@@ -71,8 +71,9 @@ def texts_of(request: Request) -> tuple[str, tuple[Mapping[str, Json], ...]]:
     )
     if not isinstance(content, list):
         return content if isinstance(content, str) else "", ()
-    texts = [str(part.get("text")) for part in content if part.get("type") == "text"]
-    return "\n".join(texts), tuple(part for part in content if part.get("type") != "text")
+    parts = [part if isinstance(part, Mapping) else {"type": type(part).__name__} for part in content]
+    texts = [str(part.get("text")) for part in parts if part.get("type") == "text"]
+    return "\n".join(texts), tuple(part for part in parts if part.get("type") != "text")
 
 
 def sound_in(request: Request, *, rung: str) -> Sound:

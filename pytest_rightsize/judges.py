@@ -4,6 +4,7 @@ A matcher takes a text and asks the judge of the test that runs. A judge that ca
 can read, is a fault and never a wrong answer. Only the session knows how a rung is asked: it sets `CURRENT`.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import NoReturn, Protocol
@@ -80,8 +81,9 @@ class _Judging(Matcher):
             self._judged[str(text)] = self._asked(bench, str(text))
         return self._judged[text]
 
+    @abstractmethod
     def _asked(self, bench: Bench, text: str) -> Match:
-        raise NotImplementedError
+        """What the judge says of a text that it was not asked of before."""
 
     def _read(self, bench: Bench, prompt: str, schema: Mapping[str, Json], key: str) -> tuple[Json, str]:
         """The value under `key` and the reason of one judgement."""

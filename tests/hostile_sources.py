@@ -30,7 +30,7 @@ from pytest_rightsize.meters.prometheus import parse_metrics
 from pytest_rightsize.providers.llama_cpp.chat_template import ChatTemplate, TemplateRefusalError
 from pytest_rightsize.providers.openai.error_bodies import error_in, report_of
 from pytest_rightsize.recorded.cache import AnswerCache
-from pytest_rightsize.recorded.unwritten import plain_answer
+from pytest_rightsize.recorded.json_lines import plain_answer
 from pytest_rightsize.records import Json, Reply, Rung
 from pytest_rightsize.results.earlier_run import EarlierRun
 from pytest_rightsize.results.run_summaries import read_summary
@@ -297,7 +297,8 @@ def _odd_heard(name: str) -> st.SearchStrategy[bytes]:
     )
 
 
-_LEFT: Json = plain_answer(recorded(ask(), Reply(text="yes", tool_calls=({"id": "x"},), seconds=0.5)))
+_ANSWER = recorded(ask(), Reply(text="yes", tool_calls=({"id": "x"},), seconds=0.5))
+_LEFT: Json = plain_answer(_ANSWER, _ANSWER.rung) | {"content": dict(_ANSWER.identity.content), "greedy": False}
 
 
 def _as_json(value: Json) -> st.SearchStrategy[bytes]:

@@ -60,6 +60,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ([{"type": "text", "text": "a"}], "this one has text alone"),
         ([audio_part(WAV), audio_part(WAV)], "has input_audio and input_audio"),
         ([image_part(b"GIF89a")], "has image_url"),
+        (["a text that is no part"], "has str"),
         ([{"type": "input_audio", "input_audio": {"data": "?", "format": "wav"}}], "no base64"),
         ([{"type": "input_audio"}], "no base64"),
     ],

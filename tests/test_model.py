@@ -171,7 +171,8 @@ def test_a_servers_own_parameter_is_sent_without_a_word(name: str) -> None:
     options: dict[str, Any] = {name: 1}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        asked().request((), **options)
+        request = asked().request((), **options)
+    assert {name: getattr(request, name, None) or request.extra.get(name)} == {name: 1}
 
 
 def test_the_warning_names_the_line_of_the_test() -> None:

@@ -14,7 +14,7 @@ from pytest_rightsize.hosting.desks import Desk
 from pytest_rightsize.hosting.frames import FrameError
 from pytest_rightsize.hosting.wire import error_from_plain, reply_from_plain, request_to_plain
 from pytest_rightsize.meter_records import Metering
-from pytest_rightsize.providers import Problem, Provider
+from pytest_rightsize.providers import Problem, Provider, identity_of
 from pytest_rightsize.providers.placement import Room, room_of
 from pytest_rightsize.records import Identity, Reply, Request, Rung
 
@@ -72,8 +72,7 @@ class Hosted:
 
     def identity(self, sha256: Callable[[Path], str]) -> Identity | None:
         """See `Provider`."""
-        identity = getattr(self.inner, "identity", None)
-        return None if identity is None else identity(sha256)
+        return identity_of(self.inner, sha256)
 
     def submit(self, request: Request) -> Future[Reply]:
         """See `Provider`."""

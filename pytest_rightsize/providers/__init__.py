@@ -14,7 +14,7 @@ from typing import ClassVar, Protocol
 from pytest_rightsize.contributions import Contributions
 from pytest_rightsize.records import Identity, Reply, Request, Rung
 
-__all__ = ["Problem", "Provider", "load_providers"]
+__all__ = ["Problem", "Provider", "identity_of", "load_providers"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +105,13 @@ class Provider(Protocol):
 
     def close(self) -> None:
         """Free the model's memory or the connections. Idempotent; a later submit opens again."""
+
+
+def identity_of(provider: Provider, sha256: Callable[[Path], str]) -> Identity | None:
+    """The provider's fingerprint; None where a third party's is older than the recording of answers."""
+    identify = getattr(provider, "identity", None)
+    identity: Identity | None = None if identify is None else identify(sha256)
+    return identity
 
 
 def load_providers(contributions: Iterable[Mapping[str, type[Provider]]]) -> Mapping[str, type[Provider]]:

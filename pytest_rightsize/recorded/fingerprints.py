@@ -6,7 +6,7 @@ Fingerprints that the recorder has already are taken over; the others come from 
 from collections.abc import Iterable, Mapping
 
 from pytest_rightsize.errors import RungError
-from pytest_rightsize.providers import Provider
+from pytest_rightsize.providers import Provider, identity_of
 from pytest_rightsize.recorded.keys import file_sha256
 from pytest_rightsize.records import Json
 
@@ -22,10 +22,8 @@ def fingerprints_of(
 
 
 def _content(provider: Provider) -> dict[str, Json] | None:
-    # A provider of a third party may lack this method.
-    identify = getattr(provider, "identity", None)
     try:
-        identity = None if identify is None else identify(file_sha256)
+        identity = identity_of(provider, file_sha256)
     except (OSError, RungError):
         return None
     return None if identity is None else dict(identity.content)

@@ -18,7 +18,7 @@ from pytest_rightsize.recorded.keys import Recorded, base_of, plain_reply, rung_
 from pytest_rightsize.records import Identity, Json, Reply, Tokens
 from pytest_rightsize.strict_json import loads
 
-__all__ = ["Declaration", "answer_of", "is_export", "lines_of", "read_lines", "reply_of"]
+__all__ = ["Declaration", "answer_of", "is_export", "lines_of", "plain_answer", "read_lines", "reply_of"]
 
 Declaration = tuple[str, Mapping[str, Json], Identity]
 """A rung's name, what the ladder file declares for it, and the identity found for that."""
@@ -53,10 +53,11 @@ def lines_of(answers: Iterable[Recorded], declarations: Iterable[Declaration]) -
             (answer.asker, json.dumps(answer.request), answer.draw, answer.base, answer) for answer in by_rung[label]
         )
         for *_, answer in sorted(lines, key=lambda item: item[:4]):
-            yield _line(_plain_answer(answer, label[:12]))
+            yield _line(plain_answer(answer, label[:12]))
 
 
-def _plain_answer(answer: Recorded, label: str) -> dict[str, Json]:
+def plain_answer(answer: Recorded, label: str) -> dict[str, Json]:
+    """An answer as JSON data; `label` stands for the rung that gave it."""
     return {
         "kind": "answer",
         "rung": label,

@@ -14,12 +14,12 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from pytest_rightsize.recorded.json_lines import answer_of
-from pytest_rightsize.recorded.keys import Recorded, as_json, plain_reply
+from pytest_rightsize.recorded.json_lines import answer_of, plain_answer
+from pytest_rightsize.recorded.keys import Recorded, as_json
 from pytest_rightsize.records import Identity
 from pytest_rightsize.strict_json import loads
 
-__all__ = ["Unwritten", "plain_answer", "take_over"]
+__all__ = ["Unwritten", "take_over"]
 
 _NAME = "unwritten-"
 # Hundreds of answers; a disk that is slower than that leaves the rest to memory alone.
@@ -66,7 +66,8 @@ class Unwritten:
         if len(answer.reply.text) > _LONGEST:
             return
         try:
-            line = _JSON.encode(plain_answer(answer)).encode()
+            identity = {"content": dict(answer.identity.content), "greedy": answer.identity.greedy}
+            line = _JSON.encode(plain_answer(answer, answer.rung) | identity).encode()
         except (ValueError, TypeError, RecursionError):
             return
         record = b"%08x %s\n" % (zlib.crc32(line), line)
@@ -116,21 +117,6 @@ def _answers(content: bytes) -> Iterator[Recorded]:
             yield answer_of(plain, {plain["rung"]: (plain["rung"], who)})
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return
-
-
-def plain_answer(answer: Recorded) -> dict[str, object]:
-    """An answer as JSON data, with the rung that gave it."""
-    return {
-        "rung": answer.rung,
-        "content": dict(answer.identity.content),
-        "greedy": answer.identity.greedy,
-        "asker": answer.asker,
-        "draw": answer.draw,
-        "request": answer.request,
-        "reply": plain_reply(answer.reply),
-        "recorded": answer.recorded,
-        "base": answer.base,
-    }
 
 
 def _lock(descriptor: int) -> bool:

@@ -220,68 +220,93 @@ def read_run(
     Raises a ConfigError that names the line if it is not a results file of a schema this version reads. A file that was
     cut off gives a Run with `interrupted` set.
     """
-    rungs: list[Rung] = []
-    strategy: Json = "climb"
-    trials: dict[Json, Trial] = {}
-    policies: dict[str, Policy] = {}
-    planned: dict[tuple[str, str], int] = {}
-    meters: list[Metering] = []
-    strengths: dict[str, Strength] = {}
-    prompts: dict[str, tuple[Mapping[str, Json], ...]] = {}
-    about: dict[str, Json] = {}
-    ended = False
-    texts = None
-    if texts_stay and path.is_file():  # a pipe is read once
-        texts, words_of = TextsInFile(path, _content, lambda line, prompts: _trial(line, prompts, None)), no_trial
+    reading = _Reading(path, words_of=words_of, with_prompts=with_prompts, texts_stay=texts_stay)
     for number, place, line in _lines(path):
-        kind = line.get("kind")
-        if number == 1 and kind != "run":
+        if number == 1 and line.get("kind") != "run":
             raise ConfigError(f'{path}:1 is not the first line of a results file: it has no "kind": "run"')
         try:
             check_line(line)
-            if kind == "run":
-                if line["schema"] != SCHEMA:
-                    raise ConfigError(
-                        f"{path} has schema {line['schema']}; this version reads {SCHEMA}: update pytest-rightsize"
-                    )
-                rungs = [rung_of_line(plain) for plain in line["ladder"]]
-                strategy = line["settings"].get("strategy", "climb")
-                about = {key: value for key, value in line.items() if key not in ("kind", "schema", "ladder")}
-            elif kind == "plan":
-                counts = line.pop("planned")
-                policies[line["task"]] = Policy.from_dict(line)
-                planned.update({(line["task"], rung): count for rung, count in counts.items()})
-            elif kind == "prompt":
-                keeps = words_of is None or with_prompts
-                prompts[line["id"]] = tuple(line["messages"]) if keeps else text_digest(line["messages"])
-                if texts is not None:
-                    texts.add_prompt(line["id"], place)
-            elif kind == "trial":
-                trial = _trial(line, prompts, words_of)
-                trials[trial.key] = trial
-                if texts is not None:
-                    texts.add_trial(trial.key, place)
-            elif kind == "metering":
-                meters.append(Metering.from_dict(line))
-            elif kind == "strength":
-                strengths[line["task"]] = Strength.from_dict(line)
-            ended = kind == "end"
-            if ended:
-                about["identities"] = dict((line.get("totals") or {}).get("identities") or {})
+            reading.add(line, place)
         except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
             raise ConfigError(f"{path}:{number} is not a line this version understands: {error!r}") from None
-    return Run(
-        rungs=tuple(rungs),
-        trials=tuple(trials.values()),
-        policies=policies,
-        planned=planned,
-        strategy=strategy,
-        interrupted=not ended,
-        meters=tuple(meters),
-        strengths=strengths,
-        about=about,
-        read_texts=None if texts is None else texts.whole,
-    )
+    return reading.run()
+
+
+class _Reading:
+    """What was read of a results file so far."""
+
+    def __init__(
+        self, path: Path, *, words_of: Callable[[TrialKey], bool] | None, with_prompts: bool, texts_stay: bool
+    ) -> None:
+        self._path = path
+        self._texts: TextsInFile | None = None
+        if texts_stay and path.is_file():  # a pipe is read once
+            self._texts = TextsInFile(path, _content, lambda line, prompts: _trial(line, prompts, None))
+            words_of = no_trial
+        self._words_of = words_of
+        self._keeps_prompts = words_of is None or with_prompts
+        self._rungs: list[Rung] = []
+        self._strategy: Json = "climb"
+        self._about: dict[str, Json] = {}
+        self._policies: dict[str, Policy] = {}
+        self._planned: dict[tuple[str, str], int] = {}
+        self._prompts: dict[str, tuple[Mapping[str, Json], ...]] = {}
+        self._trials: dict[Json, Trial] = {}
+        self._meters: list[Metering] = []
+        self._strengths: dict[str, Strength] = {}
+        self._ended = False
+
+    def add(self, line: dict[str, Json], place: Place) -> None:
+        """Take a line; one of a kind that this version does not know is left out."""
+        kind = line.get("kind")
+        match kind:
+            case "run":
+                self._begin(line)
+            case "plan":
+                counts = line.pop("planned")
+                self._policies[line["task"]] = Policy.from_dict(line)
+                self._planned.update({(line["task"], rung): count for rung, count in counts.items()})
+            case "prompt":
+                messages = line["messages"]
+                self._prompts[line["id"]] = tuple(messages) if self._keeps_prompts else text_digest(messages)
+                if self._texts is not None:
+                    self._texts.add_prompt(line["id"], place)
+            case "trial":
+                trial = _trial(line, self._prompts, self._words_of)
+                self._trials[trial.key] = trial
+                if self._texts is not None:
+                    self._texts.add_trial(trial.key, place)
+            case "metering":
+                self._meters.append(Metering.from_dict(line))
+            case "strength":
+                self._strengths[line["task"]] = Strength.from_dict(line)
+            case "end":
+                self._about["identities"] = dict((line.get("totals") or {}).get("identities") or {})
+        self._ended = kind == "end"
+
+    def _begin(self, line: dict[str, Json]) -> None:
+        if line["schema"] != SCHEMA:
+            raise ConfigError(
+                f"{self._path} has schema {line['schema']}; this version reads {SCHEMA}: update pytest-rightsize"
+            )
+        self._rungs = [rung_of_line(plain) for plain in line["ladder"]]
+        self._strategy = line["settings"].get("strategy", "climb")
+        self._about = {key: value for key, value in line.items() if key not in ("kind", "schema", "ladder")}
+
+    def run(self) -> Run:
+        """The run; interrupted unless its end came last."""
+        return Run(
+            rungs=tuple(self._rungs),
+            trials=tuple(self._trials.values()),
+            policies=self._policies,
+            planned=self._planned,
+            strategy=self._strategy,
+            interrupted=not self._ended,
+            meters=tuple(self._meters),
+            strengths=self._strengths,
+            about=self._about,
+            read_texts=None if self._texts is None else self._texts.whole,
+        )
 
 
 def _trial(

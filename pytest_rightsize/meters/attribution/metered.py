@@ -17,7 +17,7 @@ from pytest_rightsize.meters import Choice, CounterError
 from pytest_rightsize.meters.attribution.idling import IdleMemory, seconds_needed, shows_idle_power
 from pytest_rightsize.meters.attribution.period import Period, measure_period
 from pytest_rightsize.meters.attribution.windows import PlainWindow, Terms, Window
-from pytest_rightsize.providers import Problem, Provider
+from pytest_rightsize.providers import Problem, Provider, identity_of
 from pytest_rightsize.records import Identity, Reply, Request
 
 __all__ = ["IdleMemory", "Metered", "Period", "measure_period", "seconds_needed", "shows_idle_power"]
@@ -80,9 +80,7 @@ class Metered:
 
     def identity(self, sha256: Callable[[Path], str]) -> Identity | None:
         """See `Provider`: a meter changes no answer."""
-        # A third party's provider may be older than the recording of answers.
-        identity = getattr(self.inner, "identity", None)
-        return None if identity is None else identity(sha256)
+        return identity_of(self.inner, sha256)
 
     def submit(self, request: Request) -> Future[Reply]:
         """See `Provider`; the reply's energy is known, or says why it is not."""
