@@ -4,6 +4,7 @@ A matcher takes a text and asks the judge of the test that runs. A judge that ca
 can read, is a fault and never a wrong answer. Only the session knows how a rung is asked: it sets `CURRENT`.
 """
 
+import hashlib
 from abc import abstractmethod
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -168,7 +169,9 @@ def _question(bench: Bench) -> str:
 
 
 def _marked(name: str, text: str) -> str:
-    return f"<{name}>\n{text}\n</{name}>\n\n"
+    """The text between marks that it cannot close itself, as an answer that brings a rubric of its own would."""
+    mark = f"{name} {hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    return f"<{mark}>\n{text}\n</{mark}>\n\n"
 
 
 def judged(rubric: str, *, at_least: int = 4, by: str, may_judge_itself: bool = False) -> Matcher:
