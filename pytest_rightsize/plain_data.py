@@ -6,11 +6,13 @@ from typing import Any
 __all__ = ["plain", "plain_fields", "shallow", "without_header_values"]
 
 _ATOMS = (str, int, float, type(None))
+# For a quick look; what inherits from them is an atom too.
+_ATOM_TYPES = frozenset((*_ATOMS, bool))
 
 
 def plain(value: Any) -> Any:
     """The value with every record in it as a dict by field; lists, tuples and mappings stay what they are."""
-    if isinstance(value, _ATOMS):
+    if type(value) in _ATOM_TYPES or isinstance(value, _ATOMS):
         return value
     if isinstance(value, tuple | list):
         return type(value)([plain(each) for each in value])
@@ -21,7 +23,8 @@ def plain(value: Any) -> Any:
 
 def plain_fields(record: Any) -> dict[str, Any]:
     """A record, which is an instance of a dataclass, as a dict by field."""
-    return {name: plain(getattr(record, name)) for name in record.__dataclass_fields__}
+    values = ((name, getattr(record, name)) for name in record.__dataclass_fields__)
+    return {name: value if type(value) in _ATOM_TYPES else plain(value) for name, value in values}
 
 
 def shallow(record: Any) -> dict[str, Any]:

@@ -11,8 +11,10 @@ that passes and would be more than provisional by that bound is asked on (`sched
 20 cases says "likely" more often than 20 answers do.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from math import ceil, inf
 
 from pytest_rightsize.records import EVIDENCE_LEVELS, Evidence, Policy, State
@@ -109,55 +111,105 @@ def _claims(verdict: Verdict, ladder: Sequence[str]) -> dict[str, State]:
     return smallest | dict.fromkeys([rung for rung in below if rung in tried], "fails")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Terms:
+    """What is claimed of a rung, and how its task is judged.
+
+    `is_proven` says that its standing is the claim; `has_one_sample`, that each case is asked once.
+    """
+
+    claim: State
+    is_proven: bool
+    pass_rate: float
+    confidence: float | None
+    has_one_sample: bool
+
+
 def evidence_of_rung(rung: str, claim: State, standing: Standing, policy: Policy, sample: Sample) -> RungEvidence:
     """How sure it is that the rung passes, or fails, which of the two being the `claim`."""
-    reached = {grade: _reaches(claim, standing, policy, sample, level) for grade, level in EVIDENCE_LEVELS.items()}
-    grade: Evidence = next((grade for grade in EVIDENCE_LEVELS if reached[grade]), "provisional")
-    bound = _bound(claim, policy, sample)
+    terms = _Terms(
+        claim=claim,
+        is_proven=standing.state == claim,
+        pass_rate=policy.pass_rate,
+        confidence=policy.confidence,
+        has_one_sample=policy.samples == 1,
+    )
+    if sample.design is not None:
+        return _evidence(rung, terms, sample)
+    cases, given_up, missing = sample.cases, sample.given_up, sample.missing
+    names = dict.fromkeys([*cases, *given_up, *missing])
+    heard = Counter(
+        (sum(cases.get(name, ())), len(cases.get(name, ())), given_up.get(name, 0), missing.get(name, 0))
+        for name in names
+    )
+    return replace(_evidence_of_counts(terms, frozenset(heard.items())), rung=rung)
+
+
+@lru_cache(maxsize=4096)
+def _evidence_of_counts(terms: _Terms, heard: frozenset[tuple[tuple[int, int, int, int], int]]) -> RungEvidence:
+    """The evidence of cases without names: suites have many tasks with the same few counts.
+
+    `heard` has how many cases there are with so many passed samples, samples, trials given up and trials missing.
+    """
+    each = [counts for counts, number in sorted(heard) for _ in range(number)]
+    sample = Sample(
+        cases={
+            str(n): [True] * passed + [False] * (tried - passed) for n, (passed, tried, *_) in enumerate(each) if tried
+        },
+        given_up={str(n): given_up for n, (_, _, given_up, _) in enumerate(each) if given_up},
+        missing={str(n): missing for n, (*_, missing) in enumerate(each) if missing},
+    )
+    return _evidence("", terms, sample)
+
+
+def _evidence(rung: str, terms: _Terms, sample: Sample) -> RungEvidence:
+    grade: Evidence = next(
+        (grade for grade, level in EVIDENCE_LEVELS.items() if _reaches(terms, sample, level)), "provisional"
+    )
+    bound = _bound(terms, sample)
     surer = _GRADES[: _GRADES.index(grade)]
     return RungEvidence(
         rung=rung,
         grade=grade,
         bound=bound,
-        distance=1.0 if bound is None else abs(bound - policy.pass_rate),
+        distance=1.0 if bound is None else abs(bound - terms.pass_rate),
         cases_to={
-            each: _needed(claim, policy, sample, EVIDENCE_LEVELS[each]) if each in surer else 0
-            for each in EVIDENCE_LEVELS
+            each: _needed(terms, sample, EVIDENCE_LEVELS[each]) if each in surer else 0 for each in EVIDENCE_LEVELS
         },
     )
 
 
-def _reaches(claim: State, standing: Standing, policy: Policy, sample: Sample, level: float) -> bool:
+def _reaches(terms: _Terms, sample: Sample, level: float) -> bool:
     """Whether the one-sided bound at `level` reaches the bar, or misses it."""
-    bar = policy.pass_rate
+    claim, bar = terms.claim, terms.pass_rate
     if bar <= 0:  # every rate reaches it
         return claim == "passes"
-    if standing.state == claim and policy.confidence is not None and policy.confidence >= level:
+    if terms.is_proven and terms.confidence is not None and terms.confidence >= level:
         return True
     if sample.design is not None:
         bounds = design_bounds(sample.design, sample.outcomes, confidence=level)
         if bounds is None:
             return False
         return bounds.low >= bar if claim == "passes" else bounds.high < bar
-    if _is_inverse(policy, sample):
-        passed, failed = _up_to_the_stop(claim, policy, sample)
+    if _is_inverse(terms, sample):
+        passed, failed = _up_to_the_stop(terms, sample)
         return settled_counts(passed, failed, 0, pass_rate=bar, confidence=level) == claim
     return settled(sample.cases, _left(sample), pass_rate=bar, confidence=level) == claim
 
 
-def _bound(claim: State, policy: Policy, sample: Sample) -> float | None:
+def _bound(terms: _Terms, sample: Sample) -> float | None:
     """The one-sided 95 % bound of the rate that is held against the bar."""
     level = EVIDENCE_LEVELS["shown"]
     if sample.design is not None:
         bounds = design_bounds(sample.design, sample.outcomes, confidence=level)
-    elif _is_inverse(policy, sample):
-        passed, failed = _up_to_the_stop(claim, policy, sample)
+    elif _is_inverse(terms, sample):
+        passed, failed = _up_to_the_stop(terms, sample)
         bounds = clopper_pearson(passed, passed + failed, confidence=level, one_sided=True)
     else:
         bounds = bounds_whatever_comes(sample.cases, _left(sample), confidence=level)
     if bounds is None:
         return None
-    return bounds.low if claim == "passes" else bounds.high
+    return bounds.low if terms.claim == "passes" else bounds.high
 
 
 def _left(sample: Sample) -> Mapping[str, int]:
@@ -165,9 +217,9 @@ def _left(sample: Sample) -> Mapping[str, int]:
     return {name: sample.given_up.get(name, 0) + sample.missing.get(name, 0) for name in names}
 
 
-def _is_inverse(policy: Policy, sample: Sample) -> bool:
+def _is_inverse(terms: _Terms, sample: Sample) -> bool:
     """Whether the rung was asked until so many cases passed, or failed, one sample each."""
-    return policy.confidence is None and policy.samples == 1 and bool(sample.given_up)
+    return terms.confidence is None and terms.has_one_sample and bool(sample.given_up)
 
 
 def _counts(sample: Sample) -> tuple[int, int]:
@@ -176,16 +228,16 @@ def _counts(sample: Sample) -> tuple[int, int]:
     return passed, sum(map(len, sample.cases.values())) - passed
 
 
-def _up_to_the_stop(claim: State, policy: Policy, sample: Sample) -> tuple[int, int]:
+def _up_to_the_stop(terms: _Terms, sample: Sample) -> tuple[int, int]:
     """Passes and failures up to the stop of the rung, at the most; what is missing counts against the claim."""
     (passed, failed), missing = _counts(sample), sum(sample.missing.values())
     planned = passed + failed + sum(_left(sample).values())
-    return counts_at_the_stop(passed, failed, missing, planned=planned, state=claim, pass_rate=policy.pass_rate)
+    return counts_at_the_stop(passed, failed, missing, planned=planned, state=terms.claim, pass_rate=terms.pass_rate)
 
 
-def _needed(claim: State, policy: Policy, sample: Sample, level: float) -> int | None:
+def _needed(terms: _Terms, sample: Sample, level: float) -> int | None:
     """About how many further cases reach a level that is not reached."""
-    is_inverse, bar = _is_inverse(policy, sample), policy.pass_rate
+    claim, bar, is_inverse = terms.claim, terms.pass_rate, _is_inverse(terms, sample)
     left = sample.missing if is_inverse else _left(sample)
     more = more_cases(sample.cases, left, state=claim, pass_rate=bar, confidence=level)
     if more is not None and is_inverse:

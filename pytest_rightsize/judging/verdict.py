@@ -28,7 +28,7 @@ from pytest_rightsize.statistics import (
 )
 from pytest_rightsize.verdict_records import BROKEN, DOWN, Standing, Verdict
 
-__all__ = ["claims_of", "judge", "standings"]
+__all__ = ["claimed_standings", "claims_of", "judge", "standings"]
 
 # Longer words for a trial's reason not to run, where the reason alone says too little.
 _IDLE_WORDS = {
@@ -53,7 +53,7 @@ def judge(run: Run) -> list[Verdict]:
 
 def standings(policy: Policy, trials: Iterable[Trial], run: Run) -> dict[str, Standing]:
     """The standing of every rung of the ladder in the task of `policy`, without bounds."""
-    return {rung: standing for rung, _, standing in _up_the_ladder(policy, trials, run)}
+    return {rung: standing for rung, (_, standing) in claimed_standings(policy, trials, run).items()}
 
 
 def claims_of(policy: Policy, trials: Iterable[Trial], run: Run, rung: str) -> tuple[float, ...]:
@@ -62,19 +62,26 @@ def claims_of(policy: Policy, trials: Iterable[Trial], run: Run, rung: str) -> t
     There are several while smaller rungs are unfinished: the cases asked must then be enough for each. Empty for a task
     without a confidence.
     """
-    return next(claims for name, claims, _ in _up_the_ladder(policy, trials, run) if name == rung)
+    claims, _ = claimed_standings(policy, trials, run)[rung]
+    return claims
+
+
+def claimed_standings(
+    policy: Policy, trials: Iterable[Trial], run: Run
+) -> dict[str, tuple[tuple[float, ...], Standing]]:
+    """`claims_of` and `standings` of every rung of the ladder at once."""
+    return dict(_up_the_ladder(policy, _results_by_rung(trials), run))
 
 
 def _up_the_ladder(
-    policy: Policy, trials: Iterable[Trial], run: Run
-) -> Iterator[tuple[str, tuple[float, ...], Standing]]:
+    policy: Policy, results: Mapping[str, "_RungResults"], run: Run
+) -> Iterator[tuple[str, tuple[tuple[float, ...], Standing]]]:
     """Each rung with its claims and its standing; the claims depend on the error that smaller rungs have spent."""
-    results = _results_by_rung(trials)
     planned = {rung.name: run.planned.get((policy.task, rung.name), 0) for rung in run.rungs}
     order = _order(policy, results) if policy.stops_early else []
     if policy.confidence is None:
         for rung in run.rungs:
-            yield rung.name, (), _standing(policy, results[rung.name], planned[rung.name], None)
+            yield rung.name, ((), _standing(policy, results[rung.name], planned[rung.name], None))
         return
     terms = Terms(
         pass_rate=policy.pass_rate,
@@ -96,7 +103,7 @@ def _up_the_ladder(
             _claimed_standing(policy, results[rung.name], planned[rung.name], order, claim) for claim in sorted(claims)
         ]
         standing = _agreed(found)
-        yield rung.name, tuple(sorted(claims)), standing
+        yield rung.name, (tuple(sorted(claims)), standing)
         is_named |= standing.state == "passes"
         if standing.is_open:
             budgets = budgets_after(budgets, terms)
@@ -304,7 +311,7 @@ def _judge_task(policy: Policy, trials: Sequence[Trial], run: Run) -> Verdict:
     results = _results_by_rung(trials)
     standing = {
         rung: found if policy.stops_early else _with_bounds(found, results[rung], policy.confidence)
-        for rung, found in standings(policy, trials, run).items()
+        for rung, (_, found) in _up_the_ladder(policy, results, run)
     }
     ladder = [rung.name for rung in run.rungs]
     smallest, obstacle, open_rungs = _smallest(ladder, standing)

@@ -14,7 +14,7 @@ from pytest_rightsize.answers import Transcript
 from pytest_rightsize.config.policies import definition_of
 from pytest_rightsize.errors import ConfigError, RightsizeWarning
 from pytest_rightsize.judges import CURRENT
-from pytest_rightsize.judging.verdict import claims_of, standings
+from pytest_rightsize.judging.verdict import claimed_standings
 from pytest_rightsize.model import Address, Model
 from pytest_rightsize.records import Policy, Rung, Trial, TrialKey
 from pytest_rightsize.running.asker import Asker, PlantedAsker
@@ -277,17 +277,18 @@ class SessionTrials:
         if policy.private and not self._resources.keeps_private(key.rung):
             return NotRun(reason="private", detail=f"{key.task} is private, and {key.rung} is not on this machine")
         trials, run = self._state.trials[key.task].values(), self._state.plan_only
+        found = claimed_standings(policy, trials, run)
         detail = reason_not_to_run(
             key.rung,
             ladder=[rung.name for rung in self._resources.rungs],
-            standings=standings(policy, trials, run),
+            standings={rung: standing for rung, (_, standing) in found.items()},
             strategy=self._state.settings.strategy,
         )
         if detail is not None and not self._cheaper.looks_at(key):
             return NotRun(reason="settled", detail=detail)
         place = (key.task, key.rung)
         if place in self._state.progress:
-            claims = claims_of(policy, trials, run, key.rung)
+            claims, _ = found[key.rung]
             self._state.progress[place].demand(claims, to_be_finished=place in self._state.to_be_finished)
         return None
 

@@ -32,6 +32,8 @@ __all__ = [
 # The number of cases by (passed, samples): {(2, 3): 5.0} is five cases with two passed and one failed sample. Every
 # estimate of a rate depends on this alone; counts are fractions where they stand for future cases.
 _Tally = Mapping[tuple[int, int], float]
+# A tally that can be a key of a cache, as suites have many tasks with the same few counts.
+_Items = tuple[tuple[tuple[int, int], float], ...]
 
 
 def stand(
@@ -227,11 +229,7 @@ def more_cases(
     """
     tally, (worst, best) = _tally(cases), _ends(cases, remaining)
     start = worst if state == "passes" else best
-    return _more_cases(tuple(tally.items()), tuple(start.items()), state, pass_rate, confidence)
-
-
-_Items = tuple[tuple[tuple[int, int], float], ...]
-"""A tally that can be a key: suites have many tasks with the same few counts."""
+    return _more_cases(_items(tally), _items(start), state, pass_rate, confidence)
 
 
 @lru_cache(maxsize=4096)
@@ -272,6 +270,11 @@ def _tally(cases: Mapping[str, Sequence[bool]]) -> _Tally:
     return Counter((sum(samples), len(samples)) for samples in cases.values() if samples)
 
 
+def _items(tally: _Tally) -> _Items:
+    """The tally as a key: sorted, so that no digit depends on the order of the cases."""
+    return tuple(sorted(tally.items()))
+
+
 def _ends(cases: Mapping[str, Sequence[bool]], remaining: Mapping[str, int]) -> tuple[_Tally, _Tally]:
     """The tallies if all remaining trials fail, and if all pass."""
     names = dict.fromkeys([*cases, *remaining])
@@ -304,6 +307,12 @@ def _rate(tally: _Tally) -> Fraction | None:
 
 def _state(tally: _Tally, pass_rate: float, confidence: float | None) -> State:
     """The state of the rate, with all trials in."""
+    return _state_of_items(_items(tally), pass_rate, confidence)
+
+
+@lru_cache(maxsize=4096)
+def _state_of_items(items: _Items, pass_rate: float, confidence: float | None) -> State:
+    tally = dict(items)
     if confidence is not None:
         return _against(tally, pass_rate, confidence)
     rate = _rate(tally)
@@ -327,6 +336,12 @@ def _against(tally: _Tally, pass_rate: float, confidence: float) -> State:
 
 def _low(tally: _Tally, tail: float) -> float:
     """The lower bound of the rate at the one-sided level `tail`."""
+    return _low_of_items(_items(tally), tail)
+
+
+@lru_cache(maxsize=4096)
+def _low_of_items(items: _Items, tail: float) -> float:
+    tally = dict(items)
     if _is_single(tally):
         interval = clopper_pearson(tally.get((1, 1), 0), sum(tally.values()), confidence=1 - tail, one_sided=True)
         return interval.low if interval else 0.0
