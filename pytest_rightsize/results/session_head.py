@@ -27,18 +27,23 @@ class SessionHead(Mapping[str, Json]):
         self.identities: Json = None
 
     def __getitem__(self, key: str) -> Json:
-        """One entry."""
-        return self._entries[key] if key != "identities" or self.identities is None else self.identities
+        """One entry; those that are known at once need no look at the machine, which takes a process."""
+        known = self._known_at_once
+        return known[key] if key in known else self._entries[key]
 
     def __iter__(self) -> Iterator[str]:
         """The names of the entries."""
         yield from self._entries
-        if self.identities is not None:
-            yield "identities"
+        yield from self._known_at_once.keys() - self._entries.keys()
 
     def __len__(self) -> int:
         """How many entries there are."""
         return sum(1 for _ in self)
+
+    @property
+    def _known_at_once(self) -> dict[str, Json]:
+        known: dict[str, Json] = {"started": self._started, "settings": self._settings}
+        return known if self.identities is None else {**known, "identities": self.identities}
 
     @cached_property
     def _entries(self) -> dict[str, Json]:

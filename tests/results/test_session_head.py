@@ -24,3 +24,17 @@ def test_the_commit_is_unknown_outside_git_and_before_the_first_one(tmp_path: Pa
     assert commit_of(tmp_path) is None
     git(tmp_path, "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "--allow-empty", "-m", "first")
     assert commit_of(tmp_path) == git(tmp_path, "rev-parse", "HEAD")
+
+
+def test_what_a_report_without_a_file_asks_for_starts_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(subprocess, "run", refuse)
+    head = SessionHead({"order": "bytes"}, tmp_path)
+    head.identities = {"one": "model-1"}
+    assert head["settings"] == {"order": "bytes"} and head.get("started") and head["identities"] == {"one": "model-1"}
+    monkeypatch.undo()
+    assert [*head] == ["started", "versions", "machine", "commit", "settings", "identities"]
