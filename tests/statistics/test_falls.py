@@ -1,5 +1,8 @@
 """Exact tests of a fallen pass rate keep their error whenever a run stops."""
 
+import random
+from collections import defaultdict
+from fractions import Fraction
 from itertools import product
 from math import comb
 
@@ -71,6 +74,40 @@ def test_how_many_cases_show_a_fall() -> None:
 @pytest.mark.parametrize("changes", [[1, -1, -1, -1, -1], [-1] * 6, [-1, 0, -1, 0, -1, -1]])
 def test_a_walk_to_the_end_is_as_sure_as_mcnemar_where_nothing_was_spent_before(changes: list[int]) -> None:
     assert fell_in_order(changes, len(changes)) == pytest.approx(fell(changes), rel=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_walk_is_held_against_the_boundary_that_all_signs_give(seed: int) -> None:
+    """Against exact sums over every sequence of signs, for walks with cases that did not change."""
+    source = random.Random(seed)
+    planned = source.randint(3, 11)
+    changes = [source.choice((-1, -1, -1, 0, 1)) for _ in range(planned - source.choice((0, 0, 1)))]
+    p = fell_in_order(changes, planned)
+    for error in (Fraction(1, 100), Fraction(1, 20), Fraction(1, 7), Fraction(1, 3), Fraction(3, 5)):
+        assert (p <= float(error)) == reaches_exactly(changes, planned, error), (changes, planned, p, error)
+
+
+def reaches_exactly(changes: list[int], planned: int, error: Fraction) -> bool:
+    """Whether the losses reach the boundary that spends `error` in proportion to the cases seen."""
+    paths, spent, needed, losses = {0: Fraction(1)}, Fraction(0), 1, 0
+    for place, change in enumerate(changes, 1):
+        if not change:
+            continue
+        losses += change < 0
+        stepped: dict[int, Fraction] = defaultdict(Fraction)
+        for lost, chance in paths.items():
+            stepped[lost] += chance / 2
+            stepped[lost + 1] += chance / 2
+        paths = stepped
+        at = paths.get(needed, Fraction(0))
+        if at <= error * Fraction(place, planned) - spent:
+            spent += paths.pop(needed, Fraction(0))
+        else:
+            needed += 1
+        if losses >= needed:
+            return True
+    rest = sum((chance for lost, chance in paths.items() if lost >= losses), Fraction(0))
+    return len(changes) == planned and any(changes) and rest <= error - spent
 
 
 def test_losses_at_once_are_surer_than_as_many_spread_out() -> None:

@@ -32,7 +32,7 @@ from pytest_rightsize.statistics import (
     tango_interval,
 )
 from pytest_rightsize.statistics.bounded import binary_p, gaffke_p, gaffke_ps, lowest, pooled_p
-from pytest_rightsize.statistics.pairs import non_inferiority_p_of_counts
+from pytest_rightsize.statistics.pairs import non_inferiority_p_of_counts, paired_t
 
 
 def cases(*samples: str) -> dict[str, list[bool]]:
@@ -327,12 +327,12 @@ def test_the_pooled_p_value_is_the_largest_chance_over_shares_of_failing_cases(a
 @pytest.mark.parametrize("at", [0.5, 0.8, 0.9])
 def test_mixed_numbers_of_samples_are_pooled_exactly(at: float) -> None:
     """The two ways to add up agree where they can, and with a sum over all outcomes where the numbers differ."""
-    same = partial(bounded._few_failures_of_mixed, {3: 12}, 1.0)
+    same, mixed = (partial(bounded._few_failures_of_mixed, cases, 1.0) for cases in ({3: 12}, {1: 6, 2: 8}))
     numpy = pytest.importorskip("numpy")
     shares = numpy.linspace(0, 1 - at, 33)[:, None]
     rates = at / (1 - shares)
-    assert same(shares, rates).max() == pytest.approx(pooled_p({3: 12}, 1, at), abs=1e-12)
-    found = 0.0
+    assert same(shares, rates) == pytest.approx(bounded._few_failures({3: 12}, 1.0, shares, rates), abs=1e-12)
+    found = []
     for share, rate in zip(shares[:, 0], rates[:, 0], strict=True):
         single, double = share + (1 - share) * (1 - rate), share + (1 - share) * (1 - rate) ** 2
         half, neither = (1 - share) * 2 * rate * (1 - rate), (1 - share) * rate**2
@@ -348,8 +348,9 @@ def test_mixed_numbers_of_samples_are_pooled_exactly(at: float) -> None:
                     * double**twos
                     * neither ** (8 - halves - twos)
                 )
-        found = max(found, chance)
-    assert pooled_p({1: 6, 2: 8}, 1, at) == pytest.approx(found, abs=1e-12)
+        found.append(chance)
+    assert mixed(shares, rates) == pytest.approx(numpy.array(found), abs=1e-12)
+    assert pooled_p({1: 6, 2: 8}, 1, at) == pytest.approx(max(found), abs=1e-12)
 
 
 def test_more_trials_are_those_of_further_cases() -> None:
@@ -579,6 +580,34 @@ def test_samples_that_never_differ_still_leave_an_interval() -> None:
     assert delta.low90 == six_digits(0.05 ** (1 / 3) - 1)  # the spacing of an unseen case in which B alone passes
 
 
+def test_students_t_is_that_of_the_case_differences() -> None:
+    """Against scipy's own test of one sample, at both confidences."""
+    stats = pytest.importorskip("scipy.stats")
+    a = {"1": [True, True], "2": [True, False], "3": [False, False], "4": [True, True], "5": [True]}
+    b = {"1": [False, True], "2": [True, True], "3": [False, True], "4": [False, False], "5": [True]}
+    found = paired_t(a, b)
+    assert found is not None
+    assert found.method == "paired t"
+    assert found.value == pytest.approx(0.1)
+    expected = stats.ttest_1samp([0.5, -0.5, -0.5, 1.0, 0.0], 0.0)
+    wide, narrow = expected.confidence_interval(0.95), expected.confidence_interval(0.9)
+    assert (found.low, found.high) == pytest.approx((wide.low, wide.high))
+    assert (found.low90, found.high90) == pytest.approx((narrow.low, narrow.high))
+
+
+@pytest.mark.parametrize(("of_a", "of_b"), [([False], [True]), ([True], [False]), ([True], [True])])
+def test_where_all_cases_differ_alike_students_interval_is_tangos(of_a: list[bool], of_b: list[bool]) -> None:
+    a, b = ({str(case): samples for case in range(9)} for samples in (of_a, of_b))
+    found = paired_t(a, b)
+    assert found is not None
+    assert found.value == of_a[0] - of_b[0]
+    only_a, only_b = 9 * max(0, int(found.value)), 9 * max(0, -int(found.value))
+    wide, narrow = (tango_interval(only_a, only_b, 9, confidence=level) for level in (0.95, 0.9))
+    assert (found.low, found.high, found.low90, found.high90) == (wide.low, wide.high, narrow.low, narrow.high)
+    halves = {str(case): [True, False] for case in range(9)}
+    assert paired_t(halves, {str(case): [True] for case in range(9)}) is None
+
+
 def test_holm() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
@@ -622,6 +651,14 @@ def test_paired_planning_finds_the_number_at_which_the_power_is_reached(margin: 
 
 def test_no_number_of_pairs_within_the_limit_is_enough_for_a_tiny_margin() -> None:
     assert paired_cases_needed(margin=0.0001, changed=0.5, limit=1000) is None
+
+
+@pytest.mark.parametrize(("cases", "bar"), [(20, 0.3), (20, 0.9), (9, 0.5), (40, 0.05)])
+def test_power_is_the_chance_of_so_many_passes(cases: int, bar: float) -> None:
+    needed = passes_needed(cases, pass_rate=bar)
+    found = power(cases, true_rate=0.6, pass_rate=bar)
+    chances = [comb(cases, passed) * 0.6**passed * 0.4 ** (cases - passed) for passed in range(cases + 1)]
+    assert found == pytest.approx(0.0 if needed is None else sum(chances[needed:]), abs=1e-12)
 
 
 def test_planning() -> None:
