@@ -14,13 +14,15 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from pytest_rightsize.calibration_records import Calibration
 from pytest_rightsize.commands.__main__ import _command_names, _parser
 from pytest_rightsize.commands.schema import schema_text
 from pytest_rightsize.config import options
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import RightsizeError
+from pytest_rightsize.judgement_records import Criterion, Judgement
 from pytest_rightsize.records import AnswerRecord, Policy, Tokens, Trial, TrialKey
-from pytest_rightsize.verdict_records import Standing, Verdict
+from pytest_rightsize.verdict_records import JudgeCheck, Standing, Verdict
 
 __all__ = ["PAGES", "record_schema", "results_schema", "write"]
 
@@ -138,6 +140,8 @@ def files_page() -> str:
         "\n## The ladder file\n\n`rightsize schema` prints its JSON schema; [its keys](ladder.md) have a page.\n"
         "\n## The lock\n\n`rightsize lock run.jsonl` writes `rightsize.lock`, a TOML file to review and commit: of "
         "each task its smallest and chosen rung, how each rung stood, and the hashes of the models.\n"
+        "\n## The calibration file\n\n`rightsize judge calibrate` writes JSON: `judges` has a `Calibration` as above "
+        "for each judge and criterion that was held against labels.\n"
         "\n## Recorded answers\n\n`rightsize cache export FILE` writes one JSON object a line, sorted: the same "
         "answers give the same bytes.\n"
     )
@@ -159,8 +163,12 @@ def results_schema() -> dict[str, Any]:
             "AnswerRecord": answer,
             "Tokens": record_schema(Tokens),
             "Energy": record_schema(Energy),
+            "Judgement": record_schema(Judgement),
+            "Criterion": record_schema(Criterion),
             "verdict": _line("verdict", record_schema(Verdict)["properties"]),
             "Standing": record_schema(Standing),
+            "JudgeCheck": record_schema(JudgeCheck),
+            "Calibration": record_schema(Calibration),
         },
     }
 

@@ -47,6 +47,9 @@ class Transcript:
         """Count the answers that the test has kept from earlier starts among its own; returns those."""
         kept, self.earlier = self._kept(), []
         self.answers[:0] = kept
+        self.judgements = [
+            each if each.answer is None else replace(each, answer=each.answer + len(kept)) for each in self.judgements
+        ]
         return kept
 
     def _kept(self) -> list[AnswerRecord]:

@@ -5,16 +5,18 @@ can read, is a fault and never a wrong answer. Only the session knows how a rung
 """
 
 import hashlib
+import weakref
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import NoReturn, Protocol
 
 from pytest_rightsize.errors import RungError
+from pytest_rightsize.judgement_records import Criterion, fingerprint_of
 from pytest_rightsize.matchers import Match, Matcher, json_in
-from pytest_rightsize.records import AnswerRecord, Json
+from pytest_rightsize.records import Json
 
-__all__ = ["CURRENT", "Bench", "judged", "preferred_over"]
+__all__ = ["CURRENT", "Bench", "judged", "last_question", "preferred_over"]
 
 _BEST = 5
 _INSTRUCTIONS = (
@@ -47,9 +49,12 @@ class Bench(Protocol):
     def refuse(self, words: str) -> NoReturn:
         """Raise a RungError that makes the trial an error: the judgement cannot be read."""
 
+    def decided(self, criterion: Criterion, text: str, *, passed: bool, reference: str | None) -> None:
+        """Take in what the last judgement came to: whether the `text` passed, and what it was compared with."""
+
     @property
-    def last(self) -> AnswerRecord | None:
-        """The last answer of the rung under test, for its question."""
+    def question(self) -> str | None:
+        """The last question to the rung under test; None where it was asked none of text."""
 
 
 CURRENT: ContextVar[Bench | None] = ContextVar("rightsize_bench", default=None)
@@ -57,7 +62,9 @@ CURRENT: ContextVar[Bench | None] = ContextVar("rightsize_bench", default=None)
 
 
 class _Judging(Matcher):
-    """Asks once for each text: pytest compares again, to explain a failure."""
+    """Asks once for each text of a test: pytest compares again, to explain a failure."""
+
+    _reference: str | None = None
 
     def __init__(self, words: str, *, by: str, itself: bool) -> None:
         if not by:
@@ -66,12 +73,17 @@ class _Judging(Matcher):
         self._by = by
         self._itself = itself
         self._judged: dict[str, Match] = {}
+        self._bench: Callable[[], Bench | None] = lambda: None
 
     def match(self, text: object) -> Match:
         if not isinstance(text, str):
             raise TypeError(f"{self!r} judges text, and was given {text!r:.80}")
+        bench = CURRENT.get()
+        if bench is not None and self._bench() is not bench:
+            # A matcher that a module keeps: another test has judgements of its own.
+            self._bench = weakref.ref(bench)
+            self._judged.clear()
         if text not in self._judged:
-            bench = CURRENT.get()
             if bench is None:
                 raise RungError(
                     f"{self!r} has no session that could ask {self._by!r}: compare in a test with the fixture model, "
@@ -79,8 +91,15 @@ class _Judging(Matcher):
                     reason="request",
                     alone=True,
                 )
-            self._judged[str(text)] = self._asked(bench, str(text))
+            match = self._asked(bench, str(text))
+            bench.decided(self.criterion, str(text), passed=match.ok, reference=self._reference)
+            self._judged[str(text)] = match
         return self._judged[text]
+
+    @property
+    @abstractmethod
+    def criterion(self) -> Criterion:
+        """What makes it pass a text."""
 
     @abstractmethod
     def _asked(self, bench: Bench, text: str) -> Match:
@@ -113,12 +132,13 @@ class _Judged(_Judging):
         self._rubric = rubric
         self._at_least = at_least
 
+    @property
+    def criterion(self) -> Criterion:
+        template = _template(_score_prompt(_PLACE, _PLACE, _PLACE), _SCORES)
+        return Criterion(question="judged", rubric=self._rubric, template=template, at_least=self._at_least)
+
     def _asked(self, bench: Bench, text: str) -> Match:
-        prompt = (
-            f"{_question(bench)}{_marked('answer', text)}{_marked('rubric', self._rubric)}"
-            f"Give a score from 1 (the rubric is not met at all) to {_BEST} (it is met in full), and the reason in one "
-            f'sentence. Reply with JSON: {{"reason": "...", "score": 1}}'
-        )
+        prompt = _score_prompt(bench.question, text, self._rubric)
         score, reason = self._read(bench, prompt, _SCORES, "score")
         is_enough = score >= self._at_least
         return Match(
@@ -135,13 +155,19 @@ class _Preferred(_Judging):
             raise TypeError(f"preferred_over() takes the reference as a string, not {reference!r}")
         tie = ", or_tie=True" if or_tie else ""
         super().__init__(f"preferred_over({reference[:60]!r}{tie}, by={by!r})", by=by, itself=itself)
-        self._reference = reference
+        self._reference: str = reference
         self._rubric = rubric
         self._or_tie = or_tie
 
+    @property
+    def criterion(self) -> Criterion:
+        template = _template(_pair_prompt(_PLACE, _PLACE, _PLACE, _PLACE), _CHOICES)
+        return Criterion(question="preferred_over", rubric=self._rubric, template=template, or_tie=self._or_tie)
+
     def _asked(self, bench: Bench, text: str) -> Match:
-        first, why = self._read(bench, self._prompt(bench, text, self._reference), _CHOICES, "better")
-        second, why_swapped = self._read(bench, self._prompt(bench, self._reference, text), _CHOICES, "better")
+        one, other = (text, self._reference), (self._reference, text)
+        prompts = [_pair_prompt(bench.question, *pair, self._rubric) for pair in (one, other)]
+        (first, why), (second, why_swapped) = (self._read(bench, each, _CHOICES, "better") for each in prompts)
         mine, its = (first, second) == ("A", "B"), (first, second) == ("B", "A")
         if mine or its:
             words = f"{self._by} prefers {'it' if mine else 'the reference'} in both orders: {why or why_swapped}"
@@ -153,19 +179,39 @@ class _Preferred(_Judging):
             ok=mine or (self._or_tie and not its), score=100.0 if mine else 0.0 if its else 50.0, explanation=words
         )
 
-    def _prompt(self, bench: Bench, a: str, b: str) -> str:
-        return (
-            f"{_question(bench)}{_marked('answer A', a)}{_marked('answer B', b)}{_marked('rubric', self._rubric)}"
-            f"Which answer is better by the rubric: A, B or tie? The order says nothing. Reply with JSON: "
-            f'{{"reason": "...", "better": "A"}}'
-        )
+
+def _score_prompt(question: str | None, text: str, rubric: str) -> str:
+    return (
+        f"{_asked_before(question)}{_marked('answer', text)}{_marked('rubric', rubric)}"
+        f"Give a score from 1 (the rubric is not met at all) to {_BEST} (it is met in full), and the reason in one "
+        f'sentence. Reply with JSON: {{"reason": "...", "score": 1}}'
+    )
 
 
-def _question(bench: Bench) -> str:
-    """The last question to the rung under test, where it asked one of text."""
-    last = bench.last
-    texts = [message.get("content") for message in last.messages if message.get("role") == "user"] if last else []
-    return _marked("question", texts[-1]) if texts and isinstance(texts[-1], str) else ""
+def _pair_prompt(question: str | None, a: str, b: str, rubric: str) -> str:
+    return (
+        f"{_asked_before(question)}{_marked('answer A', a)}{_marked('answer B', b)}{_marked('rubric', rubric)}"
+        f"Which answer is better by the rubric: A, B or tie? The order says nothing. Reply with JSON: "
+        f'{{"reason": "...", "better": "A"}}'
+    )
+
+
+def _asked_before(question: str | None) -> str:
+    return "" if question is None else _marked("question", question)
+
+
+def last_question(messages: Sequence[Mapping[str, Json]]) -> str | None:
+    """The text of the last message of the user, which a judge is shown; None where it has none."""
+    texts = [message.get("content") for message in messages if message.get("role") == "user"]
+    return texts[-1] if texts and isinstance(texts[-1], str) else None
+
+
+_PLACE = "..."
+
+
+def _template(prompt: str, schema: Mapping[str, Json]) -> str:
+    """What a judge is asked beside rubric and texts, as a hash: after a change of it, calibrations hold no more."""
+    return fingerprint_of([_INSTRUCTIONS, prompt, schema])
 
 
 def _marked(name: str, text: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pytest_rightsize.calibration_records import Calibration
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.judgement_records import Judgement
 from pytest_rightsize.meter_records import Metering
@@ -308,7 +309,7 @@ class Run:
     """One session: its rungs, smallest first, its plan and its trials.
 
     `planned` counts the trials that each (task, rung) should have had; `meters` has the totals of each rung's meter,
-    `strengths` that of each task whose tests were played wrong answers.
+    `strengths` that of each task whose tests were played wrong answers, `calibrations` what is known of judges' errors.
     `about` is what the first line of a results file says beside the ladder: when and on what machine it started, with
     which versions and settings. `read_texts` is set where a session keeps the texts of its trials in a file only.
 
@@ -326,6 +327,7 @@ class Run:
     interrupted: bool = False
     meters: Sequence[Metering] = ()
     strengths: Mapping[str, Strength] = field(default_factory=dict)
+    calibrations: Sequence[Calibration] = ()
     about: Mapping[str, Json] = field(default_factory=dict)
     read_texts: Callable[[Trial], Trial] | None = field(default=None, compare=False, repr=False)
 

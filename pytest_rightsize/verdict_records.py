@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
+from pytest_rightsize.calibration_records import Calibration
 from pytest_rightsize.plain_data import plain_fields
 from pytest_rightsize.records import Evidence, Json, State, VerdictName
 
-__all__ = ["BROKEN", "DOWN", "Standing", "Verdict"]
+__all__ = ["BROKEN", "DOWN", "JudgeCheck", "Standing", "Verdict"]
 
 DOWN = "down"
 """Reason of a standing without a single answer: the rung could not give one."""
@@ -52,6 +54,29 @@ class Standing:
 
 
 @dataclass(frozen=True, kw_only=True)
+class JudgeCheck:
+    """The judges that a verdict rests on, and what is known of their errors.
+
+    Pass rates are corrected for those of a `calibrated` one. One that is `uncalibrated` was never held against labels
+    of people, or cannot be corrected for, and `why` says what keeps it. One that its labels do not show to be better
+    than `chance` decides nothing.
+
+    >>> JudgeCheck(by=("frontier",), state="uncalibrated").to_dict()
+    {'by': ['frontier'], 'state': 'uncalibrated', 'why': None, 'calibration': None}
+    """
+
+    by: tuple[str, ...]
+    state: Literal["calibrated", "uncalibrated", "chance"]
+    why: str | None = None
+    calibration: Calibration | None = None
+
+    def to_dict(self) -> dict[str, Json]:
+        """The check as JSON data."""
+        calibration = None if self.calibration is None else self.calibration.to_dict()
+        return {"by": list(self.by), "state": self.state, "why": self.why, "calibration": calibration}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """Conclusion for one task; `smallest` is the smallest rung that is shown to pass, None where none is.
 
@@ -62,7 +87,8 @@ class Verdict:
     `evidence` is `shown` where the one-sided 95 % bound of the rate that the verdict rests on, that of
     `evidence_rung`, reaches its bar or misses it (`evidence_bound`), `likely` where the 80 % bound does; None for an
     undecided task. `suspicion` names an exception and its line, where every trial of an unsolved task ended in it.
-    `cases_to_likely` and `cases_to_shown` further cases would do; None where no number would.
+    `cases_to_likely` and `cases_to_shown` further cases would do; None where no number would. `judge` says how it rests
+    on judges, None where it rests on none.
 
     >>> passing = Standing(state="passes", passed=9, trials=9, rate=1.0)
     >>> verdict = Verdict(task="iso-date", verdict="right-sized", standing={"1b": passing}, smallest="1b", chosen="1b")
@@ -88,7 +114,9 @@ class Verdict:
     cases_to_likely: int | None = None
     cases_to_shown: int | None = None
     suspicion: str | None = None
+    judge: JudgeCheck | None = None
 
     def to_dict(self) -> dict[str, Json]:
         """The verdict as a line of the results file."""
-        return {"kind": "verdict", **plain_fields(self), "notes": list(self.notes), "open_rungs": list(self.open_rungs)}
+        lists = {"notes": list(self.notes), "open_rungs": list(self.open_rungs)}
+        return {"kind": "verdict", **plain_fields(self), **lists, "judge": self.judge and self.judge.to_dict()}

@@ -28,6 +28,7 @@ NOUNS = {
     *(
         "content_parts",
         "bounded_files",
+        "calibration_records",
         "judgement_records",
         "judges",
         "matchers",

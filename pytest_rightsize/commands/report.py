@@ -19,6 +19,7 @@ from pytest_rightsize.judging.run_changes import run_changes
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.reports.changes_text import change_lines, shown_keys
 from pytest_rightsize.reports.html.report import Earlier, HtmlReport, PastRuns
+from pytest_rightsize.reports.judge_words import judge_lines
 from pytest_rightsize.reports.rung_faults import fault_lines
 from pytest_rightsize.reports.terminal import TITLE, summary_lines, table_lines
 from pytest_rightsize.results.kept_runs import kept_runs, number_of
@@ -61,8 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.against is not None and not files:
         _say_changes(arguments)
     elif not files:
-        lines = [*table_lines(results, verdicts), *summary_lines(results, verdicts), *fault_lines(results.trials)]
-        say("\n".join([TITLE, *lines]))
+        lines = [*summary_lines(results, verdicts), *judge_lines(results, verdicts), *fault_lines(results.trials)]
+        say("\n".join([TITLE, *table_lines(results, verdicts), *lines]))
     page = HtmlReport(against=earlier, past=_past(arguments.results) if "html" in files else None)
     write_reports(files, results, verdicts, html=page)
     return 0

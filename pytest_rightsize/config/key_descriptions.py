@@ -10,6 +10,7 @@ __all__ = ["DESCRIPTIONS"]
 
 DESCRIPTIONS: Mapping[str, str] = {
     # no table
+    "calibration": "How often judges agree with people: the file that rightsize judge calibrate wrote.",
     "default": "The rung of tests that run without a ladder, by its name.",
     "ladder": "The rungs: a table [ladder.NAME] for each model.",
     "tasks": "The bars of tasks: a table [tasks.NAME] for each, where its markers do not say.",

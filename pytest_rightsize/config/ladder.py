@@ -29,7 +29,7 @@ __all__ = ["TOP_KEYS", "Ladder", "check_rung", "parse_ladder", "read_ladder", "s
 
 _IN_PYPROJECT = " [tool.rightsize]"
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-TOP_KEYS = ("app", "default", "electricity_usd_per_kwh", "gco2_per_kwh", "ladder", "order", "tasks")
+TOP_KEYS = ("app", "calibration", "default", "electricity_usd_per_kwh", "gco2_per_kwh", "ladder", "order", "tasks")
 """The keys of a ladder file that stand in no table."""
 
 
@@ -38,6 +38,7 @@ class Ladder:
     """The ladder file as read: every rung by name in its order, the settings of its tasks, and its table `[app]`.
 
     `spreads` has the rungs of each table that stands for several, smallest first; `order` is what a ladder goes by.
+    `calibration` is the file that says how often judges agree with people.
     """
 
     rungs: Mapping[str, Rung]
@@ -47,6 +48,7 @@ class Ladder:
     source: str = "the built-in catalogue"
     spreads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     order: Order = "params"
+    calibration: Path | None = None
 
     @property
     def known(self) -> dict[str, Rung]:
@@ -137,6 +139,7 @@ def parse_ladder(
         default=default,
         source=where,
         spreads=spreads,
+        calibration=_calibration(plain.get("calibration"), base_dir, where=f"{where}: calibration"),
         order=_order(plain.get("order", "params"), where=f"{where}: order"),
     )
 
@@ -147,6 +150,13 @@ def check_rung(name: str, names: Sequence[str], spreads: Mapping[str, Sequence[s
         raise ConfigError(f"{where}: {name} stands for {', '.join(spreads[name])}: name one of them")
     if name not in names:
         raise unknown_name(where, name, names, noun="rung")
+
+
+def _calibration(value: Json, base_dir: Path, *, where: str) -> Path | None:
+    if value is None:
+        return None
+    check_type(value, str, where=where)
+    return base_dir / str(value)
 
 
 def _order(value: Json, *, where: str) -> Order:

@@ -42,6 +42,7 @@ _RUNG_NAME = r"^[^\s,]([^,]*[^\s,])?$"
 def ladder_schema(providers: Mapping[str, type[Provider]], meters: Mapping[str, type[Meter]]) -> Schema:
     """The schema, of JSON Schema 2020-12; a day such as `until = 2027-01-31` is text with the format `date`."""
     tables: Mapping[str, Schema] = {
+        "calibration": _TEXT,
         "default": _TEXT,
         "order": {"enum": [*ORDERS]},
         "ladder": {

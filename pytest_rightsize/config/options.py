@@ -92,6 +92,11 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
         "not run, and undecided",
     ),
     "redact": ("WORDS", "prompts, answers or both: records and reports have hashes in their place"),
+    "calibration": (
+        "FILE",
+        "how often judges agree with people, as rightsize judge calibrate wrote it (default: `calibration` in the "
+        "ladder file); pass rates that rest on these judges are corrected",
+    ),
     "results": ("FILE", "write every trial and verdict to FILE as JSON Lines, while the session runs"),
     "runs": (
         "N",

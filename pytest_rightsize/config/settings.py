@@ -47,6 +47,7 @@ class Settings:
     results: Path | None = None
     runs: int = 0
     baseline: Path | None = None
+    calibration: Path | None = None
     reports: tuple[tuple[str, Path], ...] = ()
     gate: tuple[str, ...] = tuple(GATES)
     objective: Objective = "size"
@@ -85,6 +86,7 @@ class Settings:
             results=_path(texts["results"], config),
             runs=_runs(texts["runs"], texts["cache"]),
             baseline=_path(texts["baseline"], config),
+            calibration=_path(texts["calibration"], config),
             reports=tuple(_reports(texts, config)),
             gate=gates_of(texts["gate"], has_baseline=texts["baseline"] is not None) if _judges(shard) else (),
             shard=shard,

@@ -19,6 +19,7 @@ from math import ceil, inf
 
 from pytest_rightsize.records import EVIDENCE_LEVELS, Evidence, Policy, State
 from pytest_rightsize.statistics import (
+    Correction,
     Design,
     bounds_whatever_comes,
     clopper_pearson,
@@ -41,7 +42,7 @@ class Sample:
 
     `given_up` counts those that were left out as they could change nothing, `missing` those without an answer, which
     may have been anything. A task that stops early also has its `design`, and the outcomes in the order of its cases,
-    None where there is none.
+    None where there is none. The `correction` is for the errors of a judge.
     """
 
     cases: Mapping[str, Sequence[bool]]
@@ -49,6 +50,7 @@ class Sample:
     missing: Mapping[str, int] = field(default_factory=dict)
     design: Design | None = None
     outcomes: Sequence[bool | None] = ()
+    correction: Correction | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +117,8 @@ def _claims(verdict: Verdict, ladder: Sequence[str]) -> dict[str, State]:
 class _Terms:
     """What is claimed of a rung, and how its task is judged.
 
-    `is_proven` says that its standing is the claim; `has_one_sample`, that each case is asked once.
+    `is_proven` says that its standing is the claim; `has_one_sample`, that each case is asked once. The `correction` is
+    that of the sample.
     """
 
     claim: State
@@ -123,6 +126,7 @@ class _Terms:
     pass_rate: float
     confidence: float | None
     has_one_sample: bool
+    correction: Correction | None = None
 
 
 def evidence_of_rung(rung: str, claim: State, standing: Standing, policy: Policy, sample: Sample) -> RungEvidence:
@@ -133,6 +137,7 @@ def evidence_of_rung(rung: str, claim: State, standing: Standing, policy: Policy
         pass_rate=policy.pass_rate,
         confidence=policy.confidence,
         has_one_sample=policy.samples == 1,
+        correction=sample.correction,
     )
     if sample.design is not None:
         return _evidence(rung, terms, sample)
@@ -194,7 +199,8 @@ def _reaches(terms: _Terms, sample: Sample, level: float) -> bool:
     if _is_inverse(terms, sample):
         passed, failed = _up_to_the_stop(terms, sample)
         return settled_counts(passed, failed, 0, pass_rate=bar, confidence=level) == claim
-    return settled(sample.cases, _left(sample), pass_rate=bar, confidence=level) == claim
+    state = settled(sample.cases, _left(sample), pass_rate=bar, confidence=level, correction=terms.correction)
+    return state == claim
 
 
 def _bound(terms: _Terms, sample: Sample) -> float | None:
@@ -206,7 +212,7 @@ def _bound(terms: _Terms, sample: Sample) -> float | None:
         passed, failed = _up_to_the_stop(terms, sample)
         bounds = clopper_pearson(passed, passed + failed, confidence=level, one_sided=True)
     else:
-        bounds = bounds_whatever_comes(sample.cases, _left(sample), confidence=level)
+        bounds = bounds_whatever_comes(sample.cases, _left(sample), confidence=level, correction=terms.correction)
     if bounds is None:
         return None
     return bounds.low if terms.claim == "passes" else bounds.high
@@ -219,6 +225,8 @@ def _left(sample: Sample) -> Mapping[str, int]:
 
 def _is_inverse(terms: _Terms, sample: Sample) -> bool:
     """Whether the rung was asked until so many cases passed, or failed, one sample each."""
+    if terms.correction is not None:
+        return False
     return terms.confidence is None and terms.has_one_sample and bool(sample.given_up)
 
 
@@ -239,7 +247,8 @@ def _needed(terms: _Terms, sample: Sample, level: float) -> int | None:
     """About how many further cases reach a level that is not reached."""
     claim, bar, is_inverse = terms.claim, terms.pass_rate, _is_inverse(terms, sample)
     left = sample.missing if is_inverse else _left(sample)
-    more = more_cases(sample.cases, left, state=claim, pass_rate=bar, confidence=level)
+    correction = terms.correction
+    more = more_cases(sample.cases, left, state=claim, pass_rate=bar, confidence=level, correction=correction)
     if more is not None and is_inverse:
         # So many more are to be heard; the rung is stopped at a share of all its cases, which is the bar's.
         passed, failed = _counts(sample)

@@ -2,14 +2,16 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 
 from pytest_rightsize.judging.evidence import Sample, with_evidence
+from pytest_rightsize.judging.judge_checks import check_judge
 from pytest_rightsize.judging.near_ties import near_tie_notes
 from pytest_rightsize.judging.prompt_variants import with_prompts_compared
+from pytest_rightsize.judging.rung_results import RungResults, results_by_rung
 from pytest_rightsize.judging.strength import with_strength
 from pytest_rightsize.judging.suspicion import with_suspicion
-from pytest_rightsize.judging.unanswered import why_unanswered
 from pytest_rightsize.records import Policy, Run, Rung, Trial, VerdictName
 from pytest_rightsize.statistics import (
     Design,
@@ -70,11 +72,11 @@ def claimed_standings(
     policy: Policy, trials: Iterable[Trial], run: Run
 ) -> dict[str, tuple[tuple[float, ...], Standing]]:
     """`claims_of` and `standings` of every rung of the ladder at once."""
-    return dict(_up_the_ladder(policy, _results_by_rung(trials), run))
+    return dict(_up_the_ladder(policy, results_by_rung(trials, run), run))
 
 
 def _up_the_ladder(
-    policy: Policy, results: Mapping[str, "_RungResults"], run: Run
+    policy: Policy, results: Mapping[str, RungResults], run: Run
 ) -> Iterator[tuple[str, tuple[tuple[float, ...], Standing]]]:
     """Each rung with its claims and its standing; the claims depend on the error that smaller rungs have spent."""
     planned = {rung.name: run.planned.get((policy.task, rung.name), 0) for rung in run.rungs}
@@ -83,13 +85,14 @@ def _up_the_ladder(
         for rung in run.rungs:
             yield rung.name, ((), _standing(policy, results[rung.name], planned[rung.name], None))
         return
+    is_corrected = any(of_rung.correction is not None for of_rung in results.values())
     terms = Terms(
         pass_rate=policy.pass_rate,
         confidence=policy.confidence,
         cases=max(1, *planned.values()) if planned else 1,
         rungs=len(run.rungs),
-        stops_early=policy.stops_early,
-        is_single=policy.samples == 1,
+        stops_early=policy.stops_early and not is_corrected,
+        is_single=policy.samples == 1 and not is_corrected,
     )
     budgets, is_named = frozenset([first_budget(terms)]), False
     for rung in run.rungs:
@@ -111,7 +114,7 @@ def _up_the_ladder(
             budgets |= budgets_after(budgets, terms)
 
 
-def _order(policy: Policy, results: Mapping[str, "_RungResults"]) -> list[str]:
+def _order(policy: Policy, results: Mapping[str, "RungResults"]) -> list[str]:
     """The cases of a task that stops early, in the order that decides."""
     names = dict.fromkeys(case for of_rung in results.values() for case in of_rung.names)
     return cases_in_order(names, task=policy.task, seed=policy.shuffle_seed or 0)
@@ -126,69 +129,11 @@ def _agreed(standings: Sequence[Standing]) -> Standing:
     return replace(strictest, state="undecided", reason=reason, is_open=False)
 
 
-@dataclass(kw_only=True)
-class _RungResults:
-    """The trials of one rung, counted: samples of each case, trials without an answer, trials that were not run."""
-
-    names: set[str] = field(default_factory=set)
-    left_out: set[str] = field(default_factory=set)
-    cases: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
-    given_up: Counter[str] = field(default_factory=Counter)
-    unanswered: Counter[str] = field(default_factory=Counter)
-    broken: int = 0
-    excused: int = 0
-    idle_reason: str | None = None
-
-    @property
-    def faults(self) -> int:
-        """How many trials had no answer."""
-        return self.unanswered.total()
-
-    @property
-    def unknown(self) -> Counter[str]:
-        """The trials of each case that may have turned out either way: given up, or without an answer."""
-        return self.given_up + self.unanswered
-
-    def why_unanswered(self, planned: int) -> str:
-        """Why some of the `planned` trials have no answer, where some have none."""
-        answered = sum(map(len, self.cases.values()))
-        return why_unanswered(
-            answered=answered,
-            faults=self.faults - self.broken,
-            broken=self.broken,
-            planned=max(planned, answered + self.faults),
-        )
-
-    def add(self, trial: Trial) -> None:
-        """Count one trial; a test that skips or is expected to fail takes its trial out of the plan."""
-        self.names.add(trial.key.case)
-        if trial.outcome in ("passed", "failed"):
-            self.cases[trial.key.case].append(trial.outcome == "passed")
-        elif trial.outcome == "error":
-            self.unanswered[trial.key.case] += 1
-            self.broken += not trial.is_fault
-        else:
-            if trial.reason in ("skipped", "xfail"):
-                self.excused += 1
-                self.left_out.add(trial.key.case)
-            self.idle_reason = self.idle_reason or trial.reason or "not said"
-            if trial.reason == "settled":
-                self.given_up[trial.key.case] += 1
-
-
-def _results_by_rung(trials: Iterable[Trial]) -> dict[str, _RungResults]:
-    """The trials of each rung, counted."""
-    results: dict[str, _RungResults] = defaultdict(_RungResults)
-    for trial in trials:
-        results[trial.key.rung].add(trial)
-    return results
-
-
 def _claimed_standing(
-    policy: Policy, results: _RungResults, planned: int, order: Sequence[str], claim: float
+    policy: Policy, results: RungResults, planned: int, order: Sequence[str], claim: float
 ) -> Standing:
     """The standing of a rung that passes only if it does so at the confidence `claim`."""
-    if policy.stops_early:
+    if policy.stops_early and results.correction is None:
         return _early_standing(policy, results, planned, order, claim)
     own = _standing(policy, results, planned, policy.confidence)
     if own.state in ("not_run", "fails"):
@@ -204,19 +149,19 @@ def _claimed_standing(
     return replace(own, state=state, reason=reason, claim=claim, is_open=state == "undecided" and not is_short)
 
 
-def _is_known(policy: Policy, results: _RungResults, claim: float) -> bool:
+def _is_known(policy: Policy, results: RungResults, claim: float) -> bool:
     """Whether no answer that is missing could change how the rung stands at its own confidence, or at `claim`."""
     if not results.faults:
         return True
     levels = (policy.confidence, claim)
-    states = [settled(results.cases, results.unknown, pass_rate=policy.pass_rate, confidence=level) for level in levels]
-    return None not in states
+    at = partial(settled, pass_rate=policy.pass_rate, correction=results.correction)
+    return None not in [at(results.cases, results.unknown, confidence=level) for level in levels]
 
 
-def _early_standing(
-    policy: Policy, results: _RungResults, planned: int, order: Sequence[str], claim: float
-) -> Standing:
+def _early_standing(policy: Policy, results: RungResults, planned: int, order: Sequence[str], claim: float) -> Standing:
     """The standing of a rung in a task that stops early: by its cases in order, whatever the missing ones would be."""
+    if results.chance is not None:
+        return _standing(policy, results, planned, policy.confidence)
     assert policy.confidence is not None
     names = [case for case in order if case not in results.left_out]
     cases = max(len(names), planned - results.excused)
@@ -252,7 +197,7 @@ def _early_standing(
 
 
 def _in_order(
-    policy: Policy, results: _RungResults, planned: int, order: Sequence[str], claim: float
+    policy: Policy, results: RungResults, planned: int, order: Sequence[str], claim: float
 ) -> tuple[Design, list[bool | None]]:
     """The boundaries of a rung of a task that stops early, and its outcomes in order; None where there is none."""
     assert policy.confidence is not None
@@ -272,18 +217,28 @@ def _in_order(
     return design, outcomes
 
 
-def _why_open(results: _RungResults, policy: Policy) -> str:
+def _why_open(results: RungResults, policy: Policy) -> str:
     """A reason for a rung whose cases are all in and did not decide."""
     trials = sum(map(len, results.cases.values()))
     by_count = stand(results.cases, pass_rate=policy.pass_rate, planned=trials, confidence=policy.confidence)
     return by_count.reason or "its cases came too near the bar to decide in their order"
 
 
-def _standing(policy: Policy, results: _RungResults, planned: int, confidence: float | None) -> Standing:
+def _standing(policy: Policy, results: RungResults, planned: int, confidence: float | None) -> Standing:
     """The standing of one rung at a confidence, or by its observed rate."""
     planned -= results.excused
     rate = policy.pass_rate
-    standing = stand(results.cases, pass_rate=rate, planned=planned, faults=results.faults, confidence=confidence)
+    correction = results.correction
+    standing = stand(
+        results.cases,
+        pass_rate=rate,
+        planned=planned,
+        faults=results.faults,
+        confidence=confidence,
+        correction=correction,
+    )
+    if results.chance is not None and standing.state in ("passes", "fails"):
+        return replace(standing, state="undecided", rate=None, low=None, high=None, reason=results.chance)
     if standing.state == "not_run" and results.idle_reason:
         return Standing(state="not_run", reason=results.idle_reason)
     if results.faults and standing.state == "undecided":
@@ -292,25 +247,30 @@ def _standing(policy: Policy, results: _RungResults, planned: int, confidence: f
     if standing.state != "undecided" or not unknown or not results.cases or standing.trials + unknown < planned:
         return standing
     # Only trials that were given up, or had no answer, are missing: does their outcome matter?
-    state = settled(results.cases, results.unknown, pass_rate=rate, confidence=confidence)
+    at = partial(settled, pass_rate=rate, confidence=confidence, correction=correction)
+    state = None if results.chance else at(results.cases, results.unknown)
     if state is None:
         return standing
-    so_far = stand(results.cases, pass_rate=rate, planned=standing.trials, confidence=confidence)
+    so_far = stand(results.cases, pass_rate=rate, planned=standing.trials, confidence=confidence, correction=correction)
     reason = so_far.reason if state == "undecided" else None
     return replace(standing, state=state, rate=None, reason=reason, given_up=left, unanswered=results.faults)
 
 
-def _with_bounds(standing: Standing, results: _RungResults, confidence: float | None) -> Standing:
+def _with_bounds(standing: Standing, results: RungResults, confidence: float | None) -> Standing:
     """The standing with bounds that hold for every outcome of the trials that have none."""
-    bounds = bounds_whatever_comes(results.cases, results.unknown, confidence=confidence or _CONFIDENCE)
-    return standing if bounds is None else replace(standing, low=bounds.low, high=bounds.high)
+    bounds = bounds_whatever_comes(
+        results.cases, results.unknown, confidence=confidence or _CONFIDENCE, correction=results.correction
+    )
+    return standing if bounds is None or results.chance else replace(standing, low=bounds.low, high=bounds.high)
 
 
 def _judge_task(policy: Policy, trials: Sequence[Trial], run: Run) -> Verdict:
     """The verdict for one task."""
-    results = _results_by_rung(trials)
+    results = results_by_rung(trials, run)
     standing = {
-        rung: found if policy.stops_early else _with_bounds(found, results[rung], policy.confidence)
+        rung: found
+        if policy.stops_early and results[rung].correction is None
+        else _with_bounds(found, results[rung], policy.confidence)
         for rung, (_, found) in _up_the_ladder(policy, results, run)
     }
     ladder = [rung.name for rung in run.rungs]
@@ -330,15 +290,22 @@ def _judge_task(policy: Policy, trials: Sequence[Trial], run: Run) -> Verdict:
         confidence=policy.confidence,
         notes=tuple(notes),
         open_rungs=tuple(open_rungs),
+        judge=check_judge(trials, run.calibrations),
     )
     judged = with_suspicion(judged, ladder, trials)
     return with_evidence(judged, ladder, policy, lambda rung: _sample(policy, results, run, rung, standing[rung].claim))
 
 
-def _sample(policy: Policy, results: Mapping[str, _RungResults], run: Run, rung: str, claim: float | None) -> Sample:
+def _sample(policy: Policy, results: Mapping[str, RungResults], run: Run, rung: str, claim: float | None) -> Sample:
     """Outcomes of one rung, for its evidence."""
-    if not policy.stops_early or claim is None:
-        return Sample(cases=results[rung].cases, given_up=results[rung].given_up, missing=results[rung].unanswered)
+    of_rung = results[rung]
+    if not policy.stops_early or claim is None or of_rung.correction is not None:
+        return Sample(
+            cases=of_rung.cases,
+            given_up=of_rung.given_up,
+            missing=of_rung.unanswered,
+            correction=of_rung.correction,
+        )
     order = _order(policy, results)
     design, outcomes = _in_order(policy, results[rung], run.planned.get((policy.task, rung), 0), order, claim)
     missing = Counter(case for case in order if case not in results[rung].cases and case not in results[rung].left_out)

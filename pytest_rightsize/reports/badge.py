@@ -1,6 +1,6 @@
 """The badge for a README, as SVG: how many of the tasks with a chosen model run on the smallest that passes.
 
-It also says how sure that is: the weakest evidence of those tasks.
+It also says how sure that is: the weakest evidence of those tasks, and whether a judge that is not calibrated decides.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,9 @@ class BadgeReport:
         judged = [verdict for verdict in verdicts if verdict.chosen is not None]
         right = sum(verdict.verdict == "right-sized" for verdict in judged)
         weakest = [word for word in _WEAKEST_FIRST if any(verdict.evidence == word for verdict in judged)][:1]
-        text = ", ".join([f"{right}/{len(judged)}", *weakest]) if judged else "no chosen models"
+        judges = {verdict.judge.state for verdict in judged if verdict.judge is not None}
+        doubt = ["judge not calibrated"] if judges - {"calibrated"} else []
+        text = ", ".join([f"{right}/{len(judged)}", *weakest, *doubt]) if judged else "no chosen models"
         return _svg(text, _COLOURS[_share(right, len(judged))], interrupted=run.interrupted)
 
 

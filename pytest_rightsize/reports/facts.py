@@ -11,7 +11,7 @@ from pytest_rightsize.judging.conclusions import Conclusion, conclude
 from pytest_rightsize.judging.strength import strength_words
 from pytest_rightsize.judging.usage import RunUsage, Usage, usage_of
 from pytest_rightsize.records import Run, Trial, VerdictName
-from pytest_rightsize.reports.sureness import decided, is_partial, open_words, undecided_words
+from pytest_rightsize.reports.sureness import decided, is_corrected, is_partial, open_words, undecided_words
 from pytest_rightsize.reports.units import percent
 from pytest_rightsize.statistics import pass_rate_interval
 from pytest_rightsize.statistics.estimates import Interval
@@ -44,7 +44,8 @@ _ORDER: Sequence[VerdictName] = ("right-sized", "over-sized", "under-sized", "un
 class Cell:
     """One rung in one task; `decided` says in words what was decided of a rung that was stopped early, else None.
 
-    `interval` is that of the verdict where a `confidence` was asked for, or the rung was stopped; else the 95 % one.
+    `interval` is that of the verdict where a `confidence` was asked for, the rung was stopped, or a judge's errors are
+    corrected; else the 95 % one.
     """
 
     task: str
@@ -103,11 +104,13 @@ def intervals(run: Run, verdicts: Sequence[Verdict]) -> dict[tuple[str, str], In
             cases[trial.key.task, trial.key.rung][trial.key.case].append(trial.outcome == "passed")
     interval_by_cell: dict[tuple[str, str], Interval] = {}
     for verdict in verdicts:
+        if verdict.judge is not None and verdict.judge.state == "chance":
+            continue  # what its judge passed says nothing
         policy = run.policies.get(verdict.task)
         for rung, standing in verdict.standing.items():
             key = (verdict.task, rung)
             confidence = policy.confidence if policy is not None else None
-            decides = confidence is not None or is_partial(standing)
+            decides = confidence is not None or is_partial(standing) or is_corrected(verdict)
             if standing.low is not None and standing.high is not None and decides:
                 interval_by_cell[key] = Interval(
                     low=standing.low, high=standing.high, confidence=confidence or _CONFIDENCE, one_sided=True
@@ -293,8 +296,12 @@ def _nearest(verdict: Verdict) -> str:
 def _way_out(verdict: Verdict) -> str:
     """The way to decide the task: where a confidence leaves it open, running again would not help."""
     if "no number of trials would show" in verdict.notes[0]:
+        if "label more" in verdict.notes[0]:
+            return "label more answers for its judge (rightsize judge calibrate)"
         return "mend the prompt, or lower pass_rate or the confidence"
     obstacle = next((of for of in verdict.standing.values() if of.state not in ("fails", "not_run")), None)
+    if verdict.judge is not None and verdict.judge.state == "chance":
+        return "take a larger judge, a clearer rubric, or more labels (rightsize judge calibrate)"
     if verdict.confidence is not None and ("needs about" in verdict.notes[0] or (obstacle and obstacle.is_open)):
         return "add cases, or lower the confidence"
     return "fix it and run again"

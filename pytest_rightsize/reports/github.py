@@ -7,6 +7,7 @@ from pytest_rightsize.escaping import visible
 from pytest_rightsize.records import Run
 from pytest_rightsize.reports.facts import place_to_change
 from pytest_rightsize.reports.gate_groups import GateGroup, gate_groups
+from pytest_rightsize.reports.judge_words import judge_words
 from pytest_rightsize.reports.sureness import sure_words
 from pytest_rightsize.verdict_records import Verdict
 
@@ -36,7 +37,8 @@ def _annotation(command: str, group: GateGroup, run: Run, prefix: str) -> str:
     location = "" if place is None else _location(place, prefix)
     title = f"title={_property(f'rightsize: {group.gate}')}"
     sure = None if group.gate == "regressed" or group.only is None else sure_words(group.only)
-    text = f"{group.tasks}: {group.text}{f' ({sure})' if sure else ''}"
+    judges = dict.fromkeys(filter(None, map(judge_words, group.verdicts)))
+    text = "; ".join([f"{group.tasks}: {group.text}{f' ({sure})' if sure else ''}", *judges])
     return f"::{command} {location}{title}::{_data(text)}"
 
 

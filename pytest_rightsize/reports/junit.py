@@ -61,3 +61,5 @@ def suite_properties(verdicts: Iterable[Verdict]) -> Iterator[tuple[str, str]]:
         yield f"rightsize.smallest.{task}", verdict.smallest or ""
         yield f"rightsize.chosen.{task}", verdict.chosen or ""
         yield f"rightsize.evidence.{task}", verdict.evidence or ""
+        if verdict.judge is not None:
+            yield f"rightsize.judge.{task}", visible(f"{', '.join(verdict.judge.by)}: {verdict.judge.state}")

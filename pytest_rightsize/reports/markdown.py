@@ -26,6 +26,7 @@ from pytest_rightsize.reports.facts import (
 )
 from pytest_rightsize.reports.fleet_words import amount_words, provenance, told_rows
 from pytest_rightsize.reports.gate_groups import gate_groups
+from pytest_rightsize.reports.judge_words import judge_words
 from pytest_rightsize.reports.reasons import Reasons
 from pytest_rightsize.reports.rung_faults import fault_lines
 from pytest_rightsize.reports.saving_words import saving_words, shown_savings
@@ -150,7 +151,12 @@ def _lists(facts: Facts) -> Iterator[str]:
     notes = [
         f"- {_name(verdict.task)}: {escaped(note)}"
         for verdict in facts.verdicts
-        for note in (*waived(facts.run, verdict.task), *note_lines(verdict), *strength_of(facts.run, verdict.task))
+        for note in (
+            *waived(facts.run, verdict.task),
+            *note_lines(verdict),
+            *filter(None, [judge_words(verdict)]),
+            *strength_of(facts.run, verdict.task),
+        )
     ]
     for title, lines in (
         ("What to change", changes),

@@ -13,6 +13,7 @@ from pytest_rightsize.verdict_records import Standing, Verdict
 __all__ = [
     "NO_ANSWER",
     "decided",
+    "is_corrected",
     "is_partial",
     "more_words",
     "note_lines",
@@ -34,6 +35,11 @@ def note_lines(verdict: Verdict) -> list[str]:
     return [
         note for note in verdict.notes if not any(note.startswith(f"{rung}: it could not answer") for rung in silent)
     ]
+
+
+def is_corrected(verdict: Verdict) -> bool:
+    """Whether its rates and bounds are corrected for the errors of a judge."""
+    return verdict.judge is not None and verdict.judge.state == "calibrated"
 
 
 def is_partial(standing: Standing) -> bool:
@@ -139,7 +145,8 @@ def sure_words(verdict: Verdict) -> str | None:
 
 def _heard(verdict: Verdict, rung: str) -> str:
     standing = verdict.standing[rung]
-    return f"{rung} {decided(verdict, rung) or f'passed {standing.passed} of {standing.trials}'}"
+    by = " by its judge" if is_corrected(verdict) else ""
+    return f"{rung} {decided(verdict, rung) or f'passed {standing.passed} of {standing.trials}{by}'}"
 
 
 def _bound(verdict: Verdict, rung: str) -> str | None:
@@ -155,7 +162,8 @@ def _bound(verdict: Verdict, rung: str) -> str | None:
         words = f"is at most {_rounded(bound, bar)} (95 % sure)"
     else:
         words = f"may be as high as {_rounded(bound, bar)}"
-    return f"its true rate {words}, and the bar is {_exactly(bar)}"
+    corrected = "corrected for the judge's errors, " if is_corrected(verdict) else ""
+    return f"{corrected}its true rate {words}, and the bar is {_exactly(bar)}"
 
 
 def _exactly(bar: float) -> str:
@@ -176,6 +184,8 @@ def more_words(verdict: Verdict) -> str | None:
         return None
     if shown is None and verdict.pass_rate >= 1 and verdict.evidence_rung == verdict.smallest:
         return "no number of cases can show a rate of 1: set pass_rate below 1"
+    if (likely is None or shown is None) and is_corrected(verdict):
+        return "no number of cases would settle it with so few labels for its judge: label more answers"
     if likely is None or shown is None:
         return "at this rate no number of cases would settle it"
     more = "about {} more case{} like these would".format

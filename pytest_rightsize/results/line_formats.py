@@ -87,6 +87,13 @@ _ANSWER = {
     "margin": _optional(_amount),
     "via": _list_of(_text),
 }
+_CRITERION = _shaped(
+    question=_one_of("judged", "preferred_over"),
+    rubric=_text,
+    template=_text,
+    at_least=_optional(_count),
+    or_tie=_optional(_flag),
+)
 _JUDGEMENT = {
     "by": _text,
     "tokens": _TOKENS,
@@ -94,7 +101,23 @@ _JUDGEMENT = {
     "energy": _optional(_table),
     "cost_usd": _optional(_amount),
     "cached": _flag,
+    "judge": _optional(_text),
+    "criterion": _optional(_CRITERION),
+    "passed": _optional(_flag),
+    "answer": _optional(_count),
+    "text": _optional(_text),
+    "reference": _optional(_text),
 }
+_CALIBRATION = _shaped(
+    judge=_text,
+    by=_text,
+    criterion=_CRITERION,
+    good=_count,
+    good_passed=_count,
+    bad=_count,
+    bad_passed=_count,
+    date=_optional(_text),
+)
 _RUNG = {
     "name": _text,
     "provider": _text,
@@ -139,7 +162,7 @@ _PLAN: Mapping[str, Check] = {
 _LINES: Mapping[str, Mapping[str, Check]] = {
     "run": {
         "ladder": _list_of(_shaped(**_RUNG)),
-        "settings": _shaped(strategy=_text, redact=_list_of(_text)),
+        "settings": _shaped(strategy=_text, redact=_list_of(_text), calibrations=_list_of(_CALIBRATION)),
         "started": _optional(_text),
         "commit": _optional(_text),
         "machine": _optional(_table),

@@ -44,6 +44,8 @@ _HEAD = """\
 class LockedTask:
     """One task: its smallest rung (None: none was known), how each rung that was run stood, and its evidence.
 
+    `judge` names the judges that it rests on, and what is known of their errors.
+
     `line` is the line of `smallest` in the file, for the person who has to change it, and `standing_lines` are those of
     each rung; None and empty if the lock is in no file.
     """
@@ -51,6 +53,7 @@ class LockedTask:
     smallest: str | None = None
     chosen: str | None = None
     evidence: Evidence | None = None
+    judge: str | None = None
     samples: int = 1
     standing: Mapping[str, Standing] = field(default_factory=dict)
     line: int | None = None
@@ -80,6 +83,7 @@ def lock_of(run: Run, verdicts: Sequence[Verdict]) -> Lock:
                 smallest=verdict.smallest,
                 chosen=verdict.chosen,
                 evidence=verdict.evidence,
+                judge=None if verdict.judge is None else f"{', '.join(verdict.judge.by)}: {verdict.judge.state}",
                 samples=run.policies[verdict.task].samples,
                 standing={rung: standing for rung, standing in verdict.standing.items() if standing.trials},
             )
@@ -134,6 +138,8 @@ def _lines(lock: Lock) -> Iterator[str]:
             yield f"chosen = {_text(task.chosen)}"
         if task.evidence:
             yield f"evidence = {_text(task.evidence)}"
+        if task.judge:
+            yield f"judge = {_text(task.judge)}"
         if task.samples > 1:
             yield f"samples = {task.samples}"
         yield from (f"standing.{_key(rung)} = {_inline(standing)}" for rung, standing in task.standing.items())
@@ -199,6 +205,7 @@ def _task(plain: Mapping[str, Json], name: str, text: str) -> LockedTask:
         smallest=_name(plain, "smallest"),
         chosen=_name(plain, "chosen"),
         evidence=_evidence(plain.get("evidence")),
+        judge=_name(plain, "judge"),
         samples=int(plain.get("samples", 1)),
         standing={
             rung: Standing(

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from pytest_rightsize.judgement_records import Judgement
 from pytest_rightsize.records import AnswerRecord, Json, Trial
 
 __all__ = ["redacted", "redacted_case", "text_digest"]
@@ -41,7 +42,17 @@ def redacted(trial: Trial, withheld: Collection[str]) -> Trial:
         trial,
         detail=trial.detail if keeps_detail else f"withheld ({_hash(trial.detail)})",
         answers=tuple(_answer(answer, withheld) for answer in trial.answers),
+        judgements=tuple(_judgement(judgement, withheld) for judgement in trial.judgements),
     )
+
+
+def _judgement(judgement: Judgement, withheld: Collection[str]) -> Judgement:
+    """What a judge was shown beside the answers; the rubric stands in the test, and stays."""
+    if "answers" in withheld and judgement.text is not None:
+        judgement = replace(judgement, text=_hash(judgement.text))
+    if "prompts" in withheld and judgement.reference is not None:
+        judgement = replace(judgement, reference=_hash(judgement.reference))
+    return judgement
 
 
 def _answer(answer: AnswerRecord, withheld: Collection[str]) -> AnswerRecord:

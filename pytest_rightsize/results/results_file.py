@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pytest_rightsize.bounded_files import LONGEST_LINE_BYTES, numbered_lines
+from pytest_rightsize.calibration_records import Calibration
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.escaping import one_line
 from pytest_rightsize.meter_records import Metering
@@ -248,6 +249,7 @@ class _Reading:
         self._rungs: list[Rung] = []
         self._strategy: Json = "climb"
         self._about: dict[str, Json] = {}
+        self._calibrations: tuple[Calibration, ...] = ()
         self._policies: dict[str, Policy] = {}
         self._planned: dict[tuple[str, str], int] = {}
         self._prompts: dict[str, tuple[Mapping[str, Json], ...]] = {}
@@ -291,6 +293,7 @@ class _Reading:
             )
         self._rungs = [rung_of_line(plain) for plain in line["ladder"]]
         self._strategy = line["settings"].get("strategy", "climb")
+        self._calibrations = tuple(map(Calibration.from_dict, line["settings"].get("calibrations", ())))
         self._about = {key: value for key, value in line.items() if key not in ("kind", "schema", "ladder")}
 
     def run(self) -> Run:
@@ -304,6 +307,7 @@ class _Reading:
             interrupted=not self._ended,
             meters=tuple(self._meters),
             strengths=self._strengths,
+            calibrations=self._calibrations,
             about=self._about,
             read_texts=None if self._texts is None else self._texts.whole,
         )

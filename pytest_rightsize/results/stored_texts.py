@@ -41,7 +41,8 @@ def without_texts(
     Equal counts of tokens are kept once in `known`.
     """
     answers = tuple(_without_texts(answer, keeps_prompts=keeps_prompts, known=known) for answer in trial.answers)
-    return replace(trial, detail=None, answers=answers)
+    judgements = tuple(replace(judgement, text=None, reference=None) for judgement in trial.judgements)
+    return replace(trial, detail=None, answers=answers, judgements=judgements)
 
 
 def _without_texts(

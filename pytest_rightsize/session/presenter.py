@@ -114,7 +114,7 @@ class Presenter:
             yield line, {}
         for line in escalation_lines(result.run, result.verdicts) if usage else ():
             yield line, {}
-        for line in judge_lines(result.run):
+        for line in judge_lines(result.run, result.verdicts):
             yield line, {}
         for line in _at_scale(result) if usage else ():
             yield line, {}

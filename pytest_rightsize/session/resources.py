@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_rightsize import clocks
+from pytest_rightsize.calibration_records import Calibration
 from pytest_rightsize.config.cascades import members_of
 from pytest_rightsize.config.ladder import Ladder, read_ladder, select_rungs
 from pytest_rightsize.config.ladder_order import ORDER_WORDS, order_note
@@ -22,9 +23,12 @@ from pytest_rightsize.providers.broken_providers import checked, made
 from pytest_rightsize.providers.locality import host_of, is_this_machine
 from pytest_rightsize.providers.own_threads import own_work
 from pytest_rightsize.providers.placement import is_trusted, keeps_private
+from pytest_rightsize.recorded.fingerprints import fingerprints_of
 from pytest_rightsize.records import Rung
+from pytest_rightsize.results.calibration_file import read_calibrations
 from pytest_rightsize.running.budget import Budget
 from pytest_rightsize.running.engine import Engine
+from pytest_rightsize.session.judge_bench import judge_fingerprint
 from pytest_rightsize.session.metering import Meters
 from pytest_rightsize.session.notices import Notices
 from pytest_rightsize.session.order_amounts import order_amounts
@@ -56,11 +60,13 @@ class Resources:
         self.collect_only = bool(config.getoption("collectonly", False)) or settings.strength_of is not None
         self._notices = notices
         self._config = config
+        self._judge_fingerprints: dict[str, str | None] = {}
         self._classes = load_providers(config.hook.pytest_rightsize_providers())
         self.meters = Meters(
             config.hook.pytest_rightsize_meters(), budget_s=settings.energy_budget_s, workers=self.workers
         )
         self.ladder = self._read_ladder()
+        self.calibrations = self._read_calibrations()
         self.rungs = () if settings.ladder is None else self._selected(settings.ladder)
         self.known = self.ladder.known
         self.serves = settings.serve or self.ladder.app.serve
@@ -148,6 +154,14 @@ class Resources:
             self.providers[name] = provider
         return self.known[name]
 
+    def judge_fingerprint(self, name: str) -> str | None:
+        """The model of a judge that was asked, as a hash; None where it is not known."""
+        if name not in self._judge_fingerprints:
+            known = {} if self.recorder is None else self.recorder.fingerprints()
+            identity = fingerprints_of([name], self.providers, known=known).get(name)
+            self._judge_fingerprints[name] = judge_fingerprint(self.known[name], identity)
+        return self._judge_fingerprints[name]
+
     def room(self, rung: str) -> int:
         """How many requests may wait for a rung from this process: those in flight, and answers for their energy."""
         room = self._base_room(rung)
@@ -193,6 +207,13 @@ class Resources:
     def _read_ladder(self) -> Ladder:
         path = self.settings.config or find_ladder_file(self.settings.rootdir)
         return Ladder(rungs={}) if path is None else read_ladder(path, self._classes, self.meters.classes)
+
+    def _read_calibrations(self) -> tuple[Calibration, ...]:
+        """What is known of judges' errors, by the option or the ladder file."""
+        option, key = self.settings.calibration, self.ladder.calibration
+        if option is not None:
+            return read_calibrations(option, asked_by="--rightsize-calibration")
+        return () if key is None else read_calibrations(key, asked_by=f"{self.ladder.source}: calibration")
 
     def _selected(self, names: Sequence[str]) -> tuple[Rung, ...]:
         """The rungs of the ladder, whose order is held against what this machine knows of them."""

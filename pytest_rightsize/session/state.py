@@ -15,6 +15,7 @@ import pytest
 from pytest_rightsize.config.policies import Policies
 from pytest_rightsize.config.settings import Settings
 from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.judging.judge_checks import rests_on_calibrated
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.records import Policy, Run, Tokens, Trial, TrialKey
 from pytest_rightsize.results.results_file import ResultsFile
@@ -91,7 +92,9 @@ class SessionState:
         self._known_tokens: dict[Tokens, Tokens] = {}
         goes_by = self.resources.ladder.order
         by = {} if goes_by == "params" else {"order": goes_by}
-        self.about = SessionHead({**self.settings.to_dict(), **by}, self.settings.rootdir)
+        judges = [calibration.to_dict() for calibration in self.resources.calibrations]
+        known = {"calibrations": judges} if judges else {}
+        self.about = SessionHead({**self.settings.to_dict(), **by, **known}, self.settings.rootdir)
         self.results: ResultsFile | None = None
         self.keeping = Keeping(self.settings, self.notices.put)
         check_outputs(self.settings, config)
@@ -174,6 +177,8 @@ class SessionState:
             self.tally.add(trial)
             progress = self.progress.get((trial.key.task, trial.key.rung))
             if progress is not None:
+                if rests_on_calibrated(trial, self.resources.calibrations):
+                    progress.ask_all()
                 progress.add(trial)
         if self.results is not None:
             if self.settings.results is not None:
@@ -195,7 +200,13 @@ class SessionState:
     @property
     def plan_only(self) -> Run:
         """The rungs and the plan as a run without trials, which costs the same however many tasks there are."""
-        return Run(rungs=self.resources.rungs, planned=self.planned, strategy=self.settings.strategy)
+        resources = self.resources
+        return Run(
+            rungs=resources.rungs,
+            planned=self.planned,
+            strategy=self.settings.strategy,
+            calibrations=resources.calibrations,
+        )
 
     def run(self, *, interrupted: bool = False) -> Run:
         """The run as far as it is known."""
@@ -208,6 +219,7 @@ class SessionState:
             interrupted=interrupted,
             meters=tuple(self.metered),
             strengths=self.strengths,
+            calibrations=self.resources.calibrations,
             about=self.about,
             read_texts=None if self.results is None or self.results.texts is None else self.results.texts.whole,
         )

@@ -306,7 +306,8 @@ class SessionTrials:
         asker = self.asker_for(item, rung)
         ticket, start = asker.ticket, asker.ticket.start_number
         transcript, sample = item.stash.setdefault(TRANSCRIPT, Transcript()), key.sample if key is not None else 0
-        CURRENT.set(JudgeBench(asker, transcript, sample=sample, judge=self._resources.judge))
+        fingerprint = self._resources.judge_fingerprint
+        CURRENT.set(JudgeBench(asker, transcript, sample=sample, judge=self._resources.judge, fingerprint=fingerprint))
         return Model(
             rung_record=rung,
             answer=asker.ask,

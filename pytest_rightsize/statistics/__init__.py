@@ -5,6 +5,7 @@ special functions are those of `scipy.special`, imported by the function that ne
 """
 
 from pytest_rightsize.statistics.falls import fall_cases_needed, fall_power, fell, fell_in_order
+from pytest_rightsize.statistics.misjudged import Correction, is_better_than_chance
 from pytest_rightsize.statistics.pairs import (
     difference,
     holm,
@@ -22,7 +23,6 @@ from pytest_rightsize.statistics.planning import (
 )
 from pytest_rightsize.statistics.rates import (
     bounds_whatever_comes,
-    clopper_pearson,
     counts_at_the_stop,
     more_cases,
     more_trials,
@@ -44,10 +44,12 @@ from pytest_rightsize.statistics.sequential import (
     design_bounds,
     design_for,
 )
+from pytest_rightsize.statistics.tallies import clopper_pearson
 from pytest_rightsize.statistics.unpaired import fisher_fell
 
 __all__ = [
     "Chances",
+    "Correction",
     "Decision",
     "Design",
     "Terms",
@@ -73,6 +75,7 @@ __all__ = [
     "fisher_fell",
     "geometric_mean_ratio",
     "holm",
+    "is_better_than_chance",
     "mcnemar",
     "mean_difference",
     "more_cases",

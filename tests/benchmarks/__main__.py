@@ -1,9 +1,9 @@
 """Runs the benchmarks: `tox run -e bench`, or `python -m tests.benchmarks [--json FOLDER] [NAMES]`.
 
 Each measures ratios within one run (`coverage` and `energy`: how often bounds hold; `coverage` is `bounds`, `ratios`,
-`sequential` and `evidence`, `local` the local engine on three models) and writes them as JSON into the folder (default:
-.bench). Speed has no limit; `fuzz` fails where a reader raises what is not an error of this project, `kills` where a
-killed session loses an answer.
+`sequential`, `evidence` and `judges`, `local` the local engine on three models) and writes them as JSON into the folder
+(default: .bench). Speed has no limit; `fuzz` fails where a reader raises what is not an error of this project, `kills`
+where a killed session loses an answer.
 """
 
 import argparse
@@ -29,6 +29,7 @@ BENCHMARKS = {
     "ratios": ["bench_ratios"],
     "sequential": ["bench_sequential"],
     "evidence": ["bench_evidence"],
+    "judges": ["bench_judges"],
     "energy": ["bench_energy"],
     "served-meter": ["bench_served_meter"],
     "html": ["bench_html"],
@@ -39,7 +40,7 @@ BENCHMARKS = {
 }
 # Names for several: everything that says how often the statistics are right, and the local engine on all models.
 GROUPS = {
-    "coverage": ["bounds", "ratios", "sequential", "evidence"],
+    "coverage": ["bounds", "ratios", "sequential", "evidence", "judges"],
     "local": ["local-random", "local-smollm2", "local-gemma"],
 }
 

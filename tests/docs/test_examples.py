@@ -89,7 +89,7 @@ def address() -> Iterator[_Address]:
 class _Judge:
     """A judge that likes every answer, and prefers the longer one."""
 
-    last = None
+    question = None
 
     def ask(self, by: str, prompt: str, **_: object) -> str:
         assert by == "frontier"
@@ -99,6 +99,9 @@ class _Judge:
 
     def refuse(self, words: str) -> NoReturn:
         raise AssertionError(words)
+
+    def decided(self, criterion: object, text: str, *, passed: bool, reference: str | None) -> None:
+        pass
 
 
 def _names(address: _Address) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def page_view(facts: Facts, cases: CaseIndex) -> dict[str, Json]:
             for economy in conclusion.false_economies
         ],
         "no_economies": _no_economies(facts),
-        "judges": judge_lines(facts.run),
+        "judges": judge_lines(facts.run, facts.verdicts),
         "cascades": escalation_lines(facts.run, facts.verdicts),
         "fleet": fleet_section(facts),
         "facts": [*fact_groups(facts)],
