@@ -35,6 +35,8 @@ def test_what_a_report_without_a_file_asks_for_starts_no_process(
     monkeypatch.setattr(subprocess, "run", refuse)
     head = SessionHead({"order": "bytes"}, tmp_path)
     head.identities = {"one": "model-1"}
-    assert head["settings"] == {"order": "bytes"} and head.get("started") and head["identities"] == {"one": "model-1"}
+    assert head["settings"] == {"order": "bytes"}
+    assert head.get("started")
+    assert head["identities"] == {"one": "model-1"}
     monkeypatch.undo()
     assert [*head] == ["started", "versions", "machine", "commit", "settings", "identities"]
