@@ -29,7 +29,8 @@ class Strength:
     """How many wrong answers the tests of one task let pass; they were played to the cases that passed on `rung`.
 
     `uncounted` starts told nothing: the test was skipped, asked no model, or failed for a reason of its own, of which
-    `uncounted_because` names the first.
+    `uncounted_because` names the first. `unmeasured` says why there are no counts although answers were played; None
+    where there are.
     """
 
     task: str
@@ -37,6 +38,7 @@ class Strength:
     kinds: Mapping[WrongKind, Played] = field(default_factory=dict)
     uncounted: int = 0
     uncounted_because: str | None = None
+    unmeasured: str | None = None
 
     @property
     def others(self) -> Played:

@@ -135,6 +135,8 @@ def _notes(strengths: dict[str, Strength], smallest: dict[str, str]) -> list[str
             continue
         strength = strengths[task]
         notes += [f"{task}: {note}" for note in [strength_note(strength)] if note]
-        if strength.uncounted:
+        if strength.unmeasured is not None:
+            notes.append(f"{task}: not measured: {strength.unmeasured}")
+        elif strength.uncounted:
             notes.append(f"{task}: {strength.uncounted} starts tell nothing: {strength.uncounted_because}")
     return notes

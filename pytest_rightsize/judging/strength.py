@@ -19,6 +19,7 @@ from pytest_rightsize.verdict_records import Verdict
 __all__ = [
     "MOST_OF_A_KIND",
     "MOST_SWAPS",
+    "RESTS_ON_A_JUDGE",
     "PassedCase",
     "WrongAnswer",
     "count_strength",
@@ -28,6 +29,7 @@ __all__ = [
     "wrong_answers",
 ]
 
+RESTS_ON_A_JUDGE = "its tests rest on a judge, and no model is asked"
 MOST_SWAPS = 40
 MOST_OF_A_KIND = 10
 # Pairs of cases that are looked at before a task counts as one whose cases all share an answer.
@@ -212,8 +214,12 @@ _MAKERS: Mapping[WrongKind, Callable[[AnswerRecord], AnswerRecord | None]] = {
 def count_strength(task: str, rung: str, ends: Iterable[tuple[WrongKind, Outcome, str | None]]) -> Strength:
     """Count how the tests of a task took the wrong answers: `ends` has the kind of each, its outcome and why.
 
-    An `error` or a test that was not run tells nothing of the assertions.
+    An `error` or a test that was not run tells nothing of the assertions. Where a judge would have had to decide one of
+    them, nothing is counted: those that failed before they came to it are no fair sample.
     """
+    ends = [*ends]
+    if any(outcome == "error" and why == "judge" for _, outcome, why in ends):
+        return Strength(task=task, rung=rung, uncounted=len(ends), unmeasured=RESTS_ON_A_JUDGE)
     passed: dict[WrongKind, int] = defaultdict(int)
     played: dict[WrongKind, int] = defaultdict(int)
     uncounted: list[str | None] = []
@@ -256,6 +262,8 @@ def _chance_of_so_many(others: Played) -> float:
 
 def strength_words(strength: Strength) -> str:
     """`strength: its tests let 14 of 60 wrong answers pass (14 of 40 answers of other cases, ...)`, in one line."""
+    if strength.unmeasured is not None:
+        return f"strength: not measured: {strength.unmeasured}"
     passed, played = (sum(getattr(kind, name) for kind in strength.kinds.values()) for name in ("passed", "played"))
     parts = [f"{count.passed} of {count.played} {_NOUNS[kind]}" for kind, count in strength.kinds.items()]
     text = f"its tests let {passed} of {played} wrong answers pass" + (f" ({', '.join(parts)})" if passed else "")

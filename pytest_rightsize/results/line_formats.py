@@ -180,6 +180,7 @@ _LINES: Mapping[str, Mapping[str, Check]] = {
         "kinds": lambda value: isinstance(value, dict) and all(map(_played, value.values())),
         "uncounted": _count,
         "uncounted_because": _optional(_text),
+        "unmeasured": _optional(_text),
     },
     "trial": {
         "task": _text,

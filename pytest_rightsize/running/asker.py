@@ -109,7 +109,7 @@ class PlantedAsker(Asker):
 
     def ask_judge(self, judge: Rung, request: Request) -> Reply:
         """The judgement that was recorded; raises RungError where none was."""
-        return with_reasoning_apart(self._recorded(request, judge), judge, words_of(request.messages))
+        return with_reasoning_apart(self._recorded(request, judge, reason="judge"), judge, words_of(request.messages))
 
     def submit(self, request: Request, other: Rung | None = None) -> Question:
         """A question that is answered already; raises RungError where another rung's answer was not recorded."""
@@ -118,12 +118,12 @@ class PlantedAsker(Asker):
         rung = None if other is None else other.name
         return Question(request=request, future=done, start=self.ticket.start_number, by_test=True, rung=rung)
 
-    def _recorded(self, request: Request, other: Rung) -> Reply:
+    def _recorded(self, request: Request, other: Rung, *, reason: str = "unrecorded") -> Reply:
         reply = self._engine.recorded_reply(other.name, request, self._case)
         if reply is None:
             raise RungError(
                 f"rung {other.name!r} was not asked: wrong answers are played, and it has no recorded answer",
-                reason="unrecorded",
+                reason=reason,
                 alone=True,
             )
         return reply

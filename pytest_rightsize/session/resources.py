@@ -251,7 +251,7 @@ class Resources:
     def _make_recorder(self) -> "Recorder | None":
         """The recorded answers; where the user set an option for them, they are opened before any model is called."""
         settings = self.settings
-        if settings.cache == "off" or self.collect_only:
+        if settings.cache == "off" or (self.collect_only and settings.strength_of is None):
             return None
         from pytest_rightsize.recorded.recorder import Recorder
 
@@ -264,6 +264,7 @@ class Resources:
         )
         # Rungs of recorded answers alone, as those of `rightsize init`, are replayed without any others.
         are_recordings = {rung.provider == "replay" for rung in (*self.rungs, *self.fixed)} == {True}
+        are_recordings |= settings.strength_of is not None  # of which it needs those of judges alone
         if settings.cache_is_given and not (settings.cache == "replay" and are_recordings):
             recorder.open()
         return recorder

@@ -2,14 +2,16 @@
 
 import json
 import re
+import textwrap
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
 from pytest_rightsize import RungError, judged, preferred_over
+from pytest_rightsize.commands.strength import _notes
 from pytest_rightsize.judges import CURRENT
-from pytest_rightsize.results.results_file import read_run
+from pytest_rightsize.results.results_file import read_run, read_strengths
 from tests.conftest import LADDER
 
 REFEREE = """
@@ -207,3 +209,45 @@ def test_an_answer_cannot_end_its_own_part_of_the_prompt() -> None:
     (mark,) = re.findall(r"^<(answer [0-9a-f]{8})>$", sent[0], re.MULTILINE)
     assert sent[0].split(f"<{mark}>\n")[1].split(f"\n</{mark}>")[0] == hostile
     assert len(re.findall(r"^<rubric [0-9a-f]{8}>$", sent[0], re.MULTILINE)) == 1
+
+
+def test_the_strength_of_a_task_that_a_judge_decides_is_not_measured(suite: pytest.Pytester) -> None:
+    # The assertion before the judge refuses the empty answer: alone it would look like strength.
+    prepared(suite, 'judged("All in capitals.", by="referee")')
+    text = suite.path.joinpath("test_judged.py").read_text(encoding="utf-8")
+    both = text.replace(
+        "assert model.ask(word) ==", "answer = model.ask(word)\n    assert answer\n    assert answer =="
+    )
+    suite.path.joinpath("test_judged.py").write_text(both, encoding="utf-8")
+    result = suite.runpytest("--rightsize-ladder=big", *ALL, "--rightsize-strength")
+    asked = calls(suite.path)
+    result.stdout.fnmatch_lines(["upper: strength: not measured: its tests rest on a judge, and no model is asked"])
+    (strength,) = read_run(suite.path / "run.jsonl").strengths.values()
+    assert (strength.kinds, strength.share) == ({}, None)
+    assert strength.uncounted > 0
+    # As `rightsize strength` starts it.
+    options = ("--rightsize-strength-of=run.jsonl", "--rightsize-results=of.jsonl", "--rightsize-cache=replay")
+    suite.runpytest("--rightsize-ladder=big", *options)
+    assert read_strengths(suite.path / "of.jsonl") == {"upper": strength}
+    assert _notes({"upper": strength}, {"upper": "big"}) == [
+        "upper: not measured: its tests rest on a judge, and no model is asked"
+    ]
+    assert calls(suite.path) == asked
+
+
+def test_wrong_answers_that_were_judged_before_count_for_the_strength(suite: pytest.Pytester) -> None:
+    wrong = ["A", "B", "C", "D", "", "I'm sorry, but I can't help with that."]
+    seed = f"""
+        for text in {wrong!r} + [word]:
+            text == judged("All in capitals.", by="referee")
+    """
+    prepared(suite, "word.upper()")
+    text = suite.path.joinpath("test_judged.py").read_text(encoding="utf-8")
+    suite.path.joinpath("test_judged.py").write_text(text + textwrap.indent(textwrap.dedent(seed), "    "), "utf-8")
+    suite.runpytest("--rightsize-ladder=big", *ALL)
+    prepared(suite, 'judged("All in capitals.", by="referee")')
+    asked = calls(suite.path)
+    result = suite.runpytest("--rightsize-ladder=big", *ALL, "--rightsize-strength")
+    # The referee looks at capitals alone: all answers of other cases pass it, and neither of the others does.
+    result.stdout.fnmatch_lines(["upper: strength: its tests let 12 of 20 wrong answers pass (12 of 12 *"])
+    assert calls(suite.path) == asked
