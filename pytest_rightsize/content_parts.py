@@ -6,14 +6,17 @@ A file or its bytes come in, a part of a message's `content` goes out, which hol
 import base64
 import binascii
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import url2pathname
 
 from pytest_rightsize.errors import ConfigError, RungError
+from pytest_rightsize.images import FORMATS, LARGEST_BYTES, image_format, image_url
 from pytest_rightsize.records import Json, Request
 
-__all__ = ["Sound", "audio_part", "image_part", "sound_in", "texts_of"]
+__all__ = ["Sound", "audio_part", "image_part", "sound_in", "texts_of", "with_files"]
 
 # The first bytes of a file of each format; of MP3 those of a frame, or of a tag before it.
 _AUDIO = {
@@ -25,7 +28,6 @@ _AUDIO = {
     b"fLaC": "flac",
     b"OggS": "ogg",
 }
-_IMAGES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
 
 
 @dataclass(frozen=True)
@@ -51,17 +53,49 @@ def audio_part(source: bytes | str | os.PathLike[str]) -> dict[str, Json]:
 
 
 def image_part(source: bytes | str | os.PathLike[str]) -> dict[str, Json]:
-    """A part with an image for a message's content, from a file or its bytes: PNG, JPEG, GIF or WebP.
+    """A part with an image for a message's content, from a file or its bytes: PNG, JPEG, GIF or WebP, at most 20 MB.
 
-    Raises ConfigError for what is none of them.
+    Raises ConfigError for what is none of them, or larger.
 
     >>> from pytest_rightsize import image_part
     >>> image_part(b"GIF89a")["image_url"]["url"]
     'data:image/gif;base64,R0lGODlh'
     """
     data = _bytes_of(source)
-    kind = _format(data, _IMAGES, "image")
+    kind = image_format(data)
+    name = "these bytes are" if isinstance(source, bytes) else f"{source} is"
+    if kind is None:
+        raise ConfigError(f"{name} no image of a known format: give {', '.join(FORMATS)}")
+    if len(data) > LARGEST_BYTES:
+        raise ConfigError(
+            f"{name} {len(data) / 1e6:.1f} MB, and {LARGEST_BYTES / 1e6:.0f} MB is the most that is sent: make the "
+            f"image smaller"
+        )
     return {"type": "image_url", "image_url": {"url": f"data:image/{kind};base64,{_base64(data)}"}}
+
+
+def with_files(messages: Iterable[Mapping[str, Json]]) -> tuple[Mapping[str, Json], ...]:
+    """The messages with each image whose URL begins with `file:` in its place; a path starts from the current folder.
+
+    Raises ConfigError as `image_part` does.
+    """
+    return tuple(_with_files(message) for message in messages)
+
+
+def _with_files(message: Mapping[str, Json]) -> Mapping[str, Json]:
+    content = message.get("content")
+    if not isinstance(content, list):
+        return message
+    return {**message, "content": [_with_file(part) for part in content]}
+
+
+def _with_file(part: Json) -> Json:
+    url = image_url(part) if isinstance(part, Mapping) and part.get("type") == "image_url" else None
+    if url is None or not url.lower().startswith("file:"):
+        return part
+    path = url2pathname(re.sub(r"^(//localhost)?(?=/)|^//(?=/)", "", url[len("file:") :]))
+    inner = part["image_url"] if isinstance(part["image_url"], Mapping) else {}
+    return {**part, "image_url": {**inner, **image_part(path)["image_url"]}}
 
 
 def texts_of(request: Request) -> tuple[str, tuple[Mapping[str, Json], ...]]:
@@ -111,7 +145,7 @@ def _bytes_of(source: bytes | str | os.PathLike[str]) -> bytes:
 def _format(data: bytes, formats: Mapping[bytes, str], what: str) -> str:
     is_riff = data[:4] == b"RIFF"
     found = next((name for start, name in formats.items() if data.startswith(start)), None)
-    if found is None or (is_riff and data[8:12].strip() != {"wav": b"WAVE", "webp": b"WEBP"}[found]):
+    if found is None or (is_riff and data[8:12] != b"WAVE"):
         raise ConfigError(f"these bytes are no {what} of a known format: give {', '.join(sorted({*formats.values()}))}")
     return found
 

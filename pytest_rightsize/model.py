@@ -13,6 +13,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pytest_rightsize.answers import Answer, Transcript, answer_record
+from pytest_rightsize.content_parts import with_files
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import NoAnswerError, RightsizeWarning, RungError
 from pytest_rightsize.records import Json, Reply, Request, Rung, Tokens
@@ -343,7 +344,7 @@ def _messages(
         raise TypeError(f"model.ask() takes the prompt as a string, not {prompt!r}; chat messages go to messages=")
     opening = [{"role": "system", "content": system}] if system is not None else []
     closing = [{"role": "user", "content": prompt}] if prompt is not None else []
-    return (*opening, *(messages or ()), *closing)
+    return (*opening, *with_files(messages or ()), *closing)
 
 
 # What `ask` takes by name; a server has parameters of its own, of which none is as near to one of these.

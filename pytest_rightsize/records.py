@@ -58,7 +58,8 @@ class Rung:
     `temperature`, `top_p`, `seed` and `max_tokens` are defaults for requests that do not set them. `meter` names how
     its energy is known (None is `auto`); with `electricity_usd_per_kwh` the joules of a rung of this machine cost USD,
     and `gco2_per_kwh` is how many grams of CO2e a kilowatt hour of the rung's electricity stands for. A `trusted` rung
-    is given private tasks even where it is not on this machine.
+    is given private tasks even where it is not on this machine. `images` says whether it takes images in messages, and
+    None leaves that to its provider.
     Relative paths start from `base_dir`, the folder of the ladder file.
 
     >>> Rung(name="1b", provider="openai", model="qwen3:1.7b", params_b=1.7).to_dict()
@@ -80,6 +81,7 @@ class Rung:
     electricity_usd_per_kwh: float | None = None
     gco2_per_kwh: float | None = None
     trusted: bool | None = None
+    images: bool | None = None
     options: Mapping[str, Json] = field(default_factory=dict, repr=False)  # it may hold headers
     base_dir: str = "."
 
@@ -311,7 +313,8 @@ class Run:
     `planned` counts the trials that each (task, rung) should have had; `meters` has the totals of each rung's meter,
     `strengths` that of each task whose tests were played wrong answers, `calibrations` what is known of judges' errors.
     `about` is what the first line of a results file says beside the ladder: when and on what machine it started, with
-    which versions and settings. `read_texts` is set where a session keeps the texts of its trials in a file only.
+    which versions and settings. `read_texts` is set where a session keeps the texts of its trials in a file only;
+    `read_data` gives the image or sound of a prompt by its SHA-256, or None.
 
     >>> trial = Trial(key=TrialKey(task="iso-date", case="test_dates.py::test_date", rung="1b"), outcome="passed")
     >>> run = Run(rungs=[Rung(name="1b", provider="openai")], trials=[trial])
@@ -330,6 +333,7 @@ class Run:
     calibrations: Sequence[Calibration] = ()
     about: Mapping[str, Json] = field(default_factory=dict)
     read_texts: Callable[[Trial], Trial] | None = field(default=None, compare=False, repr=False)
+    read_data: Callable[[str], bytes | None] | None = field(default=None, compare=False, repr=False)
 
     def whole(self, trial: Trial) -> Trial:
         """The trial with prompts, answers and explanation. Raises OSError where they can be read no more."""

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 
-__all__ = ["TooOld", "too_old"]
+__all__ = ["TooOld", "is_older", "too_old"]
 
 _US = "pytest-rightsize"
 
@@ -41,6 +41,15 @@ def too_old(package: str) -> TooOld | None:
     if oldest is None or _numbers(installed) >= _numbers(oldest[1]):
         return None
     return TooOld(package=package, installed=installed, oldest=oldest[1])
+
+
+def is_older(installed: str, oldest: str) -> bool:
+    """Whether a version is below another one.
+
+    >>> is_older("0.3.9", "0.3.36"), is_older("0.3.36", "0.3.36")
+    (True, False)
+    """
+    return _numbers(installed) < _numbers(oldest)
 
 
 def _numbers(text: str) -> list[int]:

@@ -27,6 +27,8 @@ NOUNS = {
     *("strength_records", "policy_records", "records", "schemas", "verdict_records", "locations", "output_paths"),
     *(
         "content_parts",
+        "part_data",
+        "images",
         "bounded_files",
         "calibration_records",
         "judgement_records",

@@ -21,7 +21,9 @@ from pytest_rightsize.commands._runs import add_run_argument, check_run
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.output_paths import refuse_other, write_whole
-from pytest_rightsize.records import Run, Trial
+from pytest_rightsize.part_data import Reference, with_data
+from pytest_rightsize.records import Json, Run, Trial
+from pytest_rightsize.results.kept_media import KeptMedia, media_beside
 from pytest_rightsize.results.results_file import no_trial, read_run, withheld_in
 from pytest_rightsize.verdict_records import Verdict
 
@@ -71,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"with --rightsize-strategy=full and --rightsize-stopping=none"
         )
     is_private = summary.policies[verdict.task].private if verdict.task in summary.policies else False
-    _write(arguments.output, made, is_private=is_private)
+    _write(arguments.output, made, media_beside(arguments.run_file), is_private=is_private)
     _report(arguments.output, made, verdict=verdict, student=student, teacher=teacher)
     rungs = {rung.name: rung for rung in summary.rungs}
     complain(f"licence: {licence_warning(rungs[teacher])}")
@@ -111,16 +113,28 @@ def _trials(path: Path, task: str, teacher: str) -> list[Trial]:
     return [trial for trial in whole.trials if (trial.key.task, trial.key.rung) == (task, teacher)]
 
 
-def _write(path: Path, made: TrainingSet, *, is_private: bool) -> None:
+def _write(path: Path, made: TrainingSet, media: KeptMedia, *, is_private: bool) -> None:
     refuse_other(path, "training set", is_own=lambda head: head.startswith(_HEADS))
     try:
-        write_whole(path, [f"{_line(example)}\n" for example in made.examples], private=is_private)
+        write_whole(path, [f"{_line(example, media)}\n" for example in made.examples], private=is_private)
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}: give another --output") from None
 
 
-def _line(example: Mapping[str, object]) -> str:
-    return json.dumps(example, ensure_ascii=False)
+def _line(example: Mapping[str, Json], media: KeptMedia) -> str:
+    """An example, with its images and sounds in it."""
+
+    def read(reference: Reference) -> bytes:
+        data = media.read(reference.sha256)
+        if data is None:
+            raise ConfigError(
+                f"a prompt has an image or sound that is not in {media.folder} ({reference.sha256[:12]}...): bring "
+                f"that folder along with the results file, or run the tests again"
+            )
+        return data
+
+    whole = {**example, "messages": [*with_data(example["messages"], read)]} if "messages" in example else example
+    return json.dumps(whole, ensure_ascii=False)
 
 
 def _report(path: Path, made: TrainingSet, *, verdict: Verdict, student: str, teacher: str) -> None:

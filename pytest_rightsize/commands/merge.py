@@ -26,6 +26,7 @@ from pytest_rightsize.reports.terminal import (
     waiver_lines,
     warning_lines,
 )
+from pytest_rightsize.results.kept_media import copy_media
 from pytest_rightsize.results.merging import ShardFile, merge_into, merged_head, read_shards
 from pytest_rightsize.results.results_file import ResultsFile, no_trial, read_run, rung_of_line
 from pytest_rightsize.session.result import SessionResult, session_result
@@ -62,6 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     shards = read_shards(arguments.shards, partial=arguments.partial)
     results = _open(arguments.output, shards)
     merge_into(results, shards)
+    for one in shards:
+        _copy_media(one.path, arguments.output)
     # What was written so far is a run without its end.
     merged = replace(read_run(arguments.output, words_of=no_trial), interrupted=not _all_ended(shards))
     result = session_result(
@@ -81,6 +84,14 @@ def run(arguments: argparse.Namespace) -> int:
         write_reports(files, whole, result.verdicts)
     _show(result, arguments.output, shards)
     return status
+
+
+def _copy_media(shard: Path, output: Path) -> None:
+    """Take the images and the like of a shard along; a run without them is whole, and only its page lacks them."""
+    try:
+        copy_media(shard, output)
+    except OSError as error:
+        complain(f"the images and sounds of {shard} cannot be copied beside {output}: {error}")
 
 
 def _open(path: Path, shards: list[ShardFile]) -> ResultsFile:

@@ -31,6 +31,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "max_tokens": "The most tokens of an answer, where the test names none.",
     "meter": 'How energy is measured: "auto" (default), "none", a meter, or { name = "nvml", ... }.',
     "trusted": "Whether private tasks may be sent to it although it is not on this machine (default: false).",
+    "images": "Whether it takes images in messages, where its provider does not know (default: its endpoint says).",
     # llama_cpp
     "chat_format": "A chat format of llama-cpp-python in place of the model's own template.",
     "chat_template_kwargs": "Variables of the model's chat template, as in { enable_thinking = false }.",
@@ -38,6 +39,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "download": "Fetch an hf: model that is not on this machine.",
     "download_timeout_s": "Seconds without a byte after which a download is given up (default: 60).",
     "flash_attn": "Flash attention: faster with many at once; a near tie may fall the other way.",
+    "mmproj": "The vision projector of the model, a GGUF file: a path, hf:... or package:..., as in model.",
     "n_batch": "The most tokens of one decoding step.",
     "n_ctx": "Tokens of context for each request (default: the model's own, as far as memory allows).",
     "n_gpu_layers": "Layers on the GPU; -1 is all.",

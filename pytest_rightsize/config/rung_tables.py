@@ -33,6 +33,7 @@ COMMON_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "electricity_usd_per_kwh": NUMBER,
     "gco2_per_kwh": NUMBER,
     "trusted": bool,
+    "images": bool,
 }
 """The keys that a rung of any provider may have, with their types."""
 POSITIVE_KEYS = ("params_b", "active_b", "max_in_flight", "max_tokens")

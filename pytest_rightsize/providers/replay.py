@@ -20,6 +20,7 @@ import pluggy
 from pytest_rightsize.bounded_files import numbered_lines
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import ConfigError, RightsizeError, RungError
+from pytest_rightsize.part_data import with_references
 from pytest_rightsize.providers import Problem, Provider
 from pytest_rightsize.providers.reasoning import marks_of
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung, Tokens
@@ -129,7 +130,7 @@ def _last_message(prompt: str) -> str:
 
 
 def _prompt_text(messages: Sequence[Mapping[str, Json]]) -> str:
-    return json.dumps([dict(message) for message in messages], sort_keys=True)
+    return json.dumps([dict(message) for message in with_references(messages)], sort_keys=True)
 
 
 def _digest(prompt: str) -> bytes:

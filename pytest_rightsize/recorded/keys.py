@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from pytest_rightsize.part_data import with_references
 from pytest_rightsize.plain_data import shallow
 from pytest_rightsize.records import Identity, Json, Reply, Request
 
@@ -47,8 +48,12 @@ def rung_digest(name: str, identity: Identity) -> str:
 
 
 def plain_request(request: Request, *, greedy: bool) -> dict[str, Json]:
-    """All fields of a request that can change the answer; sample and seed do not where the rung is deterministic."""
+    """All fields of a request that can change the answer; sample and seed do not where the rung is deterministic.
+
+    An image, a sound or a document is known by its hash.
+    """
     plain = {name: getattr(request, name) for name in _FIELDS}
+    plain["messages"] = with_references(request.messages)
     if greedy and not request.temperature:
         plain["sample"], plain["seed"] = 0, None
     return plain

@@ -12,6 +12,7 @@ from pathlib import Path
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.output_paths import ignored_by_git, leads_elsewhere, replacing
 from pytest_rightsize.results.append_only import for_the_owner
+from pytest_rightsize.results.kept_media import copy_media, remove_unused
 
 __all__ = ["FOLDER", "copy_run", "kept_runs", "named_run", "next_run", "number_of", "remove_oldest"]
 
@@ -60,14 +61,16 @@ def copy_run(results: Path, folder: Path) -> Path:
     path = next_run(folder)
     with results.open("rb") as source, replacing(path, private=True) as target:
         shutil.copyfileobj(source, target)
+    copy_media(results, path)
     return path
 
 
 def remove_oldest(folder: Path, keep: int) -> None:
-    """Keep so many runs, the last ones."""
+    """Keep so many runs, the last ones, and what their prompts hold beside text."""
     for path in kept_runs(folder)[:-keep]:
         with suppress(OSError):
             path.unlink()
+    remove_unused(folder, kept_runs(folder))
 
 
 def named_run(text: str, folder: Path | None = None) -> Path:

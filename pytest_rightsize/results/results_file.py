@@ -17,9 +17,11 @@ from pytest_rightsize.calibration_records import Calibration
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.escaping import one_line
 from pytest_rightsize.meter_records import Metering
+from pytest_rightsize.part_data import PartData, with_references
 from pytest_rightsize.records import Json, Policy, Price, Run, Rung, Trial, TrialKey
 from pytest_rightsize.results.append_only import DurableFile
 from pytest_rightsize.results.earlier_run import EarlierRun
+from pytest_rightsize.results.kept_media import media_beside
 from pytest_rightsize.results.line_formats import check_line
 from pytest_rightsize.results.redaction import redacted, text_digest
 from pytest_rightsize.results.stored_texts import Place, StoredTexts, place_of
@@ -68,6 +70,7 @@ class ResultsFile:
         self.texts: StoredTexts | None = None
         self._prompts: dict[bytes, Place] = {}
         self._on_trouble = on_trouble
+        self._media = media_beside(path)
         self._earlier = EarlierRun(path, private=private, asked_by=asked_by)
         try:
             self._file = DurableFile(
@@ -102,6 +105,7 @@ class ResultsFile:
 
     def _prompt(self, messages: Sequence[Mapping[str, Json]]) -> str:
         """The hash of a prompt, which is in the file from now on; with hashes where it is too long for any reader."""
+        messages = with_references(messages, self._keep_data)
         key = hashlib.sha256(json.dumps(messages, sort_keys=True, ensure_ascii=True).encode()).digest()[:16]
         if key not in self._prompts:
             text = _json({"kind": "prompt", "id": key.hex(), "messages": messages})
@@ -109,6 +113,15 @@ class ResultsFile:
                 text = _json({"kind": "prompt", "id": key.hex(), "messages": text_digest(messages)})
             self._prompts[key] = self._write_text(text)
         return key.hex()
+
+    def _keep_data(self, data: PartData) -> None:
+        """Keep the data of an image or the like beside the file; where that fails its hash stands there alone."""
+        if not self.path.is_file():  # a pipe
+            return
+        try:
+            self._media.keep(data)
+        except OSError as error:
+            self._on_trouble(f"an image or sound of a prompt cannot be kept in {self._media.folder}: {error}")
 
     def metering(self, metering: Metering) -> None:
         """Add the readings of a rung's meter."""
@@ -310,6 +323,7 @@ class _Reading:
             calibrations=self._calibrations,
             about=self._about,
             read_texts=None if self._texts is None else self._texts.whole,
+            read_data=media_beside(self._path).read,
         )
 
 

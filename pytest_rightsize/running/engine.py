@@ -25,6 +25,7 @@ from pytest_rightsize.providers.placement import keeps_private, room_of
 from pytest_rightsize.records import Reply, Request, Rung
 from pytest_rightsize.running.budget import Budget
 from pytest_rightsize.running.cascading import Chain, cascaded, members_by_cascade
+from pytest_rightsize.running.part_checks import PartChecks
 from pytest_rightsize.running.quiet_ends import end_quietly
 from pytest_rightsize.running.ticket import Question, Ticket
 
@@ -78,11 +79,12 @@ class Engine:
         rungs: Mapping[str, Rung] | None = None,
         offline: bool = False,
         kept: Collection[str] = (),
+        climbed: Collection[str] = (),
     ) -> None:
         """Take the providers by rung name; none is opened yet. The recorder knows their earlier answers.
 
         With `offline`, no rung that leaves this machine is asked anything. A budget needs the `rungs` for their prices.
-        Rungs that are `kept` stay in memory beside another.
+        Rungs that are `kept` stay in memory beside another; each test asks all that are `climbed`.
         """
         self._kept = {*kept}
         self._budget = budget
@@ -92,6 +94,7 @@ class Engine:
         self._recorder = recorder
         self._one_at_a_time = one_at_a_time
         self._cascades = members_by_cascade(providers)
+        self._parts = PartChecks(providers, self._rungs, climbed)
         self._open: set[str] = set()
         self._faults_in_a_row: Counter[str] = Counter()
         self._down: dict[str, RungError] = {}
@@ -195,6 +198,7 @@ class Engine:
         """The recorded answer where there is one, else the rung's; `via` is the cascade that asks it."""
         if rung in self._cascades:
             return self._submit_to_members(rung, request, ticket)
+        self._parts.check(rung, request, private=ticket.private, offline=self._offline)
         if ticket.recorded_only:
             return self._recorded(rung, request, ticket, via)
         if self._recorder is None:

@@ -17,6 +17,7 @@ import pytest
 from _pytest.junitxml import xml_key
 from _pytest.nodes import Node
 
+from pytest_rightsize.part_data import with_references
 from pytest_rightsize.records import AnswerRecord, Reply, Request
 from pytest_rightsize.running.grading import Grade
 from pytest_rightsize.running.held_reports import HoldingRelay
@@ -51,9 +52,10 @@ class PlantedAnswers:
 
     def reply(self, request: Request) -> Reply:
         """The answer to the request where it is among those left, else the next one; from any thread."""
+        messages = with_references(request.messages)
         with self._lock:
             self.asked += 1
-            own = (place for place, answer in enumerate(self._left) if answer.messages == request.messages)
+            own = (place for place, answer in enumerate(self._left) if with_references(answer.messages) == messages)
             answer = self._left.pop(next(own, 0)) if self._left else self._answers[-1]
         return Reply(
             text=answer.text,

@@ -96,6 +96,7 @@ class Resources:
             rungs=self.known,
             offline=settings.offline,
             kept=kept,
+            climbed=[rung.name for rung in self.rungs],
         )
         self._check_offline()
         # Recorded answers need no model, no key and no server.

@@ -18,6 +18,7 @@ from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.judge_checks import rests_on_calibrated
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.records import Policy, Run, Tokens, Trial, TrialKey
+from pytest_rightsize.results.kept_media import media_beside
 from pytest_rightsize.results.results_file import ResultsFile
 from pytest_rightsize.results.session_head import SessionHead
 from pytest_rightsize.results.stored_texts import without_texts
@@ -222,6 +223,7 @@ class SessionState:
             calibrations=self.resources.calibrations,
             about=self.about,
             read_texts=None if self.results is None or self.results.texts is None else self.results.texts.whole,
+            read_data=None if self.results is None else media_beside(self.results.path).read,
         )
 
 

@@ -27,15 +27,23 @@ _MOST_IDLE_STEPS = 100
 
 
 def open_batch(
-    native: Any, *, context_tokens: int, batch_tokens: int, slots: int | None, deterministic: bool = False
+    native: Any,
+    *,
+    context_tokens: int,
+    batch_tokens: int,
+    slots: int | None,
+    deterministic: bool = False,
+    has_vision: bool = False,
 ) -> "Batch":
     """Give `native` (a `llama_cpp.Llama`) a context with slots; ValueError if they do not fit memory.
 
     With `deterministic` each prompt is read alone, from its first token and in the same pieces: its logits then depend
-    on nothing else.
+    on nothing else. With `has_vision` a step takes as many tokens as a batch: some models read an image at once.
     """
     slots = 1 if deterministic else slots
-    layout = open_context(native, context_tokens=context_tokens, batch_tokens=batch_tokens, slots=slots)
+    layout = open_context(
+        native, context_tokens=context_tokens, batch_tokens=batch_tokens, slots=slots, is_one_step=has_vision
+    )
     batch = Batch(native, context_tokens=padded(context_tokens), layout=layout)
     batch.keeps_prefixes = batch.keeps_prefixes and not deterministic
     return batch
@@ -109,6 +117,7 @@ class Batch:
         else:
             self._close_gaps()
         decoded = self.decoded_tokens
+        self._decode_images(busy)
         rows = self._decode(busy)
         self._idle_steps = 0 if self.decoded_tokens > decoded or not busy else self._idle_steps + 1
         if self._idle_steps > _MOST_IDLE_STEPS:
@@ -240,6 +249,23 @@ class Batch:
             slot.decoded += count
         return [(slot, row) for slot, _, row in planned if slot.undecoded == 0]
 
+    def _decode_images(self, busy: Sequence[Slot]) -> None:
+        """Decode the piece of an image that is next in a prompt, one piece of each, in decoding steps of its own."""
+        for slot in busy:
+            image = next((image for image in slot.prompt.images if image.start == slot.decoded), None)
+            if image is None or not slot.is_started:
+                continue
+            code = image.decode(slot.decoded, slot.index)
+            if code == 0:
+                slot.decoded += image.positions
+                self.decoded_tokens += image.tokens
+                continue
+            # A part of it may be in cells already.
+            self._llama_cpp.llama_memory_seq_rm(self._memory, slot.index, slot.decoded, -1)
+            if code != _NO_ROOM or not self._make_room(busy):
+                self._reset()
+                raise RuntimeError(f"an image could not be decoded ({code})")
+
     def _plan(self, busy: Sequence[Slot]) -> list[tuple[Slot, int, int]]:
         """Fill the rows in the order of the slots: llama.cpp decodes those together whose numbers rise by one."""
         self._rows.clear()
@@ -254,7 +280,7 @@ class Batch:
         """The tokens of each slot that fit: first those that write, then those that read, in order of arrival."""
         room = self._rows.size
         for slot in sorted((slot for slot in busy if slot.is_started), key=lambda slot: slot.undecoded > 1):
-            count = min(slot.undecoded, room)
+            count = min(slot.undecoded, room, slot.prompt.text_from(slot.decoded))
             room -= count
             if count:
                 yield slot, count
@@ -308,8 +334,8 @@ class Batch:
             opened=slot.prompt.opened,
             constraint=slot.prompt.sampling.constraint,
             finish_reason=answer.finish_reason,
-            prompt_tokens=len(slot.prompt.tokens),
-            cached_tokens=slot.cached,
+            prompt_tokens=slot.prompt.size,
+            cached_tokens=slot.prompt.size_of(slot.cached),
             completion_tokens=len(answer.tokens),
             seconds=clocks.perf_counter() - slot.changed_at,
         )

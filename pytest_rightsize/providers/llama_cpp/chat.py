@@ -21,6 +21,7 @@ from pytest_rightsize.providers.llama_cpp.native import last_errors
 from pytest_rightsize.providers.llama_cpp.request_checks import check_request, wanted_schema
 from pytest_rightsize.providers.llama_cpp.structured_output import Constraint, Constraints, SchemaRefusalError
 from pytest_rightsize.providers.llama_cpp.tool_calls import ToolChoice, calls_in
+from pytest_rightsize.providers.llama_cpp.vision import Seen, Vision, VisionError, refused
 from pytest_rightsize.providers.reasoning import Marks, marks_of, opened_by, separate
 from pytest_rightsize.providers.template_kwargs import template_kwargs
 from pytest_rightsize.records import Json, Reply, Request, Rung, Tokens
@@ -40,8 +41,16 @@ _TAIL = 200
 class LoadedModel:
     """One `llama_cpp.Llama` and its slots, used by one thread only. `template` is None where a chat format is named."""
 
-    def __init__(self, native: Any, batch: "Batch", rung: Rung, template: ChatTemplate | None) -> None:
+    def __init__(
+        self,
+        native: Any,
+        batch: "Batch",
+        rung: Rung,
+        template: ChatTemplate | None,
+        vision: "Vision | None" = None,
+    ) -> None:
         self.batch = batch
+        self._vision = vision
         self._native = native
         self._rung = rung
         self._name = rung.name
@@ -52,7 +61,9 @@ class LoadedModel:
     def next_turn(self, request: Request, completions: Sequence[Completion]) -> Prompt | Reply:
         """The next prompt to complete for the request, or its reply if all completions are there."""
         if not completions:
-            check_request(request, self._rung, vocabulary=int(self._native.n_vocab()))
+            check_request(
+                request, self._rung, vocabulary=int(self._native.n_vocab()), sees_images=self._vision is not None
+            )
         choice = ToolChoice.of(request)
         if self._template is None:
             return self._next_turn_by_format(request, completions)
@@ -70,6 +81,8 @@ class LoadedModel:
     def close(self) -> None:
         """Free the memory."""
         self.batch.close()
+        if self._vision is not None:
+            self._vision.close()
         self._native.close()
 
     def _refusal(self, why: str) -> RungError:
@@ -88,21 +101,41 @@ class LoadedModel:
             kwargs = template_kwargs(request.extra, self._rung)
             if "reasoning_effort" in request.extra:
                 kwargs = {"reasoning_effort": request.extra["reasoning_effort"], **kwargs}
-            text = template.render(request.messages, tools=tools, kwargs=kwargs)
+            messages, images = self._images(request)
+            text = template.render(messages, tools=tools, kwargs=kwargs)
         except TemplateRefusalError as error:
             raise self._refusal(
                 f"the model's chat template refused the conversation ({error}); change the messages, or set "
                 "chat_format in the ladder file"
             ) from None
-        tokens = list(self._native.tokenize(self._encoded(text), add_bos=False, special=True))
+        seen = self._seen(text, images)
         opened = self._opened(text, request)
         return self._prompt(
-            tokens,
+            seen,
             request,
             opened=opened,
             constraint=self._constraint(request, choice),
             constrained_after=opened.close if opened else _FINAL_CHANNEL if _CHANNEL in template.text else "",
         )
+
+    def _images(self, request: Request) -> tuple[Sequence[Mapping[str, Json]], Sequence[bytes]]:
+        """The messages as templates read them, with marks in the places of images, and those."""
+        if self._vision is None:
+            return request.messages, ()
+        try:
+            return self._vision.with_markers(request)
+        except VisionError as error:
+            raise refused(self._name, error) from None
+
+    def _seen(self, text: str, images: Sequence[bytes]) -> Seen:
+        """The tokens of the prompt, and its images at their marks."""
+        encoded = self._encoded(text)
+        if self._vision is None or not images:
+            return Seen(tokens=list(self._native.tokenize(encoded, add_bos=False, special=True)))
+        try:
+            return self._vision.read(text, images)
+        except VisionError as error:
+            raise refused(self._name, error) from None
 
     def _encoded(self, text: str) -> bytes:
         try:
@@ -132,21 +165,22 @@ class LoadedModel:
 
     def _prompt(
         self,
-        tokens: list[int],
+        seen: Seen,
         request: Request,
         *,
         opened: Marks | None,
         constraint: Constraint | None,
         constrained_after: str,
     ) -> Prompt:
-        room = self._room_after(tokens)
+        room = self._room_after(seen.size)
         extra, stop = request.extra, request.extra.get("stop") or []
         setting_names = {setting.name for setting in fields(Sampling)} - {"logit_bias"}
         settings = {name: value for name, value in extra.items() if name in setting_names and value is not None}
         if request.top_p is not None:
             settings["top_p"] = request.top_p
         return Prompt(
-            tokens=tokens,
+            tokens=seen.tokens,
+            images=seen.images,
             max_tokens=room if request.max_tokens is None else min(request.max_tokens, room),
             stop=[text.encode() for text in ([stop] if isinstance(stop, str) else stop)],
             sampling=Sampling(
@@ -160,14 +194,14 @@ class LoadedModel:
             opened=opened,
         )
 
-    def _room_after(self, tokens: Sequence[int]) -> int:
+    def _room_after(self, size: int) -> int:
         """The number of tokens that the context has for the answer; raises where it has none, or nothing is asked."""
-        if not tokens:
+        if not size:
             raise self._refusal("the prompt is empty: the chat template writes nothing for these messages; change them")
-        room = self.batch.context_tokens - len(tokens)
+        room = self.batch.context_tokens - size
         if room <= 0:
             raise TooLongError(
-                f"rung {self._name!r}: the prompt is {len(tokens)} tokens and the context holds "
+                f"rung {self._name!r}: the prompt is {size} tokens and the context holds "
                 f"{self.batch.context_tokens}, the answer included; shorten the prompt or set a larger n_ctx in the "
                 "ladder file"
             )
@@ -298,7 +332,7 @@ class LoadedModel:
         """Convert the arguments of `create_completion` to a Prompt for the batch."""
         del stopping_criteria  # the chat formats use it only to stop at the end token
         tokens = prompt if isinstance(prompt, list) else self._tokens_with_begin(prompt)
-        room = self._room_after(tokens)
+        room = self._room_after(len(tokens))
         stops = [stop] if isinstance(stop, str) else stop or []
         setting_names = {setting.name for setting in fields(Sampling)}
         settings = {name: value for name, value in arguments.items() if name in setting_names and value is not None}

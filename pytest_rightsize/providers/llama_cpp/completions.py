@@ -1,12 +1,12 @@
 """The values of one sequence: its prompt and sampling, its answer as it grows, and its completion; pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_rightsize.providers.reasoning import Marks
 
-__all__ = ["Answer", "Completion", "Piece", "Prompt", "Sampling"]
+__all__ = ["Answer", "Completion", "ImagePiece", "Piece", "Prompt", "Sampling"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +46,28 @@ class Sampling:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prompt:
-    """The tokens a sequence begins with, and when it ends; `tokens` and `max_tokens` together fit the context.
+class ImagePiece:
+    """A piece of an image in a prompt: it stands at `positions` of the sequence from `start` on, and is `tokens` long.
 
-    `opened` are the marks of a reasoning that it has begun.
+    `decode` takes the position and the sequence, and returns what `llama_decode` did: 0, or why it failed.
+    """
+
+    start: int
+    positions: int
+    tokens: int
+    decode: Callable[[int, int], int] = field(compare=False, repr=False)
+
+    @property
+    def end(self) -> int:
+        """The position after it."""
+        return self.start + self.positions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """The tokens a sequence begins with, and when it ends; its `size` and `max_tokens` together fit the context.
+
+    `opened` are the marks of a reasoning that it has begun. At the positions of `images`, `tokens` are below 0.
     """
 
     tokens: Sequence[int]
@@ -57,6 +75,21 @@ class Prompt:
     stop: Sequence[bytes] = ()
     sampling: Sampling = field(default_factory=Sampling)
     opened: Marks | None = None
+    images: Sequence[ImagePiece] = ()
+
+    @property
+    def size(self) -> int:
+        """How many tokens the model reads; a piece of an image may be more tokens than positions."""
+        return self.size_of(len(self.tokens))
+
+    def size_of(self, positions: int) -> int:
+        """How many tokens stand at the first positions."""
+        return positions + sum(image.tokens - image.positions for image in self.images if image.end <= positions)
+
+    def text_from(self, position: int) -> int:
+        """How many tokens of text follow from a position on, up to the next image; 0 where one begins."""
+        starts = [image.start for image in self.images if image.start >= position]
+        return min(starts, default=2**31) - position
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,13 +40,18 @@ def lay_out(context_tokens: int, slots: int | None, cell_bytes: int, budget_byte
     return Layout(slots=slots or min(MOST_SLOTS, affordable // _PAD_CELLS), cells=affordable, unified=True)
 
 
-def open_context(native: Any, *, context_tokens: int, batch_tokens: int, slots: int | None) -> Layout:
-    """Replace the context of `native` (a `llama_cpp.Llama`) by one with slots; ValueError if none fits memory."""
+def open_context(
+    native: Any, *, context_tokens: int, batch_tokens: int, slots: int | None, is_one_step: bool = False
+) -> Layout:
+    """Replace the context of `native` (a `llama_cpp.Llama`) by one with slots; ValueError if none fits memory.
+
+    With `is_one_step` a batch of any size is decoded in one step.
+    """
     layout = lay_out(context_tokens, slots, _cell_bytes(native), _budget_bytes())
     full_context = padded(context_tokens)
     while True:
         try:
-            _replace_context(native, layout, batch_tokens)
+            _replace_context(native, layout, batch_tokens, is_one_step=is_one_step)
         except ValueError:
             if layout.cells <= full_context:
                 raise
@@ -83,7 +88,7 @@ def _budget_bytes() -> int:
     return _KV_BUDGET_BYTES
 
 
-def _replace_context(native: Any, layout: Layout, batch_tokens: int) -> None:
+def _replace_context(native: Any, layout: Layout, batch_tokens: int, *, is_one_step: bool) -> None:
     """Free the context that `llama_cpp.Llama` made for one sequence, and make one for many."""
     internals = importlib.import_module("llama_cpp._internals")
     params = native.context_params
@@ -91,7 +96,7 @@ def _replace_context(native: Any, layout: Layout, batch_tokens: int) -> None:
     params.n_seq_max = layout.slots
     params.kv_unified = layout.unified
     params.n_batch = max(batch_tokens, layout.slots)
-    params.n_ubatch = min(params.n_batch, 512)
+    params.n_ubatch = params.n_batch if is_one_step else min(params.n_batch, 512)
     # A sliding window's cells would be gone where a prompt is cut back to a prefix of it; llama.cpp does not say so.
     params.swa_full = True
     native._ctx.close()

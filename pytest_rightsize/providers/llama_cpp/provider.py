@@ -27,6 +27,7 @@ from pytest_rightsize.providers.llama_cpp.file_shape import file_shape
 from pytest_rightsize.providers.llama_cpp.layout import MOST_SLOTS
 from pytest_rightsize.providers.llama_cpp.model_files import check_chat_format, file_problem, locate, parts_of
 from pytest_rightsize.providers.llama_cpp.native import last_errors, native_log
+from pytest_rightsize.providers.llama_cpp.projectors import find_projector, load_projector, projector_problem
 from pytest_rightsize.providers.llama_cpp.pulling import HubModel, free_bytes, hub_model, pull_model
 from pytest_rightsize.providers.llama_cpp.worker import Worker
 from pytest_rightsize.providers.reasoning import marks_of
@@ -48,8 +49,8 @@ _BATCH_TOKENS = 512
 _MOST_PARALLEL = 256
 # Part of the key of recorded answers: increase it when the same request gives other tokens or other draws.
 _GENERATION = 3
-# Options that change no answer; what a model reads of its context stands in a field of its own.
-_NO_PART_OF_ANSWERS = ("download", "download_timeout_s", "n_ctx")
+# Options that change no answer, or that stand in a field of their own.
+_NO_PART_OF_ANSWERS = ("download", "download_timeout_s", "mmproj", "n_ctx")
 _NO_MEMORY = re.compile(r"out of memory|(unable|failed) to allocate|alloc\w* failed|cannot allocate", re.IGNORECASE)
 
 
@@ -61,8 +62,9 @@ class LlamaCpp:
     to the context the model was trained for, at most 8,192 tokens; `n_gpu_layers` to all of them; `n_parallel`, the
     requests answered at once, to 16, or fewer where the context of so many takes too much memory. Conversations are
     written by the template in the file, with the variables in `chat_template_kwargs`, unless a `chat_format` of
-    llama-cpp-python is named. `reasoning` gives marks that are not known. `deterministic` answers one request at a
-    time, so that no answer depends on others.
+    llama-cpp-python is named. `mmproj` is the vision projector of a model that sees images, named as `model` is, or by
+    its file in a repository of the hub (`hf:org/repo:mmproj-f16`). `reasoning` gives marks that are not known.
+    `deterministic` answers one request at a time, so that no answer depends on others.
     Sample k of a request draws with the request's seed plus k, so that samples differ and runs repeat.
     """
 
@@ -73,6 +75,7 @@ class LlamaCpp:
         "download": bool,
         "download_timeout_s": (int, float),
         "flash_attn": bool,
+        "mmproj": str,
         "n_batch": int,
         "n_ctx": int,
         "n_gpu_layers": int,
@@ -83,6 +86,8 @@ class LlamaCpp:
     required: ClassVar[tuple[str, ...]] = ("model",)
     site = "process"
     can_be_hosted = True
+    takes_sound = False
+    needs_for_images = "name the model's vision projector in mmproj of the ladder file"
 
     def __init__(self, rung: Rung) -> None:
         """Keep the rung; the file is not looked at yet."""
@@ -106,6 +111,13 @@ class LlamaCpp:
             raise ConfigError(
                 f"rung {rung.name!r}: chat_template_kwargs are for the model's own template, which chat_format "
                 "replaces: leave one of them out"
+            )
+        if "mmproj" in rung.options and ("chat_format" in rung.options or rung.images is False):
+            other = "chat_format, which knows no images" if "chat_format" in rung.options else "images = false"
+            raise ConfigError(f"rung {rung.name!r}: mmproj and {other} cannot be together: leave one of them out")
+        if rung.images and "mmproj" not in rung.options:
+            raise ConfigError(
+                f"rung {rung.name!r}: images = true needs the model's vision projector: name its file in mmproj"
             )
         marks_of(rung)
         self._rung = rung
@@ -131,6 +143,11 @@ class LlamaCpp:
         return 2 * int(slots)
 
     @property
+    def takes_images(self) -> bool:
+        """Whether the rung has a vision projector."""
+        return "mmproj" in self._rung.options
+
+    @property
     def leaves_machine(self) -> bool:
         """Always False: the model runs in this process."""
         return False
@@ -153,7 +170,16 @@ class LlamaCpp:
         if isinstance(path, Problem):
             is_coming = hub.is_reference(self._model) and self._rung.options.get("download")
             return None if is_coming else path
-        return file_problem(path, self._rung.options)
+        return file_problem(path, self._rung.options) or self._projector_problem()
+
+    def _projector_problem(self) -> Problem | None:
+        """Report if the vision projector is missing or none, or the binding too old for it."""
+        if self._projector is None:
+            return None
+        path = find_projector(self._projector, self._rung.base_dir)
+        if isinstance(path, Problem):
+            return None if hub.is_reference(self._projector) and self._rung.options.get("download") else path
+        return projector_problem(path)
 
     def _find(self) -> Path | Problem:
         """The file on this machine, or what keeps it from being found."""
@@ -166,7 +192,15 @@ class LlamaCpp:
         path = self._find()
         if isinstance(path, Problem) or not path.is_file():
             return None
-        return sum(part.stat().st_size for part in parts_of(path))
+        projector = None if self._projector is None else find_projector(self._projector, self._rung.base_dir)
+        if isinstance(projector, Problem) or (projector is not None and not projector.is_file()):
+            return None
+        return self._size_bytes(path, projector)
+
+    @staticmethod
+    def _size_bytes(path: Path, projector: Path | None) -> int:
+        files = [*parts_of(path), *([] if projector is None else [projector])]
+        return sum(file.stat().st_size for file in files)
 
     def identity(self, sha256: Callable[[Path], str]) -> Identity:
         """Identify the rung by the file's content, its quantisation and chat template, context, options and engine."""
@@ -175,6 +209,8 @@ class LlamaCpp:
             header = gguf.read_header(path)
             parts = parts_of(path)
             hashes = [sha256(part) for part in parts]
+            projector = self._projector_file()
+            seen_by = {} if projector is None else {"mmproj": sha256(projector)}
         except (OSError, gguf.GgufError) as error:
             raise RungError(f"rung {self._rung.name!r}: {path} {error}", reason="missing", permanent=True) from None
         if wrong := [part for part, found in zip(parts, hashes, strict=True) if hub.is_spoilt(part, found)]:
@@ -190,6 +226,7 @@ class LlamaCpp:
             content={
                 "provider": "llama_cpp",
                 "sha256": hashes,
+                **seen_by,
                 "quantisation": header.metadata.get("general.file_type"),
                 "chat_template": hashlib.sha256(templates.encode()).hexdigest(),
                 "context_tokens": _context_tokens(path, self._rung),
@@ -243,10 +280,28 @@ class LlamaCpp:
 
     def _load(self) -> LoadedModel:
         """Load the model; raises RungError if that fails."""
-        path = self._file()
-        self.size_bytes = sum(part.stat().st_size for part in parts_of(path))
+        path, projector = self._file(), self._projector_file()
+        self.size_bytes = self._size_bytes(path, projector)
         native, batch = _load_native(path, self._rung)
-        return LoadedModel(native, batch, self._rung, self._template(native))
+        vision = None if projector is None else load_projector(native, projector, self._rung)
+        return LoadedModel(native, batch, self._rung, self._template(native), vision)
+
+    @property
+    def _projector(self) -> str | None:
+        """The vision projector as the ladder file names it; None for a model of text alone."""
+        reference: str | None = self._rung.options.get("mmproj")
+        return reference
+
+    def _projector_file(self) -> Path | None:
+        """The file of the vision projector, downloaded if that is allowed; raises RungError if it is not there."""
+        if self._projector is None:
+            return None
+        found = find_projector(self._projector, self._rung.base_dir)
+        if isinstance(found, Problem):
+            return hub.download(
+                self._projector, timeout_s=self._rung.options.get("download_timeout_s", hub.DOWNLOAD_TIMEOUT_S)
+            )
+        return found
 
     def _template(self, native: Any) -> ChatTemplate | None:
         """The model's own template with the names of its special tokens; None where a chat format is named."""
@@ -297,6 +352,7 @@ def _load_native(path: Path, rung: Rung) -> tuple[Any, "Batch"]:
             batch_tokens=rung.options.get("n_batch", _BATCH_TOKENS),
             slots=rung.options.get("n_parallel"),
             deterministic=bool(rung.options.get("deterministic")),
+            has_vision="mmproj" in rung.options,
         )
     except Exception as error:
         detail = last_errors() or f": {error}"

@@ -27,14 +27,14 @@ _EXTRA = frozenset(
 _Refuse = Callable[[str], NoReturn]
 
 
-def check_request(request: Request, rung: Rung, *, vocabulary: int) -> None:
+def check_request(request: Request, rung: Rung, *, vocabulary: int, sees_images: bool = False) -> None:
     """Raise RungError if the request cannot be meant; `vocabulary` is the number of the model's tokens."""
     extra = request.extra
 
     def refuse(what: str) -> NoReturn:
         raise RungError(f"rung {rung.name!r}: {what}", reason="request")
 
-    _check_messages(request.messages, refuse)
+    _check_messages(request.messages, refuse, sees_images=sees_images)
     unknown = sorted(set(extra) - _EXTRA)
     if unknown:
         refuse(f"a llama_cpp rung does not know {', '.join(unknown)}; it takes {', '.join(sorted(_EXTRA))}")
@@ -59,16 +59,18 @@ def check_request(request: Request, rung: Rung, *, vocabulary: int) -> None:
     _check_response_format(request, refuse)
 
 
-def _check_messages(messages: Sequence[Mapping[str, Json]], refuse: _Refuse) -> None:
+def _check_messages(messages: Sequence[Mapping[str, Json]], refuse: _Refuse, *, sees_images: bool) -> None:
     """Refuse images and sound: a template leaves out what it does not know, and the model would never see it."""
+    taken, reads = (("text", "image_url"), "text and images") if sees_images else (("text",), "text")
     for index, message in enumerate(messages):
         content = message.get("content")
         for part in content if isinstance(content, list) else ():
             kind = part.get("type") if isinstance(part, Mapping) else "text"
-            if kind != "text":
+            if kind not in taken:
+                needs = "; name the model's vision projector in mmproj, or" if kind == "image_url" else ";"
                 refuse(
-                    f"messages[{index}] has a part of the type {kind}, and a llama_cpp rung reads text alone; give "
-                    "this case to rungs that take it"
+                    f"messages[{index}] has a part of the type {kind}, and this llama_cpp rung reads {reads} "
+                    f"alone{needs} give this case to rungs that take it"
                 )
 
 

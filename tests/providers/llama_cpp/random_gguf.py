@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def write_model(path: Path, shape: Shape, seed: int = 0, template: str = TEMPLAT
     """Write a model with weights in blocks of 8 bits; the same seed gives the same file."""
     writer = gguf.GGUFWriter(str(path), "llama")
     _add_shape(writer, shape)
-    _add_vocabulary(writer, shape, template)
+    add_vocabulary(writer, shape, template)
     _add_weights(writer, shape, np.random.default_rng(seed))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -52,9 +52,9 @@ def write_hollow_model(path: Path, shape: Shape) -> Path:
     """Write a whole model whose weights are zeros of 16 bits: they take no room on a disk that knows holes."""
     writer = gguf.GGUFWriter(str(path), "llama")
     _add_shape(writer, shape)
-    _add_vocabulary(writer, shape, TEMPLATE)
+    add_vocabulary(writer, shape)
     size_bytes = 0
-    for name, dimensions in _tensors(shape):
+    for name, dimensions in tensors(shape):
         kind = np.dtype(np.float16 if len(dimensions) > 1 else np.float32)
         tensor_bytes = math.prod(dimensions) * kind.itemsize
         writer.add_tensor_info(name, dimensions, kind, tensor_bytes)
@@ -72,7 +72,7 @@ def write_hollow_model(path: Path, shape: Shape) -> Path:
     return path
 
 
-def _tensors(shape: Shape) -> Iterator[tuple[str, tuple[int, ...]]]:
+def tensors(shape: Shape) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Name and rows x columns of each."""
     width, hidden = shape.width, shape.hidden
     yield "output.weight", (shape.vocabulary, width)
@@ -101,13 +101,15 @@ def _add_shape(writer: gguf.GGUFWriter, shape: Shape) -> None:
     writer.add_vocab_size(shape.vocabulary)
 
 
-def _add_vocabulary(writer: gguf.GGUFWriter, shape: Shape, template: str) -> None:
-    """Every byte is a token; the others are words that no text has."""
-    words = [f"\u00ab{word}\u00bb" for word in range(shape.vocabulary - 259)]
+def add_vocabulary(
+    writer: gguf.GGUFWriter, shape: Shape, template: str = TEMPLATE, *, words: Sequence[str] = ()
+) -> None:
+    """Every byte is a token; the others are control tokens of these `words`, and words that no text has."""
+    others = [f"\u00ab{word}\u00bb" for word in range(shape.vocabulary - 259 - len(words))]
     writer.add_tokenizer_model("llama")
-    writer.add_token_list(["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *words])
+    writer.add_token_list(["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *words, *others])
     writer.add_token_scores([0.0] * shape.vocabulary)
-    writer.add_token_types([2, 3, 3, *[6] * 256, *[1] * len(words)])
+    writer.add_token_types([2, 3, 3, *[6] * 256, *[3] * len(words), *[1] * len(others)])
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(END_TOKEN)
     writer.add_unk_token_id(0)
@@ -119,7 +121,7 @@ def _add_weights(writer: gguf.GGUFWriter, shape: Shape, rng: np.random.Generator
     def random(rows: int, columns: int) -> NDArray[np.float32]:
         return rng.standard_normal((rows, columns), dtype=np.float32) * np.float32(0.02)
 
-    for name, dimensions in _tensors(shape):
+    for name, dimensions in tensors(shape):
         if len(dimensions) == 1:
             writer.add_tensor(name, np.ones(dimensions, np.float32))
             continue

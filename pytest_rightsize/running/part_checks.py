@@ -1,0 +1,87 @@
+"""Refuses a request whose images or sounds cannot be asked, before any rung is: broken data, or a rung that takes none.
+
+In come the rungs of a session, with what their providers say of themselves, and requests; out comes a RungError that
+says what to do, or nothing. What a rung takes and nobody knows is left to its endpoint.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import NoReturn
+
+from pytest_rightsize.errors import RungError
+from pytest_rightsize.images import image_problem, is_fetched
+from pytest_rightsize.providers import Provider
+from pytest_rightsize.records import Json, Request, Rung
+
+__all__ = ["PartChecks"]
+
+__tracebackhide__ = True  # a traceback ends where the test asks
+
+_KINDS = {"image_url": "images", "input_audio": "sound"}
+
+
+class PartChecks:
+    """What is known of the rungs; those that are `climbed` are asked the same by each test."""
+
+    def __init__(
+        self, providers: Mapping[str, Provider], rungs: Mapping[str, Rung], climbed: Collection[str] = ()
+    ) -> None:
+        self._providers = providers
+        self._rungs = rungs
+        self._climbed = climbed
+
+    def check(self, rung: str, request: Request, *, private: bool, offline: bool) -> None:
+        """Raise RungError where the request has an image or a sound that this rung is not asked."""
+        parts = [*_parts(request)]
+        if not parts:
+            return
+        for part in parts:
+            self._check_image(part, rung, private=private, offline=offline)
+        for kind in dict.fromkeys(_KINDS[part["type"]] for part in parts):
+            together = self._climbed if rung in self._climbed else (rung,)
+            unable = [name for name in together if self._takes(name, kind) is False]
+            if unable:
+                self._refuse(rung, kind, unable)
+
+    def _check_image(self, part: Mapping[str, Json], rung: str, *, private: bool, offline: bool) -> None:
+        """Refuse what is no image, and what would be fetched from elsewhere for a task that stays on this machine."""
+        if part["type"] != "image_url":
+            return
+        problem = image_problem(part)
+        if problem is not None:
+            raise RungError(f"rung {rung!r} was not asked: {problem}", reason="unserved", alone=True)
+        if is_fetched(part) and (private or offline):
+            why = "the task is private" if private else "--rightsize-offline"
+            raise RungError(
+                f"rung {rung!r} was not asked: its endpoint would fetch an image by a URL, and {why}: give the image "
+                f"itself, as image_part(FILE) does",
+                reason="private" if private else "offline",
+            )
+
+    def _takes(self, rung: str, kind: str) -> bool | None:
+        """Whether the rung takes such parts, as the ladder file or its provider says; None where neither does."""
+        declared = self._rungs[rung].images if kind == "images" and rung in self._rungs else None
+        if declared is not None:
+            return declared
+        said: bool | None = getattr(self._providers[rung], f"takes_{kind}", None)
+        return said
+
+    def _refuse(self, rung: str, kind: str, unable: list[str]) -> NoReturn:
+        names = ", ".join(unable)
+        others = "takes" if len(unable) == 1 else "take"
+        needs = {str(getattr(self._providers[name], f"needs_for_{kind}", "")) for name in unable} - {""}
+        mend = f"{' or '.join(sorted(needs))}, or " if needs else ""
+        raise RungError(
+            f"rung {rung!r} was not asked: the message has {kind}, and {names} {others} none. {mend.capitalize()}"
+            f"{'r' if mend else 'R'}un this test on rungs that take {kind} (--rightsize-ladder=NAME,NAME)",
+            reason="request",
+            alone=True,
+        )
+
+
+def _parts(request: Request) -> Iterator[Mapping[str, Json]]:
+    """The images and sounds of a request."""
+    for message in request.messages:
+        content = message.get("content")
+        for part in content if isinstance(content, list) else ():
+            if isinstance(part, dict) and part.get("type") in _KINDS:
+                yield part
