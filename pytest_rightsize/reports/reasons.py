@@ -11,6 +11,7 @@ from itertools import zip_longest
 from pytest_rightsize.escaping import visible
 from pytest_rightsize.records import AnswerRecord, Trial, TrialKey
 from pytest_rightsize.reports.case_names import readable_case
+from pytest_rightsize.reports.part_words import content_words
 
 __all__ = ["Reason", "Reasons", "answer_text"]
 
@@ -168,7 +169,7 @@ def _story(trial: Trial, traceback: str | None) -> Iterator[str]:
 
 
 def _content(content: object) -> str:
-    return content if isinstance(content, str) else str(content)
+    return content_words(content) if isinstance(content, str | list) else str(content)
 
 
 def _block(title: str, text: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ from pytest_rightsize.errors import MixedEnergyError
 from pytest_rightsize.escaping import visible
 from pytest_rightsize.records import AnswerRecord, Json, Tokens, Trial
 from pytest_rightsize.reports.case_names import readable_case
+from pytest_rightsize.reports.part_words import content_words
 from pytest_rightsize.reports.text_width import columns, filled
 from pytest_rightsize.reports.units import bounded_joules, seconds, usd
 
@@ -69,7 +70,7 @@ def _prompt(trial: Trial, turn: int) -> str | None:
 
 def _message(message: Mapping[str, Json]) -> str:
     content = message.get("content")
-    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+    text = content_words(content) if isinstance(content, str | list) else json.dumps(content, ensure_ascii=False)
     role = message.get("role")
     return text if role in ("user", None) else f"{role}: {text}"
 

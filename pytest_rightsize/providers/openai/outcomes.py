@@ -258,6 +258,19 @@ ERRORS: Sequence[ErrorRow] = (
         source="platform.claude.com errors; api-docs.deepseek.com 503; ollama ErrMaxQueue; sglang; TGI overloaded",
     ),
     ErrorRow(
+        kind="request",
+        pattern=r"missing data required for image input|image input is not supported|failed to load image"
+        r"|unsupported image|no vision (tower|encoder)",
+        statuses=(_OK, 400, _SERVER),
+        source="ollama/ollama (errors of models without vision), ggml-org/llama.cpp tools/server (500)",
+    ),
+    ErrorRow(
+        kind="request",
+        pattern=r"\bimages?\b[^.]{0,50}\b(too (large|big|many)|exceeds? (max|\d))",
+        statuses=(_OK, 400, 413, 422, _SERVER),
+        source="platform.claude.com/docs/en/build-with-claude/vision (image exceeds 5 MB maximum)",
+    ),
+    ErrorRow(
         kind="too_long",
         pattern=r"context_length_exceeded|exceed_context_size|model_context_window_exceeded|contextwindowexceeded"
         r"|request_too_large|context[ _]?(length|window|size|limit|overflow)|maximum (model|context) length"

@@ -29,6 +29,7 @@ from pytest_rightsize.providers.openai.echoes import answer_mask, masked_reply, 
 from pytest_rightsize.providers.openai.endpoint_urls import CHAT, address_below
 from pytest_rightsize.providers.openai.fault_words import error_for
 from pytest_rightsize.providers.openai.http import Client, Endpoint, HttpError
+from pytest_rightsize.providers.openai.image_faults import about_images
 from pytest_rightsize.providers.openai.probing import probe_models
 from pytest_rightsize.providers.openai.replies import Completion, read_completion
 from pytest_rightsize.providers.openai.request_forms import RequestForm, schema_field
@@ -278,7 +279,7 @@ class OpenAI:
                 if forms_left and (learned or self._fitted(request) != body):
                     continue
                 is_down = await self._rung_check.is_down(error.fault, client, answers_before=answers_before)
-                raise self._as_error(error, is_down=is_down) from None
+                raise self._as_error(error, request, is_down=is_down) from None
         self._rung_check.note_answered(body)
         for note in completion.notes:
             self._note(note)
@@ -372,11 +373,11 @@ class OpenAI:
         body = {name: value for name, value in fields.items() if value is not None}
         return with_template_kwargs({**body, **options.get("extra_body", {}), **request.extra}, self._rung)
 
-    def _as_error(self, error: HttpError, *, is_down: bool) -> RightsizeError:
+    def _as_error(self, error: HttpError, request: Request, *, is_down: bool) -> RightsizeError:
         """The error to raise for a fault, with the key masked."""
         words = self._masked(error.fault.words)[:500]
         return error_for(
-            replace(error.fault, words=words),
+            about_images(replace(error.fault, words=words), request),
             attempts=error.attempts,
             rung=self._rung.name,
             model=self._rung.model,

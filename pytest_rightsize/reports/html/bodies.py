@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from pytest_rightsize.records import AnswerRecord, Json, Run, Trial
 from pytest_rightsize.reports.case_names import readable_case
+from pytest_rightsize.reports.html.pictures import Pictures
 from pytest_rightsize.reports.html.texts import TextStore
+from pytest_rightsize.reports.part_words import content_words
 
 __all__ = ["CaseIndex", "index_cases"]
 
@@ -31,11 +33,15 @@ _Keyed = Mapping[tuple[str, str], Sequence[Trial]]
 
 @dataclass(frozen=True, kw_only=True)
 class CaseIndex:
-    """The cases as the page holds them: `index` is JSON data, `words` the packed table of words, `chunks` the texts."""
+    """The cases as the page holds them: `index` is JSON data, `words` the packed table of words, `chunks` the texts.
+
+    `pictures` are the packed images of prompts.
+    """
 
     index: Mapping[str, Json]
     words: str
     chunks: Sequence[str]
+    pictures: str
     limit: int | None
     shortened: int
 
@@ -60,8 +66,8 @@ def index_cases(
 
 def _indexed(run: Run, tasks: Sequence[str], earlier: _Keyed, limit: int | None) -> CaseIndex | None:
     """The cases with texts shortened to the limit; None where even so they are too much to be kept in memory."""
-    texts = TextStore(limit=limit)
-    index = _Index(texts, [rung.name for rung in run.rungs], tasks)
+    texts, pictures = TextStore(limit=limit), Pictures(run.read_data)
+    index = _Index(texts, pictures, [rung.name for rung in run.rungs], tasks)
     for trials in _by_case(run, tasks):
         key = trials[0].key
         index.add([run.whole(trial) for trial in trials], earlier.get((key.task, key.case), ()))
@@ -72,6 +78,7 @@ def _indexed(run: Run, tasks: Sequence[str], earlier: _Keyed, limit: int | None)
         index=index.to_dict() | {"starts": starts, "texts": len(texts)},
         words=words,
         chunks=chunks,
+        pictures=pictures.pack(),
         limit=limit if texts.shortened else None,
         shortened=texts.shortened,
     )
@@ -97,8 +104,9 @@ def _natural_key(name: str) -> list[tuple[int, str]]:
 class _Index:
     """Builds the index; names that occur often are numbers into lists, and rows are columns."""
 
-    def __init__(self, texts: TextStore, rungs: Sequence[str], tasks: Sequence[str]) -> None:
+    def __init__(self, texts: TextStore, pictures: Pictures, rungs: Sequence[str], tasks: Sequence[str]) -> None:
         self._texts = texts
+        self._pictures = pictures
         self._rungs = {name: place for place, name in enumerate(rungs)}
         self._tasks = {name: place for place, name in enumerate(tasks)}
         self._words: dict[str, int] = {}
@@ -147,18 +155,20 @@ class _Index:
         )
 
     def _prompt(self, messages: Sequence[Mapping[str, Json]]) -> int:
-        """The number of a prompt, which is a list of roles and texts; -1 where there is none."""
+        """The number of a prompt, which is a list of roles and texts, and numbers of images; -1 where there is none."""
         if not messages:
             return -1
-        parts = [
-            [self._word(str(message.get("role", "user"))), self._texts.number(_content(message))]
-            for message in messages
-        ]
+        parts = [self._message(message) for message in messages]
         key = str(parts)
         if key not in self._prompts:
             self._prompts[key] = len(self._prompt_list)
             self._prompt_list.append(parts)
         return self._prompts[key]
+
+    def _message(self, message: Mapping[str, Json]) -> list[int]:
+        images, hidden = self._pictures.of(message)
+        role = self._word(str(message.get("role", "user")))
+        return [role, self._texts.number(_content(message, hidden)), *images]
 
     def _word(self, word: str | None) -> int:
         return -1 if word is None else self._words.setdefault(word, len(self._words))
@@ -182,26 +192,12 @@ def _columns(names: Sequence[str], rows: Sequence[tuple[Json, ...]]) -> dict[str
     return dict(zip(names, map(list, columns), strict=True))
 
 
-def _content(message: Mapping[str, Json]) -> str:
-    """A message as text; a long part that is no text, such as an image, is named in place of its data."""
-    content = message.get("content")
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else [content] if content else []
-    texts = [_part(part) for part in parts]
+def _content(message: Mapping[str, Json], hidden: Sequence[str]) -> str:
+    """A message as text; an image is named in place of its data, and where it is not shown stands why."""
+    texts = [content_words(message["content"])] if message.get("content") else []
     if message.get("tool_calls"):
         texts.append(_json_text(message["tool_calls"]))
-    return "\n".join(texts)
-
-
-def _part(part: Json) -> str:
-    if isinstance(part, Mapping) and isinstance(part.get("text"), str):
-        return str(part["text"])
-    plain = json.dumps(part, ensure_ascii=False)
-    if len(plain) <= 300:
-        return plain
-    kind = part.get("type", "part") if isinstance(part, Mapping) else "part"
-    return f"[{kind}, {len(plain):,} characters]"
+    return "\n".join([*texts, *hidden])
 
 
 def _json_text(plain: Json) -> str:

@@ -88,6 +88,7 @@ class HtmlReport:
             data=Markup(packed({**cases.index, **chart_data(facts), "earlier": name})),  # base64
             vega=Markup(packed(vega)),  # base64
             words=Markup(cases.words),  # base64
+            pictures=Markup(cases.pictures),  # base64
             chunks=[Markup(chunk) for chunk in cases.chunks],  # base64
         )
 

@@ -239,6 +239,17 @@ SAMPLES: list[tuple[str, int, Any, str]] = [
     ("FastAPI", 422, {"detail": [{"loc": ["body", "seed"], "msg": "extra fields not permitted"}]}, "request"),
     ("nginx: the limit of a proxy, not of the model", 413, PAGE.format("413 Request Entity Too Large"), "request"),
     ("openai.com", 200, said("no such thing", type="invalid_request_error"), "request"),
+    # Images
+    ("ollama", 500, {"error": "this model is missing data required for image input"}, "request"),
+    ("llama.cpp", 500, said("image input is not supported - hint: you may need to provide the mmproj"), "request"),
+    ("llama.cpp", 500, said("Failed to load image or audio file"), "request"),
+    ("openrouter.ai", 404, said("No endpoints found that support image input", code=404), "request"),
+    ("vllm", 400, said("At most 0 image(s) may be provided in one request."), "request"),
+    ("openai.com", 400, said("Invalid content type. image_url is only supported by certain models."), "request"),
+    ("claude.com", 400, said("messages.0.content.0.image.source: image exceeds 5 MB maximum: 5316852"), "request"),
+    ("any", 400, said("The image size 6000x6000 is too large for model with max 4096"), "request"),
+    ("openai.com", 400, said("Your image was rejected", code="content_policy_violation"), "refusal"),
+    ("any", 400, said("image tokens 5000 exceed: the prompt is longer than the maximum model length"), "too_long"),
     ("any", 418, {}, "request"),
     # The key
     ("openai.com", 401, said("Incorrect API key provided"), "auth"),

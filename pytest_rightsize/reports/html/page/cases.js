@@ -97,11 +97,24 @@ function repeats(trials) {
 }
 
 async function promptBlocks(messages, index, texts, query) {
-  const blocks = await Promise.all(messages.map(async ([role, number]) => {
+  const blocks = await Promise.all(messages.map(async ([role, number, ...images]) => {
     const text = await texts.get(number) ?? '';
-    return [el('p', { class: 'role' }, shown(index.words[role])), ...block(text, `Prompt, ${index.words[role]}`, query)];
+    return [el('p', { class: 'role' }, shown(index.words[role])), ...block(text, `Prompt, ${index.words[role]}`, query), ...await pictures(images)];
   }));
   return blocks.flat();
+}
+
+let allPictures = null;
+
+/** Images of a prompt, small; they are unpacked when the first one is shown, and all of them are data in this page. */
+async function pictures(numbers) {
+  if (!numbers.length) return [];
+  allPictures ??= unpack($('pictures'));
+  const all = await allPictures;
+  return [el('div', { class: 'pictures' }, numbers.map((number) => {
+    const [src, width, height, words] = all[number];
+    return el('figure', {}, el('img', { src, width, height, alt: 'Image in the prompt', decoding: 'async' }), el('figcaption', {}, `${width.toLocaleString('en')} × ${height.toLocaleString('en')} ${words}`));
+  }))];
 }
 
 /** Samples on one rung that ended alike: their outcome and answers, and the mean of what these took. */

@@ -128,6 +128,13 @@ def test_responses(said):
     assert client.responses.create(model="x", input="hi", instructions="Be brief.").output_text == said("hi")
 
 
+def test_responses_image(said):
+    image = {"type": "input_image", "image_url": f"data:image/png;base64,{PNG}", "detail": "auto"}
+    parts = [{"type": "input_text", "text": "What is it?"}, image]
+    asked = client.responses.create(model="x", input=[{"role": "user", "content": parts}])
+    assert asked.output_text == said("What is it? image_url")
+
+
 def test_responses_stream(said):
     events = client.responses.create(model="x", input="hi", stream=True)
     assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == said("hi")
