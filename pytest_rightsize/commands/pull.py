@@ -6,6 +6,7 @@ HF_HOME, HF_ENDPOINT and HF_TOKEN count. Rungs that are endpoints, recordings or
 
 import argparse
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_rightsize.commands._output import complain, say
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     rungs = _rungs(arguments)
     missing: dict[str, HubModel] = {}
     failed = False
-    for name, rung in rungs.items():
+    for name, rung in _with_projectors(rungs):
         try:
             model = hub_model(rung.model or "") if rung.provider == "llama_cpp" else None
         except (RungError, ConfigError) as error:
@@ -50,6 +51,14 @@ def run(arguments: argparse.Namespace) -> int:
     if missing:
         failed |= _fetch(missing, dry_run=arguments.dry_run)
     return 1 if failed else 0
+
+
+def _with_projectors(rungs: Mapping[str, Rung]) -> Iterator[tuple[str, Rung]]:
+    """The rungs by name; one with a vision projector comes once more, with that as its model."""
+    for name, rung in rungs.items():
+        yield name, rung
+        if "mmproj" in rung.options:
+            yield name, replace(rung, model=rung.options["mmproj"])
 
 
 def _rungs(arguments: argparse.Namespace) -> Mapping[str, Rung]:

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from pytest_rightsize.authoring.training_sets import held_out_cases, licence_warning, training_set
 from pytest_rightsize.commands.__main__ import main
+from pytest_rightsize.content_parts import image_part
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import AnswerRecord, Policy, Run, Rung, Trial, TrialKey
+from pytest_rightsize.results.kept_media import FOLDER
 from pytest_rightsize.results.results_file import ResultsFile
 
 RUNGS = [Rung(name="small", provider="replay"), Rung(name="large", provider="openai", model="gpt-5")]
@@ -21,6 +23,10 @@ SYSTEM = {"role": "system", "content": "Route."}
 
 def user(text: str) -> dict[str, Any]:
     return {"role": "user", "content": text}
+
+
+def user_of(parts: list[Any], number: int) -> dict[str, Any]:
+    return {"role": "user", "content": [{"type": "text", "text": f"{number}"}, *parts[1:]]}
 
 
 def answer(text: str, *messages: Mapping[str, Any]) -> AnswerRecord:
@@ -34,13 +40,20 @@ def trial(case: str, rung: str, *answers: AnswerRecord, passed: bool = True, sam
 
 
 def written(
-    folder: Path, *, small_passes: bool = False, private: bool = False, settings: dict[str, Any] | None = None
+    folder: Path,
+    *,
+    small_passes: bool = False,
+    private: bool = False,
+    settings: dict[str, Any] | None = None,
+    asked: list[Any] | None = None,
 ) -> Path:
     cases = [f"case-{number}" for number in range(10)]
     trials = [trial(case, "small", answer("?", user(case)), passed=small_passes) for case in cases]
     trials += [
         trial(case, "large", answer(f"to {case}", SYSTEM, user(case)), passed=case != "case-3") for case in cases
     ]
+    if asked is not None:
+        trials += [trial(f"image-{sample}", "large", answer("there", user_of(asked, sample))) for sample in range(9)]
     policy = Policy(task="route", pass_rate=0.8, private=private)
     planned = {("route", rung.name): 10 for rung in RUNGS}
     run = Run(rungs=RUNGS, trials=trials, policies={"route": policy}, planned=planned, strategy="full")
@@ -51,6 +64,23 @@ def written(
         file.trial(each)
     file.end(judge(run), exitstatus=0, failed=[], totals={})
     return file.path
+
+
+def test_an_image_of_a_prompt_is_in_the_training_set_or_the_error_says_where_it_should_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = image_part(b"GIF89a")
+    path = written(tmp_path, asked=[{"type": "text", "text": "Where to?"}, image])
+    assert distill(path) == 0
+    lines = [json.loads(line) for line in path.with_name("train.jsonl").read_text().splitlines()]
+    seen = [line["messages"] for line in lines if isinstance(line["messages"][0]["content"], list)]
+    assert len(seen) >= 5
+    assert all(messages[0]["content"][1:] == [image] for messages in seen)
+    capsys.readouterr()
+    for file in (tmp_path / FOLDER).iterdir():
+        file.unlink()
+    assert distill(path) != 0
+    assert f"has an image or sound that is not in {tmp_path / FOLDER}" in capsys.readouterr().err
 
 
 def distill(path: Path, *arguments: str) -> int:

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.commands.__main__ import main
+from pytest_rightsize.content_parts import image_part
 from pytest_rightsize.judging.verdict import judge
+from pytest_rightsize.part_data import PartData, with_references
+from pytest_rightsize.results.kept_media import media_beside
 from pytest_rightsize.results.results_file import ResultsFile, read_run
 from pytest_rightsize.session.sharding import suite_plan
 from pytest_rightsize.shards import Shard
@@ -57,6 +60,20 @@ def test_both_shards_have_tasks_and_make_the_run(shards: list[Path], capsys: pyt
     assert run.about["identities"] == {"a": {"sha256": "1"}}
     assert [part["machine"]["cores"] for part in run.about["shards"]] == [1, 2]
     assert "2 shards are merged in " in capsys.readouterr().out
+
+
+def test_images_of_prompts_are_taken_along(shards: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    data = PartData(data=b"GIF89a", media_type="image/gif")
+    moved = shards[0].parent / "other" / shards[0].name
+    moved.parent.mkdir()
+    shards[0].rename(moved)
+    media_beside(moved).keep(data)
+    messages = with_references([{"role": "user", "content": [image_part(data.data)]}])
+    change(moved, lambda lines: lines.insert(1, {"kind": "prompt", "id": "00" * 16, "messages": [*messages]}))
+    output = shards[1].with_name("run.jsonl")
+    assert main(["merge", str(moved), str(shards[1]), "-o", str(output), "--gate=none"]) == 0
+    assert media_beside(output).read(data.reference.sha256) == data.data
+    assert "cannot be copied" not in capsys.readouterr().err
 
 
 def test_the_order_of_the_files_does_not_matter(shards: list[Path]) -> None:

@@ -95,6 +95,15 @@ def test_what_came_before_is_not_fetched_again(pulled: Pull) -> None:
     assert "1.50 GB to fetch into " in shown
 
 
+def test_the_vision_projector_of_a_model_is_fetched_with_it(pulled: Pull, here: Path) -> None:
+    ladder = '[ladder.eye]\nprovider = "llama_cpp"\nmodel = "hf:o/r:Q4_K_M"\nmmproj = "hf:o/r:mmproj-f16"\n'
+    (here / "rightsize.toml").write_text(ladder, encoding="utf-8")
+    shown = pulled("--dry-run")
+    assert "eye: hf:o/r:Q4_K_M: 2.00 GB to fetch" in shown
+    assert "eye: hf:o/r:mmproj-f16: 2.00 GB to fetch" in shown
+    assert "3.00 GB to fetch into " in shown
+
+
 def test_nothing_is_fetched_where_there_is_no_room(pulled: Pull) -> None:
     shown = pulled("--ladder=tiny", free=1_700_000_000, status=2)
     assert "where 1.70 GB are free: make room, set HF_HOME to another disk, or fetch fewer with --ladder" in shown

@@ -201,7 +201,7 @@ def test_a_template_that_has_no_place_for_an_image_is_a_fault(
 ) -> None:
     write_seeing_model(tmp_path / "mlp.gguf", LLAVA, template=template)
     model = seeing(tmp_path, "mlp", opened, mmproj=str(folder / "mmproj-mlp.gguf"))
-    turns = [{"role": "user", "content": [image_part(RED)]}, {"role": "user", "content": "?"}]
+    turns: list[dict[str, Json]] = [{"role": "user", "content": [image_part(RED)]}, {"role": "user", "content": "?"}]
     messages = tuple(turns if "messages[-1]" in template else turns[:1])
     assert words in str(fault_of(model, Request(messages=messages, max_tokens=2)))
 
