@@ -368,11 +368,11 @@ def test_a_context_that_fits_no_memory_is_made_smaller(
     tried: list[Any] = []
     replace = layout._replace_context
 
-    def refuse_much(native: Any, wanted: Any, batch_tokens: int) -> None:
+    def refuse_much(native: Any, wanted: Any, batch_tokens: int, **steps: bool) -> None:
         tried.append(wanted)
         if wanted.cells > 2048:
             raise ValueError("Failed to create llama_context")
-        replace(native, wanted, batch_tokens)
+        replace(native, wanted, batch_tokens, **steps)
 
     monkeypatch.setattr(layout, "_replace_context", refuse_much)
     answered = replies(provider(endless, opened), [question(f"{n} is it", max_tokens=20) for n in range(20)])
