@@ -127,6 +127,7 @@ _RUNG = {
     "electricity_usd_per_kwh": _optional(_amount),
     "gco2_per_kwh": _optional(_amount),
     "trusted": _optional(_flag),
+    "images": _optional(_flag),
     "price": _optional(_shaped(prompt=_amount, completion=_amount, cached=_optional(_amount))),
 }
 _MOST_PLAYED = 1_000

@@ -59,6 +59,7 @@ def model_row(rung: Rung, about: Mapping[str, Json]) -> dict[str, Json]:
         "seed": rung.seed,
         "max_tokens": rung.max_tokens,
         "trusted": rung.trusted,
+        "images": rung.images,
         **without_header_values(rung.options),
     }
     return {
