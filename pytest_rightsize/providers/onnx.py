@@ -47,6 +47,7 @@ class Onnx:
         "n_threads": int,
     }
     required: ClassVar[tuple[str, ...]] = ("model", "tokenizer")
+    takes_images = False
     leaves_machine = False
     site = "process"
     can_be_hosted = True

@@ -58,6 +58,7 @@ class Program:
         "leaves_machine": bool,
     }
     required: ClassVar[tuple[str, ...]] = ("command",)
+    takes_images = False
 
     def __init__(self, rung: Rung) -> None:
         """Keep the rung; raises ConfigError if the command is none, or its way to take a prompt is not clear."""

@@ -59,6 +59,7 @@ class Uci:
         "version": str,
     }
     required: ClassVar[tuple[str, ...]] = ("engine",)
+    takes_images = False
     leaves_machine = False
     site = "machine"
 

@@ -27,9 +27,10 @@ def reference_in(part: Json) -> Reference | None:
 
 
 def _references(part: Json) -> Iterator[Reference]:
-    if isinstance(part, Mapping) and part.get("type") in _NAMES:
-        inner = part.get(part["type"])
-        value = inner.get(_NAMES[part["type"]][1]) if isinstance(inner, Mapping) else inner
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    if isinstance(kind, str) and kind in _NAMES:
+        inner = part.get(kind)
+        value = inner.get(_NAMES[kind][1]) if isinstance(inner, Mapping) else inner
         if (found := reference_of(value)) is not None:
             yield found
 

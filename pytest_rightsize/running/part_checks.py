@@ -71,7 +71,7 @@ class PartChecks:
         needs = {str(getattr(self._providers[name], f"needs_for_{kind}", "")) for name in unable} - {""}
         mend = f"{' or '.join(sorted(needs))}, or " if needs else ""
         raise RungError(
-            f"rung {rung!r} was not asked: the message has {kind}, and {names} {others} none. {mend.capitalize()}"
+            f"rung {rung!r} was not asked: the message has {kind}, and {names} {others} none. {mend[:1].upper()}{mend[1:]}"
             f"{'r' if mend else 'R'}un this test on rungs that take {kind} (--rightsize-ladder=NAME,NAME)",
             reason="request",
             alone=True,
@@ -83,5 +83,6 @@ def _parts(request: Request) -> Iterator[Mapping[str, Json]]:
     for message in request.messages:
         content = message.get("content")
         for part in content if isinstance(content, list) else ():
-            if isinstance(part, dict) and part.get("type") in _KINDS:
+            kind = part.get("type") if isinstance(part, Mapping) else None
+            if isinstance(kind, str) and kind in _KINDS:
                 yield part

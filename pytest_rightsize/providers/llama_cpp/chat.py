@@ -39,18 +39,14 @@ _TAIL = 200
 
 
 class LoadedModel:
-    """One `llama_cpp.Llama` and its slots, used by one thread only. `template` is None where a chat format is named."""
+    """One `llama_cpp.Llama` and its slots, used by one thread only. `template` is None where a chat format is named.
 
-    def __init__(
-        self,
-        native: Any,
-        batch: "Batch",
-        rung: Rung,
-        template: ChatTemplate | None,
-        vision: "Vision | None" = None,
-    ) -> None:
+    `vision` is set where it has a vision projector.
+    """
+
+    def __init__(self, native: Any, batch: "Batch", rung: Rung, template: ChatTemplate | None) -> None:
         self.batch = batch
-        self._vision = vision
+        self.vision: Vision | None = None
         self._native = native
         self._rung = rung
         self._name = rung.name
@@ -62,7 +58,7 @@ class LoadedModel:
         """The next prompt to complete for the request, or its reply if all completions are there."""
         if not completions:
             check_request(
-                request, self._rung, vocabulary=int(self._native.n_vocab()), sees_images=self._vision is not None
+                request, self._rung, vocabulary=int(self._native.n_vocab()), sees_images=self.vision is not None
             )
         choice = ToolChoice.of(request)
         if self._template is None:
@@ -81,8 +77,8 @@ class LoadedModel:
     def close(self) -> None:
         """Free the memory."""
         self.batch.close()
-        if self._vision is not None:
-            self._vision.close()
+        if self.vision is not None:
+            self.vision.close()
         self._native.close()
 
     def _refusal(self, why: str) -> RungError:
@@ -120,20 +116,20 @@ class LoadedModel:
 
     def _images(self, request: Request) -> tuple[Sequence[Mapping[str, Json]], Sequence[bytes]]:
         """The messages as templates read them, with marks in the places of images, and those."""
-        if self._vision is None:
+        if self.vision is None:
             return request.messages, ()
         try:
-            return self._vision.with_markers(request)
+            return self.vision.with_markers(request)
         except VisionError as error:
             raise refused(self._name, error) from None
 
     def _seen(self, text: str, images: Sequence[bytes]) -> Seen:
         """The tokens of the prompt, and its images at their marks."""
         encoded = self._encoded(text)
-        if self._vision is None or not images:
+        if self.vision is None or not images:
             return Seen(tokens=list(self._native.tokenize(encoded, add_bos=False, special=True)))
         try:
-            return self._vision.read(text, images)
+            return self.vision.read(text, images)
         except VisionError as error:
             raise refused(self._name, error) from None
 

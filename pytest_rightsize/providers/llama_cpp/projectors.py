@@ -57,5 +57,4 @@ def load_projector(native: Any, path: Path, rung: Rung) -> Vision:
             native, path, threads=rung.options.get("n_threads"), uses_gpu=rung.options.get("n_gpu_layers", -1) != 0
         )
     except VisionError as error:
-        native.close()
         raise RungError(f"rung {rung.name!r}: {error}; {_ANOTHER}", reason="load", permanent=True) from None

@@ -283,8 +283,14 @@ class LlamaCpp:
         path, projector = self._file(), self._projector_file()
         self.size_bytes = self._size_bytes(path, projector)
         native, batch = _load_native(path, self._rung)
-        vision = None if projector is None else load_projector(native, projector, self._rung)
-        return LoadedModel(native, batch, self._rung, self._template(native), vision)
+        model = LoadedModel(native, batch, self._rung, self._template(native))
+        if projector is not None:
+            try:
+                model.vision = load_projector(native, projector, self._rung)
+            except RungError:
+                model.close()
+                raise
+        return model
 
     @property
     def _projector(self) -> str | None:

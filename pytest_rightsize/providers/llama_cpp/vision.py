@@ -8,6 +8,7 @@ import ctypes
 import hashlib
 import importlib
 import secrets
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,12 +193,9 @@ class _Chunks:
     """The pieces of a tokenized prompt, freed when nobody holds them any more."""
 
     def __init__(self, mtmd: Any) -> None:
-        self._mtmd = mtmd
         self.pointer = mtmd.mtmd_input_chunks_init()
-
-    def __del__(self) -> None:
-        """Free them."""
-        self._mtmd.mtmd_input_chunks_free(self.pointer)
+        # Not when the process ends: the thread of the model may be reading them.
+        weakref.finalize(self, mtmd.mtmd_input_chunks_free, self.pointer).atexit = False
 
 
 def _pixels_of(part: Mapping[str, Json]) -> bytes:

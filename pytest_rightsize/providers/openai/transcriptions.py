@@ -43,6 +43,7 @@ class Transcriptions(OpenAI):
         **{name: kind for name, kind in OpenAI.options.items() if name not in _LEFT_OUT},
         "language": str,
     }
+    takes_images = False
     path: ClassVar[str] = "audio/transcriptions"
 
     def __init__(self, rung: Rung) -> None:
