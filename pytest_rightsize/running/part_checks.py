@@ -70,9 +70,10 @@ class PartChecks:
         others = "takes" if len(unable) == 1 else "take"
         needs = {str(getattr(self._providers[name], f"needs_for_{kind}", "")) for name in unable} - {""}
         mend = f"{' or '.join(sorted(needs))}, or " if needs else ""
+        action = f"{mend}run this test on rungs that take {kind} (--rightsize-ladder=NAME,NAME)"
         raise RungError(
-            f"rung {rung!r} was not asked: the message has {kind}, and {names} {others} none. {mend[:1].upper()}{mend[1:]}"
-            f"{'r' if mend else 'R'}un this test on rungs that take {kind} (--rightsize-ladder=NAME,NAME)",
+            f"rung {rung!r} was not asked: the message has {kind}, and {names} {others} none. "
+            f"{action[:1].upper()}{action[1:]}",
             reason="request",
             alone=True,
         )
