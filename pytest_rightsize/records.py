@@ -5,7 +5,8 @@ of the *ladder*, repeated for each *sample*. Tokens are counts, `seconds` are wa
 tokens. A quantity that was not measured is None, never 0.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -35,6 +36,7 @@ __all__ = [
     "Trial",
     "TrialKey",
     "Waiver",
+    "trials_by_task",
 ]
 
 Outcome = Literal["passed", "failed", "error", "not_run"]
@@ -338,3 +340,14 @@ class Run:
     def whole(self, trial: Trial) -> Trial:
         """The trial with prompts, answers and explanation. Raises OSError where they can be read no more."""
         return trial if self.read_texts is None else self.read_texts(trial)
+
+
+def trials_by_task(trials: Iterable[Trial]) -> Mapping[str, Sequence[Trial]]:
+    """The trials of each task, in the order of the first of each; those of a large run one task at a time."""
+    by_task: Callable[[], Mapping[str, Sequence[Trial]]] | None = getattr(trials, "by_task", None)
+    if by_task is not None:
+        return by_task()
+    groups: dict[str, list[Trial]] = defaultdict(list)
+    for trial in trials:
+        groups[trial.key.task].append(trial)
+    return dict(groups)

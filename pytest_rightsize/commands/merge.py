@@ -66,7 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
     for one in shards:
         _copy_media(one.path, arguments.output)
     # What was written so far is a run without its end.
-    merged = replace(read_run(arguments.output, words_of=no_trial), interrupted=not _all_ended(shards))
+    # A baseline is compared by what was asked, and so needs the prompts' hashes.
+    reading = read_run(arguments.output, words_of=no_trial, is_large=baseline is None)
+    merged = replace(reading, interrupted=not _all_ended(shards))
     result = session_result(
         merged,
         objective=arguments.objective or _objective(shards),

@@ -15,7 +15,7 @@ from pytest_rightsize.bounded_files import whole_text
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.differences import prompts_differ
 from pytest_rightsize.judging.verdict import judge
-from pytest_rightsize.records import Run, Trial
+from pytest_rightsize.records import Run, Trial, trials_by_task
 from pytest_rightsize.results.lockfile import (
     Lock,
     LockedTask,
@@ -81,22 +81,15 @@ def with_regressions(run: Run, verdicts: Sequence[Verdict], baseline: Baseline) 
 def _falls(run: Run, verdicts: Sequence[Verdict], baseline: Baseline) -> dict[tuple[str, str], _Fall | None]:
     """The test of each task's former smallest and chosen rung; None where there is no data for one."""
     falls: dict[tuple[str, str], _Fall | None] = {}
-    now, was = _trials_by_task(run), _trials_by_task(baseline.run)
+    now, was = trials_by_task(run.trials), trials_by_task(() if baseline.run is None else baseline.run.trials)
     for verdict in verdicts:
         if before := baseline.lock.tasks.get(verdict.task):
             # A task looks at its own trials only.
-            own = replace(run, trials=now[verdict.task])
-            earlier = None if baseline.run is None else replace(baseline.run, trials=was[verdict.task])
+            own = replace(run, trials=now.get(verdict.task, ()))
+            earlier = None if baseline.run is None else replace(baseline.run, trials=was.get(verdict.task, ()))
             for rung in dict.fromkeys(filter(None, (before.smallest, verdict.chosen))):
                 falls[verdict.task, rung] = _fall(own, verdict, before, replace(baseline, run=earlier), rung)
     return falls
-
-
-def _trials_by_task(run: Run | None) -> Mapping[str, Sequence[Trial]]:
-    trials: dict[str, list[Trial]] = defaultdict(list)
-    for trial in () if run is None else run.trials:
-        trials[trial.key.task].append(trial)
-    return trials
 
 
 @dataclass(frozen=True, kw_only=True)

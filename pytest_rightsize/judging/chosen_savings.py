@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from pytest_rightsize.judging.estimated_savings import estimated_cost, how_estimated
+from pytest_rightsize.judging.estimated_savings import MeanLengths, estimated_cost, how_estimated
 from pytest_rightsize.judging.rung_amounts import TOKENS, UNITS, MeterErrors, Quantity, RungAmounts, rung_amounts
-from pytest_rightsize.records import Run, Trial
+from pytest_rightsize.records import Trial
 from pytest_rightsize.statistics import mean_difference
 from pytest_rightsize.verdict_records import Verdict
 
@@ -42,7 +42,7 @@ def savings_against_chosen(
     tables: Mapping[str, Sequence[Trial]],
     sampled: Sequence[Trial],
     errors: MeterErrors,
-    run: Run,
+    lengths: MeanLengths,
 ) -> tuple[tuple[Saving, ...], str | None]:
     """The savings of the recommended rung against the chosen one, or the reason why there are none.
 
@@ -54,7 +54,7 @@ def savings_against_chosen(
     answered = [trial for trial in sampled if trial.ended is not None]
     trials = [*tables.get(chosen, ()), *answered]
     if not trials:
-        savings, why = _estimated(chosen, instead, tables[instead], errors, run)
+        savings, why = _estimated(chosen, instead, tables[instead], errors, lengths)
         if sampled:
             why = f"{chosen} was asked what {instead} saves, and could not answer"
         return savings, why
@@ -70,15 +70,15 @@ def savings_against_chosen(
 
 
 def _estimated(
-    chosen: str, instead: str, trials: Sequence[Trial], errors: MeterErrors, run: Run
+    chosen: str, instead: str, trials: Sequence[Trial], errors: MeterErrors, lengths: MeanLengths
 ) -> tuple[tuple[Saving, ...], str | None]:
     """What is saved in money against a rung that was not run, as an estimate, or why there is none."""
     advice = f"--rightsize-savings=sample shows what {instead} saves"
     of_instead = rung_amounts(instead, trials, "cost", errors)
-    would_cost = estimated_cost(run, chosen, trials)
+    would_cost = estimated_cost(lengths, chosen, trials)
     if isinstance(would_cost, str):
         return (), f"{chosen} was not run, and {would_cost}: {advice}"
-    how = how_estimated(run, chosen, instead)
+    how = how_estimated(lengths, chosen, instead)
     if isinstance(of_instead, str):
         amount = f"about ${1000 * would_cost:.3g} per 1,000 cases (estimate: {how})"
         return (), f"{chosen} was not run and would take {amount}; what {instead} takes is not known: {of_instead}"

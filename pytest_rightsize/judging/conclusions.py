@@ -13,6 +13,7 @@ from typing import Literal, get_args
 from pytest_rightsize.energy import Kind
 from pytest_rightsize.judging.chosen_savings import Saving, savings_against_chosen
 from pytest_rightsize.judging.escalations import cascades
+from pytest_rightsize.judging.estimated_savings import MeanLengths
 from pytest_rightsize.judging.rung_amounts import (
     MeterErrors,
     Quantity,
@@ -23,7 +24,7 @@ from pytest_rightsize.judging.rung_amounts import (
 from pytest_rightsize.judging.rung_ratios import per_pass, surely_more, why_not_comparable
 from pytest_rightsize.judging.usage import RunUsage
 from pytest_rightsize.plain_data import plain_fields
-from pytest_rightsize.records import Json, Run, Trial
+from pytest_rightsize.records import Json, Run, Trial, trials_by_task
 from pytest_rightsize.statistics.estimates import Ratio
 from pytest_rightsize.verdict_records import Verdict
 
@@ -103,15 +104,8 @@ class Conclusion:
 
 def conclude(run: Run, verdicts: Sequence[Verdict], *, objective: Objective = "size") -> list[Conclusion]:
     """The conclusions for each task, in the order of the verdicts."""
-    by_task: dict[str, dict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
-    sampled: dict[str, list[Trial]] = defaultdict(list)
-    # Sorted, so that the last digit of a sum does not depend on which trial ended first.
-    for trial in sorted(run.trials, key=lambda trial: trial.key):
-        if trial.outcome in ("passed", "failed"):
-            by_task[trial.key.task][trial.key.rung].append(trial)
-        elif trial.sampled is not None:  # also where it had no answer
-            sampled[trial.key.task].append(trial)
-    return [_of_task(verdict, by_task[verdict.task], sampled[verdict.task], run, objective) for verdict in verdicts]
+    by_task, lengths, errors = trials_by_task(run.trials), MeanLengths(run), meter_errors(run)
+    return [_of_task(verdict, by_task.get(verdict.task, ()), lengths, errors, objective) for verdict in verdicts]
 
 
 def _clear_of_one(ratio: float | None) -> str:
@@ -148,22 +142,25 @@ def idle_note(run: Run, run_usage: RunUsage) -> str | None:
 
 
 def _of_task(
-    verdict: Verdict,
-    trials: Mapping[str, Sequence[Trial]],
-    sampled: Sequence[Trial],
-    run: Run,
-    objective: Objective,
+    verdict: Verdict, own: Sequence[Trial], lengths: MeanLengths, errors: MeterErrors, objective: Objective
 ) -> Conclusion:
-    ladder = [rung.name for rung in run.rungs]
+    trials: dict[str, list[Trial]] = defaultdict(list)
+    sampled: list[Trial] = []
+    # Sorted, so that the last digit of a sum does not depend on which trial ended first.
+    for trial in sorted(own, key=lambda trial: trial.key):
+        if trial.outcome in ("passed", "failed"):
+            trials[trial.key.rung].append(trial)
+        elif trial.sampled is not None:  # also where it had no answer
+            sampled.append(trial)
+    ladder = [rung.name for rung in lengths.rungs]
     passing = [rung for rung in ladder if verdict.standing[rung].state == "passes"]
     tables = {
         rung: trials.get(rung, ()) for rung in dict.fromkeys([*passing, *([verdict.chosen] if verdict.chosen else [])])
     }
-    errors = meter_errors(run)
     leaders = tuple(_leader(quantity, passing, tables, errors) for quantity in _quantities(passing, tables, errors))
     recommended, why = _recommended(objective, verdict, leaders)
     instead = recommended or verdict.smallest
-    savings, no_savings = savings_against_chosen(instead, verdict, tables, sampled, errors, run)
+    savings, no_savings = savings_against_chosen(instead, verdict, tables, sampled, errors, lengths)
     return Conclusion(
         task=verdict.task,
         objective=objective,

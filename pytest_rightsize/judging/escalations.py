@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pytest_rightsize.judging.rung_amounts import MeterErrors, Quantity, meter_errors, rung_amounts
 from pytest_rightsize.judging.rung_ratios import ratio_of
-from pytest_rightsize.records import Run, Trial
+from pytest_rightsize.records import Run, Trial, trials_by_task
 from pytest_rightsize.statistics.estimates import Ratio
 from pytest_rightsize.verdict_records import Verdict
 
@@ -46,8 +46,9 @@ def escalations(run: Run, verdicts: Sequence[Verdict]) -> Iterator[Escalation]:
     """Each cascade in each task where it gave an answer."""
     members = cascades(run)
     errors = meter_errors(run) if members else None
+    by_task = trials_by_task(run.trials) if members else {}
     for verdict in verdicts if members else ():
-        trials = [trial for trial in run.trials if trial.key.task == verdict.task and trial.ended is not None]
+        trials = [trial for trial in by_task.get(verdict.task, ()) if trial.ended is not None]
         singles = [
             rung for rung, standing in verdict.standing.items() if standing.state == "passes" and rung not in members
         ]

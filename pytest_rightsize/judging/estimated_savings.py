@@ -5,32 +5,59 @@ it would write nobody knows: its mean over the answers it gave in this run, of a
 wrote. No interval is given, as the error of such an estimate is not that of a sample.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from math import fsum
 from statistics import fmean
 
 from pytest_rightsize.records import Price, Run, Tokens, Trial
 
-__all__ = ["estimated_cost", "how_estimated"]
+__all__ = ["MeanLengths", "estimated_cost", "how_estimated"]
 
 
-def how_estimated(run: Run, chosen: str, instead: str) -> str:
+class MeanLengths:
+    """The mean completion tokens of each rung's answers in a run, of any task; found out when one is asked for.
+
+    `rungs` are those of the run, smallest first.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.rungs = run.rungs
+
+    def of(self, rung: str) -> float | None:
+        """The mean of one rung; None if it gave no answer whose length is known."""
+        return self._means.get(rung)
+
+    @cached_property
+    def _means(self) -> Mapping[str, float]:
+        sums: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
+        for trial in self._run.trials:
+            for answer in trial.answers:
+                if answer.tokens.completion is not None:
+                    sums[trial.key.rung] += answer.tokens.completion
+                    counts[trial.key.rung] += 1
+        return {rung: sums[rung] / count for rung, count in counts.items()}
+
+
+def how_estimated(lengths: MeanLengths, chosen: str, instead: str) -> str:
     """How the estimate is made: `its price at the token counts of 25k`."""
-    if _mean_completion(run, chosen) is None:
+    if lengths.of(chosen) is None:
         return f"its price at the token counts of {instead}"
     return f"its price at the prompt tokens of {instead} and the length of its other answers"
 
 
-def estimated_cost(run: Run, chosen: str, trials: Sequence[Trial]) -> float | str:
+def estimated_cost(lengths: MeanLengths, chosen: str, trials: Sequence[Trial]) -> float | str:
     """USD that `chosen` would take for a case on average, or in a clause why that cannot be estimated.
 
     `trials` are those of the smaller rung in this task, at least one.
     """
-    price = next((rung.price for rung in run.rungs if rung.name == chosen), None)
+    price = next((rung.price for rung in lengths.rungs if rung.name == chosen), None)
     if price is None:
         return "its price is not known"
-    written = _mean_completion(run, chosen)
+    written = lengths.of(chosen)
     costs: dict[str, list[float]] = defaultdict(list)
     for trial in trials:
         amounts = [_cost(price, answer.tokens, written) for answer in trial.answers]
@@ -46,15 +73,3 @@ def _cost(price: Price, tokens: Tokens, written: float | None) -> float | None:
     if tokens.prompt is None or completion is None:
         return None
     return (tokens.prompt * price.prompt + completion * price.completion) / 1e6
-
-
-def _mean_completion(run: Run, rung: str) -> float | None:
-    """The mean number of tokens of the rung's answers in this run, of any task; None if it gave none that is known."""
-    known = [
-        answer.tokens.completion
-        for trial in run.trials
-        if trial.key.rung == rung
-        for answer in trial.answers
-        if answer.tokens.completion is not None
-    ]
-    return fmean(known) if known else None

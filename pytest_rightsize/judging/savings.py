@@ -7,7 +7,6 @@ There is no estimate for a rung that was never asked.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from statistics import fmean
 
 from pytest_rightsize.records import AnswerRecord, Run, Trial
 
@@ -38,22 +37,40 @@ def joules_of(answer: AnswerRecord) -> tuple[str, float] | None:
 
 def saved(run: Run, amount: Amount) -> Saved:
     """Estimate what the trials that were left out as settled would have taken."""
-    by_task: dict[tuple[str, str], list[tuple[str, float] | None]] = defaultdict(list)
-    by_rung: dict[str, list[tuple[str, float] | None]] = defaultdict(list)
+    by_task: dict[tuple[str, str], _Mean] = defaultdict(_Mean)
+    by_rung: dict[str, _Mean] = defaultdict(_Mean)
     for trial in run.trials:
         if trial.ended is not None and trial.answers:
             total = _of_trial(trial, amount)
-            by_task[trial.key.task, trial.key.rung].append(total)
-            by_rung[trial.key.rung].append(total)
+            by_task[trial.key.task, trial.key.rung].add(total)
+            by_rung[trial.key.rung].add(total)
     amounts: dict[str, float] = defaultdict(float)
     unknown: Counter[str] = Counter()
     for (task, rung), count in _left_out(run).items():
-        mean = _mean(by_task[task, rung] or by_rung[rung])
-        if mean is None:
+        of_task = by_task.get((task, rung), by_rung[rung])
+        if of_task.kind is None:
             unknown[rung] += count
         else:
-            amounts[mean[0]] += count * mean[1]
+            amounts[of_task.kind] += count * of_task.value
     return Saved(amounts=amounts, unknown=unknown)
+
+
+class _Mean:
+    """The mean of amounts of one `kind`, which is None while there are none, and where one is unknown or another."""
+
+    def __init__(self) -> None:
+        self.kind: str | None = None
+        self._sum, self._count, self._is_known = 0.0, 0, True
+
+    @property
+    def value(self) -> float:
+        return self._sum / self._count
+
+    def add(self, amount: tuple[str, float] | None) -> None:
+        self._is_known &= amount is not None and self.kind in (None, amount[0])
+        self.kind = amount[0] if self._is_known and amount is not None else None
+        self._sum += 0.0 if amount is None else amount[1]
+        self._count += 1
 
 
 def _left_out(run: Run) -> Counter[tuple[str, str]]:
@@ -67,20 +84,10 @@ def _left_out(run: Run) -> Counter[tuple[str, str]]:
 
 
 def _of_trial(trial: Trial, amount: Amount) -> tuple[str, float] | None:
-    """The sum over the answers of a trial, if every one is known and of one kind."""
-    return _combined([amount(answer) for answer in trial.answers], sum)
-
-
-def _mean(amounts: list[tuple[str, float] | None]) -> tuple[str, float] | None:
-    return _combined(amounts, fmean)
-
-
-def _combined(
-    amounts: list[tuple[str, float] | None], combine: Callable[[list[float]], float]
-) -> tuple[str, float] | None:
-    """The amounts as one; None if any is unknown, or they are of several kinds."""
-    known = [amount for amount in amounts if amount is not None]
+    """The sum over the answers of a trial; None if one is unknown, or they are of several kinds."""
+    amounts = [amount(answer) for answer in trial.answers]
+    known = [one for one in amounts if one is not None]
     kinds = {kind for kind, _ in known}
     if len(known) < len(amounts) or len(kinds) != 1:
         return None
-    return kinds.pop(), combine([value for _, value in known])
+    return kinds.pop(), sum(value for _, value in known)

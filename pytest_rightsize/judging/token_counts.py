@@ -68,25 +68,45 @@ def rung_tokens(trials: Sequence[Trial], *, reasons: bool = False) -> RungTokens
 
 def why_unsound(answers: Iterable[Tokens], *, reasons: bool) -> str | None:
     """A clause on why the reasoning tokens of these answers together cannot be, or None where they can."""
-    counted = [
-        (tokens.completion, tokens.reasoning)
-        for tokens in answers
-        if tokens.completion is not None and tokens.reasoning is not None
-    ]
-    completion, reasoning = sum(one for one, _ in counted), sum(one for _, one in counted)
-    if reasoning > completion:
-        return f"{reasoning:,} reasoning tokens are reported of {completion:,} completion tokens"
-    if reasons and counted and not reasoning:
-        return "it reasons, and reports 0 reasoning tokens"
-    return None
+    return ReasoningCounts.of(answers).doubt(reasons=reasons)
 
 
 def impossible(answers: Iterable[Tokens]) -> int:
     """How many answers report more reasoning than completion tokens, of which it is a part."""
-    return sum(
-        tokens.completion is not None and tokens.reasoning is not None and tokens.reasoning > tokens.completion
-        for tokens in answers
-    )
+    return ReasoningCounts.of(answers).impossible
+
+
+class ReasoningCounts:
+    """Reasoning and completion tokens of answers that report both; `impossible` counts those with more reasoning."""
+
+    __slots__ = ("_completion", "_counted", "_reasoning", "impossible")
+
+    def __init__(self) -> None:
+        self._counted = self._completion = self._reasoning = self.impossible = 0
+
+    @classmethod
+    def of(cls, answers: Iterable[Tokens]) -> "ReasoningCounts":
+        """Those of some answers."""
+        counts = cls()
+        for tokens in answers:
+            counts.add(tokens)
+        return counts
+
+    def add(self, tokens: Tokens) -> None:
+        """Count one answer."""
+        if tokens.completion is not None and tokens.reasoning is not None:
+            self._counted += 1
+            self._completion += tokens.completion
+            self._reasoning += tokens.reasoning
+            self.impossible += tokens.reasoning > tokens.completion
+
+    def doubt(self, *, reasons: bool) -> str | None:
+        """As `why_unsound`."""
+        if self._reasoning > self._completion:
+            return f"{self._reasoning:,} reasoning tokens are reported of {self._completion:,} completion tokens"
+        if reasons and self._counted and not self._reasoning:
+            return "it reasons, and reports 0 reasoning tokens"
+        return None
 
 
 def says_it_reasons(rung: Rung | None) -> bool:

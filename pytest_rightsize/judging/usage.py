@@ -5,18 +5,14 @@ counted. Rates (per case, per passed case, per token) are given only if the amou
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TypeVar
 
 from pytest_rightsize.energy import Energy, Kind
-from pytest_rightsize.judging.token_counts import impossible, says_it_reasons, why_unsound
-from pytest_rightsize.records import AnswerRecord, Json, Run, Trial
+from pytest_rightsize.judging.token_counts import ReasoningCounts, says_it_reasons
+from pytest_rightsize.records import AnswerRecord, Json, Run, Trial, trials_by_task
 
 __all__ = ["Amount", "RunUsage", "Subtotal", "Usage", "usage_of"]
-
-K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,92 +178,134 @@ class RunUsage:
 
 
 def usage_of(run: Run) -> RunUsage:
-    """Add up the usage of the run's answers."""
-    judged = [trial for trial in run.trials if trial.outcome in ("passed", "failed")]
-    usage = partial(_usage, doubts=_reasoning_doubts(run))
+    """Add up the usage of the run's answers, a task at a time."""
+    doubts = _reasoning_doubts(run)
+    by_rung: dict[str, _Sums] = {}
+    by_task_rung: dict[tuple[str, str], Usage] = {}
+    by_task: dict[str, Usage] = {}
+    total, live = _Sums(doubts), _Sums(doubts)
+    for task, trials in trials_by_task(run.trials).items():
+        of_task, of_rungs = _Sums(doubts), dict[str, _Sums]()
+        for trial in trials:
+            total.add(trial)
+            live.add(trial, live=True)
+            if trial.outcome in ("passed", "failed"):
+                rung = trial.key.rung
+                for sums in (
+                    of_task,
+                    of_rungs.setdefault(rung, _Sums(doubts)),
+                    by_rung.setdefault(rung, _Sums(doubts)),
+                ):
+                    sums.add(trial)
+        if of_rungs:
+            by_task[task] = of_task.usage(task=task)
+        by_task_rung.update({(task, rung): sums.usage(task=task, rung=rung) for rung, sums in of_rungs.items()})
     return RunUsage(
-        by_task_rung={
-            key: usage(trials, task=key[0], rung=key[1])
-            for key, trials in _grouped(judged, lambda trial: (trial.key.task, trial.key.rung)).items()
-        },
-        by_task={
-            task: usage(trials, task=task) for task, trials in _grouped(judged, lambda trial: trial.key.task).items()
-        },
-        by_rung={
-            rung: usage(trials, rung=rung) for rung, trials in _grouped(judged, lambda trial: trial.key.rung).items()
-        },
-        total=usage(run.trials),
-        live=replace(usage(run.trials, live=True), judged=0, passed=0),
+        by_task_rung=by_task_rung,
+        by_task=by_task,
+        by_rung={rung: by_rung[rung].usage(rung=rung) for rung in _in_order(run, by_rung)},
+        total=total.usage(),
+        live=replace(live.usage(), judged=0, passed=0),
     )
+
+
+def _in_order(run: Run, rungs: Iterable[str]) -> list[str]:
+    """The rungs in the order of the ladder."""
+    ladder = {rung.name: place for place, rung in enumerate(run.rungs)}
+    return sorted(rungs, key=lambda rung: ladder.get(rung, len(ladder)))
 
 
 def _reasoning_doubts(run: Run) -> dict[str, str]:
     """Why the reasoning tokens of a rung cannot be, by the rungs of which that is so."""
-    tokens = {
-        rung: [answer.tokens for trial in trials for answer in trial.answers]
-        for rung, trials in _grouped(run.trials, lambda trial: trial.key.rung).items()
-    }
     reasons = {rung.name: says_it_reasons(rung) for rung in run.rungs}
-    doubts = {rung: why_unsound(counts, reasons=reasons.get(rung, False)) for rung, counts in tokens.items()}
+    counts: dict[str, ReasoningCounts] = defaultdict(ReasoningCounts)
+    for trial in run.trials:
+        for answer in trial.answers:
+            counts[trial.key.rung].add(answer.tokens)
+    doubts = {rung: of_rung.doubt(reasons=reasons.get(rung, False)) for rung, of_rung in counts.items()}
     return {rung: why for rung, why in doubts.items() if why is not None}
 
 
-def _grouped(trials: Iterable[Trial], key: Callable[[Trial], K]) -> dict[K, list[Trial]]:
-    groups: dict[K, list[Trial]] = defaultdict(list)
-    for trial in trials:
-        groups[key(trial)].append(trial)
-    return groups
+class _Sums:
+    """The usage of some trials so far; `doubts` are those of the rungs' reasoning tokens, which are then unknown."""
+
+    def __init__(self, doubts: Mapping[str, str]) -> None:
+        self._doubts = doubts
+        self._judged = self._passed = self._answers = self._energy_unknown = 0
+        self._energies: dict[tuple[Kind, bool], tuple[Energy, int]] = {}
+        self._reasons: dict[str, None] = {}
+        self._amounts = {name: _Amount() for name in (*_TOKENS, "seconds", "cost_usd")}
+        self._counts = ReasoningCounts()
+
+    def add(self, trial: Trial, *, live: bool = False) -> None:
+        """Add a trial; with `live` without its replayed answers."""
+        self._judged += trial.outcome in ("passed", "failed")
+        self._passed += trial.outcome == "passed"
+        for answer in trial.answers:
+            if not (live and answer.cached):
+                self._add_answer(answer, trial.key.rung)
+
+    def _add_answer(self, answer: AnswerRecord, rung: str) -> None:
+        self._answers += 1
+        energy, tokens, amounts = answer.energy, answer.tokens, self._amounts
+        if energy is None or energy.joules is None:
+            self._energy_unknown += 1
+        else:
+            key = (energy.kind, energy.replayed)
+            before = self._energies.get(key)
+            self._energies[key] = (energy, 1) if before is None else (before[0] + energy, before[1] + 1)
+        reason = "nothing measured it" if energy is None else energy.reason
+        if reason is not None:
+            self._reasons[reason] = None
+        for name in _TOKENS:
+            amounts[name].add(getattr(tokens, name) if name != "reasoning" or rung not in self._doubts else None)
+        amounts["seconds"].add(answer.seconds)
+        amounts["cost_usd"].add(answer.cost_usd)
+        self._counts.add(tokens)
+
+    def usage(self, *, task: str | None = None, rung: str | None = None) -> Usage:
+        """The usage of what was added."""
+        # By one rung in one task they may contradict each other too, even if not by the whole rung.
+        doubt = None if rung is None else self._doubts.get(rung) or self._counts.doubt(reasons=False)
+        amounts = {name: amount.amount() for name, amount in self._amounts.items()}
+        if doubt:
+            amounts["reasoning"] = Amount(unknown=self._answers)
+        return Usage(
+            task=task,
+            rung=rung,
+            judged=self._judged,
+            passed=self._passed,
+            answers=self._answers,
+            energies=tuple(
+                Subtotal(kind=kind, replayed=replayed, energy=energy, answers=answers)
+                for (kind, replayed), (energy, answers) in sorted(self._energies.items(), key=lambda item: item[0])
+            ),
+            energy_unknown=self._energy_unknown,
+            reasons=tuple(self._reasons),
+            reasoning_doubt=doubt,
+            impossible=0 if doubt else self._counts.impossible,
+            **amounts,
+        )
 
 
-def _usage(
-    trials: Sequence[Trial],
-    *,
-    doubts: Mapping[str, str],
-    task: str | None = None,
-    rung: str | None = None,
-    live: bool = False,
-) -> Usage:
-    """Usage of some trials; `doubts` are those of the rungs' reasoning tokens, which are then unknown."""
-    pairs = [(answer, trial.key.rung) for trial in trials for answer in trial.answers if not (live and answer.cached)]
-    answers = [answer for answer, _ in pairs]
-    # By one rung in one task they may contradict each other too, even if not by the whole rung.
-    doubt = None if rung is None else doubts.get(rung) or why_unsound((one.tokens for one in answers), reasons=False)
-    return replace(
-        _sum_of(answers),
-        task=task,
-        rung=rung,
-        judged=sum(trial.outcome in ("passed", "failed") for trial in trials),
-        passed=sum(trial.outcome == "passed" for trial in trials),
-        reasoning=Amount.of(None if doubt or by in doubts else answer.tokens.reasoning for answer, by in pairs),
-        reasoning_doubt=doubt,
-        impossible=0 if doubt else impossible(answer.tokens for answer in answers),
-    )
+_TOKENS = ("prompt", "cached", "completion", "reasoning")
 
 
-def _sum_of(answers: Sequence[AnswerRecord]) -> Usage:
-    """Usage of answers, without counts of trials and of reasoning."""
-    energies = [answer.energy for answer in answers]
-    known = [energy for energy in energies if energy is not None and energy.joules is not None]
-    reasons = ["nothing measured it" if energy is None else energy.reason for energy in energies]
-    return Usage(
-        answers=len(answers),
-        energies=tuple(_subtotals(known)),
-        energy_unknown=len(answers) - len(known),
-        reasons=tuple(dict.fromkeys(reason for reason in reasons if reason is not None)),
-        prompt=Amount.of(answer.tokens.prompt for answer in answers),
-        cached=Amount.of(answer.tokens.cached for answer in answers),
-        completion=Amount.of(answer.tokens.completion for answer in answers),
-        seconds=Amount.of(answer.seconds for answer in answers),
-        cost_usd=Amount.of(answer.cost_usd for answer in answers),
-    )
+class _Amount:
+    """An amount so far."""
 
+    __slots__ = ("_known", "_sum", "_unknown")
 
-def _subtotals(energies: Iterable[Energy]) -> Iterator[Subtotal]:
-    """One subtotal for each kind, with replayed energy in a subtotal of its own."""
-    groups: dict[tuple[Kind, bool], list[Energy]] = defaultdict(list)
-    for energy in energies:
-        groups[energy.kind, energy.replayed].append(energy)
-    for (kind, replayed), group in sorted(groups.items()):
-        total = Energy.total(group)
-        assert total is not None  # as no group is empty
-        yield Subtotal(kind=kind, replayed=replayed, energy=total, answers=len(group))
+    def __init__(self) -> None:
+        self._sum: float = 0
+        self._known = self._unknown = 0
+
+    def add(self, value: float | None) -> None:
+        if value is None:
+            self._unknown += 1
+        else:
+            self._sum += value
+            self._known += 1
+
+    def amount(self) -> Amount:
+        return Amount(sum=self._sum, known=self._known, unknown=self._unknown)

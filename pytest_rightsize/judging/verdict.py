@@ -12,7 +12,7 @@ from pytest_rightsize.judging.prompt_variants import with_prompts_compared
 from pytest_rightsize.judging.rung_results import RungResults, results_by_rung
 from pytest_rightsize.judging.strength import with_strength
 from pytest_rightsize.judging.suspicion import with_suspicion
-from pytest_rightsize.records import Policy, Run, Rung, Trial, VerdictName
+from pytest_rightsize.records import Policy, Run, Rung, Trial, VerdictName, trials_by_task
 from pytest_rightsize.statistics import (
     Design,
     Terms,
@@ -46,10 +46,8 @@ _CONFIDENCE = 0.95
 
 def judge(run: Run) -> list[Verdict]:
     """One verdict for each task, in the order of the run's policies; the order of the trials does not matter."""
-    by_task: dict[str, list[Trial]] = defaultdict(list)
-    for trial in run.trials:
-        by_task[trial.key.task].append(trial)
-    verdicts = [_judge_task(policy, by_task[policy.task], run) for policy in run.policies.values()]
+    by_task = trials_by_task(run.trials)
+    verdicts = [_judge_task(policy, by_task.get(policy.task, ()), run) for policy in run.policies.values()]
     return with_prompts_compared(run, [with_strength(verdict, run.strengths) for verdict in verdicts])
 
 

@@ -4,7 +4,7 @@ It formats and counts what others judged; it judges nothing itself. Pure.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_rightsize.judging.conclusions import Conclusion, conclude
@@ -183,14 +183,14 @@ def _saving(facts: Facts, smaller: Sequence[Verdict]) -> str | None:
 
 def effort(run: Run) -> str:
     """The number of trials that ran, or their share of the full ladder, and their tokens."""
-    trials = [trial for trial in run.trials if (trial.outcome != "not_run" or trial.ended) and not _is_silent(trial)]
+    ran = sum(1 for _ in _ran(run))
     planned = sum(run.planned.values()) - sum(map(_is_silent, run.trials))
-    tokens_text = _tokens_text(trials)
+    tokens_text = _tokens_text(run)
     if run.interrupted:
-        return f"interrupted after {len(trials):,} of {planned:,} trials, {tokens_text}"
+        return f"interrupted after {ran:,} of {planned:,} trials, {tokens_text}"
     if run.strategy == "full" or not planned:
-        return f"{len(trials):,} trials, {tokens_text}"
-    return f"ran {100 * len(trials) / planned:.0f} % of all test and model combinations, {tokens_text}"
+        return f"{ran:,} trials, {tokens_text}"
+    return f"ran {100 * ran / planned:.0f} % of all test and model combinations, {tokens_text}"
 
 
 def _is_silent(trial: Trial) -> bool:
@@ -198,14 +198,21 @@ def _is_silent(trial: Trial) -> bool:
     return trial.reason in ("down", "missing") and not trial.answers
 
 
-def _tokens_text(trials: Sequence[Trial]) -> str:
+def _ran(run: Run) -> Iterator[Trial]:
+    return (trial for trial in run.trials if (trial.outcome != "not_run" or trial.ended) and not _is_silent(trial))
+
+
+def _tokens_text(run: Run) -> str:
     """`1,234 tokens`, or those of the completions alone where the prompts' are not known."""
-    if (tokens := tokens_spent(trials)) is not None:
+    if (tokens := tokens_spent(_ran(run))) is not None:
         return f"{tokens:,} tokens"
-    completions = [answer.tokens.completion for trial in trials for answer in trial.answers]
-    if None in completions:
-        return "tokens unknown"
-    return f"{sum(number or 0 for number in completions):,} completion tokens"
+    completions = 0
+    for trial in _ran(run):
+        for answer in trial.answers:
+            if answer.tokens.completion is None:
+                return "tokens unknown"
+            completions += answer.tokens.completion
+    return f"{completions:,} completion tokens"
 
 
 def tokens_spent(trials: Iterable[Trial]) -> int | None:

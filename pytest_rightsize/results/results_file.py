@@ -23,6 +23,7 @@ from pytest_rightsize.results.append_only import DurableFile
 from pytest_rightsize.results.earlier_run import EarlierRun
 from pytest_rightsize.results.kept_media import media_beside
 from pytest_rightsize.results.line_formats import check_line
+from pytest_rightsize.results.packed_trials import PackedTrials
 from pytest_rightsize.results.redaction import redacted, text_digest
 from pytest_rightsize.results.stored_texts import Place, StoredTexts, place_of
 from pytest_rightsize.results.texts_in_file import TextsInFile
@@ -223,18 +224,20 @@ def read_run(
     words_of: Callable[[TrialKey], bool] | None = None,
     with_prompts: bool = False,
     texts_stay: bool = False,
+    is_large: bool = False,
 ) -> Run:
     """Read a results file into a Run, as a stream; of a trial that was written twice the last line counts.
 
     With `words_of` only those trials keep their texts: in all others, and in every prompt, hashes take their place, as
     where they are withheld. The memory needed then does not depend on how long the texts are. `with_prompts` keeps
     the prompts all the same, each of them once. With `texts_stay` no trial keeps its texts, and `Run.whole` reads them
-    from the file, one trial at a time.
+    from the file, one trial at a time. With `is_large` neither texts nor prompts are kept at all, and the trials are
+    packed, by task: tens of megabytes for a million of them.
 
     Raises a ConfigError that names the line if it is not a results file of a schema this version reads. A file that was
     cut off gives a Run with `interrupted` set.
     """
-    reading = _Reading(path, words_of=words_of, with_prompts=with_prompts, texts_stay=texts_stay)
+    reading = _Reading(path, words_of=words_of, with_prompts=with_prompts, texts_stay=texts_stay, is_large=is_large)
     for number, place, line in _lines(path):
         if number == 1 and line.get("kind") != "run":
             raise ConfigError(f'{path}:1 is not the first line of a results file: it has no "kind": "run"')
@@ -250,9 +253,18 @@ class _Reading:
     """What was read of a results file so far."""
 
     def __init__(
-        self, path: Path, *, words_of: Callable[[TrialKey], bool] | None, with_prompts: bool, texts_stay: bool
+        self,
+        path: Path,
+        *,
+        words_of: Callable[[TrialKey], bool] | None,
+        with_prompts: bool,
+        texts_stay: bool,
+        is_large: bool,
     ) -> None:
         self._path = path
+        self._packed = PackedTrials() if is_large else None
+        if is_large:
+            words_of = no_trial
         self._texts: TextsInFile | None = None
         if texts_stay and path.is_file():  # a pipe is read once
             self._texts = TextsInFile(path, _content, lambda line, prompts: _trial(line, prompts, None))
@@ -281,14 +293,17 @@ class _Reading:
                 counts = line.pop("planned")
                 self._policies[line["task"]] = Policy.from_dict(line)
                 self._planned.update({(line["task"], rung): count for rung, count in counts.items()})
-            case "prompt":
+            case "prompt" if self._packed is None:
                 messages = line["messages"]
                 self._prompts[line["id"]] = tuple(messages) if self._keeps_prompts else text_digest(messages)
                 if self._texts is not None:
                     self._texts.add_prompt(line["id"], place)
             case "trial":
                 trial = _trial(line, self._prompts, self._words_of)
-                self._trials[trial.key] = trial
+                if self._packed is not None:
+                    self._packed.add(trial)
+                else:
+                    self._trials[trial.key] = trial
                 if self._texts is not None:
                     self._texts.add_trial(trial.key, place)
             case "metering":
@@ -313,7 +328,7 @@ class _Reading:
         """The run; interrupted unless its end came last."""
         return Run(
             rungs=tuple(self._rungs),
-            trials=tuple(self._trials.values()),
+            trials=tuple(self._trials.values()) if self._packed is None else self._packed,
             policies=self._policies,
             planned=self._planned,
             strategy=self._strategy,

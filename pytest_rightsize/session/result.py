@@ -12,6 +12,7 @@ from pytest_rightsize.judging.judge_usage import judge_usage
 from pytest_rightsize.judging.usage import RunUsage, usage_of
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import Policy, Run, Waiver
+from pytest_rightsize.reports.facts import tokens_spent
 from pytest_rightsize.verdict_records import Verdict
 
 if TYPE_CHECKING:
@@ -44,14 +45,12 @@ class SessionResult:
 
     def totals(self) -> dict[str, Any]:
         """Sums over the whole run, as plain data; what is not known of every answer is null."""
-        answers = [answer for trial in self.run.trials for answer in trial.answers]
-        tokens = [answer.tokens.total for answer in answers]
-        costs = [answer.cost_usd for answer in answers]
+        cost = self.run_usage.total.cost_usd
         return {
             "trials": dict(Counter(trial.outcome for trial in self.run.trials)),
-            "answers": len(answers),
-            "tokens": None if None in tokens else sum(token or 0 for token in tokens),
-            "cost_usd": None if None in costs else sum(cost or 0.0 for cost in costs),
+            "answers": self.run_usage.total.answers,
+            "tokens": tokens_spent(self.run.trials),
+            "cost_usd": None if cost.unknown else cost.sum,
             "interrupted": self.run.interrupted,
             "spending": self.run_usage.to_dict(),
             **({"judges": judges} if (judges := [usage.to_dict() for usage in judge_usage(self.run)]) else {}),

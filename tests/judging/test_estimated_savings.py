@@ -1,5 +1,6 @@
 """What a smaller rung saves against a chosen one that was not run: an estimate, called one, or nothing."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -142,3 +143,27 @@ def test_reports_call_it_an_estimate_and_no_headline_counts_on_it() -> None:
     for text in (MarkdownReport().render(CLIMB, verdicts), HtmlReport().render(CLIMB, verdicts)):
         words = text.replace("<b>", "").replace("</b> <small>", " ")
         assert "about $37.6 per 1,000 cases (estimate, as large was not run: its price at the token " in words
+
+
+class CountedPasses(tuple[Trial, ...]):
+    """Trials that count how often somebody goes through all of them."""
+
+    passes = 0
+
+    def __iter__(self) -> Iterator[Trial]:
+        CountedPasses.passes += 1
+        return super().__iter__()
+
+
+def test_the_trials_of_a_run_are_gone_through_as_often_for_many_tasks_as_for_one() -> None:
+    passes = []
+    for tasks in (1, 40):
+        small = [trial(f"t{task}", case, SMALL, COUNTED) for task in range(tasks) for case in "ab"]
+        large = [trial(f"t{task}", case, LARGE, None) for task in range(tasks) for case in "ab"]
+        one = run_of(*small, *large)
+        run = replace(one, trials=CountedPasses(one.trials))
+        CountedPasses.passes = 0
+        found = conclude(run, judge(run))
+        assert all(conclusion.savings[0].estimate for conclusion in found)
+        passes.append(CountedPasses.passes)
+    assert passes[0] == passes[1]
