@@ -1,6 +1,6 @@
 """Verdicts of a run; pure, so that a results file is judged as its session was."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial

@@ -8,14 +8,13 @@ import hashlib
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pytest_rightsize.bounded_files import LONGEST_LINE_BYTES, numbered_lines
+from pytest_rightsize.bounded_files import LONGEST_LINE_BYTES
 from pytest_rightsize.calibration_records import Calibration
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.escaping import one_line
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.part_data import PartData, with_references
 from pytest_rightsize.records import Json, Policy, Price, Run, Rung, Trial, TrialKey
@@ -24,11 +23,11 @@ from pytest_rightsize.results.earlier_run import EarlierRun
 from pytest_rightsize.results.kept_media import media_beside
 from pytest_rightsize.results.line_formats import check_line
 from pytest_rightsize.results.packed_trials import PackedTrials
+from pytest_rightsize.results.placed_lines import line_content, placed_lines
 from pytest_rightsize.results.redaction import redacted, text_digest
 from pytest_rightsize.results.stored_texts import Place, StoredTexts, place_of
 from pytest_rightsize.results.texts_in_file import TextsInFile
 from pytest_rightsize.strength_records import Strength
-from pytest_rightsize.strict_json import loads
 from pytest_rightsize.verdict_records import Verdict
 
 __all__ = [
@@ -42,8 +41,6 @@ __all__ = [
     "withheld_in",
 ]
 
-# What stands within lines of a report: a file that others wrote may hold anything here.
-_NAMES = ("task", "case", "rung")
 SCHEMA = 1
 
 
@@ -199,7 +196,7 @@ def strength_line(strength: Strength) -> str:
 def read_strengths(path: Path) -> dict[str, Strength]:
     """The strengths of a file that has no other lines, by task; raises ConfigError if it cannot be read."""
     strengths: dict[str, Strength] = {}
-    for number, _, line in _lines(path):
+    for number, _, line in placed_lines(path):
         try:
             check_line(line)
             strengths[line["task"]] = Strength.from_dict(line)
@@ -238,7 +235,7 @@ def read_run(
     cut off gives a Run with `interrupted` set.
     """
     reading = _Reading(path, words_of=words_of, with_prompts=with_prompts, texts_stay=texts_stay, is_large=is_large)
-    for number, place, line in _lines(path):
+    for number, place, line in placed_lines(path):
         if number == 1 and line.get("kind") != "run":
             raise ConfigError(f'{path}:1 is not the first line of a results file: it has no "kind": "run"')
         try:
@@ -267,7 +264,7 @@ class _Reading:
             words_of = no_trial
         self._texts: TextsInFile | None = None
         if texts_stay and path.is_file():  # a pipe is read once
-            self._texts = TextsInFile(path, _content, lambda line, prompts: _trial(line, prompts, None))
+            self._texts = TextsInFile(path, line_content, lambda line, prompts: _trial(line, prompts, None))
             words_of = no_trial
         self._words_of = words_of
         self._keeps_prompts = words_of is None or with_prompts
@@ -373,36 +370,3 @@ def rung_of_line(plain: Mapping[str, Json]) -> Rung:
     options = {name: value for name, value in plain.items() if name not in own}
     price = Price(**own.pop("price")) if own.get("price") else None
     return Rung(**{**own, "price": price, "options": options})
-
-
-def _lines(path: Path) -> Iterator[tuple[int, Place, dict[str, Json]]]:
-    """The number, place and content of each line; a last line that was cut off in the middle is left out."""
-    start = 0
-    try:
-        with path.open("rb") as file:
-            for number, raw in numbered_lines(file, path):
-                try:
-                    line = _content(raw)
-                except UnicodeDecodeError:
-                    raise ConfigError(f"{path}:{number} is not UTF-8 text, and so no results file") from None
-                except json.JSONDecodeError as error:
-                    if not raw.endswith(b"\n"):
-                        return
-                    raise ConfigError(f"{path}:{number} is not JSON: {error.msg}") from None
-                except (ValueError, RecursionError) as error:
-                    raise ConfigError(f"{path}:{number} cannot be read: {error}") from None
-                yield number, place_of(start, len(raw)), line
-                start += len(raw)
-    except OSError as error:
-        raise ConfigError(f"cannot read the results file {path}: {error.strerror}") from None
-
-
-def _content(raw: bytes) -> dict[str, Json]:
-    """A line as data; raises ValueError."""
-    line = loads(raw.decode("utf-8"))
-    if not isinstance(line, dict):
-        raise ValueError("it is not a JSON object")
-    for name in _NAMES:
-        if isinstance(line.get(name), str):
-            line[name] = one_line(line[name])
-    return line
