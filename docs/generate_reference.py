@@ -66,6 +66,7 @@ def ladder_page() -> str:
         ),
         ("`[tasks.NAME]`: a task", parts["task"]["properties"]),
         ("`[app]`: the application under test", parts["app"]["properties"]),
+        ("`[cluster]`: the Ray of rungs on several machines", parts["cluster"]["properties"]),
         *((f"`meter = {{ name = {_name(one)!r}, ... }}`", one["properties"]) for one in _forms(parts["meter"])),
     ]
     for title, table in tables:

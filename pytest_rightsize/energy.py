@@ -309,9 +309,15 @@ def _check_addable(first: Energy, second: Energy) -> None:
 
 
 def _twins(first: Iterable[str], second: Iterable[str]) -> bool:
-    """Whether both have a device in common under two interfaces, such as rapl and rapl-mmio."""
-    names = {device.partition(":")[2]: device for device in first if ":" in device}
-    return any(names.get(device.partition(":")[2], device) != device for device in second if ":" in device)
+    """Whether both have a device in common under two interfaces, such as rapl and rapl-mmio, of one machine."""
+    names = {_without_interface(device): device for device in first if ":" in device}
+    return any(names.get(_without_interface(device), device) != device for device in second if ":" in device)
+
+
+def _without_interface(device: str) -> tuple[str, str]:
+    """The machine that stands before a `/`, if one does, and the name of the device there."""
+    machine, _, name = device.rpartition("/")
+    return machine, name.partition(":")[2]
 
 
 def _same_window(first: Energy, second: Energy) -> bool:

@@ -60,4 +60,4 @@ def test_the_names_of_this_package_load_no_module_of_theirs() -> None:
         "print(len(names), [n for n in sys.modules if n.startswith(('pytest_rightsize.pro', 'pytest_rightsize.met'))])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "20 []\n"
+    assert done.stdout == "21 []\n"

@@ -96,6 +96,7 @@ LIBRARIES: dict[str, set[str]] = {
     "reports": {"jinja2", "markupsafe", "tabulate"},
     "hookspecs": {"pluggy"},
     "session": {"pytest", "pluggy", "xdist"},
+    "hosting": {"pluggy", "ray"},
     "commands": {"pluggy", "rapidfuzz", "shtab", "tabulate"},
     "plugin": {"pytest"},
 }
@@ -103,6 +104,7 @@ LIBRARIES: dict[str, set[str]] = {
 FACES = {
     "providers/llama_cpp": "provider",
     "providers/openai": "provider",
+    "hosting/ray": "provider",
     "meters/attribution": "metered",
     "reports/html": "report",
 }
@@ -161,9 +163,11 @@ PURE = [
         )
     ),
     "providers/llama_cpp/completions.py",
+    *(f"hosting/ray/{name}.py" for name in ("accounts_of_replicas", "engines", "greetings", "replicas")),
 ]
 HEAVY = {
     "aiohttp",
+    "ray",
     "genai_prices",
     "llama_cpp",
     "scipy",

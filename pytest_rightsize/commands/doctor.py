@@ -16,7 +16,7 @@ from pytest_rightsize.config.catalogue import CATALOGUE
 from pytest_rightsize.config.ladder import Ladder, read_ladder, select_rungs
 from pytest_rightsize.config.ladder_order import Amount
 from pytest_rightsize.config.options import find_ladder_file
-from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.meters import (
     Choice,
     Counter,
@@ -84,6 +84,7 @@ class _Doctor:
         yield f"  answers: {self._answers(provider)}"
         if (exposed := exposed_endpoint(rung)) is not None:
             yield f"  warning: {exposed}"
+        yield from self._nodes(provider)
         site = site_of(provider)
         if self._offline and meter_urls(rung):
             yield "  meter:   not asked: --offline"
@@ -98,6 +99,21 @@ class _Doctor:
         idle = self._idle_line(choice, [counter.facts for counter in counters], site)
         yield from [] if idle is None else [f"    {idle}"]
         yield from (f"    {line}" for line in self._missing_meters(rung, site, choice))
+
+    def _nodes(self, provider: Provider) -> Iterator[str]:
+        """What a provider with places of its own says of them, as the nodes of a cluster with their meters."""
+        tell = getattr(provider, "node_lines", None)
+        if tell is None or provider.check() is not None:
+            return
+        if self._offline:
+            yield "  nodes:   not asked: --offline"
+            return
+        provider.equip(self._meters, budget_s=0.0)  # type: ignore[attr-defined]  # who has places takes meters there
+        try:
+            yield from (f"  {line}" for line in tell())
+        except RungError as error:
+            self.found_fault = True
+            yield f"  nodes:   {error}"
 
     def _answers(self, provider: Provider) -> str:
         problem = provider.check()

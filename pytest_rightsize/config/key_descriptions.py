@@ -15,11 +15,12 @@ DESCRIPTIONS: Mapping[str, str] = {
     "ladder": "The rungs: a table [ladder.NAME] for each model.",
     "tasks": "The bars of tasks: a table [tasks.NAME] for each, where its markers do not say.",
     "app": "How the calls of the application under test are answered.",
+    "cluster": "The Ray cluster of rungs with the provider ray, where they do not say themselves.",
     "electricity_usd_per_kwh": "The price of electricity in USD per kWh: gives the joules of local rungs a cost.",
     "order": "What rungs are ordered by: params (default), active, bytes, price, or energy by earlier runs.",
     "gco2_per_kwh": "Grams of CO2e per kWh of electricity: gives known joules their emissions.",
     # a rung of any provider
-    "provider": "Who answers: llama_cpp, openai, callable, command, onnx, transcription, uci, cascade or replay.",
+    "provider": "Who answers: llama_cpp, openai, ray, callable, command, onnx, transcription, uci, cascade or replay.",
     "model": "A path, hf:ORG/REPO:QUANT or package:NAME/FILE for llama_cpp; its name at an endpoint; MODULE:FUNCTION.",
     "params_b": "Parameters, in billions: rungs are named smallest first.",
     "active_b": "Active parameters of a mixture of experts, in billions.",
@@ -78,12 +79,19 @@ DESCRIPTIONS: Mapping[str, str] = {
     "outside": 'The label of tokens that belong to no span (default "O").',
     "max_length": "The most tokens of a prompt (default 512).",
     # uci
-    "engine": "A chess engine that speaks UCI: its name, as stockfish, or its path.",
-    "engine_options": "Options of the engine, as in { Threads = 1, Hash = 16 }.",
+    "engine": "ray: llama_cpp (default), vllm or package.module:Class; uci: a chess engine's name or path.",
+    "engine_options": "Options of the engine, as in { Threads = 1, Hash = 16 }, or { max_model_len = 8192 } for vllm.",
     "movetime_s": "Seconds that the engine thinks about a move (default 0.1, unless nodes or depth is given).",
     "nodes": "Positions that the engine looks at for a move.",
     "depth": "Half-moves that the engine looks ahead.",
     "notation": "How it writes moves: uci, as e2e4 (default), or san, as e4.",
+    # ray
+    "address": "The cluster: HOST:PORT, ray://HOST:PORT or auto (default: RAY_ADDRESS, else a Ray of this machine).",
+    "place_timeout_s": "Seconds that a replica waits for a place in the cluster (default 60).",
+    "replicas": "How many copies of the model answer, each in a place of its own (default 1).",
+    "resources": "What a replica reserves of its node, as in { cpu = 8, gpu = 1, memory_gb = 16 } (default: one cpu).",
+    "restarts": "How often a replica that died is started again; then it is out for the session (default 1).",
+    "runtime_env": 'The environment of replicas in Ray\'s words, as in { pip = ["pytest-rightsize[local]"] }.',
     # replay
     "file": 'Recorded answers, JSON Lines: {"prompt": .., "text": ..}.',
     # tasks

@@ -14,6 +14,7 @@ from pathlib import Path
 from pytest_rightsize.bounded_files import whole_text
 from pytest_rightsize.config.app_table import AppTable, parse_app
 from pytest_rightsize.config.cascades import check_cascades
+from pytest_rightsize.config.cluster_table import with_cluster
 from pytest_rightsize.config.ladder_order import ORDERS, Amount, Order, check_order
 from pytest_rightsize.config.rung_tables import parse_rung, with_electricity
 from pytest_rightsize.config.spreads import known_rungs, spread_out
@@ -29,7 +30,9 @@ __all__ = ["TOP_KEYS", "Ladder", "check_rung", "parse_ladder", "read_ladder", "s
 
 _IN_PYPROJECT = " [tool.rightsize]"
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-TOP_KEYS = ("app", "calibration", "default", "electricity_usd_per_kwh", "gco2_per_kwh", "ladder", "order", "tasks")
+TOP_KEYS = (
+    *("app", "calibration", "cluster", "default", "electricity_usd_per_kwh", "gco2_per_kwh", "ladder", "order", "tasks"),
+)
 """The keys of a ladder file that stand in no table."""
 
 
@@ -114,6 +117,7 @@ def parse_ladder(
     tables, spreads = spread_out(
         {name: subtable(ladder, name, f"{where} [ladder]") for name in ladder}, providers, where=where
     )
+    tables = with_cluster(tables, plain, where=where)
     rungs = {
         name: parse_rung(name, one.table, providers, where=f"{where} [ladder.{one.written_as}]", base_dir=base_dir)
         for name, one in tables.items()

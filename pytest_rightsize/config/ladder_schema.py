@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from pytest_rightsize.config.app_table import APP_KEYS, NO_PARAMETERS
+from pytest_rightsize.config.cluster_table import CLUSTER_KEYS
 from pytest_rightsize.config.key_descriptions import DESCRIPTIONS
 from pytest_rightsize.config.ladder import TOP_KEYS
 from pytest_rightsize.config.ladder_order import ORDERS
@@ -52,6 +53,7 @@ def ladder_schema(providers: Mapping[str, type[Provider]], meters: Mapping[str, 
         },
         "tasks": {"type": "object", "additionalProperties": {"$ref": "#/$defs/task"}},
         "app": {"$ref": "#/$defs/app"},
+        "cluster": {"$ref": "#/$defs/cluster"},
     }
     top = {key: {**_described(key), **tables.get(key, _FROM_0)} for key in TOP_KEYS}
     return {
@@ -63,6 +65,7 @@ def ladder_schema(providers: Mapping[str, type[Provider]], meters: Mapping[str, 
             "meter": _meter(meters),
             "task": _table({key: _task_key(key, kinds) for key, kinds in TASK_KEYS.items()}),
             "app": _table({key: {**_described(f"app.{key}"), **_APP.get(key, {})} for key in APP_KEYS}),
+            "cluster": _table({key: {**_described(key), **_value(kind)} for key, kind in CLUSTER_KEYS.items()}),
         },
     }
 

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from pytest_rightsize.errors import RightsizeError, RungError
 from pytest_rightsize.hosting.channel import Channel
 from pytest_rightsize.hosting.frames import FrameError, Message, read_frame
-from pytest_rightsize.hosting.host import Host
+from pytest_rightsize.hosting.host import Host, file_sha256
 from pytest_rightsize.hosting.wire import (
     ClassesAt,
     class_at,
@@ -26,6 +26,7 @@ from pytest_rightsize.hosting.wire import (
     request_from_plain,
     rung_from_plain,
 )
+from pytest_rightsize.plain_data import plain_fields
 from pytest_rightsize.providers.broken_providers import fault_of
 from pytest_rightsize.providers.environment import error_words
 from pytest_rightsize.providers.own_threads import own_this_thread
@@ -122,6 +123,10 @@ class _Process:
             return
         if "ask" in message:
             number = message["ask"]
+            if "identify" in message["request"]:
+                # It may wait for a place on another machine, and the stream is read on meanwhile.
+                threading.Thread(target=self._identify, args=(host, number), daemon=True).start()
+                return
             future = self._asked[number] = self._ask(host, message["request"])
             future.add_done_callback(partial(self._answer, number))
         elif "cancel" in message:
@@ -134,6 +139,17 @@ class _Process:
             self._channel.send({"rested": meterings})
             if "end" in message:
                 self._ended.set()
+
+    def _identify(self, host: Host, number: int) -> None:
+        """Tell the model's fingerprint, which is known where the model runs alone."""
+        own_this_thread()
+        try:
+            identity = host.identity(file_sha256)
+            told = {"identity": None if identity is None else plain_fields(identity)}
+        except Exception as error:
+            fault = error if isinstance(error, RightsizeError) else fault_of(error, self._name)
+            told = {"error": error_to_plain(fault)}
+        self._channel.send({"answer": number, **told})
 
     def _ask(self, host: Host, plain: Message) -> Future[Reply]:
         try:

@@ -4,22 +4,24 @@ The provider is made here, within its meter's window, so that the meter reads th
 It is asked by as many as like, and gives the provider no more requests at once than the rung allows.
 """
 
+import hashlib
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
+from pathlib import Path
 
 from pytest_rightsize.errors import RightsizeError, RungError
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.meters import Meter, site_of
 from pytest_rightsize.meters.attribution.metered import Metered
 from pytest_rightsize.meters.choice import choose
-from pytest_rightsize.providers import Provider
-from pytest_rightsize.providers.broken_providers import fault_of, made, submitted
-from pytest_rightsize.records import Reply, Request, Rung
+from pytest_rightsize.providers import Problem, Provider, identity_of
+from pytest_rightsize.providers.broken_providers import checked, fault_of, made, submitted
+from pytest_rightsize.records import Identity, Reply, Request, Rung
 
-__all__ = ["Host"]
+__all__ = ["Host", "file_sha256"]
 
 
 class Host:
@@ -33,20 +35,26 @@ class Host:
         *,
         room: int,
         budget_s: float = 0.0,
+        workers: int = 1,
         on_note: Callable[[str], object] | None = None,
         on_stall: Callable[[str], object] | None = None,
     ) -> None:
-        """Make the provider; `room` is how many requests it is given at once. For the others see `Metered`."""
+        """Make the provider; `room` is how many requests it is given at once. For the others see `Metered`.
+
+        A provider that has its models hosted elsewhere is given the meters for them.
+        """
         self._rung = rung
         provider = made(kind, rung)
         for name, tell in (("on_note", on_note), ("on_stall", on_stall)):
             if hasattr(provider, name) and tell is not None:
                 setattr(provider, name, tell)
+        if hasattr(provider, "equip"):
+            provider.equip(meters, budget_s=budget_s)
         site = site_of(provider)
         self._provider: Provider = provider
         if site not in (None, "cluster") and rung.meter != "none":
             choice = partial(choose, rung, site, meters)
-            self._provider = Metered(provider, choice, room=lambda: room, budget_s=budget_s)
+            self._provider = Metered(provider, choice, room=lambda: room, budget_s=budget_s, workers=workers)
         self._room = room
         self._lock = threading.Lock()
         self._queue: deque[tuple[Request, Future[Reply]]] = deque()
@@ -64,6 +72,25 @@ class Host:
         """How large the model is, once that is known."""
         size: int | None = getattr(self._provider, "size_bytes", None)
         return size
+
+    @property
+    def meter_name(self) -> str:
+        """The meters that work here, as in `nvml+rapl`; empty where there is none."""
+        choice = getattr(self._provider, "choice", None)
+        return "" if choice is None else "+".join(choice.meters)
+
+    def problem(self) -> Problem | None:
+        """What is missing here for the provider to answer."""
+        return checked(self._provider, self._rung.name)
+
+    def identity(self, sha256: Callable[[Path], str]) -> Identity | None:
+        """The fingerprint of the model here; see `Provider`."""
+        return identity_of(self._provider, sha256)
+
+    def so_far(self) -> list[Metering]:
+        """The totals since the model was opened, while it is open; none where nothing is counted."""
+        metering = getattr(self._provider, "so_far", lambda: None)()
+        return [] if metering is None else [metering]
 
     def ask(self, request: Request) -> Future[Reply]:
         """The Future of the reply, which ends in an error of this package or none; it may be cancelled."""
@@ -127,6 +154,12 @@ class Host:
             else:
                 outer.set_exception(fault_of(_as_exception(error), self._rung.name))
         self._send()
+
+
+def file_sha256(path: Path) -> str:
+    """The hash of a model's file where the model runs; raises OSError."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _as_exception(error: BaseException) -> Exception:

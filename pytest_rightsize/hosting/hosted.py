@@ -4,7 +4,7 @@ Whatever needs no model (`check`, `identity`, what it says of itself) is asked o
 are recorded under the same keys wherever the model runs.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from pytest_rightsize.errors import RightsizeError, RungError
 from pytest_rightsize.hosting.desks import Desk
 from pytest_rightsize.hosting.frames import FrameError
-from pytest_rightsize.hosting.wire import error_from_plain, reply_from_plain, request_to_plain
+from pytest_rightsize.hosting.wire import error_from_plain, outcome_from_plain, request_to_plain
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.providers import Problem, Provider, identity_of
 from pytest_rightsize.providers.placement import Room, room_of
@@ -36,6 +36,8 @@ class Hosted:
         self._meter_name = meter_name
         self.size_bytes: int | None = None
         self.waiting_room = 0
+        # Where the fingerprint is known only where the model runs: what the host has told.
+        self._told: list[Identity | None] = []
 
     def __getattr__(self, name: str) -> Any:
         """Members that the provider has beyond the Protocol."""
@@ -70,9 +72,30 @@ class Hosted:
         """See `Provider`."""
         return self.inner.check()
 
+    @property
+    def opens_to_identify(self) -> bool:
+        """Whether the host must be asked for the fingerprint, which loads the model."""
+        return self._is_identified_there and not self._told
+
+    @property
+    def _is_identified_there(self) -> bool:
+        return bool(getattr(self.inner, "identifies_itself_where_it_runs", False))
+
+    def place_lines(self) -> Iterator[str]:
+        """Nothing: its host finds out whether there is a place."""
+        yield from ()
+
     def identity(self, sha256: Callable[[Path], str]) -> Identity | None:
-        """See `Provider`."""
-        return identity_of(self.inner, sha256)
+        """See `Provider`; raises RungError."""
+        if not self._is_identified_there:
+            return identity_of(self.inner, sha256)
+        if not self._told:
+            outcome = self._desk.ask(self._rung.name, {"identify": True}).result()
+            if "error" in outcome:
+                raise error_from_plain(outcome["error"])
+            plain = outcome["identity"]
+            self._told.append(None if plain is None else Identity(**plain))
+        return self._told[0]
 
     def submit(self, request: Request) -> Future[Reply]:
         """See `Provider`."""
@@ -101,11 +124,8 @@ class Hosted:
             outer.set_exception(reply)
 
     def _read(self, outcome: Mapping[str, Any]) -> Reply | RightsizeError:
-        """What the host says of a request; what is neither a reply nor an error of this package is a fault."""
-        try:
+        """What the host says of a request, and beside it of itself."""
+        if isinstance(outcome, Mapping):
             self.size_bytes = outcome.get("size_bytes", self.size_bytes)
             self.waiting_room = outcome.get("waiting_room", self.waiting_room)
-            return error_from_plain(outcome["error"]) if "error" in outcome else reply_from_plain(outcome["reply"])
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            words = f"rung {self._rung.name!r}: what its host sent is no reply ({type(error).__name__})"
-            return RungError(words, reason="bad_reply", alone=True)
+        return outcome_from_plain(outcome, rung=self._rung.name)

@@ -27,6 +27,7 @@ __all__ = [
     "error_from_plain",
     "error_to_plain",
     "fault_to_plain",
+    "outcome_from_plain",
     "place_of",
     "reply_from_plain",
     "reply_to_plain",
@@ -80,6 +81,15 @@ def reply_from_plain(plain: Mapping[str, Any]) -> Reply:
         "margin": None if margin is None else float(margin),
     }
     return Reply(**values | nouns)
+
+
+def outcome_from_plain(outcome: Mapping[str, Any], *, rung: str) -> Reply | RightsizeError:
+    """What a host says of a request; what is neither a reply nor an error of this package is a fault."""
+    try:
+        return error_from_plain(outcome["error"]) if "error" in outcome else reply_from_plain(outcome["reply"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        words = f"rung {rung!r}: what its host sent is no reply ({type(error).__name__})"
+        return RungError(words, reason="bad_reply", alone=True)
 
 
 def error_to_plain(error: RightsizeError) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Literal
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.records import Rung
 
-__all__ = ["Room", "is_trusted", "keeps_private", "room_of"]
+__all__ = ["Room", "is_trusted", "keeps_private", "opens_to_identify", "room_of"]
 
 Room = Literal["machine", "cluster"]
 """Whose memory a loaded model takes: that of this machine, or that of a cluster, which has its own places for it."""
@@ -31,3 +31,8 @@ def room_of(provider: Provider) -> Room | None:
     """Whose memory the model takes while it is loaded; None where it takes none that this session could free."""
     room: Room | None = getattr(provider, "takes_room_of", None if provider.leaves_machine else "machine")
     return room
+
+
+def opens_to_identify(provider: Provider) -> bool:
+    """Whether the model must be loaded where it runs before its fingerprint is known: it is not, and runs elsewhere."""
+    return bool(getattr(provider, "opens_to_identify", False))

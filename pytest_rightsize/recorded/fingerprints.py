@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from pytest_rightsize.errors import RungError
 from pytest_rightsize.providers import Provider, identity_of
+from pytest_rightsize.providers.placement import opens_to_identify
 from pytest_rightsize.recorded.keys import file_sha256
 from pytest_rightsize.records import Json
 
@@ -22,6 +23,8 @@ def fingerprints_of(
 
 
 def _content(provider: Provider) -> dict[str, Json] | None:
+    if opens_to_identify(provider):
+        return None
     try:
         identity = identity_of(provider, file_sha256)
     except (OSError, RungError):

@@ -16,6 +16,7 @@ from pytest_rightsize import clocks
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.providers.broken_providers import identified
+from pytest_rightsize.providers.placement import opens_to_identify
 from pytest_rightsize.recorded.cache import FILE_NAME, AnswerCache
 from pytest_rightsize.recorded.keys import Recorded, base_of, file_sha256, plain_request, rung_digest
 from pytest_rightsize.recorded.nearest import Place, conversation_text, differences, nearest
@@ -173,6 +174,8 @@ class Recorder:
     def may_have(self, rung: str, provider: Provider) -> bool:
         """Whether the rung had recorded answers when the session began; found out without its model."""
         with self._lock:
+            if self._is_closed_and_unknown(rung, provider):
+                return False
             if rung not in self._may_have:
                 try:
                     self._may_have[rung] = self._has_older_answers(rung) and self._is_recordable(rung, provider)
@@ -186,7 +189,13 @@ class Recorder:
         cache = self._open_cache()
         return cache is not None and cache.has_answers(rung, until=self._started)
 
+    def _is_closed_and_unknown(self, rung: str, provider: Provider) -> bool:
+        """Whether its fingerprint could be had only by opening it, which is done for a request and for nothing else."""
+        return rung not in self._fingerprints and self._mode != "replay" and opens_to_identify(provider)
+
     def _is_recordable(self, rung: str, provider: Provider) -> bool:
+        if self._is_closed_and_unknown(rung, provider):
+            return False
         identity = self._identity(rung, provider, asks=False)
         return identity is not None and not identity.is_recording
 
@@ -239,11 +248,11 @@ class Recorder:
         if not hasattr(provider, "identity"):
             # A provider of a third party need not have one; its answers are then not recorded.
             return None
-        try:
+        if self._mode != "replay":
             return identified(provider, rung, self._sha256)
-        except RungError:
-            if self._mode != "replay":
-                raise
+        with contextlib.suppress(RungError):
+            if not opens_to_identify(provider):
+                return identified(provider, rung, self._sha256)
         declared = _declaration(self._rungs[rung])
         cache = self._open_cache()
         with contextlib.suppress(OSError):
@@ -377,7 +386,10 @@ def _is_alive(process: int) -> bool:
 
 
 # Options that do not say who answers; a header might hold a secret.
-_NOT_WHO = ("download", "download_timeout_s", "headers")
+_NOT_WHO = (
+    *("download", "download_timeout_s", "headers"),
+    *("address", "place_timeout_s", "replicas", "resources", "restarts", "runtime_env"),
+)
 
 
 def _declaration(rung: Rung) -> dict[str, Json]:

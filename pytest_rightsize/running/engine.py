@@ -21,7 +21,7 @@ from pytest_rightsize.portable import Portable
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.providers.broken_providers import fault_of, submitted
 from pytest_rightsize.providers.own_threads import own_work
-from pytest_rightsize.providers.placement import keeps_private, room_of
+from pytest_rightsize.providers.placement import keeps_private, opens_to_identify, room_of
 from pytest_rightsize.records import Reply, Request, Rung
 from pytest_rightsize.running.budget import Budget
 from pytest_rightsize.running.cascading import Chain, cascaded, members_by_cascade
@@ -203,6 +203,13 @@ class Engine:
             return self._recorded(rung, request, ticket, via)
         if self._recorder is None:
             return self._send(rung, request, ticket, via)
+        if opens_to_identify(self._providers[rung]) and not self._recorder.only_replays:
+            # Its place is made as for a request, and nothing of the request goes there yet.
+            self._check_may_leave(rung, ticket)
+            if rung in self._down:
+                raise self._down[rung]
+            with self._lock:
+                self._make_room_for(rung, beside=self._cascades.get(via, ()))
         return self._recorder.submit(
             rung,
             self._providers[rung],

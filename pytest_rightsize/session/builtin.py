@@ -18,6 +18,7 @@ _PROVIDERS = {
     "llama_cpp": "pytest_rightsize.providers.llama_cpp.provider",
     "onnx": "pytest_rightsize.providers.onnx",
     "openai": "pytest_rightsize.providers.openai.provider",
+    "ray": "pytest_rightsize.hosting.ray.provider",
     "replay": "pytest_rightsize.providers.replay",
     "transcription": "pytest_rightsize.providers.openai.transcriptions",
     "uci": "pytest_rightsize.providers.uci",

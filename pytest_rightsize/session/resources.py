@@ -135,8 +135,14 @@ class Resources:
                 for rung in self.rungs
                 if rung.price is not None and rung.price.source
             ),
+            *([] if no_model else self._place_lines(answering)),
             *([] if self.collect_only else self.meters.header(answering)),
         ]
+
+    def _place_lines(self, rungs: Sequence[Rung]) -> Iterator[str]:
+        """What providers with places of their own say of them: that there is none now."""
+        for rung in rungs:
+            yield from getattr(self.providers[rung.name], "place_lines", lambda: ())()
 
     def judge(self, name: str) -> Rung:
         """A rung that judges, made ready to be asked; raises ConfigError for an unknown one, RungError if it cannot."""
@@ -235,12 +241,15 @@ class Resources:
         for name, tell in (("on_note", self._notices.put), ("on_stall", self._show_at_once)):
             if hasattr(provider, name):
                 setattr(provider, name, tell)
+        budget_s = self.meters.budget_s_of(rung, provider)
+        if hasattr(provider, "equip"):
+            provider.equip(self.meters.classes, budget_s=budget_s)
         provider = self.hosting.hosted(
             rung,
             provider,
             self.meters.classes,
             room=self._undivided_room(rung, provider),
-            budget_s=self.meters.budget_s_of(rung, provider),
+            budget_s=budget_s,
         )
         return self.meters.wrap(rung, provider, room=lambda: self._base_room(rung.name))
 

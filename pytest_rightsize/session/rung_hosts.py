@@ -26,7 +26,7 @@ __all__ = ["HOSTS", "RungHosts"]
 HOSTS = "rightsize_hosts"
 """The key of a worker's input that says where the controller's hosts are asked."""
 # Providers whose rungs have a host under xdist where the user says nothing: each worker would hold a model of its own.
-_BY_DEFAULT = ("llama_cpp",)
+_BY_DEFAULT = ("llama_cpp", "ray")
 
 
 class RungHosts:
@@ -73,7 +73,7 @@ class RungHosts:
                 offline="--rightsize-offline" if self._settings.offline else None,
             )
             self._hosts.add(served)
-        return Hosted(provider, rung, desk, lambda: "+".join(choose(rung, site_of(provider), meters).meters))
+        return Hosted(provider, rung, desk, lambda: _meter_name(rung, provider, meters))
 
     def stay(self, rungs: Iterable[str]) -> None:
         """Keep the models of these rungs in memory beside others."""
@@ -123,3 +123,10 @@ class RungHosts:
     def _show_at_once(self, message: str) -> None:
         self._notices.put(message)
         self._notices.show(self._config)
+
+
+def _meter_name(rung: Rung, provider: Provider, meters: Mapping[str, type[Meter]]) -> str:
+    """What the user reads of the meter that the rung's host has chosen, or hands on."""
+    if site_of(provider) == "cluster":
+        return str(getattr(provider, "meter_name", ""))
+    return "+".join(choose(rung, site_of(provider), meters).meters)

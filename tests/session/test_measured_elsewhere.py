@@ -88,3 +88,82 @@ def test_a_ladder_file_trusts_an_endpoint_by_a_key(pytester: pytest.Pytester) ->
         "trusted = false": {("not_run", "private")},
         "trusted = true": {("passed", None)},
     }
+
+
+KNOWN_THERE = """
+    from concurrent.futures import Future
+    from pathlib import Path
+    from pytest_rightsize.errors import RungError
+    from pytest_rightsize.records import Identity, Reply, Tokens
+
+    LOG = Path("log")
+
+    def note(text):
+        LOG.write_text((LOG.read_text() if LOG.exists() else "") + text + "\\n")
+
+    class Far:
+        options = {}
+        required = ()
+        leaves_machine = False
+        takes_room_of = "cluster"
+        site = "cluster"
+        opened = []
+
+        def __init__(self, rung):
+            self._name, self.opens_to_identify, self.meterings = rung.name, True, []
+
+        def check(self):
+            return None
+
+        def identity(self, sha256):
+            if self.opens_to_identify:
+                self._open()
+            return Identity(content={"name": self._name}, greedy=True)
+
+        def _open(self):
+            if self._name not in self.opened:
+                assert not self.opened, "there is one place"
+                self.opened.append(self._name)
+                self.opens_to_identify = False
+                note("opens " + self._name)
+
+        def submit(self, request):
+            self._open()
+            note("asks " + self._name)
+            future = Future()
+            future.set_result(Reply(text=self._name, tokens=Tokens(prompt=1, completion=1)))
+            return future
+
+        def close(self):
+            note("closes " + self._name)
+            self.opened.remove(self._name)
+
+    def pytest_rightsize_providers():
+        return {"far": Far}
+"""
+
+
+def test_a_fingerprint_that_is_known_only_where_a_model_runs_is_asked_in_the_models_place(
+    pytester: pytest.Pytester,
+) -> None:
+    """The place of the rung before is free by then, and nothing is opened where nothing is asked."""
+    rungs = "\n".join(f'[ladder.{name}]\nprovider = "far"' for name in ("small", "big"))
+    pytester.makefile(".toml", rightsize=rungs)
+    pytester.makeconftest(KNOWN_THERE)
+    pytester.makepyfile(TESTS.replace('== "A"', '== "big"'))
+    log = pytester.path / "log"
+    told = {}
+    for options in ("--collect-only", "--rightsize-cache=auto", "--rightsize-cache=replay", "--rightsize-cache=off"):
+        log.unlink(missing_ok=True)
+        pytester.runpytest(
+            "--rightsize-ladder=small,big", "--rightsize-results=run.jsonl", "--rightsize-strategy=full", options
+        )
+        told[options.rpartition("=")[2]] = log.read_text().split("\n")[:-1] if log.exists() else []
+        if options == "--rightsize-cache=replay":
+            outcomes = {(trial.key.rung, trial.outcome) for trial in read_run(pytester.path / "run.jsonl").trials}
+            assert outcomes == {("small", "failed"), ("big", "passed")}
+    asked = [
+        *("opens small", "asks small", "asks small", "asks small", "closes small"),
+        *("opens big", "asks big", "asks big", "asks big", "closes big"),
+    ]
+    assert told == {"--collect-only": [], "auto": asked, "replay": [], "off": asked}

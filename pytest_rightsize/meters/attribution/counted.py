@@ -275,6 +275,11 @@ class CountedWindow(Window):
             self._ledger.close(clocks.monotonic())
             return self._metering()
 
+    def so_far(self) -> Metering | None:
+        """See `Window`: what was booked up to the last reading."""
+        with self._lock:
+            return self._totals()
+
     def _wait_for_last_tick(self) -> None:
         ticks_s = [timeline.tick_s or 0.0 for timeline in self._sampler.timelines]
         polls_s = [fact.poll_s + fact.lag_s for fact in self._facts]
@@ -289,6 +294,11 @@ class CountedWindow(Window):
 
     def _metering(self) -> Metering:
         """The rung's totals, with what was learned of its devices."""
+        totals = self._totals()
+        notes = (*totals.notes, *self._idling.notes, *self._contention())
+        return with_findings(replace(totals, notes=notes), self._idling, self._weights, several=self._several)
+
+    def _totals(self) -> Metering:
         choice = self.terms.choice
         totals = metering_of(
             self._ledger,
@@ -299,9 +309,7 @@ class CountedWindow(Window):
             answers=self._answers,
             several=self._several,
         )
-        served, notes = self._settlement.own_part(totals.served), (*totals.notes, *self._idling.notes)
-        totals = replace(totals, served=served, notes=(*notes, *self._contention()))
-        return with_findings(totals, self._idling, self._weights, several=self._several)
+        return replace(totals, served=self._settlement.own_part(totals.served))
 
     def _contention(self) -> list[str]:
         """Who else used the devices last, with what to do about it."""

@@ -89,6 +89,12 @@ class Metered:
                 self._open = self._begin()
             return self._open.submit(request)
 
+    def so_far(self) -> Metering | None:
+        """The totals since the first request, while the rung is open; None where no counter is read."""
+        with self._lock:
+            window = self._open
+        return None if window is None else window.so_far()
+
     def close(self) -> None:
         """See `Provider`; the totals since the first request are then in `meterings`."""
         with self._lock:

@@ -46,6 +46,10 @@ class Window:
         """Send a request; the reply comes with its energy."""
         raise NotImplementedError
 
+    def so_far(self) -> Metering | None:
+        """The totals up to now, where counters are read; what is learned at the end alone is left out."""
+        return None
+
     def stop(self) -> None:
         """Send nothing more: the provider is about to be closed."""
 

@@ -1,0 +1,104 @@
+"""This process's connection to a Ray cluster: to the one at an address, or to one that is started here for the session.
+
+Ray knows one connection a process. Whatever keeps it from being made is a RungError that says what to do.
+"""
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from pytest_rightsize.errors import RungError
+from pytest_rightsize.providers.environment import error_words
+from pytest_rightsize.providers.own_threads import own_this_thread
+
+__all__ = ["LOCAL", "address_of", "connect"]
+
+LOCAL = "local"
+"""The address of a Ray that is started for this session, on this machine."""
+_REACHED_WITHIN_S = 10.0
+_OBJECT_STORE_BYTES = 100 * 1024**2  # for requests and replies; Ray would take a third of the memory
+# A busy machine takes more than the 30 s that Ray allows its own parts to start; statistics of use are sent to nobody.
+_VARIABLES = {
+    "RAY_raylet_start_wait_time_s": "120",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+_lock = threading.Lock()
+# What Ray itself does not tell of its connection: the address that was asked for.
+_connected_to: list[str] = []
+
+
+def address_of(address: str | None, environment: Callable[[str], str | None]) -> str:
+    """The address of the cluster: the ladder file's, else that of the variable RAY_ADDRESS, else LOCAL."""
+    return address or environment("RAY_ADDRESS") or LOCAL
+
+
+def connect(address: str, *, rung: str) -> Any:
+    """The module `ray`, connected; raises RungError."""
+    with _lock:
+        import ray
+
+        if ray.is_initialized():
+            if _connected_to and _connected_to[-1] != address:
+                words = f"this session uses the Ray at {_connected_to[-1]} already, and {address} is another"
+                raise RungError(f"rung {rung!r}: {words}: name one address", reason="load", permanent=True)
+            return ray
+        if address not in (LOCAL, "auto"):
+            _check_reachable(address, rung)
+        begun: list[BaseException | None] = []
+        is_over = threading.Event()
+        threading.Thread(target=_keep, args=(ray, address, begun, is_over), name="rightsize ray", daemon=True).start()
+        is_over.wait()
+        if begun[0] is not None:
+            raise RungError(
+                f"rung {rung!r}: no connection to the Ray at {address} ({error_words(begun[0])}): start it, or name "
+                f"another address",
+                reason="transport",
+                permanent=True,
+            )
+        _connected_to[:] = [address]
+        return ray
+
+
+def _keep(ray: Any, address: str, begun: list[BaseException | None], is_over: threading.Event) -> None:
+    """Connect, and live on: processes that Ray starts here end with the thread that started them."""
+    own_this_thread()
+    try:
+        _start(ray, address)
+        begun.append(None)
+    except BaseException as error:  # SystemExit too: it would end this thread without a word
+        begun.append(error)
+    is_over.set()
+    threading.Event().wait()
+
+
+def _start(ray: Any, address: str) -> None:
+    own = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES} if address == LOCAL else {}
+    added = [name for name in _VARIABLES if name not in os.environ]
+    os.environ.update({name: _VARIABLES[name] for name in added})
+    try:
+        ray.init(address=address, namespace="rightsize", log_to_driver=False, logging_level="CRITICAL", **own)
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def _check_reachable(address: str, rung: str) -> None:
+    """Ray ends the whole process where it finds nobody at an address."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    try:
+        with suppress(ValueError):
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_REACHED_WITHIN_S).close()
+            return
+    except OSError as error:
+        words = f"there is no Ray at {address} ({error.strerror or type(error).__name__})"
+        remedy = "start it with `ray start --head`, or name another address"
+        raise RungError(f"rung {rung!r}: {words}: {remedy}", reason="transport", permanent=True) from None
+    raise RungError(
+        f"rung {rung!r}: address = {address!r} cannot be: write HOST:PORT, ray://HOST:PORT or auto",
+        reason="load",
+        permanent=True,
+    )

@@ -1,0 +1,73 @@
+"""The nodes of a Ray cluster: what each has and has free, and which meters and versions it has.
+
+Asked of Ray and of a short task on each node; no model is loaded, and no request leaves this machine.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pytest_rightsize.hosting.ray.engines import Needs, amounts_in_words
+from pytest_rightsize.hosting.wire import ClassesAt, rung_from_plain
+from pytest_rightsize.meters.choice import choose
+
+__all__ = ["fits", "node_lines", "shortage_words"]
+
+# Names that Ray gives to every node, or uses for itself.
+_INTERNAL = ("node:", "object_store_memory")
+_LOOKS_WITHIN_S = 60.0
+
+
+def fits(needs: Needs, nodes: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether some node has room for a replica when it is empty."""
+    wanted = needs.by_name()
+    return any(
+        all(node["Resources"].get(name, 0.0) >= amount for name, amount in wanted.items())
+        for node in nodes
+        if node["Alive"]
+    )
+
+
+def shortage_words(needs: Needs, replicas: int, nodes: Sequence[Mapping[str, Any]], free: Mapping[str, float]) -> str:
+    """What was wanted of the cluster, what it has on each node, and what of that nobody uses now."""
+    there = "; ".join(f"{_name(node)} has {_has(node)}" for node in nodes if node["Alive"]) or "there is no node"
+    return f"wanted {replicas} x {needs}; {there}; free now: {amounts_in_words(_shown(free)) or 'nothing'}"
+
+
+def node_lines(ray: Any, served: Mapping[str, Any], runtime_env: Mapping[str, Any] | None) -> Iterator[str]:
+    """A line for each node: its resources, its versions, and the meter that would measure the rung there."""
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    strategy = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+    options = {} if runtime_env is None else {"runtime_env": dict(runtime_env)}
+    look = ray.remote(_look).options(num_cpus=0, max_retries=0, **options)
+    looks = [
+        look.options(scheduling_strategy=strategy(node_id=node["NodeID"], soft=False)).remote(dict(served))
+        for node in nodes
+    ]
+    for node, seen in zip(nodes, looks, strict=True):
+        try:
+            found = ray.get(seen, timeout=_LOOKS_WITHIN_S)
+        except Exception as error:  # of Ray, whose errors are of many kinds
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            found = f"cannot be asked ({lines[-1][:200]})"
+        yield f"{_name(node)}: {_has(node)}; {found}"
+
+
+def _look(served: Mapping[str, Any]) -> str:
+    """Runs on a node."""
+    from pytest_rightsize.hosting.ray.actor import versions
+
+    choice = choose(rung_from_plain(served["rung"]), "process", ClassesAt(served["meters"]))
+    shown = ", ".join(f"{name} {number}" for name, number in versions().items())
+    return f"{shown}; meter {choice}"
+
+
+def _name(node: Mapping[str, Any]) -> str:
+    return f"node {node['NodeManagerHostname']} ({str(node['NodeID'])[:6]})"
+
+
+def _has(node: Mapping[str, Any]) -> str:
+    return amounts_in_words(_shown(node["Resources"])) or "nothing"
+
+
+def _shown(resources: Mapping[str, float]) -> dict[str, float]:
+    return {name: amount for name, amount in sorted(resources.items()) if not name.startswith(_INTERNAL)}

@@ -1,0 +1,373 @@
+"""The replicas of a rung while it is open: requests in, outcomes out, whatever becomes of the machines meanwhile.
+
+A replica that dies is asked no more at once, and started again as often as `restarts` says; one that cannot be reached
+is asked whether it is there, and let back if it is. The rung is down only when its last replica is out. Used from any
+thread; `look` is called about once a second.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from pytest_rightsize import clocks
+from pytest_rightsize.energy import Energy
+from pytest_rightsize.errors import RungError
+from pytest_rightsize.hosting.ray.accounts_of_replicas import of_dead
+from pytest_rightsize.hosting.ray.greetings import Greetings
+from pytest_rightsize.hosting.ray.replicas import (
+    Asked,
+    DeadError,
+    Host,
+    Outcome,
+    Replica,
+    Start,
+    UnreachableError,
+    fault_of_all,
+    fault_of_lost,
+    may_ask_again,
+    next_replica,
+)
+from pytest_rightsize.hosting.totals import total_of_answers
+from pytest_rightsize.hosting.wire import error_to_plain
+from pytest_rightsize.meter_records import Metering
+from pytest_rightsize.providers.environment import error_words
+
+__all__ = ["Pool", "Terms"]
+
+_TOTALS_EVERY_S = 10.0
+# A place that a dead replica leaves is there at once, or its node has gone with it.
+_RESTART_WAITS_S = 15.0
+_LOST_FOR_S = 60.0
+_ENDS_WITHIN_S = 15.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What a pool is opened for; `shortage` tells what was wanted of the cluster, and what it has."""
+
+    rung: str
+    place_timeout_s: float
+    start: Start
+    greetings: Greetings
+    shortage: Callable[[], str]
+    on_note: Callable[[str], object]
+    is_metered: bool = True
+
+
+class Pool:
+    """See the module's docstring."""
+
+    def __init__(self, terms: Terms, replicas: Sequence[Replica]) -> None:
+        """Take the replicas, with the restarts that they have left; `open` has them placed, and requests wait."""
+        self._terms = terms
+        self._replicas = replicas
+        self._queue: deque[Asked] = deque()
+        self._lock = threading.RLock()
+        self.is_closed = False
+        self.down: RungError | None = None
+        self.opened: Future[None] = Future()
+        self.meterings: list[Metering] = []
+
+    # --- for the provider ---------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Have the replicas placed; `opened` is done when the first can be asked, or none ever will be."""
+        with self._lock:
+            for replica in self._replicas:
+                replica.state = "placing" if replica.restarts >= 0 else "out"
+        for replica in self._replicas:
+            if replica.restarts >= 0:
+                self._place(replica, self._terms.place_timeout_s)
+        with self._lock:
+            self._check_down()
+        self._go()
+
+    def fail(self, fault: RungError) -> None:
+        """Answer everything with a fault from now on."""
+        with self._lock:
+            self.down = self.down or fault
+            self._check_down()
+        self._go()
+
+    @property
+    def room(self) -> int:
+        """How many requests all replicas take at once."""
+        with self._lock:
+            return sum(each.host.room for each in self._replicas if each.state == "up" and each.host is not None)
+
+    def ask(self, request: Mapping[str, Any]) -> "Future[Outcome]":
+        """The Future of the outcome, which may be cancelled."""
+        asked = Asked(request=request)
+        with self._lock:
+            self._queue.append(asked)
+        self._go()
+        return asked.future
+
+    def look(self) -> None:
+        """Give up on who waited too long for a place, ask who is lost whether it is back, and all for their totals."""
+        now = clocks.monotonic()
+        with self._lock:
+            hosts = [(each, each.host) for each in self._replicas if each.host is not None]
+        for replica, host in hosts:
+            waited_s = now - host.since
+            if replica.state == "placing" and waited_s > host.wait_s:
+                self._out(replica, host, self._no_place(host))
+            elif replica.state == "lost" and waited_s > _LOST_FOR_S:
+                self._died(replica, host, f"could not be reached for {_LOST_FOR_S:.0f} s")
+            elif replica.state in ("placing", "lost") and not host.is_probed:
+                self._greet(replica, host)
+            elif replica.state == "up" and self._terms.is_metered and now - host.totals_asked >= _TOTALS_EVERY_S:
+                host.totals_asked = now
+                host.handle.so_far().add_done_callback(partial(self._told, replica, host))
+        self._go()
+
+    def close(self) -> None:
+        """End all replicas; their totals are then in `meterings`. What has not been answered ends in a fault."""
+        closed = RungError(f"rung {self._terms.rung!r}: closed before it had answered", reason="crash")
+        with self._lock:
+            self.is_closed = True
+            self.down = self.down or closed
+            hosts = [(each, each.host, each.state) for each in self._replicas if each.host is not None]
+        self._go()
+        rests = {host.handle.rest(): (replica, host) for replica, host, state in hosts if state == "up"}
+        wait(rests, _ENDS_WITHIN_S)
+        for rest, (replica, host) in rests.items():
+            error = rest.exception() if rest.done() and not rest.cancelled() else TimeoutError()
+            if error is None:
+                self.meterings += map(Metering.from_dict, rest.result())
+            else:
+                self._take_totals(replica, host)
+        with self._lock:
+            for replica, _, _ in hosts:
+                replica.host, replica.state = None, "out"
+        for _, host, _ in hosts:
+            host.handle.kill()
+
+    # --- placing ------------------------------------------------------------------------------------------------------
+
+    def _place(self, replica: Replica, wait_s: float) -> None:
+        try:
+            handle = self._terms.start(replica.number)
+        except Exception as error:  # of Ray, whose errors are of many kinds
+            words = f"rung {self._terms.rung!r}: no replica can be started ({error_words(error)})"
+            with self._lock:
+                replica.state, replica.restarts = "out", -1
+                replica.fault = RungError(words, reason="load", permanent=True)
+                self._check_down()
+            return
+        host = Host(handle=handle, since=clocks.monotonic(), wait_s=wait_s)
+        with self._lock:
+            replica.host, replica.state = host, "placing"
+        self._greet(replica, host)
+
+    def _greet(self, replica: Replica, host: Host) -> None:
+        host.is_probed = True
+        host.handle.hello().add_done_callback(partial(self._greeted, replica, host))
+
+    def _greeted(self, replica: Replica, host: Host, said: "Future[Mapping[str, Any]]") -> None:
+        """A replica has said its first words, or is back; called by a thread of Ray."""
+        host.is_probed = False
+        if self._is_gone(replica, host) or said.cancelled():
+            return
+        error = said.exception()
+        if isinstance(error, UnreachableError):
+            self._lost(replica, host, str(error))
+        elif error is not None:
+            self._died(replica, host, str(error) if isinstance(error, DeadError) else _words(error))
+        else:
+            self._is_there(replica, host, said.result())
+        self._go()
+
+    def _is_there(self, replica: Replica, host: Host, hello: Mapping[str, Any]) -> None:
+        with self._lock:
+            refusal = self._terms.greetings.refusal(hello)
+        if refusal is not None:
+            self._out(replica, host, refusal.fault)
+            if refusal.of_rung:
+                self.fail(refusal.fault)
+            return
+        with self._lock:
+            was_lost = replica.state == "lost"
+            replica.state, replica.was_up = "up", True
+            host.node, host.room = hello["node"], hello["room"]
+            host.totals_asked = clocks.monotonic()
+        if was_lost:
+            self._terms.on_note(f"rung {self._terms.rung!r}: {self._who(replica, host)} is back, and asked again")
+        if not self.opened.done():
+            with suppress(Exception):  # another replica was faster
+                self.opened.set_result(None)
+
+    def _no_place(self, host: Host) -> RungError:
+        words = f"no place for a replica in {host.wait_s:g} s: {self._terms.shortage()}"
+        remedy = "ask for less in resources, lower replicas, or raise place_timeout_s if machines are on their way"
+        return RungError(f"rung {self._terms.rung!r}: {words}; {remedy}", reason="load", permanent=True)
+
+    # --- sending ------------------------------------------------------------------------------------------------------
+
+    def _go(self) -> None:
+        """Send what may be sent, and settle what cannot be answered; called without the lock."""
+        while True:
+            with self._lock:
+                if not self._queue:
+                    return
+                asked, replica = self._queue[0], None
+                if self.down is None and not asked.future.cancelled():
+                    replica = next_replica(self._replicas, asked)
+                    if replica is None:
+                        return
+                self._queue.popleft()
+                host = None if replica is None else replica.host
+                if host is not None:
+                    host.in_flight += 1
+            if replica is not None and host is not None:
+                self._send(replica, host, asked)
+            elif self.down is not None:
+                _settle(asked, {"error": error_to_plain(self.down)})
+
+    def _send(self, replica: Replica, host: Host, asked: Asked) -> None:
+        inner: Future[Outcome]
+        try:
+            inner = host.handle.ask(asked.request)
+        except Exception as error:  # of Ray, whose errors are of many kinds
+            inner = Future()
+            inner.set_exception(error)
+        asked.future.add_done_callback(lambda ended: inner.cancel() if ended.cancelled() else None)
+        inner.add_done_callback(partial(self._landed, replica, host, asked))
+
+    def _landed(self, replica: Replica, host: Host, asked: Asked, ended: "Future[Outcome]") -> None:
+        with self._lock:
+            host.in_flight -= 1
+        error = None if ended.cancelled() else ended.exception()
+        if ended.cancelled():
+            pass
+        elif isinstance(error, DeadError | UnreachableError):
+            (self._lost if isinstance(error, UnreachableError) else self._died)(replica, host, str(error))
+            self._ask_again(replica, host, asked, str(error))
+        elif error is not None:
+            words = f"rung {self._terms.rung!r}: {self._who(replica, host)} could not be asked ({_words(error)})"
+            _settle(asked, {"error": error_to_plain(RungError(words, reason="crash", alone=True))})
+        else:
+            _settle(asked, self._counted(host, asked, ended.result()))
+        self._go()
+
+    def _ask_again(self, replica: Replica, host: Host, asked: Asked, how: str) -> None:
+        asked.tries, asked.lost_by = asked.tries + 1, host
+        if may_ask_again(asked) or self.down is not None:
+            with self._lock:
+                self._queue.appendleft(asked)
+            return
+        fault = fault_of_lost(self._terms.rung, self._who(replica, host), how)
+        _settle(asked, {"error": error_to_plain(fault)})
+
+    def _counted(self, host: Host, asked: Asked, outcome: Outcome) -> Outcome:
+        """The outcome, whose reply says how often the request was lost before; its joules are noted."""
+        for note in outcome.get("notes", ()):
+            self._terms.on_note(note)
+        host.room = outcome.get("room", host.room)
+        if "reply" not in outcome:
+            return outcome
+        reply = outcome["reply"]
+        energy = reply.get("energy")
+        with self._lock:
+            host.answers += 1
+            host.answered = total_of_answers(host.answered, None if energy is None else Energy.from_dict(energy))
+        return {**outcome, "reply": {**reply, "retries": reply["retries"] + asked.tries}}
+
+    # --- deaths -------------------------------------------------------------------------------------------------------
+
+    def _is_gone(self, replica: Replica, host: Host) -> bool:
+        """Whether this life of the replica is over, or its rung."""
+        return replica.host is not host or self.is_closed
+
+    def _lost(self, replica: Replica, host: Host, how: str) -> None:
+        """It is asked nothing until it says that it is there."""
+        with self._lock:
+            if self._is_gone(replica, host) or replica.state != "up":
+                return
+            replica.state, host.since = "lost", clocks.monotonic()
+        self._terms.on_note(
+            f"rung {self._terms.rung!r}: {self._who(replica, host)} cannot be reached ({how}); the others are asked"
+        )
+
+    def _died(self, replica: Replica, host: Host, how: str) -> None:
+        """It is out at once, and started again where it has a restart left."""
+        with self._lock:
+            if self._is_gone(replica, host):
+                return
+            who = self._who(replica, host)
+            self._take_totals(replica, host)
+            replica.host, replica.state = None, "out"
+            words = f"rung {self._terms.rung!r}: {who} {how}"
+            replica.fault = RungError(words, reason="crash" if replica.was_up else "load", permanent=True)
+            replica.restarts -= 1
+            starts_again = replica.restarts >= 0 and self.down is None
+            if starts_again:
+                replica.state = "placing"
+        host.handle.kill()
+        if starts_again:
+            self._terms.on_note(f"{words}. It is started again")
+            self._place(replica, min(_RESTART_WAITS_S, self._terms.place_timeout_s))
+        else:
+            self._terms.on_note(f"{words}. It is asked no more in this session")
+        with self._lock:
+            self._check_down()
+
+    def _out(self, replica: Replica, host: Host, fault: RungError) -> None:
+        """It has no place, or may not answer: it is not tried again."""
+        with self._lock:
+            if self._is_gone(replica, host):
+                return
+            replica.host, replica.state, replica.restarts, replica.fault = None, "out", -1, fault
+            self._check_down()
+            others = self.down is None
+        host.handle.kill()
+        if others:
+            self._terms.on_note(f"{fault}. The other replicas are asked")
+
+    def _check_down(self) -> None:
+        """With the lock held: the rung is down when nobody is left."""
+        self.down = self.down or fault_of_all(self._terms.rung, self._replicas)
+        if self.down is not None and not self.opened.done():
+            self.opened.set_result(None)
+
+    def _take_totals(self, replica: Replica, host: Host) -> None:
+        """What is known of the joules of a replica that says nothing any more."""
+        if self._terms.is_metered and replica.was_up:
+            self.meterings += of_dead(
+                self._terms.rung,
+                self._who(replica, host),
+                last=host.totals,
+                last_at=host.totals_at,
+                answers=host.answers,
+                answered=host.answered,
+            )
+
+    def _told(self, replica: Replica, host: Host, ended: "Future[Sequence[Mapping[str, Any]]]") -> None:
+        """A replica has told its totals, or is no more."""
+        error = None if ended.cancelled() else ended.exception()
+        if isinstance(error, UnreachableError):
+            self._lost(replica, host, str(error))
+        elif isinstance(error, DeadError):
+            self._died(replica, host, str(error))
+        elif error is None and not ended.cancelled():
+            host.totals = [Metering.from_dict(plain) for plain in ended.result()]
+            host.totals_at = clocks.now().strftime("%H:%M:%S")
+        self._go()
+
+    @staticmethod
+    def _who(replica: Replica, host: Host) -> str:
+        return f"replica {replica.number} on {host.node}"
+
+
+def _words(error: BaseException) -> str:
+    return f"is broken: {error_words(error)}"
+
+
+def _settle(asked: Asked, outcome: Outcome) -> None:
+    if asked.future.set_running_or_notify_cancel():
+        asked.future.set_result(outcome)

@@ -1,0 +1,413 @@
+"""Rungs on a real Ray cluster of two nodes: the same answers as in process, also where nodes are killed meanwhile.
+
+`tox run -e ray` runs these; without Ray they are skipped. Nothing here waits for a time: what is held is let go when
+the test has seen it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_rightsize.records import Run
+from pytest_rightsize.results.results_file import read_run
+
+if os.environ.get("RIGHTSIZE_RAY") != "required":
+    pytest.importorskip("ray", reason="ray is not installed: tox run -e ray has it")
+ROOT = Path(__file__).parents[3]
+MODELS = ROOT / "example_suite" / "models"
+STORE = 100 * 1024**2
+LOCAL = ("-p", "pytest_rightsize.plugin", "-p", "xdist.plugin", "-o", "rightsize_runs=0")
+SUITE = """
+    import pytest
+
+    def made(task, count, needs):
+        @pytest.mark.rightsize(task=task, pass_rate=0.75)
+        @pytest.mark.parametrize("n", range(count))
+        def test(model, n):
+            assert model.ask(f"{task} {n}") == f"{task} {n}".upper() and model.rung in needs
+        return test
+
+    test_easy = made("easy", 12, ["small", "big"])
+    test_hard = made("hard", 12, ["big"])
+"""
+
+
+class Cluster:
+    """A head without processors, and nodes of one processor each."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster as Made
+
+        self.made = Made(
+            initialize_head=True,
+            head_node_args={"num_cpus": 0, "include_dashboard": False, "object_store_memory": STORE},
+        )
+
+    @property
+    def address(self) -> str:
+        return str(self.made.address)
+
+    @contextmanager
+    def nodes(self, count: int) -> Iterator[list[Any]]:
+        made = [self.made.add_node(num_cpus=1, object_store_memory=STORE) for _ in range(count)]
+        self.made.wait_for_nodes()
+        left = [*made]
+        try:
+            yield left
+        finally:
+            for node in left:
+                self.made.remove_node(node, allow_graceful=False)
+
+    def kill(self, nodes: list[Any]) -> None:
+        self.made.remove_node(nodes.pop(), allow_graceful=False)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A cluster whose nodes can import this package and its tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
+        patch.setenv("RAY_raylet_start_wait_time_s", "120")
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        made = Cluster()
+        yield made
+        made.made.shutdown()
+
+
+class Session:
+    """A session of pytest in a process of its own, on a folder with a suite and a ladder."""
+
+    def __init__(self, pytester: pytest.Pytester, cluster: Cluster, ladder: str, suite: str = SUITE) -> None:
+        self.folder = pytester.path
+        self.address = cluster.address
+        pytester.makefile(".toml", rightsize=ladder.replace("FOLDER", self.folder.as_posix()))
+        pytester.makepyfile(test_suite=suite)
+        pytester.makeconftest("from tests.hosting.ray.held import pytest_rightsize_meters")
+
+    def open_gate(self) -> None:
+        (self.folder / "gate").touch()
+
+    def start(self, *options: str) -> "subprocess.Popen[str]":
+        environment = {**os.environ, "RAY_ADDRESS": self.address, "PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": ""}
+        command = [sys.executable, "-m", "pytest", *LOCAL, "--rightsize-results=run.jsonl", *options]
+        with open(self.folder / "out", "w", encoding="utf-8") as out:
+            return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=out, stderr=out, text=True)
+
+    def run(self, *options: str) -> int:
+        return self.start(*options).wait()
+
+    @property
+    def out(self) -> str:
+        return (self.folder / "out").read_text(encoding="utf-8")
+
+    def wait_until_asked(self, count: int, process: "subprocess.Popen[str]") -> None:
+        """Until so many requests are held by engines."""
+        log, pause = self.folder / "log", threading.Event()
+        for _ in range(6000):
+            if log.exists() and len(log.read_text().splitlines()) >= count:
+                return
+            assert process.poll() is None, self.out
+            pause.wait(0.05)
+        process.kill()
+        pytest.fail(f"five minutes, and fewer than {count} were asked: {self.out}")
+
+    def wait_until_one_is_gone(self) -> None:
+        """Until a process of those that were asked has ended: it lives on a moment after its node."""
+        asked, pause = {*(self.folder / "log").read_text().split()}, threading.Event()
+        for _ in range(6000):
+            if not all(Path("/proc", pid).exists() for pid in asked):
+                return
+            pause.wait(0.05)
+        pytest.fail("five minutes, and no process has ended")
+
+    def result(self) -> Run:
+        return read_run(self.folder / "run.jsonl")
+
+    def lines(self, kind: str) -> list[dict[str, Any]]:
+        lines = (self.folder / "run.jsonl").read_text(encoding="utf-8").splitlines()
+        return [line for line in map(json.loads, lines) if line["kind"] == kind]
+
+
+def ladder(*rungs: str, meter: str = "none", **more: str) -> str:
+    """Rungs on the engine of tests; `more` are further lines of all of them."""
+    lines = "\n".join(f"{key} = {value}" for key, value in more.items())
+    return "\n".join(
+        f"""
+[ladder.{name}]
+provider = "ray"
+engine = "tests.hosting.ray.held:Held"
+engine_options = {{ folder = "FOLDER" }}
+model = "{name}"
+meter = {{ name = "{meter}" }}
+{lines}
+"""
+        for name in rungs
+    )
+
+
+def outcomes(run: Run) -> dict[tuple[str, str, str], str]:
+    return {(trial.key.task, trial.key.case, trial.key.rung): trial.outcome for trial in run.trials}
+
+
+def texts(run: Run) -> dict[tuple[str, str], list[str]]:
+    return {(trial.key.case, trial.key.rung): [answer.text for answer in trial.answers] for trial in run.trials}
+
+
+def verdicts(session: Session) -> dict[str, tuple[Any, Any]]:
+    return {line["task"]: (line["verdict"], line.get("smallest")) for line in session.lines("verdict")}
+
+
+def test_two_replicas_answer_as_one_process_does(pytester: pytest.Pytester, cluster: Cluster) -> None:
+    """Real models: the same texts, outcomes and verdicts, and each trial once."""
+    pytest.importorskip("llama_cpp")
+    suite = """
+        import pytest
+
+        @pytest.mark.rightsize(task="amount", pass_rate=0.5)
+        @pytest.mark.parametrize("n", range(10))
+        def test_amount(model, n):
+            assert model.ask(f"amount: {n} dollars", max_tokens=12).startswith(f"{n}.00")
+    """
+    there = 'provider = "ray"\nreplicas = REPLICAS'
+    tables = "\n".join(
+        f'[ladder.{name}]\nKIND\nmodel = "{(MODELS / name).as_posix()}.gguf"\nn_threads = 1\ndeterministic = true\n'
+        'meter = "none"'
+        for name in ("25k", "60k")
+    )
+    runs, found = {}, {}
+    with cluster.nodes(2):
+        for kind in ('provider = "llama_cpp"', there.replace("REPLICAS", "1"), there.replace("REPLICAS", "2")):
+            session = Session(pytester, cluster, tables.replace("KIND", kind), suite)
+            options = ("--rightsize-ladder=25k,60k", "--rightsize-strategy=full", "--rightsize-cache=off")
+            session.run(*options)
+            runs[kind], found[kind] = session.result(), verdicts(session)
+            assert len(session.lines("trial")) == 20, session.out
+    first, *others = runs
+    assert [texts(runs[kind]) == texts(runs[first]) for kind in others] == [True, True]
+    assert [outcomes(runs[kind]) == outcomes(runs[first]) for kind in others] == [True, True]
+    assert [found[kind] == found[first] for kind in others] == [True, True]
+    assert set(outcomes(runs[first]).values()) <= {"passed", "failed"}
+
+
+def test_a_killed_node_costs_no_trial(pytester: pytest.Pytester, cluster: Cluster) -> None:
+    """Its requests are asked again, once, of the other node."""
+    session = Session(pytester, cluster, ladder("small", "big", replicas="2", restarts="0", max_in_flight="24"))
+    with cluster.nodes(2) as nodes:
+        process = session.start("--rightsize-ladder=small,big", "--rightsize-cache=off", "--rightsize-strategy=full")
+        session.wait_until_asked(24, process)
+        cluster.kill(nodes)
+        session.wait_until_one_is_gone()
+        session.open_gate()
+        status = process.wait()
+    run = session.result()
+    assert status == 0, session.out
+    assert Counter(outcomes(run).values()) == {"passed": 36, "failed": 12}
+    assert len(session.lines("trial")) == 48
+    retries = sum(answer.retries for trial in run.trials for answer in trial.answers)
+    assert 10 <= retries <= 14, "twelve of the 24 in flight were the dead node's"
+    assert {text for kept in texts(run).values() for text in kept} == {
+        f"{task} {n}" for task in ("EASY", "HARD") for n in range(12)
+    }
+    assert {task: smallest for task, (_, smallest) in verdicts(session).items()} == {"easy": "small", "hard": "big"}
+    assert "died" in session.out or "cannot be reached" in session.out
+
+
+def test_a_rung_without_any_node_is_down_and_holds_nothing_against_the_model(
+    pytester: pytest.Pytester, cluster: Cluster
+) -> None:
+    session = Session(pytester, cluster, ladder("small", replicas="2", max_in_flight="24"))
+    with cluster.nodes(2) as nodes:
+        process = session.start("--rightsize-ladder=small", "--rightsize-cache=off")
+        session.wait_until_asked(24, process)
+        cluster.kill(nodes)
+        cluster.kill(nodes)
+        assert process.wait() == 1
+    run = session.result()
+    assert {trial.outcome for trial in run.trials} <= {"error", "not_run"}
+    assert {trial.reason for trial in run.trials if trial.outcome == "error"} == {"crash"}
+    assert {verdict for verdict, _ in verdicts(session).values()} == {"undecided"}
+    assert session.out.count("all of its 2 replicas have died") >= 1
+
+
+def test_a_replica_without_a_place_is_a_fault_that_names_what_there_is(
+    pytester: pytest.Pytester, cluster: Cluster
+) -> None:
+    session = Session(pytester, cluster, ladder("small", place_timeout_s="2", resources="{ cpu = 64 }"))
+    with cluster.nodes(1):
+        assert session.run("--rightsize-ladder=small", "--rightsize-cache=off") == 1
+    assert "small: no node has a place for a replica now, and it waits 2 s for one: wanted 1 x 64 CPU;" in session.out
+    assert "no place for a replica in 2 s: wanted 1 x 64 CPU;" in session.out
+    assert "has 1 CPU" in session.out
+    assert {(trial.outcome, trial.reason) for trial in session.result().trials if trial.outcome != "not_run"} == {
+        ("error", "load")
+    }
+
+
+def test_each_replica_accounts_for_its_joules(pytester: pytest.Pytester, cluster: Cluster) -> None:
+    session = Session(pytester, cluster, ladder("small", meter="steady", replicas="2"))
+    session.open_gate()
+    with cluster.nodes(2):
+        session.run("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
+    run = session.result()
+    assert len(run.meters) == 2, session.out
+    by_device: dict[str, float] = {}
+    for trial in run.trials:
+        for answer in trial.answers:
+            assert answer.energy is not None
+            (device,) = answer.energy.devices
+            by_device[device] = by_device.get(device, 0.0) + (answer.energy.joules or 0.0)
+    for metering in run.meters:
+        assert metering.total is not None
+        assert metering.served is not None
+        (device,) = metering.total.devices
+        assert metering.served.joules == pytest.approx(by_device.pop(device), abs=1e-6)
+        parts = (metering.load, metering.served, metering.lost, metering.idle, metering.repeated)
+        assert sum(part.joules or 0.0 for part in parts if part is not None) == pytest.approx(
+            metering.total.joules, abs=1e-6
+        )
+    assert by_device == {}
+
+
+def test_a_killed_replica_has_no_total(pytester: pytest.Pytester, cluster: Cluster) -> None:
+    session = Session(
+        pytester, cluster, ladder("small", meter="steady", replicas="2", restarts="0", max_in_flight="24")
+    )
+    with cluster.nodes(2) as nodes:
+        process = session.start("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
+        session.wait_until_asked(24, process)
+        cluster.kill(nodes)
+        session.wait_until_one_is_gone()
+        session.open_gate()
+        process.wait()
+    totals = [metering.total for metering in session.result().meters]
+    assert sorted((total and total.joules) is None for total in totals) == [False, True], session.out
+    notes = " ".join(note for metering in session.result().meters for note in metering.notes)
+    assert "died" in notes
+    assert "is not known" in notes
+
+
+def test_a_private_task_goes_to_a_cluster_that_is_trusted_alone(pytester: pytest.Pytester, cluster: Cluster) -> None:
+    suite = SUITE.replace("pass_rate=0.75", "pass_rate=0.75, private=True")
+    found = {}
+    with cluster.nodes(1):
+        for trusted in ("false", "true"):
+            session = Session(pytester, cluster, f"[cluster]\ntrusted = {trusted}\n{ladder('small')}", suite)
+            session.open_gate()
+            session.run("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
+            found[trusted] = Counter((trial.outcome, trial.reason) for trial in session.result().trials)
+            asked = session.folder / "log"
+            assert asked.exists() is (trusted == "true")
+        assert session.run("--rightsize-ladder=small", "--rightsize-offline") == 4
+        assert "--rightsize-offline: small would leave this machine" in session.out
+    assert found == {"false": {("not_run", "private"): 24}, "true": {("passed", None): 12, ("failed", "wrong"): 12}}
+
+
+def test_three_rungs_have_one_place_one_after_the_other(pytester: pytest.Pytester, cluster: Cluster) -> None:
+    """Also where their fingerprints are asked, which are known only where a model runs."""
+    session = Session(pytester, cluster, ladder("small", "middle", "big", place_timeout_s="120"))
+    session.open_gate()
+    with cluster.nodes(1):
+        assert session.run("--rightsize-ladder=small,middle,big") == 0, session.out
+        climbed = Counter((trial.key.rung, trial.outcome) for trial in session.result().trials)
+        assert climbed["big", "passed"] == 12, session.out
+        (session.folder / "log").unlink()
+        assert session.run("--rightsize-ladder=small,middle,big") == 0, session.out
+        assert not (session.folder / "log").exists(), "all is recorded, under what the replicas said they are"
+    assert session.run("--rightsize-ladder=small,middle,big", "--rightsize-cache=replay") == 0, "without the cluster"
+
+
+def test_workers_share_the_replicas_of_their_session(pytester: pytest.Pytester, cluster: Cluster) -> None:
+    """One place in the cluster, and two workers of xdist: each would want a place of its own."""
+    session = Session(pytester, cluster, ladder("small", place_timeout_s="120"))
+    session.open_gate()
+    with cluster.nodes(1):
+        session.run("--rightsize-ladder=small", "-n2", "--rightsize-strategy=full")
+    run = session.result()
+    assert Counter(outcomes(run).values()) == {"passed": 12, "failed": 12}, session.out
+    assert len({*(session.folder / "log").read_text().split()}) == 1
+    assert "answering in a process of its own: small" in session.out
+
+
+def test_replicas_of_two_models_are_refused(pytester: pytest.Pytester, cluster: Cluster) -> None:
+    session = Session(pytester, cluster, ladder("small", replicas="2").replace('"small"', '"by node"'))
+    session.open_gate()
+    with cluster.nodes(2):
+        session.run("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-concurrency=1")
+    assert "holds another model than that on" in session.out
+    assert verdicts(session)["easy"][0] == "undecided"
+
+
+def test_a_prompt_that_ends_a_replica_costs_its_own_trial(pytester: pytest.Pytester, cluster: Cluster) -> None:
+    """It is asked once more elsewhere, and both replicas are started again."""
+    suite = """
+        import pytest
+
+        @pytest.mark.rightsize(task="any")
+        @pytest.mark.parametrize("prompt", ["die", *"abcdef"])
+        def test_any(model, prompt):
+            model.ask(prompt)
+    """
+    session = Session(pytester, cluster, ladder("small", replicas="2"), suite)
+    session.open_gate()
+    with cluster.nodes(2):
+        session.run("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-concurrency=1")
+    found = outcomes(session.result())
+    assert Counter(found.values()) == {"error": 1, "passed": 6}, session.out
+    assert found["any", "test_suite.py::test_any[die]", "small"] == "error"
+
+
+def test_ray_is_loaded_where_a_rung_is_asked_and_nowhere_else(pytester: pytest.Pytester, cluster: Cluster) -> None:
+    replay = '[ladder.small]\nprovider = "replay"\nfile = "small.jsonl"\n'
+    tell = "\n\nimport sys\ndef pytest_unconfigure(config): print('loaded ray:', 'ray' in sys.modules)"
+    (pytester.path / "small.jsonl").write_text('{"prompt": "easy 1", "text": "EASY 1"}\n', encoding="utf-8")
+    for rungs, options in (
+        (ladder("small"), ("--collect-only",)),
+        (ladder("small"), ("--help",)),
+        (replay, ()),
+        (replay + ladder("big"), ()),
+    ):
+        session = Session(pytester, cluster, rungs)
+        conftest = session.folder / "conftest.py"
+        conftest.write_text(conftest.read_text() + tell, encoding="utf-8")
+        session.run("--rightsize-ladder=small", *options)
+        assert "loaded ray: False" in session.out, (rungs, options)
+
+
+def test_doctor_lists_the_nodes(pytester: pytest.Pytester, cluster: Cluster) -> None:
+    session = Session(pytester, cluster, ladder("small"))
+    with cluster.nodes(2):
+        environment = {**os.environ, "RAY_ADDRESS": cluster.address}
+        command = [sys.executable, "-m", "pytest_rightsize.commands", "doctor", "--ladder", "small"]
+        command += ["--plugin", "tests.hosting.ray.held"]
+        done = subprocess.run(command, cwd=session.folder, env=environment, capture_output=True, text=True, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.strip().startswith("node ")]
+    assert len([line for line in lines if "1 CPU" in line]) == 2, done.stdout + done.stderr
+    assert all("pytest-rightsize" in line and "Python" in line and "meter" in line for line in lines)
+
+
+def test_a_ray_that_is_not_there_is_said_at_once(pytester: pytest.Pytester, cluster: Cluster) -> None:
+    session = Session(pytester, cluster, ladder("small", address='"127.0.0.1:1"'))
+    assert session.run("--rightsize-ladder=small", "--rightsize-cache=off") == 1
+    assert "there is no Ray at 127.0.0.1:1 (Connection refused): start it with `ray start --head`" in session.out
+    assert {trial.reason for trial in session.result().trials if trial.outcome == "error"} == {"transport"}
+
+
+def test_a_ray_of_this_machine_is_started_for_the_session_and_ends_with_it(
+    pytester: pytest.Pytester, cluster: Cluster
+) -> None:
+    """Then nothing leaves this machine: a private task is asked, and --rightsize-offline allows it."""
+    suite = SUITE.replace("pass_rate=0.75", "pass_rate=0.75, private=True")
+    session = Session(pytester, cluster, ladder("small"), suite)
+    session.address = ""
+    session.open_gate()
+    session.run("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-offline", "--rightsize-strategy=full")
+    assert Counter(outcomes(session.result()).values()) == {"passed": 12, "failed": 12}, session.out

@@ -1,0 +1,136 @@
+"""The provider `ray` as far as it needs no Ray: what it says of itself, and what a ladder file may say of it."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_rightsize.config.ladder import parse_ladder
+from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.hosting.host import Host
+from pytest_rightsize.hosting.ray.engines import Needs
+from pytest_rightsize.hosting.ray.nodes import fits, shortage_words
+from pytest_rightsize.hosting.ray.provider import RayReplicas
+from pytest_rightsize.providers.placement import keeps_private, opens_to_identify, room_of
+from pytest_rightsize.records import Rung
+
+CLASSES = {"ray": RayReplicas}
+
+
+def rung(**options: Any) -> Rung:
+    return Rung(name="4b", provider="ray", model="m.gguf", options=options)
+
+
+@pytest.fixture(autouse=True)
+def _no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+
+def test_a_missing_ray_is_a_problem_with_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    problem = RayReplicas(rung()).check()
+    assert problem is not None
+    assert (problem.what, problem.remedy) == (
+        "ray is not installed",
+        'run `python -m pip install "pytest-rightsize[ray]"`',
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "variable", "leaves"),
+    [
+        (None, None, False),
+        (None, "head:6379", True),
+        ("127.0.0.1:6379", None, True),  # it may place a replica on another machine
+        ("ray://head:10001", None, True),
+        ("auto", None, True),
+        ("local", "head:6379", False),
+    ],
+)
+def test_whether_a_prompt_may_leave_this_machine(
+    address: str | None, variable: str | None, leaves: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if variable is not None:
+        monkeypatch.setenv("RAY_ADDRESS", variable)
+    provider = RayReplicas(rung(**({} if address is None else {"address": address})))
+    assert provider.leaves_machine is leaves
+    assert keeps_private(provider, rung()) is not leaves
+    assert keeps_private(provider, Rung(name="4b", provider="ray", trusted=True))
+
+
+def test_what_it_says_before_it_is_asked() -> None:
+    provider = RayReplicas(rung(replicas=3, n_parallel=4))
+    assert provider.in_flight == 3 * 8
+    assert (provider.waiting_room, provider.is_loading, provider.meterings) == (0, False, [])
+    assert room_of(provider) == "cluster"
+    assert opens_to_identify(provider)
+    assert provider.meter_name == "chosen on each node"
+    provider.close()
+    assert RayReplicas(Rung(name="4b", provider="ray", meter="nvml")).meter_name == "nvml"
+    assert RayReplicas(Rung(name="4b", provider="ray", meter={"name": "rapl"})).meter_name == "rapl"
+
+
+def test_how_many_requests_a_rung_takes_at_once() -> None:
+    limited = Rung(name="4b", provider="ray", model="m", max_in_flight=10, options={"replicas": 4})
+    assert RayReplicas(limited).in_flight == 12
+    vllm = {"engine": "vllm", "engine_options": {"max_num_seqs": 64}, "replicas": 2}
+    assert RayReplicas(rung(**vllm)).in_flight == 128
+
+
+def test_the_table_of_the_cluster_is_that_of_its_rungs() -> None:
+    plain = {
+        "cluster": {"address": "ray://head:10001", "trusted": True, "runtime_env": {"pip": ["pytest-rightsize"]}},
+        "ladder": {
+            "4b": {"provider": "ray", "model": "m.gguf"},
+            "own": {"provider": "ray", "model": "m.gguf", "address": "auto", "trusted": False},
+        },
+    }
+    ladder = parse_ladder(plain, CLASSES, where="f", base_dir=Path())
+    assert ladder.rungs["4b"].trusted is True
+    assert ladder.rungs["4b"].options == {"address": "ray://head:10001", "runtime_env": {"pip": ["pytest-rightsize"]}}
+    assert (ladder.rungs["own"].trusted, ladder.rungs["own"].options["address"]) == (False, "auto")
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"adress": "head:6379"}, r"f \[cluster\]: unknown key 'adress': did you mean 'address'\?"),
+        ({"trusted": "yes"}, r"f \[cluster\]: trusted = 'yes' cannot be: give true or false"),
+        ("head:6379", r"f: cluster is 'head:6379', and must be a table"),
+    ],
+)
+def test_a_table_of_a_cluster_that_cannot_be_is_refused(table: Any, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        parse_ladder({"cluster": table, "ladder": {}}, CLASSES, where="f", base_dir=Path())
+
+
+def test_a_host_of_this_machine_hands_it_the_meters() -> None:
+    host = Host(rung(), RayReplicas, {"m": object}, room=4, budget_s=2.0)  # type: ignore[dict-item]  # only handed on
+    provider = host._provider
+    assert isinstance(provider, RayReplicas)
+    assert (dict(provider._meters), provider._budget_s) == ({"m": object}, 2.0)
+    assert host.so_far() == []
+    assert host.rest() == []
+
+
+def node(name: str, alive: bool = True, **resources: float) -> dict[str, Any]:
+    return {
+        "NodeID": f"{name}0123456789",
+        "NodeManagerHostname": name,
+        "Alive": alive,
+        "Resources": {**resources, f"node:{name}": 1.0, "object_store_memory": 1e8},
+    }
+
+
+def test_what_the_cluster_has_is_held_against_what_a_replica_wants() -> None:
+    nodes = [node("a", CPU=4.0, memory=16e9), node("b", CPU=8.0, GPU=2.0), node("c", alive=False, CPU=64.0)]
+    assert fits(Needs(cpus=8, gpus=2), nodes)
+    assert not fits(Needs(cpus=16), nodes)
+    assert not fits(Needs(cpus=1, others={"accelerator_type:H100": 0.001}), nodes)
+    assert fits(Needs(cpus=0), [node("d")])
+    assert shortage_words(Needs(cpus=16), 2, nodes, {"CPU": 3.0, "node:a": 1.0}) == (
+        "wanted 2 x 16 CPU; node a (a01234) has 4 CPU, 16 GB of memory; node b (b01234) has 8 CPU, 2 GPU; "
+        "free now: 3 CPU"
+    )
+    assert shortage_words(Needs(), 1, [], {}) == "wanted 1 x 1 CPU; there is no node; free now: nothing"

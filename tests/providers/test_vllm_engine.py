@@ -1,0 +1,136 @@
+"""The engine `vllm`: its command, and a server that is played, as vLLM itself needs a GPU that no test has."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_rightsize.errors import ConfigError, RungError
+from pytest_rightsize.providers.vllm_engine import Vllm, arguments_of
+from pytest_rightsize.records import Request, Rung
+
+SERVER = """
+import json, os, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.answer({})
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.headers.get("Authorization") != "Bearer " + os.environ["VLLM_API_KEY"]:
+            return self.send_error(401)
+        if asked["messages"][-1]["content"] == "die":
+            sys.stderr.write("RuntimeError: CUDA error\\n")
+            sys.stderr.flush()
+            os._exit(3)
+        message = {"role": "assistant", "content": asked["model"] + ": " + asked["messages"][-1]["content"]}
+        usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+        self.answer({"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage})
+
+    def answer(self, body):
+        data = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def rung(**options: Any) -> Rung:
+    return Rung(name="4b", provider="vllm", model="Qwen/Qwen3-4B", options=options)
+
+
+class Played(Vllm):
+    """The engine, with a program of the test in place of vLLM."""
+
+    program = SERVER
+
+    def command(self, port: int) -> list[str]:
+        return [sys.executable, "-c", self.program, str(port)]
+
+
+def asked(text: str) -> Request:
+    return Request(messages=({"role": "user", "content": text},))
+
+
+def test_options_are_those_of_the_servers_command() -> None:
+    options = {
+        "max_model_len": 8192,
+        "enable_prefix_caching": False,
+        "enforce_eager": True,
+        "override_generation_config": {"top_k": 20},
+        "chat_template_kwargs": {"enable_thinking": False},
+    }
+    assert arguments_of(rung(**options)) == [
+        *("--model", "Qwen/Qwen3-4B", "--max-model-len", "8192", "--no-enable-prefix-caching", "--enforce-eager"),
+        *("--override-generation-config", '{"top_k": 20}'),
+    ]
+    command = Vllm(rung(max_model_len=8192)).command(1234)
+    assert command[:7] == [
+        *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", "1234"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["host", "port", "api_key", "model", "--tensor"])
+def test_what_is_set_for_each_replica_is_no_option(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"engine_options.{name} cannot be"):
+        Vllm(rung(**{name: "x"}))
+
+
+def test_a_rung_without_a_model_is_refused() -> None:
+    with pytest.raises(ConfigError, match="has no model, which the engine vllm needs"):
+        Vllm(Rung(name="4b", provider="vllm"))
+
+
+def test_how_many_it_is_given_at_once() -> None:
+    assert [Vllm(rung()).in_flight, Vllm(rung(max_num_seqs=32)).in_flight] == [256, 32]
+
+
+def test_the_server_is_started_asked_with_a_key_and_ended() -> None:
+    engine = Played(rung(served_model_name="mine", max_num_seqs=4))
+    replies = [engine.submit(asked(str(n))) for n in range(3)]
+    assert [reply.result(60).text for reply in replies] == ["mine: 0", "mine: 1", "mine: 2"]
+    assert replies[0].result().tokens.completion == 2
+    process = engine._process
+    assert process is not None
+    fault = engine.submit(asked("die")).exception(60)
+    assert isinstance(fault, RungError)
+    assert (fault.reason, fault.permanent) == ("crash", True)
+    assert "its vLLM server has ended: RuntimeError: CUDA error" in str(fault)
+    engine.close()
+    engine.close()
+    assert process.poll() is not None
+
+
+def test_a_server_that_cannot_start_says_why() -> None:
+    class Broken(Played):
+        program = "import sys; sys.exit('ValueError: no GPU is there')"
+
+    fault = Broken(rung()).submit(asked("a")).exception(60)
+    assert isinstance(fault, RungError)
+    assert (fault.reason, fault.permanent) == ("load", True)
+    assert str(fault) == "rung '4b': its vLLM server ended with status 1: ValueError: no GPU is there"
+
+
+def test_a_folder_is_known_by_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_rightsize.providers.vllm_engine.version", lambda _: "0.11")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    local = Rung(name="4b", provider="vllm", model="model", base_dir=str(tmp_path), options={"timeout_s": 9})
+    content = Vllm(local).identity(lambda path: f"hash of {path.name}").content
+    assert content == {
+        "provider": "vllm",
+        "model": "model",
+        "files": {"config.json": "hash of config.json"},
+        "options": {},
+        "engine": "vllm 0.11",
+    }
