@@ -28,7 +28,8 @@ Outcome = Mapping[str, Any]
 """What a request came to: `{"reply": ..}` or `{"error": ..}`, as `wire.py` writes them."""
 # Who has answered its test's question asks the next one soon: then the model need not be loaded again for it.
 _GRACE_S = 1.0
-_RESTARTS = 1
+# So many crashes in a row without an answer between them, and it is the model that crashes and no one request.
+_CRASHES_UNTIL_DOWN = 3
 
 
 class Process(Protocol):
@@ -68,7 +69,7 @@ class _Place:
     users: set[Hashable] = field(default_factory=set)
     is_left: bool = False
     idle_since: float = 0.0
-    crashes: int = 0
+    crashes_in_a_row: int = 0
     answers: int = 0
     answered: Energy | None = None
     down: Outcome | None = None
@@ -232,7 +233,7 @@ class Hosts:
     def _send_all(self, place: _Place) -> list[tuple[_Asked, Outcome]]:
         """Give the rung's host all that waits for it; started, if it does not run."""
         settled: list[tuple[_Asked, Outcome]] = []
-        while place.queue:
+        while place.queue and not _must_wait(place):
             asked = place.queue.popleft()
             if asked.future.done():
                 continue
@@ -296,6 +297,7 @@ class Hosts:
                 if not place.sent:
                     place.idle_since = clocks.monotonic()
                 if asked is not None and "cancelled" not in message:
+                    place.crashes_in_a_row = 0
                     _count(place, message)
                     settled.append((asked, _with_tries(message, asked.tries)))
             elif "rested" in message:
@@ -308,28 +310,35 @@ class Hosts:
         _settle(settled)
 
     def _has_ended(self, place: _Place, how: str) -> None:
-        """A host has ended by itself: it is started once more, and what it did not answer is asked again."""
+        """A host has ended by itself: it is started again, and what it did not answer is asked again, one at a time.
+
+        So the one request that ends it each time is known: it is a fault, and the others are answered.
+        """
         with self._lock:
             if place.is_open and place.served.rung.meter != "none":
                 place.meterings.append(_of_crash(place, how))
             place.process, place.is_open, place.is_resting = None, False, False
             if self._is_closed:
                 return
-            place.crashes += 1
+            place.crashes_in_a_row += 1
             words = f"rung {place.name!r}: its host process {how}"
             settled: list[tuple[_Asked, Outcome]] = []
-            if place.crashes > _RESTARTS:
-                place.down = _fault(f"{words}; it had been started again before", "crash", permanent=True)
+            lost = [*place.sent.values()]
+            if place.crashes_in_a_row >= _CRASHES_UNTIL_DOWN:
+                times = f"{place.crashes_in_a_row} times without an answer in between"
+                place.down = _fault(f"{words}, {times}", "crash", permanent=True)
                 settled = self._all_of(place)
-            else:
-                again = [*place.sent.values()]
+            elif len(lost) == 1 and lost[0].tries:
+                settled = [(lost[0], _fault(f"{words} each time this was asked", "crash"))]
                 place.sent.clear()
-                for asked in again:
+            else:
+                place.sent.clear()
+                for asked in lost:
                     asked.tries += 1
-                place.queue.extendleft(reversed(again))
+                place.queue.extendleft(reversed(lost))
             settled += self._move()
         if place.down is None:
-            self._on_note(f"{words}. It is started again, and asked again what it had not answered")
+            self._on_note(f"{words}. It is started again, and asked again what it had not answered, one at a time")
         _settle(settled)
 
     @staticmethod
@@ -340,6 +349,12 @@ class Hosts:
         place.sent.clear()
         place.queue.clear()
         return [(asked, place.down) for asked in all_asked]
+
+
+def _must_wait(place: _Place) -> bool:
+    """Whether the next request waits: one that a crash has lost is asked alone, as it may be why the host crashed."""
+    suspects = [place.queue[0], *place.sent.values()]
+    return bool(place.sent) and any(asked.tries for asked in suspects)
 
 
 def _settle(settled: Iterable[tuple[_Asked, Outcome]]) -> None:

@@ -253,17 +253,54 @@ def test_what_a_host_took_with_it_is_unknown_and_not_nothing() -> None:
     )
 
 
-def test_after_a_second_crash_the_rung_is_down_and_others_are_not() -> None:
+def test_a_request_that_ends_its_host_each_time_is_the_only_one_that_fails() -> None:
+    session = Session("a")
+    asked = [session.ask("gw0", "a", n) for n in (1, 2, 3, 4)]
+    session.process("a").answers(1)
+    session.process("a").dies("was killed by signal 6")
+    later = session.ask("gw1", "a", 5)
+    assert session.process("a").asked == [2], "it may be the one, and is asked alone"
+    session.process("a").answers(2)
+    assert session.process("a").asked == [2, 3]
+    session.process("a").dies("was killed by signal 6")
+    fault = asked[2].result(0)["error"]
+    assert fault["message"] == "rung 'a': its host process was killed by signal 6 each time this was asked"
+    assert (fault["kind"], fault["reason"], fault["permanent"]) == ("RungError", "crash", False)
+    assert session.process("a").asked == [4]
+    session.process("a").answers(4)
+    assert session.process("a").asked == [4, 5], "and what comes after has company again"
+    session.ask("gw1", "a", 6)
+    assert session.process("a").asked == [4, 5, 6]
+    session.process("a").answers(5)
+    assert [future.result(0)["reply"]["retries"] for future in (asked[0], asked[1], asked[3], later)] == [0, 1, 1, 0]
+    assert session.names == ["a"] * 3
+
+
+def test_ten_such_requests_do_not_take_the_rung_down_while_others_are_answered() -> None:
+    session = Session("a")
+    for n in range(10):
+        good, bad = session.ask("gw0", "a", f"good {n}"), session.ask("gw0", "a", f"bad {n}")
+        session.process("a").answers(f"good {n}")
+        for _ in range(2):
+            session.process("a").dies("was killed by signal 6")
+        assert "reply" in good.result(0)
+        assert "each time this was asked" in error(bad)
+    session.ask("gw0", "a", "last")
+    session.process("a").answers("last")
+
+
+def test_after_a_third_crash_without_an_answer_the_rung_is_down_and_others_are_not() -> None:
     session = Session("a", "b", grace_s=0.0)
-    asked = session.ask("gw0", "a")
+    asked = [session.ask("gw0", "a", n) for n in (1, 2, 3)]
     waiting = session.ask("gw1", "b")
-    for _ in range(2):
+    for _ in range(3):
         session.process("a").dies("was killed by signal 11")
-    assert sorted(session.names) == ["a", "a", "b"]
-    assert "killed by signal 11; it had been started again before" in error(asked)
-    fault = asked.result()["error"]
+    assert sorted(session.names) == ["a", "a", "a", "b"]
+    assert "each time this was asked" in error(asked[0])
+    assert "killed by signal 11, 3 times without an answer in between" in error(asked[1])
+    fault = asked[1].result()["error"]
     assert (fault["kind"], fault["reason"], fault["permanent"]) == ("RungError", "crash", True)
-    assert error(session.ask("gw2", "a", 2)) == error(asked)
+    assert error(session.ask("gw2", "a", 4)) == error(asked[1]) == error(asked[2])
     session.process("b").answers(1)
     assert "reply" in waiting.result(0)
 

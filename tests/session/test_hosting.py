@@ -130,7 +130,9 @@ def test_workers_share_one_process_a_rung_and_one_that_dies_costs_one_trial(pyte
     assert all(served[rung] >= answers[rung] for rung in answers), "the dead worker had an answer that no trial has"
 
 
-def test_a_crash_of_a_model_costs_a_restart_then_the_rung(pytester: pytest.Pytester) -> None:
+def test_a_crash_of_a_model_costs_a_restart_and_a_prompt_that_always_crashes_it_one_trial(
+    pytester: pytest.Pytester,
+) -> None:
     """And the session goes on: that is what `--rightsize-hosts=shared` is for without workers."""
     died = pytester.path / "died"
     tests = f"""
@@ -142,20 +144,22 @@ def test_a_crash_of_a_model_costs_a_restart_then_the_rung(pytester: pytest.Pytes
             assert model.ask(prompt) in ("HELLO", "alive")
 
         @pytest.mark.rightsize(task="twice")
-        @pytest.mark.parametrize("prompt", ["die"])
+        @pytest.mark.parametrize("prompt", ["die", "hello", "hello again"])
         def test_twice(model, prompt):
             if model.rung == "small":
                 model.ask(prompt)
     """
     run = session(pytester, tests, "--rightsize-hosts=shared", "--rightsize-concurrency=1")
-    ended = {(trial.key.task, trial.key.rung): trial for trial in run.trials if trial.key.case.find("hello") < 0}
+    ended = {(trial.key.task, trial.key.rung): trial for trial in run.trials if "hello" not in trial.key.case}
     assert ended["once", "small"].outcome == "passed"
     assert ended["once", "small"].answers[0].retries == 1
     fault = ended["twice", "small"]
     assert (fault.outcome, fault.reason) == ("error", "crash")
+    others = [t for t in run.trials if (t.key.task, t.key.rung) == ("twice", "small") and t is not fault]
+    assert [trial.outcome for trial in others] == ["passed", "passed"], "the rung is asked on"
     assert "its host process ended with status 7" in (fault.detail or "")
     notes = [note for metering in run.meters for note in metering.notes]
-    assert len(notes) == 2
+    assert len(notes) == 3
     assert all("what it took beside those is not known" in note for note in notes)
 
 

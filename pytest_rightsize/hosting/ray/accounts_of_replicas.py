@@ -5,6 +5,7 @@ Pure.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from pytest_rightsize.energy import Energy, unknown_energy
 from pytest_rightsize.hosting.totals import NO_METER
@@ -40,9 +41,10 @@ def energy_at(where: Where, energy: Energy | None) -> Energy | None:
 
 def metering_at(where: Where, metering: Metering) -> Metering:
     """The same totals, of devices that are named with their place."""
+    parts: dict[str, Any] = {name: energy_at(where, getattr(metering, name)) for name in _PARTS}
     return replace(
         metering,
-        **{name: energy_at(where, getattr(metering, name)) for name in _PARTS},
+        **parts,
         prompt_weights={where.device(name): value for name, value in metering.prompt_weights.items()},
         weighed_by={where.device(name): value for name, value in metering.weighed_by.items()},
         phases=tuple(replace(phase, device=where.device(phase.device)) for phase in metering.phases),

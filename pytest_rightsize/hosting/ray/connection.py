@@ -20,11 +20,13 @@ LOCAL = "local"
 """The address of a Ray that is started for this session, on this machine."""
 _REACHED_WITHIN_S = 10.0
 _OBJECT_STORE_BYTES = 100 * 1024**2  # for requests and replies; Ray would take a third of the memory
-# A busy machine takes more than the 30 s that Ray allows its own parts to start; statistics of use are sent to nobody.
+# A busy machine takes more than the 30 s that Ray allows its own parts to start. Statistics of use are sent to nobody.
+# Ray's workers give way to all else (nice 15), and a model is what this session is about.
 _VARIABLES = {
     "RAY_raylet_start_wait_time_s": "120",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_worker_niceness": "0",
 }
 _lock = threading.Lock()
 # What Ray itself does not tell of its connection: the address that was asked for.

@@ -118,13 +118,13 @@ class RayHandle:
         """Whether the replica is dead, cannot be reached, or has raised an error of its own."""
         errors = self._ray.exceptions
         if isinstance(error, errors.ActorUnavailableError):
-            return UnreachableError("there is no connection")
+            return UnreachableError("could not be reached")
         if isinstance(error, errors.RayActorError):
             return DeadError(f"died ({_words(error)})")
         if isinstance(error, errors.RayTaskError):
             return error.as_instanceof_cause()  # type: ignore[no-any-return]  # an exception
         # A reply that was lost on its way, a worker or a node that broke down, Ray's own trouble.
-        return UnreachableError(_words(error))
+        return UnreachableError(f"could not be reached ({_words(error)})")
 
 
 def _words(error: BaseException) -> str:

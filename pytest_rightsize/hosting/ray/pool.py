@@ -290,9 +290,7 @@ class Pool:
             if self._is_gone(replica, host) or replica.state != "up":
                 return
             replica.state, host.since = "lost", clocks.monotonic()
-        self._terms.on_note(
-            f"rung {self._terms.rung!r}: {self._who(replica, host)} cannot be reached ({how}); the others are asked"
-        )
+        self._terms.on_note(f"rung {self._terms.rung!r}: {self._who(replica, host)} {how}; the others are asked")
 
     def _died(self, replica: Replica, host: Host, how: str) -> None:
         """It is out at once, and started again where it has a restart left."""

@@ -17,6 +17,8 @@ __all__ = ["Held", "Steady", "pytest_rightsize_meters"]
 class Held:
     """Answers in capitals, once the file `gate` is there; asked to `die`, it ends its process.
 
+    The first request is answered at once: a meter lets it go alone.
+
     Each request is a line of the file `log`: the number of the process. `model` is part of its fingerprint: with
     `model = "by node"` each process is another.
     """
@@ -30,6 +32,7 @@ class Held:
     def __init__(self, rung: Rung) -> None:
         self._rung = rung
         self._folder = Path(rung.options.get("folder", "."))
+        self._has_answered = False
 
     def check(self) -> Problem | None:
         """A folder that is not there is a file that is missing."""
@@ -50,12 +53,13 @@ class Held:
         if text.startswith("die"):
             os._exit(7)
         future: Future[Reply] = Future()
-        threading.Thread(target=self._answer, args=(text, future), daemon=True).start()
+        threading.Thread(target=self._answer, args=(text, future, self._has_answered), daemon=True).start()
+        self._has_answered = True
         return future
 
-    def _answer(self, text: str, future: Future[Reply]) -> None:
+    def _answer(self, text: str, future: Future[Reply], is_held: bool) -> None:
         pause = threading.Event()
-        while not (self._folder / "gate").exists():
+        while is_held and not (self._folder / "gate").exists():
             pause.wait(0.01)
         tokens = Tokens(prompt=3, completion=1, source="counted")
         future.set_result(Reply(text=text.upper(), seconds=0.01, tokens=tokens, finish_reason="stop"))

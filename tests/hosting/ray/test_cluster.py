@@ -78,6 +78,7 @@ def cluster() -> Iterator[Cluster]:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
         patch.setenv("RAY_raylet_start_wait_time_s", "120")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")  # a busy machine would leave them nothing
         made = Cluster()
         yield made
         made.made.shutdown()
@@ -147,7 +148,7 @@ provider = "ray"
 engine = "tests.hosting.ray.held:Held"
 engine_options = {{ folder = "FOLDER" }}
 model = "{name}"
-meter = {{ name = "{meter}" }}
+meter = {{ name = "{meter}", idle_s = 0 }}
 {lines}
 """
         for name in rungs
@@ -213,12 +214,12 @@ def test_a_killed_node_costs_no_trial(pytester: pytest.Pytester, cluster: Cluste
     assert Counter(outcomes(run).values()) == {"passed": 36, "failed": 12}
     assert len(session.lines("trial")) == 48
     retries = sum(answer.retries for trial in run.trials for answer in trial.answers)
-    assert 10 <= retries <= 14, "twelve of the 24 in flight were the dead node's"
+    assert 10 <= retries <= 12, "about half of what was in flight was the dead node's"
     assert {text for kept in texts(run).values() for text in kept} == {
         f"{task} {n}" for task in ("EASY", "HARD") for n in range(12)
     }
     assert {task: smallest for task, (_, smallest) in verdicts(session).items()} == {"easy": "small", "hard": "big"}
-    assert "died" in session.out or "cannot be reached" in session.out
+    assert "died" in session.out or "could not be reached" in session.out
 
 
 def test_a_rung_without_any_node_is_down_and_holds_nothing_against_the_model(
@@ -226,16 +227,17 @@ def test_a_rung_without_any_node_is_down_and_holds_nothing_against_the_model(
 ) -> None:
     session = Session(pytester, cluster, ladder("small", replicas="2", max_in_flight="24"))
     with cluster.nodes(2) as nodes:
-        process = session.start("--rightsize-ladder=small", "--rightsize-cache=off")
+        process = session.start("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
         session.wait_until_asked(24, process)
         cluster.kill(nodes)
         cluster.kill(nodes)
         assert process.wait() == 1
     run = session.result()
-    assert {trial.outcome for trial in run.trials} <= {"error", "not_run"}
+    ended = Counter(trial.outcome for trial in run.trials)
+    assert ended["passed"] + ended["failed"] <= 2, "the first request of each replica was answered before"
     assert {trial.reason for trial in run.trials if trial.outcome == "error"} == {"crash"}
     assert {verdict for verdict, _ in verdicts(session).values()} == {"undecided"}
-    assert session.out.count("all of its 2 replicas have died") >= 1
+    assert len([note for note in session.out.splitlines() if "It is asked no more in this session" in note]) == 2
 
 
 def test_a_replica_without_a_place_is_a_fault_that_names_what_there_is(
@@ -253,10 +255,12 @@ def test_a_replica_without_a_place_is_a_fault_that_names_what_there_is(
 
 
 def test_each_replica_accounts_for_its_joules(pytester: pytest.Pytester, cluster: Cluster) -> None:
-    session = Session(pytester, cluster, ladder("small", meter="steady", replicas="2"))
-    session.open_gate()
+    session = Session(pytester, cluster, ladder("small", meter="steady", replicas="2", max_in_flight="24"))
     with cluster.nodes(2):
-        session.run("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
+        process = session.start("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
+        session.wait_until_asked(24, process)
+        session.open_gate()
+        process.wait()
     run = session.result()
     assert len(run.meters) == 2, session.out
     by_device: dict[str, float] = {}

@@ -23,7 +23,7 @@ class Actor:
     def __init__(self, number: int) -> None:
         self.number = number
         self.greets: Future[Mapping[str, Any]] = Future()
-        self.asked: list[tuple[str, Future[Mapping[str, Any]]]] = []
+        self.asked: list[tuple[Any, Future[Mapping[str, Any]]]] = []
         self.tells: list[Future[Sequence[Mapping[str, Any]]]] = []
         self.rests: Future[Sequence[Mapping[str, Any]]] = Future()
         self.is_killed = False
@@ -71,7 +71,7 @@ class Actor:
                 future.set_exception(UnreachableError("could not be reached"))
 
     @property
-    def numbers(self) -> list[str]:
+    def numbers(self) -> list[Any]:
         return [number for number, _ in self.asked]
 
 
@@ -91,17 +91,15 @@ class Session:
         self.notes: list[str] = []
         self.greetings = Greetings("4b", VERSIONS)
         self.replicas = [Replica(number=number, restarts=restarts) for number in range(1, replicas + 1)]
-        self.terms = Terms(
-            **{
-                "rung": "4b",
-                "place_timeout_s": 60.0,
-                "start": self._start,
-                "greetings": self.greetings,
-                "shortage": lambda: "wanted 2 x 8 CPU; node a has 1 CPU",
-                "on_note": self.notes.append,
-            }
-            | terms
-        )
+        usual: dict[str, Any] = {
+            "rung": "4b",
+            "place_timeout_s": 60.0,
+            "start": self._start,
+            "greetings": self.greetings,
+            "shortage": lambda: "wanted 2 x 8 CPU; node a has 1 CPU",
+            "on_note": self.notes.append,
+        }
+        self.terms = Terms(**usual | terms)
         self.pool = Pool(self.terms, self.replicas)
 
     def _start(self, number: int) -> Actor:
