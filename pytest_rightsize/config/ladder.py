@@ -31,7 +31,8 @@ __all__ = ["TOP_KEYS", "Ladder", "check_rung", "parse_ladder", "read_ladder", "s
 _IN_PYPROJECT = " [tool.rightsize]"
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 TOP_KEYS = (
-    *("app", "calibration", "cluster", "default", "electricity_usd_per_kwh", "gco2_per_kwh", "ladder", "order", "tasks"),
+    *("app", "calibration", "cluster", "default", "electricity_usd_per_kwh", "gco2_per_kwh"),
+    *("ladder", "order", "tasks"),
 )
 """The keys of a ladder file that stand in no table."""
 

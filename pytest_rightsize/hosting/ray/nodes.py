@@ -37,12 +37,11 @@ def node_lines(ray: Any, served: Mapping[str, Any], runtime_env: Mapping[str, An
     """A line for each node: its resources, its versions, and the meter that would measure the rung there."""
     nodes = [node for node in ray.nodes() if node["Alive"]]
     strategy = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
-    options = {} if runtime_env is None else {"runtime_env": dict(runtime_env)}
-    look = ray.remote(_look).options(num_cpus=0, max_retries=0, **options)
-    looks = [
-        look.options(scheduling_strategy=strategy(node_id=node["NodeID"], soft=False)).remote(dict(served))
-        for node in nodes
-    ]
+    options: dict[str, Any] = {} if runtime_env is None else {"runtime_env": dict(runtime_env)}
+    options |= {"num_cpus": 0, "max_retries": 0}
+    look = ray.remote(_look)
+    places = [strategy(node_id=node["NodeID"], soft=False) for node in nodes]
+    looks = [look.options(scheduling_strategy=place, **options).remote(dict(served)) for place in places]
     for node, seen in zip(nodes, looks, strict=True):
         try:
             found = ray.get(seen, timeout=_LOOKS_WITHIN_S)

@@ -142,6 +142,9 @@ class Pool:
                 self.meterings += map(Metering.from_dict, rest.result())
             else:
                 self._take_totals(replica, host)
+        for replica, host, state in hosts:
+            if state == "lost":
+                self._take_totals(replica, host)
         with self._lock:
             for replica, _, _ in hosts:
                 replica.host, replica.state = None, "out"

@@ -121,6 +121,17 @@ class Session:
         process.kill()
         pytest.fail(f"five minutes, and fewer than {count} were asked: {self.out}")
 
+    def wait_until_told(self, words: str, process: "subprocess.Popen[str]") -> None:
+        """Until the session has shown the words."""
+        pause = threading.Event()
+        for _ in range(6000):
+            if words in self.out:
+                return
+            assert process.poll() is None, self.out
+            pause.wait(0.05)
+        process.kill()
+        pytest.fail(f"five minutes, and no word of {words!r}: {self.out}")
+
     def wait_until_one_is_gone(self) -> None:
         """Until a process of those that were asked has ended: it lives on a moment after its node."""
         asked, pause = {*(self.folder / "log").read_text().split()}, threading.Event()
@@ -310,7 +321,7 @@ def test_a_private_task_goes_to_a_cluster_that_is_trusted_alone(pytester: pytest
             found[trusted] = Counter((trial.outcome, trial.reason) for trial in session.result().trials)
             asked = session.folder / "log"
             assert asked.exists() is (trusted == "true")
-        assert session.run("--rightsize-ladder=small", "--rightsize-offline") == 4
+        assert session.run("--rightsize-ladder=small", "--rightsize-offline") == 4, session.out
         assert "--rightsize-offline: small would leave this machine" in session.out
     assert found == {"false": {("not_run", "private"): 24}, "true": {("passed", None): 12, ("failed", "wrong"): 12}}
 
@@ -343,10 +354,12 @@ def test_workers_share_the_replicas_of_their_session(pytester: pytest.Pytester, 
 
 def test_replicas_of_two_models_are_refused(pytester: pytest.Pytester, cluster: Cluster) -> None:
     session = Session(pytester, cluster, ladder("small", replicas="2").replace('"small"', '"by node"'))
-    session.open_gate()
     with cluster.nodes(2):
-        session.run("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-concurrency=1")
-    assert "holds another model than that on" in session.out
+        process = session.start("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
+        session.wait_until_told("holds another model than that on", process)
+        session.open_gate()
+        assert process.wait() == 1
+    assert ("error", "load") in {(trial.outcome, trial.reason) for trial in session.result().trials}
     assert verdicts(session)["easy"][0] == "undecided"
 
 

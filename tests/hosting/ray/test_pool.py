@@ -417,6 +417,17 @@ def test_who_says_nothing_at_the_end_has_died() -> None:
     assert dead.total.reason == "replica 1 on node1 died"
 
 
+def test_who_cannot_be_reached_at_the_end_has_no_total() -> None:
+    session = Session().opened()
+    session.ask(1)
+    session.actors[0].vanishes()
+    session.pool.close()
+    lost, there = sorted(session.pool.meterings, key=lambda each: each.meter, reverse=True)
+    assert lost.total is not None
+    assert there.total is not None
+    assert (lost.total.reason, there.total.joules) == ("replica 1 on node1 died", 2.0)
+
+
 def test_a_rung_is_opened_again_with_the_restarts_that_are_left() -> None:
     session = Session(restarts=1).opened()
     session.ask(1)
