@@ -48,6 +48,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "n_threads": "Threads of the processor (default: one for each core).",
     "reasoning": 'The marks around what is reasoned, as in { open = "<think>", close = "</think>" }; or true, false.',
     "quants": 'Makes a rung of each quantisation, fewest bytes first, as in ["Q4_K_M", "Q8_0"]: NAME-Q4_K_M and so on.',
+    "contexts": "Makes a rung of each number of tokens, fewest first, as in [2048, 8192]: NAME-ctx2048 and so on.",
     # openai
     "efforts": 'Makes a rung of each effort of reasoning, as in ["low", "high"]: NAME-low and so on.',
     "api_key_env": "The name of the variable that holds the key; a literal key is refused.",

@@ -36,6 +36,11 @@ _TYPES: Mapping[type, str] = {
 }
 _TEXT: Schema = {"type": "string"}
 _NAMES: Schema = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
+_TOKENS: Schema = {
+    "type": "array",
+    "items": {"type": "integer", "minimum": 1, "maximum": LARGEST["n_ctx"]},
+    "minItems": 1,
+}
 _FROM_0: Schema = {"type": "number", "minimum": 0}
 _RUNG_NAME = r"^[^\s,]([^,]*[^\s,])?$"
 
@@ -118,7 +123,7 @@ def _rung(name: str, kind: type[Provider]) -> Schema:
             **least,
         }
     for key in spread_keys(name, kind):
-        properties[key] = {**_described(key), **_NAMES, "uniqueItems": True}
+        properties[key] = {**_described(key), **(_TOKENS if key == "contexts" else _NAMES), "uniqueItems": True}
     properties["provider"] = {**_described("provider"), "const": name}
     return {"title": name, **_table(properties, ["provider", *kind.required])}
 

@@ -1,4 +1,4 @@
-"""Spreads: one table of the ladder file that stands for several rungs, by `quants` or `efforts`; pure.
+"""Spreads: one table of the ladder file that stands for several rungs, by `quants`, `contexts` or `efforts`; pure.
 
 Tables come in, and go out with each spread replaced by a table for each of its rungs, smallest first. A spread that
 cannot be is a ConfigError that names the key.
@@ -6,14 +6,17 @@ cannot be is a ConfigError that names the key.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import NoReturn
 
 from pytest_rightsize.config.catalogue import CATALOGUE
+from pytest_rightsize.config.table_checks import LARGEST
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.records import Json, Rung
 
 __all__ = [
+    "CONTEXT_KEYS",
     "EFFORTS",
     "QUANT_BITS",
     "SPREAD_KEYS",
@@ -38,8 +41,10 @@ QUANT_BITS: Mapping[str, float] = {
 """Bits that a weight takes in each quantisation of llama.cpp."""
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """Efforts of reasoning, by what they spend."""
-SPREAD_KEYS = ("quants", "efforts")
+SPREAD_KEYS = ("quants", "contexts", "efforts")
 """The keys of a rung's table that make several rungs of it."""
+CONTEXT_KEYS = ("n_ctx", "max_length")
+"""The keys by which a provider takes how many tokens a prompt may have."""
 _PLACE = "{quant}"
 _HUB = "hf:"
 
@@ -55,7 +60,12 @@ class RungTable:
 def spread_keys(provider: str, kind: type[Provider]) -> tuple[str, ...]:
     """The keys of SPREAD_KEYS that a rung of this provider may have."""
     has_effort = {"reasoning_effort", "chat_template_kwargs"} & {*kind.options}
-    return (*(["quants"] if provider == "llama_cpp" else []), *(["efforts"] if has_effort else []))
+    has_context = {*CONTEXT_KEYS} & {*kind.options}
+    return (
+        *(["quants"] if provider == "llama_cpp" else []),
+        *(["contexts"] if has_context else []),
+        *(["efforts"] if has_effort else []),
+    )
 
 
 def spread_out(
@@ -106,12 +116,16 @@ def _members(
         if key in table and key not in spread_keys(provider, kind):
             _refuse(key, provider, where)
     quants = _quants(table, where) if "quants" in table else [None]
+    contexts = _contexts(table, kind, where) if "contexts" in table else [None]
     efforts = _efforts(table, where) if "efforts" in table else [None]
-    for quant in quants:
-        for effort in efforts:
-            member = "-".join(part for part in (name, quant, effort) if part is not None)
-            with_model = plain if quant is None else {**plain, "model": _model(plain, quant, where)}
-            yield member, with_model if effort is None else _with_effort(with_model, effort, kind, where)
+    # By memory first, of which the weights take the most, and then by what is spent in it.
+    for quant, context, effort in product(quants, contexts, efforts):
+        tokens = None if context is None else f"ctx{context}"
+        member = "-".join(part for part in (name, quant, tokens, effort) if part is not None)
+        one = plain if quant is None else {**plain, "model": _model(plain, quant, where)}
+        if context is not None:
+            one = {**one, _context_key(kind): context}
+        yield member, one if effort is None else _with_effort(one, effort, kind, where)
 
 
 def _refuse(key: str, provider: str, where: str) -> NoReturn:
@@ -119,6 +133,11 @@ def _refuse(key: str, provider: str, where: str) -> NoReturn:
         raise ConfigError(
             f"{where}: quants are files of a model in this process, and provider = {provider!r} has none: write a "
             f'table for each model, or use provider = "llama_cpp"'
+        )
+    if key == "contexts":
+        raise ConfigError(
+            f"{where}: contexts are for engines that hold a model in this process, and provider = {provider!r} sets no "
+            f'context: take contexts out, or use provider = "llama_cpp"'
         )
     raise ConfigError(
         f'{where}: efforts are for models that reason, at an endpoint (provider = "openai") or in this process '
@@ -146,6 +165,29 @@ _EXAMPLES: Mapping[str, str] = {"quants": '["Q4_K_M", "Q8_0"]', "efforts": '["lo
 def _quants(table: Mapping[str, Json], where: str) -> list[str]:
     names = _names(table, "quants", [*QUANT_BITS], where=where)
     return sorted(names, key=lambda name: quant_bits(name) or 0.0)
+
+
+def _contexts(table: Mapping[str, Json], kind: type[Provider], where: str) -> list[int]:
+    """The tokens of each rung, fewest first."""
+    tokens, key = table["contexts"], _context_key(kind)
+    if not isinstance(tokens, list) or not tokens or not all(_is_count(each) for each in tokens):
+        raise ConfigError(f"{where}: contexts must be a list of numbers of tokens, as in contexts = [2048, 8192]")
+    if (most := max(tokens)) > LARGEST["n_ctx"]:
+        raise ConfigError(f"{where}: contexts has {most}, and {LARGEST['n_ctx']:,} tokens is the most")
+    if len({*tokens}) < len(tokens):
+        twice = next(each for place, each in enumerate(tokens) if each in tokens[:place])
+        raise ConfigError(f"{where}: contexts has {twice} twice: name each once")
+    if key in table:
+        raise ConfigError(f"{where} has both contexts and {key}: keep one")
+    return sorted(tokens)
+
+
+def _is_count(value: Json) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _context_key(kind: type[Provider]) -> str:
+    return next(key for key in CONTEXT_KEYS if key in kind.options)
 
 
 def _efforts(table: Mapping[str, Json], where: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Spreads: the rungs that one table becomes, their order, and what cannot be spread."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from pytest_rightsize.config.ladder import Ladder, parse_ladder, select_rungs
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.providers.callables import CallableRung
 from pytest_rightsize.providers.llama_cpp.provider import LlamaCpp
+from pytest_rightsize.providers.onnx import Onnx
 from pytest_rightsize.providers.openai.provider import OpenAI
 
-PROVIDERS: dict[str, Any] = {"llama_cpp": LlamaCpp, "openai": OpenAI, "callable": CallableRung}
+PROVIDERS: dict[str, Any] = {"llama_cpp": LlamaCpp, "openai": OpenAI, "callable": CallableRung, "onnx": Onnx}
+ONNX = {"provider": "onnx", "model": "m.onnx", "tokenizer": "t.json"}
 HUB = {"provider": "llama_cpp", "model": "hf:org/m-4b-GGUF", "params_b": 4.0}
 REASONING = {"provider": "openai", "model": "m", "base_url": "http://localhost:1/v1"}
 
@@ -58,6 +61,31 @@ def test_the_template_of_a_local_model_gets_the_effort() -> None:
     assert ladder.rungs["oss-Q8_0-low"].options["chat_template_kwargs"] == {"x": 1, "reasoning_effort": "low"}
 
 
+def test_contexts_become_rungs_by_the_tokens_that_they_hold() -> None:
+    ladder = parse({"4b": {**HUB, "contexts": [8192, 512, 2048]}, "c": {**ONNX, "contexts": [512, 64]}})
+    assert [(name, dict(rung.options)) for name, rung in ladder.rungs.items()] == [
+        ("4b-ctx512", {"n_ctx": 512}),
+        ("4b-ctx2048", {"n_ctx": 2048}),
+        ("4b-ctx8192", {"n_ctx": 8192}),
+        ("c-ctx64", {"tokenizer": "t.json", "max_length": 64}),
+        ("c-ctx512", {"tokenizer": "t.json", "max_length": 512}),
+    ]
+    assert names(ladder, "4b-ctx512", "4b-ctx8192") == ["4b-ctx512", "4b-ctx8192"]
+    for order in ("params", "active", "bytes"):
+        with pytest.raises(ConfigError, match="name them smallest first: --rightsize-ladder=4b-ctx512,4b-ctx8192"):
+            names(replace(ladder, order=order), "4b-ctx8192", "4b-ctx512")
+
+
+def test_a_context_takes_memory_within_a_quantisation_and_an_effort_none() -> None:
+    table = {**HUB, "quants": ["Q8_0", "Q4_0"], "contexts": [4096, 1024], "efforts": ["high", "low"]}
+    assert [*parse({"m": table}).rungs] == [
+        f"m-{quant}-ctx{context}-{effort}"
+        for quant in ("Q4_0", "Q8_0")
+        for context in (1024, 4096)
+        for effort in ("low", "high")
+    ]
+
+
 def test_a_ladder_names_all_rungs_of_a_spread_or_some() -> None:
     ladder = parse({"4b": {**HUB, "quants": ["Q8_0", "Q2_K"]}})
     assert names(ladder, "1b", "4b", "30b") == ["1b", "4b-Q2_K", "4b-Q8_0", "30b"]
@@ -88,6 +116,16 @@ def test_a_ladder_that_cannot_be_is_refused(asked: list[str], words: str) -> Non
     [
         ({"a": {**REASONING, "quants": ["Q8_0"]}}, "quants are files of a model in this process"),
         ({"a": {"provider": "callable", "model": "m:f", "efforts": ["low"]}}, "efforts are for models that reason"),
+        ({"a": {**REASONING, "contexts": [512]}}, "provider = 'openai' sets no context"),
+        *(
+            ({"a": {**HUB, "contexts": contexts}}, "contexts must be a list of numbers of tokens")
+            for contexts in ([], 512, ["512"], [0], [True], [512.0], [-1])
+        ),
+        ({"a": {**HUB, "contexts": [512, 64, 512]}}, "contexts has 512 twice: name each once"),
+        ({"a": {**HUB, "contexts": [10**9]}}, "contexts has 1000000000, and 100,000,000 tokens is the most"),
+        ({"a": {**HUB, "contexts": [512], "n_ctx": 64}}, "has both contexts and n_ctx: keep one"),
+        ({"a": {**ONNX, "contexts": [512], "max_length": 64}}, "has both contexts and max_length: keep one"),
+        ({"a": {**HUB, "contexts": [512]}, "a-ctx512": HUB}, "there is a table of that name"),
         ({"a": {**HUB, "quants": ["Q9_0"]}}, "unknown quantisation 'Q9_0': did you mean"),
         ({"a": {**REASONING, "efforts": ["lo"]}}, "unknown effort 'lo': did you mean 'low'?"),
         ({"a": {**HUB, "quants": ["Q8_0", "q8_0"]}}, "quants has 'q8_0' twice"),

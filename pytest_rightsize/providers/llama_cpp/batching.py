@@ -13,7 +13,7 @@ from typing import Any
 from pytest_rightsize import clocks
 from pytest_rightsize.providers.llama_cpp.completions import Answer, Completion, Piece, Prompt
 from pytest_rightsize.providers.llama_cpp.decode_rows import DecodeRows
-from pytest_rightsize.providers.llama_cpp.layout import Layout, open_context, padded
+from pytest_rightsize.providers.llama_cpp.layout import Layout, open_context
 from pytest_rightsize.providers.llama_cpp.sampling import Sampler
 from pytest_rightsize.providers.llama_cpp.slots import Slot, common_prefix_tokens
 
@@ -44,7 +44,7 @@ def open_batch(
     layout = open_context(
         native, context_tokens=context_tokens, batch_tokens=batch_tokens, slots=slots, is_one_step=has_vision
     )
-    batch = Batch(native, context_tokens=padded(context_tokens), layout=layout)
+    batch = Batch(native, context_tokens=context_tokens, layout=layout)
     batch.keeps_prefixes = batch.keeps_prefixes and not deterministic
     return batch
 
