@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["MOST_SLOTS", "Layout", "lay_out", "open_context", "padded"]
+__all__ = ["MOST_SLOTS", "Layout", "identity_of_context", "lay_out", "open_context", "padded"]
 
 # Keys and values of all slots together take at most this, or as much as one full context if that is more.
 _KV_BUDGET_BYTES = 2**30
@@ -64,6 +64,14 @@ def open_context(
 def padded(cells: int) -> int:
     """The number of cells that llama.cpp allocates for so many."""
     return -(-cells // _PAD_CELLS) * _PAD_CELLS
+
+
+def identity_of_context(tokens: int) -> dict[str, int | str]:
+    """What answers of a context are recorded under.
+
+    One that is no multiple of llama.cpp's cells was rounded up to them once, and answers were recorded then.
+    """
+    return {"context_tokens": tokens, **({} if tokens == padded(tokens) else {"context": "exact"})}
 
 
 def _cell_bytes(native: Any) -> int:

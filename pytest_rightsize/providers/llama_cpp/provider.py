@@ -24,7 +24,7 @@ from pytest_rightsize.providers.llama_cpp import gguf, hub
 from pytest_rightsize.providers.llama_cpp.chat import LoadedModel
 from pytest_rightsize.providers.llama_cpp.chat_template import ChatTemplate, TemplateRefusalError, templates_in
 from pytest_rightsize.providers.llama_cpp.file_shape import file_shape
-from pytest_rightsize.providers.llama_cpp.layout import MOST_SLOTS, padded
+from pytest_rightsize.providers.llama_cpp.layout import MOST_SLOTS, identity_of_context
 from pytest_rightsize.providers.llama_cpp.model_files import check_chat_format, file_problem, locate, parts_of
 from pytest_rightsize.providers.llama_cpp.native import last_errors, native_log
 from pytest_rightsize.providers.llama_cpp.projectors import find_projector, load_projector, projector_problem
@@ -222,9 +222,6 @@ class LlamaCpp:
             )
         templates = json.dumps(templates_in(header.metadata), sort_keys=True)
         options = {name: value for name, value in self._rung.options.items() if name not in _NO_PART_OF_ANSWERS}
-        context_tokens = _context_tokens(path, self._rung)
-        # Answers were recorded while such a context was rounded up to the cells of llama.cpp.
-        exact = {"context": "exact"} if context_tokens != padded(context_tokens) else {}
         return Identity(
             content={
                 "provider": "llama_cpp",
@@ -232,8 +229,7 @@ class LlamaCpp:
                 **seen_by,
                 "quantisation": header.metadata.get("general.file_type"),
                 "chat_template": hashlib.sha256(templates.encode()).hexdigest(),
-                "context_tokens": context_tokens,
-                **exact,
+                **identity_of_context(_context_tokens(path, self._rung)),
                 # Layers on a GPU, threads and batches change the order of sums, and so once in a while a token.
                 "options": options,
                 # Beside others in a batch, a near tie between two tokens may fall the other way.
