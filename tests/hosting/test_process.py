@@ -16,11 +16,21 @@ from pytest_rightsize.hosting.hosted import Hosted
 from pytest_rightsize.hosting.hosts import Hosts
 from pytest_rightsize.hosting.process import Served
 from pytest_rightsize.providers.llama_cpp.provider import LlamaCpp
-from pytest_rightsize.records import Reply, Request, Rung
+from pytest_rightsize.records import Identity, Reply, Request, Rung
 from tests.hosting.played import Joules, Played
 
 PATIENCE_S = 120.0
 RUNG = Rung(name="a", provider="played", meter={"name": "joules", "idle_s": 0})
+
+
+class KnownThere(Played):
+    """Its fingerprint is known only where it runs."""
+
+    identifies_itself_where_it_runs = True
+
+    def identity(self, sha256: object) -> Identity:
+        """Not here."""
+        raise AssertionError("asked in the process of the session")
 
 
 class Here:
@@ -55,6 +65,12 @@ def test_a_life_of_a_host(here: Here, tmp_path: Path) -> None:
     assert here.ask("import pytest").text == "False", "a host needs no pytest"
     with pytest.raises(Exception, match="it is too long"):
         here.ask("long")
+    elsewhere = Hosted(KnownThere(RUNG), RUNG, OwnDesk(here.hosts), lambda: "joules")
+    assert elsewhere.opens_to_identify
+    identity = elsewhere.identity(lambda _: "")
+    assert identity is not None
+    assert identity.content == {"provider": "played"}, "told by the host"
+    assert not elsewhere.opens_to_identify
     here.ask("note a word to the user")
     answer = here.ask("joules")
     assert answer.energy is not None

@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.errors import ConfigError, RungError, TooLongError
+from pytest_rightsize.hosting.desks import OwnDesk
+from pytest_rightsize.hosting.hosted import Hosted
+from pytest_rightsize.hosting.hosts import Hosts
+from pytest_rightsize.hosting.process import Served
 from pytest_rightsize.providers.onnx import Onnx
 from pytest_rightsize.records import Reply, Request, Rung
 
@@ -170,3 +174,24 @@ def test_labels_that_are_none_are_refused(labels: list[Any]) -> None:
     options = {"tokenizer": "t.json", "labels": labels}
     with pytest.raises(ConfigError, match="give each class a name of its own"):
         Onnx(Rung(name="tiny", provider="onnx", model="m.onnx", options=options))
+
+
+def test_a_host_answers_as_this_process_does(folder: Path) -> None:
+    """With --rightsize-hosts=shared: the model is in a process of its own, which costs its start."""
+    rung = Rung(
+        name="queues",
+        provider="onnx",
+        model="queues.onnx",
+        base_dir=str(folder),
+        options={"tokenizer": "tokenizer.json", "labels": QUEUES},
+    )
+    hosts = Hosts(on_note=print, on_stall=print)
+    hosts.add(Served(rung=rung, provider=Onnx, meters={}, room=1))
+    hosted, here = Hosted(Onnx(rung), rung, OwnDesk(hosts), lambda: ""), Onnx(rung)
+    asked = [Request(messages=({"role": "user", "content": text},)) for text in ("charged twice", "parcel late")]
+    texts = [[provider.submit(one).result(120).text for one in asked] for provider in (hosted, here)]
+    assert texts == [["billing", "shipping"]] * 2
+    assert hosts.pids().keys() == {"queues"}
+    assert hosted.identity(lambda path: path.name) == here.identity(lambda path: path.name)
+    hosts.close()
+    here.close()

@@ -57,6 +57,10 @@ class ReplicaActor:
         self._notes: list[str] = []
         self._lock = threading.Lock()
 
+    async def here(self) -> str:
+        """The name of its node."""
+        return self._where.node
+
     async def hello(self) -> dict[str, Any]:
         """Who it is, its versions, and the model's fingerprint; or an `error`, why it cannot answer."""
         facts: dict[str, Any] = {

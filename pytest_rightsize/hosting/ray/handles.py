@@ -68,6 +68,10 @@ class RayHandle:
         self._courier = courier
         self._actor = actor
 
+    def here(self) -> "Future[Any]":
+        """See `Handle`."""
+        return self._call("here")
+
     def hello(self) -> "Future[Any]":
         """See `Handle`."""
         return self._call("hello")

@@ -115,7 +115,7 @@ class Pool:
             hosts = [(each, each.host) for each in self._replicas if each.host is not None]
         for replica, host in hosts:
             waited_s = now - host.since
-            if replica.state == "placing" and waited_s > host.wait_s:
+            if replica.state == "placing" and not host.has_place and waited_s > host.wait_s:
                 self._out(replica, host, self._no_place(host))
             elif replica.state == "lost" and waited_s > _LOST_FOR_S:
                 self._died(replica, host, f"could not be reached for {_LOST_FOR_S:.0f} s")
@@ -166,7 +166,14 @@ class Pool:
         host = Host(handle=handle, since=clocks.monotonic(), wait_s=wait_s)
         with self._lock:
             replica.host, replica.state = host, "placing"
+        host.handle.here().add_done_callback(partial(self._is_placed, host))
         self._greet(replica, host)
+
+    @staticmethod
+    def _is_placed(host: Host, said: "Future[str]") -> None:
+        """From now on it loads, and reads its model's file to tell the fingerprint: no time is too long for that."""
+        if not said.cancelled() and said.exception() is None:
+            host.node, host.has_place = said.result(), True
 
     def _greet(self, replica: Replica, host: Host) -> None:
         host.is_probed = True

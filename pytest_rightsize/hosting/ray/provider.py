@@ -110,6 +110,11 @@ class RayReplicas:
         return 0 if self._pool is None else max(0, self._pool.room - self.in_flight)
 
     @property
+    def takes_images(self) -> bool | None:
+        """Whether the engine's own provider does; None where it does not say."""
+        return LlamaCpp(self._inner).takes_images if self._engine == engines.ENGINES["llama_cpp"] else None
+
+    @property
     def leaves_machine(self) -> bool:
         """Whether a prompt may go to another machine: always, but for a Ray that this session starts for itself.
 

@@ -46,6 +46,9 @@ class UnreachableError(Exception):
 class Handle(Protocol):
     """One actor: each call returns at once, and its Future ends in a value, DeadError or UnreachableError."""
 
+    def here(self) -> "Future[str]":
+        """The name of its node, as soon as it has a place; what it does there next may take as long as it likes."""
+
     def hello(self) -> "Future[Mapping[str, Any]]":
         """What the replica says of itself, once it can be asked; see `actor.py`."""
 
@@ -78,6 +81,7 @@ class Host:
     totals_at: str | None = None
     totals_asked: float = 0.0
     is_probed: bool = False
+    has_place: bool = False
 
 
 @dataclass(eq=False, kw_only=True)

@@ -22,11 +22,15 @@ class Actor:
 
     def __init__(self, number: int) -> None:
         self.number = number
+        self.placed: Future[str] = Future()
         self.greets: Future[Mapping[str, Any]] = Future()
         self.asked: list[tuple[Any, Future[Mapping[str, Any]]]] = []
         self.tells: list[Future[Sequence[Mapping[str, Any]]]] = []
         self.rests: Future[Sequence[Mapping[str, Any]]] = Future()
         self.is_killed = False
+
+    def here(self) -> "Future[str]":
+        return self.placed
 
     def hello(self) -> "Future[Mapping[str, Any]]":
         if self.greets.done():
@@ -257,6 +261,17 @@ def test_a_replica_without_a_place_is_out_and_names_what_is_there(monkeypatch: p
     (note,) = session.notes
     assert "no place for a replica in 60 s: wanted 2 x 8 CPU; node a has 1 CPU; ask for less" in note
     assert session.pool.down is None
+
+
+def test_a_replica_that_has_its_place_may_take_any_time_to_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session(replicas=1)
+    session.pool.open()
+    session.actors[0].placed.set_result("node1")
+    later(monkeypatch, 3600)
+    session.pool.look()
+    assert session.pool.down is None
+    session.actors[0].is_up()
+    assert text_of(session, 1) == "1"
 
 
 def test_a_rung_without_any_place_is_down_with_the_words_of_that(monkeypatch: pytest.MonkeyPatch) -> None:
