@@ -427,5 +427,17 @@ def test_a_ray_of_this_machine_is_started_for_the_session_and_ends_with_it(
     session = Session(pytester, cluster, ladder("small"), suite)
     session.address = ""
     session.open_gate()
+    before, pause = raylets(), threading.Event()
     session.run("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-offline", "--rightsize-strategy=full")
     assert Counter(outcomes(session.result()).values()) == {"passed": 12, "failed": 12}, session.out
+    for _ in range(1200):
+        if raylets() <= before:
+            return
+        pause.wait(0.05)
+    pytest.fail("a minute after the session its Ray is still there")
+
+
+def raylets() -> set[str]:
+    """The numbers of Ray's processes on this machine."""
+    names = {path.parent.name: path.read_text() for path in Path("/proc").glob("[0-9]*/comm") if path.exists()}
+    return {number for number, name in names.items() if name.strip() in ("raylet", "gcs_server")}
