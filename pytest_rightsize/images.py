@@ -28,6 +28,8 @@ FORMATS = ("gif", "jpeg", "png", "webp")
 _FIRST_BYTES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"GIF87a": "gif", b"GIF89a": "gif"}
 # Marks of JPEG before which no size stands: those without a length, and those that begin with C and have none.
 _NO_SIZE = {0xC4, 0xC8, 0xCC}
+# Before the size of a JPEG may stand what a camera wrote.
+_LONGEST_HEADER = 2**22
 _MEND = "give the image itself, as image_part(FILE) does"
 
 
@@ -71,7 +73,7 @@ def _gif(data: bytes) -> tuple[int, int]:
 
 
 def _jpeg(data: bytes) -> tuple[int, int] | None:
-    at = 2
+    at, data = 2, data[:_LONGEST_HEADER]
     while data[at] == 0xFF:
         mark = data[at + 1]
         if 0xC0 <= mark <= 0xCF and mark not in _NO_SIZE:

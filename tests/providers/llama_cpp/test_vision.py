@@ -3,6 +3,7 @@
 import base64
 import ctypes
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from pytest_rightsize.content_parts import audio_part, image_part
 from pytest_rightsize.errors import ConfigError, RungError, TooLongError
 from pytest_rightsize.providers.llama_cpp.provider import LlamaCpp
+from pytest_rightsize.providers.llama_cpp.vision import OLDEST
 from pytest_rightsize.records import Json, Request, Rung
+from pytest_rightsize.versions import is_older
 from tests.providers.llama_cpp.random_vision import (
     GEMMA,
     LLAVA,
@@ -23,6 +26,8 @@ from tests.providers.llama_cpp.random_vision import (
 from tests.test_images import png
 
 pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: pip install 'pytest-rightsize[local]'")
+if is_older(version("llama-cpp-python"), OLDEST):
+    pytest.skip(f"images need llama-cpp-python {OLDEST} or newer", allow_module_level=True)
 
 KINDS = {"mlp": LLAVA, "idefics3": SMOLVLM, "qwen2vl_merger": QWEN, "gemma3": GEMMA}
 RED, BLUE = png(40, 30), png(40, 30, b"\x10\x20\xff")
@@ -296,3 +301,37 @@ def test_it_is_known_by_the_content_of_both_files(folder: Path, opened: list[Lla
 def test_keys_that_contradict_each_other_are_refused(options: dict[str, Json], images: bool | None, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         LlamaCpp(Rung(name="a", provider="llama_cpp", model="m.gguf", images=images, options=options))
+
+
+def test_a_session_asks_a_local_model_about_an_image_and_replays_it_without_the_model(
+    folder: Path, pytester: pytest.Pytester
+) -> None:
+    for name in ("mlp.gguf", "mmproj-mlp.gguf"):
+        (pytester.path / name).write_bytes((folder / name).read_bytes())
+    (pytester.path / "red.png").write_bytes(RED)
+    pytester.makefile(
+        ".toml",
+        rightsize="""
+            [ladder.eye]
+            provider = "llama_cpp"
+            model = "mlp.gguf"
+            mmproj = "mmproj-mlp.gguf"
+            max_tokens = 3
+        """,
+    )
+    pytester.makepyfile(
+        """
+        from pytest_rightsize import image_part
+
+        def test_it(model):
+            content = [{"type": "text", "text": "Which?"}, image_part("red.png"), {"type": "text", "text": "Say it."}]
+            model.ask(messages=[{"role": "user", "content": content}])
+            assert model.tokens.prompt == 33  # 16 of the image; a blank is three
+        """
+    )
+    options = ("--rightsize-ladder=eye", "--rightsize-cache-dir=kept", "--rightsize-results=run.jsonl")
+    pytester.inline_run(*options).assertoutcome(passed=1)
+    for name in ("mlp.gguf", "mmproj-mlp.gguf"):
+        (pytester.path / name).unlink()
+    pytester.inline_run(*options, "--rightsize-cache=replay").assertoutcome(passed=1)
+    assert '"cached": true' in (pytester.path / "run.jsonl").read_text(encoding="utf-8")
