@@ -82,16 +82,25 @@ class Vision:
         images: list[bytes] = []
         for message in request.messages:
             content = message.get("content")
-            if isinstance(content, list):
-                message = {**message, "content": [self._marked(part, images) for part in content]}
-            messages.append(message)
+            marked = {**message, "content": self._marked(content, images)} if isinstance(content, list) else message
+            messages.append(marked)
         return messages, images
 
-    def _marked(self, part: Json, images: list[bytes]) -> Json:
-        if not isinstance(part, Mapping) or part.get("type") != "image_url":
-            return part
-        images.append(_pixels_of(part))
-        return {"type": "text", "text": self.marker}
+    def _marked(self, parts: Sequence[Json], images: list[bytes]) -> list[Json]:
+        """The parts with marks; a mark joins the texts beside it without an end of line, as in llama-server."""
+        marked: list[Json] = []
+        for part in parts:
+            is_image = isinstance(part, Mapping) and part.get("type") == "image_url"
+            if is_image:
+                images.append(_pixels_of(part))
+            text = self.marker if is_image else part.get("text") if isinstance(part, Mapping) else None
+            last = marked[-1].get("text") if marked and isinstance(marked[-1], Mapping) else None
+            is_joined = isinstance(text, str) and isinstance(last, str) and (is_image or last.endswith(self.marker))
+            if is_joined:
+                marked[-1] = {"type": "text", "text": f"{last}{text}"}
+            else:
+                marked.append({"type": "text", "text": text} if is_image else part)
+        return marked
 
     def read(self, text: str, images: Sequence[bytes]) -> Seen:
         """The tokens of a prompt, and the images at the marks in it; raises VisionError."""

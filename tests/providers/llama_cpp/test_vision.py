@@ -35,7 +35,7 @@ TOKENS = 3
 
 
 # With these weights no token is nearly as likely as another, whatever rounds.
-SEEDS = {"mlp": 10, "idefics3": 19, "qwen2vl_merger": 17, "gemma3": 9}
+SEEDS = {"mlp": 15, "idefics3": 19, "qwen2vl_merger": 17, "gemma3": 2}
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def by_llama_cpp(folder: Path, name: str, request: Request) -> tuple[str, int]:
         buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
         images.append(mtmd.mtmd_helper_bitmap_init_from_buf(context, buffer, len(data), False))
     text = mtmd.mtmd_input_text()
-    prompt = "\n".join(lines).encode()
+    prompt = "".join(lines).encode()
     text.text, text.text_len, text.add_special, text.parse_special = prompt, len(prompt), False, True
     chunks: Any = mtmd.mtmd_input_chunks_init()
     bitmaps = (mtmd.mtmd_bitmap_p_ctypes * len(images))(*images)
@@ -181,7 +181,7 @@ def test_what_it_cannot_read_is_a_fault_of_this_request_alone(
 
 def test_a_prompt_whose_images_are_too_many_is_too_long(folder: Path, opened: list[LlamaCpp]) -> None:
     model = seeing(folder, "mlp", opened, n_ctx=256)
-    with pytest.raises(TooLongError, match=r"the prompt is 27\d tokens and the context holds 256"):
+    with pytest.raises(TooLongError, match=r"the prompt is 257 tokens and the context holds 256"):
         model.submit(asking(*[image_part(RED)] * 16, "?")).result()
     most = model.submit(asking(*[image_part(RED)] * 13, "?", max_tokens=None)).result()
     assert most.tokens.total == 256
@@ -216,7 +216,7 @@ def test_a_text_cannot_stand_for_an_image(folder: Path, opened: list[LlamaCpp]) 
     plain = model.submit(asking("<__media__>")).result()
     assert plain.tokens.prompt == len("<__media__>")
     both = model.submit(asking("<__media__>", image_part(RED), "?")).result()
-    assert both.tokens.prompt == len("<__media__>\n\n?") + 16
+    assert both.tokens.prompt == len("<__media__>?") + 16
 
 
 def test_a_projector_of_another_model_takes_its_rung_out(folder: Path, opened: list[LlamaCpp], tmp_path: Path) -> None:
@@ -326,7 +326,7 @@ def test_a_session_asks_a_local_model_about_an_image_and_replays_it_without_the_
         def test_it(model):
             content = [{"type": "text", "text": "Which?"}, image_part("red.png"), {"type": "text", "text": "Say it."}]
             model.ask(messages=[{"role": "user", "content": content}])
-            assert model.tokens.prompt == 33  # 16 of the image; a blank is three
+            assert model.tokens.prompt == 31  # 16 of the image; a blank is three
         """
     )
     options = ("--rightsize-ladder=eye", "--rightsize-cache-dir=kept", "--rightsize-results=run.jsonl")
