@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_rightsize.judging.conclusions import Conclusion, conclude
+from pytest_rightsize.judging.judge_checks import correction_of
 from pytest_rightsize.judging.strength import strength_words
 from pytest_rightsize.judging.usage import RunUsage, Usage, usage_of
 from pytest_rightsize.records import Run, Trial, VerdictName
@@ -44,8 +45,7 @@ _ORDER: Sequence[VerdictName] = ("right-sized", "over-sized", "under-sized", "un
 class Cell:
     """One rung in one task; `decided` says in words what was decided of a rung that was stopped early, else None.
 
-    `interval` is that of the verdict where a `confidence` was asked for, the rung was stopped, or a judge's errors are
-    corrected; else the 95 % one.
+    `interval` is that of the verdict where a `confidence` was asked for, or the rung was stopped; else the 95 % one.
     """
 
     task: str
@@ -102,6 +102,11 @@ def intervals(run: Run, verdicts: Sequence[Verdict]) -> dict[tuple[str, str], In
     for trial in run.trials:
         if trial.outcome in ("passed", "failed"):
             cases[trial.key.task, trial.key.rung][trial.key.case].append(trial.outcome == "passed")
+    corrected = {verdict.task for verdict in verdicts if is_corrected(verdict)}
+    judged: dict[tuple[str, str], list[Trial]] = defaultdict(list)
+    for trial in run.trials if corrected else ():
+        if trial.key.task in corrected:
+            judged[trial.key.task, trial.key.rung].append(trial)
     interval_by_cell: dict[tuple[str, str], Interval] = {}
     for verdict in verdicts:
         if verdict.judge is not None and verdict.judge.state == "chance":
@@ -110,12 +115,15 @@ def intervals(run: Run, verdicts: Sequence[Verdict]) -> dict[tuple[str, str], In
         for rung, standing in verdict.standing.items():
             key = (verdict.task, rung)
             confidence = policy.confidence if policy is not None else None
-            decides = confidence is not None or is_partial(standing) or is_corrected(verdict)
+            decides = confidence is not None or is_partial(standing)
             if standing.low is not None and standing.high is not None and decides:
                 interval_by_cell[key] = Interval(
                     low=standing.low, high=standing.high, confidence=confidence or _CONFIDENCE, one_sided=True
                 )
-            elif interval := pass_rate_interval(cases[key], confidence=_CONFIDENCE):
+                continue
+            correction = correction_of(verdict.judge, judged[key]) if is_corrected(verdict) else None
+            interval = pass_rate_interval(cases[key], confidence=_CONFIDENCE, correction=correction)
+            if interval is not None:
                 interval_by_cell[key] = interval
     return interval_by_cell
 

@@ -12,6 +12,7 @@ from pytest_rightsize.verdict_records import Standing, Verdict
 
 __all__ = [
     "NO_ANSWER",
+    "corrected_rates",
     "decided",
     "is_corrected",
     "is_partial",
@@ -40,6 +41,17 @@ def note_lines(verdict: Verdict) -> list[str]:
 def is_corrected(verdict: Verdict) -> bool:
     """Whether its rates and bounds are corrected for the errors of a judge."""
     return verdict.judge is not None and verdict.judge.state == "calibrated"
+
+
+def corrected_rates(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], float]:
+    """The pass rates that are corrected for the errors of a judge, by task and rung."""
+    return {
+        (verdict.task, rung): standing.rate
+        for verdict in verdicts
+        if is_corrected(verdict)
+        for rung, standing in verdict.standing.items()
+        if standing.rate is not None
+    }
 
 
 def is_partial(standing: Standing) -> bool:

@@ -31,13 +31,15 @@ def usage_lines(
     *,
     intervals: Mapping[tuple[str, str], Interval] | None = None,
     partial: Collection[tuple[str, str]] = (),
+    corrected: Mapping[tuple[str, str], float] | None = None,
     width: int | None = None,
     note: str | None = None,
 ) -> list[str]:
     """A table of the usage of each task on each rung, the origins of its joules, a `note` on them, and the conclusions.
 
     There is no table where no tokens, joules, seconds or money are known: it would hold nothing but question marks.
-    `intervals` are those of the pass rates by task and rung, `partial` those that have none as they were stopped.
+    `intervals` are those of the pass rates by task and rung, `partial` those that have none as they were stopped,
+    `corrected` the rates that are no share of the cases, as a judge's errors are corrected.
     Where the table is wider than `width`, columns are left out.
     """
     usages = list(run_usage.by_task_rung.values())
@@ -46,7 +48,7 @@ def usage_lines(
         return conclusion_lines
     keys = [(usage.task or "", usage.rung or "") for usage in usages]
     rows = [
-        _row(usage, (intervals or {}).get(key), is_partial=key in partial)
+        _row(usage, (intervals or {}).get(key), is_partial=key in partial, corrected=(corrected or {}).get(key))
         for usage, key in zip(usages, keys, strict=True)
     ]
     unknown = [name for name in rows[0] if name in _DISPENSABLE + _NEEDED and all(row.get(name) == "?" for row in rows)]
@@ -114,9 +116,11 @@ def _legend(
     return [f"({', '.join(parts)})"] if parts else []
 
 
-def _row(usage: Usage, interval: Interval | None, *, is_partial: bool) -> dict[str, str]:
+def _row(usage: Usage, interval: Interval | None, *, is_partial: bool, corrected: float | None) -> dict[str, str]:
     share = usage.reasoning_share
-    rate = {"rate": _bounds(interval) if is_partial else _rate(usage, interval)} if interval is not None else {}
+    seen = usage.passed / usage.judged if usage.judged else 0.0
+    shown = _rate(seen if corrected is None else corrected, interval)
+    rate = {} if interval is None else {"rate": _bounds(interval) if is_partial else shown}
     return {
         "task": usage.task or "",
         "rung": usage.rung or "",
@@ -133,9 +137,9 @@ def _row(usage: Usage, interval: Interval | None, *, is_partial: bool) -> dict[s
     }
 
 
-def _rate(usage: Usage, interval: Interval) -> str:
+def _rate(rate: float, interval: Interval | None) -> str:
     """`95 % [83,99]`."""
-    return f"{percent(usage.passed / usage.judged)} {_bounds(interval)}"
+    return "" if interval is None else f"{percent(rate)} {_bounds(interval)}"
 
 
 def _bounds(interval: Interval) -> str:

@@ -19,7 +19,7 @@ from pytest_rightsize.reports.github import annotations
 from pytest_rightsize.reports.judge_words import judge_lines
 from pytest_rightsize.reports.junit import suite_properties
 from pytest_rightsize.reports.publishing import Publisher, write_step_summary
-from pytest_rightsize.reports.sureness import partial_rungs
+from pytest_rightsize.reports.sureness import corrected_rates, partial_rungs
 from pytest_rightsize.reports.terminal import (
     TITLE,
     gate_lines,
@@ -100,6 +100,7 @@ class Presenter:
             result.conclusions,
             intervals=shown,
             partial=partial_rungs(result.verdicts),
+            corrected=corrected_rates(result.verdicts),
             width=width,
             note=idle_note(result.run, result.run_usage),
         )

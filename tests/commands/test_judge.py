@@ -127,7 +127,7 @@ def test_a_judge_is_calibrated_and_a_session_corrects_for_it(
         "pass rates are corrected for the errors of the judge referee: it passes 50 of 50 answers that people pass, "
         "and 15 of 50 that people fail"
     )
-    corrected.stdout.fnmatch_lines([f"upper: {words}"])
+    corrected.stdout.fnmatch_lines(["upper   small   71 % [[]34,95[]]*", f"upper: {words}"])
     assert words in path.joinpath("run.md").read_text(encoding="utf-8")
     assert words in path.joinpath("run.html").read_text(encoding="utf-8")
     (verdict,) = [
