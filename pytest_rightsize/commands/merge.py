@@ -82,7 +82,9 @@ def run(arguments: argparse.Namespace) -> int:
     status = int(result.fails)
     _end(results, result, shards, status)
     if files:
-        whole = replace(read_run(arguments.output, texts_stay=True), interrupted=merged.interrupted)
+        whole = replace(
+            read_run(arguments.output, texts_stay=True, is_large=baseline is None), interrupted=merged.interrupted
+        )
         write_reports(files, whole, result.verdicts)
     _show(result, arguments.output, shards)
     return status

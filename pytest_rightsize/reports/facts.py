@@ -11,7 +11,7 @@ from pytest_rightsize.judging.conclusions import Conclusion, conclude
 from pytest_rightsize.judging.judge_checks import correction_of
 from pytest_rightsize.judging.strength import strength_words
 from pytest_rightsize.judging.usage import RunUsage, Usage, usage_of
-from pytest_rightsize.records import Run, Trial, VerdictName
+from pytest_rightsize.records import Run, Trial, VerdictName, trials_by_task
 from pytest_rightsize.reports.sureness import decided, is_corrected, is_partial, open_words, undecided_words
 from pytest_rightsize.reports.units import percent
 from pytest_rightsize.statistics import pass_rate_interval
@@ -98,20 +98,17 @@ def intervals(run: Run, verdicts: Sequence[Verdict]) -> dict[tuple[str, str], In
 
     A sample that was stopped early has no interval of its own: it gets the bounds that hold whatever was left out.
     """
-    cases: dict[tuple[str, str], dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
-    for trial in run.trials:
-        if trial.outcome in ("passed", "failed"):
-            cases[trial.key.task, trial.key.rung][trial.key.case].append(trial.outcome == "passed")
-    corrected = {verdict.task for verdict in verdicts if is_corrected(verdict)}
-    judged: dict[tuple[str, str], list[Trial]] = defaultdict(list)
-    for trial in run.trials if corrected else ():
-        if trial.key.task in corrected:
-            judged[trial.key.task, trial.key.rung].append(trial)
+    by_task = trials_by_task(run.trials)
     interval_by_cell: dict[tuple[str, str], Interval] = {}
     for verdict in verdicts:
         if verdict.judge is not None and verdict.judge.state == "chance":
             continue  # what its judge passed says nothing
         policy = run.policies.get(verdict.task)
+        cases: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
+        own = by_task.get(verdict.task, ())
+        for trial in own:
+            if trial.outcome in ("passed", "failed"):
+                cases[trial.key.rung][trial.key.case].append(trial.outcome == "passed")
         for rung, standing in verdict.standing.items():
             key = (verdict.task, rung)
             confidence = policy.confidence if policy is not None else None
@@ -121,8 +118,9 @@ def intervals(run: Run, verdicts: Sequence[Verdict]) -> dict[tuple[str, str], In
                     low=standing.low, high=standing.high, confidence=confidence or _CONFIDENCE, one_sided=True
                 )
                 continue
-            correction = correction_of(verdict.judge, judged[key]) if is_corrected(verdict) else None
-            interval = pass_rate_interval(cases[key], confidence=_CONFIDENCE, correction=correction)
+            judged = [trial for trial in own if trial.key.rung == rung]
+            correction = correction_of(verdict.judge, judged) if is_corrected(verdict) else None
+            interval = pass_rate_interval(cases[rung], confidence=_CONFIDENCE, correction=correction)
             if interval is not None:
                 interval_by_cell[key] = interval
     return interval_by_cell

@@ -290,9 +290,10 @@ class _Reading:
                 counts = line.pop("planned")
                 self._policies[line["task"]] = Policy.from_dict(line)
                 self._planned.update({(line["task"], rung): count for rung, count in counts.items()})
-            case "prompt" if self._packed is None:
-                messages = line["messages"]
-                self._prompts[line["id"]] = tuple(messages) if self._keeps_prompts else text_digest(messages)
+            case "prompt":
+                if self._packed is None:
+                    messages = line["messages"]
+                    self._prompts[line["id"]] = tuple(messages) if self._keeps_prompts else text_digest(messages)
                 if self._texts is not None:
                     self._texts.add_prompt(line["id"], place)
             case "trial":

@@ -11,23 +11,25 @@ from pytest_rightsize.commands.__main__ import main
 from pytest_rightsize.content_parts import image_part
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.part_data import PartData, with_references
+from pytest_rightsize.records import Run
 from pytest_rightsize.results.kept_media import media_beside
 from pytest_rightsize.results.results_file import ResultsFile, read_run
 from pytest_rightsize.session.sharding import suite_plan
 from pytest_rightsize.shards import Shard
+from tests.reports.rich_run import rich_run
 from tests.runs import make_run
 
 Lines = list[dict[str, Any]]
 RUN = make_run({task: {"a": "11", "b": "11"} for task in ("t", "u", "v", "w")}, chosen="b")
 
 
-def write(path: Path, shard: Shard, **about: Any) -> Path:
-    """The results file of one shard of RUN."""
-    settings = {"strategy": RUN.strategy, "objective": "size", "shard": shard.to_dict()}
+def write(path: Path, shard: Shard, *, run: Run = RUN, **about: Any) -> Path:
+    """The results file of one shard of a run."""
+    settings = {"strategy": run.strategy, "objective": "size", "shard": shard.to_dict()}
     head = {"started": "2026-01-01T00:00:00", "machine": {"cores": shard.index}, "settings": settings, **about}
-    file = ResultsFile(path, rungs=RUN.rungs, about=head)
-    mine = [trial for trial in RUN.trials if shard.holds(trial.key)]
-    file.suite(suite_plan([trial.key for trial in RUN.trials], RUN.policies))
+    file = ResultsFile(path, rungs=run.rungs, about=head)
+    mine = [trial for trial in run.trials if shard.holds(trial.key)]
+    file.suite(suite_plan([trial.key for trial in run.trials], run.policies))
     for trial in mine:
         file.trial(trial)
     file.end([], exitstatus=0, failed=[], totals={"identities": {"a": {"sha256": "1"}}})
@@ -190,3 +192,23 @@ def test_a_file_that_is_no_run_is_not_replaced(shards: list[Path], capsys: pytes
     assert merged(shards) == 2
     assert f"-o would replace {target}, which is no results file" in capsys.readouterr().err
     assert target.read_text("utf-8") == "import os\n"
+
+
+def test_its_reports_and_verdicts_are_those_of_the_merged_file(
+    shards: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rich = rich_run()
+    for path, index in zip(shards, (1, 2), strict=True):
+        write(path, Shard(index=index, count=2), run=rich)
+    names = ("html", "markdown", "json", "csv")
+    options = [f"--{name}={tmp_path / 'merged'}.{name}" for name in names]
+    assert merged(shards, "--gate=none", *options) == 1  # a rung refused an answer
+    run = shards[0].with_name("run.jsonl")
+    assert main(["report", str(run), *(f"--{name}={tmp_path / 'later'}.{name}" for name in names)]) == 0
+    for name in ("html", "markdown", "csv"):
+        assert (tmp_path / f"merged.{name}").read_text("utf-8") == (tmp_path / f"later.{name}").read_text("utf-8")
+    ours, later = (json.loads((tmp_path / f"{name}.json").read_text("utf-8")) for name in ("merged", "later"))
+    assert ours["trials"] == later["trials"]
+    lines = [json.loads(line) for line in run.read_text("utf-8").splitlines()]
+    verdicts = [line for line in lines if line["kind"] == "verdict"]
+    assert [verdict.to_dict()["standing"] for verdict in judge(read_run(run))] == [one["standing"] for one in verdicts]

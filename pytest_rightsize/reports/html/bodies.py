@@ -5,13 +5,13 @@ fast as a small one. All of it is data inside the page and never markup.
 """
 
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_rightsize.records import AnswerRecord, Json, Run, Trial
 from pytest_rightsize.reports.case_names import readable_case
 from pytest_rightsize.reports.html.pictures import Pictures
+from pytest_rightsize.reports.html.shown_cases import ShownCases, shown_cases
 from pytest_rightsize.reports.html.texts import TextStore
 from pytest_rightsize.reports.part_words import content_words
 
@@ -35,7 +35,7 @@ _Keyed = Mapping[tuple[str, str], Sequence[Trial]]
 class CaseIndex:
     """The cases as the page holds them: `index` is JSON data, `words` the packed table of words, `chunks` the texts.
 
-    `pictures` are the packed images of prompts.
+    `pictures` are the packed images of prompts, `shown` counts the cases.
     """
 
     index: Mapping[str, Json]
@@ -44,6 +44,7 @@ class CaseIndex:
     pictures: str
     limit: int | None
     shortened: int
+    shown: ShownCases
 
 
 def index_cases(
@@ -68,7 +69,8 @@ def _indexed(run: Run, tasks: Sequence[str], earlier: _Keyed, limit: int | None)
     """The cases with texts shortened to the limit; None where even so they are too much to be kept in memory."""
     texts, pictures = TextStore(limit=limit), Pictures(run.read_data)
     index = _Index(texts, pictures, [rung.name for rung in run.rungs], tasks)
-    for trials in _by_case(run, tasks):
+    shown, by_case = shown_cases(run.trials, tasks)
+    for trials in by_case:
         key = trials[0].key
         index.add([run.whole(trial) for trial in trials], earlier.get((key.task, key.case), ()))
         if texts.characters > _MOST_CHARACTERS and limit != _LIMITS[-1]:
@@ -81,24 +83,8 @@ def _indexed(run: Run, tasks: Sequence[str], earlier: _Keyed, limit: int | None)
         pictures=pictures.pack(),
         limit=limit if texts.shortened else None,
         shortened=texts.shortened,
+        shown=shown,
     )
-
-
-def _by_case(run: Run, tasks: Sequence[str]) -> Iterator[list[Trial]]:
-    """The trials of each case, task by task."""
-    cases_by_task: dict[str, dict[str, list[Trial]]] = {task: {} for task in tasks}
-    for trial in run.trials:
-        if trial.key.task in cases_by_task:
-            cases_by_task[trial.key.task].setdefault(trial.key.case, []).append(trial)
-    for cases in cases_by_task.values():
-        # By name: trials end in another order in each run, and readers look for a case where it was before.
-        for name in sorted(cases, key=_natural_key):
-            yield cases[name]
-
-
-def _natural_key(name: str) -> list[tuple[int, str]]:
-    """The key that sorts names as people do: `case 9` before `case 10`."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]{1,15})", name)]
 
 
 class _Index:

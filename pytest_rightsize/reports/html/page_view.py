@@ -58,6 +58,7 @@ def page_view(facts: Facts, cases: CaseIndex) -> dict[str, Json]:
         "fleet": fleet_section(facts),
         "facts": [*fact_groups(facts)],
         "models": [model_row(rung, facts.run.about) for rung in facts.run.rungs],
+        "cases_words": cases.shown.words,
         "measured": [*measured_lines(facts), *shortened_lines(cases)],
     }
 
