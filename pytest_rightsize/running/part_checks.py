@@ -37,7 +37,8 @@ class PartChecks:
         for part in parts:
             self._check_image(part, rung, private=private, offline=offline)
         for kind in dict.fromkeys(_KINDS[part["type"]] for part in parts):
-            together = self._climbed if rung in self._climbed else (rung,)
+            # Sound goes to the rungs that take it; a ladder of models that see is meant to be one throughout.
+            together = self._climbed if kind == "images" and rung in self._climbed else (rung,)
             unable = [name for name in together if self._takes(name, kind) is False]
             if unable:
                 self._refuse(rung, kind, unable)

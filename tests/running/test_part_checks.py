@@ -73,6 +73,10 @@ def test_a_rung_that_takes_none_is_named_whichever_is_asked(
     assert "(--rightsize-ladder=NAME,NAME)" in said
 
 
+def test_sound_goes_to_the_rungs_that_take_it() -> None:
+    assert told("unknown", asking(SOUND), "unknown", "sees") == ""
+
+
 def test_a_rung_beside_the_ladder_answers_for_itself_alone() -> None:
     """As one that [app] models names, or a member of a cascade."""
     assert told("sees", asking(IMAGE), "blind") == ""
