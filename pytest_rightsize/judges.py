@@ -201,9 +201,14 @@ def _asked_before(question: str | None) -> str:
 
 
 def last_question(messages: Sequence[Mapping[str, Json]]) -> str | None:
-    """The text of the last message of the user, which a judge is shown; None where it has none."""
-    texts = [message.get("content") for message in messages if message.get("role") == "user"]
-    return texts[-1] if texts and isinstance(texts[-1], str) else None
+    """The text of the last message of the user, which a judge is shown, without images and sound; None without any."""
+    contents = [message.get("content") for message in messages if message.get("role") == "user"]
+    last = contents[-1] if contents else None
+    if isinstance(last, str):
+        return last
+    parts = last if isinstance(last, list | tuple) else ()
+    texts = [part["text"] for part in parts if isinstance(part, Mapping) and isinstance(part.get("text"), str)]
+    return "\n".join(texts) if texts else None
 
 
 _PLACE = "..."

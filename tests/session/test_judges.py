@@ -10,7 +10,7 @@ import pytest
 
 from pytest_rightsize import RungError, judged, preferred_over
 from pytest_rightsize.commands.strength import _notes
-from pytest_rightsize.judges import CURRENT
+from pytest_rightsize.judges import CURRENT, last_question
 from pytest_rightsize.results.results_file import read_run, read_strengths
 from tests.conftest import LADDER
 
@@ -168,6 +168,23 @@ def test_a_private_answer_is_not_given_to_a_judge_beyond_this_machine(suite: pyt
     suite.runpytest("--rightsize-ladder=big", *ALL)
     assert {trial.reason for trial in read_run(suite.path / "run.jsonl").trials} == {"private"}
     assert calls(suite.path) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "shown"),
+    [
+        ("a?", "a?"),
+        ([{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": "x"}}], "What is it?"),
+        ([{"type": "image_url", "image_url": {"url": "x"}}], None),
+        (None, None),
+    ],
+)
+def test_a_judge_is_shown_the_text_of_the_last_question(content: Any, shown: str | None) -> None:
+    earlier = {"role": "user", "content": "before"}
+    assert (
+        last_question([earlier, {"role": "user", "content": content}, {"role": "assistant", "content": "b"}]) == shown
+    )
+    assert last_question([]) is None
 
 
 def test_outside_a_session_there_is_nobody_to_ask() -> None:
