@@ -55,12 +55,12 @@ def connect(address: str, *, rung: str) -> Any:
         threading.Thread(target=_keep, args=(ray, address, begun, is_over), name="rightsize ray", daemon=True).start()
         is_over.wait()
         if begun[0] is not None:
-            raise RungError(
-                f"rung {rung!r}: no connection to the Ray at {address} ({error_words(begun[0])}): start it, or name "
-                f"another address",
-                reason="transport",
-                permanent=True,
-            )
+            remedy = "start it, or name another address"
+            if address.startswith("ray://"):
+                # It waits half a minute, and does not say that it was not let in.
+                remedy += "; if it asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
+            words = f"no connection to the Ray at {address} ({error_words(begun[0])})"
+            raise RungError(f"rung {rung!r}: {words}: {remedy}", reason="transport", permanent=True)
         _connected_to[:] = [address]
         return ray
 
