@@ -1,0 +1,213 @@
+"""The connection to Ray and the calls of its actors, on a Ray that is played."""
+
+import os
+import sys
+import threading
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pytest_rightsize.errors import RungError
+from pytest_rightsize.hosting.ray import connection
+from pytest_rightsize.hosting.ray.connection import LOCAL, address_of, connect
+from pytest_rightsize.hosting.ray.engines import Needs
+from pytest_rightsize.hosting.ray.handles import Courier, RayHandle, started
+from pytest_rightsize.hosting.ray.replicas import DeadError, UnreachableError
+
+
+class RayError(Exception):
+    """Of Ray."""
+
+
+class RayActorError(RayError):
+    """Of a dead actor."""
+
+
+class ActorUnavailableError(RayActorError):
+    """Of one that cannot be reached."""
+
+
+class RayTaskError(RayError):
+    """Of the actor's own code."""
+
+    def as_instanceof_cause(self) -> Exception:
+        """The error that was raised."""
+        return KeyError("messages")
+
+
+class Reference:
+    """A call of an actor."""
+
+    def __init__(self) -> None:
+        self.inner: Future[Any] = Future()
+
+    def future(self) -> "Future[Any]":
+        """Its end."""
+        return self.inner
+
+
+class Ray:
+    """The module, as far as it is used here."""
+
+    exceptions = SimpleNamespace(
+        ActorUnavailableError=ActorUnavailableError, RayActorError=RayActorError, RayTaskError=RayTaskError
+    )
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+        self.inits: list[dict[str, Any]] = []
+        self.cancelled: list[Reference] = []
+        self.killed = threading.Event()
+        self.options: dict[str, Any] = {}
+        self.served: Any = None
+
+    def is_initialized(self) -> bool:
+        """Whether `init` was called."""
+        return bool(self.inits)
+
+    def init(self, **options: Any) -> None:
+        """Connect."""
+        if self.error is not None:
+            raise self.error
+        self.inits.append(options | {"usage": os.environ.get("RAY_USAGE_STATS_ENABLED")})
+
+    def cancel(self, reference: Reference) -> None:
+        """Cancel a call."""
+        self.cancelled.append(reference)
+
+    def kill(self, actor: Any) -> None:
+        """End an actor."""
+        self.killed.set()
+
+    def remote(self, kind: type) -> Any:
+        """An actor's class."""
+
+        def options(**given: Any) -> Any:
+            self.options = given
+            return SimpleNamespace(remote=self._made)
+
+        return SimpleNamespace(options=options)
+
+    def _made(self, served: Any) -> Any:
+        self.served = served
+        return SimpleNamespace(ask=SimpleNamespace(remote=lambda *_: Reference()))
+
+
+@pytest.fixture
+def ray(monkeypatch: pytest.MonkeyPatch) -> Ray:
+    """A Ray that this process can import."""
+    made = Ray()
+    monkeypatch.setitem(sys.modules, "ray", made)  # type: ignore[arg-type]  # it stands for the module
+    monkeypatch.setattr(connection, "_connected_to", [])
+    monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
+    return made
+
+
+def test_the_ladder_files_address_comes_before_the_variables() -> None:
+    assert address_of("head:1", {"RAY_ADDRESS": "other:1"}.get) == "head:1"
+    assert address_of(None, {"RAY_ADDRESS": "other:1"}.get) == "other:1"
+    assert address_of(None, {}.get) == LOCAL
+
+
+def test_a_ray_of_this_machine_is_started_small_and_tells_nobody(ray: Ray) -> None:
+    assert connect(LOCAL, rung="4b") is ray
+    assert connect(LOCAL, rung="30b") is ray
+    (init,) = ray.inits
+    assert (init["address"], init["include_dashboard"], init["log_to_driver"]) == ("local", False, False)
+    assert init["object_store_memory"] < 200e6
+    assert init["usage"] == "0"
+    assert "RAY_USAGE_STATS_ENABLED" not in os.environ, "the user's variables are as before"
+
+
+def test_one_process_has_one_cluster(ray: Ray) -> None:
+    connect(LOCAL, rung="4b")
+    with pytest.raises(RungError, match="this session uses the Ray at local already, and auto is another: name one"):
+        connect("auto", rung="30b")
+
+
+def test_nobody_at_an_address_is_found_out_before_ray_is_asked(ray: Ray) -> None:
+    with pytest.raises(
+        RungError, match=r"there is no Ray at 127.0.0.1:1 .*: start it with `ray start --head`"
+    ) as found:
+        connect("127.0.0.1:1", rung="4b")
+    assert (found.value.reason, found.value.permanent, ray.inits) == ("transport", True, [])
+    with pytest.raises(RungError, match=r"address = 'head' cannot be: write HOST:PORT, ray://HOST:PORT or auto"):
+        connect("head", rung="4b")
+
+
+@pytest.mark.parametrize("error", [ConnectionError("client connection timeout"), SystemExit(1)])
+def test_what_ray_raises_is_a_fault_that_says_what_to_do(ray: Ray, error: BaseException) -> None:
+    ray.error = error
+    with pytest.raises(RungError, match=r"no connection to the Ray at auto .*: start it, or name another") as found:
+        connect("auto", rung="4b")
+    assert found.value.permanent
+
+
+def test_an_actor_reserves_what_its_replica_needs_and_is_never_restarted_by_ray() -> None:
+    ray = Ray()
+    needs = Needs(cpus=8, gpus=1, memory_bytes=10, others={"H100": 1.0})
+    started(ray, Courier(), {"replica": 1}, needs, {"pip": ["x"]})
+    chosen = {name: ray.options[name] for name in ("num_cpus", "num_gpus", "memory", "resources", "runtime_env")}
+    assert chosen == {
+        "num_cpus": 8,
+        "num_gpus": 1,
+        "memory": 10,
+        "resources": {"H100": 1.0},
+        "runtime_env": {"pip": ["x"]},
+    }
+    assert (ray.options["max_restarts"], ray.options["max_task_retries"]) == (0, 0)
+    assert ray.served == {"replica": 1}
+    started(ray, Courier(), {"replica": 1}, Needs(), None)
+    assert "runtime_env" not in ray.options
+
+
+LONG = """The actor died unexpectedly before finishing this task.
+\tclass_name: ReplicaActor
+The actor is dead because its node has died. Node Id: 17. Some common causes include: (1) a lot of words"""
+RAISED = """\x1b[36mray::ReplicaActor.__init__()\x1b[39m (pid=1)
+  File x
+ModuleNotFoundError: No module named 'pytest_rightsize'"""
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "words"),
+    [
+        (RayActorError(LONG), DeadError, "died (The actor is dead because its node has died. Node Id: 17)"),
+        (RayActorError(RAISED), DeadError, "died (ModuleNotFoundError: No module named 'pytest_rightsize')"),
+        (ActorUnavailableError("later"), UnreachableError, "could not be reached"),
+        (RayError("the reply was lost"), UnreachableError, "could not be reached (the reply was lost)"),
+        (RayTaskError("x"), KeyError, "'messages'"),
+    ],
+)
+def test_errors_of_ray_are_of_two_kinds(raised: Exception, kind: type[Exception], words: str) -> None:
+    ray, reference = Ray(), Reference()
+    actor = SimpleNamespace(ask=SimpleNamespace(remote=lambda _: reference))
+    future = RayHandle(ray, Courier(), actor).ask({"n": 1})
+    reference.inner.set_exception(raised)
+    error = future.exception(60)
+    assert type(error) is kind
+    assert str(error) == words
+
+
+def test_answers_come_in_a_thread_that_may_call_ray() -> None:
+    """Ray's own thread waits for ever for what is called within it."""
+    reference, threads = Reference(), list[str]()
+    actor = SimpleNamespace(hello=SimpleNamespace(remote=lambda: reference))
+    future = RayHandle(Ray(), Courier(), actor).hello()
+    is_told = threading.Event()
+    future.add_done_callback(lambda _: (threads.append(threading.current_thread().name), is_told.set()))
+    reference.inner.set_result({"node": "a"})
+    assert is_told.wait(60)
+    assert threads == ["rightsize ray answers"]
+    assert future.result() == {"node": "a"}
+
+
+def test_a_cancelled_call_is_cancelled_there_and_an_actor_is_killed_without_waiting() -> None:
+    ray, reference = Ray(), Reference()
+    handle = RayHandle(ray, Courier(), SimpleNamespace(ask=SimpleNamespace(remote=lambda _: reference)))
+    assert handle.ask({}).cancel()
+    assert ray.cancelled == [reference]
+    handle.kill()
+    assert ray.killed.wait(60)
