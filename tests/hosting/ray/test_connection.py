@@ -99,16 +99,17 @@ class Ray:
 def ray(monkeypatch: pytest.MonkeyPatch) -> Ray:
     """A Ray that this process can import."""
     made = Ray()
-    monkeypatch.setitem(sys.modules, "ray", made)  # type: ignore[arg-type]  # it stands for the module
+    monkeypatch.setitem(sys.modules, "ray", made)
     monkeypatch.setattr(connection, "_connected_to", [])
     monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
     return made
 
 
 def test_the_ladder_files_address_comes_before_the_variables() -> None:
-    assert address_of("head:1", {"RAY_ADDRESS": "other:1"}.get) == "head:1"
-    assert address_of(None, {"RAY_ADDRESS": "other:1"}.get) == "other:1"
-    assert address_of(None, {}.get) == LOCAL
+    variables = {"RAY_ADDRESS": "other:1"}
+    assert address_of("head:1", lambda name: variables.get(name)) == "head:1"
+    assert address_of(None, lambda name: variables.get(name)) == "other:1"
+    assert address_of(None, lambda _: None) == LOCAL
 
 
 def test_a_ray_of_this_machine_is_started_small_and_tells_nobody(ray: Ray) -> None:
@@ -197,7 +198,12 @@ def test_answers_come_in_a_thread_that_may_call_ray() -> None:
     actor = SimpleNamespace(hello=SimpleNamespace(remote=lambda: reference))
     future = RayHandle(Ray(), Courier(), actor).hello()
     is_told = threading.Event()
-    future.add_done_callback(lambda _: (threads.append(threading.current_thread().name), is_told.set()))
+
+    def tell(_: object) -> None:
+        threads.append(threading.current_thread().name)
+        is_told.set()
+
+    future.add_done_callback(tell)
     reference.inner.set_result({"node": "a"})
     assert is_told.wait(60)
     assert threads == ["rightsize ray answers"]
