@@ -106,9 +106,8 @@ def ray(monkeypatch: pytest.MonkeyPatch) -> Ray:
 
 
 def test_the_ladder_files_address_comes_before_the_variables() -> None:
-    variables = {"RAY_ADDRESS": "other:1"}
-    assert address_of("head:1", lambda name: variables.get(name)) == "head:1"
-    assert address_of(None, lambda name: variables.get(name)) == "other:1"
+    assert address_of("head:1", lambda _: "other:1") == "head:1"
+    assert address_of(None, lambda name: "other:1" if name == "RAY_ADDRESS" else None) == "other:1"
     assert address_of(None, lambda _: None) == LOCAL
 
 
