@@ -10,6 +10,7 @@ from pytest_rightsize.plain_data import plain_fields
 __all__ = ["Calibration", "calibration_for"]
 
 Json = Any
+_MOST_LABELS = 10_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +63,10 @@ class Calibration:
     def from_dict(cls, plain: Mapping[str, Json]) -> "Calibration":
         """The inverse of `to_dict`; raises KeyError, TypeError or ValueError for what is none."""
         counts = {name: plain[name] for name in ("good", "good_passed", "bad", "bad_passed")}
-        if not all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in counts.values()):
+        if not all(isinstance(count, int) and not isinstance(count, bool) for count in counts.values()):
             raise ValueError("a count is no whole number")
+        if not all(0 <= count <= _MOST_LABELS for count in counts.values()):
+            raise ValueError("a count is no number of labels")
         if counts["good_passed"] > counts["good"] or counts["bad_passed"] > counts["bad"]:
             raise ValueError("the judge passed more answers than there were")
         return cls(

@@ -11,13 +11,17 @@ import struct
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
 
+from pytest_rightsize.authoring.label_files import read_labels
+from pytest_rightsize.calibration_records import Calibration
 from pytest_rightsize.config.ladder import read_ladder
 from pytest_rightsize.errors import RightsizeError
+from pytest_rightsize.judgement_records import Criterion, Judgement
 from pytest_rightsize.judging.baseline import read_baseline, with_regressions
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.meters.choice import choose
@@ -30,8 +34,10 @@ from pytest_rightsize.providers.replay import Replay
 from pytest_rightsize.recorded.json_lines import lines_of, read_lines
 from pytest_rightsize.recorded.keys import base_of, plain_reply, plain_request
 from pytest_rightsize.records import Reply, Request, Rung
+from pytest_rightsize.results.calibration_file import read_calibrations, render_calibrations
 from pytest_rightsize.results.results_file import read_run
 from pytest_rightsize.served.wires import UnservedError, body_of, wire_of
+from pytest_rightsize.statistics import Correction, is_better_than_chance
 from tests.providers.openai.endpoint import completion
 from tests.recorded.test_cache import IDENTITY, ask, recorded
 from tests.results.test_results_file import RUN, write
@@ -99,6 +105,20 @@ def _recorded(path: Path) -> None:
         assert line is not None
 
 
+def _labels(path: Path) -> None:
+    for row in read_labels(path, defaults={"by": "big"}):
+        json.dumps(row.to_dict())
+        row.matcher()
+
+
+def _calibration(path: Path) -> None:
+    for one in read_calibrations(path, asked_by="--rightsize-calibration"):
+        labels = Correction(good=one.good, good_passed=one.good_passed, bad=one.bad, bad_passed=one.bad_passed)
+        if is_better_than_chance(labels):
+            run = replace(JUDGED, calibrations=[one])
+            json.dumps([verdict.to_dict() for verdict in judge(run)])
+
+
 def _gguf(path: Path) -> None:
     rung = Rung(name="r", provider="llama_cpp", model=path.name, base_dir=str(path.parent))
     if file_problem(path, rung.options) is None:
@@ -143,6 +163,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "lock": of_a_file(_baseline, "rightsize.lock"),
     "replay": of_a_file(_replay, "answers.jsonl"),
     "recorded": of_a_file(_recorded, "recorded.jsonl"),
+    "labels": of_a_file(_labels, "labels.jsonl"),
+    "calibration": of_a_file(_calibration, "judges.json"),
     "gguf": of_a_file(_gguf, "model.gguf"),
     "chat": _chat_reply,
     **{f"served {name}": _served(path) for name, (path, _) in BODIES.items()},
@@ -164,7 +186,21 @@ _RECORDED = [
     json.loads(line)
     for line in lines_of([recorded(ask("a"), Reply(text="A", seconds=1.0))], [("small", {"model": "m"}, IDENTITY)])
 ]
-LINES: Mapping[str, Sequence[Any]] = {"results": _results_lines(), "replay": _REPLAY, "recorded": _RECORDED}
+_LABELS = [
+    {"label": True, "question": "a", "answer": "A", "rubric": "In capitals.", "at_least": 4, "by": "big"},
+    {"label": "fail", "answer": "b", "reference": "B", "or_tie": True, "private": True},
+]
+_CRITERION = Criterion(question="judged", rubric="In capitals.", template="0f", at_least=4)
+_KNOWN = Calibration(judge="a1", by="big", criterion=_CRITERION, good=20, good_passed=19, bad=20, bad_passed=1)
+_CALIBRATIONS = json.loads(render_calibrations([_KNOWN]))
+_JUDGEMENT = Judgement(by="big", judge="a1", criterion=_CRITERION, passed=True, answer=0)
+JUDGED = replace(RUN, trials=[replace(trial, judgements=(_JUDGEMENT,)) for trial in RUN.trials])
+LINES: Mapping[str, Sequence[Any]] = {
+    "results": _results_lines(),
+    "replay": _REPLAY,
+    "recorded": _RECORDED,
+    "labels": _LABELS,
+}
 _CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 _DETAILS = {"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 1}}
 _CHAT = completion(
@@ -245,6 +281,7 @@ SAMPLES: Mapping[str, bytes] = {
     **{name: lines_of_json(lines) for name, lines in LINES.items()},
     "ladder": _LADDER.encode(),
     "lock": _LOCK.encode(),
+    "calibration": json.dumps(_CALIBRATIONS).encode(),
     "gguf": gguf_header(METADATA),
     "chat": json.dumps(_CHAT).encode(),
     **{f"served {name}": json.dumps(body).encode() for name, (_, body) in BODIES.items()},
@@ -365,6 +402,7 @@ ODD: Mapping[str, st.SearchStrategy[bytes]] = {
     **{name: odd_lines(lines) for name, lines in LINES.items()},
     "ladder": _odd_toml(_LADDER) | _any_ladder(),
     "lock": _odd_toml(_LOCK),
+    "calibration": odd_value(_CALIBRATIONS, 2).map(lambda odd: json.dumps(odd).encode()),
     "gguf": _odd_gguf() | odd_bytes(SAMPLES["gguf"], 4),
     "chat": odd_value(_CHAT, 3).map(lambda odd: json.dumps(odd).encode()),
     **{

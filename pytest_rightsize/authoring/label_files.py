@@ -21,6 +21,12 @@ from pytest_rightsize.strict_json import loads
 __all__ = ["Labelled", "drawn_keys", "is_label_file", "judged_rows", "read_labels"]
 
 _WORDS: Mapping[bool | str, bool] = {True: True, False: False, "pass": True, "fail": False}
+_TEXT, _FLAG = (str, "a text"), (bool, "true or false")
+_KINDS: Mapping[str, tuple[type, str]] = {
+    **dict.fromkeys(("answer", "by", "rubric", "question", "reference"), _TEXT),
+    **dict.fromkeys(("or_tie", "private"), _FLAG),
+    "at_least": (int, "a whole number"),
+}
 _HEAD = '{"label": '
 
 
@@ -99,9 +105,9 @@ def _row(text: str, where: str, defaults: Mapping[str, Json]) -> Labelled:
     label = values.get("label")
     if label is not None and (not isinstance(label, bool | str) or label not in _WORDS):
         raise ConfigError(f"{where}: label is {label!r}: write true where people pass the answer, and false else")
-    for name, kind in (("answer", str), ("by", str), ("rubric", str), ("question", str), ("reference", str)):
+    for name, (kind, words) in _KINDS.items():
         if name in values and not isinstance(values[name], kind):
-            raise ConfigError(f"{where}: {name} must be a text")
+            raise ConfigError(f"{where}: {name} must be {words}")
     missing = [name for name in ("answer", "by", *(() if "reference" in values else ("rubric",))) if name not in values]
     if missing:
         named = {"by": "--by=RUNG", "rubric": "--rubric=TEXT"}.get(missing[0], "it in the line")
