@@ -87,7 +87,7 @@ class ReplicaActor:
         return {
             "identity": None if identity is None else plain_fields(identity),
             "meter_name": host.meter_name,
-            "room": self._room(host),
+            "room": int(self._served["room"]),
         }
 
     def _open(self) -> Host:
@@ -118,7 +118,8 @@ class ReplicaActor:
         except RightsizeError as error:
             outcome["error"] = error_to_plain(error)
         notes, self._notes[:] = [*self._notes], []
-        return outcome | {"room": self._room(host), "size_bytes": host.size_bytes} | ({"notes": notes} if notes else {})
+        facts = {"waiting_room": host.waiting_room, "size_bytes": host.size_bytes}
+        return outcome | facts | ({"notes": notes} if notes else {})
 
     async def so_far(self) -> list[dict[str, Any]]:
         """The totals of the meter up to now, while it is open."""
@@ -130,6 +131,3 @@ class ReplicaActor:
 
     def _plain(self, meterings: list[Metering]) -> list[dict[str, Any]]:
         return [metering_at(self._where, metering).to_dict() for metering in meterings]
-
-    def _room(self, host: Host) -> int:
-        return int(self._served["room"]) + host.waiting_room

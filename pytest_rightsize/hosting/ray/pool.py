@@ -96,9 +96,10 @@ class Pool:
 
     @property
     def room(self) -> int:
-        """How many requests all replicas take at once."""
+        """How many requests all replicas take at once, with those that wait for their energy."""
         with self._lock:
-            return sum(each.host.room for each in self._replicas if each.state == "up" and each.host is not None)
+            hosts = [each.host for each in self._replicas if each.state == "up" and each.host is not None]
+            return sum(host.room + host.waiting_room for host in hosts)
 
     def ask(self, request: Mapping[str, Any]) -> "Future[Outcome]":
         """The Future of the outcome, which may be cancelled."""
@@ -278,7 +279,7 @@ class Pool:
         """The outcome, whose reply says how often the request was lost before; its joules are noted."""
         for note in outcome.get("notes", ()):
             self._terms.on_note(note)
-        host.room = outcome.get("room", host.room)
+        host.waiting_room = outcome.get("waiting_room", host.waiting_room)
         if "reply" not in outcome:
             return outcome
         reply = outcome["reply"]

@@ -67,13 +67,17 @@ class Handle(Protocol):
 
 @dataclass(eq=False, kw_only=True)
 class Host:
-    """One life of a replica: its actor, what it was given, and what it told of its joules."""
+    """One life of a replica: its actor, what it was given, and what it told of its joules.
+
+    It computes `room` requests at once, and takes `waiting_room` more: answers may wait there for their energy.
+    """
 
     handle: Handle
     since: float
     wait_s: float
     node: str = "a node"
     room: int = 0
+    waiting_room: int = 0
     in_flight: int = 0
     answers: int = 0
     answered: Energy | None = None
@@ -100,10 +104,11 @@ class Replica:
         """How busy it is, as a share of its room: replicas of different nodes may have different rooms."""
         return (0.0, self.number) if self.host is None else (self.host.in_flight / max(1, self.host.room), self.number)
 
-    @property
-    def has_room(self) -> bool:
-        """Whether it may be given a request now."""
-        return self.state == "up" and self.host is not None and self.host.in_flight < self.host.room
+    def has_room(self, *, waiting: bool) -> bool:
+        """Whether it may be given a request now; with `waiting` one that it may not compute at once."""
+        if self.state != "up" or self.host is None:
+            return False
+        return self.host.in_flight < self.host.room + (self.host.waiting_room if waiting else 0)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -119,13 +124,17 @@ class Asked:
 def next_replica(replicas: Sequence[Replica], asked: Asked) -> Replica | None:
     """The replica with least to do that may be given the request; None where it has to wait.
 
-    Whoever has lost it gets it again only where no other is left that could take it, now or later.
+    Whoever has lost it gets it again only where no other is left that could take it, now or later. It does not wait at
+    a replica while another is on its way, which would compute it.
     """
     others = [
         each for each in replicas if each.state != "out" and (each.host is None or each.host is not asked.lost_by)
     ]
     candidates = others or [each for each in replicas if each.state != "out"]
-    return min((each for each in candidates if each.has_room), key=lambda each: each.load, default=None)
+    ready = [each for each in candidates if each.has_room(waiting=False)]
+    if not ready and not any(each.state == "placing" for each in candidates):
+        ready = [each for each in candidates if each.has_room(waiting=True)]
+    return min(ready, key=lambda each: each.load, default=None)
 
 
 def may_ask_again(asked: Asked) -> bool:

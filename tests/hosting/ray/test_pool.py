@@ -476,11 +476,30 @@ def test_a_cluster_that_cannot_be_reached_answers_everything_with_that_fault() -
     assert session.pool.opened.done()
 
 
-def test_notes_of_an_engine_reach_the_user_and_its_room_is_followed() -> None:
-    session = Session(replicas=1).opened(room=1)
-    (actor,) = session.actors
-    session.ask(1, 2, 3)
-    actor.answers(1, notes=["a prompt was cut"], room=2)
+def test_notes_of_an_engine_reach_the_user() -> None:
+    session = Session(replicas=1).opened()
+    session.ask(1)
+    session.actors[0].answers(1, notes=["a prompt was cut"])
     assert session.notes == ["a prompt was cut"]
-    assert actor.numbers == [1, 2, 3]
-    assert session.pool.room == 2
+
+
+def test_answers_may_wait_for_their_energy_where_all_replicas_compute() -> None:
+    session = Session().opened(room=1)
+    one, two = session.actors
+    session.ask(1, 2, 3, 4, 5)
+    assert (one.numbers, two.numbers) == ([1], [2])
+    one.answers(1, waiting_room=2)
+    assert (one.numbers, two.numbers) == ([1, 3, 4, 5], [2])
+    assert session.pool.room == 4
+
+
+def test_nothing_waits_at_a_replica_while_another_is_on_its_way() -> None:
+    session = Session()
+    session.pool.open()
+    one, two = session.actors
+    one.is_up(room=1)
+    session.ask(1, 2, 3)
+    one.answers(1, waiting_room=256)
+    assert one.numbers == [1, 2]
+    two.is_up(room=1)
+    assert two.numbers == [3]
