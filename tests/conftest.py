@@ -1,7 +1,11 @@
 """Fixtures for sessions in pytester: a small suite on recorded answers, and an environment that is alike everywhere."""
 
+import gc
+import importlib
 import json
 import os
+import pkgutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,15 +17,21 @@ import pytest
 import pytest_asyncio.plugin  # noqa: F401
 import scipy.optimize
 import scipy.special  # noqa: F401
+import xdist.dsession
+import xdist.workermanage  # noqa: F401
 import yaml  # noqa: F401
 from hypothesis import settings
 
-import pytest_rightsize.providers.openai.provider
-import pytest_rightsize.recorded.recorder
-import pytest_rightsize.reports.html.report
-import pytest_rightsize.served.serving
-import pytest_rightsize.session.hooks  # noqa: F401
+import pytest_rightsize
+from tests import forked
 from tests.outside import outside  # noqa: F401  # a fixture
+
+for _module in pkgutil.walk_packages(pytest_rightsize.__path__, "pytest_rightsize."):
+    if not _module.name.endswith("__main__"):
+        importlib.import_module(_module.name)
+
+# Thousands of tests and all these modules are no garbage: with Python's 700 they are looked at again and again.
+gc.set_threshold(20_000, 20, 10)
 
 # No property has a deadline: the first example loads scipy, and on a busy machine any example may take long.
 settings.register_profile("rightsize", deadline=None)
@@ -29,9 +39,8 @@ settings.load_profile("rightsize")
 
 # What sessions load: the rest of what is installed costs each process of them a quarter of a second, and each session
 # in this process a fifth of its time. Those that are about a plugin name it.
-_LOADED = ("pytest_rightsize.plugin", "xdist.plugin")
-# By a variable, so that `-p no:pytest_asyncio.plugin` comes before it: where it is loaded, no test starts bare.
-_LOADED_LAST = "pytest_asyncio.plugin"
+# By a variable: for each `-p` pytest reads the metadata of every package that is installed. `-p no:` comes before it.
+_LOADED = ("pytest_rightsize.plugin", "xdist.plugin", "pytest_asyncio.plugin")
 # pytest-asyncio 0.24 to 1.x warns each session that has no configuration of its own.
 UNSET = 'ignore:The configuration option "asyncio_default_fixture_loop_scope" is unset'
 # Four cases are little evidence: with this, what they say fails a session all the same.
@@ -80,9 +89,16 @@ def _alike_everywhere(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
     if "pytester" in request.fixturenames:
         request.getfixturevalue("pytester")  # which takes the variable away
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-        monkeypatch.setenv("PYTEST_PLUGINS", _LOADED_LAST)
-        loaded = " ".join(f"-p {plugin}" for plugin in _LOADED)
-        monkeypatch.setenv("PYTEST_ADDOPTS", f"{loaded} -W '{UNSET}' -o rightsize_runs=0")
+        monkeypatch.setattr(pytest.Pytester, "popen", forked.in_pytester)
+        monkeypatch.setattr("execnet.gateway_io.Popen2IOMaster", forked.WorkerIO)
+        monkeypatch.setenv("PYTEST_PLUGINS", ",".join(_LOADED))
+        monkeypatch.setenv("PYTEST_ADDOPTS", f"-W '{UNSET}' -o rightsize_runs=0")
+
+
+@pytest.fixture
+def fresh_processes(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have nothing imported in the processes that a test starts, as is usual."""
+    monkeypatch.setattr(forked, "start", subprocess.Popen)
 
 
 @pytest.fixture
@@ -90,8 +106,7 @@ def load(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable
     """Have the sessions of a test load other plugins too."""
 
     def have_loaded(*plugins: str) -> None:
-        options = " ".join(f"-p {plugin}" for plugin in plugins)
-        monkeypatch.setenv("PYTEST_ADDOPTS", f"{os.environ['PYTEST_ADDOPTS']} {options}")
+        monkeypatch.setenv("PYTEST_PLUGINS", ",".join([*plugins, os.environ["PYTEST_PLUGINS"]]))
 
     return have_loaded
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from pytest_rightsize.commands.__main__ import main
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.results.results_file import read_run
+from tests import forked
 
 ROOT = Path(__file__).parents[1]
 APP = ROOT / "example_suite" / "app"
@@ -34,14 +34,8 @@ def test_its_tests_climb_the_ladder(tmp_path: Path) -> None:
     options += ["-p", "pytest_rightsize.plugin"]
     options += ["--rightsize-cache=replay", f"--rightsize-cache-dir={tmp_path / 'cache'}"]
     paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options],
-        cwd=APP,
-        env={**os.environ, "PYTHONPATH": paths, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    alone = {**os.environ, "PYTHONPATH": paths, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = forked.run([sys.executable, "-m", "pytest", *options], cwd=APP, env=alone)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout
     run = read_run(results)
     assert {verdict.task: (verdict.smallest, verdict.verdict) for verdict in judge(run)} == {

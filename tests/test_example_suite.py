@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -18,6 +17,7 @@ from example_suite.models.train.tasks import TASKS, Split, Task, draw, held_out_
 from example_suite.models.train.words import HELD_OUT, TRAIN, Words
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.results.results_file import read_run
+from tests import forked
 
 MODELS = Path(__file__).parents[1] / "example_suite" / "models"
 CARD = json.loads((MODELS / "card.json").read_text(encoding="utf-8"))
@@ -115,7 +115,7 @@ def test_the_ladder_separates_on_models_in_process_and_behind_a_server(tmp_path:
     options = ["--rightsize-ladder=25k,60k,160k,frontier", f"--rightsize-results={results}"]
     options.append("--rightsize-cache=off")  # the models are to answer, each time
     root = MODELS.parents[1]
-    done = subprocess.run([*command, *options], cwd=root, env=alone, capture_output=True, text=True, check=False)
+    done = forked.run([*command, *options], cwd=root, env=alone)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout
     run = read_run(results)
     assert {trial.outcome for trial in run.trials} == {"passed", "failed", "not_run"}

@@ -16,6 +16,7 @@ import pytest
 
 from pytest_rightsize.recorded.cache import AnswerCache
 from pytest_rightsize.results.results_file import read_run
+from tests import forked
 from tests.providers.openai.endpoint import Answering, completion, serve
 from tests.recorded.test_recorder import rungs
 
@@ -93,7 +94,7 @@ def test_a_run_killed_at_random_moments_repeats_nothing_recorded_and_concludes_t
         return answer(request)
 
     def start(folder: Path) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(command(folder / "run.jsonl", strategy), cwd=folder, stdout=subprocess.DEVNULL)
+        return forked.start(command(folder / "run.jsonl", strategy), cwd=folder, stdout=subprocess.DEVNULL)
 
     def project(name: str, url: str) -> Path:
         folder = tmp_path / name

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests import forked
 from tests.providers.openai.endpoint import Answering, completion, serve
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
@@ -86,13 +87,15 @@ def start(folder: Path) -> subprocess.Popen[str]:
         "--rightsize-results=run.jsonl",
         "--rightsize-html=r.html",
     ]
-    return subprocess.Popen(
-        [sys.executable, "-c", _PYTEST, "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *options],
+    plugin = ["-p", "pytest_rightsize.plugin", "-p", "no:cacheprovider"]
+    alone = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return forked.start(
+        [sys.executable, "-c", _PYTEST, "-q", *plugin, *options],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTEST_ADDOPTS": ""},
+        env={**os.environ, **alone},
     )
 
 

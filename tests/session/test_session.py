@@ -221,7 +221,7 @@ def test_without_a_ladder_a_task_runs_on_its_chosen_rung_as_an_ordinary_test(sui
     result.stdout.no_fnmatch_line("*smallest model*")
 
 
-def test_without_anything_the_plugin_does_nothing(pytester: pytest.Pytester) -> None:
+def test_without_anything_the_plugin_does_nothing(pytester: pytest.Pytester, fresh_processes: None) -> None:
     pytester.makepyfile(
         """
         import sys

@@ -23,7 +23,7 @@ DOCUMENTS = (MODELS / "MODEL_CARD.md", MODELS.parent / "README.md")
 
 
 def load(path: Path) -> Llama:
-    return Llama(str(path), n_ctx=0, n_threads=1, verbose=False)
+    return Llama(str(path), n_ctx=0, n_threads=1, n_threads_batch=1, verbose=False)
 
 
 def ask(model: Llama, prompt: str) -> str:
