@@ -6,6 +6,7 @@ import json
 import os
 import pkgutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,13 +23,18 @@ import xdist.workermanage  # noqa: F401
 import yaml  # noqa: F401
 from hypothesis import settings
 
-import pytest_rightsize
+import pytest_rightsize.providers.openai.provider
+import pytest_rightsize.recorded.recorder
+import pytest_rightsize.reports.html.report
+import pytest_rightsize.served.serving
+import pytest_rightsize.session.hooks
 from tests import forked
 from tests.outside import outside  # noqa: F401  # a fixture
 
-for _module in pkgutil.walk_packages(pytest_rightsize.__path__, "pytest_rightsize."):
-    if not _module.name.endswith("__main__"):
-        importlib.import_module(_module.name)
+if not sys.dont_write_bytecode:  # without it, as with mutants, each of them would be compiled for a single test
+    for _module in pkgutil.walk_packages(pytest_rightsize.__path__, "pytest_rightsize."):
+        if not _module.name.endswith("__main__"):
+            importlib.import_module(_module.name)
 
 # Thousands of tests and all these modules are no garbage: with Python's 700 they are looked at again and again.
 gc.set_threshold(20_000, 20, 10)

@@ -15,8 +15,10 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import chdir
 from functools import cache
 from multiprocessing import connection, reduction
+from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 from types import ModuleType
 from typing import IO, Any, NoReturn, cast
@@ -40,16 +42,19 @@ _ENVIRONMENT = dict(os.environ)
 
 def context() -> Any:
     """The context of multiprocessing whose processes are forked from that one."""
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(_imported())
-    return server
+    _begin()
+    return multiprocessing.get_context("forkserver")
 
 
 @cache
-def _imported() -> list[str]:
+def _begin() -> None:
+    """Start that process where no suite of a test is, whose modules it could take for others."""
     # Not the plugin itself, nor xdist: pytest would say that it cannot rewrite them any more.
     ours = (module.name for module in pkgutil.walk_packages(pytest_rightsize.__path__, "pytest_rightsize."))
-    return [*_IMPORTED, *(name for name in ours if not name.endswith(("__main__", ".plugin")))]
+    imported = [*_IMPORTED, *(name for name in ours if not name.endswith(("__main__", ".plugin")))]
+    multiprocessing.get_context("forkserver").set_forkserver_preload(imported)
+    with chdir(Path(__file__).parents[1]):
+        ensure_running()
 
 
 def start(

@@ -4,7 +4,6 @@ Each session is a process of its own, forked from one that has everything import
 """
 
 import fcntl
-import multiprocessing
 import os
 import pty
 import re
@@ -20,13 +19,14 @@ from typing import NoReturn
 import pyte
 import pytest
 
+from tests.forked import context
+
 __all__ = ["Seen", "run_pytest"]
 
 _ROWS = 24
 # One drawing of the lines of progress.
 _DRAWN = re.compile(rb"(?:\x1bD)+\x1b\[\d+A\x1b7\x1b\[J(.*?)\x1b8", re.DOTALL)
 _WIPED = b"\x1b[J"
-_IMPORTED = ["pytest", "scipy.special", "pytest_rightsize.session.hooks", "pytest_rightsize.session.builtin", "pyte"]
 
 
 @dataclass
@@ -87,9 +87,7 @@ def run_pytest(
     inherited = {name: value for name, value in os.environ.items() if name not in left_out}
     # Other plugins that are installed are no part of it, and cost more than all the rest.
     variables = inherited | {"TERM": "xterm", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **(environment or {})}
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(_IMPORTED)
-    process = server.Process(target=_session, args=(os.ttyname(its), str(folder), [*options], variables))
+    process = context().Process(target=_session, args=(os.ttyname(its), str(folder), [*options], variables))
     process.start()
     seen = Seen(columns=columns)
     sent, width = b"", columns

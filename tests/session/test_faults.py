@@ -121,13 +121,16 @@ HEALTHY = {
 def test_a_fault_is_no_wrong_answer_and_what_was_answered_counts(
     quick: pytest.Pytester, faults: tuple[str, ...]
 ) -> None:
+    hangs = any("hang" in fault for fault in faults)
     with failing(*faults) as url:
-        quick.makefile(".toml", rightsize=ladder(url, timeout_s=0.5, retries=30, max_in_flight=16))
+        # Without one that hangs, a busy machine makes no request late.
+        timeout_s = 0.5 if hangs else 60
+        quick.makefile(".toml", rightsize=ladder(url, timeout_s=timeout_s, retries=30, max_in_flight=16))
         result, lines = climbed(quick)
     assert outcomes(lines) == HEALTHY
     answers = [answer for line in lines if line["kind"] == "trial" for answer in line["answers"]]
     # A request that hung for 0.5 s and was then answered in 0.002 took 0.002.
-    assert all(answer["seconds"] < 0.5 for answer in answers)
+    assert not hangs or all(answer["seconds"] < 0.5 for answer in answers)
     retries = sum(answer["retries"] for answer in answers)
     if "usage" in faults[0]:
         assert retries == 0
