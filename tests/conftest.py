@@ -39,6 +39,9 @@ if not sys.dont_write_bytecode:  # without it, as with mutants, each of them wou
 # Thousands of tests and all these modules are no garbage: with Python's 700 they are looked at again and again.
 gc.set_threshold(20_000, 20, 10)
 
+# Tests import onnxruntime themselves, which tells Microsoft so, a while later: tests of what is sent would hear it.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 # No property has a deadline: the first example loads scipy, and on a busy machine any example may take long.
 settings.register_profile("rightsize", deadline=None)
 settings.load_profile("rightsize")

@@ -5,6 +5,7 @@ in this process, by onnxruntime.
 """
 
 import json
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -173,9 +174,12 @@ class Onnx:
         with self._lock:
             if self._loaded is None:
                 try:
+                    # 1.32 tells Microsoft that it was imported, and of each session.
+                    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
                     import onnxruntime
                     from tokenizers import Tokenizer
 
+                    onnxruntime.disable_telemetry_events()
                     options = onnxruntime.SessionOptions()
                     options.intra_op_num_threads = self._rung.options.get("n_threads", 0)
                     options.log_severity_level = 4
