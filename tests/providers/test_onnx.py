@@ -1,6 +1,7 @@
 """The provider `onnx`, on models that these tests make: a classifier of texts, one of tokens, and a regressor."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,17 @@ def test_a_text_has_the_class_of_the_largest_output(rungs: list[Onnx], folder: P
     assert reply.text == queue
     assert (reply.tokens.prompt, reply.tokens.completion, reply.tokens.source) == (len(prompt.split()), None, "counted")
     assert reply.seconds is not None
+
+
+def test_nothing_is_told_to_who_made_the_library(
+    rungs: list[Onnx], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable is read as it is imported, which it may have been before; both are there for that."""
+    calls: list[str] = []
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    monkeypatch.setattr("onnxruntime.disable_telemetry_events", lambda: calls.append("off"))
+    ask(rung(rungs, folder, "queues.onnx", labels=QUEUES), "I was charged twice")
+    assert (os.environ["ORT_DISABLE_TELEMETRY"], calls) == ("1", ["off"])
 
 
 def test_tokens_of_one_label_are_a_span(rungs: list[Onnx], folder: Path) -> None:
