@@ -18,7 +18,16 @@ from pytest_rightsize.recorded.keys import Recorded, base_of, plain_reply, rung_
 from pytest_rightsize.records import Identity, Json, Reply, Tokens
 from pytest_rightsize.strict_json import loads
 
-__all__ = ["Declaration", "answer_of", "is_export", "lines_of", "plain_answer", "read_lines", "reply_of"]
+__all__ = [
+    "Declaration",
+    "answer_of",
+    "identity_of_line",
+    "is_export",
+    "lines_of",
+    "plain_answer",
+    "read_lines",
+    "reply_of",
+]
 
 Declaration = tuple[str, Mapping[str, Json], Identity]
 """A rung's name, what the ladder file declares for it, and the identity found for that."""
@@ -104,8 +113,8 @@ def _read(plain: Json, rungs: dict[str, tuple[str, Identity]]) -> Iterator[Recor
         raise ValueError('is neither of the kind "rung" nor "answer"')
     if plain["kind"] == "rung":
         name, label = _typed(plain, "name", str), _typed(plain, "rung", str)
-        identity = Identity(content=_typed(plain, "content", dict), greedy=_typed(plain, "greedy", bool))
         name.encode()  # a UnicodeError is a ValueError
+        identity = identity_of_line(plain)
         rungs[label] = (name, identity)
         for declared in _typed(plain, "declared", list):
             if not isinstance(declared, dict):
@@ -113,6 +122,11 @@ def _read(plain: Json, rungs: dict[str, tuple[str, Identity]]) -> Iterator[Recor
             yield name, declared, identity
         return
     yield answer_of(plain, rungs)
+
+
+def identity_of_line(plain: Mapping[str, Json]) -> Identity:
+    """The fingerprint of a rung that stands in a line; raises ValueError or KeyError."""
+    return Identity(content=_typed(plain, "content", dict), greedy=_typed(plain, "greedy", bool))
 
 
 def answer_of(plain: Mapping[str, Json], rungs: Mapping[str, tuple[str, Identity]]) -> Recorded:

@@ -14,9 +14,8 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from pytest_rightsize.recorded.json_lines import answer_of, plain_answer
+from pytest_rightsize.recorded.json_lines import answer_of, identity_of_line, plain_answer
 from pytest_rightsize.recorded.keys import Recorded, as_json
-from pytest_rightsize.records import Identity
 from pytest_rightsize.strict_json import loads
 
 __all__ = ["Unwritten", "take_over"]
@@ -113,7 +112,7 @@ def _answers(content: bytes) -> Iterator[Recorded]:
             if int(digits, 16) != zlib.crc32(line):
                 return
             plain = loads(line)
-            who = Identity(content=plain.pop("content"), greedy=plain.pop("greedy"))
+            who = identity_of_line(plain)
             yield answer_of(plain, {plain["rung"]: (plain["rung"], who)})
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -159,3 +160,17 @@ def test_what_an_earlier_session_left_does_not_replace_a_recorded_answer(tmp_pat
 
     assert [each.reply.text for each in cache.entries()] == ["recorded"]
     cache.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("greedy", 2**70), ("greedy", "yes"), ("content", [1]), ("rung", 7), ("draw", 2**70)]
+)
+def test_a_line_with_a_value_of_another_kind_is_no_answer(tmp_path: Path, name: str, value: object) -> None:
+    """A number that the database could not hold ended the next session, as it began."""
+    line = leave(tmp_path, [recorded()]).split(b"\n")[0].partition(b" ")[2]
+    changed = json.dumps({**json.loads(line), name: value}).encode()
+    (tmp_path / "unwritten-x").write_bytes(b"%08x " % zlib.crc32(changed) + changed + b"\n")
+
+    AnswerCache(tmp_path).close()
+
+    assert files(tmp_path) == []
