@@ -37,6 +37,7 @@ BENCHMARKS = {
     "fuzz": ["bench_fuzz"],
     "kills": ["bench_kills"],
     "hosts": ["bench_hosts"],
+    "merge": ["bench_merge"],
 }
 # Names for several: everything that says how often the statistics are right, and the local engine on all models.
 GROUPS = {
