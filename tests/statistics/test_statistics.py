@@ -10,11 +10,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from pytest_rightsize.records import State
 from pytest_rightsize.statistics import (
     bounded,
     bounds_whatever_comes,
     cases_needed,
     clopper_pearson,
+    counts_at_the_stop,
     difference,
     geometric_mean_ratio,
     holm,
@@ -368,6 +370,23 @@ def test_bounds_whatever_comes_are_those_of_the_two_ends() -> None:
     assert bounds is not None
     assert bounds.low == ends([[True, True], [True, False], [True, False], [False, False]])[0]
     assert bounds.high == ends([[True, True], [True, False], [True, True], [True, True]])[1]
+
+
+@pytest.mark.parametrize(
+    ("passed", "failed", "missing", "state", "expected"),
+    [
+        (18, 0, 0, "passes", (18, 0)),
+        (20, 1, 0, "passes", (18, 1)),  # two came after the eighteenth pass, which settled it
+        (18, 1, 3, "passes", (18, 4)),  # what is missing counts against the claim
+        (3, 3, 1, "fails", (4, 3)),
+        (3, 5, 3, "fails", (6, 3)),
+    ],
+)
+def test_a_sample_is_counted_up_to_what_settled_it(
+    passed: int, failed: int, missing: int, state: State, expected: tuple[int, int]
+) -> None:
+    """Of 20 cases at a bar of 0.9, the eighteenth pass or the third failure."""
+    assert counts_at_the_stop(passed, failed, missing, planned=20, state=state, pass_rate=0.9) == expected
 
 
 def test_no_trials_have_no_interval() -> None:
