@@ -20,14 +20,14 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, ClassVar
-from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
 
 from pytest_rightsize.errors import ConfigError, RightsizeError, RungError
 from pytest_rightsize.providers import Problem
 from pytest_rightsize.providers.environment import known_secrets
 from pytest_rightsize.providers.openai.provider import OpenAI
 from pytest_rightsize.providers.own_threads import own_this_thread
+from pytest_rightsize.providers.plain_http import FetchError, fetch
+from pytest_rightsize.providers.secret_texts import Secret
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung
 
 __all__ = ["Vllm", "arguments_of"]
@@ -39,6 +39,8 @@ _LOOKS_EVERY_S = 0.5
 _LAST_LINES = 30
 _LONGEST = 300
 _ENDS_WITHIN_S = 10.0
+# That a server has ended, and its last words, are seen so soon.
+_KNOWN_WITHIN_S = 3.0
 # Options of a request, which the provider `openai` takes and no server.
 _OF_REQUESTS = ("chat_template_kwargs", "reasoning", "reasoning_effort", "timeout_s")
 _TIMEOUT_S = 600.0
@@ -67,6 +69,7 @@ class Vllm:
         self._server: Future[OpenAI] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
+        self._is_heard = threading.Event()  # all that it said
 
     @property
     def in_flight(self) -> int:
@@ -146,11 +149,24 @@ class Vllm:
         error = inner.exception()
         if error is None:
             outer.set_result(inner.result())
-        elif self._process is not None and self._process.poll() is not None:
-            words = f"rung {self._rung.name!r}: its vLLM server has ended{self._said()}"
-            outer.set_exception(RungError(words, reason="crash", permanent=True))
+        elif isinstance(error, RungError) and error.reason == "transport":
+            # Whether the server has ended is known a moment later: not in the thread that its answers come in.
+            threading.Thread(target=self._explain, args=(outer, error), name="vllm explains", daemon=True).start()
         else:
             outer.set_exception(error)
+
+    def _explain(self, outer: Future[Reply], error: RungError) -> None:
+        """Fail with what the server said at its end, or with the error where it goes on."""
+        process = self._process
+        try:
+            if process is not None:
+                process.wait(_KNOWN_WITHIN_S)
+                self._is_heard.wait(_KNOWN_WITHIN_S)
+                words = f"rung {self._rung.name!r}: its vLLM server has ended{self._said()}"
+                error = RungError(words, reason="crash", permanent=True)
+        except subprocess.TimeoutExpired:
+            pass
+        outer.set_exception(error)
 
     def close(self) -> None:
         """End the server, which frees its boards."""
@@ -203,6 +219,7 @@ class Vllm:
         url, pause = f"http://127.0.0.1:{port}", threading.Event()
         while not _answers(f"{url}/health"):
             if process.poll() is not None:
+                self._is_heard.wait(_KNOWN_WITHIN_S)
                 words = f"rung {self._rung.name!r}: its vLLM server ended with status {process.returncode}"
                 raise RungError(f"{words}{self._said()}", reason="load", permanent=True)
             if self._server is not server:
@@ -220,6 +237,7 @@ class Vllm:
         with suppress(OSError, ValueError):
             for line in stream:
                 self._last_lines.append(line[-1000:].decode("utf-8", "replace"))
+        self._is_heard.set()
 
     def _said(self) -> str:
         """The last error that the server wrote for people."""
@@ -252,7 +270,7 @@ def arguments_of(rung: Rung) -> Sequence[str]:
 
 def _answers(url: str) -> bool:
     try:
-        with build_opener(ProxyHandler({})).open(url, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (URLError, OSError):
+        fetch(Secret(url), local_only=True, timeout_s=5)
+    except FetchError:
         return False
+    return True

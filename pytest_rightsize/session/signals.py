@@ -9,14 +9,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import suppress
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 import pytest
 
-__all__ = ["Signals"]
+__all__ = ["Signals", "with_lines"]
 
 _NAMES = ("SIGTERM", "SIGHUP")
 # What a shell reports of a process that a signal has ended.
@@ -41,6 +41,22 @@ class Signals:
             number = getattr(signal, name, None)  # Windows has no SIGHUP
             if number is not None and signal.getsignal(number) is signal.SIG_DFL:
                 self._replaced[number] = signal.signal(number, self._end)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """Let an interrupt out without frames that have no line, which pytest fails to show: it would end there."""
+        try:
+            return (yield)
+        except KeyboardInterrupt as error:
+            raise error.with_traceback(with_lines(error.__traceback__)) from None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection(self) -> Generator[None, object, object]:
+        """The same while tests are collected."""
+        try:
+            return (yield)
+        except KeyboardInterrupt as error:
+            raise error.with_traceback(with_lines(error.__traceback__)) from None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self) -> None:
@@ -82,3 +98,19 @@ class Signals:
             if signal.getsignal(number) == self._end:
                 signal.signal(number, handler)
         self._replaced.clear()
+
+
+def with_lines(traceback: TracebackType | None) -> TracebackType | None:
+    """The traceback without frames that have no line.
+
+    Python may call a signal's handler at an instruction that belongs to no line, as on entering some `with` statements.
+    """
+    entries = []
+    while traceback is not None:
+        if (traceback.tb_lineno or 0) > 0:  # without a line Python says -1, or None
+            entries.append(traceback)
+        traceback = traceback.tb_next
+    lined: TracebackType | None = None
+    for entry in reversed(entries):
+        lined = TracebackType(lined, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return lined
