@@ -60,8 +60,9 @@ class DurableFile:
         """
         self.path = path
         self._on_trouble = on_trouble
-        self._waiting = bytearray()
-        self._written = 0
+        # How many bytes are in the file, and those that wait: at once, as Ctrl-C may come between any two steps.
+        self._state = (0, bytearray())
+        self._is_writing = False
         self._try_again_at: float | None = None
         if (problem := leads_elsewhere(path)) is not None:
             raise OSError(errno.ELOOP, problem, str(path))
@@ -70,7 +71,8 @@ class DurableFile:
         self._file = open(path, "ab", buffering=0, opener=for_the_owner if private else None)  # noqa: SIM115  # `close` closes it
         try:
             _lock(self._file)
-            if stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
+            self._is_regular = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
+            if self._is_regular:
                 before_emptying()
                 self._file.truncate(0)
         except BaseException:
@@ -80,26 +82,39 @@ class DurableFile:
     @property
     def size_bytes(self) -> int:
         """How many bytes there are, with those that could not be written yet."""
-        return self._written + len(self._waiting)
+        written, waiting = self.waiting()
+        return written + len(waiting)
 
     def waiting(self) -> tuple[int, bytearray]:
         """How many bytes are in the file, and those that could not be written there."""
-        return self._written, self._waiting
+        if self._is_writing:
+            # Ctrl-C came when something had been written, and before that was noted.
+            written, waiting = self._state
+            more = os.fstat(self._file.fileno()).st_size - written
+            if 0 < more <= len(waiting):
+                self._state = (written + more, waiting[more:])
+            self._is_writing = False
+        return self._state
 
     def write(self, line: str) -> None:
         """Add a line with its newline; one that cannot be written now is written before the next."""
-        self._waiting += line.encode("utf-8", "backslashreplace")
+        _, waiting = self.waiting()
+        waiting += line.encode("utf-8", "backslashreplace")
         if self._try_again_at is None or clocks.monotonic() >= self._try_again_at:
             self._write_waiting()
 
     def _write_waiting(self) -> bool:
         """Write the waiting lines; False if some still wait."""
         try:
-            while self._waiting:
-                written = self._file.write(self._waiting)
-                del self._waiting[: written or 0]
-                self._written += written or 0
+            written, waiting = self.waiting()
+            while waiting:
+                self._is_writing = self._is_regular
+                more = self._file.write(waiting) or 0
+                self._state = (written + more, waiting[more:])
+                self._is_writing = False
+                written, waiting = self._state
         except OSError as error:
+            self._is_writing = False  # nothing was
             if self._try_again_at is None:
                 self._on_trouble(
                     f"{self.path} cannot be written ({error.strerror}): its lines are kept in memory, and writing is "
@@ -122,7 +137,7 @@ class DurableFile:
     def _save_elsewhere(self) -> None:
         try:
             with tempfile.NamedTemporaryFile("wb", prefix="rightsize-rest-", suffix=".jsonl", delete=False) as file:
-                file.write(self._waiting)
+                file.write(self.waiting()[1])
         except OSError as error:
             self._on_trouble(f"the last lines of {self.path} could be written nowhere ({error.strerror}), and are lost")
             return

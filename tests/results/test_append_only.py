@@ -3,6 +3,7 @@
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,3 +73,36 @@ def _umask() -> int:
     umask = os.umask(0)
     os.umask(umask)
     return umask
+
+
+class Interrupting:
+    """A file whose next write is followed by Ctrl-C, before anybody knows how much was written."""
+
+    def __init__(self, file: Any, *, part: int | None = None) -> None:
+        self.file = file
+        self.part = part
+
+    def write(self, content: bytes) -> int:
+        self.file.write(content[: self.part])
+        raise KeyboardInterrupt
+
+    def fileno(self) -> int:
+        return int(self.file.fileno())
+
+
+@pytest.mark.parametrize("part", [None, 2, 0])
+def test_a_line_that_was_written_as_ctrl_c_came_is_there_once_and_counted(tmp_path: Path, part: int | None) -> None:
+    file = DurableFile(tmp_path / "run.jsonl")
+    file.write("first\n")
+    whole: Any = file._file
+    file._file = Interrupting(whole, part=part)  # type: ignore[assignment]  # as much as is used of a file
+    with pytest.raises(KeyboardInterrupt):
+        file.write("second\n")
+    file._file = whole
+
+    assert file.size_bytes == len("first\nsecond\n")
+    assert bytes(file.waiting()[1]) == b"second\n"[part if part is not None else 7 :]
+    file.write("third\n")
+    file.close()
+
+    assert (tmp_path / "run.jsonl").read_text() == "first\nsecond\nthird\n"
