@@ -30,7 +30,7 @@ from pytest_rightsize.statistics import (
 )
 from pytest_rightsize.verdict_records import BROKEN, DOWN, Standing, Verdict
 
-__all__ = ["claimed_standings", "claims_of", "judge", "standings"]
+__all__ = ["claimed_standings", "judge"]
 
 # Longer words for a trial's reason not to run, where the reason alone says too little.
 _IDLE_WORDS = {
@@ -51,25 +51,15 @@ def judge(run: Run) -> list[Verdict]:
     return with_prompts_compared(run, [with_strength(verdict, run.strengths) for verdict in verdicts])
 
 
-def standings(policy: Policy, trials: Iterable[Trial], run: Run) -> dict[str, Standing]:
-    """The standing of every rung of the ladder in the task of `policy`, without bounds."""
-    return {rung: standing for rung, (_, standing) in claimed_standings(policy, trials, run).items()}
-
-
-def claims_of(policy: Policy, trials: Iterable[Trial], run: Run, rung: str) -> tuple[float, ...]:
-    """The confidences at which `rung` must reach the bar to be named, given the standings of the smaller rungs.
-
-    There are several while smaller rungs are unfinished: the cases asked must then be enough for each. Empty for a task
-    without a confidence.
-    """
-    claims, _ = claimed_standings(policy, trials, run)[rung]
-    return claims
-
-
 def claimed_standings(
     policy: Policy, trials: Iterable[Trial], run: Run
 ) -> dict[str, tuple[tuple[float, ...], Standing]]:
-    """`claims_of` and `standings` of every rung of the ladder at once."""
+    """Of every rung of the ladder in the task of `policy` its claims, and its standing without bounds.
+
+    The claims are the confidences at which it must reach the bar to be named, given the standings of the smaller rungs.
+    There are several while smaller rungs are unfinished: the cases asked must then be enough for each. There are none
+    for a task without a confidence.
+    """
     return dict(_up_the_ladder(policy, results_by_rung(trials, run), run))
 
 

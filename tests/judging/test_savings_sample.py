@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pytest_rightsize.judging.baseline import Baseline, with_regressions
 from pytest_rightsize.judging.savings_sample import FEWEST, cases_wanted, costs_nothing
 from pytest_rightsize.judging.usage import usage_of
-from pytest_rightsize.judging.verdict import claims_of, judge
+from pytest_rightsize.judging.verdict import claimed_standings, judge
 from pytest_rightsize.records import AnswerRecord, Policy, Price, Run, Rung, Tokens, Trial, TrialKey
 from pytest_rightsize.reports.facts import intervals
 from pytest_rightsize.results.lockfile import lock_of
@@ -126,7 +126,8 @@ def test_no_verdict_counts_what_was_asked_for_savings(
     verdicts = judge(plain)
     assert judge(more) == verdicts
     assert intervals(more, verdicts) == intervals(plain, verdicts)
-    assert claims_of(policy, more.trials, more, "big") == claims_of(policy, plain.trials, plain, "big")
+    claims = [claimed_standings(policy, one.trials, one)["big"][0] for one in (more, plain)]
+    assert claims[0] == claims[1]
     assert usage_of(more).by_task_rung == usage_of(plain).by_task_rung
     lock = lock_of(plain, verdicts)
     assert lock_of(more, judge(more)) == lock

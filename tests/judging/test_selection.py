@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pytest_rightsize.judging.verdict import claims_of
+from pytest_rightsize.judging.verdict import claimed_standings
 from pytest_rightsize.records import State
 from pytest_rightsize.statistics import (
     Terms,
@@ -118,7 +118,7 @@ def test_a_rung_must_be_as_sure_as_each_way_in_which_the_smaller_one_may_still_t
     claims = {claim_confidence(budgets[times], terms, is_largest=False) for times in spent}
     if len(spent) != 1:  # its own confidence applies where a smaller one passes
         claims.add(0.95)
-    assert claims_of(policy, trials, run, "b") == tuple(sorted(claims))
+    assert claimed_standings(policy, trials, run)["b"][0] == tuple(sorted(claims))
 
 
 @pytest.mark.parametrize("samples", [1, 3])
@@ -127,14 +127,14 @@ def test_above_an_open_rung_a_task_of_several_samples_takes_all_of_its_error_for
     policy = replace(run.policies["t"], confidence=0.95, samples=samples)
     terms = Terms(pass_rate=0.9, confidence=0.95, cases=76, rungs=3, is_single=samples == 1)
     (left,) = budgets_after([first_budget(terms)], terms)
-    assert claims_of(policy, run.trials, run, "b") == (claim_confidence(left, terms, is_largest=False),)
+    assert claimed_standings(policy, run.trials, run)["b"][0] == (claim_confidence(left, terms, is_largest=False),)
 
 
 def test_a_task_that_stops_early_holds_back_a_share_of_its_error() -> None:
     run = make_run({"t": {"a": "", "b": ""}}, pass_rate=0.9, planned=60)
     policy = replace(run.policies["t"], confidence=0.95, shuffle_seed=0)
     assert policy.stops_early
-    assert claims_of(policy, (), run, "a") == pytest.approx((1 - 0.92 * 0.05,))
+    assert claimed_standings(policy, (), run)["a"][0] == pytest.approx((1 - 0.92 * 0.05,))
 
 
 @pytest.mark.parametrize("bar", [0.9, 0.4])
