@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import NoReturn
 
 from pytest_rightsize.errors import RungError
-from pytest_rightsize.images import image_problem, is_fetched
+from pytest_rightsize.images import image_problem
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.records import Json, Request, Rung
 
@@ -16,6 +16,8 @@ __all__ = ["PartChecks"]
 
 __tracebackhide__ = True  # a traceback ends where the test asks
 
+# Data, and files that are read here, come with the request.
+_FETCHED = ("http:", "https:", "ftp:", "s3:", "gs:", "//")
 _KINDS = {"image_url": "images", "input_audio": "sound"}
 
 
@@ -31,32 +33,34 @@ class PartChecks:
 
     def check(self, rung: str, request: Request, *, private: bool, offline: bool) -> None:
         """Raise RungError where the request has an image or a sound that this rung is not asked."""
-        parts = [*_parts(request)]
-        if not parts:
-            return
-        for part in parts:
-            self._check_image(part, rung, private=private, offline=offline)
-        for kind in dict.fromkeys(_KINDS[part["type"]] for part in parts):
+        every = [*_parts(request)]
+        parts = [(part, kind) for part in every if (kind := _kind(part)) is not None]
+        for part, _ in parts:
+            self._check_image(part, rung)
+        if (private or offline) and any(map(_names_a_page, every)):
+            self._refuse_fetch(rung, private=private)
+        for kind in dict.fromkeys(kind for _, kind in parts):
             # Sound goes to the rungs that take it; a ladder of models that see is meant to be one throughout.
             together = self._climbed if kind == "images" and rung in self._climbed else (rung,)
             unable = [name for name in together if self._takes(name, kind) is False]
             if unable:
                 self._refuse(rung, kind, unable)
 
-    def _check_image(self, part: Mapping[str, Json], rung: str, *, private: bool, offline: bool) -> None:
-        """Refuse what is no image, and what would be fetched from elsewhere for a task that stays on this machine."""
-        if part["type"] != "image_url":
-            return
-        problem = image_problem(part)
+    @staticmethod
+    def _check_image(part: Mapping[str, Json], rung: str) -> None:
+        """Refuse what is no image."""
+        problem = image_problem(part) if part.get("type") == "image_url" else None
         if problem is not None:
             raise RungError(f"rung {rung!r} was not asked: {problem}", reason="unserved", alone=True)
-        if is_fetched(part) and (private or offline):
-            why = "the task is private" if private else "--rightsize-offline"
-            raise RungError(
-                f"rung {rung!r} was not asked: its endpoint would fetch an image by a URL, and {why}: give the image "
-                f"itself, as image_part(FILE) does",
-                reason="private" if private else "offline",
-            )
+
+    @staticmethod
+    def _refuse_fetch(rung: str, *, private: bool) -> NoReturn:
+        why = "a private task" if private else "--rightsize-offline"
+        raise RungError(
+            f"rung {rung!r} was not asked: its endpoint would fetch an image or a file by a URL, which {why} forbids: "
+            f"give the data itself, as image_part(FILE) does",
+            reason="private" if private else "offline",
+        )
 
     def _takes(self, rung: str, kind: str) -> bool | None:
         """Whether the rung takes such parts, as the ladder file or its provider says; None where neither does."""
@@ -81,10 +85,23 @@ class PartChecks:
 
 
 def _parts(request: Request) -> Iterator[Mapping[str, Json]]:
-    """The images and sounds of a request."""
+    """The parts of the messages of a request, texts too."""
     for message in request.messages:
         content = message.get("content")
-        for part in content if isinstance(content, list) else ():
-            kind = part.get("type") if isinstance(part, Mapping) else None
-            if isinstance(kind, str) and kind in _KINDS:
-                yield part
+        yield from (part for part in (content if isinstance(content, list) else ()) if isinstance(part, Mapping))
+
+
+def _kind(part: Mapping[str, Json]) -> str | None:
+    """What a part is, by its type, or by its key as servers have it that need no type; None for anything else."""
+    said = part.get("type")
+    return next((kind for name, kind in _KINDS.items() if said == name or name in part), None)
+
+
+def _names_a_page(value: Json, key: str = "") -> bool:
+    """Whether a part has a URL, at any depth and whatever its type, that whoever gets it would fetch."""
+    if isinstance(value, Mapping):
+        return any(_names_a_page(inner, str(name).lower()) for name, inner in value.items())
+    if isinstance(value, list | tuple):
+        return any(_names_a_page(inner, key) for inner in value)
+    held = isinstance(value, str) and key.endswith(("url", "uri"))
+    return held and value.strip().lower().startswith(_FETCHED)

@@ -87,8 +87,32 @@ def test_a_rung_beside_the_ladder_answers_for_itself_alone() -> None:
 )
 def test_nothing_is_fetched_for_what_stays_on_this_machine(*, private: bool, offline: bool, reason: str) -> None:
     said = told("sees", asking(ELSEWHERE), private=private, offline=offline)
-    assert said.startswith(f"{reason}: rung 'sees' was not asked: its endpoint would fetch an image by a URL")
+    assert said.startswith(f"{reason}: rung 'sees' was not asked: its endpoint would fetch an image or a file by a URL")
     assert told("sees", asking(IMAGE), private=private, offline=offline) == ""
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"image_url": "https://example.com/a.png"},
+        {"image_url": {"url": "HTTPS://example.com/a.png"}},
+        {"type": "input_image", "image_url": "https://example.com/a.png"},
+        {"type": "video_url", "video_url": {"url": "http://example.com/a.mp4"}},
+        {"type": "audio_url", "audio_url": {"url": " https://example.com/a.wav"}},
+        {"type": "file", "file": {"file_url": "https://example.com/a.pdf"}},
+        {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}},
+        {"fileData": {"fileUri": "gs://bucket/a.png"}},
+    ],
+)
+def test_nor_by_a_part_of_any_other_form(part: Json) -> None:
+    assert told("sees", asking(part), private=True).startswith("private: rung 'sees' was not asked")
+    assert told("sees", asking(part), offline=True).startswith("offline: rung 'sees' was not asked")
+    assert told("sees", asking(part)) == ""
+
+
+def test_an_image_without_a_type_is_an_image() -> None:
+    typeless = {"image_url": IMAGE["image_url"]}
+    assert "blind takes none" in told("blind", asking(typeless), "blind")
 
 
 def test_what_is_no_image_is_the_tests_own() -> None:

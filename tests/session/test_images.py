@@ -172,7 +172,7 @@ def test_an_image_by_a_url_is_fetched_for_no_private_task_and_not_offline(
     assert asked(seen.path) == 0
     trials = [json.loads(line) for line in results(seen.path).splitlines() if '"kind": "trial"' in line]
     assert {(trial["outcome"], trial["reason"]) for trial in trials} == {("not_run", reason)}
-    assert "its endpoint would fetch an image by a URL" in trials[0]["detail"]
+    assert "its endpoint would fetch an image or a file by a URL" in trials[0]["detail"]
 
 
 def test_a_replay_file_may_have_the_image_or_its_hash(pytester: pytest.Pytester) -> None:

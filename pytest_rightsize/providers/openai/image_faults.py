@@ -1,5 +1,6 @@
 """Faults of requests with images: an image that an endpoint does not take is no failure of its model; pure."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -9,6 +10,8 @@ from pytest_rightsize.records import Request
 __all__ = ["about_images"]
 
 _TOO_LARGE = 413
+# What endpoints say of a body, or of an image in it; of a context they speak of tokens and of its length.
+_OF_BYTES = re.compile(r"image_url|request.too.large|string too long|maximum size", re.IGNORECASE)
 _HINT = "if this rung's model takes no images, set images = false in the ladder file"
 
 
@@ -16,7 +19,7 @@ def about_images(fault: Fault, request: Request) -> Fault:
     """The fault of a request: with images in it, one that is too large by its bytes says nothing of the context."""
     if not _has_images(request):
         return fault
-    if fault.kind == "too_long" and fault.status == _TOO_LARGE:
+    if fault.kind == "too_long" and (fault.status == _TOO_LARGE or _OF_BYTES.search(fault.words)):
         fault = replace(fault, kind="request")
     return replace(fault, words=f"{fault.words} ({_HINT})") if fault.kind == "request" else fault
 

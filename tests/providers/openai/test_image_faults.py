@@ -26,6 +26,9 @@ SEEN = asking(TEXT, image_part(b"GIF89a"))
     [
         (Fault(kind="too_long", words="Request exceeds the maximum size", status=413), SEEN, "request", True),
         (Fault(kind="too_long", words="Request exceeds the maximum size", status=413), asking(TEXT), "too_long", False),
+        (Fault(kind="too_long", words="Invalid 'image_url.url': string too long", status=400), SEEN, "request", True),
+        (Fault(kind="too_long", words="request too large: image", status=400), SEEN, "request", True),
+        (Fault(kind="too_long", words="request_too_large", status=400), asking(TEXT), "too_long", False),
         (Fault(kind="too_long", words="the context is 4096", status=400), SEEN, "too_long", False),
         (Fault(kind="request", words="content must be a string", status=400), SEEN, "request", True),
         (Fault(kind="request", words="content must be a string", status=400), asking(TEXT, "?"), "request", False),
