@@ -6,12 +6,12 @@ A drawn line says neither which rung gave the answer nor what the judge said of 
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 
 from pytest_rightsize.bounded_files import numbered_lines
-from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.judgement_records import Judgement
 from pytest_rightsize.judges import judged, last_question, preferred_over
 from pytest_rightsize.matchers import Matcher
@@ -89,8 +89,10 @@ def _add(row: Labelled, rows: dict[tuple[Json, ...], Labelled], where: str) -> N
     known = rows.get(key)
     if known is not None and None not in (known.label, row.label) and known.label != row.label:
         raise ConfigError(f"{where}: the same answer is labelled both as passed and as failed: keep one of the labels")
-    if known is None or known.label is None:
-        rows[key] = row
+    if known is not None:
+        label = known.label if row.label is None else row.label
+        row = replace(row, label=label, private=row.private or known.private)
+    rows[key] = row
 
 
 def _row(text: str, where: str, defaults: Mapping[str, Json]) -> Labelled:
@@ -100,11 +102,16 @@ def _row(text: str, where: str, defaults: Mapping[str, Json]) -> Labelled:
             raise ValueError("it is not a JSON object")
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{where} is no label ({error}): a line is an object with an answer and a label") from None
+    for name in plain:
+        if name not in _KINDS and name != "label":
+            raise unknown_name(where, name, ["label", *_KINDS], noun="key")
     given = {name: value for name, value in defaults.items() if value is not None}
     values = {**given, **{name: value for name, value in plain.items() if value is not None}}
     label = values.get("label")
     if label is not None and (not isinstance(label, bool | str) or label not in _WORDS):
-        raise ConfigError(f"{where}: label is {label!r}: write true where people pass the answer, and false else")
+        raise ConfigError(
+            f"{where}: label is {label!r}: write true if the answer is good enough, false if not, null if not yet known"
+        )
     for name, (kind, words) in _KINDS.items():
         if name in values and not isinstance(values[name], kind):
             raise ConfigError(f"{where}: {name} must be {words}")
@@ -112,8 +119,7 @@ def _row(text: str, where: str, defaults: Mapping[str, Json]) -> Labelled:
     if missing:
         named = {"by": "--by=RUNG", "rubric": "--rubric=TEXT"}.get(missing[0], "it in the line")
         raise ConfigError(f"{where} has no {missing[0]}: give {named}")
-    names = ("answer", "by", "rubric", "question", "reference", "at_least", "or_tie", "private")
-    known = {name: values[name] for name in names if name in values}
+    known = {name: values[name] for name in _KINDS if name in values}
     row = Labelled(label=None if label is None else _WORDS[label], **known)
     try:
         row.matcher()

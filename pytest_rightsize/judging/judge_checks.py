@@ -49,14 +49,16 @@ def check_judge(trials: Iterable[Trial], calibrations: Sequence[Calibration]) ->
         for one in decisions_of(trial)
     }
     known = {key: calibration_for(one, calibrations) for key, one in found.items()}
+    for calibration in known.values():
+        if calibration is not None and not is_better_than_chance(_labels(calibration)):
+            return JudgeCheck(by=by, state="chance", calibration=calibration)
     missing = next((found[key] for key, calibration in known.items() if calibration is None), None)
     if not found or missing is not None:
         return JudgeCheck(by=by, state="uncalibrated", why=_why_missing(missing, calibrations))
     if (why := _why_uncorrected(judged, len(found))) is not None:
         return JudgeCheck(by=by, state="uncalibrated", why=why)
-    calibration = next(one for one in known.values() if one is not None)
-    is_better = is_better_than_chance(_labels(calibration))
-    return JudgeCheck(by=by, state="calibrated" if is_better else "chance", calibration=calibration)
+    (only,) = known.values()
+    return JudgeCheck(by=by, state="calibrated", calibration=only)
 
 
 def _why_missing(judgement: Judgement | None, calibrations: Sequence[Calibration]) -> str | None:
@@ -73,7 +75,7 @@ def _why_missing(judgement: Judgement | None, calibrations: Sequence[Calibration
 def _why_uncorrected(judged: Sequence[Trial], criteria: int) -> str | None:
     """Why errors that are known cannot be corrected."""
     if criteria > 1:
-        return f"the task has {criteria} rubrics or judges, and one can be corrected for"
+        return f"the task has {criteria} rubrics or judges, and only one can be corrected for"
     if any(len(decisions_of(trial)) > 1 for trial in judged):
         return "a test asks it more than once, and one judgement can be corrected for"
     if any(trial.outcome == "passed" and not one.passed for trial in judged for one in decisions_of(trial)):

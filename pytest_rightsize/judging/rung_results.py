@@ -75,6 +75,7 @@ def results_by_rung(trials: Iterable[Trial], run: Run) -> dict[str, RungResults]
     check = check_judge((trial for each in judged.values() for trial in each), run.calibrations) if judged else None
     for rung, of_rung in judged.items():
         results[rung].correction = correction_of(check, of_rung)
-        if check is not None and check.state == "chance" and any(trial.judgements for trial in of_rung):
-            results[rung].chance = f"the judge {check.by[0]} is not shown to be better than chance"
+        calibration = None if check is None or check.state != "chance" else check.calibration
+        if calibration is not None and any(trial.judgements for trial in of_rung):
+            results[rung].chance = f"the judge {calibration.by} is not shown to be better than chance"
     return results

@@ -37,7 +37,8 @@ def _words(check: JudgeCheck) -> str:
         why = check.why or "how often it agrees with people is not known"
         return f"verdicts rest on {judges}, which {'are' if len(check.by) > 1 else 'is'} not calibrated: {why}"
     if check.state == "chance":
-        return f"undecided, as {judges} is not shown to be better than chance: {agreement_words(check.calibration)}"
+        agreement = agreement_words(check.calibration)
+        return f"undecided, as the judge {check.calibration.by} is not shown to be better than chance: {agreement}"
     return f"pass rates are corrected for the errors of {judges}: {agreement_words(check.calibration)}"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_rightsize.authoring.label_files import drawn_keys, judged_rows
+from pytest_rightsize.authoring.label_files import drawn_keys, judged_rows, read_labels
 from pytest_rightsize.commands.__main__ import main
 from pytest_rightsize.judgement_records import Criterion, Judgement
 from pytest_rightsize.records import AnswerRecord, Trial, TrialKey
@@ -225,10 +225,11 @@ def test_answers_are_drawn_without_what_would_sway_who_labels(
         ('{"answer": "x", "label": true, "by": "referee"}', "has no rubric: give --rubric=TEXT"),
         ('{"label": true, "rubric": "r", "by": "referee"}', "has no answer: give it in the line"),
         ('{"answer": "x", "label": true, "rubric": "r"}', "has no by: give --by=RUNG"),
-        ('{"answer": "x", "label": 1, "rubric": "r", "by": "b"}', "label is 1: write true where people pass"),
+        ('{"answer": "x", "label": 1, "rubric": "r", "by": "b"}', "label is 1: write true if the answer"),
         ('{"answer": "x", "label": ["y"], "rubric": "r", "by": "b"}', "label is ['y']: write true"),
         ('{"answer": 3, "label": true, "rubric": "r", "by": "b"}', "answer must be a text"),
         ('{"answer": "x", "label": true, "rubric": "r", "by": "b", "at_least": 9}', "give a whole number from 1 to 5"),
+        ('{"answer": "x", "label": true, "refernce": "r", "rubric": "r", "by": "b"}', "did you mean 'reference'?"),
         ('{"answer": "x", "label": null, "rubric": "r", "by": "b"}', "has no label: write true or false"),
         ('{"answer": "x", "label": true, "rubric": "r", "by": "refere"}', "did you mean 'referee'?"),
         (
@@ -318,3 +319,15 @@ def test_what_was_judged_is_drawn_also_where_it_is_a_part_of_the_answer() -> Non
     ]
     assert all(row.private and row.label is None for row in rows)
     assert repr(rows[0].matcher()) == "preferred_over('mine', or_tie=True, by='b')"
+
+
+@pytest.mark.parametrize("order", [(False, True), (True, False)])
+def test_an_answer_that_stands_twice_is_private_if_one_of_its_lines_says_so(
+    tmp_path: Path, order: tuple[bool, bool]
+) -> None:
+    line = {"answer": "x", "label": True, "rubric": "r", "by": "b"}
+    (tmp_path / "labels.jsonl").write_text(
+        "".join(json.dumps({**line, "private": one}) + "\n" for one in order), "utf-8"
+    )
+    (row,) = read_labels(tmp_path / "labels.jsonl", defaults={})
+    assert row.private

@@ -91,7 +91,18 @@ def test_two_rubrics_in_a_task_are_not_corrected() -> None:
     both = [trial(0, "passed", SAYS), trial(1, "passed", replace(SAYS, criterion=short))]
     check = check_judge(both, [KNOWN, replace(KNOWN, criterion=short)])
     assert check is not None
-    assert check.why == "the task has 2 rubrics or judges, and one can be corrected for"
+    assert check.why == "the task has 2 rubrics or judges, and only one can be corrected for"
+
+
+@pytest.mark.parametrize("other", [replace(POLITE, rubric="It is short."), POLITE])
+def test_a_judge_no_better_than_chance_decides_nothing_beside_another_rubric(other: Criterion) -> None:
+    """Nor where the other is not calibrated, or is the same that is asked twice."""
+    coin = replace(KNOWN, by="coin", good_passed=50, bad_passed=48)
+    which = [trial(place, "passed", SAYS, replace(SAYS, criterion=other)) for place in range(60)]
+    for known in ([coin], [coin, replace(KNOWN, criterion=replace(POLITE, rubric="It is short."))]):
+        result = verdict([*which, *trials(60, 60, rung="large")], *known)
+        assert (result.verdict, result.smallest) == ("undecided", None)
+        assert result.standing["small"].reason == "the judge coin is not shown to be better than chance"
 
 
 def test_no_judge_no_check() -> None:
