@@ -92,14 +92,13 @@ class _Judging(Matcher):
                     alone=True,
                 )
             match = self._asked(bench, str(text))
-            bench.decided(self.criterion, str(text), passed=match.ok, reference=self._reference)
+            bench.decided(self.criterion(bench.question), str(text), passed=match.ok, reference=self._reference)
             self._judged[str(text)] = match
         return self._judged[text]
 
-    @property
     @abstractmethod
-    def criterion(self) -> Criterion:
-        """What makes it pass a text."""
+    def criterion(self, question: str | None) -> Criterion:
+        """What makes it pass a text; the judge is asked otherwise where there was no `question` of text."""
 
     @abstractmethod
     def _asked(self, bench: Bench, text: str) -> Match:
@@ -125,16 +124,15 @@ class _Judging(Matcher):
 class _Judged(_Judging):
     def __init__(self, rubric: str, at_least: int, by: str, itself: bool) -> None:
         if not rubric.strip():
-            raise TypeError(f"judged() takes a rubric as a string, not {rubric!r}")
+            raise TypeError(f"judged() needs a rubric that is not empty, and got {rubric!r}")
         if isinstance(at_least, bool) or at_least not in range(1, _BEST + 1):
             raise ValueError(f"judged(at_least={at_least!r}): give a whole number from 1 to {_BEST}")
         super().__init__(f"judged({rubric[:60]!r}, at_least={at_least}, by={by!r})", by=by, itself=itself)
         self._rubric = rubric
         self._at_least = at_least
 
-    @property
-    def criterion(self) -> Criterion:
-        template = _template(_score_prompt(_PLACE, _PLACE, _PLACE), _SCORES)
+    def criterion(self, question: str | None) -> Criterion:
+        template = _template(_score_prompt(None if question is None else _PLACE, _PLACE, _PLACE), _SCORES)
         return Criterion(question="judged", rubric=self._rubric, template=template, at_least=self._at_least)
 
     def _asked(self, bench: Bench, text: str) -> Match:
@@ -159,9 +157,8 @@ class _Preferred(_Judging):
         self._rubric = rubric
         self._or_tie = or_tie
 
-    @property
-    def criterion(self) -> Criterion:
-        template = _template(_pair_prompt(_PLACE, _PLACE, _PLACE, _PLACE), _CHOICES)
+    def criterion(self, question: str | None) -> Criterion:
+        template = _template(_pair_prompt(None if question is None else _PLACE, _PLACE, _PLACE, _PLACE), _CHOICES)
         return Criterion(question="preferred_over", rubric=self._rubric, template=template, or_tie=self._or_tie)
 
     def _asked(self, bench: Bench, text: str) -> Match:

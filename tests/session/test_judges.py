@@ -268,3 +268,12 @@ def test_wrong_answers_that_were_judged_before_count_for_the_strength(suite: pyt
     # The referee looks at capitals alone: all answers of other cases pass it, and neither of the others does.
     result.stdout.fnmatch_lines(["upper: strength: its tests let 12 of 20 wrong answers pass (12 of 12 *"])
     assert calls(suite.path) == asked
+
+
+@pytest.mark.parametrize(
+    "matcher", [judged("It is polite.", at_least=4, by="big"), preferred_over("Hello.", by="big", rubric="Polite.")]
+)
+def test_a_judge_that_is_asked_without_the_question_is_asked_something_else(matcher: Any) -> None:
+    """So that labels without questions correct no session in which there are some."""
+    without, one, other = (matcher.criterion(question).fingerprint for question in (None, "one", "other"))
+    assert without != one == other
