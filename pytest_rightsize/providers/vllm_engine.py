@@ -23,6 +23,7 @@ from typing import IO, ClassVar
 
 from pytest_rightsize.errors import ConfigError, RightsizeError, RungError
 from pytest_rightsize.providers import Problem
+from pytest_rightsize.providers.broken_providers import submitted
 from pytest_rightsize.providers.environment import known_secrets
 from pytest_rightsize.providers.openai.provider import OpenAI
 from pytest_rightsize.providers.own_threads import own_this_thread
@@ -139,7 +140,12 @@ class Vllm:
             if outer.set_running_or_notify_cancel():
                 outer.set_exception(error)
             return
-        inner = server.result().submit(request)
+        try:
+            inner = submitted(server.result(), self._rung.name, request)
+        except RightsizeError as refused:
+            if outer.set_running_or_notify_cancel():
+                outer.set_exception(refused)
+            return
         outer.add_done_callback(lambda ended: inner.cancel() if ended.cancelled() else None)
         inner.add_done_callback(partial(self._answer, outer))
 
@@ -165,7 +171,7 @@ class Vllm:
                 words = f"rung {self._rung.name!r}: its vLLM server has ended{self._said()}"
                 error = RungError(words, reason="crash", permanent=True)
         except subprocess.TimeoutExpired:
-            pass
+            pass  # the server goes on: the error stays as it was
         outer.set_exception(error)
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -134,3 +134,16 @@ def test_a_folder_is_known_by_its_files(tmp_path: Path, monkeypatch: pytest.Monk
         "options": {},
         "engine": "vllm 0.11",
     }
+
+
+def test_a_request_that_the_servers_provider_cannot_send_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waited for ever."""
+
+    def broken(*_: object) -> NoReturn:
+        raise LookupError("no such package")
+
+    monkeypatch.setattr("pytest_rightsize.providers.vllm_engine.OpenAI.submit", broken)
+    engine = Played(rung(served_model_name="mine"))
+    fault = engine.submit(asked("1")).exception(60)
+    engine.close()
+    assert "LookupError: no such package" in str(fault)

@@ -47,6 +47,10 @@ def connect(address: str, *, rung: str) -> Any:
             if _connected_to and _connected_to[-1] != address:
                 words = f"this session uses the Ray at {_connected_to[-1]} already, and {address} is another"
                 raise RungError(f"rung {rung!r}: {words}: name one address", reason="load", permanent=True)
+            if not _connected_to and address == LOCAL:
+                # Where that one is nobody knows here, and a rung of this machine may be asked private prompts.
+                words = "this process is connected to a Ray already, which pytest-rightsize did not start"
+                raise RungError(f"rung {rung!r}: {words}: name its address", reason="load", permanent=True)
             return ray
         if address not in (LOCAL, "auto"):
             _check_reachable(address, rung)

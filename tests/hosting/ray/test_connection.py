@@ -127,6 +127,13 @@ def test_one_process_has_one_cluster(ray: Ray) -> None:
         connect("auto", rung="30b")
 
 
+def test_a_ray_that_somebody_else_connected_is_not_taken_for_one_of_this_machine(ray: Ray) -> None:
+    ray.init(address="ray://head:10001")  # as a conftest.py may
+    with pytest.raises(RungError, match="a Ray already, which pytest-rightsize did not start: name its address"):
+        connect(LOCAL, rung="4b")
+    assert connect("auto", rung="4b") is ray
+
+
 def test_nobody_at_an_address_is_found_out_before_ray_is_asked(ray: Ray) -> None:
     with pytest.raises(
         RungError, match=r"there is no Ray at 127.0.0.1:1 .*: start it with `ray start --head`"
