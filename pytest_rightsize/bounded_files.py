@@ -4,13 +4,23 @@ Every reader of lines gets them from here. What is longer is an error that names
 this program writes is longer.
 """
 
+import errno
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, AnyStr
 
 from pytest_rightsize.errors import ConfigError
 
-__all__ = ["LARGEST_FILE_BYTES", "LARGEST_YAML_BYTES", "LONGEST_LINE_BYTES", "numbered_lines", "whole_text"]
+__all__ = [
+    "LARGEST_FILE_BYTES",
+    "LARGEST_YAML_BYTES",
+    "LONGEST_LINE_BYTES",
+    "numbered_lines",
+    "regular_file_bytes",
+    "whole_text",
+]
 
 LONGEST_LINE_BYTES = 128_000_000
 """Of a file of lines. An answer of 32 MB takes three times as much where JSON escapes each of its characters."""
@@ -46,3 +56,18 @@ def whole_text(path: Path, encoding: str = "utf-8", *, largest_bytes: int = LARG
             f"JSON Lines where that is possible"
         )
     return text
+
+
+def regular_file_bytes(path: Path, *, largest_bytes: int) -> bytes:
+    """The content of a regular file; raises OSError for one that is larger, and for a pipe, a device or a folder.
+
+    A pipe that nobody writes to is not waited for.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+    with open(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        data = file.read(largest_bytes + 1)
+    if len(data) > largest_bytes:
+        raise OSError(errno.EFBIG, f"it is larger than {largest_bytes:,} bytes", str(path))
+    return data

@@ -68,8 +68,7 @@ def image_part(source: bytes | str | os.PathLike[str]) -> dict[str, Json]:
         raise ConfigError(f"{name} no image of a known format: give {', '.join(FORMATS)}")
     if len(data) > LARGEST_BYTES:
         raise ConfigError(
-            f"{name} {len(data) / 1e6:.1f} MB, and {LARGEST_BYTES / 1e6:.0f} MB is the most that is sent: make the "
-            f"image smaller"
+            f"{name} {len(data):,} bytes, and {LARGEST_BYTES:,} bytes is the most that is sent: make the image smaller"
         )
     return {"type": "image_url", "image_url": {"url": f"data:image/{kind};base64,{_base64(data)}"}}
 

@@ -13,6 +13,7 @@ from pytest_rightsize.records import Json
 __all__ = [
     "FORMATS",
     "LARGEST_BYTES",
+    "MOST_PIXELS",
     "ImageSize",
     "image_format",
     "image_problem",
@@ -23,6 +24,8 @@ __all__ = [
 
 LARGEST_BYTES = 20_000_000
 """The largest image that is sent; vendors take 5 MB to 20 MB."""
+MOST_PIXELS = 64_000_000
+"""The largest image that is decoded, here or by a browser: a small file may say that it is a picture of gigabytes."""
 FORMATS = ("gif", "jpeg", "png", "webp")
 """The formats of pixels that every vendor takes; none of them can hold a script."""
 _FIRST_BYTES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"GIF87a": "gif", b"GIF89a": "gif"}
@@ -31,6 +34,7 @@ _NO_SIZE = {0xC4, 0xC8, 0xCC}
 # Before the size of a JPEG may stand what a camera wrote.
 _LONGEST_HEADER = 2**22
 _MEND = "give the image itself, as image_part(FILE) does"
+_SHOWN_CHARACTERS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,14 +115,14 @@ def image_problem(part: Mapping[str, Json]) -> str | None:
     """Why no rung can be asked with the image, and what to do; None where nothing is known against it."""
     url = image_url(part)
     if url is None:
-        return f"an image of the message has no url: {_MEND}"
+        return f"an image of the message has no URL: {_MEND}"
     scheme = url.partition(":")[0].lower()
     if scheme != "data":
         is_known = scheme in ("http", "https", "gs", "s3") and "://" in url
-        return None if is_known else f"an image of the message has the URL {url[:60]!r}, which none can fetch: {_MEND}"
+        return None if is_known else f"an image of the message has the URL {_shown(url)}, which is not fetched: {_MEND}"
     data = data_of_url(url)
     if data is None:
-        return f"an image of the message is no data URL in base64: {_MEND}"
+        return f"an image of the message has a URL whose data is not valid base64, {_head(url)}: {_MEND}"
     return _data_problem(data.data, data.media_type)
 
 
@@ -127,15 +131,24 @@ def _data_problem(data: bytes, media_type: str) -> str | None:
         return f"an image of the message is empty: {_MEND}"
     if len(data) > LARGEST_BYTES:
         return (
-            f"an image of the message has {len(data) / 1e6:.1f} MB, and {LARGEST_BYTES / 1e6:.0f} MB is the most that "
-            f"is sent: make it smaller"
+            f"an image of the message has {len(data):,} bytes, and {LARGEST_BYTES:,} bytes is the most that is sent: "
+            f"make it smaller"
         )
     family, _, kind = media_type.partition("/")
     if family not in ("image", ""):
-        return f"an image of the message is data of the type {media_type}, which is no image: {_MEND}"
+        return f"an image of the message has the type {media_type}, which is not a type of images: {_MEND}"
     if kind.replace("jpg", "jpeg") in (*FORMATS, "") and image_format(data) is None:
         return (
-            f"an image of the message is said to be {media_type or 'an image'}, and is none: its first bytes are "
-            f"{data[:8]!r}; give a {', '.join(FORMATS)} file"
+            f"an image of the message says that it is {media_type or 'an image'}, but it begins with {data[:8]!r}: "
+            f"give a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} file"
         )
     return None
+
+
+def _head(url: str) -> str:
+    """What a data URL says of its data, without that: nobody wants it in a report."""
+    return _shown(f"{url.partition(',')[0]},...")
+
+
+def _shown(url: str) -> str:
+    return repr(url if len(url) <= _SHOWN_CHARACTERS else f"{url[:_SHOWN_CHARACTERS]}...")

@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from pytest_rightsize.records import Json
 
@@ -44,7 +45,7 @@ class PartData:
     data: bytes
     media_type: str
 
-    @property
+    @cached_property
     def reference(self) -> Reference:
         """What stands in its place."""
         digest = hashlib.sha256(self.data).hexdigest()

@@ -68,18 +68,23 @@ def test_broken_headers_have_no_size_and_break_nothing(start: bytes, rest: bytes
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        (None, "has no url"),
-        ("", "has no url"),
-        ("cat.png", "has the URL 'cat.png', which none can fetch: give the image itself, as image_part(FILE) does"),
-        ("file:///etc/passwd", "which none can fetch"),
-        ("stored:image/png;sha256=00;bytes=1", "which none can fetch"),
-        ("data:image/svg+xml,<svg/>", "no data URL in base64"),
-        ("data:image/png;base64,%%%", "no data URL in base64"),
+        (None, "has no URL"),
+        ("", "has no URL"),
+        ("cat.png", "has the URL 'cat.png', which is not fetched: give the image itself, as image_part(FILE) does"),
+        ("x" * 61, f"has the URL '{'x' * 60}...', which is not fetched"),
+        ("x" * 60, f"has the URL '{'x' * 60}', which is not fetched"),
+        ("file:///etc/passwd", "which is not fetched"),
+        ("stored:image/png;sha256=00;bytes=1", "which is not fetched"),
+        ("data:image/svg+xml,<svg/>", "a URL whose data is not valid base64, 'data:image/svg+xml,...': give"),
+        ("data:image/png;base64,%%%", "a URL whose data is not valid base64, 'data:image/png;base64,...': give"),
         ("data:image/png;base64,", "is empty"),
-        (data_url("image/png", b"%PDF-1.7"), "said to be image/png, and is none: its first bytes are b'%PDF-1.7'"),
-        (data_url("image/jpg", b"<html>"), "said to be image/jpg"),
-        (data_url("application/pdf", b"%PDF-1.7"), "data of the type application/pdf, which is no image"),
-        (data_url("image/png", png(1, 1) + b"\0" * LARGEST_BYTES), "has 20.0 MB, and 20 MB is the most"),
+        (data_url("image/png", b"%PDF-1.7"), "says that it is image/png, but it begins with b'%PDF-1.7': give"),
+        (data_url("image/jpg", b"<html>"), "says that it is image/jpg"),
+        (data_url("application/pdf", b"%PDF-1.7"), "has the type application/pdf, which is not a type of images"),
+        (
+            data_url("image/png", png(1, 1).ljust(LARGEST_BYTES + 1)),
+            "has 20,000,001 bytes, and 20,000,000 bytes is the most",
+        ),
     ],
 )
 def test_what_no_rung_can_be_asked_with_is_named(url: Json, words: str) -> None:
@@ -90,6 +95,7 @@ def test_what_no_rung_can_be_asked_with_is_named(url: Json, words: str) -> None:
     ("url", "fetched"),
     [
         (data_url("image/png", png(1, 1)), False),
+        (data_url("image/png", png(1, 1).ljust(LARGEST_BYTES)), False),
         (data_url("image/jpg", png(1, 1)), False),  # many endpoints look at the bytes too
         (data_url("image/heic", b"what nobody here knows"), False),
         ("https://example.com/a.png", True),

@@ -1,13 +1,16 @@
-"""The one place where commands print, and ask."""
+"""The one place where commands print and ask, and where they write the file that --output names."""
 
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TextIO
 
+from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.escaping import json_escaped, printable
+from pytest_rightsize.output_paths import write_whole
 from pytest_rightsize.providers.environment import known_secrets
 
-__all__ = ["ask", "complain", "say", "write_data"]
+__all__ = ["ask", "complain", "say", "write_data", "write_output"]
 
 
 def say(text: str = "") -> None:
@@ -30,6 +33,14 @@ def complain(text: str) -> None:
 def write_data(lines: Iterable[str]) -> None:
     """Write lines of JSON on stdout: the same data, its control characters escaped as JSON does."""
     sys.stdout.writelines(map(json_escaped, lines))
+
+
+def write_output(path: Path, pieces: Iterable[str], *, private: bool = False) -> None:
+    """Write the file of --output, whole or not at all; raises ConfigError where it cannot be written."""
+    try:
+        write_whole(path, pieces, private=private)
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}: give another --output") from None
 
 
 def _print(text: str, file: TextIO, end: str = "\n") -> None:

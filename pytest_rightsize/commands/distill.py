@@ -16,15 +16,15 @@ from pytest_rightsize.authoring.training_sets import (
     licence_warning,
     training_set,
 )
-from pytest_rightsize.commands._output import complain, say
-from pytest_rightsize.commands._runs import add_run_argument, check_run
+from pytest_rightsize.commands._output import complain, say, write_output
+from pytest_rightsize.commands._runs import add_run_argument, read_summary
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.judging.verdict import judge
-from pytest_rightsize.output_paths import refuse_other, write_whole
+from pytest_rightsize.output_paths import refuse_other
 from pytest_rightsize.part_data import Reference, with_data
 from pytest_rightsize.records import Json, Run, Trial
 from pytest_rightsize.results.kept_media import KeptMedia, media_beside
-from pytest_rightsize.results.results_file import no_trial, read_run, withheld_in
+from pytest_rightsize.results.results_file import read_run
 from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
@@ -42,9 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", metavar="T", required=True, help="the task to train for")
     parser.add_argument("--teacher", metavar="RUNG", required=True, help="the larger rung, whose answers are taken")
     parser.add_argument("--student", metavar="RUNG", help="the rung to be trained (default: the smallest)")
-    parser.add_argument("--format", choices=sorted(FORMATS), default="chat", help="of an example (default chat)")
     parser.add_argument(
-        "--held-out", type=float, default=0.2, metavar="SHARE", help="of the cases, kept for tests (default 0.2)"
+        "--format", choices=sorted(FORMATS), default="chat", help="the form of an example (default chat)"
+    )
+    parser.add_argument(
+        "--held-out", type=float, default=0.2, metavar="SHARE", help="the share of cases kept for tests (default 0.2)"
     )
     parser.add_argument("--output", type=Path, metavar="FILE", required=True, help="where the examples are written")
 
@@ -53,13 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the examples and say what was left out; raises ConfigError where there is nothing to teach."""
     if not 0 <= arguments.held_out < 1:
         raise ConfigError(f"--held-out={arguments.held_out:g} cannot be: give a share from 0 to below 1, as in 0.2")
-    summary = read_run(arguments.run_file, words_of=no_trial)
-    check_run(summary, arguments.run_file)
-    if withheld := withheld_in(summary):
-        raise ConfigError(
-            f"{arguments.run_file} has hashes in the place of {' and '.join(withheld)} (--rightsize-redact): run again "
-            f"without it"
-        )
+    summary = read_summary(arguments.run_file, needs_texts=True)
     verdict = _verdict(summary, arguments)
     teacher = _rung(summary, arguments.teacher, "--teacher", arguments)
     student = _rung(summary, arguments.student or summary.rungs[0].name, "--student", arguments)
@@ -115,10 +111,7 @@ def _trials(path: Path, task: str, teacher: str) -> list[Trial]:
 
 def _write(path: Path, made: TrainingSet, media: KeptMedia, *, is_private: bool) -> None:
     refuse_other(path, "training set", is_own=lambda head: head.startswith(_HEADS))
-    try:
-        write_whole(path, [f"{_line(example, media)}\n" for example in made.examples], private=is_private)
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}: give another --output") from None
+    write_output(path, [f"{_line(example, media)}\n" for example in made.examples], private=is_private)
 
 
 def _line(example: Mapping[str, Json], media: KeptMedia) -> str:

@@ -17,14 +17,15 @@ from tabulate import tabulate
 from pytest_rightsize import clocks
 from pytest_rightsize.authoring.label_files import Labelled, drawn_keys, is_label_file, judged_rows, read_labels
 from pytest_rightsize.calibration_records import Calibration
-from pytest_rightsize.commands._output import complain, say
+from pytest_rightsize.commands._output import complain, say, write_output
 from pytest_rightsize.commands._parsing import count
 from pytest_rightsize.commands._plugins import add_plugin_argument, classes
-from pytest_rightsize.commands._runs import add_run_argument, check_run
+from pytest_rightsize.commands._runs import add_run_argument, read_summary
 from pytest_rightsize.config.ladder import Ladder, read_ladder
 from pytest_rightsize.config.options import find_ladder_file
 from pytest_rightsize.errors import ConfigError, unknown_name
-from pytest_rightsize.output_paths import refuse_other, write_whole
+from pytest_rightsize.judging.judge_checks import labels_of
+from pytest_rightsize.output_paths import refuse_other
 from pytest_rightsize.records import CacheMode, Run, Trial, TrialKey
 from pytest_rightsize.reports.judge_words import agreement_words, judge_lines
 from pytest_rightsize.reports.units import percent
@@ -35,9 +36,9 @@ from pytest_rightsize.results.calibration_file import (
     with_calibration,
 )
 from pytest_rightsize.results.kept_runs import FOLDER
-from pytest_rightsize.results.results_file import no_trial, read_run, withheld_in
-from pytest_rightsize.session.calibrating import Asked, LabelledQuestion, Said, ask_judges
-from pytest_rightsize.statistics import Correction, clopper_pearson, is_better_than_chance
+from pytest_rightsize.results.results_file import read_run
+from pytest_rightsize.session.calibrating import PEOPLE, Asked, LabelledQuestion, Said, ask_judges
+from pytest_rightsize.statistics import clopper_pearson, is_better_than_chance
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
@@ -54,27 +55,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sample = actions.add_parser("sample", help="draw judged answers of a run, to be labelled by people")
     add_run_argument(sample)
     sample.add_argument("--task", metavar="T", help="only answers of this task")
-    sample.add_argument("--count", type=count(1, 100_000), default=100, metavar="N", help="how many (default 100)")
-    sample.add_argument("--seed", type=count(0, 2**31), default=0, metavar="S", help="draws others (default 0)")
-    sample.add_argument("--output", type=Path, metavar="FILE", required=True, help="where the answers are written")
+    sample.add_argument(
+        "--count", type=count(1, 100_000), default=100, metavar="N", help="how many answers to draw (default 100)"
+    )
+    sample.add_argument(
+        "--seed", type=count(0, 2**31), default=0, metavar="S", help="another seed draws other answers (default 0)"
+    )
+    sample.add_argument("--output", type=Path, metavar="FILE", required=True, help="the file to write, to be labelled")
     sample.set_defaults(action=_sample)
     calibrate = actions.add_parser(
         "calibrate", help="ask the judge about labelled answers, and say how often it agrees"
     )
     calibrate.add_argument("labels", type=Path, metavar="LABELS", help="labelled answers, JSON Lines")
-    calibrate.add_argument("--by", metavar="RUNG", help="the judge of lines that name none")
-    calibrate.add_argument("--rubric", metavar="TEXT", help="the rubric of lines that have none")
-    calibrate.add_argument("--at-least", type=count(1, 5), metavar="N", help="the least score that passes (default 4)")
+    calibrate.add_argument("--by", metavar="RUNG", help="the judge, for lines that name none")
+    calibrate.add_argument("--rubric", metavar="TEXT", help="the rubric, for lines that have none")
+    calibrate.add_argument(
+        "--at-least",
+        type=count(1, 5),
+        metavar="N",
+        help="the lowest score that passes, for lines that name none (default 4)",
+    )
     calibrate.add_argument(
         "--output",
         type=Path,
         metavar="FILE",
         required=True,
-        help="the calibration file; kept is what it has of other judges and rubrics",
+        help="the calibration file to write; what it has of other judges and rubrics is kept",
     )
     calibrate.add_argument("--config", type=Path, metavar="FILE", help="the ladder file (default: as in a session)")
-    calibrate.add_argument("--cache", choices=get_args(CacheMode), default="auto", help="as --rightsize-cache")
-    calibrate.add_argument("--cache-dir", type=Path, default=FOLDER.parent, metavar="DIR", help="(default: .rightsize)")
+    calibrate.add_argument(
+        "--cache",
+        choices=get_args(CacheMode),
+        default="auto",
+        help="use of recorded judgements, as --rightsize-cache (default: auto)",
+    )
+    calibrate.add_argument(
+        "--cache-dir",
+        type=Path,
+        default=FOLDER.parent,
+        metavar="DIR",
+        help="the folder of recorded answers (default: .rightsize)",
+    )
     calibrate.add_argument("--offline", action="store_true", help="refuse a judge that is not on this machine")
     add_plugin_argument(calibrate)
     calibrate.set_defaults(action=_calibrate)
@@ -90,13 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _sample(arguments: argparse.Namespace) -> int:
-    summary = read_run(arguments.run_file, words_of=no_trial)
-    check_run(summary, arguments.run_file)
-    if withheld := withheld_in(summary):
-        raise ConfigError(
-            f"{arguments.run_file} has hashes in the place of {' and '.join(withheld)} (--rightsize-redact): run again "
-            f"without it"
-        )
+    summary = read_summary(arguments.run_file, needs_texts=True)
     rows = judged_rows(
         _drawn(summary, arguments),
         private={task: policy.private for task, policy in summary.policies.items()},
@@ -106,9 +121,11 @@ def _sample(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"{arguments.run_file} has no judged answer: draw from a run of tests with judged()")
     is_private = any(row.private for row in rows)
     refuse_other(arguments.output, "file of labels", is_own=is_label_file)
-    _write(arguments.output, [f"{json.dumps(row.to_dict(), ensure_ascii=False)}\n" for row in rows], private=is_private)
+    write_output(
+        arguments.output, [f"{json.dumps(row.to_dict(), ensure_ascii=False)}\n" for row in rows], private=is_private
+    )
     say(
-        f"{arguments.output}: {len(rows):,} answers. Put true or false in the place of each null: true where it "
+        f"{arguments.output}: {len(rows):,} answers. Put true or false in place of each null: true where it "
         f"meets the rubric, whatever the judge may say. Then: rightsize judge calibrate {arguments.output}"
     )
     if is_private:
@@ -127,13 +144,6 @@ def _drawn(summary: Run, arguments: argparse.Namespace) -> list[Trial]:
     return sorted((trial for trial in whole.trials if trial.key in keys), key=lambda trial: keys[trial.key])
 
 
-def _write(path: Path, pieces: Sequence[str], *, private: bool) -> None:
-    try:
-        write_whole(path, pieces, private=private)
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}: give another --output") from None
-
-
 # --- calibrate --------------------------------------------------------------------------------------------------------
 
 
@@ -142,7 +152,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     rows = read_labels(arguments.labels, defaults=defaults)
     labelled = [row for row in rows if row.label is not None]
     if not labelled:
-        raise ConfigError(f"{arguments.labels} has no label: write true or false in the place of null")
+        raise ConfigError(f"{arguments.labels} has no label: write true or false in place of null")
     refuse_other(arguments.output, "calibration file", is_own=is_calibration_file)
     earlier = read_calibrations(arguments.output, asked_by="--output") if _has_content(arguments.output) else ()
     said = ask_judges([_question(row) for row in labelled], _asked(arguments))
@@ -153,7 +163,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     merged = earlier
     for calibration in made:
         merged = with_calibration(merged, calibration)
-    _write(arguments.output, [render_calibrations(merged)], private=False)
+    write_output(arguments.output, [render_calibrations(merged)])
     say("\n".join([*_table(made), *_notes(rows, labelled, said, made), *judge_lines(_run_of(said), ())]))
     say(
         f'{arguments.output}: have sessions read it by calibration = "{arguments.output}" in the ladder file, or by '
@@ -213,14 +223,7 @@ def _calibration(pairs: Sequence[tuple[bool, Said]]) -> Calibration:
 
 
 def _is_better(calibration: Calibration) -> bool:
-    return is_better_than_chance(
-        Correction(
-            good=calibration.good,
-            good_passed=calibration.good_passed,
-            bad=calibration.bad,
-            bad_passed=calibration.bad_passed,
-        )
-    )
+    return is_better_than_chance(labels_of(calibration))
 
 
 _HEADERS = ("judge", "rubric", "labels", "agreement", "sensitivity", "specificity")
@@ -252,7 +255,7 @@ def _shortened(text: str, length: int = 40) -> str:
 
 
 def _share(some: int, of: int) -> str:
-    """`46/50 = 92.0 % [80.8 % to 97.8 %]`."""
+    """`46/50 = 92 % [81 % to 98 %]`: a share and its exact interval; `not known` of nothing."""
     interval = clopper_pearson(some, of)
     if interval is None:
         return "not known"
@@ -281,6 +284,6 @@ def _notes(
 
 def _run_of(said: Sequence[Said]) -> Run:
     """The judgements as a run, for what they took."""
-    keys = [TrialKey(task="labels", case=str(place), rung="people") for place in range(len(said))]
+    keys = [TrialKey(task="labels", case=str(place), rung=PEOPLE) for place in range(len(said))]
     pairs = zip(keys, said, strict=True)
     return Run(rungs=(), trials=[Trial(key=key, outcome="passed", judgements=one.judgements) for key, one in pairs])

@@ -7,13 +7,12 @@ rung passes fewer cases than chance allows.
 import argparse
 from pathlib import Path
 
-from pytest_rightsize.commands._output import say
-from pytest_rightsize.commands._runs import add_run_argument, check_run
+from pytest_rightsize.commands._output import say, write_output
+from pytest_rightsize.commands._runs import add_run_argument, read_summary
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.verdict import judge
-from pytest_rightsize.output_paths import refuse_other, write_whole
+from pytest_rightsize.output_paths import refuse_other
 from pytest_rightsize.results.lockfile import is_lock, lock_of, render_lock, why_none
-from pytest_rightsize.results.results_file import no_trial, read_run
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
@@ -30,16 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the lock; raises ConfigError for a run that was cut off, or a file that cannot be written."""
-    results = read_run(arguments.run_file, words_of=no_trial)
-    check_run(results, arguments.run_file)
+    results = read_summary(arguments.run_file)
     if results.interrupted:
         raise ConfigError(f"{arguments.run_file} was cut off: lock the results of a session that ran to its end")
     lock = lock_of(results, judge(results))
     refuse_other(arguments.output, "lock", is_own=is_lock)
-    try:
-        write_whole(arguments.output, [render_lock(lock)])
-    except OSError as error:
-        raise ConfigError(f"cannot write {arguments.output}: {error.strerror}: give another --output") from None
+    write_output(arguments.output, [render_lock(lock)])
     reasons = {name: why_none(lock, task) for name, task in lock.tasks.items() if task.smallest is None}
     unsolved = [name for name, reason in reasons.items() if reason == "no rung passes"]
     unknown = [name for name in reasons if name not in unsolved]

@@ -10,14 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_rightsize.commands._output import say
-from pytest_rightsize.commands._runs import add_run_argument, check_run
+from pytest_rightsize.commands._output import say, write_output
+from pytest_rightsize.commands._runs import add_run_argument, read_summary
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.judging.verdict import judge
-from pytest_rightsize.output_paths import refuse_other, write_whole
+from pytest_rightsize.output_paths import refuse_other
 from pytest_rightsize.providers.secret_texts import holds_secret, without_likely_secrets
 from pytest_rightsize.records import Json, Rung
-from pytest_rightsize.results.results_file import no_trial, read_run
 from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
@@ -58,8 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the table; returns 1 where a task is left out. Raises ConfigError for a wrong file, rung or URL."""
-    results = read_run(arguments.run_file, words_of=no_trial)
-    check_run(results, arguments.run_file)
+    results = read_summary(arguments.run_file)
     if results.interrupted:
         raise ConfigError(f"{arguments.run_file} was cut off: route by the results of a session that ran to its end")
     rungs = {rung.name: rung for rung in results.rungs}
@@ -73,10 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         say("\n".join(lines))
     else:
         refuse_other(arguments.output, "routing table", is_own=_is_own)
-        try:
-            write_whole(arguments.output, [f"{line}\n" for line in lines])
-        except OSError as error:
-            raise ConfigError(f"cannot write {arguments.output}: {error.strerror}: give another --output") from None
+        write_output(arguments.output, [f"{line}\n" for line in lines])
         left_out = [route.task for route in routes if route.rung is None]
         without = f", without {', '.join(left_out)}" if left_out else ""
         say(f"{arguments.output}: {len(routes) - len(left_out)} tasks{without}")

@@ -8,11 +8,10 @@ import argparse
 import json
 from pathlib import Path
 
-from pytest_rightsize.commands._output import say
+from pytest_rightsize.commands._output import say, write_output
 from pytest_rightsize.commands._plugins import add_plugin_argument, classes
 from pytest_rightsize.config.ladder_schema import ladder_schema
-from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.output_paths import refuse_other, write_whole
+from pytest_rightsize.output_paths import refuse_other
 
 __all__ = ["EDITOR_LINE", "EXAMPLES", "SCHEMA_FILE", "add_arguments", "run", "schema_text"]
 
@@ -35,10 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         say(text.rstrip("\n"))
         return 0
     refuse_other(arguments.output, "JSON schema", is_own=lambda head: '"$schema"' in head)
-    try:
-        write_whole(arguments.output, [text])
-    except OSError as error:
-        raise ConfigError(f"cannot write {arguments.output}: {error.strerror}: give another --output") from None
+    write_output(arguments.output, [text])
     say(f"{arguments.output}: write {f'#:schema {arguments.output}'!r} as the first line of rightsize.toml")
     return 0
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from tabulate import tabulate
 
 from pytest_rightsize.commands._output import say
-from pytest_rightsize.commands._runs import add_run_argument, check_run
+from pytest_rightsize.commands._runs import add_run_argument, read_summary
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judging.strength import strength_note
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import Run
-from pytest_rightsize.results.results_file import no_trial, read_run, read_strengths, withheld_in
+from pytest_rightsize.results.results_file import read_strengths, withheld_in
 from pytest_rightsize.strength_records import KINDS, Strength, WrongKind
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
@@ -47,8 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     The tests are those below the folder of today: where they have changed, it is the changed ones that are played to.
     """
-    results = read_run(arguments.results, words_of=no_trial)
-    check_run(results, arguments.results)
+    results = read_summary(arguments.results)
     if "answers" in withheld_in(results):
         raise ConfigError(
             f"{arguments.results} has hashes in the place of answers (--rightsize-redact=answers), and these cannot be "

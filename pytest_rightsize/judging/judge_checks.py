@@ -6,7 +6,7 @@ be better than chance decides nothing. Of one that is `calibrated` the pass rate
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_rightsize.calibration_records import Calibration, calibration_for
 from pytest_rightsize.judgement_records import Judgement
@@ -14,7 +14,7 @@ from pytest_rightsize.records import Trial
 from pytest_rightsize.statistics import Correction, is_better_than_chance
 from pytest_rightsize.verdict_records import JudgeCheck
 
-__all__ = ["check_judge", "correction_of", "decisions_of", "rests_on_calibrated"]
+__all__ = ["check_judge", "correction_of", "decisions_of", "labels_of", "rests_on_calibrated"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ def check_judge(trials: Iterable[Trial], calibrations: Sequence[Calibration]) ->
     }
     known = {key: calibration_for(one, calibrations) for key, one in found.items()}
     for calibration in known.values():
-        if calibration is not None and not is_better_than_chance(_labels(calibration)):
+        if calibration is not None and not is_better_than_chance(labels_of(calibration)):
             return JudgeCheck(by=by, state="chance", calibration=calibration)
     missing = next((found[key] for key, calibration in known.items() if calibration is None), None)
     if not found or missing is not None:
@@ -90,12 +90,8 @@ def correction_of(check: JudgeCheck | None, trials: Iterable[Trial]) -> Correcti
     counted = [trial for trial in trials if trial.outcome in ("passed", "failed")]
     if not any(trial.judgements for trial in counted):
         return None
-    labels = _labels(check.calibration)
-    return Correction(
-        good=labels.good,
-        good_passed=labels.good_passed,
-        bad=labels.bad,
-        bad_passed=labels.bad_passed,
+    return replace(
+        labels_of(check.calibration),
         unjudged_passed=sum(trial.outcome == "passed" and not _is_decided(trial) for trial in counted),
         unjudged_failed=sum(trial.outcome == "failed" and not _is_decided(trial) for trial in counted),
     )
@@ -106,7 +102,8 @@ def _is_decided(trial: Trial) -> bool:
     return any(trial.outcome == ("passed" if one.passed else "failed") for one in decisions_of(trial))
 
 
-def _labels(calibration: Calibration) -> Correction:
+def labels_of(calibration: Calibration) -> Correction:
+    """The correction that the labels of a calibration allow, before any trial is counted."""
     return Correction(
         good=calibration.good,
         good_passed=calibration.good_passed,

@@ -32,10 +32,12 @@ from pytest_rightsize.session.metering import Meters
 if TYPE_CHECKING:
     from pytest_rightsize.recorded.recorder import Recorder
 
-__all__ = ["Asked", "LabelledQuestion", "Said", "ask_judges"]
+__all__ = ["PEOPLE", "Asked", "LabelledQuestion", "Said", "ask_judges"]
 
 _IN_FLIGHT = 8
-_PEOPLE = Rung(name="people", provider="people")
+PEOPLE = "people"
+"""Stands where a trial has its rung: people, and no rung, labelled the answers that a judge is asked about."""
+_PEOPLE = Rung(name=PEOPLE, provider=PEOPLE)
 
 
 @dataclass(frozen=True, kw_only=True)

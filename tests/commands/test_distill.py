@@ -134,7 +134,7 @@ def test_a_student_that_passes_is_not_trained(tmp_path: Path, capsys: pytest.Cap
 
 def test_hashes_are_not_taught(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert distill(written(tmp_path, settings={"redact": ["answers"]})) == 2
-    assert "has hashes in the place of answers" in capsys.readouterr().err
+    assert "has hashes in place of answers" in capsys.readouterr().err
 
 
 def test_a_private_task_stays_with_its_owner(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,21 +51,58 @@ def test_data_is_kept_once_and_read_by_its_hash(tmp_path: Path) -> None:
     assert (tmp_path / FOLDER / SHA256).stat().st_mode & 0o777 == 0o600
 
 
+def leave_spoilt(path: Path, how: str) -> None:
+    """Put something else in the place of kept data."""
+    path.unlink()
+    if how == "pipe":
+        os.mkfifo(path)
+    elif how == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.write_bytes({"as long": GIF[::-1], "longer": GIF + b"x", "empty": b""}[how])
+
+
+@pytest.mark.parametrize("how", ["as long", "longer", "empty", "pipe"])
+def test_what_is_not_the_data_of_its_name_is_not_read_and_is_kept_anew(how: str, tmp_path: Path) -> None:
+    media = KeptMedia(tmp_path / FOLDER)
+    media.keep(DATA)
+    leave_spoilt(tmp_path / FOLDER / SHA256, how)
+    assert media.read(SHA256) is None
+    media.keep(DATA)
+    assert media.read(SHA256) == GIF
+    assert names(tmp_path) == {SHA256}
+
+
+def test_an_endless_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    media = KeptMedia(tmp_path / FOLDER)
+    media.keep(DATA)
+    leave_spoilt(tmp_path / FOLDER / SHA256, "device")
+    assert media.read(SHA256) is None
+    (tmp_path / FOLDER / SHA256).unlink()
+    media.keep(DATA)
+    monkeypatch.setattr("pytest_rightsize.results.kept_media._LARGEST_BYTES", len(GIF))
+    assert media.read(SHA256) == GIF
+    monkeypatch.setattr("pytest_rightsize.results.kept_media._LARGEST_BYTES", len(GIF) - 1)
+    assert media.read(SHA256) is None
+    with pytest.raises(OSError, match=r"it has 17 bytes, and 16 is the most that is kept"):
+        media.keep(DATA)
+
+
+def test_two_processes_may_make_the_folder_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / FOLDER
+    folder.mkdir()
+    looks = iter([False])
+    monkeypatch.setattr(Path, "is_dir", lambda _: next(looks, True))  # it was made since the first look
+    KeptMedia(folder).keep(DATA)
+    assert KeptMedia(folder).read(SHA256) == GIF
+
+
 @pytest.mark.parametrize("name", ["0" * 64, "../secret", "", SHA256.upper(), f"{SHA256}/"])
 def test_what_is_not_there_is_none(name: str, tmp_path: Path) -> None:
     media = KeptMedia(tmp_path / FOLDER)
     media.keep(DATA)
     (tmp_path / "secret").write_bytes(b"x")
     assert media.read(name) is None
-
-
-def test_data_that_was_changed_is_not_what_its_name_says_and_is_kept_anew(tmp_path: Path) -> None:
-    media = KeptMedia(tmp_path / FOLDER)
-    media.keep(DATA)
-    (tmp_path / FOLDER / SHA256).write_bytes(b"another image")
-    assert media.read(SHA256) is None
-    media.keep(DATA)
-    assert media.read(SHA256) == GIF
 
 
 def test_a_folder_that_leads_elsewhere_is_not_written(tmp_path: Path) -> None:
@@ -102,6 +139,20 @@ def test_an_image_goes_with_the_last_run_that_names_it(tmp_path: Path) -> None:
     remove_oldest(folder, 1)
     assert names(folder) == {hashlib.sha256(other).hexdigest()}
     assert (folder / FOLDER / ".gitignore").is_file()
+
+
+def test_images_stay_while_a_run_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may name them."""
+    write_run(tmp_path / "run.jsonl")
+    grow_old(tmp_path)
+    (tmp_path / "folder.jsonl").mkdir()
+    remove_unused(tmp_path, [tmp_path / "folder.jsonl"])
+    assert names(tmp_path) == {SHA256}
+    monkeypatch.setattr("pytest_rightsize.bounded_files.LONGEST_LINE_BYTES", 40)
+    remove_unused(tmp_path, [tmp_path / "run.jsonl"])
+    assert names(tmp_path) == {SHA256}
+    remove_unused(tmp_path, [tmp_path / "gone.jsonl"])
+    assert names(tmp_path) == set()
 
 
 def test_where_nothing_is_kept_there_is_nothing_to_copy_or_remove(tmp_path: Path) -> None:

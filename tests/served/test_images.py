@@ -127,7 +127,7 @@ def test_a_rung_that_takes_none_refuses_in_the_form_of_the_wire(pytester: pytest
 def test_what_is_no_image_is_refused_too(pytester: pytest.Pytester) -> None:
     broken = json.loads(json.dumps([*WIRES.items()]).replace(DATA, base64.b64encode(b"%PDF-1.7").decode()))
     said = ask(pytester, [each for each in broken if each[0] != "/api/chat"])
-    assert all(400 <= status < 500 and "and is none" in body for _, status, body in said)
+    assert all(400 <= status < 500 and "but it begins with" in body for _, status, body in said)
     assert len(said) == 4
     assert not (pytester.path / "asked.txt").exists()
     assert trials(pytester)[0]["reason"] == "unserved"

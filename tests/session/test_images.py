@@ -15,7 +15,8 @@ from pytest_rightsize.results.kept_media import FOLDER
 from pytest_rightsize.results.results_file import read_run
 from tests.test_images import png
 
-RED = png(40, 30)
+RED, BLUE = png(40, 30), png(40, 30, b"\x10\x20\xff")
+QUESTION = {"type": "text", "text": "Which colour?"}
 LADDER = """
     [ladder.blind]
     provider = "callable"
@@ -124,13 +125,14 @@ def test_a_rung_that_takes_none_is_an_error_of_the_ladder_before_any_is_asked(
 def test_the_rungs_that_take_images_may_be_climbed_alone(seen: pytest.Pytester) -> None:
     seen.makefile(".toml", rightsize=LADDER.format(blind="images = false"))
     seen.inline_run("--rightsize-ladder=seeing").assertoutcome(passed=2)
+    assert asked(seen.path) == 2
 
 
 @pytest.mark.parametrize(
     ("part", "words"),
     [
-        ({"type": "image_url", "image_url": {"url": "red.png"}}, "has the URL 'red.png', which none can fetch"),
-        ({"type": "image_url", "image_url": {"url": "data:image/png;base64,JVBERg=="}}, "and is none"),
+        ({"type": "image_url", "image_url": {"url": "red.png"}}, "has the URL 'red.png', which is not fetched"),
+        ({"type": "image_url", "image_url": {"url": "data:image/png;base64,JVBERg=="}}, "but it begins with b'%PDF'"),
     ],
 )
 def test_what_is_no_image_is_an_error_before_any_rung_is_asked(
@@ -175,13 +177,18 @@ def test_an_image_by_a_url_is_fetched_for_no_private_task_and_not_offline(
     assert "its endpoint would fetch an image or a file by a URL" in trials[0]["detail"]
 
 
-def test_a_replay_file_may_have_the_image_or_its_hash(pytester: pytest.Pytester) -> None:
+def test_a_replay_file_may_have_the_image_or_its_hash_and_no_other_hash(pytester: pytest.Pytester) -> None:
     (pytester.path / "red.png").write_bytes(RED)
-    messages = [{"role": "user", "content": [{"type": "text", "text": "Which colour?"}, image_part(RED)]}]
-    for name, kept in (("whole", messages), ("hashed", [*with_references(messages)])):
+    red, blue = ([{"role": "user", "content": [QUESTION, image_part(image)]}] for image in (RED, BLUE))
+    recorded = {"whole": red, "hashed": [*with_references(red)], "other": [*with_references(blue)]}
+    for name, kept in recorded.items():
         line = json.dumps({"messages": kept, "text": "red"})
         (pytester.path / f"{name}.jsonl").write_text(f"{line}\n", encoding="utf-8")
-    tables = [f'[ladder.{name}]\nprovider = "replay"\nfile = "{name}.jsonl"\n' for name in ("whole", "hashed")]
+    tables = [f'[ladder.{name}]\nprovider = "replay"\nfile = "{name}.jsonl"\n' for name in recorded]
     pytester.makefile(".toml", rightsize="".join(tables))
     pytester.makepyfile(TEST.split("def test_again", maxsplit=1)[0])
-    pytester.inline_run("--rightsize-ladder=whole,hashed", "--rightsize-strategy=full").assertoutcome(passed=2)
+    pytester.inline_run(
+        "--rightsize-ladder=whole,hashed,other", "--rightsize-strategy=full", "--rightsize-results=run.jsonl"
+    )
+    ended = {trial.key.rung: (trial.outcome, trial.reason) for trial in read_run(pytester.path / "run.jsonl").trials}
+    assert ended == {"whole": ("passed", None), "hashed": ("passed", None), "other": ("error", "unrecorded")}

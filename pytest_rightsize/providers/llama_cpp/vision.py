@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_rightsize.errors import RungError
-from pytest_rightsize.images import image_format, image_size, image_url
+from pytest_rightsize.images import MOST_PIXELS, image_format, image_size, image_url
 from pytest_rightsize.part_data import data_of_url
 from pytest_rightsize.providers.llama_cpp.completions import ImagePiece
 from pytest_rightsize.providers.llama_cpp.native import last_errors, native_log
@@ -27,8 +27,8 @@ OLDEST = "0.3.36"
 """The first version of llama-cpp-python whose binding of mtmd is known to have all that is used here."""
 # What the decoder in mtmd reads; it gives WebP to another, which may not be built in.
 _READ = ("gif", "jpeg", "png")
-# A small file may say that it is a picture of gigabytes.
-_MOST_PIXELS = 64_000_000
+# All images of a request are decoded before the first is read: 768 MB, at 3 bytes a pixel.
+_MOST_PIXELS_OF_REQUEST = 4 * MOST_PIXELS
 
 
 class VisionError(Exception):
@@ -73,26 +73,27 @@ class Vision:
             raise VisionError(f"llama.cpp could not load {path} for this model{last_errors()}")
         if not self._mtmd.mtmd_support_vision(self._context):
             self.close()
-            raise VisionError(f"{path} sees no images")
+            raise VisionError(f"{path} is a projector that sees no images")
         self._numbers: dict[tuple[bytes, int], int] = {}
 
     def with_markers(self, request: Request) -> tuple[list[Mapping[str, Json]], list[bytes]]:
         """The messages with a mark in the place of each image, and the images; raises VisionError."""
         messages: list[Mapping[str, Json]] = []
-        images: list[bytes] = []
+        images: list[_Image] = []
         for message in request.messages:
             content = message.get("content")
             marked = {**message, "content": self._marked(content, images)} if isinstance(content, list) else message
             messages.append(marked)
-        return messages, images
+        _check_together(images)
+        return messages, [image.data for image in images]
 
-    def _marked(self, parts: Sequence[Json], images: list[bytes]) -> list[Json]:
+    def _marked(self, parts: Sequence[Json], images: "list[_Image]") -> list[Json]:
         """The parts with marks; a mark joins the texts beside it without an end of line, as in llama-server."""
         marked: list[Json] = []
         for part in parts:
             is_image = isinstance(part, Mapping) and part.get("type") == "image_url"
             if is_image:
-                images.append(_pixels_of(part))
+                images.append(_image_of(part))
             text = self.marker if is_image else part.get("text") if isinstance(part, Mapping) else None
             last = marked[-1].get("text") if marked and isinstance(marked[-1], Mapping) else None
             is_joined = isinstance(text, str) and isinstance(last, str) and (is_image or last.endswith(self.marker))
@@ -105,7 +106,10 @@ class Vision:
     def read(self, text: str, images: Sequence[bytes]) -> Seen:
         """The tokens of a prompt, and the images at the marks in it; raises VisionError."""
         if text.count(self.marker) != len(images):
-            raise VisionError("its chat template leaves out an image, or writes it twice")
+            raise VisionError(
+                "the chat template in its model file leaves out an image, or writes it twice: take a file of the model "
+                "whose template knows images"
+            )
         bitmaps = self._bitmaps(images)
         chunks = _Chunks(self._mtmd)
         encoded = text.encode()
@@ -136,7 +140,7 @@ class Vision:
             if not bitmap:
                 for other in bitmaps:
                     self._mtmd.mtmd_bitmap_free(other)
-                raise VisionError("an image of the message is broken, and cannot be read")
+                raise VisionError("an image of the message cannot be decoded, it is broken: save it as PNG or JPEG")
             self._mtmd.mtmd_bitmap_set_id(bitmap, hashlib.sha256(image).hexdigest().encode())
             bitmaps.append(bitmap)
         return bitmaps
@@ -151,14 +155,20 @@ class Vision:
                 pointer = self._mtmd.mtmd_input_chunk_get_tokens_text(chunk, ctypes.byref(count))
                 read = pointer[: count.value]
                 if min(read, default=0) < 0:
-                    raise VisionError("the model has no tokens for what stands around an image: mmproj is of another")
+                    raise VisionError(
+                        "the model has no tokens for the marks that mmproj sets around an image: name the projector "
+                        "that was published with this model"
+                    )
                 tokens += read
                 continue
             piece = self._piece(chunks, chunk, index, start=len(tokens))
             images.append(piece)
             tokens += [self._number(chunk, index)] * piece.positions
         if not tokens or tokens[-1] < 0:
-            raise VisionError("its chat template writes nothing after the image, so that no answer can follow")
+            raise VisionError(
+                "the chat template in its model file writes nothing after the image, so that no answer can follow: put "
+                "a text after the image"
+            )
         return Seen(tokens=tokens, images=tuple(images))
 
     def _piece(self, chunks: "_Chunks", chunk: Any, index: int, *, start: int) -> ImagePiece:
@@ -207,22 +217,44 @@ class _Chunks:
         weakref.finalize(self, mtmd.mtmd_input_chunks_free, self.pointer).atexit = False
 
 
-def _pixels_of(part: Mapping[str, Json]) -> bytes:
-    """The bytes of the image of a part, which llama.cpp is able to read; raises VisionError."""
+@dataclass(frozen=True, kw_only=True)
+class _Image:
+    """The file of an image, and how many pixels its header names."""
+
+    data: bytes
+    pixels: int
+
+
+def _image_of(part: Mapping[str, Json]) -> _Image:
+    """The image of a part, which llama.cpp is able to read; raises VisionError."""
     given = data_of_url(image_url(part) or "")
     if given is None:
         raise VisionError("an image is given by a URL, and a local model fetches nothing: give image_part(FILE)")
     kind, size = image_format(given.data), image_size(given.data)
     if kind not in _READ:
-        raise VisionError(f"llama.cpp reads no {kind or given.media_type or 'such image'}: give {', '.join(_READ)}")
-    if size is None or not size.width or not size.height:
-        raise VisionError("an image of the message is broken: its header names no size")
-    if size.width * size.height > _MOST_PIXELS:
         raise VisionError(
-            f"an image of the message has {size.width:,} x {size.height:,} pixels, and {_MOST_PIXELS:,} is the most "
-            f"that is read: make it smaller"
+            f"an image of the message is {kind or given.media_type or 'of an unknown format'}, which llama.cpp does "
+            f"not read: give {', '.join(_READ)}"
         )
-    return given.data
+    if size is None or not size.width or not size.height:
+        raise VisionError("an image of the message is broken, its header has no width and height: save it anew")
+    pixels = size.width * size.height
+    if pixels > MOST_PIXELS:
+        raise VisionError(
+            f"an image of the message has {size.width:,} x {size.height:,} pixels, and {MOST_PIXELS:,} pixels is the "
+            f"most that is read: make it smaller"
+        )
+    return _Image(data=given.data, pixels=pixels)
+
+
+def _check_together(images: Sequence[_Image]) -> None:
+    """Refuse a request whose images would take too much memory together; raises VisionError."""
+    pixels = sum(image.pixels for image in images)
+    if pixels > _MOST_PIXELS_OF_REQUEST:
+        raise VisionError(
+            f"the {len(images):,} images of this request have {pixels:,} pixels together, and "
+            f"{_MOST_PIXELS_OF_REQUEST:,} pixels is the most that is read at once: send fewer images, or smaller ones"
+        )
 
 
 def refused(rung: str, error: VisionError) -> RungError:

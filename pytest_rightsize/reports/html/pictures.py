@@ -7,7 +7,7 @@ fetched, and no format that can hold a script is shown.
 import base64
 from collections.abc import Callable, Mapping
 
-from pytest_rightsize.images import FORMATS, image_format, image_size
+from pytest_rightsize.images import FORMATS, MOST_PIXELS, image_format, image_size
 from pytest_rightsize.part_data import PartData, Reference, with_references
 from pytest_rightsize.records import Json
 from pytest_rightsize.reports.html.texts import packed
@@ -17,8 +17,6 @@ __all__ = ["Pictures"]
 
 _LARGEST_BYTES = 1_000_000
 _BUDGET_BYTES = 8_000_000
-# A browser unpacks what it shows.
-_MOST_PIXELS = 64_000_000
 
 
 class Pictures:
@@ -59,15 +57,15 @@ class Pictures:
 
     def _added(self, reference: Reference) -> int | str:
         which = f"[not shown: {reference.sha256[:12]}"
-        if reference.size_bytes > min(_LARGEST_BYTES, self._left):
-            most = "this page has room for" if reference.size_bytes <= _LARGEST_BYTES else "is shown"
-            return f"{which}, it has {size_words(reference.size_bytes)}, more than {most}]"
         data = self._in_memory.get(reference.sha256) or (None if self._read is None else self._read(reference.sha256))
         if data is None:
             return f"{which}, it is not beside the results file]"
+        if len(data) > min(_LARGEST_BYTES, self._left):
+            most = "this page has room for" if len(data) <= _LARGEST_BYTES else "is shown"
+            return f"{which}, it has {size_words(len(data))}, more than {most}]"
         kind, size = image_format(data), image_size(data)
-        if kind is None or size is None or not 0 < size.width * size.height <= _MOST_PIXELS:
-            return f"{which}, only {', '.join(FORMATS)} of at most {_MOST_PIXELS // 1_000_000} million pixels are]"
+        if kind is None or size is None or not 0 < size.width * size.height <= MOST_PIXELS:
+            return f"{which}, only {', '.join(FORMATS)} of at most {MOST_PIXELS // 1_000_000} million pixels are]"
         self._left -= len(data)
         url = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
         self._shown.append([url, size.width, size.height, f"{kind.upper()}, {size_words(len(data))}"])

@@ -38,7 +38,7 @@ TINY = Shape(width=64, layers=2, heads=2, hidden=128, vocabulary=512)
 def write_model(path: Path, shape: Shape, seed: int = 0, template: str = TEMPLATE) -> Path:
     """Write a model with weights in blocks of 8 bits; the same seed gives the same file."""
     writer = gguf.GGUFWriter(str(path), "llama")
-    _add_shape(writer, shape)
+    add_shape(writer, shape)
     add_vocabulary(writer, shape, template)
     _add_weights(writer, shape, np.random.default_rng(seed))
     writer.write_header_to_file()
@@ -51,7 +51,7 @@ def write_model(path: Path, shape: Shape, seed: int = 0, template: str = TEMPLAT
 def write_hollow_model(path: Path, shape: Shape) -> Path:
     """Write a whole model whose weights are zeros of 16 bits: they take no room on a disk that knows holes."""
     writer = gguf.GGUFWriter(str(path), "llama")
-    _add_shape(writer, shape)
+    add_shape(writer, shape)
     add_vocabulary(writer, shape)
     size_bytes = 0
     for name, dimensions in tensors(shape):
@@ -88,7 +88,8 @@ def tensors(shape: Shape) -> Iterator[tuple[str, tuple[int, ...]]]:
             yield f"blk.{layer}.{name}.weight", (width,)
 
 
-def _add_shape(writer: gguf.GGUFWriter, shape: Shape) -> None:
+def add_shape(writer: gguf.GGUFWriter, shape: Shape, *, rope_sections: Sequence[int] = ()) -> None:
+    """Add the sizes; a model whose tokens have places in two dimensions divides its rotary angles into sections."""
     writer.add_context_length(shape.context)
     writer.add_embedding_length(shape.width)
     writer.add_block_count(shape.layers)
@@ -97,8 +98,11 @@ def _add_shape(writer: gguf.GGUFWriter, shape: Shape) -> None:
     writer.add_head_count_kv(shape.heads)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_freq_base(10000.0)
-    writer.add_rope_dimension_count(shape.width // shape.heads)
-    writer.add_vocab_size(shape.vocabulary)
+    if rope_sections:
+        writer.add_rope_dimension_sections(rope_sections)
+    else:
+        writer.add_rope_dimension_count(shape.width // shape.heads)
+        writer.add_vocab_size(shape.vocabulary)
 
 
 def add_vocabulary(

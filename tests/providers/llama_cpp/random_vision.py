@@ -10,7 +10,7 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.providers.llama_cpp.random_gguf import TEMPLATE, TINY, Shape, add_vocabulary, tensors
+from tests.providers.llama_cpp.random_gguf import TEMPLATE, TINY, Shape, add_shape, add_vocabulary, tensors
 
 PATCH = 14
 _WIDTH, _HIDDEN, _LAYERS, _HEADS = 32, 64, 2, 2
@@ -55,20 +55,9 @@ def write_seeing_model(path: Path, kind: Kind, shape: Shape = TINY, seed: int = 
     """Write the model; the vision projector of the same kind is written by `write_projector`."""
     rng = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(str(path), kind.architecture)
-    writer.add_context_length(shape.context)
-    writer.add_embedding_length(shape.width)
-    writer.add_block_count(shape.layers)
-    writer.add_feed_forward_length(shape.hidden)
-    writer.add_head_count(shape.heads)
-    writer.add_head_count_kv(shape.heads)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_rope_freq_base(10000.0)
-    head = shape.width // shape.heads
-    if kind.architecture == "qwen2vl":
-        writer.add_rope_dimension_sections([head // 8, head // 8 * 3 // 2, head // 8 * 3 // 2, 0])
-    else:
-        writer.add_rope_dimension_count(head)
-        writer.add_vocab_size(shape.vocabulary)
+    eighth = shape.width // shape.heads // 8
+    sections = [eighth, eighth * 3 // 2, eighth * 3 // 2, 0] if kind.architecture == "qwen2vl" else []
+    add_shape(writer, shape, rope_sections=sections)
     add_vocabulary(writer, shape, template, words=kind.words)
     for name, dimensions in tensors(shape):
         weights = _ones(*dimensions) if len(dimensions) == 1 else _random(rng, *dimensions) * np.float32(0.3)

@@ -158,9 +158,9 @@ WEBP = b"RIFF....WEBPVP8L\0\0\0\0\x2f" + b"\x27\xc0\x07\0" + b"." * 20
 @pytest.mark.parametrize(
     ("part", "words"),
     [
-        (image_part(WEBP), "llama.cpp reads no webp: give gif, jpeg, png"),
-        (image_part(RED[:60]), "an image of the message is broken, and cannot be read"),
-        (image_part(RED[:16]), "its header names no size"),
+        (image_part(WEBP), "an image of the message is webp, which llama.cpp does not read: give gif, jpeg, png"),
+        (image_part(RED[:60]), "an image of the message cannot be decoded, it is broken: save it as PNG"),
+        (image_part(RED[:16]), "its header has no width and height: save it anew"),
         (image_part(RED[:16] + b"\0\0\x80\0\0\0\x80\0" + RED[24:]), "32,768 x 32,768 pixels"),
         (
             {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
@@ -187,6 +187,18 @@ def test_a_prompt_whose_images_are_too_many_is_too_long(folder: Path, opened: li
     assert most.tokens.total == 256
 
 
+def test_the_images_of_a_request_have_so_many_pixels_together(folder: Path, opened: list[LlamaCpp]) -> None:
+    vast = image_part(RED[:16] + b"\0\0\x1f\x40" * 2 + RED[24:])  # its header says 8,000 x 8,000
+    model = seeing(folder, "mlp", opened)
+    fault = fault_of(model, asking(*[vast] * 4, image_part(RED), "?"))
+    assert (
+        "the 5 images of this request have 256,001,200 pixels together, and 256,000,000 pixels is the most that is "
+        "read at once: send fewer images, or smaller ones"
+    ) in str(fault)
+    assert fault.reason == "request"
+    assert "cannot be decoded, it is broken" in str(fault_of(model, asking(*[vast] * 4, "?")))  # they are decoded
+
+
 def test_an_image_that_a_model_reads_at_once_must_fit_a_step(folder: Path, opened: list[LlamaCpp]) -> None:
     fault = fault_of(seeing(folder, "gemma3", opened, n_batch=8, n_parallel=1), QUESTIONS[0])
     assert "a piece of the image is 16 tokens, which this model reads at once" in str(fault)
@@ -197,7 +209,7 @@ def test_an_image_that_a_model_reads_at_once_must_fit_a_step(folder: Path, opene
 @pytest.mark.parametrize(
     ("template", "words"),
     [
-        ("{{ messages[-1].content }}", "its chat template leaves out an image, or writes it twice"),
+        ("{{ messages[-1].content }}", "the chat template in its model file leaves out an image, or writes it twice"),
         ("{% for message in messages %}{{ message.content }}{% endfor %}", "writes nothing after the image"),
     ],
 )
@@ -232,7 +244,9 @@ def test_a_model_without_the_tokens_around_an_image_refuses_it(
 ) -> None:
     write_seeing_model(tmp_path / "idefics3.gguf", LLAVA)
     model = seeing(tmp_path, "idefics3", opened, mmproj=str(folder / "mmproj-idefics3.gguf"))
-    assert "no tokens for what stands around an image" in str(fault_of(model, asking(image_part(png(90, 90)), "?")))
+    assert "no tokens for the marks that mmproj sets around an image" in str(
+        fault_of(model, asking(image_part(png(90, 90)), "?"))
+    )
 
 
 def other_projector(folder: Path, what: str) -> str:

@@ -71,6 +71,19 @@ def test_what_is_not_shown_is_told(image: str, read: Callable[[str], bytes | Non
     assert shown(pictures) == []
 
 
+@pytest.mark.parametrize("said", [1, 10**12])
+def test_an_image_is_as_large_as_its_file_whatever_the_record_says(said: int) -> None:
+    large = RED.ljust(1_000_001)
+    (stored,) = with_references([asked(image_part(RED), image_part(large))])
+    for each, image in zip(stored["content"][1:], (RED, large), strict=True):
+        each["image_url"]["url"] = each["image_url"]["url"].replace(f"bytes={len(image)}", f"bytes={said}")
+    pictures = Pictures(reader(RED, large))
+    numbers, (why,) = pictures.of(stored)
+    assert numbers == [0]
+    assert "it has 1.0 MB, more than is shown" in why
+    assert len(shown(pictures)) == 1
+
+
 def test_a_page_has_room_for_so_many() -> None:
     pictures = Pictures(None, budget_bytes=len(RED) + 10)
     assert pictures.of(asked(image_part(RED), image_part(RED)))[0] == [0, 0]
