@@ -5,6 +5,7 @@ this program writes is longer.
 """
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ __all__ = [
     "LARGEST_FILE_BYTES",
     "LARGEST_YAML_BYTES",
     "LONGEST_LINE_BYTES",
+    "file_sha256",
     "numbered_lines",
     "regular_file_bytes",
     "whole_text",
@@ -56,6 +58,12 @@ def whole_text(path: Path, encoding: str = "utf-8", *, largest_bytes: int = LARG
             f"JSON Lines where that is possible"
         )
     return text
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file of any size, in hexadecimal digits; raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def regular_file_bytes(path: Path, *, largest_bytes: int) -> bytes:

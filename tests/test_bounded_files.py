@@ -12,7 +12,7 @@ from pytest_rightsize import bounded_files
 from pytest_rightsize.authoring import promptfoo_files
 from pytest_rightsize.authoring.chat_lines import read_chat_lines
 from pytest_rightsize.authoring.yaml_files import read_yaml
-from pytest_rightsize.bounded_files import LONGEST_LINE_BYTES, numbered_lines, whole_text
+from pytest_rightsize.bounded_files import LONGEST_LINE_BYTES, file_sha256, numbered_lines, whole_text
 from pytest_rightsize.config.case_files import read_cases
 from pytest_rightsize.config.ladder import read_ladder
 from pytest_rightsize.errors import ConfigError
@@ -217,3 +217,9 @@ def test_prompts_that_stand_in_the_trials_line_are_read_whole_again(tmp_path: Pa
     run = read_run(path, texts_stay=True)
 
     assert run.whole(run.trials[0]) == read_run(path).trials[0]
+
+
+def test_a_file_is_known_by_its_sha256(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").write_bytes(b"abc")
+    digest = file_sha256(tmp_path / "model.gguf")
+    assert digest == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of FIPS 180

@@ -114,6 +114,7 @@ LENT = {
         *("providers", "providers.bounded_bodies", "providers.environment", "providers.locality"),
         *(
             "providers.broken_providers",
+            "providers.futures",
             "providers.own_threads",
             "providers.placement",
             "providers.plain_http",
@@ -163,7 +164,10 @@ PURE = [
         )
     ),
     "providers/llama_cpp/completions.py",
-    *(f"hosting/ray/{name}.py" for name in ("accounts_of_replicas", "engines", "greetings", "replicas")),
+    *(
+        f"hosting/ray/{name}.py"
+        for name in ("accounts_of_replicas", "calls", "engines", "greetings", "replica_faults", "replicas", "terms")
+    ),
 ]
 HEAVY = {
     "aiohttp",

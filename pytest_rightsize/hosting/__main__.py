@@ -14,10 +14,11 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, BinaryIO
 
+from pytest_rightsize.bounded_files import file_sha256
 from pytest_rightsize.errors import RightsizeError, RungError
 from pytest_rightsize.hosting.channel import Channel
 from pytest_rightsize.hosting.frames import FrameError, Message, read_frame
-from pytest_rightsize.hosting.host import Host, file_sha256
+from pytest_rightsize.hosting.host import Host
 from pytest_rightsize.hosting.wire import (
     ClassesAt,
     class_at,

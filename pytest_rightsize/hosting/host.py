@@ -4,7 +4,6 @@ The provider is made here, within its meter's window, so that the meter reads th
 It is asked by as many as like, and gives the provider no more requests at once than the rung allows.
 """
 
-import hashlib
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -19,9 +18,10 @@ from pytest_rightsize.meters.attribution.metered import Metered
 from pytest_rightsize.meters.choice import choose
 from pytest_rightsize.providers import Problem, Provider, identity_of
 from pytest_rightsize.providers.broken_providers import checked, fault_of, made, submitted
+from pytest_rightsize.providers.futures import pass_cancellation
 from pytest_rightsize.records import Identity, Reply, Request, Rung
 
-__all__ = ["Host", "file_sha256"]
+__all__ = ["Host"]
 
 
 class Host:
@@ -139,7 +139,7 @@ class Host:
         except RightsizeError as error:
             inner = Future()
             inner.set_exception(error)
-        outer.add_done_callback(lambda ended: inner.cancel() if ended.cancelled() else None)
+        pass_cancellation(outer, inner)
         inner.add_done_callback(partial(self._ended, outer))
 
     def _ended(self, outer: Future[Reply], inner: Future[Reply]) -> None:
@@ -154,12 +154,6 @@ class Host:
             else:
                 outer.set_exception(fault_of(_as_exception(error), self._rung.name))
         self._send()
-
-
-def file_sha256(path: Path) -> str:
-    """The hash of a model's file where the model runs; raises OSError."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _as_exception(error: BaseException) -> Exception:

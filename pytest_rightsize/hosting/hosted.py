@@ -15,6 +15,7 @@ from pytest_rightsize.hosting.frames import FrameError
 from pytest_rightsize.hosting.wire import error_from_plain, outcome_from_plain, request_to_plain
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.providers import Problem, Provider, identity_of
+from pytest_rightsize.providers.futures import pass_cancellation
 from pytest_rightsize.providers.placement import Room, room_of
 from pytest_rightsize.records import Identity, Reply, Request, Rung
 
@@ -106,7 +107,7 @@ class Hosted:
             words = f"rung {self._rung.name!r}: the request cannot be sent to its host: {error}"
             outer.set_exception(RungError(words, reason="request", alone=True))
             return outer
-        outer.add_done_callback(lambda ended: inner.cancel() if ended.cancelled() else None)
+        pass_cancellation(outer, inner)
         inner.add_done_callback(lambda ended: self._settle(outer, ended))
         return outer
 

@@ -25,6 +25,7 @@ from pytest_rightsize.errors import ConfigError, RightsizeError, RungError
 from pytest_rightsize.providers import Problem
 from pytest_rightsize.providers.broken_providers import submitted
 from pytest_rightsize.providers.environment import known_secrets
+from pytest_rightsize.providers.futures import pass_cancellation
 from pytest_rightsize.providers.openai.provider import OpenAI
 from pytest_rightsize.providers.own_threads import own_this_thread
 from pytest_rightsize.providers.plain_http import FetchError, fetch
@@ -146,7 +147,7 @@ class Vllm:
             if outer.set_running_or_notify_cancel():
                 outer.set_exception(refused)
             return
-        outer.add_done_callback(lambda ended: inner.cancel() if ended.cancelled() else None)
+        pass_cancellation(outer, inner)
         inner.add_done_callback(partial(self._answer, outer))
 
     def _answer(self, outer: Future[Reply], inner: Future[Reply]) -> None:

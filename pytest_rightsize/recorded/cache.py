@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pytest_rightsize.bounded_files import file_sha256
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.output_paths import leads_elsewhere
 from pytest_rightsize.recorded.cache_folder import connect, make_folder, saved_elsewhere
 from pytest_rightsize.recorded.json_lines import lines_of, reply_of
-from pytest_rightsize.recorded.keys import Recorded, as_json, file_sha256, key_of, plain_reply
+from pytest_rightsize.recorded.keys import Recorded, as_json, key_of, plain_reply
 from pytest_rightsize.recorded.unwritten import Unwritten, take_over
 from pytest_rightsize.records import Identity, Json, Reply
 from pytest_rightsize.strict_json import loads
@@ -277,8 +278,7 @@ class AnswerCache:
         version = (str(path.resolve()), status.st_size, status.st_mtime_ns)
         query = "SELECT sha256 FROM files WHERE path = ? AND size = ? AND mtime_ns = ?"
         with self._lock, contextlib.suppress(sqlite3.Error):
-            row = self._connection.execute(query, version).fetchone()
-            if row is not None:
+            if (row := self._connection.execute(query, version).fetchone()) is not None:
                 return str(row[0])
         digest = file_sha256(path)
         with self._lock, contextlib.suppress(sqlite3.Error):

@@ -5,10 +5,10 @@ Fingerprints that the recorder has already are taken over; the others come from 
 
 from collections.abc import Iterable, Mapping
 
+from pytest_rightsize.bounded_files import file_sha256
 from pytest_rightsize.errors import RungError
 from pytest_rightsize.providers import Provider, identity_of
 from pytest_rightsize.providers.placement import opens_to_identify
-from pytest_rightsize.recorded.keys import file_sha256
 from pytest_rightsize.records import Json
 
 __all__ = ["fingerprints_of"]

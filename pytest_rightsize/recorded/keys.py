@@ -8,13 +8,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 from pytest_rightsize.part_data import with_references
 from pytest_rightsize.plain_data import shallow
 from pytest_rightsize.records import Identity, Json, Reply, Request
 
-__all__ = ["Recorded", "as_json", "base_of", "file_sha256", "key_of", "plain_reply", "plain_request", "rung_digest"]
+__all__ = ["Recorded", "as_json", "base_of", "key_of", "plain_reply", "plain_request", "rung_digest"]
 
 _FIELDS = tuple(field.name for field in fields(Request))
 
@@ -103,9 +102,3 @@ def plain_reply(reply: Reply) -> dict[str, Json]:
     energy = None if reply.energy is None else reply.energy.to_dict()
     plain = {**shallow(reply), "tokens": shallow(reply.tokens), "energy": energy, "tool_calls": list(reply.tool_calls)}
     return {name: value for name, value in plain.items() if name not in _NOT_RECORDED}
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file. May raise OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,12 +13,13 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from pytest_rightsize import clocks
+from pytest_rightsize.bounded_files import file_sha256
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.providers.broken_providers import identified
 from pytest_rightsize.providers.placement import opens_to_identify
 from pytest_rightsize.recorded.cache import FILE_NAME, AnswerCache
-from pytest_rightsize.recorded.keys import Recorded, base_of, file_sha256, plain_request, rung_digest
+from pytest_rightsize.recorded.keys import Recorded, base_of, plain_request, rung_digest
 from pytest_rightsize.recorded.nearest import Place, conversation_text, differences, nearest
 from pytest_rightsize.records import CacheMode, Identity, Json, Reply, Request, Rung
 

@@ -1,7 +1,6 @@
 """Keys of recorded answers: everything that may change an answer changes its key, and nothing else does."""
 
 from collections.abc import Callable
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +11,6 @@ from pytest_rightsize.recorded.keys import (
     Recorded,
     as_json,
     base_of,
-    file_sha256,
     key_of,
     plain_reply,
     plain_request,
@@ -143,9 +141,3 @@ def test_a_reply_is_recorded_without_the_way_it_came() -> None:
     assert plain["tokens"]["prompt"] == 3
     assert plain["energy"] == energy.to_dict()
     assert plain_reply(Reply(text="x"))["energy"] is None
-
-
-def test_a_file_is_known_by_its_sha256(tmp_path: Path) -> None:
-    (tmp_path / "model.gguf").write_bytes(b"abc")
-    digest = file_sha256(tmp_path / "model.gguf")
-    assert digest == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of FIPS 180

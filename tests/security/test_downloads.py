@@ -15,10 +15,10 @@ import pytest
 
 pytest.importorskip("huggingface_hub")
 
+from pytest_rightsize.bounded_files import file_sha256
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers.llama_cpp import hub
 from pytest_rightsize.providers.llama_cpp.provider import LlamaCpp
-from pytest_rightsize.recorded.keys import file_sha256
 from pytest_rightsize.records import Rung
 from tests.threaded_server import serving
 

@@ -52,13 +52,20 @@ def metering_at(where: Where, metering: Metering) -> Metering:
 
 
 def of_dead(
-    rung: str, who: str, *, last: Sequence[Metering], last_at: str | None, answers: int, answered: Energy | None
+    rung: str,
+    who: str,
+    *,
+    last: Sequence[Metering],
+    last_at: str | None,
+    answers: int,
+    answered: Energy | None,
+    ended: str = "died",
 ) -> list[Metering]:
-    """The totals of a replica that died: those it told last, at the time `last_at`, and the joules of its answers.
+    """The totals of a replica that `ended`: those it told last, at the time `last_at`, and the joules of its answers.
 
     The total is unknown: nobody knows what it took after that.
     """
-    unknown = f"{who} died"
+    unknown = f"{who} {ended}"
     if not last or last_at is None:
         note = f"{unknown} after {answers} answers: what it took beside those is not known"
         last = [Metering(rung=rung, meter=NO_METER)]

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from pytest_rightsize.bounded_files import file_sha256
 from pytest_rightsize.errors import RightsizeError, RungError
-from pytest_rightsize.hosting.host import Host, file_sha256
+from pytest_rightsize.hosting.host import Host
 from pytest_rightsize.hosting.ray.accounts_of_replicas import Where, energy_at, metering_at
 from pytest_rightsize.hosting.wire import (
     ClassesAt,

@@ -36,7 +36,8 @@ class Courier:
     def _carry(self) -> None:
         own_this_thread()
         while True:
-            self._calls.get()()
+            with suppress(BaseException):  # one answer's trouble must not hold up all others
+                self._calls.get()()
 
 
 def started(
@@ -112,11 +113,19 @@ class RayHandle:
     def _ended(self, outer: "Future[Any]", inner: "Future[Any]") -> None:
         if not outer.set_running_or_notify_cancel():
             return
-        error = inner.exception()
-        if error is None:
-            outer.set_result(inner.result())
+        try:
+            result = inner.result()
+        except BaseException as error:  # of Ray, whose errors are of many kinds, and a call that Ray has cancelled
+            outer.set_exception(self._kind_of(error))
         else:
-            outer.set_exception(self._error(error))
+            outer.set_result(result)
+
+    def _kind_of(self, error: BaseException) -> BaseException:
+        """See `_error`; whoever waits gets an error also where that of Ray cannot be read."""
+        try:
+            return self._error(error)
+        except Exception:  # its text, or the class of its cause, cannot be made here
+            return UnreachableError(f"could not be reached ({type(error).__name__})")
 
     def _error(self, error: BaseException) -> BaseException:
         """Whether the replica is dead, cannot be reached, or has raised an error of its own."""

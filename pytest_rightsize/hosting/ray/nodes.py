@@ -9,6 +9,7 @@ from typing import Any
 from pytest_rightsize.hosting.ray.engines import Needs, amounts_in_words
 from pytest_rightsize.hosting.wire import ClassesAt, rung_from_plain
 from pytest_rightsize.meters.choice import choose
+from pytest_rightsize.providers.environment import known_secrets
 
 __all__ = ["fits", "node_lines", "shortage_words"]
 
@@ -40,15 +41,27 @@ def node_lines(ray: Any, served: Mapping[str, Any], runtime_env: Mapping[str, An
     options: dict[str, Any] = {} if runtime_env is None else {"runtime_env": dict(runtime_env)}
     options |= {"num_cpus": 0, "max_retries": 0}
     look = ray.remote(_look)
-    places = [strategy(node_id=node["NodeID"], soft=False) for node in nodes]
-    looks = [look.options(scheduling_strategy=place, **options).remote(dict(served)) for place in places]
-    for node, seen in zip(nodes, looks, strict=True):
+
+    seen: list[Any] = []
+    for node in nodes:  # all are asked before the first has answered
         try:
-            found = ray.get(seen, timeout=_LOOKS_WITHIN_S)
+            place = strategy(node_id=node["NodeID"], soft=False)
+            seen.append(look.options(scheduling_strategy=place, **options).remote(dict(served)))
         except Exception as error:  # of Ray, whose errors are of many kinds
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            found = f"cannot be asked ({lines[-1][:200]})"
-        yield f"{_name(node)}: {_has(node)}; {found}"
+            seen.append(error)
+    for node, one in zip(nodes, seen, strict=True):
+        yield f"{_name(node)}: {_has(node)}; {_found(ray, one)}"
+
+
+def _found(ray: Any, seen: Any) -> str:
+    """What a node has said; one node's trouble is a part of its line."""
+    try:
+        if isinstance(seen, Exception):
+            raise seen
+        return str(ray.get(seen, timeout=_LOOKS_WITHIN_S))
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        return f"cannot be asked ({known_secrets().words(lines[-1])[:200]})"
 
 
 def _look(served: Mapping[str, Any]) -> str:

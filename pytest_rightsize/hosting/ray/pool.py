@@ -7,10 +7,9 @@ thread; `look` is called about once a second.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,45 +17,40 @@ from pytest_rightsize import clocks
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import RungError
 from pytest_rightsize.hosting.ray.accounts_of_replicas import of_dead
-from pytest_rightsize.hosting.ray.greetings import Greetings
+from pytest_rightsize.hosting.ray.calls import broken_words, called, settle
+from pytest_rightsize.hosting.ray.replica_faults import (
+    clause_of,
+    count_fault,
+    fault_in,
+    is_asked_elsewhere,
+    of_this_request,
+)
 from pytest_rightsize.hosting.ray.replicas import (
     Asked,
     DeadError,
     Host,
     Outcome,
     Replica,
-    Start,
     UnreachableError,
     fault_of_all,
     fault_of_lost,
     may_ask_again,
     next_replica,
 )
+from pytest_rightsize.hosting.ray.terms import Terms
 from pytest_rightsize.hosting.totals import total_of_answers
 from pytest_rightsize.hosting.wire import error_to_plain
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.providers.environment import error_words
+from pytest_rightsize.providers.futures import pass_cancellation
 
-__all__ = ["Pool", "Terms"]
+__all__ = ["Pool"]
 
 _TOTALS_EVERY_S = 10.0
 # A place that a dead replica leaves is there at once, or its node has gone with it.
 _RESTART_WAITS_S = 15.0
 _LOST_FOR_S = 60.0
 _ENDS_WITHIN_S = 15.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Terms:
-    """What a pool is opened for; `shortage` tells what was wanted of the cluster, and what it has."""
-
-    rung: str
-    place_timeout_s: float
-    start: Start
-    greetings: Greetings
-    shortage: Callable[[], str]
-    on_note: Callable[[str], object]
-    is_metered: bool = True
 
 
 class Pool:
@@ -69,6 +63,7 @@ class Pool:
         self._queue: deque[Asked] = deque()
         self._lock = threading.RLock()
         self.is_closed = False
+        self.is_over = threading.Event()  # `close` has ended all
         self.down: RungError | None = None
         self.opened: Future[None] = Future()
         self.meterings: list[Metering] = []
@@ -78,11 +73,13 @@ class Pool:
     def open(self) -> None:
         """Have the replicas placed; `opened` is done when the first can be asked, or none ever will be."""
         with self._lock:
+            if self.is_closed:  # the replicas may be another pool's by now
+                return
+            placed = [each for each in self._replicas if each.restarts >= 0]
             for replica in self._replicas:
-                replica.state = "placing" if replica.restarts >= 0 else "out"
-        for replica in self._replicas:
-            if replica.restarts >= 0:
-                self._place(replica, self._terms.place_timeout_s)
+                replica.state = "placing" if replica in placed else "out"
+        for replica in placed:
+            self._place(replica, self._terms.place_timeout_s)
         with self._lock:
             self._check_down()
         self._go()
@@ -124,7 +121,7 @@ class Pool:
                 self._greet(replica, host)
             elif replica.state == "up" and self._terms.is_metered and now - host.totals_asked >= _TOTALS_EVERY_S:
                 host.totals_asked = now
-                host.handle.so_far().add_done_callback(partial(self._told, replica, host))
+                called(host.handle.so_far).add_done_callback(partial(self._told, replica, host))
         self._go()
 
     def close(self) -> None:
@@ -135,7 +132,7 @@ class Pool:
             self.down = self.down or closed
             hosts = [(each, each.host, each.state) for each in self._replicas if each.host is not None]
         self._go()
-        rests = {host.handle.rest(): (replica, host) for replica, host, state in hosts if state == "up"}
+        rests = {called(host.handle.rest): (replica, host) for replica, host, state in hosts if state == "up"}
         wait(rests, _ENDS_WITHIN_S)
         for rest, (replica, host) in rests.items():
             error = rest.exception() if rest.done() and not rest.cancelled() else TimeoutError()
@@ -147,10 +144,12 @@ class Pool:
             if state == "lost":
                 self._take_totals(replica, host)
         with self._lock:
-            for replica, _, _ in hosts:
-                replica.host, replica.state = None, "out"
+            for replica, host, _ in hosts:
+                if replica.host is host:
+                    replica.host, replica.state = None, "out"
         for _, host, _ in hosts:
             host.handle.kill()
+        self.is_over.set()
 
     # --- placing ------------------------------------------------------------------------------------------------------
 
@@ -160,14 +159,21 @@ class Pool:
         except Exception as error:  # of Ray, whose errors are of many kinds
             words = f"rung {self._terms.rung!r}: no replica can be started ({error_words(error)})"
             with self._lock:
+                if self.is_closed:
+                    return
                 replica.state, replica.restarts = "out", -1
                 replica.fault = RungError(words, reason="load", permanent=True)
                 self._check_down()
             return
         host = Host(handle=handle, since=clocks.monotonic(), wait_s=wait_s)
         with self._lock:
-            replica.host, replica.state = host, "placing"
-        host.handle.here().add_done_callback(partial(self._is_placed, host))
+            is_wanted = not self.is_closed
+            if is_wanted:
+                replica.host, replica.state = host, "placing"
+        if not is_wanted:  # `close` has not seen it
+            handle.kill()
+            return
+        called(handle.here).add_done_callback(partial(self._is_placed, host))
         self._greet(replica, host)
 
     @staticmethod
@@ -178,7 +184,7 @@ class Pool:
 
     def _greet(self, replica: Replica, host: Host) -> None:
         host.is_probed = True
-        host.handle.hello().add_done_callback(partial(self._greeted, replica, host))
+        called(host.handle.hello).add_done_callback(partial(self._greeted, replica, host))
 
     def _greeted(self, replica: Replica, host: Host, said: "Future[Mapping[str, Any]]") -> None:
         """A replica has said its first words, or is back; called by a thread of Ray."""
@@ -189,7 +195,7 @@ class Pool:
         if isinstance(error, UnreachableError):
             self._lost(replica, host, str(error))
         elif error is not None:
-            self._died(replica, host, str(error) if isinstance(error, DeadError) else _words(error))
+            self._died(replica, host, str(error) if isinstance(error, DeadError) else broken_words(error))
         else:
             self._is_there(replica, host, said.result())
         self._go()
@@ -203,6 +209,8 @@ class Pool:
                 self.fail(refusal.fault)
             return
         with self._lock:
+            if self._is_gone(replica, host):
+                return
             was_lost = replica.state == "lost"
             replica.state, replica.was_up = "up", True
             host.node, host.room = hello["node"], hello["room"]
@@ -238,16 +246,11 @@ class Pool:
             if replica is not None and host is not None:
                 self._send(replica, host, asked)
             elif self.down is not None:
-                _settle(asked, {"error": error_to_plain(self.down)})
+                settle(asked, {"error": error_to_plain(self.down)})
 
     def _send(self, replica: Replica, host: Host, asked: Asked) -> None:
-        inner: Future[Outcome]
-        try:
-            inner = host.handle.ask(asked.request)
-        except Exception as error:  # of Ray, whose errors are of many kinds
-            inner = Future()
-            inner.set_exception(error)
-        asked.future.add_done_callback(lambda ended: inner.cancel() if ended.cancelled() else None)
+        inner: Future[Outcome] = called(host.handle.ask, asked.request)
+        pass_cancellation(asked.future, inner)
         inner.add_done_callback(partial(self._landed, replica, host, asked))
 
     def _landed(self, replica: Replica, host: Host, asked: Asked, ended: "Future[Outcome]") -> None:
@@ -260,11 +263,31 @@ class Pool:
             (self._lost if isinstance(error, UnreachableError) else self._died)(replica, host, str(error))
             self._ask_again(replica, host, asked, str(error))
         elif error is not None:
-            words = f"rung {self._terms.rung!r}: {self._who(replica, host)} could not be asked ({_words(error)})"
-            _settle(asked, {"error": error_to_plain(RungError(words, reason="crash", alone=True))})
+            words = f"rung {self._terms.rung!r}: {self._who(replica, host)} could not be asked ({error_words(error)})"
+            self._answered(replica, host, asked, {"error": error_to_plain(RungError(words, reason="crash"))})
         else:
-            _settle(asked, self._counted(host, asked, ended.result()))
+            self._answered(replica, host, asked, self._counted(host, asked, ended.result()))
         self._go()
+
+    def _answered(self, replica: Replica, host: Host, asked: Asked, outcome: Outcome) -> None:
+        """Hand the outcome out; a replica whose faults say that it can answer no more is ended, as if it had died."""
+        fault = fault_in(outcome)
+        with self._lock:
+            is_to_end = count_fault(host, fault)
+            others = any(each.state != "out" and each.host is not host for each in self._replicas)
+        if fault is None:
+            settle(asked, outcome)
+            return
+        if is_to_end:
+            self._died(replica, host, f"can answer no more ({clause_of(fault)})", reason=fault.reason)
+        asked.tries, asked.lost_by = asked.tries + 1, host
+        if self.down is None and may_ask_again(asked) and is_asked_elsewhere(fault) and (others or is_to_end):
+            with self._lock:
+                self._queue.appendleft(asked)
+        elif self.down is not None and is_to_end:
+            settle(asked, {"error": error_to_plain(self.down)})
+        else:
+            settle(asked, of_this_request(fault))
 
     def _ask_again(self, replica: Replica, host: Host, asked: Asked, how: str) -> None:
         asked.tries, asked.lost_by = asked.tries + 1, host
@@ -273,7 +296,7 @@ class Pool:
                 self._queue.appendleft(asked)
             return
         fault = fault_of_lost(self._terms.rung, self._who(replica, host), how)
-        _settle(asked, {"error": error_to_plain(fault)})
+        settle(asked, {"error": error_to_plain(fault)})
 
     def _counted(self, host: Host, asked: Asked, outcome: Outcome) -> Outcome:
         """The outcome, whose reply says how often the request was lost before; its joules are noted."""
@@ -303,16 +326,17 @@ class Pool:
             replica.state, host.since = "lost", clocks.monotonic()
         self._terms.on_note(f"rung {self._terms.rung!r}: {self._who(replica, host)} {how}; the others are asked")
 
-    def _died(self, replica: Replica, host: Host, how: str) -> None:
-        """It is out at once, and started again where it has a restart left."""
+    def _died(self, replica: Replica, host: Host, how: str, *, reason: str | None = None) -> None:
+        """It is out at once, and started again where it has a restart left. `reason` is that of a fault it told."""
         with self._lock:
             if self._is_gone(replica, host):
                 return
             who = self._who(replica, host)
-            self._take_totals(replica, host)
+            self._take_totals(replica, host, "died" if reason is None else "was ended after a fault")
             replica.host, replica.state = None, "out"
             words = f"rung {self._terms.rung!r}: {who} {how}"
-            replica.fault = RungError(words, reason="crash" if replica.was_up else "load", permanent=True)
+            reason = reason or ("crash" if replica.was_up else "load")
+            replica.fault = RungError(words, reason=reason, permanent=True)
             replica.restarts -= 1
             starts_again = replica.restarts >= 0 and self.down is None
             if starts_again:
@@ -344,7 +368,7 @@ class Pool:
         if self.down is not None and not self.opened.done():
             self.opened.set_result(None)
 
-    def _take_totals(self, replica: Replica, host: Host) -> None:
+    def _take_totals(self, replica: Replica, host: Host, ended: str = "died") -> None:
         """What is known of the joules of a replica that says nothing any more."""
         if self._terms.is_metered and replica.was_up:
             self.meterings += of_dead(
@@ -354,6 +378,7 @@ class Pool:
                 last_at=host.totals_at,
                 answers=host.answers,
                 answered=host.answered,
+                ended=ended,
             )
 
     def _told(self, replica: Replica, host: Host, ended: "Future[Sequence[Mapping[str, Any]]]") -> None:
@@ -371,12 +396,3 @@ class Pool:
     @staticmethod
     def _who(replica: Replica, host: Host) -> str:
         return f"replica {replica.number} on {host.node}"
-
-
-def _words(error: BaseException) -> str:
-    return f"is broken: {error_words(error)}"
-
-
-def _settle(asked: Asked, outcome: Outcome) -> None:
-    if asked.future.set_running_or_notify_cancel():
-        asked.future.set_result(outcome)

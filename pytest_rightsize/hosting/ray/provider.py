@@ -21,13 +21,15 @@ from pytest_rightsize.hosting.ray.connection import LOCAL, address_of, connect
 from pytest_rightsize.hosting.ray.greetings import Greetings
 from pytest_rightsize.hosting.ray.handles import Courier, started
 from pytest_rightsize.hosting.ray.nodes import fits, node_lines, shortage_words
-from pytest_rightsize.hosting.ray.pool import Pool, Terms
+from pytest_rightsize.hosting.ray.pool import Pool
 from pytest_rightsize.hosting.ray.replicas import Handle, Replica
+from pytest_rightsize.hosting.ray.terms import Terms
 from pytest_rightsize.hosting.wire import outcome_from_plain, place_of, request_to_plain, rung_to_plain
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.meters import Meter
 from pytest_rightsize.providers import Problem, Provider
 from pytest_rightsize.providers.environment import error_words, user_variable
+from pytest_rightsize.providers.futures import pass_cancellation
 from pytest_rightsize.providers.llama_cpp.provider import LlamaCpp
 from pytest_rightsize.providers.locality import is_this_machine
 from pytest_rightsize.providers.own_threads import own_this_thread
@@ -76,6 +78,7 @@ class RayReplicas:
         ]
         self._greetings: Greetings | None = None
         self._pool: Pool | None = None
+        self._last_pool: Pool | None = None
         self._courier: Courier | None = None
         self._down: RungError | None = None
         self._lock = threading.RLock()
@@ -164,7 +167,11 @@ class RayReplicas:
         """A line for each node of the cluster, for `rightsize doctor`; connects to it."""
         ray = connect(self._address, rung=self._rung.name)
         yield f"Ray at {self._address}: {self._count} x {self._needs}"
-        yield from node_lines(ray, self._served(0), self._rung.options.get("runtime_env"))
+        try:
+            yield from node_lines(ray, self._served(0), self._rung.options.get("runtime_env"))
+        except Exception as error:  # of Ray, whose errors are of many kinds
+            words = f"rung {self._rung.name!r}: its cluster cannot be asked for its nodes ({error_words(error)})"
+            raise RungError(words, reason="transport") from None
         host = self._address.rpartition("://")[2].rpartition(":")[0]
         if host and not is_this_machine(host):
             yield (
@@ -187,7 +194,7 @@ class RayReplicas:
         """Give the request to the replica with least to do; it waits until one has a place."""
         outer: Future[Reply] = Future()
         inner = self._opened().ask(request_to_plain(request))
-        outer.add_done_callback(lambda ended: inner.cancel() if ended.cancelled() else None)
+        pass_cancellation(outer, inner)
         inner.add_done_callback(lambda ended: self._settle(outer, ended))
         return outer
 
@@ -204,6 +211,7 @@ class RayReplicas:
         """End the replicas, so that others have their place; a later request has them placed again."""
         with self._lock:
             pool, self._pool = self._pool, None
+            self._last_pool = pool or self._last_pool
         if pool is not None:
             if pool.down is not None and pool.down.permanent:
                 self._down = pool.down
@@ -230,18 +238,20 @@ class RayReplicas:
                     place_timeout_s=self._place_timeout_s,
                     start=self._start,
                     greetings=self._greetings,
-                    shortage=lambda: self._shortage(connect(self._address, rung=self._rung.name)),
+                    shortage=self._shortage_now,
                     on_note=self._note,
                     is_metered=self._rung.meter != "none",
                 )
                 self._pool = Pool(terms, self._replicas)
                 name = f"rightsize ray {self._rung.name}"
-                threading.Thread(target=self._watch, args=(self._pool,), name=name, daemon=True).start()
+                threading.Thread(target=self._watch, args=(self._pool, self._last_pool), name=name, daemon=True).start()
             return self._pool
 
-    def _watch(self, pool: Pool) -> None:
+    def _watch(self, pool: Pool, last: Pool | None) -> None:
         """Connect, place the replicas, and look after them until the rung is closed."""
         own_this_thread()
+        if last is not None:
+            last.is_over.wait()  # it has the places, and the same replicas
         try:
             ray = connect(self._address, rung=self._rung.name)
             if self._address == LOCAL and self._greetings is not None:
@@ -273,6 +283,12 @@ class RayReplicas:
             "workers": self._count,
             "replica": number,
         }
+
+    def _shortage_now(self) -> str:
+        try:
+            return self._shortage(connect(self._address, rung=self._rung.name))
+        except Exception as error:  # of Ray, whose errors are of many kinds
+            return f"wanted {self._count} x {self._needs}; the cluster cannot be asked ({error_words(error)})"
 
     def _shortage(self, ray: Any) -> str:
         return shortage_words(self._needs, self._count, ray.nodes(), ray.available_resources())

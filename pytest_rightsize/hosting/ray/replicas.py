@@ -84,6 +84,7 @@ class Host:
     totals: Sequence[Metering] = ()
     totals_at: str | None = None
     totals_asked: float = 0.0
+    faults_in_a_row: int = 0
     is_probed: bool = False
     has_place: bool = False
 
@@ -162,8 +163,11 @@ def fault_of_all(rung: str, replicas: Sequence[Replica]) -> RungError | None:
     if faults and not any(each.was_up for each in replicas):
         return faults[-1]
     count = len(replicas)
-    words = f"all of its {count} replicas have died" if count > 1 else "its replica has died"
-    return RungError(f"rung {rung!r}: {words} ({_last_words(faults)})", reason="crash", permanent=True)
+    words = f"all of its {count} replicas have died or failed" if count > 1 else "its replica has died or failed"
+    reasons = {fault.reason for fault in faults}
+    # That a place is gone with its machine is no trouble of loading.
+    reason = faults[-1].reason if len(reasons) == 1 and reasons != {"load"} else "crash"
+    return RungError(f"rung {rung!r}: {words} ({_last_words(faults)})", reason=reason, permanent=True)
 
 
 def _last_words(faults: Sequence[RungError]) -> str:

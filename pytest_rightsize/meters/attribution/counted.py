@@ -17,7 +17,6 @@ from pytest_rightsize.energy import Energy, unknown_energy
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.meters import Counter, Facts, site_of
 from pytest_rightsize.meters.attribution.exclusive import DeviceLock
-from pytest_rightsize.meters.attribution.futures import fail, pass_cancellation, pass_outcome, resolve
 from pytest_rightsize.meters.attribution.gate import Gate
 from pytest_rightsize.meters.attribution.idling import Idling, Reading, shows_idle_power
 from pytest_rightsize.meters.attribution.pending import Pending
@@ -30,6 +29,7 @@ from pytest_rightsize.meters.attribution.settlement import Settlement
 from pytest_rightsize.meters.attribution.sharing import Ledger
 from pytest_rightsize.meters.attribution.windows import Terms, Window
 from pytest_rightsize.providers.environment import error_words
+from pytest_rightsize.providers.futures import fail, pass_cancellation, pass_outcome, resolve
 from pytest_rightsize.records import Reply, Request
 
 __all__ = ["CountedWindow"]

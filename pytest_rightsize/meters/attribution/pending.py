@@ -4,9 +4,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from pytest_rightsize.energy import Energy
-from pytest_rightsize.meters.attribution.futures import resolve
 from pytest_rightsize.meters.attribution.repetition import Row
 from pytest_rightsize.meters.attribution.shares import Share
+from pytest_rightsize.providers.futures import resolve
 from pytest_rightsize.records import Reply, Request
 
 __all__ = ["Pending"]

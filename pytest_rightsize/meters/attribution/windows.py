@@ -10,9 +10,9 @@ from typing import ClassVar
 from pytest_rightsize.energy import unknown_energy
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.meters import Choice, Meter, site_of
-from pytest_rightsize.meters.attribution.futures import pass_cancellation, pass_outcome
 from pytest_rightsize.meters.attribution.idling import IdleMemory
 from pytest_rightsize.providers import Provider
+from pytest_rightsize.providers.futures import pass_cancellation, pass_outcome
 from pytest_rightsize.records import Reply, Request
 
 __all__ = ["PlainWindow", "Terms", "Window"]

@@ -198,6 +198,33 @@ def test_errors_of_ray_are_of_two_kinds(raised: Exception, kind: type[Exception]
     assert str(error) == words
 
 
+class UnreadableError(RayTaskError):
+    """Of a class that cannot be made again here."""
+
+    def as_instanceof_cause(self) -> Exception:
+        """It needs a package of the node."""
+        raise ModuleNotFoundError("No module named 'engine'")
+
+
+def test_an_error_that_cannot_be_read_holds_up_no_other_answer() -> None:
+    ray, references = Ray(), [Reference() for _ in range(4)]
+    waiting = iter(references)
+    handle = RayHandle(ray, Courier(), SimpleNamespace(ask=SimpleNamespace(remote=lambda _: next(waiting))))
+    futures = [handle.ask({"n": n}) for n in range(4)]
+    futures[0].add_done_callback(lambda _: sys.exit(3))
+    references[0].inner.set_exception(UnreadableError("x"))
+    references[1].inner.cancel()
+    references[1].inner.set_running_or_notify_cancel()
+    references[2].inner.set_exception(SystemExit(1))
+    references[3].inner.set_result({"reply": 1})
+    assert futures[3].result(60) == {"reply": 1}
+    assert [str(future.exception(60)) for future in futures[:3]] == [
+        "could not be reached (UnreadableError)",
+        "could not be reached (CancelledError)",
+        "could not be reached (1)",
+    ]
+
+
 def test_answers_come_in_a_thread_that_may_call_ray() -> None:
     """Ray's own thread waits for ever for what is called within it."""
     reference, threads = Reference(), list[str]()

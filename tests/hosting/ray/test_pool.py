@@ -10,8 +10,9 @@ from pytest_rightsize import clocks
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import RungError
 from pytest_rightsize.hosting.ray.greetings import Greetings
-from pytest_rightsize.hosting.ray.pool import Pool, Terms
+from pytest_rightsize.hosting.ray.pool import Pool
 from pytest_rightsize.hosting.ray.replicas import DeadError, Replica, UnreachableError
+from pytest_rightsize.hosting.ray.terms import Terms
 from pytest_rightsize.meter_records import Metering
 
 VERSIONS = {"ray": "2"}
@@ -503,3 +504,87 @@ def test_nothing_waits_at_a_replica_while_another_is_on_its_way() -> None:
     assert one.numbers == [1, 2]
     two.is_up(room=1)
     assert two.numbers == [3]
+
+
+def test_who_is_placed_after_the_end_is_ended_at_once() -> None:
+    """The connection to a cluster may take longer than the session."""
+    session = Session()
+    session.pool.close()
+    session.pool.open()
+    assert session.actors == []
+
+    def start(_: int) -> Actor:
+        late.pool.close()
+        return late._start(1)
+
+    late: Session = Session(restarts=1, start=start)
+    late.pool.open()
+    assert [actor.is_killed for actor in late.actors] == [True, True]
+    assert [replica.host for replica in late.replicas] == [None, None]
+
+
+def test_a_pool_that_ends_late_takes_nothing_of_the_next_one() -> None:
+    """A rung is closed and asked again while the cluster is slow."""
+    session = Session(replicas=1)
+    session.pool.open()
+    session.pool.close()
+    assert session.pool.is_over.is_set()
+    again = Pool(session.terms, session.replicas)
+    again.open()
+    first, second = session.actors
+    second.is_up()
+    session.pool.open()
+    first.greets.set_exception(DeadError("died (it was killed)"))
+    assert (first.is_killed, second.is_killed, len(session.actors)) == (True, False, 2)
+    future = again.ask({"n": 1})
+    second.answers(1)
+    assert text(future) == "1"
+
+
+def test_who_greets_while_its_rung_is_closed_stays_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session(replicas=1)
+    session.pool.open()
+    refusal = session.greetings.refusal
+
+    def closing(hello: Mapping[str, Any]) -> Any:
+        session.pool.close()
+        return refusal(hello)
+
+    monkeypatch.setattr(session.greetings, "refusal", closing)
+    session.actors[0].is_up()
+    assert session.replicas[0].state == "out"
+    assert not session.replicas[0].was_up
+
+
+@pytest.mark.parametrize("method", ["here", "hello", "ask", "so_far", "rest"])
+def test_what_ray_raises_at_a_call_is_that_replicas_trouble(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    def broken(*_: object) -> Any:
+        raise ConnectionError("Ray Client is not connected")
+
+    session = Session()
+    session.pool.open()
+    one, two = session.actors
+    if method in ("here", "hello"):
+        session = Session(start=lambda number: broken_actor(session, number, method, broken))
+        session.pool.open()
+        one, two = session.actors
+        if method == "here":
+            one.is_up()
+    else:
+        one.is_up()
+        monkeypatch.setattr(one, method, broken)
+    two.is_up()
+    session.ask(1, 2)
+    assert two.numbers == ([1, 2] if method in ("hello", "ask") else [2])
+    later(monkeypatch, 11)
+    session.pool.look()
+    session.pool.close()
+    assert two.is_killed
+    assert one.is_killed
+
+
+def broken_actor(session: Session, number: int, method: str, broken: Any) -> Actor:
+    actor = session._start(number)
+    if number == 1:
+        setattr(actor, method, broken)
+    return actor

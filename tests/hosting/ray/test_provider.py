@@ -2,15 +2,17 @@
 
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pytest_rightsize.config.ladder import parse_ladder
-from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.hosting.host import Host
+from pytest_rightsize.hosting.ray import provider as provider_module
 from pytest_rightsize.hosting.ray.engines import Needs
-from pytest_rightsize.hosting.ray.nodes import fits, shortage_words
+from pytest_rightsize.hosting.ray.nodes import fits, node_lines, shortage_words
 from pytest_rightsize.hosting.ray.provider import RayReplicas
 from pytest_rightsize.providers.placement import keeps_private, opens_to_identify, room_of
 from pytest_rightsize.records import Rung
@@ -121,6 +123,50 @@ def node(name: str, alive: bool = True, **resources: float) -> dict[str, Any]:
         "Alive": alive,
         "Resources": {**resources, f"node:{name}": 1.0, "object_store_memory": 1e8},
     }
+
+
+class Cluster:
+    """The module `ray` on a cluster of nodes, of which some cannot be asked."""
+
+    def __init__(self, *nodes: dict[str, Any], broken: str = "", silent: str = "") -> None:
+        self.nodes = lambda: [*nodes]
+        self._broken, self._silent = broken, silent
+        strategies = SimpleNamespace(NodeAffinitySchedulingStrategy=lambda node_id, **_: node_id)
+        self.util = SimpleNamespace(scheduling_strategies=strategies)
+
+    def remote(self, _: object) -> Any:
+        """A task, which is only noted."""
+
+        def options(scheduling_strategy: str, **_: object) -> Any:
+            if self._broken and scheduling_strategy.startswith(self._broken):
+                raise ValueError("the node has gone\nthis very moment")
+            return SimpleNamespace(remote=lambda _: scheduling_strategy)
+
+        return SimpleNamespace(options=options)
+
+    def get(self, seen: str, timeout: float) -> str:
+        """What a node says."""
+        if self._silent and seen.startswith(self._silent):
+            raise TimeoutError
+        return "meter rapl"
+
+
+def test_a_node_that_cannot_be_asked_is_one_line_of_the_doctors() -> None:
+    cluster = Cluster(*(node(name, CPU=1.0) for name in "abcd"), broken="b", silent="c")
+    assert [line.partition("; ")[2] for line in node_lines(cluster, {}, {"pip": ["x"]})] == [
+        "meter rapl",
+        "cannot be asked (this very moment)",
+        "cannot be asked (TimeoutError)",
+        "meter rapl",
+    ]
+
+
+def test_a_cluster_that_cannot_be_asked_is_a_fault_for_the_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = SimpleNamespace()  # without nodes
+    monkeypatch.setattr(provider_module, "connect", lambda *_, **__: broken)
+    with pytest.raises(RungError, match=r"rung '4b': its cluster cannot be asked for its nodes .*AttributeError"):
+        list(RayReplicas(rung()).node_lines())
+    assert RayReplicas(rung())._shortage_now().startswith("wanted 1 x 1 CPU; the cluster cannot be asked (Attribute")
 
 
 def test_what_the_cluster_has_is_held_against_what_a_replica_wants() -> None:

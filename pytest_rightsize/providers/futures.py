@@ -3,17 +3,18 @@
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Any
 
 from pytest_rightsize.records import Reply
 
 __all__ = ["fail", "pass_cancellation", "pass_outcome", "resolve"]
 
 
-def pass_cancellation(outer: Future[Reply], inner: Future[Reply]) -> None:
+def pass_cancellation(outer: Future[Any], inner: Future[Any]) -> None:
     """Cancel `inner` when `outer` is. They do not hold each other: `inner` is its provider's while it is under way."""
     reference = weakref.ref(inner)
 
-    def cancel(ended: Future[Reply]) -> None:
+    def cancel(ended: Future[Any]) -> None:
         running = reference() if ended.cancelled() else None
         if running is not None:
             running.cancel()
