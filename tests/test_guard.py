@@ -115,6 +115,7 @@ LENT = {
         *(
             "providers.broken_providers",
             "providers.futures",
+            "providers.kept_program",
             "providers.own_threads",
             "providers.placement",
             "providers.plain_http",
@@ -150,6 +151,7 @@ PURE = [
     ),
     "providers/reasoning.py",
     "providers/template_kwargs.py",
+    "providers/vllm_options.py",
     "providers/llama_cpp/request_checks.py",
     "providers/llama_cpp/tool_calls.py",
     "providers/llama_cpp/likely_tokens.py",

@@ -30,6 +30,7 @@ from pytest_rightsize.hosting.wire import (
 from pytest_rightsize.plain_data import plain_fields
 from pytest_rightsize.providers.broken_providers import fault_of
 from pytest_rightsize.providers.environment import error_words
+from pytest_rightsize.providers.kept_program import has_gone
 from pytest_rightsize.providers.own_threads import own_this_thread
 from pytest_rightsize.records import Reply
 
@@ -62,7 +63,7 @@ def _streams() -> tuple[BinaryIO, BinaryIO]:
 def _end_with(owner: int) -> None:
     """End when the owner has: a process that it forked may hold the stream open, whose end says so otherwise."""
     pause = threading.Event()
-    while os.name == "nt" or os.getppid() == owner:
+    while not has_gone(owner):
         pause.wait(_LOOK_AT_OWNER_S)
     os._exit(1)
 

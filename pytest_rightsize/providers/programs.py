@@ -23,6 +23,7 @@ from pytest_rightsize import clocks
 from pytest_rightsize.content_parts import Sound, sound_in, texts_of
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.providers import Problem, Provider
+from pytest_rightsize.providers.kept_program import kill_group
 from pytest_rightsize.providers.specialists import Threads, program_file, prompt_text, reply_of
 from pytest_rightsize.records import Identity, Json, Reply, Request, Rung
 from pytest_rightsize.strict_json import loads
@@ -124,7 +125,7 @@ class Program:
             self._stay = threading.local()
             self._staying.clear()
         for process in running:
-            _kill_group(process)
+            kill_group(process)
         for one in staying:
             one.end()
         self._threads.close()
@@ -174,7 +175,7 @@ class Program:
         except subprocess.TimeoutExpired:
             raise self._too_slow() from None
         finally:
-            _kill_group(process)  # with what it may have started, which would keep the output open
+            kill_group(process)  # with what it may have started, which would keep the output open
             for output in (out, err):
                 output.thread.join(_ENDING_S)
             _close(process)
@@ -271,7 +272,7 @@ class _Output:
                 size += len(part)
                 if size > _LARGEST:
                     self.is_full = True
-                    _kill_group(self._process)
+                    kill_group(self._process)
                     return
         self.data = b"".join(parts)
 
@@ -323,7 +324,7 @@ class _Staying:
 
     def end(self) -> None:
         """End the process."""
-        _kill_group(self._process)
+        kill_group(self._process)
         for thread in (self._reader, self._errors.thread):
             thread.join(_ENDING_S)
         _close(self._process)
@@ -354,17 +355,6 @@ def _give(process: "subprocess.Popen[bytes]", data: bytes, *, closes: bool = Tru
     if closes:
         with suppress(OSError, ValueError):
             process.stdin.close()
-
-
-def _kill_group(process: "subprocess.Popen[bytes]") -> None:
-    """End a process and what it has started; it is waited for, so that nothing of it is left."""
-    if hasattr(os, "killpg"):
-        with suppress(OSError):
-            os.killpg(process.pid, signal.SIGKILL)
-    elif process.poll() is None:
-        process.kill()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(_ENDING_S)
 
 
 def _close(process: "subprocess.Popen[bytes]") -> None:

@@ -1,10 +1,10 @@
 """The engine `vllm` of a replica: a vLLM server that this process starts for itself, asked over its OpenAI API.
 
 In go a rung whose options are those of `vllm serve`, out come replies of the provider `openai`. The server listens on
-this machine alone, asks for a key that only this process has, and ends with it.
+this machine alone, asks for a key that only this process has, and ends with it. It is given what the fingerprint is
+made of: `vllm_model.py` finds both.
 """
 
-import json
 import os
 import secrets
 import socket
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
@@ -26,13 +26,16 @@ from pytest_rightsize.providers import Problem
 from pytest_rightsize.providers.broken_providers import submitted
 from pytest_rightsize.providers.environment import known_secrets
 from pytest_rightsize.providers.futures import pass_cancellation
+from pytest_rightsize.providers.kept_program import kept, kill_group
 from pytest_rightsize.providers.openai.provider import OpenAI
 from pytest_rightsize.providers.own_threads import own_this_thread
 from pytest_rightsize.providers.plain_http import FetchError, fetch
 from pytest_rightsize.providers.secret_texts import Secret
-from pytest_rightsize.records import Identity, Json, Reply, Request, Rung
+from pytest_rightsize.providers.vllm_model import ServedModel
+from pytest_rightsize.providers.vllm_options import OF_REQUESTS, arguments_of, check_options
+from pytest_rightsize.records import Identity, Reply, Request, Rung
 
-__all__ = ["Vllm", "arguments_of"]
+__all__ = ["Vllm"]
 
 _KEY = "RIGHTSIZE_VLLM_KEY"
 _MODULE = "vllm.entrypoints.openai.api_server"
@@ -40,11 +43,10 @@ _IN_FLIGHT = 256
 _LOOKS_EVERY_S = 0.5
 _LAST_LINES = 30
 _LONGEST = 300
-_ENDS_WITHIN_S = 10.0
+# Who runs it gives it 10 s, and kills it then.
+_ENDS_WITHIN_S = 15.0
 # That a server has ended, and its last words, are seen so soon.
-_KNOWN_WITHIN_S = 3.0
-# Options of a request, which the provider `openai` takes and no server.
-_OF_REQUESTS = ("chat_template_kwargs", "reasoning", "reasoning_effort", "timeout_s")
+_KNOWN_WITHIN_S = 10.0
 _TIMEOUT_S = 600.0
 
 
@@ -66,7 +68,8 @@ class Vllm:
         if not rung.model:
             raise ConfigError(f"rung {rung.name!r} has no model, which the engine vllm needs: add model = ...")
         self._rung = rung
-        self._arguments = arguments_of(rung)
+        check_options(rung)
+        self._model = ServedModel(rung)
         self._lock = threading.Lock()
         self._server: Future[OpenAI] | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -97,32 +100,18 @@ class Vllm:
 
         Raises RungError for a repository of which no commit is known, here or at the hub.
         """
-        options = {name: value for name, value in self._rung.options.items() if name != "timeout_s"}
+        of_requests = {name: self._rung.options[name] for name in OF_REQUESTS if name in self._rung.options}
+        of_requests.pop("timeout_s", None)
+        content = self._model.content(sha256)
         return Identity(
             content={
                 "provider": "vllm",
                 "model": self._rung.model,
-                "files": self._files(sha256),
-                "options": options,
+                **content,
+                "options": content["options"] | of_requests,
                 "engine": f"vllm {version('vllm')}",
             }
         )
-
-    def _files(self, sha256: Callable[[Path], str]) -> Json:
-        """The hashes of a folder's files; of a repository its commit."""
-        folder = Path(self._rung.base_dir) / str(self._rung.model)
-        if folder.is_dir():
-            return {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
-        from huggingface_hub import snapshot_download
-
-        try:
-            found = snapshot_download(
-                str(self._rung.model), revision=self._rung.options.get("revision"), allow_patterns=["config.json"]
-            )
-        except Exception as error:  # of the hub's client, which raises many kinds
-            words = f"rung {self._rung.name!r}: {self._rung.model} is not at the hub, nor here ({type(error).__name__})"
-            raise RungError(words, reason="missing", permanent=True) from None
-        return {"commit": Path(found).name}
 
     def submit(self, request: Request) -> Future[Reply]:
         """Send the request as soon as the server answers."""
@@ -184,16 +173,17 @@ class Vllm:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_ENDS_WITHIN_S)
-            process.kill()
-            process.wait()
+            kill_group(process)
         if server is not None and server.done() and server.exception() is None:
             server.result().close()
 
     # --- the server ---------------------------------------------------------------------------------------------------
 
     def command(self, port: int) -> list[str]:
-        """The command that starts the server."""
-        return [sys.executable, "-m", _MODULE, "--host", "127.0.0.1", "--port", str(port), *self._arguments]
+        """The command that starts the server; raises RungError where the model is not there."""
+        # Without the folder that it is started in, whose files may be named as modules of Python are.
+        place = ["--host", "127.0.0.1", "--port", str(port)]
+        return [sys.executable, "-P", "-m", _MODULE, *arguments_of(self._model.options()), *place]
 
     def _start(self, server: Future[OpenAI]) -> None:
         own_this_thread()
@@ -212,11 +202,13 @@ class Vllm:
             port = free.getsockname()[1]
         os.environ.setdefault(_KEY, secrets.token_hex(32))
         process = subprocess.Popen(
-            self.command(port),
+            kept(self.command(port)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env={**os.environ, "VLLM_API_KEY": os.environ[_KEY], "VLLM_NO_USAGE_STATS": "1"},
+            cwd=self._model.folder,
+            env=self._environment(),
+            start_new_session=True,
         )
         with self._lock:
             if self._server is server:
@@ -230,15 +222,22 @@ class Vllm:
                 words = f"rung {self._rung.name!r}: its vLLM server ended with status {process.returncode}"
                 raise RungError(f"{words}{self._said()}", reason="load", permanent=True)
             if self._server is not server:
-                process.kill()
+                process.terminate()
                 raise RungError(f"rung {self._rung.name!r}: closed before it had answered", reason="crash")
             pause.wait(_LOOKS_EVERY_S)
-        of_requests = {name: self._rung.options[name] for name in _OF_REQUESTS if name in self._rung.options}
+        of_requests = {name: self._rung.options[name] for name in OF_REQUESTS if name in self._rung.options}
         options = {"base_url": f"{url}/v1", "api_key_env": _KEY, "timeout_s": _TIMEOUT_S, "retries": 0}
         options |= of_requests
         model = self._rung.options.get("served_model_name", self._rung.model)
         rung = replace(self._rung, provider="openai", model=model, options=options, max_in_flight=self.in_flight)
         return OpenAI(rung)
+
+    def _environment(self) -> dict[str, str]:
+        """The server's variables: it downloads nothing, unless that is allowed, and takes models of one hub alone."""
+        own = {"VLLM_API_KEY": os.environ[_KEY], "VLLM_NO_USAGE_STATS": "1", "VLLM_USE_MODELSCOPE": "False"}
+        if not self._model.may_download:
+            own |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+        return {**os.environ, **own}
 
     def _listen(self, stream: IO[bytes]) -> None:
         with suppress(OSError, ValueError):
@@ -251,28 +250,6 @@ class Vllm:
         lines = [line.strip() for line in self._last_lines if "Error" in line] or [*self._last_lines][-1:]
         said = known_secrets().words(" ".join(lines[-1].split())) if lines else ""
         return f": {said[-_LONGEST:]}" if said else ""
-
-
-def arguments_of(rung: Rung) -> Sequence[str]:
-    """The arguments of `vllm serve` for the options of a rung; raises ConfigError for what cannot be one.
-
-    >>> arguments_of(Rung(name="4b", provider="vllm", model="Qwen/Qwen3-4B", options={"max_model_len": 8192}))
-    ['--model', 'Qwen/Qwen3-4B', '--max-model-len', '8192']
-    """
-    arguments = ["--model", str(rung.model)]
-    for name, value in rung.options.items():
-        if name in _OF_REQUESTS:
-            continue
-        if not name.isidentifier() or name in ("model", "host", "port", "api_key"):
-            raise ConfigError(f"rung {rung.name!r}: engine_options.{name} cannot be: it is set for each replica")
-        flag = f"--{name.replace('_', '-')}"
-        if isinstance(value, bool):
-            arguments.append(flag if value else f"--no-{flag[2:]}")
-        elif isinstance(value, dict | list):
-            arguments += [flag, json.dumps(value)]
-        else:
-            arguments += [flag, str(value)]
-    return arguments
 
 
 def _answers(url: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import pytest
 
 from pytest_rightsize.errors import ConfigError, RungError
-from pytest_rightsize.providers.vllm_engine import Vllm, arguments_of
+from pytest_rightsize.providers.vllm_engine import Vllm
 from pytest_rightsize.records import Request, Rung
 
 SERVER = """
@@ -62,30 +62,6 @@ def asked(text: str) -> Request:
     return Request(messages=({"role": "user", "content": text},))
 
 
-def test_options_are_those_of_the_servers_command() -> None:
-    options = {
-        "max_model_len": 8192,
-        "enable_prefix_caching": False,
-        "enforce_eager": True,
-        "override_generation_config": {"top_k": 20},
-        "chat_template_kwargs": {"enable_thinking": False},
-    }
-    assert arguments_of(rung(**options)) == [
-        *("--model", "Qwen/Qwen3-4B", "--max-model-len", "8192", "--no-enable-prefix-caching", "--enforce-eager"),
-        *("--override-generation-config", '{"top_k": 20}'),
-    ]
-    command = Vllm(rung(max_model_len=8192)).command(1234)
-    assert command[:7] == [
-        *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", "1234"),
-    ]
-
-
-@pytest.mark.parametrize("name", ["host", "port", "api_key", "model", "--tensor"])
-def test_what_is_set_for_each_replica_is_no_option(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"engine_options.{name} cannot be"):
-        Vllm(rung(**{name: "x"}))
-
-
 def test_a_rung_without_a_model_is_refused() -> None:
     with pytest.raises(ConfigError, match="has no model, which the engine vllm needs"):
         Vllm(Rung(name="4b", provider="vllm"))
@@ -121,19 +97,38 @@ def test_a_server_that_cannot_start_says_why() -> None:
     assert str(fault) == "rung '4b': its vLLM server ended with status 1: ValueError: no GPU is there"
 
 
-def test_a_folder_is_known_by_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_is_given_what_the_fingerprint_is_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever folder the process of the replica is in."""
     monkeypatch.setattr("pytest_rightsize.providers.vllm_engine.version", lambda _: "0.11")
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text("{}")
-    local = Rung(name="4b", provider="vllm", model="model", base_dir=str(tmp_path), options={"timeout_s": 9})
-    content = Vllm(local).identity(lambda path: f"hash of {path.name}").content
-    assert content == {
+    (tmp_path / "elsewhere" / "model").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (tmp_path / "ladder" / "model").mkdir(parents=True)
+    (tmp_path / "ladder" / "model" / "config.json").write_text("{}")
+    options = {"timeout_s": 9, "max_model_len": 8192, "reasoning": True}
+    local = Rung(name="4b", provider="vllm", model="model", base_dir=str(tmp_path / "ladder"), options=options)
+    engine = Vllm(local)
+    assert engine.identity(lambda path: f"hash of {path}").content == {
         "provider": "vllm",
         "model": "model",
-        "files": {"config.json": "hash of config.json"},
-        "options": {},
+        "files": {"config.json": f"hash of {tmp_path / 'ladder' / 'model' / 'config.json'}"},
+        "options": {"max_model_len": 8192, "reasoning": True},
         "engine": "vllm 0.11",
     }
+    assert engine.command(1234) == [
+        *(sys.executable, "-P", "-m", "vllm.entrypoints.openai.api_server"),
+        *("--served-model-name", "model", "--model", str(tmp_path / "ladder" / "model"), "--max-model-len", "8192"),
+        *("--host", "127.0.0.1", "--port", "1234"),
+    ]
+
+
+@pytest.mark.parametrize("download", [False, True])
+def test_a_server_downloads_nothing_unless_that_is_allowed(tmp_path: Path, download: bool) -> None:
+    class Telling(Played):
+        program = "import os, sys; sys.exit(f'Error: {os.environ.get(\"HF_HUB_OFFLINE\")} in {os.getcwd()}')"
+
+    asking = Rung(name="4b", provider="vllm", model="m", base_dir=str(tmp_path), options={"download": download})
+    fault = Telling(asking).submit(asked("a")).exception(60)
+    assert str(fault).endswith(f"Error: {None if download else 1} in {tmp_path}")
 
 
 def test_a_request_that_the_servers_provider_cannot_send_ends(monkeypatch: pytest.MonkeyPatch) -> None:

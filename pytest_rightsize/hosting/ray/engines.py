@@ -131,6 +131,8 @@ def inner_rung(rung: Rung) -> Rung:
             )
         # llama.cpp would take every core of the node, whatever the replica reserved.
         own.setdefault("n_threads", max(1, math.ceil(needs_of(rung).cpus)))
+    elif engine == "vllm" and "download" in given:
+        raise ConfigError(f"rung {rung.name!r}: engine_options.download cannot be: write it into the rung's own table")
     elif unread := sorted(own.keys() - {"download"}):
         raise ConfigError(
             f"rung {rung.name!r}: {unread[0]} is a key of llama_cpp, and the engine is {engine}: what it takes goes "
@@ -140,6 +142,6 @@ def inner_rung(rung: Rung) -> Rung:
     return replace(
         rung,
         provider=engine if engine in ENGINES else "ray",
-        options=own if engine == "llama_cpp" else dict(given),
+        options=own if engine == "llama_cpp" else {**given, **(own if engine == "vllm" else {})},
         max_in_flight=share,
     )

@@ -34,6 +34,7 @@ from pytest_rightsize.providers.llama_cpp.provider import LlamaCpp
 from pytest_rightsize.providers.locality import is_this_machine
 from pytest_rightsize.providers.own_threads import own_this_thread
 from pytest_rightsize.providers.placement import Room
+from pytest_rightsize.providers.vllm_options import check_options
 from pytest_rightsize.records import Identity, Reply, Request, Rung
 from pytest_rightsize.versions import too_old
 
@@ -69,6 +70,8 @@ class RayReplicas:
         self._needs = engines.needs_of(rung)
         self._engine = engines.engine_of(rung)
         self._inner = replace(engines.inner_rung(rung), base_dir=os.path.abspath(rung.base_dir))
+        if self._engine == engines.ENGINES["vllm"]:
+            check_options(self._inner)
         self._address = address_of(rung.options.get("address"), user_variable)
         self._meters: Mapping[str, type[Meter]] = {}
         self._budget_s = 0.0

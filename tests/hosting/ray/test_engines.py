@@ -37,6 +37,7 @@ def test_what_a_replica_takes_of_its_node() -> None:
         ({"engine": "llama_ccp"}, "unknown engine 'llama_ccp': did you mean 'llama_cpp'?"),
         ({"engine": "my.module:"}, "unknown engine"),
         ({"engine_options": {"n_ctx": 4096}}, "write the keys of llama_cpp into the rung's own table"),
+        ({"engine": "vllm", "engine_options": {"download": True}}, "write it into the rung's own table"),
         ({"engine": "vllm", "n_ctx": 4096}, "n_ctx is a key of llama_cpp, and the engine is vllm"),
         (
             {"engine": "vllm", "resources": {"gpu": 1}, "engine_options": {"tensor_parallel_size": 4}},
@@ -59,6 +60,7 @@ def test_llama_cpp_takes_as_many_threads_as_its_replica_reserves() -> None:
 def test_other_engines_take_their_own_options() -> None:
     inner = inner_rung(rung(engine="vllm", engine_options={"max_model_len": 8192}))
     assert (inner.provider, inner.options) == ("vllm", {"max_model_len": 8192})
+    assert inner_rung(rung(engine="vllm", download=True)).options == {"download": True}
     own = rung(engine="mine.engines:Fast", engine_options={"speed": 2}, download=True)
     assert engine_of(own) == "mine.engines:Fast"
     assert inner_rung(own).options == {"speed": 2}
