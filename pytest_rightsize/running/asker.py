@@ -78,6 +78,12 @@ class Asker:
         reply = self._engine.reply_of(rung.name, question, self.ticket)
         return with_reasoning_apart(reply, rung, words_of(question.request.messages))
 
+    @property
+    def may_suspend(self) -> bool:
+        """Whether the start may end where it asks, and nothing stands between the test and the network."""
+        self._look_around()
+        return self.ticket.may_suspend
+
     def _look_around(self) -> None:
         if self.ticket.may_suspend and self._interception.is_there():
             self.ticket.may_suspend = False

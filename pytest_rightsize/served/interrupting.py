@@ -24,8 +24,10 @@ _BORDERS = {
 }
 # What else runs tests; under trio an exception from nowhere is a crash of its loop.
 _FAMILY = frozenset({"_pytest", "pluggy", "pytest_rightsize", "pytest_asyncio", "pytest_trio", "trio"})
-# What of pytest a test calls itself, to call its own code: `pytest.raises(Error, function)`.
-_TRANSPARENT = frozenset({"_pytest.raises", "_pytest.python_api", "_pytest.recwarn"})
+# What a test calls itself, to call its own code or to send: `pytest.raises(Error, function)`, a method of httpx.
+_TRANSPARENT = frozenset(
+    {"_pytest.raises", "_pytest.python_api", "_pytest.recwarn", "pytest_rightsize.served.shortcut"}
+)
 _IMPORTING = "<frozen importlib._bootstrap>"
 
 

@@ -1,24 +1,25 @@
 """Answers the application's requests by the rung of the test that runs, and has that test left while it must wait.
 
-`begin` and `end` are called by the thread that runs the tests, around each start; requests are answered in the
-endpoint's thread. A URL with a token belongs to the start of that token, any other to the test that runs.
+`begin` and `end` are called by the thread that runs the tests, around each start. Requests are answered in the
+endpoint's thread, or where the thread of the tests makes them, if the test can be left there. A URL with a token is
+that of one start, any other that of the test that runs.
 """
 
 import asyncio
 import contextlib
-import json
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from concurrent import futures
 from types import FrameType
 
 from pytest_rightsize import clocks
-from pytest_rightsize.errors import NoAnswerError, RungError, TooLongError
-from pytest_rightsize.records import Json, Reply, Request, Rung
+from pytest_rightsize.errors import NoAnswerError, RungError
+from pytest_rightsize.records import Reply, Request
 from pytest_rightsize.running.async_tests import QUIET_S, leave_soon
 from pytest_rightsize.running.engine import Suspended, Unrecorded
-from pytest_rightsize.running.ticket import Question
+from pytest_rightsize.running.ticket import Question, Ticket
 from pytest_rightsize.served.attempt import Attempt
+from pytest_rightsize.served.calls import Call, CallReader, fault_sent
 from pytest_rightsize.served.client_cost import ClientCost
 from pytest_rightsize.served.endpoint import Endpoint, Received, Sent
 from pytest_rightsize.served.interrupting import Interrupting, may_be_interrupted
@@ -26,27 +27,18 @@ from pytest_rightsize.served.left_threads import LeftThreads
 from pytest_rightsize.served.leftover import settle, timers
 from pytest_rightsize.served.loops import Loops
 from pytest_rightsize.served.origins import why_foreign
-from pytest_rightsize.served.routing import Routing, UnroutedError
+from pytest_rightsize.served.routing import Routing
+from pytest_rightsize.served.sending import looked_up, refusal, reply_sent
+from pytest_rightsize.served.shortcut import Shortcut
 from pytest_rightsize.served.strays import Strays
-from pytest_rightsize.served.wires import (
-    CONTEXT_EXCEEDED,
-    FILTERED,
-    WIRES,
-    Asked,
-    UnservedError,
-    Wire,
-    body_of,
-    listing,
-    read_ignoring,
-    unserved,
-    wire_of,
-)
+from pytest_rightsize.served.wires import WIRES, Wire, wire_of
 
 __all__ = ["Serving"]
 
 # A test that was not left by a signal gets another one after so long.
 _AGAIN_S = 0.02
 _OVER = "this URL is that of a start which has ended: take model.base_url, model.env or model.client anew in each test"
+_UNRECORDED = "there is no recorded answer"
 _NOBODY = (
     "no test is running that this call could belong to: it is made at import, in a wider fixture, or by an earlier test"
 )
@@ -63,12 +55,12 @@ class Serving:
         self.port = 0
         self._endpoint: Endpoint | None = None
         self._interrupting: Interrupting | None = None
-        self._routing = Routing()
         self._on_trouble: Callable[[str], None] = lambda _: None
         self._client_cost: ClientCost | None = None
         self._loops = Loops()
-        self._ours: frozenset[str] = frozenset()
         self._strays = Strays()
+        self._calls = CallReader(Routing(), self._strays)
+        self._shortcut: Shortcut | None = None
         self._left_threads = LeftThreads(lambda thread: self.current is not None and self.current.has_left(thread))
 
     @property
@@ -91,14 +83,14 @@ class Serving:
 
         Without `interrupts`, or where that is not possible, a sync test waits in place.
         """
-        self._routing = routing
+        self._calls = CallReader(routing, self._strays, ours)
         self._on_trouble = on_trouble
         self._client_cost = ClientCost()
-        self._ours = frozenset(ours)
         self._left_threads.open()
         if interrupts and self._interrupting is None:
             self._interrupting = Interrupting(self._leave_now)
             self._tell_why_in_place()
+            self._shortcut = Shortcut(self.port, self._answer_here)
 
     @property
     def why_in_place(self) -> str | None:
@@ -113,6 +105,9 @@ class Serving:
         """The tests are over: the signal is given back, and what is asked is refused."""
         self.current = None
         self._left_threads.close()
+        if self._shortcut is not None:
+            self._shortcut.close()
+            self._shortcut = None
         if self._interrupting is not None:
             self._interrupting.close()
             self._interrupting = None
@@ -132,12 +127,14 @@ class Serving:
     def begin(self, attempt: Attempt) -> None:
         """What is asked from now on belongs to this start."""
         self.current = attempt
+        if self._shortcut is not None:
+            self._shortcut.look()
         if self._client_cost is not None:
             self._client_cost.began()
 
     def settle(self, attempt: Attempt, begun: Sequence[threading.Thread]) -> str | None:
         """Wait for threads that the test has begun; what to say if one runs on for too long, else None."""
-        left = settle(begun, lambda: bool(attempt.open_requests), self._ours)
+        left = settle(begun, lambda: bool(attempt.open_requests), self._calls.ours)
         self._strays.keep(attempt.ticket.test, threads=timers(begun))
         if not left:
             return None
@@ -222,37 +219,34 @@ class Serving:
         """One request of whatever program. In the endpoint's loop."""
         foreign = why_foreign(received.headers)
         if foreign is not None:
-            return _refusal(WIRES[0], 403, foreign)
+            return refusal(WIRES[0], 403, foreign)
         attempt, path = self._whose(received.path)
-        looked_up = self._looked_up(attempt, received.method, path)
-        if looked_up is not None:
-            return looked_up
+        own = "rightsize" if attempt is None else attempt.asker.rung.name
+        known = looked_up(received.method, path, [*sorted(self._calls.routing.stands_for), own])
+        if known is not None:
+            return known
         wire = wire_of(path)
         if attempt is None:
-            return _refusal(wire or WIRES[0], 400, _OVER if received.path.startswith("/t/") else _NOBODY)
+            return refusal(wire or WIRES[0], 400, _OVER if received.path.startswith("/t/") else _NOBODY)
         self._note_cost(received)
         attempt.open_requests += 1
         try:
             return await self._answer_for(attempt, received, path, wire)
         except Exception as error:  # a fault of ours must not look like an answer of the model
-            fault = RungError(f"the endpoint broke: {error!r}", reason="crash", alone=True)
-            attempt.model.failed(fault)
-            return _refusal(wire or WIRES[0], 400, str(fault))
+            return self._broken(attempt, wire or WIRES[0], error)
         finally:
             attempt.open_requests -= 1
+
+    @staticmethod
+    def _broken(attempt: Attempt, wire: Wire, error: Exception) -> Sent:
+        fault = RungError(f"the endpoint broke: {error!r}", reason="crash", alone=True)
+        attempt.model.failed(fault)
+        return refusal(wire, 400, str(fault))
 
     def _note_cost(self, received: Received) -> None:
         note = None if self._client_cost is None else self._client_cost.asked(on_new_connection=received.is_first)
         if note is not None:
             self._on_trouble(note)
-
-    def _looked_up(self, attempt: Attempt | None, method: str, path: str) -> Sent | None:
-        """What clients look up before they ask, whether or not a test runs."""
-        if path == "/" and method in ("GET", "HEAD"):
-            return Sent(status=200, body=b"Ollama is running", content_type="text/plain")
-        own = "rightsize" if attempt is None else attempt.asker.rung.name
-        body = listing(method, path, [*sorted(self._routing.stands_for), own])
-        return None if body is None else _json(200, body)
 
     def _whose(self, path: str) -> tuple[Attempt | None, str]:
         """The start that a path belongs to, and the path below its root."""
@@ -263,43 +257,22 @@ class Serving:
         return (attempt if attempt is not None and token == attempt.token else None), f"/{rest}"
 
     async def _answer_for(self, attempt: Attempt, received: Received, path: str, wire: Wire | None) -> Sent:
+        call = self._calls.read(attempt, received, path, wire)
+        if isinstance(call, Sent):
+            return call
+        again = self._asked_again(attempt, call.request)
         refused = attempt.why_refused()
-        if refused is None and not received.path.startswith("/t/"):
-            ambiguous = self._strays.why_ambiguous(self._ours)
-            if ambiguous is not None:
-                attempt.unserved(ambiguous)
-                return _refusal(wire or WIRES[0], 400, ambiguous)
-        if wire is None or received.method != "POST":
-            status, body, text = unserved(received.method, path)
-            if not attempt.is_dropped:
-                attempt.unserved(f"the application asked for what is not served: {text}")
-            return _json(status, body)
-        try:
-            asked = read_ignoring(wire, path, body_of(received.body), self._routing.ignored)
-            other = self._routing.rung_of(asked.model)
-        except UnroutedError as error:
-            attempt.unserved(str(error))
-            return _refusal(wire, 400, str(error))
-        except UnservedError as error:
-            attempt.unserved(f"the application asked for what is not served: {error}")
-            return _refusal(wire, error.status, f"rightsize cannot serve this: {error}")
-        request = _request(attempt, asked)
-        again = self._asked_again(attempt, request)
         if refused is not None and again is None:
             if attempt.wide_fixture is not None:
                 attempt.unserved(refused)
-            return _refusal(wire, 400, refused)
+            return refusal(call.wire, 400, refused)
         try:
-            reply = await (self._reply(attempt, request, other) if again is None else self._late(attempt, again))
+            reply = await (self._reply(attempt, call) if again is None else self._late(attempt, again))
         except (Suspended, Unrecorded):
-            return _refusal(wire, 400, attempt.why_refused() or "there is no recorded answer")
+            return refusal(call.wire, 400, attempt.why_refused() or _UNRECORDED)
         except (RungError, NoAnswerError) as fault:
-            return self._fault(attempt, wire, fault, other)
-        closes = self._loops.may_end_with(attempt.ticket)
-        if asked.stream:
-            events = b"".join(wire.events(reply, asked))
-            return Sent(status=200, body=events, content_type=wire.content_type, closes=closes)
-        return replace(_json(200, wire.whole(reply, asked)), closes=closes)
+            return fault_sent(attempt, call, fault)
+        return reply_sent(call.wire, call.asked, reply, closes=self._loops.may_end_with(attempt.ticket))
 
     @staticmethod
     def _asked_again(attempt: Attempt, request: Request) -> Question | None:
@@ -318,10 +291,10 @@ class Serving:
             raise Suspended
         return attempt.asker.reply(question)
 
-    async def _reply(self, attempt: Attempt, request: Request, other: Rung | None) -> Reply:
+    async def _reply(self, attempt: Attempt, call: Call) -> Reply:
         """The rung's reply, when it is there; raises Suspended once the start is left."""
         ticket = attempt.ticket
-        question = attempt.asker.submit(request, other)
+        question = attempt.asker.submit(call.request, call.other)
         attempt.asked.append(question)
         if not question.future.done() or (ticket.is_first_start and ticket.may_suspend):
             ticket.wait(question)
@@ -334,9 +307,13 @@ class Serving:
                         raise Suspended
             finally:
                 ticket.wait_no_more(question)
-        reply = attempt.asker.reply(question, other)
-        if other is None:
-            attempt.model.keep(request, reply)
+        return self._handed_out(attempt, call, question)
+
+    @staticmethod
+    def _handed_out(attempt: Attempt, call: Call, question: Question) -> Reply:
+        reply = attempt.asker.reply(question, call.other)
+        if call.other is None:
+            attempt.model.keep(call.request, reply)
         return reply
 
     async def _until_woken(self, attempt: Attempt, question: Question) -> None:
@@ -356,37 +333,57 @@ class Serving:
         finally:
             attempt.waiting.discard(woken)
 
+    # --- answering the thread of the tests ----------------------------------------------------------------------------
+
+    def _answer_here(self, received: Received, frame: FrameType | None) -> Sent | None:
+        """The response to what the thread of the tests asks at `frame`, with nothing else to wait for.
+
+        None where it must be asked through the connection. Raises Suspended where the test is to be left.
+        """
+        attempt, path = self._whose(received.path)
+        wire = wire_of(path)
+        if attempt is None or wire is None or received.method != "POST" or why_foreign(received.headers) is not None:
+            return None
+        if not self._may_be_left_here(attempt) or not may_be_interrupted(frame, in_loop=False):
+            return None
+        self._note_cost(received)
+        try:
+            call = self._calls.read(attempt, received, path, wire)
+            return call if isinstance(call, Sent) else self._answer_now(attempt, call)
+        except Exception as error:  # as above
+            return self._broken(attempt, wire, error)
+
+    def _may_be_left_here(self, attempt: Attempt) -> bool:
+        """Whether the test may be left where its own thread asks, and no other thread of it may ask meanwhile."""
+        ticket = attempt.ticket
+        if self._interrupting is None or self._interrupting.why_not is not None or ticket.in_teardown:
+            return False
+        if attempt.why_refused() is not None or ticket.thread != threading.get_ident() or ticket.task is not None:
+            return False
+        return not (Interrupting.in_loop() or attempt.may_ask_side_by_side) and attempt.asker.may_suspend
+
+    def _answer_now(self, attempt: Attempt, call: Call) -> Sent:
+        try:
+            question = attempt.asker.submit(call.request, call.other)
+        except (Suspended, Unrecorded):
+            return refusal(call.wire, 400, attempt.why_refused() or _UNRECORDED)
+        except (RungError, NoAnswerError) as fault:
+            return fault_sent(attempt, call, fault)
+        attempt.asked.append(question)
+        try:
+            self._leave_or_wait(attempt.ticket, question)
+            return reply_sent(call.wire, call.asked, self._handed_out(attempt, call, question))
+        except (RungError, NoAnswerError) as fault:
+            return fault_sent(attempt, call, fault)
+
     @staticmethod
-    def _fault(attempt: Attempt, wire: Wire, fault: RungError | NoAnswerError, other: Rung | None) -> Sent:
-        """What the application reads; nothing of it is worth another try, as the rung has tried again itself."""
-        if other is not None and isinstance(fault, NoAnswerError):
-            # Not of the rung under test: it is not held against that one.
-            fault = RungError(f"{other.name}, which [app] models names, gave no answer: {fault}", reason="bad_reply")
-        attempt.model.failed(fault)
-        code = CONTEXT_EXCEEDED if isinstance(fault, TooLongError) else None
-        if isinstance(fault, NoAnswerError) and fault.reason == "refusal":
-            code = FILTERED
-        return _json(400, wire.error(400, str(fault), code))
-
-
-def _request(attempt: Attempt, asked: Asked) -> Request:
-    """The question for a rung, with what the task and the rung set where the application is silent."""
-    return attempt.model.request(
-        asked.messages,
-        schema=asked.schema,
-        tools=asked.tools,
-        max_tokens=asked.max_tokens,
-        temperature=asked.temperature,
-        seed=asked.seed,
-        **asked.extra,
-        **({} if asked.top_p is None else {"top_p": asked.top_p}),
-    )
-
-
-def _json(status: int, body: Json) -> Sent:
-    headers = {} if status == 200 else {"x-should-retry": "false"}
-    return Sent(status=status, body=json.dumps(body).encode("utf-8"), headers=headers)
-
-
-def _refusal(wire: Wire, status: int, text: str) -> Sent:
-    return _json(status, wire.error(status, text))
+    def _leave_or_wait(ticket: Ticket, question: Question) -> None:
+        """Leave the test for the reply if it is not there, or wait where leaving it would cost an answer twice."""
+        if not question.future.done() or ticket.is_first_start:
+            ticket.wait(question)
+            try:
+                if ticket.leave():
+                    raise Suspended
+                futures.wait([question.future])
+            finally:
+                ticket.wait_no_more(question)

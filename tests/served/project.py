@@ -54,13 +54,35 @@ def note(text):
         file.write(text + "\\n")
 '''
 
+# The same by the HTTP client that most SDKs use.
+_HTTPX_POST = """
+try:
+    import httpx2 as httpx
+except ImportError:
+    import httpx
+client = httpx.Client(timeout=60)
 
-def make(pytester: pytest.Pytester, *, together: int = 4, delay_ms: int = 250, more: str = "") -> None:
-    """Write the rung, the ladder and the application."""
+
+def post(path, body, root=None, headers=()):
+    response = client.post((root or os.environ["OPENAI_BASE_URL"]) + path, json=body, headers=dict(headers))
+    if response.status_code >= 400:
+        raise Refused(response.status_code, response.text, dict(response.headers))
+    return response.text
+
+
+def ask("""
+
+
+def make(
+    pytester: pytest.Pytester, *, together: int = 4, delay_ms: int = 250, more: str = "", client: str = "urllib"
+) -> None:
+    """Write the rung, the ladder and the application, whose `client` is urllib or httpx."""
     pytester.makeconftest(PROVIDER)
     ladder = LADDER.format(together=together, delay_ms=delay_ms) + dedent(more)
     pytester.makefile(".toml", rightsize=ladder)
-    pytester.makepyfile(app=APP)
+    before, ask, after = APP.partition("def ask(")
+    assert ask
+    pytester.makepyfile(app=APP if client == "urllib" else before + _HTTPX_POST + after)
 
 
 def climb(pytester: pytest.Pytester, tests: str, *options: str) -> pytest.RunResult:

@@ -16,9 +16,9 @@ UPPER = """
 """
 
 
-@pytest.fixture
-def project(pytester: pytest.Pytester) -> pytest.Pytester:
-    make(pytester)
+@pytest.fixture(params=["urllib", "httpx"])
+def project(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> pytest.Pytester:
+    make(pytester, client=request.param)
     return pytester
 
 
@@ -232,6 +232,7 @@ def test_a_signal_that_somebody_else_handles_is_left_to_them(project: pytest.Pyt
     assert sorted(notes(project)) == ["a", "b"]
 
 
+@pytest.mark.parametrize("project", ["urllib"], indirect=True)  # no test is left by a signal where httpx asks
 def test_a_signal_that_somebody_takes_while_tests_run_is_told_once(project: pytest.Pytester) -> None:
     ours = signal.getsignal(signal.SIGURG)
     result = climb(

@@ -40,9 +40,9 @@ def pytest_rightsize_providers():
 '''
 
 
-@pytest.fixture
-def project(pytester: pytest.Pytester) -> pytest.Pytester:
-    make(pytester, together=1, more='[ladder.judge]\nprovider = "judge"\n')
+@pytest.fixture(params=["urllib", "httpx"])
+def project(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> pytest.Pytester:
+    make(pytester, together=1, more='[ladder.judge]\nprovider = "judge"\n', client=request.param)
     conftest = pytester.path / "conftest.py"
     conftest.write_text(conftest.read_text(encoding="utf-8") + JUDGE, encoding="utf-8")
     return pytester

@@ -1,0 +1,112 @@
+"""Answers what the thread of the tests asks through httpx without a connection: half the time of a served test else.
+
+Most SDKs send by `HTTPTransport.handle_request` of httpx or httpx2. While tests run, that method first asks whether the
+request is for the endpoint of this process and can be answered where it is made. Everything else, and everything in a
+project that has replaced that method or the one below it, goes its usual way.
+"""
+
+import functools
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+from weakref import WeakSet
+
+from pytest_rightsize.served.endpoint import Received, Sent
+
+__all__ = ["Shortcut"]
+
+_LIBRARIES = ("httpx", "httpx2")
+_METHOD = "handle_request"
+
+Answer = Callable[[Received, FrameType | None], Sent | None]
+"""The response to a request that is made at a frame; None where it must be sent."""
+
+
+class Shortcut:
+    """The replaced methods of a session, for requests to a port of this machine. Used by the thread of the tests."""
+
+    def __init__(self, port: int, answer: Answer) -> None:
+        self._port = port
+        self._answer = answer
+        self._thread = threading.get_ident()
+        self._seen: WeakSet[object] = WeakSet()
+        # By library: the class, its own method, and ours.
+        self._replaced: dict[str, tuple[Any, Any, Any]] = {}
+        self._left_alone: set[str] = set()
+
+    def look(self) -> None:
+        """Replace the method of each library that has been imported since."""
+        for name in _LIBRARIES:
+            if name in sys.modules and name not in self._replaced and name not in self._left_alone:
+                self._replace(name)
+
+    def close(self) -> None:
+        """Put the methods back, unless somebody else has replaced them meanwhile."""
+        for transport_class, own, ours in self._replaced.values():
+            if vars(transport_class).get(_METHOD) is ours:
+                setattr(transport_class, _METHOD, own)
+        self._replaced.clear()
+        self._answer = _nothing
+
+    def _replace(self, name: str) -> None:
+        module = sys.modules[name]
+        transport_class = getattr(module, "HTTPTransport", None)
+        if transport_class is None:  # it is being imported
+            return
+        own = vars(transport_class).get(_METHOD)
+        if not _is_own(own, name):
+            # A tracer or a mock is there: it must see every request.
+            self._left_alone.add(name)
+            return
+
+        @functools.wraps(own)
+        def handle_request(transport: Any, request: Any) -> Any:
+            __tracebackhide__ = True
+            sent = self._sent(transport, request, sys._getframe(1))
+            return own(transport, request) if sent is None else _response(module, sent)
+
+        setattr(transport_class, _METHOD, handle_request)
+        self._replaced[name] = (transport_class, own, handle_request)
+
+    def _sent(self, transport: object, request: Any, frame: FrameType | None) -> Sent | None:
+        """What to answer a request of httpx, or None; raises what `answer` does."""
+        url = request.url
+        if url.port != self._port or url.host != "127.0.0.1" or threading.get_ident() != self._thread:
+            return None
+        if "content-encoding" in request.headers or url.scheme != "http":
+            return None
+        pool_class = type(getattr(transport, "_pool", None))
+        if not _is_own(getattr(pool_class, _METHOD, None), pool_class.__module__.partition(".")[0]):
+            return None  # a mock of the connections must see every request
+        received = Received(
+            method=request.method,
+            path=url.path,
+            headers=request.headers,
+            body=request.read(),
+            is_first=transport not in self._seen,
+        )
+        sent = self._answer(received, frame)
+        if sent is not None:
+            self._seen.add(transport)
+        return sent
+
+
+def _is_own(method: Any, package: str) -> bool:
+    """Whether it is the code of the package itself: a mock or a tracer may bear the name of what it replaces."""
+    module = sys.modules.get(getattr(method, "__module__", None) or "")
+    if module is None or module.__name__.partition(".")[0] != package or hasattr(method, "__wrapped__"):
+        return False
+    return getattr(getattr(method, "__code__", None), "co_filename", "") == module.__file__
+
+
+def _response(module: Any, sent: Sent) -> Any:
+    """The response of httpx that a connection would have brought."""
+    headers = {"content-type": sent.content_type, "content-length": str(len(sent.body)), **sent.headers}
+    stream = module.ByteStream(sent.body)
+    return module.Response(sent.status, headers=headers, stream=stream, extensions={"http_version": b"HTTP/1.1"})
+
+
+def _nothing(_received: Received, _frame: FrameType | None) -> None:
+    return None
