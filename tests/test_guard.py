@@ -168,7 +168,16 @@ PURE = [
     "providers/llama_cpp/completions.py",
     *(
         f"hosting/ray/{name}.py"
-        for name in ("accounts_of_replicas", "calls", "engines", "greetings", "replica_faults", "replicas", "terms")
+        for name in (
+            "accounts_of_replicas",
+            "calls",
+            "engines",
+            "greetings",
+            "replica_faults",
+            "replica_notes",
+            "replicas",
+            "terms",
+        )
     ),
 ]
 HEAVY = {

@@ -45,12 +45,14 @@ def connect(address: str, *, rung: str) -> Any:
 
         if ray.is_initialized():
             if _connected_to and _connected_to[-1] != address:
-                words = f"this session uses the Ray at {_connected_to[-1]} already, and {address} is another"
-                raise RungError(f"rung {rung!r}: {words}: name one address", reason="load", permanent=True)
+                words = f"this session already uses the Ray cluster at {_connected_to[-1]}, and not that at {address}"
+                remedy = "A process can use only one cluster: give all rungs of the provider ray the same address"
+                raise RungError(f"rung {rung!r}: {words}. {remedy}", reason="load", permanent=True)
             if not _connected_to and address == LOCAL:
                 # Where that one is nobody knows here, and a rung of this machine may be asked private prompts.
-                words = "this process is connected to a Ray already, which pytest-rightsize did not start"
-                raise RungError(f"rung {rung!r}: {words}: name its address", reason="load", permanent=True)
+                words = "this process is already connected to a Ray cluster that pytest-rightsize did not start"
+                remedy = 'To use that one, write its address (or address = "auto") into [cluster] of the ladder file'
+                raise RungError(f"rung {rung!r}: {words}. {remedy}", reason="load", permanent=True)
             return ray
         if address not in (LOCAL, "auto"):
             _check_reachable(address, rung)
@@ -59,12 +61,12 @@ def connect(address: str, *, rung: str) -> Any:
         threading.Thread(target=_keep, args=(ray, address, begun, is_over), name="rightsize ray", daemon=True).start()
         is_over.wait()
         if begun[0] is not None:
-            remedy = "start it, or name another address"
+            remedy = "Start the cluster, or name another address"
             if address.startswith("ray://"):
                 # It waits half a minute, and does not say that it was not let in.
                 remedy += "; if it asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
-            words = f"no connection to the Ray at {address} ({error_words(begun[0])})"
-            raise RungError(f"rung {rung!r}: {words}: {remedy}", reason="transport", permanent=True)
+            words = f"no connection to the Ray cluster at {address} ({error_words(begun[0])})"
+            raise RungError(f"rung {rung!r}: {words}. {remedy}", reason="transport", permanent=True)
         _connected_to[:] = [address]
         return ray
 
@@ -100,11 +102,11 @@ def _check_reachable(address: str, rung: str) -> None:
             socket.create_connection((host.strip("[]"), int(port)), timeout=_REACHED_WITHIN_S).close()
             return
     except OSError as error:
-        words = f"there is no Ray at {address} ({error.strerror or type(error).__name__})"
-        remedy = "start it with `ray start --head`, or name another address"
-        raise RungError(f"rung {rung!r}: {words}: {remedy}", reason="transport", permanent=True) from None
+        words = f"no Ray cluster answers at {address} ({error.strerror or type(error).__name__})"
+        remedy = "Start one there with `ray start --head`, or name another address"
+        raise RungError(f"rung {rung!r}: {words}. {remedy}", reason="transport", permanent=True) from None
     raise RungError(
-        f"rung {rung!r}: address = {address!r} cannot be: write HOST:PORT, ray://HOST:PORT or auto",
+        f"rung {rung!r}: address = {address!r} is no address of a cluster. Write HOST:PORT, ray://HOST:PORT or auto",
         reason="load",
         permanent=True,
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_rightsize.errors import RungError
+from pytest_rightsize.hosting.ray.replica_notes import another_model
 from pytest_rightsize.hosting.wire import error_from_plain
 from pytest_rightsize.records import Identity
 
@@ -44,12 +45,19 @@ class Greetings:
         """None where the replica may answer."""
         where = f"rung {self._rung!r}: its replica on {hello['node']}"
         if self.only_node is not None and hello["node_id"] != self.only_node:
-            words = f"{where} is not on this machine, where this session's own Ray should be: it was not asked"
+            words = (
+                f"{where} is on another machine, and this session started Ray for this machine alone. It was asked "
+                f"nothing, as private prompts may not leave this machine. To use several machines, name the address of "
+                f"their cluster"
+            )
             return Refusal(fault=RungError(words, reason="private", permanent=True), of_rung=True)
         for name, mine in self._versions.items():
             its = hello["versions"].get(name, "none")
             if its != mine:
-                words = f"{where} has {name} {its}, and this session {mine}: install the same version on both"
+                words = (
+                    f"{where} has {name} {its}, and this session {mine}. Other versions may answer differently: "
+                    f"install {name} {mine} on the nodes"
+                )
                 return Refusal(fault=RungError(words, reason="load", permanent=True), of_rung=True)
         if "error" in hello:
             error = error_from_plain(hello["error"])
@@ -69,8 +77,4 @@ class Greetings:
         mine = {} if self.identity is None else self.identity.content
         its = {} if identity is None else identity.content
         differing = sorted(key for key in {*mine, *its} if mine.get(key) != its.get(key)) or ["nothing that it tells"]
-        words = (
-            f"{where} holds another model than that on {self._first} ({', '.join(differing)} differ): have one file "
-            f"on all nodes"
-        )
-        return Refusal(fault=RungError(words, reason="load", permanent=True), of_rung=True)
+        return Refusal(fault=another_model(where, self._first, differing), of_rung=True)

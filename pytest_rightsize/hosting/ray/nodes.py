@@ -7,15 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_rightsize.hosting.ray.engines import Needs, amounts_in_words
-from pytest_rightsize.hosting.wire import ClassesAt, rung_from_plain
+from pytest_rightsize.hosting.wire import ClassesAt, class_at, rung_from_plain
+from pytest_rightsize.meters import Site, site_of
 from pytest_rightsize.meters.choice import choose
-from pytest_rightsize.providers.environment import known_secrets
+from pytest_rightsize.providers.broken_providers import checked, made
+from pytest_rightsize.providers.environment import error_words, known_secrets
 
 __all__ = ["fits", "node_lines", "shortage_words"]
 
 # Names that Ray gives to every node, or uses for itself.
 _INTERNAL = ("node:", "object_store_memory")
 _LOOKS_WITHIN_S = 60.0
+# What a meter reads there, by the site of the engine: vLLM's model is in a process beside the actor.
+_READS: Mapping[Site | None, str] = {"process": "the replica's own process", "machine": "the whole machine"}
 
 
 def fits(needs: Needs, nodes: Sequence[Mapping[str, Any]]) -> bool:
@@ -65,12 +69,23 @@ def _found(ray: Any, seen: Any) -> str:
 
 
 def _look(served: Mapping[str, Any]) -> str:
-    """Runs on a node."""
+    """The versions of a node, what its engine lacks, and its meter; runs there."""
     from pytest_rightsize.hosting.ray.actor import versions
 
-    choice = choose(rung_from_plain(served["rung"]), "process", ClassesAt(served["meters"]))
     shown = ", ".join(f"{name} {number}" for name, number in versions().items())
-    return f"{shown}; meter {choice}"
+    rung = rung_from_plain(served["rung"])
+    try:
+        provider = made(class_at(served["provider"]), rung)
+        problem = checked(provider, rung.name)
+    except Exception as error:
+        return f"{shown}; its engine cannot be loaded ({error_words(error)})"
+    lacks = "" if problem is None else f"; it cannot answer: {problem.what}. To get it: {problem.remedy}"
+    site = site_of(provider)
+    if site not in _READS:
+        return f"{shown}{lacks}; no meter, as the model runs elsewhere"
+    choice = choose(rung, site, ClassesAt(served["meters"]))
+    reads = f", which reads {_READS[site]}" if choice.meters else ""
+    return f"{shown}{lacks}; meter {choice}{reads}"
 
 
 def _name(node: Mapping[str, Any]) -> str:

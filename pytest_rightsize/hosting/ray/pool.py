@@ -16,6 +16,7 @@ from typing import Any
 from pytest_rightsize import clocks
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import RungError
+from pytest_rightsize.hosting.ray import replica_notes
 from pytest_rightsize.hosting.ray.accounts_of_replicas import of_dead
 from pytest_rightsize.hosting.ray.calls import broken_words, called, settle
 from pytest_rightsize.hosting.ray.replica_faults import (
@@ -114,7 +115,7 @@ class Pool:
         for replica, host in hosts:
             waited_s = now - host.since
             if replica.state == "placing" and not host.has_place and waited_s > host.wait_s:
-                self._out(replica, host, self._no_place(host))
+                self._out(replica, host, replica_notes.no_place(self._terms.rung, host.wait_s, self._terms.shortage()))
             elif replica.state == "lost" and waited_s > _LOST_FOR_S:
                 self._died(replica, host, f"could not be reached for {_LOST_FOR_S:.0f} s")
             elif replica.state in ("placing", "lost") and not host.is_probed:
@@ -216,15 +217,10 @@ class Pool:
             host.node, host.room = hello["node"], hello["room"]
             host.totals_asked = clocks.monotonic()
         if was_lost:
-            self._terms.on_note(f"rung {self._terms.rung!r}: {self._who(replica, host)} is back, and asked again")
+            self._terms.on_note(replica_notes.back(f"rung {self._terms.rung!r}: {self._who(replica, host)}"))
         if not self.opened.done():
             with suppress(Exception):  # another replica was faster
                 self.opened.set_result(None)
-
-    def _no_place(self, host: Host) -> RungError:
-        words = f"no place for a replica in {host.wait_s:g} s: {self._terms.shortage()}"
-        remedy = "ask for less in resources, lower replicas, or raise place_timeout_s if machines are on their way"
-        return RungError(f"rung {self._terms.rung!r}: {words}; {remedy}", reason="load", permanent=True)
 
     # --- sending ------------------------------------------------------------------------------------------------------
 
@@ -324,7 +320,9 @@ class Pool:
             if self._is_gone(replica, host) or replica.state != "up":
                 return
             replica.state, host.since = "lost", clocks.monotonic()
-        self._terms.on_note(f"rung {self._terms.rung!r}: {self._who(replica, host)} {how}; the others are asked")
+            others = any(each.state != "out" for each in self._replicas if each is not replica)
+        words = f"rung {self._terms.rung!r}: {self._who(replica, host)} {how}"
+        self._terms.on_note(replica_notes.lost(words, others=others))
 
     def _died(self, replica: Replica, host: Host, how: str, *, reason: str | None = None) -> None:
         """It is out at once, and started again where it has a restart left. `reason` is that of a fault it told."""
@@ -343,10 +341,10 @@ class Pool:
                 replica.state = "placing"
         host.handle.kill()
         if starts_again:
-            self._terms.on_note(f"{words}. It is started again")
+            self._terms.on_note(replica_notes.replaced(words))
             self._place(replica, min(_RESTART_WAITS_S, self._terms.place_timeout_s))
         else:
-            self._terms.on_note(f"{words}. It is asked no more in this session")
+            self._terms.on_note(replica_notes.out(words))
         with self._lock:
             self._check_down()
 
@@ -360,7 +358,7 @@ class Pool:
             others = self.down is None
         host.handle.kill()
         if others:
-            self._terms.on_note(f"{fault}. The other replicas are asked")
+            self._terms.on_note(f"{fault}. The rung goes on with its other replicas")
 
     def _check_down(self) -> None:
         """With the lock held: the rung is down when nobody is left."""

@@ -259,7 +259,7 @@ def test_a_replica_without_a_place_is_a_fault_that_names_what_there_is(
     with cluster.nodes(1):
         assert session.run("--rightsize-ladder=small", "--rightsize-cache=off") == 1
     assert "small: no node has a place for a replica now, and it waits 2 s for one: wanted 1 x 64 CPU;" in session.out
-    assert "no place for a replica in 2 s: wanted 1 x 64 CPU;" in session.out
+    assert "no place for a replica within 2 s: wanted 1 x 64 CPU;" in session.out
     assert "has 1 CPU" in session.out
     assert {(trial.outcome, trial.reason) for trial in session.result().trials if trial.outcome != "not_run"} == {
         ("error", "load")
@@ -357,7 +357,7 @@ def test_replicas_of_two_models_are_refused(pytester: pytest.Pytester, cluster: 
     session = Session(pytester, cluster, ladder("small", replicas="2").replace('"small"', '"by node"'))
     with cluster.nodes(2):
         process = session.start("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
-        session.wait_until_told("holds another model than that on", process)
+        session.wait_until_told("has another model than the replica on", process)
         session.open_gate()
         assert process.wait() == 1
     assert ("error", "load") in {(trial.outcome, trial.reason) for trial in session.result().trials}
@@ -415,7 +415,7 @@ def test_doctor_lists_the_nodes(pytester: pytest.Pytester, cluster: Cluster) -> 
 def test_a_ray_that_is_not_there_is_said_at_once(pytester: pytest.Pytester, cluster: Cluster) -> None:
     session = Session(pytester, cluster, ladder("small", address='"127.0.0.1:1"'))
     assert session.run("--rightsize-ladder=small", "--rightsize-cache=off") == 1
-    assert "there is no Ray at 127.0.0.1:1 (Connection refused): start it with `ray start --head`" in session.out
+    assert "no Ray cluster answers at 127.0.0.1:1 (Connection refused). Start one there with `ray" in session.out
     assert {trial.reason for trial in session.result().trials if trial.outcome == "error"} == {"transport"}
 
 

@@ -123,31 +123,33 @@ def test_a_ray_of_this_machine_is_started_small_and_tells_nobody(ray: Ray) -> No
 
 def test_one_process_has_one_cluster(ray: Ray) -> None:
     connect(LOCAL, rung="4b")
-    with pytest.raises(RungError, match="this session uses the Ray at local already, and auto is another: name one"):
+    with pytest.raises(RungError, match=r"already uses the Ray cluster at local, and not that at auto\. A process"):
         connect("auto", rung="30b")
 
 
 def test_a_ray_that_somebody_else_connected_is_not_taken_for_one_of_this_machine(ray: Ray) -> None:
     ray.init(address="ray://head:10001")  # as a conftest.py may
-    with pytest.raises(RungError, match="a Ray already, which pytest-rightsize did not start: name its address"):
+    with pytest.raises(RungError, match=r"to a Ray cluster that pytest-rightsize did not start\. To use"):
         connect(LOCAL, rung="4b")
     assert connect("auto", rung="4b") is ray
 
 
 def test_nobody_at_an_address_is_found_out_before_ray_is_asked(ray: Ray) -> None:
     with pytest.raises(
-        RungError, match=r"there is no Ray at 127.0.0.1:1 .*: start it with `ray start --head`"
+        RungError, match=r"no Ray cluster answers at 127.0.0.1:1 .*. Start one there with `ray start --head`"
     ) as found:
         connect("127.0.0.1:1", rung="4b")
     assert (found.value.reason, found.value.permanent, ray.inits) == ("transport", True, [])
-    with pytest.raises(RungError, match=r"address = 'head' cannot be: write HOST:PORT, ray://HOST:PORT or auto"):
+    with pytest.raises(
+        RungError, match=r"address = 'head' is no address of a cluster\. Write HOST:PORT, ray://HOST:PORT or"
+    ):
         connect("head", rung="4b")
 
 
 @pytest.mark.parametrize("error", [ConnectionError("client connection timeout"), SystemExit(1)])
 def test_what_ray_raises_is_a_fault_that_says_what_to_do(ray: Ray, error: BaseException) -> None:
     ray.error = error
-    with pytest.raises(RungError, match=r"no connection to the Ray at auto .*: start it, or name another") as found:
+    with pytest.raises(RungError, match=r"no connection to the Ray cluster at auto .*\. Start the") as found:
         connect("auto", rung="4b")
     assert found.value.permanent
 

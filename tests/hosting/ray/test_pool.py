@@ -189,7 +189,7 @@ def test_the_rung_is_down_with_its_last_replica_and_not_before() -> None:
     assert "all of its 2 replicas have died" in str(session.pool.down)
     assert {error(future)["permanent"] for future in futures} == {True}
     assert error(session.ask(3)[0])["permanent"]
-    assert len([note for note in session.notes if "asked no more in this session" in note]) == 2
+    assert len([note for note in session.notes if "It has no restart left, and is out for this session" in note]) == 2
 
 
 def test_a_replica_is_started_again_as_often_as_restarts_says() -> None:
@@ -220,7 +220,7 @@ def test_who_cannot_be_reached_is_asked_nothing_until_it_says_that_it_is_there()
     assert one.numbers == [1]
     one.is_up()
     assert one.numbers == [1, 5]
-    assert [note for note in session.notes if "is back" in note]
+    assert [note for note in session.notes if "answers again, and gets requests" in note]
     assert not one.is_killed
 
 
@@ -260,7 +260,7 @@ def test_a_replica_without_a_place_is_out_and_names_what_is_there(monkeypatch: p
     session.pool.look()
     assert session.actors[1].is_killed
     (note,) = session.notes
-    assert "no place for a replica in 60 s: wanted 2 x 8 CPU; node a has 1 CPU; ask for less" in note
+    assert "no place for a replica within 60 s: wanted 2 x 8 CPU; node a has 1 CPU. Ask for less" in note
     assert session.pool.down is None
 
 
@@ -284,7 +284,7 @@ def test_a_rung_without_any_place_is_down_with_the_words_of_that(monkeypatch: py
     assert session.pool.opened.done()
     fault = error(futures[0])
     assert (fault["reason"], fault["permanent"]) == ("load", True)
-    assert "no place for a replica in 5 s" in fault["message"]
+    assert "no place for a replica within 5 s" in fault["message"]
 
 
 def test_a_restart_waits_for_a_place_for_a_quarter_of_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,7 +325,7 @@ def test_nodes_that_all_lack_the_file_are_the_fault_of_that_file() -> None:
 @pytest.mark.parametrize(
     ("second", "words"),
     [
-        ({"model": "other"}, "its replica on node2 holds another model than that on node1 (model differ)"),
+        ({"model": "other"}, "its replica on node2 has another model than the replica on node1: model differ. All"),
         ({"versions": {"ray": "3"}}, "its replica on node2 has ray 3, and this session 2"),
         ({"versions": {}}, "its replica on node2 has ray none, and this session 2"),
     ],

@@ -3,7 +3,7 @@
 import importlib.util
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -12,8 +12,10 @@ from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.hosting.host import Host
 from pytest_rightsize.hosting.ray import provider as provider_module
 from pytest_rightsize.hosting.ray.engines import Needs
-from pytest_rightsize.hosting.ray.nodes import fits, node_lines, shortage_words
+from pytest_rightsize.hosting.ray.nodes import _look, fits, node_lines, shortage_words
 from pytest_rightsize.hosting.ray.provider import RayReplicas
+from pytest_rightsize.hosting.wire import rung_to_plain
+from pytest_rightsize.meters import MeterProblem
 from pytest_rightsize.providers.placement import keeps_private, opens_to_identify, room_of
 from pytest_rightsize.records import Rung
 
@@ -149,6 +151,39 @@ class Cluster:
         if self._silent and seen.startswith(self._silent):
             raise TimeoutError
         return "meter rapl"
+
+
+class SiteMeter:
+    """A meter that works at one site alone."""
+
+    options: ClassVar[dict[str, type]] = {}
+
+    def __init__(self, _: Rung, options: object, site: str) -> None:
+        self._site = site
+
+    def check(self) -> MeterProblem | None:
+        """It reads a machine."""
+        return None if self._site == "machine" else MeterProblem(what="it reads machines", remedy="have one")
+
+
+@pytest.mark.parametrize(
+    ("engine", "words"),
+    [
+        (
+            "pytest_rightsize.providers.vllm_engine:Vllm",
+            "; it cannot answer: vllm is not installed. To get it: run `python -m pip install vllm` on the node; "
+            "meter at, which reads the whole machine",
+        ),
+        ("tests.hosting.ray.held:Held", "; meter none (at: it reads machines)"),
+        ("tests.hosting.ray.held:Gone", "; its engine cannot be loaded (AttributeError: "),
+    ],
+)
+def test_the_doctor_asks_a_node_for_the_meter_of_its_engines_place(engine: str, words: str) -> None:
+    own = Rung(name="4b", provider="ray", model="m", meter="at")
+    meters = {"at": f"{SiteMeter.__module__}:{SiteMeter.__qualname__}"}
+    found = _look({"rung": rung_to_plain(own), "provider": engine, "meters": meters})
+    assert found.startswith("pytest-rightsize ")
+    assert words in found
 
 
 def test_a_node_that_cannot_be_asked_is_one_line_of_the_doctors() -> None:

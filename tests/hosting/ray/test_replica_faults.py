@@ -33,7 +33,8 @@ def test_a_replica_with_a_permanent_fault_is_ended_and_the_others_are_asked(reas
         two.answers(number)
     assert [(text(each), each.result()["reply"]["retries"]) for each in futures] == [("2", 1), ("2", 0), ("2", 1)]
     assert session.notes == [
-        f"rung '4b': replica 1 on node1 can answer no more ({reason} of a kind). It is asked no more in this session"
+        f"rung '4b': replica 1 on node1 can answer no more ({reason} of a kind). It has no restart left, "
+        f"and is out for this session"
     ]
 
 
