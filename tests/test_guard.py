@@ -176,6 +176,7 @@ PURE = [
             "replica_faults",
             "replica_notes",
             "replicas",
+            "running_totals",
             "terms",
         )
     ),

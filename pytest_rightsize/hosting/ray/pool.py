@@ -14,10 +14,8 @@ from functools import partial
 from typing import Any
 
 from pytest_rightsize import clocks
-from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import RungError
 from pytest_rightsize.hosting.ray import replica_notes
-from pytest_rightsize.hosting.ray.accounts_of_replicas import of_dead
 from pytest_rightsize.hosting.ray.calls import broken_words, called, settle
 from pytest_rightsize.hosting.ray.replica_faults import (
     clause_of,
@@ -38,8 +36,8 @@ from pytest_rightsize.hosting.ray.replicas import (
     may_ask_again,
     next_replica,
 )
+from pytest_rightsize.hosting.ray.running_totals import RunningTotals
 from pytest_rightsize.hosting.ray.terms import Terms
-from pytest_rightsize.hosting.totals import total_of_answers
 from pytest_rightsize.hosting.wire import error_to_plain
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.providers.environment import error_words
@@ -67,7 +65,7 @@ class Pool:
         self.is_over = threading.Event()  # `close` has ended all
         self.down: RungError | None = None
         self.opened: Future[None] = Future()
-        self.meterings: list[Metering] = []
+        self._totals = RunningTotals(terms.rung, replicas=len(replicas), is_metered=terms.is_metered)
 
     # --- for the provider ---------------------------------------------------------------------------------------------
 
@@ -84,6 +82,11 @@ class Pool:
         with self._lock:
             self._check_down()
         self._go()
+
+    @property
+    def meterings(self) -> list[Metering]:
+        """The totals of replicas that have ended."""
+        return self._totals.meterings
 
     def fail(self, fault: RungError) -> None:
         """Answer everything with a fault from now on."""
@@ -120,7 +123,7 @@ class Pool:
                 self._died(replica, host, f"could not be reached for {_LOST_FOR_S:.0f} s")
             elif replica.state in ("placing", "lost") and not host.is_probed:
                 self._greet(replica, host)
-            elif replica.state == "up" and self._terms.is_metered and now - host.totals_asked >= _TOTALS_EVERY_S:
+            elif replica.state == "up" and self._totals.is_metered and now - host.totals_asked >= _TOTALS_EVERY_S:
                 host.totals_asked = now
                 called(host.handle.so_far).add_done_callback(partial(self._told, replica, host))
         self._go()
@@ -138,7 +141,7 @@ class Pool:
         for rest, (replica, host) in rests.items():
             error = rest.exception() if rest.done() and not rest.cancelled() else TimeoutError()
             if error is None:
-                self.meterings += map(Metering.from_dict, rest.result())
+                self._totals.rested(host, rest.result(), now=clocks.monotonic())
             else:
                 self._take_totals(replica, host)
         for replica, host, state in hosts:
@@ -150,6 +153,8 @@ class Pool:
                     replica.host, replica.state = None, "out"
         for _, host, _ in hosts:
             host.handle.kill()
+        if (note := self._totals.idle_note) is not None:
+            self._terms.on_note(note)
         self.is_over.set()
 
     # --- placing ------------------------------------------------------------------------------------------------------
@@ -216,6 +221,7 @@ class Pool:
             replica.state, replica.was_up = "up", True
             host.node, host.room = hello["node"], hello["room"]
             host.totals_asked = clocks.monotonic()
+            host.up_since = host.up_since if was_lost else host.totals_asked
         if was_lost:
             self._terms.on_note(replica_notes.back(f"rung {self._terms.rung!r}: {self._who(replica, host)}"))
         if not self.opened.done():
@@ -238,7 +244,7 @@ class Pool:
                 self._queue.popleft()
                 host = None if replica is None else replica.host
                 if host is not None:
-                    host.in_flight += 1
+                    host.begin(clocks.monotonic())
             if replica is not None and host is not None:
                 self._send(replica, host, asked)
             elif self.down is not None:
@@ -251,7 +257,7 @@ class Pool:
 
     def _landed(self, replica: Replica, host: Host, asked: Asked, ended: "Future[Outcome]") -> None:
         with self._lock:
-            host.in_flight -= 1
+            host.end(clocks.monotonic())
         error = None if ended.cancelled() else ended.exception()
         if ended.cancelled():
             pass
@@ -262,7 +268,11 @@ class Pool:
             words = f"rung {self._terms.rung!r}: {self._who(replica, host)} could not be asked ({error_words(error)})"
             self._answered(replica, host, asked, {"error": error_to_plain(RungError(words, reason="crash"))})
         else:
-            self._answered(replica, host, asked, self._counted(host, asked, ended.result()))
+            for note in ended.result().get("notes", ()):
+                self._terms.on_note(note)
+            with self._lock:
+                outcome = self._totals.counted(host, asked, ended.result())
+            self._answered(replica, host, asked, outcome)
         self._go()
 
     def _answered(self, replica: Replica, host: Host, asked: Asked, outcome: Outcome) -> None:
@@ -293,20 +303,6 @@ class Pool:
             return
         fault = fault_of_lost(self._terms.rung, self._who(replica, host), how)
         settle(asked, {"error": error_to_plain(fault)})
-
-    def _counted(self, host: Host, asked: Asked, outcome: Outcome) -> Outcome:
-        """The outcome, whose reply says how often the request was lost before; its joules are noted."""
-        for note in outcome.get("notes", ()):
-            self._terms.on_note(note)
-        host.waiting_room = outcome.get("waiting_room", host.waiting_room)
-        if "reply" not in outcome:
-            return outcome
-        reply = outcome["reply"]
-        energy = reply.get("energy")
-        with self._lock:
-            host.answers += 1
-            host.answered = total_of_answers(host.answered, None if energy is None else Energy.from_dict(energy))
-        return {**outcome, "reply": {**reply, "retries": reply["retries"] + asked.tries}}
 
     # --- deaths -------------------------------------------------------------------------------------------------------
 
@@ -368,16 +364,8 @@ class Pool:
 
     def _take_totals(self, replica: Replica, host: Host, ended: str = "died") -> None:
         """What is known of the joules of a replica that says nothing any more."""
-        if self._terms.is_metered and replica.was_up:
-            self.meterings += of_dead(
-                self._terms.rung,
-                self._who(replica, host),
-                last=host.totals,
-                last_at=host.totals_at,
-                answers=host.answers,
-                answered=host.answered,
-                ended=ended,
-            )
+        if host.up_since is not None:
+            self._totals.gone(host, self._who(replica, host), ended=ended, now=clocks.monotonic())
 
     def _told(self, replica: Replica, host: Host, ended: "Future[Sequence[Mapping[str, Any]]]") -> None:
         """A replica has told its totals, or is no more."""
@@ -387,8 +375,7 @@ class Pool:
         elif isinstance(error, DeadError):
             self._died(replica, host, str(error))
         elif error is None and not ended.cancelled():
-            host.totals = [Metering.from_dict(plain) for plain in ended.result()]
-            host.totals_at = clocks.now().strftime("%H:%M:%S")
+            self._totals.told(host, ended.result(), at=clocks.now().strftime("%H:%M:%S"))
         self._go()
 
     @staticmethod

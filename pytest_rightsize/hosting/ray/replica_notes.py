@@ -1,8 +1,10 @@
 """Messages for the user while replicas come and go: what happened, and what that means for the rung. Pure."""
 
+import math
+
 from pytest_rightsize.errors import RungError
 
-__all__ = ["another_model", "back", "lost", "no_place", "out", "replaced"]
+__all__ = ["another_model", "back", "idle_time", "lost", "no_place", "out", "replaced"]
 
 
 def lost(words: str, *, others: bool) -> str:
@@ -24,6 +26,21 @@ def replaced(words: str) -> str:
 def out(words: str) -> str:
     """The same for one that has been started as often as `restarts` allows."""
     return f"{words}. It has no restart left, and is out for this session"
+
+
+def idle_time(rung: str, replicas: int, *, up_hours: float, idle_hours: float) -> str | None:
+    """How long replicas did nothing; None for one alone, and for less than a minute.
+
+    >>> idle_time("4b", 4, up_hours=2.0, idle_hours=0.3)
+    "rung '4b': its 4 replicas had nothing to do for 0.30 of 2.00 replica-hours (15 %)"
+    """
+    if replicas == 1 or idle_hours * 60 < 1:
+        return None
+    share = idle_hours / up_hours
+    amount = f"{idle_hours:.2f} of {up_hours:.2f} replica-hours ({100 * share:.0f} %)"
+    words = f"rung {rung!r}: its {replicas} replicas had nothing to do for {amount}"
+    needed = max(1, math.ceil(replicas * (1 - share)))
+    return words if needed == replicas else f"{words}. Idle machines use power too: replicas = {needed} may be enough"
 
 
 def no_place(rung: str, wait_s: float, shortage: str) -> RungError:

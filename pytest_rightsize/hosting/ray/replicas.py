@@ -85,8 +85,26 @@ class Host:
     totals_at: str | None = None
     totals_asked: float = 0.0
     faults_in_a_row: int = 0
+    up_since: float | None = None
+    busy_since: float | None = None
+    busy_s: float = 0.0
     is_probed: bool = False
     has_place: bool = False
+
+    def begin(self, now: float) -> None:
+        """Note that it is given a request."""
+        self.busy_since = now if self.in_flight == 0 else self.busy_since
+        self.in_flight += 1
+
+    def end(self, now: float) -> None:
+        """Note that a request of it has ended."""
+        self.in_flight -= 1
+        if self.in_flight == 0:
+            self.busy_s, self.busy_since = self.busy_until(now), None
+
+    def busy_until(self, now: float) -> float:
+        """For how many seconds it had something to do."""
+        return self.busy_s + (0.0 if self.busy_since is None else now - self.busy_since)
 
 
 @dataclass(eq=False, kw_only=True)
