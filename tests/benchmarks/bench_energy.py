@@ -228,7 +228,7 @@ def _cost() -> dict[str, float]:
     # As often as the processor's own counters are read.
     counter.facts = replace(counter.facts, poll_s=0.02, hurry_s=0.002, period_s=0.002)
     choice = Choice(rung="x", meters={"sim": Sim(counter)}, idle_s=0)
-    metered = Metered(provider, lambda: choice, room=lambda: 16)
+    metered = Metered(provider, lambda: choice, room=lambda: 16, budget_s=0.0, workers=1)
     request = Request(messages=({"role": "user", "content": "x"},))
     [future.result(60) for future in [metered.submit(request) for _ in range(100)]]
     bare = time.process_time()

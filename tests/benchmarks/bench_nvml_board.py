@@ -58,7 +58,7 @@ def run_session(
 ) -> Session:
     """Ask `answers` questions, eight at once, with the meter's window open; `counters` are read before and after."""
     choice = Choice(rung="board", meters={"nvml": meter}, idle_s=idle_s)
-    metered = Metered(provider, lambda: choice, room=lambda: 8)
+    metered = Metered(provider, lambda: choice, room=lambda: 8, budget_s=0.0, workers=1)
     before = sum(counter.read() for counter in counters)
     asked = [metered.submit(_request(number, tokens)) for number in range(answers)]
     replies = [future.result(600) for future in asked]
@@ -89,7 +89,7 @@ def smallest_resolved(provider: Provider, meter: Nvml, *, lengths: Sequence[int]
     """The first of these lengths whose request, asked alone, has joules above 0 at the low end; None if none has."""
     choice = Choice(rung="board", meters={"nvml": meter}, idle_s=0)
     for tokens in lengths:
-        metered = Metered(provider, lambda: choice, room=lambda: 1)
+        metered = Metered(provider, lambda: choice, room=lambda: 1, budget_s=0.0, workers=1)
         reply = metered.submit(_request(tokens, tokens)).result(600)
         metered.close()
         energy = reply.energy

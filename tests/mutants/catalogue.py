@@ -64,8 +64,13 @@ TESTS = {
             "tests/meters/attribution/test_phases.py",
             "tests/meters/attribution/test_metered.py",
         )
-        for name in ("accounts", "bounds", "flight", "pieces", "shares", "sharing", "stretches")
+        for name in ("accounts", "flight", "pieces", "shares", "sharing", "stretches")
     },
+    "meters/attribution/bounds": (
+        "tests/meters/attribution/test_answer_bounds.py",
+        "tests/meters/attribution/test_sharing.py",
+        "tests/meters/attribution/test_metered.py",
+    ),
     "meters/attribution/timeline": (
         "tests/meters/attribution/test_timeline.py",
         "tests/meters/attribution/test_sharing.py",

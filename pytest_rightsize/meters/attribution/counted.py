@@ -32,7 +32,7 @@ from pytest_rightsize.providers.environment import error_words
 from pytest_rightsize.providers.futures import fail, pass_cancellation, pass_outcome, resolve
 from pytest_rightsize.records import Reply, Request
 
-__all__ = ["CountedWindow"]
+__all__ = ["CountedWindow", "closing_s"]
 
 # How long an answer waits for those in flight with it, before their tokens are taken to come as the others' did.
 _PATIENCE_S = 1.0
@@ -283,7 +283,7 @@ class CountedWindow(Window):
     def _wait_for_last_tick(self) -> None:
         ticks_s = [timeline.tick_s or 0.0 for timeline in self._sampler.timelines]
         polls_s = [fact.poll_s + fact.lag_s for fact in self._facts]
-        deadline = clocks.monotonic() + max(_CLOSING_S, 3 * max(ticks_s), 3 * max(polls_s))
+        deadline = clocks.monotonic() + closing_s(ticks_s, polls_s)
         while self._is_waiting() and clocks.monotonic() < deadline:
             self._sampler.poke()
             clocks.sleep(0.002)
@@ -316,6 +316,11 @@ class CountedWindow(Window):
         remedy = 'meter = { name = "rapl", share = "process" } leaves them out'
         is_avoidable = self._own_process is None and [fact.meter for fact in self._facts] == ["rapl"]
         return [f"{who}; {remedy}" if is_avoidable else who for _, _, who in self._sampler.others[-1:]]
+
+
+def closing_s(ticks_s: Sequence[float], polls_s: Sequence[float]) -> float:
+    """How many seconds the last tick is waited for, by what the counters' ticks and readings take; 0 if unknown."""
+    return max(_CLOSING_S, 3 * max(ticks_s), 3 * max(polls_s))
 
 
 def _device_lock(terms: Terms, facts: Sequence[Facts]) -> DeviceLock | None:

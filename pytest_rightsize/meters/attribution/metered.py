@@ -35,8 +35,8 @@ class Metered:
         choose: Callable[[], Choice],
         *,
         room: Callable[[], int],
-        budget_s: float = 0.0,
-        workers: int = 1,
+        budget_s: float,
+        workers: int,
         memory: IdleMemory | None = None,
     ) -> None:
         """Keep them; the meter is chosen when it is asked for, and its counters are opened with the first request.

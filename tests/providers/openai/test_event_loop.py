@@ -98,7 +98,7 @@ def test_a_future_that_has_ended_needs_no_search_for_garbage() -> None:
 def test_nor_does_a_request_through_a_meter(counters: bool) -> None:
     provider = Sleeper(0.001)
     choice = Choice(rung="1b", meters={"sim": Sim(Ticking(provider) if counters else None)}, idle_s=0.0)
-    one = Metered(provider, lambda: choice, room=lambda: 4)
+    one = Metered(provider, lambda: choice, room=lambda: 4, budget_s=0.0, workers=1)
     future: Future[Reply] = one.submit(Request(messages=({"role": "user", "content": "q"},)))
     future.result(30)
     gone = weakref.ref(future)
