@@ -148,6 +148,25 @@ def test_the_order_of_arrival_does_not_matter_and_what_is_in_flight_is_harmless(
     assert decided == (final.state if final else None)
 
 
+@pytest.mark.parametrize("bar", [0.5, 0.8, 0.9])
+@pytest.mark.parametrize("so_far", ["", "1", "0", "1101", "0111111111", "111011111111111101", "0000"])
+def test_it_is_known_how_many_answers_like_the_next_would_decide(bar: float, so_far: str) -> None:
+    """The least number with which `state` decides, tried one by one."""
+    design = design_for(cases=40, pass_rate=bar, confidence=0.95)
+    order = [f"c{place}" for place in range(40)]
+    walk = Walk(design, order)
+    for case, mark in zip(order, so_far, strict=False):
+        walk.add(case, mark == "1")
+    if walk.state is not None:
+        return
+    passes, failures = so_far.count("1"), so_far.count("0")
+    for passed in (True, False):
+        tried = [
+            design.state(passes + more * passed, failures + more * (not passed)) for more in range(1, 41 - len(so_far))
+        ]
+        assert walk.cases_until(passed=passed) == 1 + next(n for n, state in enumerate(tried) if state is not None)
+
+
 @settings(max_examples=40)
 @given(outcomes=OUTCOMES, bar=BARS, data=st.data())
 def test_bounds_agree_with_the_decision_and_rise_with_a_pass(

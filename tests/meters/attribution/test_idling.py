@@ -100,12 +100,12 @@ def test_no_pause_is_made_where_none_is_wanted() -> None:
 
 
 def test_nothing_is_waited_for_where_thirty_ticks_take_too_long_and_what_to_do_is_said() -> None:
-    rung = Rung(tick_s=1.0)
+    rung = Rung(tick_s=1.5)
     rung.run(120, stop=lambda: rung.idling.may_begin(0))
     assert rung.idling.powers == ()
     assert rung.clock.now < 105
     assert rung.idling.notes == [
-        "idle power was not measured: 30 ticks of this counter take 30 s; idle_s = 30 in the meter's table has it done"
+        "idle power was not measured: 30 ticks of this counter take 45 s; idle_s = 45 in the meter's table has it done"
     ]
 
 
@@ -238,3 +238,50 @@ def test_a_counter_that_breaks_leaves_the_power_unknown_and_nobody_waiting() -> 
     assert rung.idling.may_begin(0)
     assert rung.idling.powers == ()
     assert rung.idling.notes == ["idle power before the model was loaded is unknown: the counters did not show it"]
+
+
+class Loose:
+    """A time line whose ticks leave more open above the guess than below it."""
+
+    def __init__(self, watts: float, *, below: float, above: float) -> None:
+        self._watts, self._below, self._above = watts, below, above
+        self.tick_s = 0.01
+        self.known_until = 9e9
+
+    def guess(self, at: float) -> float:
+        return self._watts * at
+
+    def at_least(self, start: float, end: float) -> float:
+        return self._watts * (end - start) - self._below
+
+    def at_most(self, start: float, end: float) -> float:
+        return self._watts * (end - start) + self._above
+
+    def ticks(self, _start: float, _end: float) -> int:
+        return 400
+
+
+def test_the_error_of_idle_power_is_the_farther_bound_of_the_worst_device() -> None:
+    """A pause of 4 s: 10 W less 2 J and plus 8 J, and 30 W less 6 J and plus 1 J."""
+    lines = [Loose(10.0, below=2.0, above=8.0), Loose(30.0, below=6.0, above=1.0)]
+    idling = Idling(
+        lines,  # type: ignore[arg-type]  # what a time line tells
+        rung="1b",
+        devices=["sim:0", "sim:1"],
+        memory=IdleMemory(),
+        opened=0.0,
+        wanted_s=4.0,
+        loads=False,
+        factors=[(0.5, 2.0), (1.0, 1.0)],
+    )
+    idling.begins()
+    idling.answered()
+    idling.is_free(100.0)
+    found = [reading for reading in (idling.look(float(now)) for now in range(101, 120)) if reading is not None]
+    (reading,) = found
+    assert reading.watts == pytest.approx((10.0, 30.0))
+    assert reading.error_w == pytest.approx(8.0 / 4.0)
+    (power,) = idling.powers
+    assert (power.watts, power.seconds, power.ticks) == (pytest.approx(40.0), 4.0, 400)
+    assert power.low == pytest.approx(0.5 * 38.0 / 4.0 + 114.0 / 4.0)
+    assert power.high == pytest.approx(2.0 * 48.0 / 4.0 + 121.0 / 4.0)

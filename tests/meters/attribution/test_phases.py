@@ -1,7 +1,10 @@
 """What reading and writing take, learned from joules and tokens: found where it can be told, and else not told."""
 
 import random
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from pytest_rightsize.meters.attribution.phases import fit_phases, is_better_known
@@ -197,3 +200,50 @@ def test_what_is_learned_changes_the_shares_and_not_their_sum() -> None:
     assert shares(0.1) == pytest.approx([50.0, 50.0])
     assert shares(0.0) == pytest.approx([100 / 12, 1100 / 12])
     assert sum(shares(0.33)) == pytest.approx(100)
+
+
+def _least_squares(stretches: list[Stretch]) -> tuple[Any, Any, Any]:
+    """Rows, what each column takes, and the residuals, by numpy's own least squares; where nothing is below 0."""
+    rows = np.array([[one.prompt, one.completion, one.answers] for one in stretches], dtype=float)
+    joules = np.array([one.joules[0] for one in stretches])
+    each = np.linalg.lstsq(rows, joules, rcond=None)[0]
+    assert min(each) > 0
+    return rows, each, joules - rows @ each
+
+
+def test_the_error_of_the_weight_is_that_of_least_squares_carried_to_a_ratio() -> None:
+    """Its change by each coefficient is taken from small steps here, and by its formula there."""
+    stretches = drawn(20, noise_j=1.5)
+    rows, each, residuals = _least_squares(stretches)
+    covariance = residuals @ residuals / (20 - 3) * np.linalg.inv(rows.T @ rows)
+    step = 1e-6
+    weight = each[0] / each[1]
+    slope = np.array([(each[0] + step) / each[1] - weight, each[0] / (each[1] + step) - weight, 0.0]) / step
+    fits = fit_phases(stretches, ["sim:0"])
+    assert not isinstance(fits, str)
+    assert fits[0].prompt_weight_error == pytest.approx(np.sqrt(slope @ covariance @ slope), rel=1e-4)
+    assert fits[0].prompt_weight == pytest.approx(each[0] / each[1])
+
+
+def test_few_joules_are_fitted_like_many() -> None:
+    small = [replace(one, joules=(one.joules[0] * 1e-6,)) for one in drawn(12)]
+    fits = fit_phases(small, ["sim:0"])
+    assert not isinstance(fits, str)
+    assert (fits[0].prompt_j, fits[0].completion_j) == pytest.approx((PROMPT_J * 1e-6, COMPLETION_J * 1e-6))
+    assert fits[0].explained == pytest.approx(1)
+
+
+def test_joules_that_are_all_alike_are_not_explained_by_tokens() -> None:
+    alike = [replace(one, joules=(5.0,)) for one in drawn(12)]
+    assert fit_phases(alike, ["sim:0"]) == "their tokens tell 0 % of how much their joules on sim:0 differ"
+
+
+def test_it_is_said_how_much_tokens_tell_where_that_is_too_little() -> None:
+    stretches = drawn(30, noise_j=30.0, seed=7)
+    _, _, residuals = _least_squares(stretches)
+    joules = np.array([one.joules[0] for one in stretches])
+    explained = 1 - residuals @ residuals / ((joules - joules.mean()) ** 2).sum()
+    assert 0.05 < explained < 0.5
+    assert fit_phases(stretches, ["sim:0"]) == (
+        f"their tokens tell {round(100 * explained)} % of how much their joules on sim:0 differ"
+    )
