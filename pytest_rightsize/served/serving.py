@@ -18,8 +18,8 @@ from pytest_rightsize.records import Reply, Request
 from pytest_rightsize.running.async_tests import QUIET_S, leave_soon
 from pytest_rightsize.running.engine import Suspended, Unrecorded
 from pytest_rightsize.running.ticket import Question, Ticket
-from pytest_rightsize.served.attempt import Attempt
 from pytest_rightsize.served.app_calls import Call, CallReader, fault_sent
+from pytest_rightsize.served.attempt import Attempt
 from pytest_rightsize.served.client_cost import ClientCost
 from pytest_rightsize.served.endpoint import Endpoint, Received, Sent
 from pytest_rightsize.served.interrupting import Interrupting, may_be_interrupted
