@@ -102,13 +102,12 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_rightsize.session.builtin import BuiltIn
         from pytest_rightsize.session.hooks import register_session
 
-    # The built-in providers, meters and reports come in by the same hooks as others.
-    config.pluginmanager.register(BuiltIn(), "rightsize-builtin")
-
-    try:
-        register_session(config)
-    except ConfigError as error:
-        raise pytest.UsageError(str(error)) from None
+        # The built-in providers, meters and reports come in by the same hooks as others.
+        config.pluginmanager.register(BuiltIn(), "rightsize-builtin")
+        try:
+            register_session(config)  # it imports the providers that the ladder names
+        except ConfigError as error:
+            raise pytest.UsageError(str(error)) from None
 
 
 @pytest.hookimpl(tryfirst=True)

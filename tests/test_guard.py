@@ -116,6 +116,7 @@ LENT = {
             "providers.broken_providers",
             "providers.futures",
             "providers.kept_program",
+            "providers.late_certificates",
             "providers.own_threads",
             "providers.placement",
             "providers.plain_http",

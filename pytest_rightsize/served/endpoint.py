@@ -12,6 +12,7 @@ from typing import Any
 from weakref import WeakSet
 
 from pytest_rightsize import clocks
+from pytest_rightsize.providers.late_certificates import load_aiohttp
 from pytest_rightsize.providers.own_threads import own_this_thread
 
 __all__ = ["Endpoint", "Received", "Sent"]
@@ -80,6 +81,7 @@ class Endpoint:
 
     async def _open(self) -> None:
         # Imported here, beside what the session does meanwhile: it takes a tenth of a second.
+        load_aiohttp()
         from aiohttp import web
 
         known: WeakSet[object] = WeakSet()

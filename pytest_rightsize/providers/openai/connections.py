@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_rightsize.providers.late_certificates import load_aiohttp
 from pytest_rightsize.providers.locality import LeavesMachineError, loopback_socket
 from pytest_rightsize.providers.openai.faults import Fault
 from pytest_rightsize.providers.proxies import Proxy
@@ -29,6 +30,7 @@ class Connection:
 
 def open_session(headers: Mapping[str, Secret | str], *, local_only: bool, timeout_s: float) -> Any:
     """A session of aiohttp; with `local_only` it connects to this machine only. For the event loop thread only."""
+    load_aiohttp()
     import aiohttp
 
     async def note_kept(_: Any, context: Any, __: Any) -> None:  # aiohttp awaits it
