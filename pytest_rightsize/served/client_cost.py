@@ -11,6 +11,8 @@ __all__ = ["ClientCost"]
 # A client of an SDK reads all certificates when it is built: 35 to 45 ms on today's processors.
 _COSTLY_S = 0.02
 _ENOUGH = 10
+# After so many questions that cost little no start is measured any more: the clock itself takes some time.
+_ENOUGH_CHEAP = 100
 
 
 class ClientCost:
@@ -25,13 +27,13 @@ class ClientCost:
 
     def began(self) -> None:
         """A start begins: what is spent from now on is spent before its first question."""
-        self._since_s = self._now()
+        self._since_s = None if self.is_told or self._answered >= _ENOUGH_CHEAP else self._now()
 
     def asked(self, *, on_new_connection: bool) -> str | None:
         """A question has arrived; what to tell the user, or None."""
-        since_s, now_s = self._since_s, self._now()
-        self._since_s = None
-        if self.is_told or since_s is None or now_s is None:
+        since_s, self._since_s = self._since_s, None
+        now_s = None if since_s is None else self._now()
+        if since_s is None or now_s is None:
             return None
         if not on_new_connection or now_s - since_s < _COSTLY_S:
             self._answered += 1

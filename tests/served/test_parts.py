@@ -211,3 +211,13 @@ def test_a_client_for_each_call_is_told_once_with_its_cost(
     texts = [note for note in notes if note is not None]
     assert len(texts) == told
     assert all("about 40 ms of processor time before its first question" in text for text in texts)
+
+
+def test_where_calls_cost_little_their_time_is_soon_taken_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    monkeypatch.setattr("pytest_rightsize.clocks.processor_time", lambda _: taken.append(0) or 0.0)
+    cost = ClientCost()
+    for _ in range(300):
+        cost.began()
+        assert cost.asked(on_new_connection=True) is None
+    assert len(taken) == 200

@@ -1,12 +1,14 @@
 """This process's part of the processor time: bounded by what is known, and never 0 for want of a reading."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_rightsize.meters.attribution.processes import ProcessorTrack
+from pytest_rightsize.energy import Energy
+from pytest_rightsize.meters.attribution.processes import OwnShare, OwnSum, ProcessorTrack
 
 
 def track(*readings: tuple[float, float, float]) -> ProcessorTrack:
@@ -74,3 +76,23 @@ def test_the_true_part_is_within_the_bounds(pieces: list[tuple[float, float, flo
     assert found.share > 0
     if true_busy > 1e-6:
         assert found.low - 1e-9 <= true_own / true_busy <= found.high + 1e-9
+
+
+def test_little_time_is_a_share_too() -> None:
+    found = track((0.0, 5.0, 50.0), (4.0, 5.5, 52.0)).share(0.0, 4.0)
+    assert found is not None
+    assert found.share == pytest.approx(0.25)
+    assert found.low == pytest.approx(0.48 / 2.05)
+    assert found.high == pytest.approx(0.52 / 1.95)
+
+
+def test_shares_of_answers_add_up_with_their_bounds() -> None:
+    own = OwnSum()
+    own.add(OwnShare(low=0.25, share=0.5, high=0.75), 8.0)
+    own.add(OwnShare(low=0.5, share=0.5, high=1.0), 2.0)
+    assert own == OwnSum(low=3.0, joules=5.0, high=8.0)
+    energy = Energy(joules=5.0, low=4.0, high=10.0, provenance="measured", meter="rapl")
+    assert own.widened(energy) == replace(energy, low=4.0 * 3.0 / 5.0, high=10.0 * 8.0 / 5.0)
+    for unchanged in (None, replace(energy, low=None, high=None)):
+        assert own.widened(unchanged) == unchanged
+    assert OwnSum().widened(energy) == energy
