@@ -56,8 +56,8 @@ class Shortcut:
         if transport_class is None:  # it is being imported
             return
         own = vars(transport_class).get(_METHOD)
-        if not _is_own(own, name):
-            # A tracer or a mock is there: it must see every request.
+        if not (_is_own(own, name) and _makes_responses(module)):
+            # A tracer or a mock is there, which must see every request; or a version whose responses we do not know.
             self._left_alone.add(name)
             return
 
@@ -106,6 +106,15 @@ def _response(module: Any, sent: Sent) -> Any:
     headers = {"content-type": sent.content_type, "content-length": str(len(sent.body)), **sent.headers}
     stream = module.ByteStream(sent.body)
     return module.Response(sent.status, headers=headers, stream=stream, extensions={"http_version": b"HTTP/1.1"})
+
+
+def _makes_responses(module: Any) -> bool:
+    """Whether this version of the library takes what `_response` makes."""
+    try:
+        response = _response(module, Sent(status=200, body=b"{}"))
+        return response.status_code == 200 and response.read() == b"{}" and response.json() == {}
+    except Exception:
+        return False
 
 
 def _nothing(_received: Received, _frame: FrameType | None) -> None:

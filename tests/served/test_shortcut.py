@@ -163,6 +163,16 @@ def test_a_method_that_somebody_else_has_replaced_stays_theirs(
     httpx.HTTPTransport.handle_request = own_method
 
 
+def test_a_version_whose_responses_are_made_otherwise_is_left_alone(
+    own_method: Any, seen: list[Received], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(httpx, "ByteStream")
+    shortcut = Shortcut(PORT, lambda received, _: seen.append(received))
+    shortcut.look()
+    assert httpx.HTTPTransport.handle_request is own_method
+    shortcut.close()
+
+
 def test_a_mock_of_the_connections_sees_every_request(
     shortcut: Shortcut, seen: list[Received], monkeypatch: pytest.MonkeyPatch
 ) -> None:
