@@ -237,7 +237,8 @@ class Vllm:
         own = {"VLLM_API_KEY": os.environ[_KEY], "VLLM_NO_USAGE_STATS": "1", "VLLM_USE_MODELSCOPE": "False"}
         if not self._model.may_download:
             own |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-        return {**os.environ, **own}
+        redirects = "VLLM_MODEL_REDIRECT_PATH"  # to other models than the fingerprint's
+        return {**{name: value for name, value in os.environ.items() if name != redirects}, **own}
 
     def _listen(self, stream: IO[bytes]) -> None:
         with suppress(OSError, ValueError):

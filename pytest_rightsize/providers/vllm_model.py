@@ -32,7 +32,7 @@ class ServedModel:
         """Keep the rung; nothing is looked up."""
         self._rung = rung
         self._names: dict[str, Json] = {"model": str(rung.model), **server_options(rung)}
-        self._commits: dict[str, str] = {}
+        self._snapshots: dict[str, Path] = {}
         self._lock = threading.Lock()
 
     @property
@@ -51,7 +51,10 @@ class ServedModel:
         options = dict(self._names)
         for name in _REVISIONS.keys() & options.keys():
             path = self._path(name)
-            options |= {_REVISIONS[name]: self._commit(name)} if path is None else {name: str(path)}
+            if path is None and self.may_download:
+                options[_REVISIONS[name]] = self._snapshot(name).name
+            else:  # without a download vLLM would look into the usual cache alone
+                options[name] = str(path or self._snapshot(name))
         # A path is nothing to ask for: the model is called what the ladder file calls it.
         return {"served_model_name": str(self._rung.model)} | options
 
@@ -64,7 +67,9 @@ class ServedModel:
             if path is not None:
                 options[name] = _hashed(path, sha256)
             elif name in _REVISIONS and name in options:
-                options[name] = {"commit": self._commit(name)} | ({} if name == "model" else {"name": options[name]})
+                options[name] = {"commit": self._snapshot(name).name} | (
+                    {} if name == "model" else {"name": options[name]}
+                )
         return {"files": options.pop("model"), "options": options}
 
     def _path(self, name: str) -> Path | None:
@@ -78,14 +83,15 @@ class ServedModel:
         except (OSError, ValueError):  # too long, or with a zero: a text
             return None
 
-    def _commit(self, name: str) -> str:
-        """The commit of a repository, asked for once: the hub's `main` may move while a session runs."""
+    def _snapshot(self, name: str) -> Path:
+        """The folder of a repository's commit, asked for once: the hub's `main` may move while a session runs."""
         with self._lock:
-            if name not in self._commits:
-                self._commits[name] = self._found_commit(str(self._names[name]), self._names.get(_REVISIONS[name]))
-            return self._commits[name]
+            if name not in self._snapshots:
+                found = self._found_snapshot(str(self._names[name]), self._names.get(_REVISIONS[name]))
+                self._snapshots[name] = found
+            return self._snapshots[name]
 
-    def _found_commit(self, repository: str, revision: Json) -> str:
+    def _found_snapshot(self, repository: str, revision: Json) -> Path:
         from huggingface_hub import snapshot_download
 
         cache = self._names.get("download_dir")
@@ -107,7 +113,7 @@ class ServedModel:
                     f"`hf download {repository}` there"
                 )
             raise RungError(words, reason="missing", permanent=True) from None
-        return Path(found).name
+        return Path(found)
 
 
 def _hashed(path: Path, sha256: Callable[[Path], str]) -> Json:

@@ -41,7 +41,13 @@ def model(folder: Path, name: str = "Qwen/Qwen3-4B", **options: Any) -> ServedMo
 
 
 def test_a_repository_is_served_at_the_commit_that_the_fingerprint_names(hub: Hub, tmp_path: Path) -> None:
-    served = model(tmp_path, revision="main", tokenizer="other/tokenizer", download_dir="cache", max_model_len=8)
+    given: dict[str, Any] = {
+        "revision": "main",
+        "tokenizer": "other/tokenizer",
+        "download_dir": "cache",
+        "max_model_len": 8,
+    }
+    served = model(tmp_path, **given, download=True)
     content = served.content(str)
     assert content == {
         "files": {"commit": f"{COMMIT}1"},
@@ -57,7 +63,19 @@ def test_a_repository_is_served_at_the_commit_that_the_fingerprint_names(hub: Hu
     first, second = hub.asked
     assert (first["revision"], second["revision"]) == ("main", None)
     assert first["cache_dir"] == str(tmp_path / "cache")
-    assert first["local_files_only"] is True, "nothing is downloaded, unless the user allowed it"
+    assert first["local_files_only"] is False
+
+
+def test_without_a_download_the_server_is_given_the_folder_in_the_cache(hub: Hub, tmp_path: Path) -> None:
+    served = model(tmp_path, revision="main", tokenizer="other/tokenizer")
+    assert served.content(str)["files"] == {"commit": f"{COMMIT}1"}
+    assert served.options() == {
+        "served_model_name": "Qwen/Qwen3-4B",
+        "model": f"/cache/models--Qwen/Qwen3-4B/snapshots/{COMMIT}1",
+        "revision": "main",
+        "tokenizer": f"/cache/models--other/tokenizer/snapshots/{COMMIT}2",
+    }
+    assert [asked["local_files_only"] for asked in hub.asked] == [True, True]
 
 
 def test_what_is_not_there_says_how_to_get_it(hub: Hub, tmp_path: Path) -> None:
@@ -100,6 +118,6 @@ def test_files_beside_the_ladder_file_are_known_by_their_content(hub: Hub, tmp_p
 def test_a_folder_that_a_node_lacks_lets_no_other_folder_pass_for_the_model(hub: Hub, tmp_path: Path) -> None:
     away = tmp_path / "away"
     assert model(away).folder == tmp_path.anchor
-    assert model(away).options()["revision"] == f"{COMMIT}1"
+    assert model(away, download=True).options()["revision"] == f"{COMMIT}1"
     text = model(away, chat_template="{% if x %}\0" * 999)
     assert text.options()["chat_template"] == "{% if x %}\0" * 999
