@@ -112,7 +112,7 @@ def _makes_responses(module: Any) -> bool:
     """Whether this version of the library takes what `_response` makes."""
     try:
         response = _response(module, Sent(status=200, body=b"{}"))
-        return response.status_code == 200 and response.read() == b"{}" and response.json() == {}
+        return bool(response.status_code == 200 and response.read() == b"{}" and response.json() == {})
     except Exception:
         return False
 

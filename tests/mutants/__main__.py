@@ -33,6 +33,8 @@ from tests.mutants.order import TestOrder
 _LEAST_KILLED = 0.92
 _SAMPLE = 30
 _POLL_S = 0.02
+# Tests that take less than so much processor time in so long wait for what a mutant keeps from coming.
+_IDLE_S, _LEAST_WORK = 60.0, 0.05
 # Names of files in the copy.
 _ORDER = "order.json"
 _OUTPUT = "output.txt"
@@ -130,13 +132,14 @@ def _described(module: str, source: str, mutated: str) -> Mutant:
 def _is_killed(copy: Path, tests: Sequence[str], limit_s: float, *, keeps_bytecode: bool = False) -> bool | None:
     """Whether the tests fail on the copy; None where they cannot even be collected. Endless or crashing is killed.
 
-    Endless is more than `limit_s` of processor time, or ten times that of waiting. Other work on the machine and a
-    stopped process do not count, so that a busy machine kills no mutant.
+    Endless is more than `limit_s` of processor time, ten times that of waiting, or a minute in which next to nothing is
+    done. Other work on the machine and a stopped process do not count, so that a busy machine kills no mutant.
     """
     child = os.fork()
     if not child:
         _run_tests(copy, tests, limit_s, keeps_bytecode=keeps_bytecode)
     waited_s, last = 0.0, time.monotonic()
+    worked_s, seen_at_s = 0.0, 0.0
     while waited_s < 10 * limit_s:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
@@ -145,9 +148,22 @@ def _is_killed(copy: Path, tests: Sequence[str], limit_s: float, *, keeps_byteco
         time.sleep(_POLL_S)
         now = time.monotonic()
         waited_s, last = waited_s + min(now - last, 10 * _POLL_S), now
+        if waited_s >= seen_at_s + _IDLE_S:
+            before_s, worked_s, seen_at_s = worked_s, _processor_s(child), waited_s
+            if worked_s - before_s < _LEAST_WORK * _IDLE_S:
+                break
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return True
+
+
+def _processor_s(process: int) -> float:
+    """The processor seconds of a running process; where the system does not tell, a clock that never stands still."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return time.monotonic()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _is_noticed(copy: Path, files: Sequence[str], limit_s: float) -> bool | None:
