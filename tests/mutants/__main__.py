@@ -149,7 +149,7 @@ def _is_killed(copy: Path, tests: Sequence[str], limit_s: float, *, keeps_byteco
         now = time.monotonic()
         waited_s, last = waited_s + min(now - last, 10 * _POLL_S), now
         if waited_s >= seen_at_s + _IDLE_S:
-            before_s, worked_s, seen_at_s = worked_s, _processor_s(child), waited_s
+            before_s, worked_s, seen_at_s = worked_s, _work_of(child), waited_s
             if worked_s - before_s < _LEAST_WORK * _IDLE_S:
                 break
     os.killpg(child, signal.SIGKILL)
@@ -157,7 +157,7 @@ def _is_killed(copy: Path, tests: Sequence[str], limit_s: float, *, keeps_byteco
     return True
 
 
-def _processor_s(process: int) -> float:
+def _work_of(process: int) -> float:
     """The processor seconds of a running process; where the system does not tell, a clock that never stands still."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
