@@ -51,7 +51,11 @@ TESTS = {
     "running/schedule": ("tests/running/test_schedule.py", "tests/judging/test_selection.py"),
     "running/grading": ("tests/running/test_grading.py",),
     "running/own_bugs": ("tests/running/test_own_bugs.py",),
-    "running/ticket": ("tests/running/test_ticket.py", "tests/running/test_engine.py"),
+    "running/ticket": (
+        "tests/running/test_ticket.py",
+        "tests/served/test_parts.py",
+        "tests/running/test_engine.py",
+    ),
     "records": (
         "tests/results/test_trial_records.py",
         "tests/judging/test_costs.py",

@@ -1,16 +1,18 @@
 """What a trial says of itself: how it ended, whose fault it was, and its line in a results file."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from pytest_rightsize.records import AnswerRecord, Reply, Trial, TrialKey
+from pytest_rightsize.records import AnswerRecord, Reply, Run, Rung, Trial, TrialKey
 
 KEY = TrialKey(task="t", case="test_it.py::test_it[a]", rung="1b", sample=2)
 
 
 def trial(**facts: Any) -> Trial:
-    return Trial(**({"key": KEY, "outcome": "passed"} | facts))
+    known: dict[str, Any] = {"key": KEY, "outcome": "passed"}
+    return Trial(**known | facts)
 
 
 @pytest.mark.parametrize(
@@ -69,5 +71,13 @@ def test_a_line_of_a_results_file_holds_what_the_trial_does_and_nothing_that_it_
 
 def test_what_nobody_said_of_a_reply_is_unknown() -> None:
     reply = Reply(text="x")
-    assert (reply.retries, reply.replayed, reply.seconds, reply.energy) == (0, False, None, None)
+    assert (reply.retries, reply.replayed, reply.after_s) == (0, False, 0.0)
+    assert (reply.seconds, reply.energy, reply.cost_usd) == (None, None, None)
     assert AnswerRecord(text="x").retries == 0
+
+
+def test_how_a_run_is_read_is_no_part_of_it() -> None:
+    run = Run(rungs=(Rung(name="1b", provider="replay"),), trials=(trial(),))
+    read = replace(run, read_texts=lambda one: one, read_data=lambda _: None)
+    assert read == run
+    assert repr(read) == repr(run)

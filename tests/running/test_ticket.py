@@ -31,6 +31,22 @@ def test_a_new_ticket_promises_nothing() -> None:
         (new.private, new.may_suspend, new.in_teardown, new.is_first_start, new.recorded_only, new.lacks_answer)
     )
     assert (new.has_ended, new.asks_in_threads, new.run, new.start_number) == (False, False, 0, 0)
+    assert new.take_remembered_seconds() == 0.0
+
+
+def test_a_run_ends_once_its_teardown_is_over_and_what_is_left_has_not_ended(ticket: Ticket) -> None:
+    question = ask(ticket, "a")
+    ticket.wait(question)
+    assert ticket.may_be_left
+    assert ticket.leave()
+    ticket.end_run()
+    assert not ticket.has_ended
+    ticket.start()
+    ticket.next_run()
+    ask(ticket, "a")
+    ticket.end_run()
+    assert ticket.has_ended
+    assert not ticket.may_be_left
 
 
 def test_the_nth_time_a_start_asks_it_gets_the_nth_question_of_the_earlier_start(ticket: Ticket) -> None:
