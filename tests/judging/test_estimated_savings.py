@@ -58,6 +58,7 @@ def test_its_price_at_the_counts_of_the_smaller_rung_is_an_estimate() -> None:
     """Per case: large 2,000 x 10 + 200 x 100 = 40,000 millionths of a dollar, small 2,000 x 1 + 200 x 2 = 2,400."""
     (saving,) = concluded(CLIMB).savings
     assert saving.per_1000 == pytest.approx(40 - 2.4)
+    assert saving.chosen_per_1000 == pytest.approx(40)
     assert (saving.quantity, saving.low, saving.high, saving.cases) == ("cost", None, None, 2)
     assert saving.estimate == "its price at the token counts of small"
     assert saving_words(saving) == (

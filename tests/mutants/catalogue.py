@@ -36,7 +36,11 @@ TESTS = {
         "tests/judging/test_economy_claims.py",
         "tests/commands/test_compare.py",
     ),
-    "judging/chosen_savings": ("tests/judging/test_economy_claims.py", "tests/judging/test_conclusions.py"),
+    "judging/chosen_savings": (
+        "tests/judging/test_estimated_savings.py",
+        "tests/judging/test_economy_claims.py",
+        "tests/judging/test_conclusions.py",
+    ),
     "judging/fleet": ("tests/judging/test_fleet.py",),
     "judging/sample_pairs": ("tests/commands/test_token_economy.py",),
     "judging/savings_sample": ("tests/judging/test_savings_sample.py",),
