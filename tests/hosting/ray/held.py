@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pytest_rightsize.errors import RungError
 from pytest_rightsize.meters import Facts, MeterProblem
 from pytest_rightsize.providers import Problem
 from pytest_rightsize.records import Identity, Reply, Request, Rung, Tokens
@@ -16,6 +17,8 @@ __all__ = ["Held", "Steady", "pytest_rightsize_meters"]
 
 class Held:
     """Answers in capitals, once the file `gate` is there; asked to `die`, it ends its process.
+
+    The first that is asked to `break` has no memory left from then on.
 
     The first request is answered at once: a meter lets it go alone.
 
@@ -32,7 +35,7 @@ class Held:
     def __init__(self, rung: Rung) -> None:
         self._rung = rung
         self._folder = Path(rung.options.get("folder", "."))
-        self._has_answered = False
+        self._has_answered = self._is_broken = False
 
     def check(self) -> Problem | None:
         """A folder that is not there is a file that is missing."""
@@ -53,6 +56,10 @@ class Held:
         if text.startswith("die"):
             os._exit(7)
         future: Future[Reply] = Future()
+        if self._is_broken or (text.startswith("break") and _is_first(self._folder / "broken")):
+            self._is_broken = True
+            future.set_exception(RungError("no memory is left", reason="memory", permanent=True))
+            return future
         threading.Thread(target=self._answer, args=(text, future, self._has_answered), daemon=True).start()
         self._has_answered = True
         return future
@@ -66,6 +73,15 @@ class Held:
 
     def close(self) -> None:
         """Nothing is to be freed."""
+
+
+def _is_first(file: Path) -> bool:
+    """Whether nobody has made the file before."""
+    try:
+        file.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 class Steady:

@@ -383,6 +383,24 @@ def test_a_prompt_that_ends_a_replica_costs_its_own_trial(pytester: pytest.Pytes
     assert found["any", "test_suite.py::test_any[die]", "small"] == "error"
 
 
+def test_a_replica_without_memory_costs_no_trial(pytester: pytest.Pytester, cluster: Cluster) -> None:
+    """It says so itself: it is ended, its requests are asked of the other one, and the rung is not down."""
+    suite = """
+        import pytest
+
+        @pytest.mark.rightsize(task="any")
+        @pytest.mark.parametrize("prompt", [*"abc", "break", *"defgh"])
+        def test_any(model, prompt):
+            model.ask(prompt)
+    """
+    session = Session(pytester, cluster, ladder("small", replicas="2", restarts="0"), suite)
+    session.open_gate()
+    with cluster.nodes(2):
+        session.run("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
+    assert Counter(outcomes(session.result()).values()) == {"passed": 9}, session.out
+    assert "can answer no more (no memory is left). It has no restart left" in session.out
+
+
 def test_ray_is_loaded_where_a_rung_is_asked_and_nowhere_else(pytester: pytest.Pytester, cluster: Cluster) -> None:
     replay = '[ladder.small]\nprovider = "replay"\nfile = "small.jsonl"\n'
     tell = "\n\nimport sys\ndef pytest_unconfigure(config): print('loaded ray:', 'ray' in sys.modules)"
