@@ -30,6 +30,7 @@ from pytest_rightsize.hosting.ray.replicas import (
     Host,
     Outcome,
     Replica,
+    State,
     UnreachableError,
     fault_of_all,
     fault_of_lost,
@@ -136,6 +137,17 @@ class Pool:
             self.down = self.down or closed
             hosts = [(each, each.host, each.state) for each in self._replicas if each.host is not None]
         self._go()
+        try:
+            self._collect(hosts)
+        finally:
+            for _, host, _ in hosts:
+                host.handle.kill()
+            self.is_over.set()
+        if (note := self._totals.idle_note) is not None:
+            self._terms.on_note(note)
+
+    def _collect(self, hosts: Sequence[tuple[Replica, Host, State]]) -> None:
+        """Have all replicas rest, and take their totals."""
         rests = {called(host.handle.rest): (replica, host) for replica, host, state in hosts if state == "up"}
         wait(rests, _ENDS_WITHIN_S)
         for rest, (replica, host) in rests.items():
@@ -151,11 +163,6 @@ class Pool:
             for replica, host, _ in hosts:
                 if replica.host is host:
                     replica.host, replica.state = None, "out"
-        for _, host, _ in hosts:
-            host.handle.kill()
-        if (note := self._totals.idle_note) is not None:
-            self._terms.on_note(note)
-        self.is_over.set()
 
     # --- placing ------------------------------------------------------------------------------------------------------
 
