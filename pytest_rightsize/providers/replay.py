@@ -11,9 +11,10 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pluggy
 
@@ -34,8 +35,8 @@ _KEYS = frozenset(
     {"prompt", "messages", "sample", "text", "tokens", "seconds", "energy", "finish_reason", "tool_calls"}
 )
 _COUNTS = ("prompt", "cached", "completion", "reasoning")
-_Key = tuple[bytes, int]
-"""The digest of a prompt, and the number of the repetition."""
+_Replies = dict[int, dict[bytes, Reply]]
+"""Replies by the number of the repetition, and by the digest of their prompt."""
 
 
 class Replay:
@@ -51,7 +52,7 @@ class Replay:
         self._name = rung.name
         self._path = Path(rung.base_dir) / str(rung.options["file"])
         self._lock = threading.Lock()
-        self._replies: dict[_Key, Reply] | None = None
+        self._replies: _Replies | None = None
         self._prompts: list[str] | None = None
 
     @property
@@ -93,16 +94,16 @@ class Replay:
 
     def _find(self, request: Request) -> Reply:
         replies, prompt = self._read(), _prompt_text(request.messages)
-        reply = replies.get((_digest(prompt), request.sample))
+        reply = replies.get(request.sample, {}).get(_digest(prompt))
         if reply is None:
             raise RungError(self._unrecorded_message(replies, prompt, request.sample), reason="unrecorded")
         return reply
 
-    def _unrecorded_message(self, replies: Mapping[_Key, Reply], prompt: str, sample: int) -> str:
+    def _unrecorded_message(self, replies: _Replies, prompt: str, sample: int) -> str:
         """Describe a request that has no recorded answer, and the nearest one that has."""
-        key = _digest(prompt)
-        if (key, 0) in replies:
-            recorded = sum(other == key for other, _ in replies)
+        digest = _digest(prompt)
+        if digest in replies.get(0, {}):
+            recorded = sum(digest in of_sample for of_sample in replies.values())
             return f"rung {self._name!r}: {self._path} has {recorded} samples of this prompt, but no sample {sample}"
         from rapidfuzz import process
 
@@ -116,7 +117,7 @@ class Replay:
         hint = f"; the nearest recorded one is {_last_message(nearest[0])!r}"
         return f"rung {self._name!r}: {self._path} has no answer to {_last_message(prompt)!r}{hint}"
 
-    def _read(self) -> dict[_Key, Reply]:
+    def _read(self) -> _Replies:
         with self._lock:
             if self._replies is None:
                 self._replies = _read_replies(self._path)
@@ -148,23 +149,39 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             raise ConfigError(f"the replay file {path} is no gzip file ({error}): get it again") from None
 
 
-def _read_replies(path: Path) -> dict[_Key, Reply]:
-    """Read all recorded answers by messages and sample; raises a ConfigError that names a line which is wrong."""
-    replies: dict[_Key, Reply] = {}
-    first_seen: dict[_Key, int] = {}
-    known: dict[Tokens, Tokens] = {}
+def _read_replies(path: Path) -> _Replies:
+    """Read all recorded answers; raises a ConfigError that names a line which is wrong.
+
+    What is equal is kept once: most labels, and whole replies where the file has no seconds.
+    """
+    replies: _Replies = {}
+    first_seen: dict[tuple[int, bytes], int] = {}
+    known: dict[Any, Any] = {}
     for number, line in _lines(path):
         try:
-            key, reply = _parse(loads(line))
+            sample, digest, reply = _parse(loads(line))
         except json.JSONDecodeError as error:
             raise _line_error(path, number, f"is not JSON ({error.msg} at column {error.colno})") from None
         except (ValueError, TypeError, RecursionError) as error:
             raise _line_error(path, number, str(error)) from None
-        if key in replies:
-            raise _line_error(path, number, f"repeats line {first_seen[key]}: give another prompt, or another sample")
-        replies[key] = replace(reply, tokens=known.setdefault(reply.tokens, reply.tokens))
-        first_seen[key] = number
+        first = first_seen.setdefault((sample, digest), number)
+        if first != number:
+            raise _line_error(path, number, f"repeats line {first}: give another prompt, or another sample")
+        replies.setdefault(sample, {})[digest] = _known(reply, known)
     return replies
+
+
+def _known(reply: Reply, known: dict[Any, Any]) -> Reply:
+    """The reply, or one of `known` that equals it; else one whose text and tokens are of `known`."""
+    with suppress(TypeError):  # calls of tools are dicts, which have no hash
+        if reply in known:
+            equal: Reply = known[reply]
+            return equal
+    tokens, text = (known.setdefault(part, part) for part in (reply.tokens, reply.text))
+    reply = replace(reply, tokens=tokens, text=text)
+    with suppress(TypeError):
+        known[reply] = reply
+    return reply
 
 
 def _line_error(path: Path, number: int, why: str) -> ConfigError:
@@ -176,8 +193,8 @@ def _messages(plain: Mapping[str, Json]) -> Json:
     return plain.get("messages", [{"role": "user", "content": plain.get("prompt")}])
 
 
-def _parse(plain: Json) -> tuple[_Key, Reply]:
-    """Parse one line into its key and its Reply; ValueError says in a clause what is wrong with it."""
+def _parse(plain: Json) -> tuple[int, bytes, Reply]:
+    """Parse one line into its sample, the digest of its prompt, and its Reply; ValueError says what is wrong."""
     if not isinstance(plain, dict):
         raise ValueError("is not an object")
     unknown = sorted(set(plain) - _KEYS)
@@ -195,7 +212,7 @@ def _parse(plain: Json) -> tuple[_Key, Reply]:
         raise ValueError(f"has sample {sample!r}, which is not a whole number")
     if not isinstance(text, str):
         raise ValueError("has a text that is not a string")
-    return (_digest(_prompt_text(messages)), sample), Reply(
+    reply = Reply(
         text=text,
         seconds=_seconds(plain.get("seconds")),
         tokens=_tokens(plain.get("tokens")),
@@ -204,6 +221,7 @@ def _parse(plain: Json) -> tuple[_Key, Reply]:
         energy=_energy(plain.get("energy")),
         replayed=True,
     )
+    return sample, _digest(_prompt_text(messages)), reply
 
 
 def _tool_calls(calls: Json) -> tuple[Mapping[str, Json], ...]:

@@ -109,7 +109,8 @@ class ResultsFile:
             text = _json({"kind": "prompt", "id": key.hex(), "messages": messages})
             if len(text) > LONGEST_LINE_BYTES:
                 text = _json({"kind": "prompt", "id": key.hex(), "messages": text_digest(messages)})
-            self._prompts[key] = self._write_text(text)
+            place = self._write_text(text)
+            self._prompts[key] = place if self.texts is not None else 0  # nobody reads it then
         return key.hex()
 
     def _keep_data(self, data: PartData) -> None:

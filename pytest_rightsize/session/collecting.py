@@ -16,6 +16,7 @@ from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.escaping import one_line
 from pytest_rightsize.records import TrialKey
 from pytest_rightsize.results.redaction import redacted_case
+from pytest_rightsize.running.lean_items import share_tables
 from pytest_rightsize.session.distribution import labelled
 from pytest_rightsize.session.ordering import climb_in_order
 from pytest_rightsize.session.sharding import of_this_shard, suite_plan
@@ -168,7 +169,9 @@ class Collecting:
             return (yield)
         self._name_trials(items)  # another plugin may have added some
         climb_in_order(self._state, items)
-        self._state.plan([item.stash[TRIAL_KEY] for item in items if TRIAL_KEY in item.stash])
+        trials = [item for item in items if TRIAL_KEY in item.stash]
+        share_tables(trials)
+        self._state.plan(item.stash[TRIAL_KEY] for item in trials)
         if self._state.resources.recorder is not None:
             self._state.resources.recorder.expect(case_of(item) for item in items)
         if self._state.resources.is_worker:

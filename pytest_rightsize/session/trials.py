@@ -20,6 +20,7 @@ from pytest_rightsize.records import Policy, Rung, Trial, TrialKey
 from pytest_rightsize.running.asker import Asker, PlantedAsker
 from pytest_rightsize.running.async_tests import is_async, may_be_cancelled, restartable
 from pytest_rightsize.running.interception import Interception
+from pytest_rightsize.running.lean_items import free_leftovers
 from pytest_rightsize.running.neighbours import Neighbours, Waiting
 from pytest_rightsize.running.schedule import reason_not_to_run
 from pytest_rightsize.running.ticket import Ticket
@@ -236,6 +237,7 @@ class SessionTrials:
             for key in keys:
                 if key in item.stash:
                     del item.stash[key]
+            free_leftovers(item)
 
     # --- whether a trial is run -------------------------------------------------------------------------------------
 

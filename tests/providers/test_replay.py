@@ -37,6 +37,23 @@ def test_an_answer_is_found_by_its_messages_and_its_sample(tmp_path: Path) -> No
     assert replay.submit(Request(messages=messages)).result().text == "Hello"
 
 
+def test_equal_answers_are_kept_once(tmp_path: Path) -> None:
+    """Those of different prompts too; of others what is equal in them. Calls of tools have no hash."""
+    calls = [{"id": "1", "function": {"name": "f", "arguments": "{}"}}]
+    lines: list[dict[str, Any]] = [
+        *({"prompt": name, "text": "billing"} for name in "ab"),
+        *({"prompt": f"slow {name}", "text": "billing", "seconds": name} for name in (1, 2)),
+        *({"prompt": f"called {name}", "text": "", "tool_calls": calls} for name in "ab"),
+    ]
+    replay = rung(tmp_path, lines)
+
+    assert asked(replay, "a") is asked(replay, "b")
+    first, second = asked(replay, "slow 1"), asked(replay, "slow 2")
+    assert (first.seconds, second.seconds) == (1.0, 2.0)
+    assert first.text is second.text
+    assert asked(replay, "called a").tool_calls == asked(replay, "called b").tool_calls == tuple(calls)
+
+
 def test_answers_with_the_same_token_counts_share_them(tmp_path: Path) -> None:
     replay = rung(tmp_path, LINES)
 
