@@ -36,6 +36,23 @@ def test_every_report_is_written(results: Path, tmp_path: Path) -> None:
     assert "1/2" in files["badge"].read_text("utf-8")
 
 
+def test_the_reports_of_a_large_run_are_the_same(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its trials are kept packed, and their texts are read from the file."""
+    written = []
+    for size in (0, 400_000_000):
+        monkeypatch.setattr("pytest_rightsize.commands.report._LARGE_BYTES", size)
+        monkeypatch.setattr("pytest_rightsize.results.packed_trials._MOST_LOOSE", 3)
+        files = {name: tmp_path / f"{name}-{size}" for name in ("markdown", "csv", "json", "badge")}
+        assert main(["report", str(results), *(f"--{name}={path}" for name, path in files.items())]) == 0
+        capsys.readouterr()
+        assert main(["report", str(results)]) == 0
+        written.append([capsys.readouterr().out, *(path.read_text("utf-8") for path in files.values())])
+    assert "OVER-SIZED" in written[0][0]
+    assert written[0] == written[1]
+
+
 def test_without_an_option_the_summary_is_printed(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(results)]) == 0
     assert "OVER-SIZED" in capsys.readouterr().out
