@@ -34,8 +34,8 @@ EXAMPLES = (
     "rightsize report last --against 11 --html changes.html",
 )
 
-# Some 600,000 trials with short texts, whose summary takes 0.7 GB. Packed they take a third of that, and the summary two
-# to four times as long, as it goes through all of them a dozen times.
+# Some 600,000 trials with short texts, whose summary takes 0.7 GB. Packed they take a third of that, and the summary
+# takes two to four times as long, as it goes through all of them a dozen times.
 _LARGE_BYTES = 400_000_000
 # Columns of the page's table of runs.
 _MOST_PAST = 8
