@@ -7,12 +7,14 @@ see changes: tables of pytest's own that nobody writes to, and its notes for fix
 from collections.abc import Iterable
 
 import pytest
-from _pytest.tmpdir import tmppath_result_key
+from _pytest import tmpdir
 
 __all__ = ["free_leftovers", "share_tables"]
 
 # Of a parametrized test: the scope of each argument, and which of its values it is. For pytest, which only reads them.
 _TABLES = ("_arg2scope", "indices")
+# How the phases of a test went; where a later pytest has it no more, nothing is to be freed.
+_PHASES = getattr(tmpdir, "tmppath_result_key", None)
 
 
 def share_tables(items: Iterable[pytest.Item]) -> None:
@@ -30,8 +32,8 @@ def share_tables(items: Iterable[pytest.Item]) -> None:
 def free_leftovers(item: pytest.Item) -> None:
     """Free what is only of use while the item runs: how its phases went, for `tmp_path`, and room in its stash."""
     stash = item.stash
-    if tmppath_result_key in stash:
-        del stash[tmppath_result_key]
+    if _PHASES is not None and _PHASES in stash:
+        del stash[_PHASES]
     stored = getattr(stash, "_storage", None)
     if isinstance(stored, dict):
         stash._storage = dict(stored)  # a dict does not become smaller when keys are deleted
