@@ -13,11 +13,13 @@ PACKAGE = ROOT / "pytest_rightsize"
 # The tests of each room or module; the longest name that fits a module counts.
 TESTS = {
     "statistics": ("tests/statistics",),
-    "statistics/ratios": ("tests/judging/test_economy_claims.py", "tests/statistics/test_statistics.py"),
+    "statistics/ratios": ("tests/statistics/test_ratios.py", "tests/judging/test_economy_claims.py"),
     "statistics/selection": ("tests/judging/test_selection.py", "tests/running/test_schedule.py"),
     "statistics/unpaired": ("tests/statistics/test_falls.py", "tests/judging/test_baseline.py"),
     "statistics/rates": (
-        "tests/statistics/test_statistics.py",
+        "tests/statistics/test_rates.py",
+        "tests/statistics/test_intervals.py",
+        "tests/statistics/test_planning.py",
         "tests/judging/test_evidence.py",
         "tests/judging/test_verdict.py",
     ),

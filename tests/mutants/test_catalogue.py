@@ -21,7 +21,8 @@ def test_every_room_and_each_of_its_tests_is_there() -> None:
 
 def test_a_module_has_the_tests_of_the_longest_name_that_fits() -> None:
     assert covering_tests("statistics/rates") == TESTS["statistics/rates"]
-    assert covering_tests("statistics/bounded") == TESTS["statistics"]
+    assert covering_tests("statistics/tallies") == TESTS["statistics"]
+    assert covering_tests("statistics/bounded") == ("tests/statistics/test_bounded.py", *TESTS["statistics"])
 
 
 def test_files_of_tests_come_once_each_and_in_the_order_that_is_named() -> None:
