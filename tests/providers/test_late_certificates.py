@@ -27,6 +27,7 @@ def authorities(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name in ("ours", "other"):
         command = (
             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost "
+            "-addext keyUsage=critical,digitalSignature,keyCertSign "  # which newer versions of Python ask for
             f"-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout {folder / name}.key -out {folder / name}.pem"
         )
         subprocess.run(command.split(), check=True, capture_output=True)
