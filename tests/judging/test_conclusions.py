@@ -188,3 +188,62 @@ def test_a_ranking_that_idle_power_turns_round_is_told(idle_w: float | None, sai
     assert (note is not None) == said
     if said:
         assert "above idle power the order is slow < fast, by all joules fast < slow" in str(note)
+
+
+def test_rungs_of_which_nothing_is_known_do_not_hide_what_the_others_show() -> None:
+    """The first metering has no joules, and the rungs take little: 0.7 J and 0.4 J for each of four passes."""
+    run = ladder({"lost": [1.0] * 4, "slow": [0.7] * 4, "fast": [0.4] * 4})
+    meters = [
+        Metering(rung="lost", meter="nvml", served=energy(None), busy_s=6.0, idle_w=0.1),
+        Metering(rung="slow", meter="nvml", served=energy(2.8), busy_s=24.0, idle_w=0.1),
+        Metering(rung="fast", meter="nvml", served=energy(1.6), busy_s=4.0, idle_w=0.1),
+    ]
+    note = idle_note(replace(run, meters=meters), usage_of(run))
+    assert note is not None
+    assert "above idle power the order is slow < fast, by all joules fast < slow" in note
+
+
+def test_a_larger_rung_without_joules_does_not_hide_the_false_economy_beyond_it() -> None:
+    found = concluded(ladder({"small": SMALL, "middle": [None] * 4, "large": LARGE})).false_economies
+    assert [(one.smaller, one.larger) for one in found] == [("small", "large")]
+
+
+def test_only_larger_rungs_show_a_false_economy() -> None:
+    """The one below passes too little, and takes less for each pass."""
+    run = ladder({"tiny": LARGE, "small": SMALL, "large": SMALL}, passes={"tiny": "0001"})
+    assert concluded(run).smallest == "small"
+    assert concluded(run).false_economies == ()
+
+
+def test_cases_that_only_the_larger_rung_answered_are_no_part_of_the_ratio_which_is_said() -> None:
+    run = ladder({"small": SMALL, "large": [*LARGE, 2.4]})
+    (claim,) = concluded(run).false_economies
+    assert claim.on_common
+    run = ladder({"small": [*SMALL, 9.5], "large": LARGE})
+    (claim,) = concluded(run).false_economies
+    assert claim.on_common
+
+
+def test_a_chosen_rung_that_fails_is_compared_by_what_it_took() -> None:
+    run = ladder({"small": [1.0, 2.0, 3.0, 4.0], "large": [10.0] * 4}, passes={"large": "0001"}, chosen="large")
+    (saving,) = [saving for saving in concluded(run).savings if saving.quantity == "energy"]
+    assert (saving.per_1000, saving.chosen_per_1000, saving.estimate) == (7500.0, 10_000.0, None)
+
+
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        (("undecided", "passes", "undecided"), "large was left after 2 trials"),
+        (("undecided", "passes", "fails"), "it is the only passing rung that was run"),
+        (("fails", "passes", "undecided"), "large was left after 2 trials"),
+    ],
+)
+def test_why_only_one_rung_is_compared_is_said_of_larger_ones(states: tuple[str, ...], said: str) -> None:
+    run = ladder({"tiny": [1.0, 1.0], "small": [2.0, 2.0], "large": [3.0, 3.0]})
+    (verdict,) = judge(run)
+    standing = {
+        rung: replace(verdict.standing[rung], state=state)
+        for rung, state in zip(("tiny", "small", "large"), states, strict=True)
+    }
+    (found,) = conclude(run, [replace(verdict, standing=standing, smallest="small")], objective="energy")
+    assert (found.recommended, found.why) == ("small", said)

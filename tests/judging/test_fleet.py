@@ -141,3 +141,28 @@ def test_the_terminal_is_silent_where_the_ladder_file_asks_for_nothing() -> None
     run = run_of(grams=None)
     verdicts = judge(run)
     assert [*fleet_lines(fleet(run, verdicts, gather(run, verdicts).conclusions))] == []
+
+
+def test_of_a_single_case_the_bounds_are_those_of_the_meter() -> None:
+    """36 J, known to 10 %: nothing is known of other cases. Without an error of the meter there are no bounds."""
+    run = run_of()
+    trials = [trial for trial in run.trials if trial.key.case == "c0"]
+    amount = rows_of(replace(run, trials=trials))["small"].amounts["energy"]
+    assert (amount.value, amount.low, amount.high) == pytest.approx((36 / 3.6e6, 32.4 / 3.6e6, 39.6 / 3.6e6))
+    exact = replace(LAPTOP, low=36.0, high=36.0)
+    run = run_of(small=exact)
+    amount = rows_of(replace(run, trials=[one for one in run.trials if one.key.case == "c0"]))["small"].amounts[
+        "energy"
+    ]
+    assert (amount.low, amount.high) == (None, None)
+
+
+def test_what_a_smaller_rung_saves_is_told_in_energy_and_in_co2e() -> None:
+    """360 J less 36 J a request, at 400 g a kWh."""
+    rows = rows_of(run_of(big=replace(LAPTOP, joules=360.0, low=360.0, high=360.0)))
+    saved = rows["small instead of big"]
+    assert saved.roles == ("saved",)
+    assert saved.amounts["energy"].value * 3.6e6 == pytest.approx(324.0)
+    assert saved.amounts["co2e"].value == pytest.approx(0.4 * 324.0 / 3.6e6)
+    assert saved.amounts["co2e"].unit == "kg CO2e"
+    assert saved.amounts["cost"].value == pytest.approx(0.002)
