@@ -352,6 +352,11 @@ def test_a_pure_file_sees_no_clock_disk_or_network() -> None:
     assert [file for file in PURE if "clocks" in _ours(file)] == []
 
 
+def test_nobody_waits_for_scipy_stats() -> None:
+    """It takes a second to import, and `scipy.special` has what is needed."""
+    assert [file for file in FILES for node in _nodes(file) if getattr(node, "module", None) == "scipy.stats"] == []
+
+
 def _tells_the_time(node: ast.AST) -> bool:
     """Whether it asks the modules `time`, `datetime` or `asyncio`."""
     if isinstance(node, ast.Import | ast.ImportFrom):

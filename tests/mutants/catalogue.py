@@ -15,7 +15,7 @@ TESTS = {
     "statistics": ("tests/statistics",),
     "statistics/ratios": ("tests/statistics/test_ratios.py", "tests/judging/test_economy_claims.py"),
     "statistics/selection": ("tests/judging/test_selection.py", "tests/running/test_schedule.py"),
-    "statistics/unpaired": ("tests/statistics/test_falls.py", "tests/judging/test_baseline.py"),
+    "statistics/unpaired": ("tests/statistics/test_unpaired.py", "tests/judging/test_baseline.py"),
     "statistics/rates": (
         "tests/statistics/test_rates.py",
         "tests/statistics/test_intervals.py",

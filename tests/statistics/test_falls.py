@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_rightsize.statistics import fall_cases_needed, fall_power, fell, fell_in_order, fisher_fell, mcnemar
+from pytest_rightsize.statistics import fall_cases_needed, fall_power, fell, fell_in_order, mcnemar
 
 
 @pytest.mark.parametrize(("lost", "won"), [(5, 0), (12, 3), (0, 4), (3, 3), (0, 0)])
@@ -121,13 +121,3 @@ def test_no_fewer_cases_show_a_fall_as_often(rate_before: float, rate_now: float
     assert needed is not None
     powers = [fall_power(cases, rate_before=rate_before, rate_now=rate_now) for cases in (needed - 1, needed)]
     assert powers[0] < 0.8 <= powers[1]
-
-
-@pytest.mark.parametrize(
-    ("before", "now"),
-    [((40, 40), (34, 40)), ((36, 40), (25, 30)), ((9, 20), (1, 7)), ((3, 5), (3, 5)), ((0, 4), (4, 4))],
-)
-def test_counts_of_two_runs_are_compared_as_by_fisher(before: tuple[int, int], now: tuple[int, int]) -> None:
-    scipy_stats = pytest.importorskip("scipy.stats")
-    table = [[now[0], now[1] - now[0]], [before[0], before[1] - before[0]]]
-    assert fisher_fell(before, now) == pytest.approx(scipy_stats.fisher_exact(table, alternative="less").pvalue)
