@@ -238,7 +238,7 @@ def test_a_chosen_rung_that_fails_is_compared_by_what_it_took() -> None:
         (("fails", "passes", "undecided"), "large was left after 2 trials"),
     ],
 )
-def test_why_only_one_rung_is_compared_is_said_of_larger_ones(states: tuple[str, ...], said: str) -> None:
+def test_why_only_one_rung_is_compared_is_said_of_larger_ones(states: tuple[Any, ...], said: str) -> None:
     run = ladder({"tiny": [1.0, 1.0], "small": [2.0, 2.0], "large": [3.0, 3.0]})
     (verdict,) = judge(run)
     standing = {
