@@ -46,6 +46,8 @@ class Held:
     def identity(self, sha256: Callable[[Path], str]) -> Identity:
         """The model's name."""
         name = os.getpid() if self._rung.model == "by node" else self._rung.model
+        with open(self._folder / "identified", "a", encoding="utf-8") as file:
+            file.write(f"{os.getpid()}\n")
         return Identity(content={"provider": "held", "model": name}, greedy=True)
 
     def submit(self, request: Request) -> Future[Reply]:

@@ -121,16 +121,16 @@ class Session:
         process.kill()
         pytest.fail(f"five minutes, and fewer than {count} were asked: {self.out}")
 
-    def wait_until_told(self, words: str, process: "subprocess.Popen[str]") -> None:
-        """Until the session has shown the words."""
-        pause = threading.Event()
+    def wait_until_identified(self, count: int, process: "subprocess.Popen[str]") -> None:
+        """Until so many replicas have told their fingerprints."""
+        told, pause = self.folder / "identified", threading.Event()
         for _ in range(6000):
-            if words in self.out:
+            if told.exists() and len(told.read_text().splitlines()) >= count:
                 return
             assert process.poll() is None, self.out
             pause.wait(0.05)
         process.kill()
-        pytest.fail(f"five minutes, and no word of {words!r}: {self.out}")
+        pytest.fail(f"five minutes, and fewer than {count} have told their fingerprints: {self.out}")
 
     def wait_until_one_is_gone(self) -> None:
         """Until a process of those that were asked has ended: it lives on a moment after its node."""
@@ -357,9 +357,10 @@ def test_replicas_of_two_models_are_refused(pytester: pytest.Pytester, cluster: 
     session = Session(pytester, cluster, ladder("small", replicas="2").replace('"small"', '"by node"'))
     with cluster.nodes(2):
         process = session.start("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
-        session.wait_until_told("has another model than the replica on", process)
-        session.open_gate()
+        session.wait_until_identified(2, process)
+        session.open_gate()  # what is asked after the first answers is refused
         assert process.wait() == 1
+    assert "has another model than the replica on" in session.out
     assert ("error", "load") in {(trial.outcome, trial.reason) for trial in session.result().trials}
     assert verdicts(session)["easy"][0] == "undecided"
 
