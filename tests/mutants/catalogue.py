@@ -34,6 +34,7 @@ TESTS = {
         "tests/results/test_results_file.py",
     ),
     "judging/economy": (
+        "tests/judging/test_token_counts.py",
         "tests/judging/test_comparison.py",
         "tests/judging/test_economy_claims.py",
         "tests/commands/test_compare.py",
