@@ -72,9 +72,14 @@ def regular_file_bytes(path: Path, *, largest_bytes: int) -> bytes:
     A pipe that nobody writes to is not waited for.
     """
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
-    with open(handle, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        file = open(handle, "rb")  # noqa: SIM115  # closed below
+    except OSError:
+        os.close(handle)
+        raise
+    with file:
         data = file.read(largest_bytes + 1)
     if len(data) > largest_bytes:
         raise OSError(errno.EFBIG, f"it is larger than {largest_bytes:,} bytes", str(path))

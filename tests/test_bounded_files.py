@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -223,3 +224,32 @@ def test_a_file_is_known_by_its_sha256(tmp_path: Path) -> None:
     (tmp_path / "model.gguf").write_bytes(b"abc")
     digest = file_sha256(tmp_path / "model.gguf")
     assert digest == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of FIPS 180
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes in folders, and opens no folder")
+def test_what_is_no_regular_file_is_refused_and_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_bytes(b"abcd")
+    opened: list[int] = []
+    closed: list[int] = []
+    open_file, close_file = os.open, os.close
+
+    def open_noted(path: Path, flags: int) -> int:
+        opened.append(open_file(path, flags))
+        return opened[-1]
+
+    def close_noted(handle: int) -> None:
+        closed.append(handle)
+        close_file(handle)
+
+    monkeypatch.setattr("os.open", open_noted)
+    monkeypatch.setattr("os.close", close_noted)
+    for name in ("pipe", "folder"):
+        with pytest.raises(OSError, match="it is no regular file"):
+            bounded_files.regular_file_bytes(tmp_path / name, largest_bytes=10)
+    assert len(opened) >= 2
+    assert set(opened) <= set(closed)
+    with pytest.raises(OSError, match="larger than 3 bytes"):
+        bounded_files.regular_file_bytes(tmp_path / "file", largest_bytes=3)
+    assert bounded_files.regular_file_bytes(tmp_path / "file", largest_bytes=4) == b"abcd"

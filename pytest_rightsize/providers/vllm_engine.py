@@ -201,6 +201,8 @@ class Vllm:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         os.environ.setdefault(_KEY, secrets.token_hex(32))
+        # A server that was closed before may still say its last words.
+        self._last_lines, self._is_heard = deque(maxlen=_LAST_LINES), threading.Event()
         process = subprocess.Popen(
             kept(self.command(port)),
             stdin=subprocess.DEVNULL,
@@ -214,7 +216,12 @@ class Vllm:
             if self._server is server:
                 self._process = process
         assert process.stderr is not None  # it is a pipe
-        threading.Thread(target=self._listen, args=(process.stderr,), name="vllm listens", daemon=True).start()
+        threading.Thread(
+            target=self._listen,
+            args=(process.stderr, self._last_lines, self._is_heard),
+            name="vllm listens",
+            daemon=True,
+        ).start()
         url, pause = f"http://127.0.0.1:{port}", threading.Event()
         while not _answers(f"{url}/health"):
             if process.poll() is not None:
@@ -240,11 +247,12 @@ class Vllm:
         redirects = "VLLM_MODEL_REDIRECT_PATH"  # to other models than the fingerprint's
         return {**{name: value for name, value in os.environ.items() if name != redirects}, **own}
 
-    def _listen(self, stream: IO[bytes]) -> None:
+    @staticmethod
+    def _listen(stream: IO[bytes], lines: deque[str], is_heard: threading.Event) -> None:
         with suppress(OSError, ValueError):
             for line in stream:
-                self._last_lines.append(line[-1000:].decode("utf-8", "replace"))
-        self._is_heard.set()
+                lines.append(line[-1000:].decode("utf-8", "replace"))
+        is_heard.set()
 
     def _said(self) -> str:
         """The last error that the server wrote for people."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_rightsize.providers.kept_program import has_gone, kept
+from pytest_rightsize.providers.kept_program import has_gone, kept, kill_group
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="Windows has no groups of processes")
 
@@ -57,6 +57,17 @@ def test_a_killed_owner_takes_its_program_along(tmp_path: Path) -> None:
     assert [is_alive(pid) for pid in pids] == [True, True]
     owner.kill()
     owner.wait()
+    wait_until(lambda: not any(map(is_alive, pids)))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
+def test_who_kills_the_keeper_itself_takes_its_program_along(tmp_path: Path) -> None:
+    """As Ray does with the children of a worker that ends."""
+    numbers = tmp_path / "numbers"
+    keeper = subprocess.Popen(kept([sys.executable, "-S", "-c", PROGRAM, str(numbers)]), start_new_session=True)
+    wait_until(numbers.exists)
+    pids = numbers.read_text().split()
+    kill_group(keeper)
     wait_until(lambda: not any(map(is_alive, pids)))
 
 

@@ -135,6 +135,7 @@ class Pool:
         with self._lock:
             self.is_closed = True
             self.down = self.down or closed
+            self._check_down()
             hosts = [(each, each.host, each.state) for each in self._replicas if each.host is not None]
         self._go()
         try:
@@ -241,14 +242,10 @@ class Pool:
         """Send what may be sent, and settle what cannot be answered; called without the lock."""
         while True:
             with self._lock:
-                if not self._queue:
+                found = self._next()
+                if found is None:
                     return
-                asked, replica = self._queue[0], None
-                if self.down is None and not asked.future.cancelled():
-                    replica = next_replica(self._replicas, asked)
-                    if replica is None:
-                        return
-                self._queue.popleft()
+                asked, replica = found
                 host = None if replica is None else replica.host
                 if host is not None:
                     host.begin(clocks.monotonic())
@@ -256,6 +253,19 @@ class Pool:
                 self._send(replica, host, asked)
             elif self.down is not None:
                 settle(asked, {"error": error_to_plain(self.down)})
+
+    def _next(self) -> tuple[Asked, Replica | None] | None:
+        """With the lock held: take what can go now; a request that waits for another replica holds up no other one."""
+        for place, asked in enumerate(self._queue):
+            if self.down is not None or asked.future.cancelled():
+                replica = None
+            elif (replica := next_replica(self._replicas, asked)) is None:
+                if asked.lost_by is None:
+                    return None  # nobody has room
+                continue
+            del self._queue[place]
+            return asked, replica
+        return None
 
     def _send(self, replica: Replica, host: Host, asked: Asked) -> None:
         inner: Future[Outcome] = called(host.handle.ask, asked.request)

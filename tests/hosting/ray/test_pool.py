@@ -13,6 +13,7 @@ from pytest_rightsize.hosting.ray.greetings import Greetings
 from pytest_rightsize.hosting.ray.pool import Pool
 from pytest_rightsize.hosting.ray.replicas import DeadError, Replica, UnreachableError
 from pytest_rightsize.hosting.ray.terms import Terms
+from pytest_rightsize.hosting.wire import error_to_plain
 from pytest_rightsize.meter_records import Metering
 
 VERSIONS = {"ray": "2"}
@@ -504,6 +505,34 @@ def test_nothing_waits_at_a_replica_while_another_is_on_its_way() -> None:
     assert one.numbers == [1, 2]
     two.is_up(room=1)
     assert two.numbers == [3]
+
+
+def test_a_request_that_waits_for_another_replica_holds_up_no_other() -> None:
+    """The first replica had no memory for it, and the second is on its way."""
+    session = Session()
+    session.pool.open()
+    one, two = session.actors
+    one.is_up(room=4)
+    (first,) = session.ask(1)
+    one.asked[0][1].set_result({"error": error_to_plain(RungError("rung '4b': out of memory", reason="memory"))})
+    session.ask(2, 3)
+    assert one.numbers == [1, 2, 3]
+    assert not first.done()
+    two.is_up(room=4)
+    assert two.numbers == [1]
+    two.answers(1)
+    assert text(first) == "2"
+
+
+def test_a_pool_that_is_closed_before_anybody_was_up_keeps_nobody_waiting_for_that() -> None:
+    placing, never = Session(), Session()
+    placing.pool.open()
+    placing.pool.close()
+    never.pool.close()
+    never.pool.open()
+    for session in (placing, never):
+        assert session.pool.opened.done()
+        assert session.pool.down is not None
 
 
 def test_who_is_placed_after_the_end_is_ended_at_once() -> None:
