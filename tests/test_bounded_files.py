@@ -235,8 +235,8 @@ def test_what_is_no_regular_file_is_refused_and_closed(tmp_path: Path, monkeypat
     closed: list[int] = []
     open_file, close_file = os.open, os.close
 
-    def open_noted(path: Path, flags: int) -> int:
-        opened.append(open_file(path, flags))
+    def open_noted(path: Path, flags: int, *mode: int) -> int:
+        opened.append(open_file(path, flags, *mode))
         return opened[-1]
 
     def close_noted(handle: int) -> None:
