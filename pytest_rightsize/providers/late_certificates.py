@@ -16,6 +16,8 @@ from typing import Any
 __all__ = ["load_aiohttp"]
 
 _lock = Lock()
+# Another one may stand in its place later, as that of truststore.
+_Context = ssl.SSLContext
 
 
 def load_aiohttp() -> None:
@@ -30,27 +32,27 @@ def load_aiohttp() -> None:
 @contextmanager
 def _late_certificates() -> Iterator[None]:
     """Contexts that this thread makes meanwhile load the default certificates when they are first used."""
-    if ssl.SSLContext.__module__ != "ssl" or "set_default_verify_paths" in vars(ssl.SSLContext):
+    if ssl.SSLContext is not _Context or _Context.__module__ != "ssl" or "set_default_verify_paths" in vars(_Context):
         yield  # truststore, gevent and the like have contexts of their own
         return
-    thread, load = get_ident(), ssl.SSLContext.set_default_verify_paths
+    thread, load = get_ident(), _Context.set_default_verify_paths
 
-    def postpone(context: ssl.SSLContext) -> None:
-        if get_ident() != thread or type(context) is not ssl.SSLContext:
+    def postpone(context: _Context) -> None:
+        if get_ident() != thread or type(context) is not _Context:
             load(context)
             return
         context.__class__ = _LateContext
         context._sources = _sources()  # type: ignore[attr-defined]  # it is a _LateContext now
 
     # A method of the base class, which this hides and `del` shows again.
-    ssl.SSLContext.set_default_verify_paths = postpone  # type: ignore[method-assign,assignment]  # for the moment of one import
+    _Context.set_default_verify_paths = postpone  # type: ignore[method-assign,assignment]  # for the moment of one import
     try:
         yield
     finally:
-        del ssl.SSLContext.set_default_verify_paths
+        del _Context.set_default_verify_paths
 
 
-class _LateContext(ssl.SSLContext):
+class _LateContext(_Context):
     """A context without its default certificates. At its first use it loads them and becomes an ordinary one."""
 
     _sources: tuple[str, str]
@@ -60,32 +62,32 @@ class _LateContext(ssl.SSLContext):
         # Two threads may load them at once: OpenSSL takes each certificate once. The class changes last, so that nobody
         # uses an ordinary context that has none yet.
         if sources == _sources():
-            ssl.SSLContext.set_default_verify_paths(self)
+            _Context.set_default_verify_paths(self)
         else:  # a test has changed the variables since: those count that aiohttp would have read
             for option, path in zip(("cafile", "capath"), sources, strict=True):
                 with suppress(OSError):  # a missing or broken file is passed over, as OpenSSL does it
                     self.load_verify_locations(**{option: path})
-        self.__class__ = ssl.SSLContext  # type: ignore[assignment]  # its base, of the same layout
+        self.__class__ = _Context  # type: ignore[assignment]  # its base, of the same layout
 
     def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
         """What the base class does, with the certificates."""
         self._load()
-        return ssl.SSLContext.wrap_socket(self, *args, **options)
+        return _Context.wrap_socket(self, *args, **options)
 
     def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
         """What the base class does, with the certificates."""
         self._load()
-        return ssl.SSLContext.wrap_bio(self, *args, **options)
+        return _Context.wrap_bio(self, *args, **options)
 
     def cert_store_stats(self) -> dict[str, int]:
         """What the base class does, with the certificates."""
         self._load()
-        return ssl.SSLContext.cert_store_stats(self)
+        return _Context.cert_store_stats(self)
 
     def get_ca_certs(self, *args: Any, **options: Any) -> Any:
         """What the base class does, with the certificates."""
         self._load()
-        return ssl.SSLContext.get_ca_certs(self, *args, **options)
+        return _Context.get_ca_certs(self, *args, **options)
 
 
 def _sources() -> tuple[str, str]:

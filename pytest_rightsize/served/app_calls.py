@@ -1,13 +1,17 @@
 """Reads what an application asks into the question for a rung, or into the refusal that it reads.
 
-In come requests of the endpoint, each with the start that it belongs to; nothing is asked here.
+In come requests of the endpoint, each with the start that it belongs to; nothing is asked here. The thread
+of the tests leaves its test here where the reply is not there.
 """
 
 from collections.abc import Iterable
+from concurrent import futures
 from dataclasses import dataclass
 
 from pytest_rightsize.errors import NoAnswerError, RungError
 from pytest_rightsize.records import Request, Rung
+from pytest_rightsize.running.engine import Suspended
+from pytest_rightsize.running.ticket import Question, Ticket
 from pytest_rightsize.served.attempt import Attempt
 from pytest_rightsize.served.endpoint import Received, Sent
 from pytest_rightsize.served.routing import Routing, UnroutedError
@@ -15,7 +19,7 @@ from pytest_rightsize.served.sending import as_json, no_answer, refusal
 from pytest_rightsize.served.strays import Strays
 from pytest_rightsize.served.wires import WIRES, Asked, UnservedError, Wire, body_of, read_ignoring, unserved
 
-__all__ = ["Call", "CallReader", "fault_sent"]
+__all__ = ["Call", "CallReader", "fault_sent", "leave_or_wait"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +72,18 @@ def fault_sent(attempt: Attempt, call: Call, fault: RungError | NoAnswerError) -
         fault = RungError(text, reason="bad_reply")
     attempt.model.failed(fault)
     return no_answer(call.wire, fault)
+
+
+def leave_or_wait(ticket: Ticket, question: Question) -> None:
+    """Leave the test for the reply if it is not there, or wait where leaving it would cost an answer twice."""
+    if not question.future.done() or ticket.is_first_start:
+        ticket.wait(question)
+        try:
+            if ticket.leave():
+                raise Suspended
+            futures.wait([question.future])
+        finally:
+            ticket.wait_no_more(question)
 
 
 def _request(attempt: Attempt, asked: Asked) -> Request:

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent import futures
 from types import FrameType
 
 from pytest_rightsize import clocks
@@ -17,8 +16,8 @@ from pytest_rightsize.errors import NoAnswerError, RungError
 from pytest_rightsize.records import Reply, Request
 from pytest_rightsize.running.async_tests import QUIET_S, leave_soon
 from pytest_rightsize.running.engine import Suspended, Unrecorded
-from pytest_rightsize.running.ticket import Question, Ticket
-from pytest_rightsize.served.app_calls import Call, CallReader, fault_sent
+from pytest_rightsize.running.ticket import Question
+from pytest_rightsize.served.app_calls import Call, CallReader, fault_sent, leave_or_wait
 from pytest_rightsize.served.attempt import Attempt
 from pytest_rightsize.served.client_cost import ClientCost
 from pytest_rightsize.served.endpoint import Endpoint, Received, Sent
@@ -349,7 +348,17 @@ class Serving:
         self._note_cost(received)
         try:
             call = self._calls.read(attempt, received, path, wire)
-            return call if isinstance(call, Sent) else self._answer_now(attempt, call)
+            question = call if isinstance(call, Sent) else self._submitted(attempt, call)
+        except Exception as error:  # as above
+            return self._broken(attempt, wire, error)
+        if isinstance(call, Sent):
+            return call
+        if isinstance(question, Sent):
+            return question
+        # Outside, as what a signal handler of the test raises meanwhile is the test's own.
+        leave_or_wait(attempt.ticket, question)
+        try:
+            return self._answer_to(attempt, call, question)
         except Exception as error:  # as above
             return self._broken(attempt, wire, error)
 
@@ -362,7 +371,8 @@ class Serving:
             return False
         return not (Interrupting.in_loop() or attempt.may_ask_side_by_side) and attempt.asker.may_suspend
 
-    def _answer_now(self, attempt: Attempt, call: Call) -> Sent:
+    def _submitted(self, attempt: Attempt, call: Call) -> "Question | Sent":
+        """The question to the rung, or why it is not asked."""
         try:
             question = attempt.asker.submit(call.request, call.other)
         except (Suspended, Unrecorded):
@@ -370,20 +380,10 @@ class Serving:
         except (RungError, NoAnswerError) as fault:
             return fault_sent(attempt, call, fault)
         attempt.asked.append(question)
+        return question
+
+    def _answer_to(self, attempt: Attempt, call: Call, question: Question) -> Sent:
         try:
-            self._leave_or_wait(attempt.ticket, question)
             return reply_sent(call.wire, call.asked, self._handed_out(attempt, call, question))
         except (RungError, NoAnswerError) as fault:
             return fault_sent(attempt, call, fault)
-
-    @staticmethod
-    def _leave_or_wait(ticket: Ticket, question: Question) -> None:
-        """Leave the test for the reply if it is not there, or wait where leaving it would cost an answer twice."""
-        if not question.future.done() or ticket.is_first_start:
-            ticket.wait(question)
-            try:
-                if ticket.leave():
-                    raise Suspended
-                futures.wait([question.future])
-            finally:
-                ticket.wait_no_more(question)

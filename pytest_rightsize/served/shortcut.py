@@ -6,6 +6,7 @@ project that has replaced that method or the one below it, goes its usual way.
 """
 
 import functools
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -30,7 +31,8 @@ class Shortcut:
     def __init__(self, port: int, answer: Answer) -> None:
         self._port = port
         self._answer = answer
-        self._thread = threading.get_ident()
+        # A forked child has a thread of the same number, and asks through the connection to this process.
+        self._thread = (os.getpid(), threading.get_ident())
         self._seen: WeakSet[object] = WeakSet()
         # By library: the class, its own method, and ours.
         self._replaced: dict[str, tuple[Any, Any, Any]] = {}
@@ -64,33 +66,43 @@ class Shortcut:
         @functools.wraps(own)
         def handle_request(transport: Any, request: Any) -> Any:
             __tracebackhide__ = True
-            sent = self._sent(transport, request, sys._getframe(1))
+            sent = self._sent(module, transport, request, sys._getframe(1))
             return own(transport, request) if sent is None else _response(module, sent)
 
         setattr(transport_class, _METHOD, handle_request)
         self._replaced[name] = (transport_class, own, handle_request)
 
-    def _sent(self, transport: object, request: Any, frame: FrameType | None) -> Sent | None:
+    def _sent(self, module: Any, transport: object, request: Any, frame: FrameType | None) -> Sent | None:
         """What to answer a request of httpx, or None; raises what `answer` does."""
         url = request.url
-        if url.port != self._port or url.host != "127.0.0.1" or threading.get_ident() != self._thread:
+        if url.port != self._port or url.host != "127.0.0.1" or (os.getpid(), threading.get_ident()) != self._thread:
             return None
         if "content-encoding" in request.headers or url.scheme != "http":
             return None
-        pool_class = type(getattr(transport, "_pool", None))
-        if not _is_own(getattr(pool_class, _METHOD, None), pool_class.__module__.partition(".")[0]):
+        pool = getattr(transport, "_pool", None)
+        below = module.__name__.replace("httpx", "httpcore")
+        if _METHOD in getattr(pool, "__dict__", {_METHOD}) or not _is_own(getattr(type(pool), _METHOD, None), below):
             return None  # a mock of the connections must see every request
+        body = request.read()
+        if not isinstance(request.stream, module.ByteStream) or b"".join(request.stream) != body:
+            return None  # something sends another body than the request had
         received = Received(
             method=request.method,
             path=url.path,
             headers=request.headers,
-            body=request.read(),
-            is_first=transport not in self._seen,
+            body=body,
+            is_first=self._is_first(transport),
         )
-        sent = self._answer(received, frame)
-        if sent is not None:
+        return self._answer(received, frame)
+
+    def _is_first(self, transport: object) -> bool:
+        """Whether it is the first request of a transport, which stands for its connection."""
+        try:
+            is_first = transport not in self._seen
             self._seen.add(transport)
-        return sent
+        except TypeError:  # one of the user's own that has no hash
+            return False
+        return is_first
 
 
 def _is_own(method: Any, package: str) -> bool:

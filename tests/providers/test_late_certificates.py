@@ -210,3 +210,23 @@ def test_aiohttp_is_imported_once() -> None:
     loaded = sys.modules["aiohttp.connector"]
     load_aiohttp()
     assert sys.modules["aiohttp.connector"] is loaded
+
+
+def test_a_class_that_is_put_in_the_place_of_contexts_later_changes_none_of_these(
+    authorities: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `truststore.inject_into_ssl` does it in an application, after aiohttp was imported."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authorities["ours"]))
+    context = late_context()
+
+    class Other(ssl.SSLContext):
+        def wrap_bio(self, *_: Any, **__: Any) -> ssl.SSLObject:
+            raise AssertionError("another context")
+
+    own = ssl.SSLContext
+    monkeypatch.setattr(ssl, "SSLContext", Other)
+    context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
+    assert type(context) is own
+    assert len(context.get_ca_certs()) == 1
+    with _late_certificates():
+        assert "set_default_verify_paths" not in vars(own)

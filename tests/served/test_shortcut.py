@@ -1,6 +1,8 @@
 """Requests of httpx to the endpoint are answered where they are made, and every other request goes its usual way."""
 
 import importlib.util
+import multiprocessing
+import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
@@ -8,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from pytest_rightsize.running.engine import Suspended
 from pytest_rightsize.served.endpoint import Received, Sent
 from pytest_rightsize.served.shortcut import Shortcut
 from tests.running.test_suspension import check_in_flight_together
-from tests.served.project import climb, make, notes, outcomes
+from tests.served.project import asked, climb, make, notes, outcomes
 
 # Whichever of the two the installed `openai` sends by.
 httpx: Any = importlib.import_module("httpx2" if importlib.util.find_spec("httpx2") else "httpx")
@@ -292,3 +295,123 @@ def test_where_a_test_cannot_be_left_it_waits_for_a_connection(pytester: pytest.
         "test_thread": "passed",
     }
     assert {"deleted IN A DESTRUCTOR", "ended AT THE END"} <= {*notes(pytester)}
+
+
+def test_who_replaces_the_pool_or_its_method_for_one_client_sees_every_request(
+    shortcut: Shortcut, seen: list[Received]
+) -> None:
+    class Pool:
+        def handle_request(self, request: object) -> object:
+            raise RuntimeError("mocked")
+
+    for change in ("method", "pool"):
+        transport = httpx.HTTPTransport()
+        if change == "method":
+            transport._pool.handle_request = Pool().handle_request
+        else:
+            transport._pool = Pool()
+        with pytest.raises(RuntimeError, match="mocked"):
+            httpx.Client(transport=transport).post(URL, content=b"{}")
+    assert seen == []
+
+
+def test_the_question_is_what_would_have_been_sent(shortcut: Shortcut, seen: list[Received]) -> None:
+    """A hook may give a request another stream than the body that it was made with."""
+
+    def change(request: Any) -> None:
+        request.stream = httpx.ByteStream(b"changed")
+        request.headers["content-length"] = "7"
+
+    with httpx.Client(event_hooks={"request": [change]}, trust_env=False) as client, pytest.raises(httpx.ConnectError):
+        client.post(URL, content=b"{}")
+    assert seen == []
+
+
+def test_a_transport_without_a_hash_is_answered_too(shortcut: Shortcut, seen: list[Received]) -> None:
+    class Unhashable(httpx.HTTPTransport):  # type: ignore[misc]  # which of the two it is, is known later
+        def __hash__(self) -> int:
+            raise TypeError("unhashable")
+
+    with httpx.Client(transport=Unhashable()) as client:
+        assert client.post(URL, content=b"{}").status_code == 200
+    assert [received.is_first for received in seen] == [False]
+
+
+def test_a_client_is_first_once_also_where_its_request_is_left(own_method: object) -> None:
+    firsts: list[bool] = []
+
+    def leave(received: Received, _frame: FrameType | None) -> None:
+        firsts.append(received.is_first)
+        raise Suspended
+
+    shortcut = Shortcut(PORT, leave)
+    shortcut.look()
+    with httpx.Client() as client:
+        for _ in range(2):
+            with pytest.raises(Suspended):
+                client.post(URL, content=b"{}")
+    shortcut.close()
+    assert firsts == [True, False]
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system cannot fork")
+def test_a_forked_child_asks_through_the_connection_and_nothing_is_asked_twice(
+    pytester: pytest.Pytester, own_method: object
+) -> None:
+    make(pytester, together=1, client="httpx")
+    result = climb(
+        pytester,
+        """
+        import multiprocessing
+        import app
+
+        def ask(pipe):
+            pipe.send(app.ask("of a child"))
+
+        def test_child(model):
+            ours, its = multiprocessing.Pipe()
+            child = multiprocessing.get_context("fork").Process(target=ask, args=(its,))
+            child.start()
+            its.close()
+            try:
+                assert ours.recv() == "OF A CHILD"
+            finally:
+                child.join()
+        """,
+    )
+    result.assert_outcomes(passed=1)
+    assert asked(pytester) == ["of a child"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no alarm")
+def test_what_a_signal_handler_of_the_test_raises_while_it_waits_in_place_is_the_tests_own(
+    pytester: pytest.Pytester, own_method: object
+) -> None:
+    """It asks something else when it starts again, and waits for that; the alarm goes off while it does."""
+    make(pytester, together=1, client="httpx")
+    result = climb(
+        pytester,
+        """
+        import os, signal, threading, time
+        import pytest, app
+        import pytest_rightsize.served.app_calls as app_calls
+
+        class Slow(Exception):
+            pass
+
+        def test_slow(model, monkeypatch):
+            def alarm(*_):
+                raise Slow
+
+            before = signal.signal(signal.SIGALRM, alarm)
+            monkeypatch.setattr(app_calls.futures, "wait", lambda _: signal.raise_signal(signal.SIGALRM))
+            try:
+                with pytest.raises(Slow):
+                    app.ask(f"it is {time.perf_counter()}")
+            finally:
+                signal.signal(signal.SIGALRM, before)
+            monkeypatch.undo()
+            assert app.ask("again") == "AGAIN"
+        """,
+    )
+    result.assert_outcomes(passed=1)
