@@ -85,9 +85,14 @@ def run(
 
 
 def in_pytester(
-    self: pytest.Pytester, cmdargs: Sequence[str | os.PathLike[str]], stdout: Any, stderr: Any, stdin: Any = None
+    self: pytest.Pytester,
+    cmdargs: Sequence[str | os.PathLike[str]],
+    stdout: Any,
+    stderr: Any,
+    stdin: Any = None,
+    **_: Any,
 ) -> "subprocess.Popen[Any]":
-    """In place of `Pytester.popen`, which `runpytest_subprocess` calls."""
+    """In place of `Pytester.popen`, which `runpytest_subprocess` calls; pytest 8 also tells of open files."""
     if stdin is not self.CLOSE_STDIN:
         raise ValueError("a forked process of pytester has no input")
     path = os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH", "")]))

@@ -238,7 +238,12 @@ def coverage_table(rows: Sequence[Measured], code_prompt: float) -> str:
     offs = [f"x {np.median([one.factor for one in each]):.2f}" for each in said.values()]
     widths = [f"x {np.median([one.high / one.low for one in each]):.0f}" for each in said.values()]
     lines += [["off by, median", "", *offs], ["width of the bounds, median", "", *widths]]
-    return tabulate(lines, headers=["", "configurations", *KNOWN], tablefmt="github")
+    return tabulate(
+        lines,
+        headers=["", "configurations", *KNOWN],
+        tablefmt="github",
+        colalign=["left", "right", *["left"] * len(KNOWN)],
+    )
 
 
 def _held(said: Sequence[Said]) -> str:

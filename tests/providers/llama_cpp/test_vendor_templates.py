@@ -76,7 +76,7 @@ def as_transformers(
 
 
 @needs_templates
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: getattr(path, "stem", None))
 def test_vendors_templates_are_rendered_as_transformers_renders_them(path: Path) -> None:
     pytest.importorskip("transformers", reason="transformers is not installed; see tox run -e real")
     text = path.read_text(encoding="utf-8")
@@ -125,7 +125,7 @@ def written_answers(
 
 
 @needs_templates
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: getattr(path, "stem", None))
 def test_what_a_template_writes_as_reasoning_is_known_as_reasoning(path: Path) -> None:
     template = ChatTemplate({"default": path.read_text(encoding="utf-8")}, TOKENS)
     answer = {"role": "assistant", "content": "ANSWER", "reasoning_content": "REASON"}
@@ -136,7 +136,7 @@ def test_what_a_template_writes_as_reasoning_is_known_as_reasoning(path: Path) -
 
 
 @needs_templates
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: getattr(path, "stem", None))
 def test_what_a_template_writes_as_a_call_is_read_as_one(path: Path) -> None:
     template = ChatTemplate({"default": path.read_text(encoding="utf-8")}, TOKENS)
     choice = ToolChoice.of(Request(messages=(HELLO,), tools=tuple(TOOLS)))
