@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -19,6 +19,7 @@ from pytest_rightsize.config.spreads import spread_keys
 from pytest_rightsize.config.table_checks import LARGEST
 from pytest_rightsize.config.task_tables import TASK_KEYS
 from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.providers.secret_texts import literal_secret
 
 PROVIDERS, METERS = classes()
 SCHEMA = ladder_schema(PROVIDERS, METERS)
@@ -163,6 +164,7 @@ FILES = st.fixed_dictionaries(
 @settings(max_examples=150)
 @given(FILES)
 def test_the_check_and_the_schema_agree_on_any_file(plain: dict[str, Any]) -> None:
+    _leave_out_secrets(plain)
     assert is_valid(plain) is is_accepted(plain)
 
 
@@ -170,7 +172,20 @@ def test_the_check_and_the_schema_agree_on_any_file(plain: dict[str, Any]) -> No
 @given(METER)
 def test_they_agree_on_any_meter(meter: dict[str, Any]) -> None:
     plain = {"ladder": {"a": {"provider": "replay", "file": "x", "meter": meter}}}
+    _leave_out_secrets(plain)
     assert is_valid(plain) is is_accepted(plain)
+
+
+def _leave_out_secrets(plain: dict[str, Any]) -> None:
+    """A literal secret in a free table of a rung is refused by the check alone: no schema knows all names of those."""
+    assume(literal_secret(plain.get("ladder", {})) is None)
+
+
+def test_a_literal_secret_in_a_free_table_is_refused_by_the_check_alone() -> None:
+    meter = {"name": "prometheus", "labels": {"file": "a", "key": "b"}}
+    plain = {"ladder": {"a": {"provider": "replay", "file": "x", "meter": meter}}}
+    assert is_valid(plain)
+    assert not is_accepted(plain)
 
 
 def test_a_number_above_the_largest_is_refused_by_both() -> None:
