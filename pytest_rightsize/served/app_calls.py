@@ -1,7 +1,7 @@
 """Reads what an application asks into the question for a rung, or into the refusal that it reads.
 
-In come requests of the endpoint, each with the start that it belongs to; nothing is asked here. The thread
-of the tests leaves its test here where the reply is not there.
+In come requests of the endpoint, each with the start that it belongs to; nothing is asked here.
+`leave_or_wait` is for the thread of the tests, once it has asked.
 """
 
 from collections.abc import Iterable

@@ -67,7 +67,9 @@ def test_who_kills_the_keeper_itself_takes_its_program_along(tmp_path: Path) -> 
     keeper = subprocess.Popen(kept([sys.executable, "-S", "-c", PROGRAM, str(numbers)]), start_new_session=True)
     wait_until(numbers.exists)
     pids = numbers.read_text().split()
+    assert [is_alive(pid) for pid in pids] == [True, True]
     kill_group(keeper)
+    assert keeper.returncode == -signal.SIGKILL
     wait_until(lambda: not any(map(is_alive, pids)))
 
 
