@@ -18,6 +18,9 @@ from tests.served.project import asked, climb, make, notes, outcomes
 
 # Whichever of the two the installed `openai` sends by.
 httpx: Any = importlib.import_module("httpx2" if importlib.util.find_spec("httpx2") else "httpx")
+# It imports this with its first connection. Sessions in this process forget what they import, and one that forgot this
+# would leave httpx with errors of a module that is no more.
+importlib.import_module(httpx.__name__.replace("httpx", "httpcore"))
 PORT = 9
 URL = f"http://127.0.0.1:{PORT}/v1/chat/completions"
 UPPER = """
