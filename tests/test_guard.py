@@ -153,6 +153,7 @@ PURE = [
     "providers/reasoning.py",
     "providers/template_kwargs.py",
     "providers/vllm_options.py",
+    "providers/vllm_parts.py",
     "providers/llama_cpp/request_checks.py",
     "providers/llama_cpp/tool_calls.py",
     "providers/llama_cpp/likely_tokens.py",

@@ -235,8 +235,9 @@ class Vllm:
         of_requests = {name: self._rung.options[name] for name in OF_REQUESTS if name in self._rung.options}
         options = {"base_url": f"{url}/v1", "api_key_env": _KEY, "timeout_s": _TIMEOUT_S, "retries": 0}
         options |= of_requests
-        model = self._rung.options.get("served_model_name", self._rung.model)
-        rung = replace(self._rung, provider="openai", model=model, options=options, max_in_flight=self.in_flight)
+        rung = replace(
+            self._rung, provider="openai", model=self._model.name, options=options, max_in_flight=self.in_flight
+        )
         return OpenAI(rung)
 
     def _environment(self) -> dict[str, str]:

@@ -87,6 +87,12 @@ def test_the_server_is_started_asked_with_a_key_and_ended() -> None:
     assert process.poll() is not None
 
 
+def test_the_server_is_asked_for_the_adapter_and_not_for_the_model_without_it() -> None:
+    engine = Played(rung(lora_modules="sql=adapters/sql"))
+    assert engine.submit(asked("a")).result(60).text == "sql: a"
+    engine.close()
+
+
 def test_a_server_that_cannot_start_says_why() -> None:
     class Broken(Played):
         program = "import sys; sys.exit('ValueError: no GPU is there')"
