@@ -71,7 +71,8 @@ class Metering:
     of requests that got no answer, `others` of other processes where they are told apart, `idle` of the time without a
     request in flight. Each is None where nothing of it was seen. `busy_s` is the time in which an answer was in flight,
     `tick_s` the counter's period. `cold_w` is the idle power before any model was loaded, `idle_w` that with this one
-    loaded, and `idle_powers` every measurement of either.
+    loaded, and `idle_powers` every measurement of either. `replica` and `node` say of which replica of the rung, on
+    which machine, all this is; None for a rung that has none.
 
     Answers that were in flight together share joules by tokens: `prompt_weights` is, by device, the weight of a prompt
     token relative to a written one, as fitted last to `weighed_by` answers; 0 answers mark the assumption. `phases` is
@@ -99,13 +100,21 @@ class Metering:
     phases: tuple[Phases, ...] = ()
     no_phases: str | None = None
     notes: tuple[str, ...] = ()
+    replica: int | None = None
+    node: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it holds all that its devices took; if not, what its other parts say is the least."""
+        return self.total is None or self.total.joules is not None
 
     def to_dict(self) -> dict[str, Any]:
         """The metering as a line of the results file."""
         parts = {name: getattr(self, name) for name in _PARTS}
         energies = {name: None if part is None else part.to_dict() for name, part in parts.items()}
         lists = {name: list(plain_fields(self)[name]) for name in ("idle_powers", "phases", "notes")}
-        return {"kind": "metering", **plain_fields(self), **energies, **lists}
+        plain = {"kind": "metering", **plain_fields(self), **energies, **lists}
+        return {key: value for key, value in plain.items() if value is not None or key not in ("replica", "node")}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Metering":

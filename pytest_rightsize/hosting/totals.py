@@ -15,11 +15,18 @@ NO_METER = "unknown"
 
 
 def together(meterings: Sequence[Metering]) -> list[Metering]:
-    """One metering with the sums; those of before where amounts cannot be added.
+    """One metering with the sums, or one of each replica; those of before where amounts cannot be added.
 
     What is a finding and no sum (the weight of a prompt token, reading and writing apart) is that of most answers. Of
     a total of which a part is unknown nothing is known.
     """
+    by_replica: dict[tuple[int | None, str | None], list[Metering]] = {}
+    for metering in meterings:
+        by_replica.setdefault((metering.replica, metering.node), []).append(metering)
+    return [one for group in by_replica.values() for one in _sum_of(group)]
+
+
+def _sum_of(meterings: Sequence[Metering]) -> list[Metering]:
     if len(meterings) < 2:
         return [*meterings]
     best = max(meterings, key=lambda one: (one.meter != NO_METER, one.answers))

@@ -123,14 +123,14 @@ def idle_note(run: Run, run_usage: RunUsage) -> str | None:
     """
     groups: dict[tuple[Kind, int], dict[str, tuple[float, float]]] = defaultdict(dict)
     shared = {name for members in cascades(run).values() for name in members}
-    for metering in run.meters:
-        if metering.rung in shared:  # its meter saw what it answered for a cascade too
+    for name in dict.fromkeys(metering.rung for metering in run.meters):
+        usage = run_usage.by_rung.get(name)
+        # The meter of a cascade's member saw what it answered for the cascade too.
+        amounts = None if name in shared else _joules_above_idle(run, name)
+        if usage is None or not usage.passed or amounts is None:
             continue
-        served, usage = metering.served, run_usage.by_rung.get(metering.rung)
-        if served is None or served.joules is None or metering.idle_w is None or usage is None or not usage.passed:
-            continue
-        above = served.joules - metering.idle_w * metering.busy_s
-        groups[served.kind, usage.judged][metering.rung] = (served.joules / usage.passed, above / usage.passed)
+        kind, served_j, above_j = amounts
+        groups[kind, usage.judged][name] = (served_j / usage.passed, above_j / usage.passed)
     for (kind, _), rungs in groups.items():
         by_all, by_above = (sorted(rungs, key=lambda rung: rungs[rung][place]) for place in (0, 1))
         if kind.basis == "gross" and by_all != by_above:
@@ -139,6 +139,24 @@ def idle_note(run: Run, run_usage: RunUsage) -> str | None:
                 f"a slow model pays for the time it holds the device"
             )
     return None
+
+
+def _joules_above_idle(run: Run, rung: str) -> tuple[Kind, float, float] | None:
+    """The joules of a rung's answers, and those above idle power: of all of its replicas, and of each time it was open.
+
+    None where one of them does not know either, or where they are of several kinds.
+    """
+    served_j, above_j, kinds = 0.0, 0.0, set[Kind]()
+    for metering in run.meters:
+        served = metering.served
+        if metering.rung != rung or (served is None and not metering.answers):
+            continue
+        if served is None or served.joules is None or metering.idle_w is None:
+            return None
+        served_j += served.joules
+        above_j += served.joules - metering.idle_w * metering.busy_s
+        kinds.add(served.kind)
+    return (kinds.pop(), served_j, above_j) if len(kinds) == 1 else None
 
 
 def _of_task(

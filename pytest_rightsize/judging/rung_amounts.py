@@ -75,7 +75,7 @@ def rung_amounts(rung: str, trials: Sequence[Trial], quantity: Quantity, errors:
         return f"its joules are of several kinds ({'; '.join(map(str, kinds))})" if kinds else "it was not measured"
     energy = Energy.total(energies)
     assert energy is not None  # as there is one kind
-    bounds = errors.of.get((rung, energy.kind)) or _factors(energy)
+    bounds = errors.of.get((rung, energy.kind)) or _factors([energy])
     # Money has no kind, however the joules behind it were measured; it only takes over their bounds.
     return RungAmounts(
         rung=rung, cases=cases, kind=kinds[0] if quantity == "energy" else None, energy=energy, bounds=bounds
@@ -118,18 +118,23 @@ class MeterErrors:
 
 
 def meter_errors(run: Run) -> MeterErrors:
-    """The errors of every meter of the run, by rung and kind of the energy that it served."""
+    """The errors of every meter of the run, by rung and kind of the energy that it served.
+
+    The meters of a rung's replicas are one instrument each: their bounds are added.
+    """
+    served: dict[tuple[str, Kind], list[Energy]] = defaultdict(list)
+    for metering in run.meters:
+        if metering.served is not None and metering.served.joules:
+            served[metering.rung, metering.served.kind].append(metering.served)
     return MeterErrors(
-        of={
-            (metering.rung, metering.served.kind): _factors(metering.served)
-            for metering in run.meters
-            if metering.served is not None and metering.served.joules
-        },
+        of={key: _factors(energies) for key, energies in served.items()},
         electric=frozenset(rung.name for rung in run.rungs if rung.price is None),
         reasoning=frozenset(rung.name for rung in run.rungs if says_it_reasons(rung)),
     )
 
 
-def _factors(energy: Energy) -> tuple[float, float]:
-    low, high = energy.bounds or (0.0, 0.0)
-    return (low / energy.joules, high / energy.joules) if energy.joules else (1.0, 1.0)
+def _factors(energies: Sequence[Energy]) -> tuple[float, float]:
+    """The bounds of their sum, as factors of it."""
+    total = sum(energy.joules or 0.0 for energy in energies)
+    low, high = (sum((energy.bounds or (0.0, 0.0))[end] for energy in energies) for end in (0, 1))
+    return (low / total, high / total) if total else (1.0, 1.0)

@@ -62,6 +62,7 @@ class Vllm:
     leaves_machine = False
     # The model is in another process of this machine: its boards and its processor are read, not our own threads.
     site = "machine"
+    loads_model = True
 
     def __init__(self, rung: Rung) -> None:
         """Keep the rung; raises ConfigError for an option that is no option of a command."""

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.judging.conclusions import Conclusion, conclude, idle_note
+from pytest_rightsize.judging.rung_amounts import meter_errors
 from pytest_rightsize.judging.usage import usage_of
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.meter_records import Metering
@@ -188,6 +189,41 @@ def test_a_ranking_that_idle_power_turns_round_is_told(idle_w: float | None, sai
     assert (note is not None) == said
     if said:
         assert "above idle power the order is slow < fast, by all joules fast < slow" in str(note)
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        ({"served": energy(30.0), "busy_s": 2.5, "idle_w": 10.0, "answers": 2}, True),
+        ({"served": energy(30.0), "busy_s": 2.5, "idle_w": None, "answers": 2}, False),
+        ({"served": energy(None), "busy_s": 2.5, "idle_w": 10.0, "answers": 2}, False),
+        ({"served": None, "busy_s": 2.5, "idle_w": 10.0, "answers": 2}, False),
+        ({"served": energy(30.0, provenance="modelled"), "busy_s": 2.5, "idle_w": 10.0, "answers": 2}, False),
+    ],
+)
+def test_idle_power_ranks_a_rung_by_all_of_its_replicas(second: dict[str, Any], said: bool) -> None:
+    """Together they hold a board of 10 W for 6 s and take 70 J. By one alone slow would be first by both."""
+    run = ladder({"slow": [17.5] * 4, "fast": [10.0] * 4})
+    meters = [
+        Metering(rung="slow", meter="nvml", served=energy(40.0), busy_s=3.5, idle_w=10.0, answers=2, replica=1),
+        Metering(rung="slow", meter="nvml", replica=2, **second),
+        Metering(rung="slow", meter="unknown", total=energy(None), replica=3),  # it was asked nothing
+        Metering(rung="fast", meter="nvml", served=energy(40.0), busy_s=1.0, idle_w=10.0, answers=4),
+    ]
+    note = idle_note(replace(run, meters=meters), usage_of(run))
+    assert (note is not None) == said
+    if said:
+        assert "above idle power the order is slow < fast, by all joules fast < slow" in str(note)
+
+
+def test_the_error_of_a_rung_is_that_of_all_its_replicas() -> None:
+    """One knows its 30 J to 10 %, the other its 10 J to 50 %: 40 J to 20 %."""
+    run = ladder({"small": SMALL, "large": LARGE})
+    exact, loose = energy(30.0, low=27.0, high=33.0), energy(10.0, low=5.0, high=15.0)
+    for served in ((exact, loose), (loose, exact)):
+        meters = [Metering(rung="small", meter="nvml", served=each) for each in served]
+        (factors,) = meter_errors(replace(run, meters=meters)).of.values()
+        assert factors == pytest.approx((0.8, 1.2))
 
 
 def test_rungs_of_which_nothing_is_known_do_not_hide_what_the_others_show() -> None:

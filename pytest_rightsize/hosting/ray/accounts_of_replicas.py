@@ -11,7 +11,7 @@ from pytest_rightsize.energy import Energy, unknown_energy
 from pytest_rightsize.hosting.totals import NO_METER
 from pytest_rightsize.meter_records import Metering
 
-__all__ = ["Where", "energy_at", "metering_at", "of_dead"]
+__all__ = ["Where", "energy_at", "metering_at", "of_dead", "of_unmeasured"]
 
 _PARTS = ("load", "served", "repeated", "lost", "others", "idle", "total")
 # A meter of one process calls its device so, whichever process that is.
@@ -80,3 +80,15 @@ def of_dead(
         notes=(*first.notes, note),
     )
     return [dead, *(replace(each, total=unknown_energy(unknown)) for each in others)]
+
+
+def of_unmeasured(rung: str, who: str, why: str, *, answers: int = 0, answered: Energy | None = None) -> Metering:
+    """The totals of a replica that has none, as `why` says: it took joules, and nobody knows how many."""
+    return Metering(
+        rung=rung,
+        meter=NO_METER,
+        served=answered,
+        total=unknown_energy(f"{who} {why}"),
+        answers=answers,
+        notes=(f"{who} {why}: what it took is not known",),
+    )

@@ -158,7 +158,7 @@ class Pool:
             else:
                 self._take_totals(replica, host)
         for replica, host, state in hosts:
-            if state == "lost":
+            if state in ("lost", "placing"):
                 self._take_totals(replica, host)
         with self._lock:
             for replica, host, _ in hosts:
@@ -179,7 +179,7 @@ class Pool:
                 replica.fault = RungError(words, reason="load", permanent=True)
                 self._check_down()
             return
-        host = Host(handle=handle, since=clocks.monotonic(), wait_s=wait_s)
+        host = Host(handle=handle, number=replica.number, since=clocks.monotonic(), wait_s=wait_s)
         with self._lock:
             is_wanted = not self.is_closed
             if is_wanted:
@@ -381,7 +381,7 @@ class Pool:
 
     def _take_totals(self, replica: Replica, host: Host, ended: str = "died") -> None:
         """What is known of the joules of a replica that says nothing any more."""
-        if host.up_since is not None:
+        if host.up_since is not None or host.has_place:
             self._totals.gone(host, self._who(replica, host), ended=ended, now=clocks.monotonic())
 
     def _told(self, replica: Replica, host: Host, ended: "Future[Sequence[Mapping[str, Any]]]") -> None:

@@ -35,7 +35,7 @@ from pytest_rightsize.providers.locality import is_this_machine
 from pytest_rightsize.providers.own_threads import own_this_thread
 from pytest_rightsize.providers.placement import Room
 from pytest_rightsize.providers.vllm_options import check_options
-from pytest_rightsize.records import Identity, Reply, Request, Rung
+from pytest_rightsize.records import Identity, Json, Reply, Request, Rung
 from pytest_rightsize.versions import too_old
 
 __all__ = ["RayReplicas"]
@@ -133,8 +133,13 @@ class RayReplicas:
         """The meter that its replicas read, as far as that is known before they have a place."""
         if self._greetings is not None and self._greetings.is_known:
             return self._greetings.meter_name
-        named = self._rung.meter if isinstance(self._rung.meter, str) else (self._rung.meter or {}).get("name")
+        named = self._named_meter
         return str(named) if named not in (None, "auto") else "chosen on each node"
+
+    @property
+    def _named_meter(self) -> Json:
+        """The meter that the ladder file names, if it does."""
+        return self._rung.meter if isinstance(self._rung.meter, str) else (self._rung.meter or {}).get("name")
 
     @property
     def is_loading(self) -> bool:
@@ -243,7 +248,7 @@ class RayReplicas:
                     greetings=self._greetings,
                     shortage=self._shortage_now,
                     on_note=self._note,
-                    is_metered=self._rung.meter != "none",
+                    is_metered=self._named_meter != "none",
                 )
                 self._pool = Pool(terms, self._replicas)
                 name = f"rightsize ray {self._rung.name}"

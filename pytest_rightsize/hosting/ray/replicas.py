@@ -73,6 +73,7 @@ class Host:
     """
 
     handle: Handle
+    number: int = 0
     since: float
     wait_s: float
     node: str = "a node"

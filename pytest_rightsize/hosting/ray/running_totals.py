@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from pytest_rightsize.energy import Energy
-from pytest_rightsize.hosting.ray.accounts_of_replicas import of_dead
+from pytest_rightsize.hosting.ray.accounts_of_replicas import of_dead, of_unmeasured
 from pytest_rightsize.hosting.ray.replica_notes import idle_time
 from pytest_rightsize.hosting.ray.replicas import Asked, Host, Outcome
 from pytest_rightsize.hosting.totals import total_of_answers
@@ -21,16 +21,22 @@ _HOUR_S = 3600.0
 
 
 class RunningTotals:
-    """See the module's docstring; `meterings` has those of replicas that have ended."""
+    """See the module's docstring."""
 
     def __init__(self, rung: str, *, replicas: int, is_metered: bool) -> None:
         """Take the rung's name, and how many replicas it has."""
         self._rung = rung
         self._replicas = replicas
         self.is_metered = is_metered
-        self.meterings: list[Metering] = []
+        self._ended: list[Metering] = []
+        self._has_measured = False
         self._up_s = 0.0
         self._busy_s = 0.0
+
+    @property
+    def meterings(self) -> list[Metering]:
+        """Those of replicas that have ended; none where no replica has measured anything, as its answers then say."""
+        return [*self._ended] if self._has_measured else []
 
     @property
     def idle_note(self) -> str | None:
@@ -60,7 +66,10 @@ class RunningTotals:
         self._end(host, [Metering.from_dict(each) for each in plain], now)
 
     def gone(self, host: Host, who: str, *, ended: str, now: float) -> None:
-        """A replica that was up says nothing any more: what is known of its joules."""
+        """A replica that had a place says nothing any more: what is known of its joules."""
+        if host.up_since is None:
+            self._end(host, [], now)
+            return
         known = of_dead(
             self._rung,
             who,
@@ -70,14 +79,27 @@ class RunningTotals:
             answered=host.answered,
             ended=ended,
         )
-        self._end(host, known if self.is_metered else [], now)
+        self._end(host, known, now)
 
     def _end(self, host: Host, meterings: Sequence[Metering], now: float) -> None:
         if host.up_since is not None:
             up_s, busy_s = now - host.up_since, host.busy_until(now)
             self._up_s += up_s
             self._busy_s += busy_s
-            if meterings:
-                note = f"had nothing to do for {up_s - busy_s:.0f} s of the {up_s:.0f} s that it was there"
-                meterings = [replace(meterings[0], notes=(note, *meterings[0].notes)), *meterings[1:]]
-        self.meterings += meterings
+        if not self.is_metered:
+            return
+        told = [*meterings] or [self._unmeasured(host)]
+        if host.up_since is not None:
+            note = f"had nothing to do for {up_s - busy_s:.0f} s of the {up_s:.0f} s that it was there"
+            told[0] = replace(told[0], notes=(note, *told[0].notes))
+        self._ended += [replace(each, replica=host.number, node=host.node) for each in told]
+        self._has_measured = self._has_measured or bool(meterings)
+
+    def _unmeasured(self, host: Host) -> Metering:
+        """Of a replica that has no totals, for one of three reasons."""
+        if host.up_since is None:
+            why = "was still starting when it ended"
+        else:
+            why = "was asked nothing" if host.answers == 0 else "has no counter there that shows joules"
+        who = f"replica {host.number} on {host.node}"
+        return of_unmeasured(self._rung, who, why, answers=host.answers, answered=host.answered)

@@ -62,7 +62,8 @@ class CountedWindow(Window):
         self._answers = 0
         self._failure: str | None = None
         self._sampler = Sampler(counters, lock=self._lock, after_round=self._after_round)
-        loads, opened = site_of(terms.provider) == "process", self._sampler.begin()
+        loads = site_of(terms.provider) == "process" or getattr(terms.provider, "loads_model", False) is True
+        opened = self._sampler.begin()
         self._ledger = Ledger(
             self._sampler.timelines,
             opened=opened,
@@ -343,5 +344,5 @@ def _idling(terms: Terms, facts: Sequence[Facts], ledger: Ledger, *, loads: bool
         factors=[fact.factors for fact in facts],
     )
     if loads and terms.workers > 1 and wanted_s != 0:
-        idling.notes.append("idle power before any model is not known: other workers may have loaded theirs")
+        idling.notes.append("idle power before any model is not known: another process may have loaded one")
     return idling

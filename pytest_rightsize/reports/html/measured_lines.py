@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from pytest_rightsize.judging.replica_sums import replica_sums
 from pytest_rightsize.judging.usage import Subtotal, Usage
 from pytest_rightsize.meter_records import Metering, Phases
 from pytest_rightsize.records import Rung
@@ -10,7 +11,7 @@ from pytest_rightsize.reports.html.bodies import CaseIndex
 from pytest_rightsize.reports.html.measures import judged_rungs
 from pytest_rightsize.reports.units import bounded_joules, joules, seconds
 
-__all__ = ["measured_lines", "metering_lines", "shortened_lines"]
+__all__ = ["measured_lines", "metering_lines", "replica_lines", "shortened_lines"]
 
 
 def measured_lines(facts: Facts) -> Iterator[str]:
@@ -24,6 +25,8 @@ def measured_lines(facts: Facts) -> Iterator[str]:
             rungs_by_gap.setdefault(gap, []).append(rung.name)
     for metering in facts.run.meters:
         yield from metering_lines(metering)
+    for name in dict.fromkeys(metering.rung for metering in facts.run.meters):
+        yield from replica_lines(name, [metering for metering in facts.run.meters if metering.rung == name])
     for gap, rungs in rungs_by_gap.items():
         yield f"{', '.join(rungs)}: {gap}"
 
@@ -53,13 +56,14 @@ def _share(number: int, total: int) -> str:
 
 def metering_lines(metering: Metering) -> Iterator[str]:
     """The totals of a rung's meter, its idle power, and the shares of reading and writing."""
+    least = "" if metering.is_whole else " at least"
     parts = [
         f"{label} {text}"
         for label, text in (
             ("all answers together", bounded_joules(metering.served)),
-            ("loading", bounded_joules(metering.load)),
-            ("idle between answers", bounded_joules(metering.idle)),
-            ("other processes", bounded_joules(metering.others)),
+            (f"loading{least}", bounded_joules(metering.load)),
+            (f"idle between answers{least}", bounded_joules(metering.idle)),
+            (f"other processes{least}", bounded_joules(metering.others)),
             # A counter without ticks has no period.
             ("counter period", seconds(metering.tick_s or None)),
             ("idle power before any model", _idle_power(metering, "cold", metering.cold_w)),
@@ -68,7 +72,37 @@ def metering_lines(metering: Metering) -> Iterator[str]:
         if text is not None
     ]
     parts += [_phases(phases) for phases in metering.phases]
-    yield f"{metering.rung}: meter {metering.meter}: {'; '.join([*parts, *metering.notes]) or 'saw nothing'}"
+    whose = "" if metering.replica is None else f", replica {metering.replica} on {metering.node}"
+    yield f"{metering.rung}{whose}: meter {metering.meter}: {'; '.join([*parts, *metering.notes]) or 'saw nothing'}"
+
+
+def replica_lines(rung: str, meterings: Sequence[Metering]) -> Iterator[str]:
+    """What a rung's replicas took together while they loaded and waited; nothing for fewer than two."""
+    sums = replica_sums(meterings)
+    if sums is None:
+        return
+    head = f"{rung}, {len(sums.replicas)} replicas together"
+    if sums.shared is not None:
+        yield (
+            f"{head}: loading and idle joules are not added, as several replicas read {sums.shared}, each all that it "
+            f"took"
+        )
+        return
+    least = "at least " if sums.unknown else ""
+    parts = [
+        f"{label} {least}{bounded_joules(energy)}{f' ({energy.kind})' if len(energies) > 1 else ''}"
+        for label, energies in (("loading", sums.load), ("idle between answers", sums.idle))
+        for energy in energies
+    ]
+    if sums.idle_w is not None:
+        lacking = len(sums.replicas) - len(sums.with_idle_w)
+        known = f" of {len(sums.with_idle_w)} of {len(sums.replicas)} replicas" if lacking else ""
+        parts.append(f"idle power with the model {sums.idle_w:.3g} W{known}")
+    yield f"{head}: {'; '.join(parts) or 'loading and idle joules are not known'}{_unknown_clause(sums.unknown)}"
+
+
+def _unknown_clause(reasons: Sequence[str]) -> str:
+    return f" ({'; '.join(reasons)})" if reasons else ""
 
 
 def _idle_power(metering: Metering, state: str, watts: float | None) -> str | None:

@@ -242,7 +242,7 @@ def test_beside_other_workers_only_the_idle_power_with_the_model_is_found() -> N
     one.close()
     (seen,) = one.meterings
     assert [power.state for power in seen.idle_powers] == ["resident"]
-    assert seen.notes == ("idle power before any model is not known: other workers may have loaded theirs",)
+    assert seen.notes == ("idle power before any model is not known: another process may have loaded one",)
 
 
 def test_a_rung_that_is_opened_again_is_left_idle_once() -> None:
@@ -260,10 +260,14 @@ def test_a_rung_that_is_opened_again_is_left_idle_once() -> None:
     assert second.idle is None or joules(second.idle) < 0.3 * IDLE_W
 
 
-def test_loading_is_measured_from_the_first_request_on() -> None:
-    """A model is loaded for 0.2 s before it answers in 0.02 s."""
+@pytest.mark.parametrize("place", ["process", "machine"])
+def test_loading_is_measured_from_the_first_request_on(place: str) -> None:
+    """A model is loaded for 0.2 s before it answers in 0.02 s, also by a server that is started for it."""
 
     class Loading(Sleeper):
+        site = place
+        loads_model = place == "machine"
+
         def _answer(self, request: Request, future: Future[Reply]) -> None:
             if len(self.asked) == 1:
                 time.sleep(0.2)
