@@ -34,9 +34,10 @@ def attach(report: Any, trial: Trial) -> None:
 
 
 def as_plain(data: dict[str, Any]) -> dict[str, Any]:
-    """A report that goes to another process, or into a file, has its trial as plain data."""
+    """A report that goes to another process, or into a file, has its trial and its keywords as plain data."""
     trial = data.get("rightsize")
-    return data | {"rightsize": trial.to_dict()} if isinstance(trial, Trial) else data
+    plain = {"rightsize": trial.to_dict()} if isinstance(trial, Trial) else {}
+    return data | plain | ({"keywords": dict(data["keywords"])} if "keywords" in data else {})
 
 
 def trial_of(report: Any, known: Mapping[str, Mapping[TrialKey, Trial]]) -> Trial | None:

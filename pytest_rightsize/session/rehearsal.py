@@ -19,7 +19,7 @@ from pytest_rightsize.reports.usage_tables import usage_lines
 __all__ = ["rehearse_end"]
 
 _TASK, _CASES = "rehearsal", 3
-# Loaded for bounds of rates that are neither 0 nor 1.
+# Loaded for several samples, early stopping and comparisons.
 _HEAVY = ("numpy", "scipy")
 
 

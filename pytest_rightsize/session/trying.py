@@ -4,7 +4,7 @@ In come items; out go reports with graded trials, and the trials that `SessionSt
 and no failure; nothing is judged.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from pytest_rightsize.results.stored_texts import without_texts
 from pytest_rightsize.running.freed_reports import free_unread
 from pytest_rightsize.running.full_story import attach_traceback, is_asked_for
 from pytest_rightsize.running.grading import Ending, Grade, grade
+from pytest_rightsize.running.lean_items import ItemKeywords
 from pytest_rightsize.running.loop import Loop
 from pytest_rightsize.running.outcomes import (
     as_plain,
@@ -58,7 +59,8 @@ class Trying:
         self._item: pytest.Item | None = None
         # When the present phase of the test began: pytest's own durations are in the time that a test freezes.
         self._began_s = 0.0
-        self._keywords: Mapping[str, Any] = {}
+        # The item of the last report that this process made.
+        self._reported: pytest.Item | None = None
         # The item whose test function runs: what is reported of it meanwhile is a subtest.
         self._calling: pytest.Item | None = None
         # For each rung that is down, the one trial that says so for all others.
@@ -195,6 +197,7 @@ class Trying:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Grade the trial when its test has ended, and let a wrong answer be data rather than a failure."""
+        self._reported = item
         seconds = clocks.perf_counter() - self._began_s
         transcript = item.stash.get(TRANSCRIPT, None)
         with short_failure(item, call, transcript if TRIAL_KEY in item.stash else None):
@@ -333,8 +336,8 @@ class Trying:
         trial = trial_of(report, known=self._state.trials)
         if trial is not None:
             self._state.keep(trial)
-        # The reports of one test follow each other, and each has the names of its keywords.
-        report.keywords = self._keywords = self._keywords if report.keywords == self._keywords else report.keywords
+        if self._reported is not None and self._reported.nodeid == report.nodeid:
+            report.keywords = ItemKeywords(self._reported)
         if isinstance(attached := getattr(report, "rightsize", None), Trial):
             attach(report, self._state.trials[attached.key.task].get(attached.key) or without_texts(attached))
         free_unread(self._state.config, report)

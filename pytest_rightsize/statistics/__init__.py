@@ -1,7 +1,8 @@
 """Statistics: the pass rate of a rung, two rungs on the same cases, ratios, early stopping, and planning.
 
 Every file computes from plain numbers and returns numbers or frozen records; none calls a model or reads a file. The
-special functions are those of `scipy.special`, imported by the function that needs them.
+special functions are those of `scipy.special`, imported by the function that needs them; but for `incomplete_beta`,
+which most sessions need.
 """
 
 from pytest_rightsize.statistics.falls import fall_cases_needed, fall_power, fell, fell_in_order

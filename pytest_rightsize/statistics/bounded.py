@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from math import lcm
 from typing import TYPE_CHECKING
 
+from pytest_rightsize.statistics.incomplete_beta import beta_probability
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
@@ -39,11 +41,8 @@ def binary_p(passed: float, failed: float, at: float) -> float:
     if passed <= 0 or at >= 1:
         return 1.0
     if at <= 0 or failed <= 0:
-        # What the integral comes to, without loading scipy, which takes longer than a small session.
-        return float(at**passed) if at > 0 else 0.0
-    from scipy.special import betainc
-
-    return float(betainc(passed, failed + 1, at))
+        return float(at**passed) if at > 0 else 0.0  # what the integral comes to
+    return beta_probability(passed, failed + 1, at)
 
 
 def gaffke_p(values: Sequence[float], counts: Sequence[float], at: float) -> float:

@@ -3,6 +3,7 @@
 `rates` has the functions that take the samples of each case. Pure.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
@@ -11,6 +12,7 @@ from functools import cache, lru_cache, partial
 from pytest_rightsize.records import State
 from pytest_rightsize.statistics.bounded import binary_p, gaffke_p, lowest, pooled_p
 from pytest_rightsize.statistics.estimates import Interval
+from pytest_rightsize.statistics.incomplete_beta import beta_quantile
 from pytest_rightsize.statistics.misjudged import Correction, corrected_bar, corrected_p, corrected_rate
 
 __all__ = [
@@ -61,11 +63,8 @@ def _least_rate(passed: float, failed: float, tail: float) -> float:
     if passed <= 0:
         return 0.0
     if failed <= 0:
-        # What the quantile comes to, without loading scipy, which takes longer than a small session.
-        return float(tail ** (1 / passed))
-    from scipy.special import betaincinv
-
-    return float(betaincinv(passed, failed + 1, tail))
+        return float(tail ** (1 / passed))  # what the quantile comes to
+    return beta_quantile(passed, failed + 1, tail)
 
 
 @cache
@@ -158,11 +157,25 @@ def mirror_of(correction: Correction | None) -> Correction | None:
 
 
 def state_of_counts(passed: int, trials: int, pass_rate: float, confidence: float | None) -> State:
-    """`state_of` where each case has one trial; without fractions, because a session calls it after every trial."""
-    if confidence is not None:
+    """`state_of` where each case has one trial; by counts alone, because a session calls it after every trial."""
+    if confidence is None:
+        bar = bar_of(pass_rate)
+        return "passes" if passed * bar.denominator >= bar.numerator * trials else "fails"
+    fails, passes = _deciding_counts(trials, pass_rate, confidence)
+    return "fails" if passed <= fails else "passes" if passed >= passes else "undecided"
+
+
+@lru_cache(maxsize=4096)
+def _deciding_counts(trials: int, pass_rate: float, confidence: float) -> tuple[int, int]:
+    """The most passes of so many trials that fail (-1 if none do), and the fewest that pass (one above if none do)."""
+
+    def first(reaches: Callable[[State], bool]) -> int:
+        return bisect_left(range(trials + 1), True, key=lambda passed: reaches(state_with(passed)))
+
+    def state_with(passed: int) -> State:
         return against({(1, 1): passed, (0, 1): trials - passed}, pass_rate, confidence)
-    bar = bar_of(pass_rate)
-    return "passes" if passed * bar.denominator >= bar.numerator * trials else "fails"
+
+    return first(lambda state: state != "fails") - 1, first(lambda state: state == "passes")
 
 
 def against(tally: Tally, pass_rate: float, confidence: float, correction: Correction | None = None) -> State:

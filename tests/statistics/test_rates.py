@@ -232,3 +232,29 @@ def test_what_is_settled_no_outcome_changes(data: st.DataObject) -> None:
         states.add(stand(whole, pass_rate=bar, planned=sum(sizes), confidence=confidence).state)
     assert (early is not None) == (len(states) == 1)  # it is found at once
     assert early is None or states == {early}
+
+
+@given(
+    trials=st.integers(1, 60),
+    pass_rate=st.sampled_from([0.0, 0.5, 0.66, 0.9, 0.95, 1.0]),
+    confidence=st.sampled_from([0.6, 0.8, 0.95]),
+)
+def test_counts_alone_decide_as_the_bounds_do(trials: int, pass_rate: float, confidence: float) -> None:
+    """The session asks after every trial with the counts only."""
+    states = [
+        settled_counts(passed, trials - passed, 0, pass_rate=pass_rate, confidence=confidence)
+        for passed in range(trials + 1)
+    ]
+
+    assert states == [
+        stand(
+            cases(*["1"] * passed, *["0"] * (trials - passed)),
+            pass_rate=pass_rate,
+            planned=trials,
+            confidence=confidence,
+        ).state
+        for passed in range(trials + 1)
+    ]
+    assert [*map(["fails", "undecided", "passes"].index, map(str, states))] == sorted(
+        map(["fails", "undecided", "passes"].index, map(str, states))
+    )
