@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from pytest_rightsize.energy import Energy, Kind
 from pytest_rightsize.judging.token_counts import says_it_reasons, why_unsound
-from pytest_rightsize.records import AnswerRecord, Run, Trial
+from pytest_rightsize.records import AnswerRecord, Run, Rung, Trial
 
 __all__ = ["TOKENS", "UNITS", "CaseAmount", "MeterErrors", "Quantity", "RungAmounts", "meter_errors", "rung_amounts"]
 
@@ -128,13 +128,21 @@ def meter_errors(run: Run) -> MeterErrors:
             served[metering.rung, metering.served.kind].append(metering.served)
     return MeterErrors(
         of={key: _factors(energies) for key, energies in served.items()},
-        electric=frozenset(rung.name for rung in run.rungs if rung.price is None),
+        electric=_electric(run.rungs),
         reasoning=frozenset(rung.name for rung in run.rungs if says_it_reasons(rung)),
     )
+
+
+def _electric(rungs: Sequence[Rung]) -> frozenset[str]:
+    """The rungs whose cost is the price of their joules; a cascade is one where each of its members is."""
+    plain = {rung.name for rung in rungs if rung.price is None and rung.provider != "cascade"}
+    members = {rung.name: rung.options.get("rungs", ()) for rung in rungs if rung.provider == "cascade"}
+    return frozenset([*plain, *(name for name, of in members.items() if plain.issuperset(of))])
 
 
 def _factors(energies: Sequence[Energy]) -> tuple[float, float]:
     """The bounds of their sum, as factors of it."""
     total = sum(energy.joules or 0.0 for energy in energies)
-    low, high = (sum((energy.bounds or (0.0, 0.0))[end] for energy in energies) for end in (0, 1))
+    bounds = [energy.bounds for energy in energies if energy.bounds is not None]
+    low, high = sum(low for low, _ in bounds), sum(high for _, high in bounds)
     return (low / total, high / total) if total else (1.0, 1.0)

@@ -233,3 +233,9 @@ def test_joules_saved_on_two_rungs_stay_apart_by_kind() -> None:
 def test_unmeasured_joules_save_nothing_that_is_known() -> None:
     run = run_of(trial("a", 1, answer(energy=Energy(reason="the counter was reset"))), trial("a", 2, outcome="not_run"))
     assert saved(run, joules_of).amounts == {}
+
+
+def test_joules_of_two_kinds_in_one_conversation_are_no_sum() -> None:
+    mixed = [answer(energy=joules(1.0)), answer(energy=joules(1.0, provenance="modelled"))]
+    found = saved(run_of(trial("a", 1, *mixed), trial("a", 2, outcome="not_run")), joules_of)
+    assert (found.amounts, found.unknown) == ({}, {"a": 1})

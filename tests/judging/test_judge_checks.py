@@ -6,7 +6,7 @@ import pytest
 
 from pytest_rightsize.calibration_records import Calibration
 from pytest_rightsize.judgement_records import Criterion, Judgement
-from pytest_rightsize.judging.judge_checks import check_judge, correction_of
+from pytest_rightsize.judging.judge_checks import check_judge, correction_of, rests_on_calibrated
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import Policy, Run, Rung, Trial, TrialKey
 from pytest_rightsize.verdict_records import Verdict
@@ -174,3 +174,38 @@ def test_records_survive_a_file() -> None:
     assert "passed" not in Judgement(by="x").to_dict()
     with pytest.raises(ValueError, match="passed more answers than there were"):
         Calibration.from_dict({**KNOWN.to_dict(), "bad_passed": 101})
+
+
+OTHER = "it was calibrated for another rubric, bar or prompt"
+
+
+@pytest.mark.parametrize("rubric", ["It is short.", "It is kind.", "It is true.", "It is calm."])
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_another_rubric_is_no_changed_model_and_another_model_is_not_known(rubric: str, is_turned: bool) -> None:
+    """Whichever of the two fingerprints sorts first."""
+    asked, calibrated = POLITE, replace(POLITE, rubric=rubric)
+    if is_turned:
+        asked, calibrated = calibrated, asked
+    known = [replace(KNOWN, criterion=calibrated)]
+    whys = {}
+    for model in ("a1", "a0", "a2"):
+        check = check_judge([trial(0, "passed", replace(SAYS, judge=model, criterion=asked))], known)
+        assert check is not None
+        whys[model] = check.why
+    assert whys == {"a1": OTHER, "a0": None, "a2": None}
+
+
+def test_a_trial_rests_on_a_calibrated_judge_where_one_of_its_judges_is() -> None:
+    unknown = replace(SAYS, judge="b2")
+    assert rests_on_calibrated(trial(0, "passed", unknown, SAYS), [KNOWN])
+    assert not rests_on_calibrated(trial(0, "passed", unknown), [KNOWN])
+    assert not rests_on_calibrated(trial(0, "passed", SAYS), [])
+    assert not rests_on_calibrated(trial(0, "passed"), [KNOWN])
+
+
+def test_no_check_and_one_that_is_not_calibrated_correct_nothing() -> None:
+    which = trials(3, 5)
+    assert correction_of(None, which) is None
+    coin = check_judge(which, [replace(KNOWN, good_passed=50, bad_passed=48)])
+    assert coin is not None
+    assert (coin.state, correction_of(coin, which)) == ("chance", None)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_rightsize.judging.run_changes import RunChanges, run_changes, summed_outcome
+from pytest_rightsize.judging.run_changes import CaseChange, RunChanges, Sides, run_changes, summed_outcome
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import Run, Trial, TrialKey
 from tests.runs import make_run
@@ -72,3 +72,12 @@ def test_another_prompt_is_told_and_an_unrecorded_one_is_unknown() -> None:
 def test_samples_are_summed(outcomes: list[str], summed: str | None) -> None:
     key = TrialKey(task="t", case="c", rung="a")
     assert summed_outcome([Trial(key=key, outcome=outcome) for outcome in outcomes]) == summed  # type: ignore[arg-type]  # a table of words
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_worse"),
+    [("passed", "mixed", True), ("mixed", "failed", True), ("failed", "error", True), ("failed", "mixed", False)],
+)
+def test_a_case_is_worse_where_fewer_of_its_samples_pass(before: Sides, after: Sides, is_worse: bool) -> None:
+    change = CaseChange(task="t", case="c", rung="a", before=before, after=after)
+    assert change.is_worse is is_worse

@@ -2,9 +2,11 @@
 
 import pytest
 
+from pytest_rightsize.judging.suspicion import with_suspicion
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import Outcome, Policy, Run, Rung, Trial, TrialKey
 from pytest_rightsize.reports.facts import remedy
+from pytest_rightsize.verdict_records import Verdict
 
 LADDER = ("small", "large")
 KEY_ERROR, OTHER_LINE = "KeyError at test_it.py:12", "KeyError at test_it.py:13"
@@ -56,3 +58,19 @@ def test_where_the_largest_rung_was_not_asked_nothing_is_said() -> None:
 def test_wrong_answers_alone_are_not_suspicious() -> None:
     (verdict,) = judge(run(*(trial(rung, case, "failed") for rung in LADDER for case in "ab")))
     assert (verdict.verdict, verdict.suspicion) == ("unsolved", None)
+
+
+@pytest.mark.parametrize("ladder", [("small", "large"), ("large", "small"), ()])
+def test_only_trials_on_the_largest_rung_rule_out_that_a_larger_one_mends_it(ladder: tuple[str, ...]) -> None:
+    unsolved = Verdict(task="t", verdict="unsolved", standing={})
+    for rung in ("mid", *ladder[:1]):
+        assert with_suspicion(unsolved, ladder, [trial(rung, "a", "failed", KEY_ERROR)]) == unsolved
+    for rung in ladder[1:]:
+        assert with_suspicion(unsolved, ladder, [trial(rung, "a", "failed", KEY_ERROR)]).suspicion == KEY_ERROR
+
+
+def test_nothing_is_suspicious_without_a_trial_or_where_a_rung_passes() -> None:
+    solved = Verdict(task="t", verdict="right-sized", standing={})
+    assert with_suspicion(solved, LADDER, ALIKE) == solved
+    unsolved = Verdict(task="t", verdict="unsolved", standing={})
+    assert with_suspicion(unsolved, LADDER, [trial("large", "a", "error", KEY_ERROR)]) == unsolved

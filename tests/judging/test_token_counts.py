@@ -116,3 +116,14 @@ def test_markdown_has_a_row_of_each_model() -> None:
     text = MarkdownReport().render(run, judge(run))
     assert "| a | 2 | 10 | 50 | 12.5 | 25 % |" in text
     assert "| b | 1 | not known | 40 | not known | not known |" in text
+
+
+def test_what_a_passed_case_takes_is_the_total_over_those_that_passed() -> None:
+    assert rung_tokens(trials("r", (1, 6, 0), (1, 3, 0), (1, 3, 0), passed="101")).completion_per_pass == 6
+    assert rung_tokens(trials("r", (1, 6, 0), passed="0")).completion_per_pass is None
+
+
+def test_a_rung_is_not_taken_for_a_reasoning_model_and_may_reason_only() -> None:
+    assert rung_tokens(trials("r", (1, 100, 0))).doubt is None
+    assert rung_tokens(trials("r", (1, 100, 100))).impossible == 0
+    assert rung_tokens(trials("r", (1, 100, 101), (1, 9, 1))).impossible == 1

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from pytest_rightsize.energy import Energy
-from pytest_rightsize.judging.usage import Usage, usage_of
+from pytest_rightsize.judging.usage import Amount, Usage, usage_of
 from pytest_rightsize.records import AnswerRecord, Run, Rung, Tokens, Trial, TrialKey
 
 
@@ -110,3 +110,23 @@ def test_what_this_session_spent_leaves_replayed_answers_out() -> None:
     live = usage_of(Run(rungs=[Rung(name="r", provider="replay")], trials=trials)).live
     assert live.energy is not None
     assert (live.energy.joules, live.answers, live.cost_usd.sum) == (3, 1, 0.01)
+
+
+def test_of_many_values_those_that_are_not_known_are_counted() -> None:
+    assert Amount.of([2.0, None, None]) == Amount(sum=2.0, known=1, unknown=2)
+
+
+def test_a_task_without_a_judged_trial_has_no_usage_and_counts_in_the_total() -> None:
+    trials = [trial("lost", "r", 1, answer(), "error"), trial("t", "r", 1, answer())]
+    usage = usage_of(Run(rungs=[Rung(name="r", provider="replay")], trials=trials))
+    assert (list(usage.by_task), list(usage.by_task_rung)) == (["t"], [("t", "r")])
+    assert (usage.by_task["t"].answers, usage.by_rung["r"].answers, usage.total.answers) == (1, 1, 2)
+    assert (usage.total.judged, usage.total.passed) == (1, 1)
+    assert (usage.live.judged, usage.live.passed, usage.live.answers) == (0, 0, 2)
+
+
+def test_impossible_counts_of_reasoning_are_told_where_the_rung_as_a_whole_can_be_believed() -> None:
+    fine, wrong = (answer(tokens=Tokens(completion=10, reasoning=count)) for count in (2, 11))
+    assert (spent_on(fine, wrong).impossible, spent_on(fine, wrong).reasoning_doubt) == (1, None)
+    assert (spent_on(wrong).impossible, spent_on(wrong).reasoning.complete) == (0, None)
+    assert spent_on(answer(tokens=Tokens(completion=10, reasoning=10))).impossible == 0
