@@ -225,9 +225,8 @@ def _left(sample: Sample) -> Mapping[str, int]:
 
 def _is_inverse(terms: _Terms, sample: Sample) -> bool:
     """Whether the rung was asked until so many cases passed, or failed, one sample each."""
-    if terms.correction is not None:
-        return False
-    return terms.confidence is None and terms.has_one_sample and bool(sample.given_up)
+    is_plain = terms.correction is None and terms.confidence is None
+    return is_plain and terms.has_one_sample and bool(sample.given_up)
 
 
 def _counts(sample: Sample) -> tuple[int, int]:

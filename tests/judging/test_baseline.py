@@ -183,6 +183,7 @@ def test_a_lock_compares_counts() -> None:
         ("1" * 30 + "E" * 10, "1" * 20 + "0" * 20, ((30, 40), (20, 40))),
         ("1" * 40, "0" * 11 + "E" * 29, ((40, 40), (29, 40))),
         ("1" * 30 + "E" * 4 + "-" * 6, "0" * 11 + "E" * 9 + "-" * 20, ((30, 40), (29, 40))),
+        ("1" * 30 + "E" * 5 + "-" * 5, "0" * 20 + "E" * 10 + "-" * 10, ((30, 40), (20, 40))),
     ],
 )
 def test_against_a_lock_trials_given_up_or_without_an_answer_count_as_failed_before_and_as_passed_now(

@@ -207,3 +207,12 @@ def test_significantly_worse_and_yet_non_inferior(published: Run) -> None:
     paired = compare(published, names[0], published, names[1]).tasks["gsm"]
     assert paired.mcnemar_p == pytest.approx(0.00444402, rel=1e-5)
     assert paired.non_inferior.holds
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_of_one_rung_in_two_runs_the_run_that_was_not_asked_all_is_named(which: int) -> None:
+    whole, stopped = make_run({"t": {"s": "1111"}}), make_run({"t": {"s": "11--"}})
+    runs = (stopped, whole) if which == 0 else (whole, stopped)
+    answer = compare(runs[0], "s", runs[1], "s", names=("before", "now")).answer
+    named = ("s of before", "s of now")[which]
+    assert answer.startswith(f"nothing is claimed of s of before and s of now: {named} was not asked all of t")

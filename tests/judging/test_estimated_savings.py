@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_rightsize.judging.conclusions import Conclusion, conclude
+from pytest_rightsize.judging.estimated_savings import MeanLengths
 from pytest_rightsize.judging.verdict import judge
 from pytest_rightsize.records import AnswerRecord, Policy, Price, Run, Rung, Tokens, Trial, TrialKey
 from pytest_rightsize.reports.facts import gather, headline
@@ -168,3 +169,15 @@ def test_the_trials_of_a_run_are_gone_through_as_often_for_many_tasks_as_for_one
         assert all(conclusion.savings[0].estimate for conclusion in found)
         passes.append(CountedPasses.passes)
     assert passes[0] == passes[1]
+
+
+def test_the_mean_length_of_a_rung_is_over_its_answers_whose_length_is_known() -> None:
+    run = run_of(
+        trial("t", "a", SMALL, Tokens(prompt=1, completion=10)),
+        trial("t", "b", SMALL, Tokens(prompt=1, completion=20)),
+        trial("u", "a", SMALL, Tokens(prompt=1, completion=60)),
+        trial("u", "b", SMALL, Tokens(prompt=1)),
+        trial("u", "a", LARGE, Tokens(prompt=1)),
+    )
+    lengths = MeanLengths(run)
+    assert (lengths.of("small"), lengths.of("large"), lengths.of("elsewhere")) == (30.0, None, None)

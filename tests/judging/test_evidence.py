@@ -127,6 +127,8 @@ def test_a_rung_that_was_stopped_is_judged_by_how_soon_it_was(
         ("0" * 3, 4, 0.5, 10 - 4),
         # At the present rate 9 of 11 failures show it (P(X <= 2) = 0.03): 8.8 end the rung where half of 17.6 fail.
         ("0" * 4 + "1", 6, 0.5, 18 - 6),
+        # 3 of 3 failures show less than three quarters (0.25 ** 3 = 0.016), and are a quarter of 12 cases.
+        ("00", 4, 0.75, 12 - 4),
     ],
 )
 def test_a_rung_that_was_stopped_needs_a_task_so_much_larger(
@@ -301,3 +303,14 @@ def test_one_more_pass_never_makes_a_pass_need_more_nor_a_failure_fewer(passed: 
 def test_several_samples_of_few_cases_show_little() -> None:
     cases = {str(number): [True] * 10 for number in range(4)}
     assert more_cases(cases, {}, state="passes", pass_rate=0.75) == 7  # as if each case had one sample
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "rung"),
+    [({"s": "0" * 20, "m": "1" * 4 + "0" * 16}, "m"), ({"s": "1" * 4 + "0" * 16, "m": "0" * 20}, "s")],
+)
+def test_of_two_rungs_that_are_shown_to_fail_the_one_nearer_to_the_bar_is_named(
+    outcomes: dict[str, str], rung: str
+) -> None:
+    verdict = verdict_of(outcomes, "m")
+    assert (verdict.verdict, verdict.evidence, verdict.evidence_rung) == ("unsolved", "shown", rung)

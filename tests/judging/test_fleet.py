@@ -157,6 +157,13 @@ def test_of_a_single_case_the_bounds_are_those_of_the_meter() -> None:
     assert (amount.low, amount.high) == (None, None)
 
 
+def test_a_meter_that_only_tells_too_little_has_bounds_too() -> None:
+    run = run_of(small=replace(LAPTOP, low=36.0, high=39.6))
+    trials = [trial for trial in run.trials if trial.key.case == "c0"]
+    amount = rows_of(replace(run, trials=trials))["small"].amounts["energy"]
+    assert (amount.low, amount.high) == pytest.approx((36 / 3.6e6, 39.6 / 3.6e6))
+
+
 def test_what_a_smaller_rung_saves_is_told_in_energy_and_in_co2e() -> None:
     """360 J less 36 J a request, at 400 g a kWh."""
     rows = rows_of(run_of(big=replace(LAPTOP, joules=360.0, low=360.0, high=360.0)))

@@ -209,3 +209,12 @@ def test_no_check_and_one_that_is_not_calibrated_correct_nothing() -> None:
     coin = check_judge(which, [replace(KNOWN, good_passed=50, bad_passed=48)])
     assert coin is not None
     assert (coin.state, correction_of(coin, which)) == ("chance", None)
+
+
+def test_a_corrected_rung_that_was_stopped_has_the_corrected_bound_whatever_would_have_come() -> None:
+    """How soon it was stopped says nothing of its rate where the judge errs."""
+    left_out = [replace(trial(place, "not_run"), reason="settled") for place in range(97, 100)]
+    result = verdict([*trials(97, 97), *left_out, *trials(100, 100, rung="large")], KNOWN, confidence=None)
+    standing = result.standing["small"]
+    assert (standing.state, standing.given_up, result.smallest) == ("passes", 3, "small")
+    assert result.evidence_bound == standing.low

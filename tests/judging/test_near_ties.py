@@ -31,6 +31,8 @@ def test_a_pass_that_hangs_on_a_near_tie_says_so() -> None:
     (note,) = notes([0.05, 3.0, 3.0, 3.0], 3, "passes")
     assert note.startswith("r: 1 of its passed cases are near ties (two tokens within 0.1 logits)")
     assert "deterministic = true" in note
+    (note,) = notes([0.05, 3.0, 3.0, 3.0, 3.0], 4, "passes", pass_rate=0.8)
+    assert note.startswith("r: 1 of its passed cases are near ties")
 
 
 def test_a_failure_that_hangs_on_a_near_tie_says_so() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_rightsize.judging.baseline import Baseline, with_regressions
-from pytest_rightsize.judging.savings_sample import FEWEST, cases_wanted, costs_nothing
+from pytest_rightsize.judging.savings_sample import cases_wanted, costs_nothing
 from pytest_rightsize.judging.usage import usage_of
 from pytest_rightsize.judging.verdict import claimed_standings, judge
 from pytest_rightsize.records import AnswerRecord, Policy, Price, Run, Rung, Tokens, Trial, TrialKey
@@ -34,7 +34,8 @@ def cases(amounts: Sequence[int | None]) -> Mapping[str, Sequence[Trial]]:
 @pytest.mark.parametrize(
     ("chosen", "instead", "wanted"),
     [
-        ([100] * 5, [10] * 5, FEWEST),  # too few to say anything
+        ([100] * 9, [10] * 9, 10),  # too few to say anything
+        ([10] * 10, [0, 1] * 5, 1),  # nothing at all is an amount
         ([100] * 10, [10] * 10, 0),  # no spread at all
         ([1, 1000] * 5, [1] * 10, 20),  # far more, but at most twice as many at a time
         ([None] * 10, [1] * 10, 0),  # by their times, which are alike

@@ -127,3 +127,11 @@ def test_a_rung_is_not_taken_for_a_reasoning_model_and_may_reason_only() -> None
     assert rung_tokens(trials("r", (1, 100, 0))).doubt is None
     assert rung_tokens(trials("r", (1, 100, 100))).impossible == 0
     assert rung_tokens(trials("r", (1, 100, 101), (1, 9, 1))).impossible == 1
+
+
+def test_there_is_no_caution_about_a_ratio_that_is_not_known() -> None:
+    a = {trial.key.case: [trial] for trial in trials("a", (10, 40, 20), (10, 90, 91))}
+    b = {trial.key.case: [trial] for trial in trials("b", (10, 20, None), (10, 30, None))}
+    found = economy(a, b, names=("a", "b"))
+    assert "reasoning_tokens" in found.unknown
+    assert found.cautions == {}

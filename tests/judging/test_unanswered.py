@@ -17,6 +17,7 @@ from tests.runs import make_run
         (2, 1, 1, 4, "2 of 4 trials had no answer"),
         (2, 2, 1, 5, "3 of 5 trials had no answer"),
         (2, 1, 0, 6, "only 2 of 6 trials had an answer"),  # the other three were never asked
+        (2, 2, 1, 6, "only 2 of 6 trials had an answer"),
         (4, 1, 0, 6, "only 4 of 6 trials had an answer"),
         (5, 0, 1, 6, "the test itself broke in 1 of 6 trials"),
     ],

@@ -167,6 +167,40 @@ def test_a_boundary_stays_where_it_was_planned_when_cases_turn_out_to_be_skipped
     assert (verdict.standing["s"].state, verdict.standing["s"].decided_at) == ("passes", 8)
 
 
+def early(marks: str, *, bar: float = 0.5, confidence: float = 0.8) -> Verdict:
+    """The verdict on the only rung of a task that stops early."""
+    (verdict,) = judge(sure(make_run({"t": {"s": marks}}, pass_rate=bar), confidence, early=True))
+    return verdict
+
+
+def test_a_rung_that_was_asked_all_its_cases_has_a_rate_within_its_bounds() -> None:
+    standing = early("1" * 15 + "0" * 5).standing["s"]
+    assert (standing.state, standing.passed, standing.trials, standing.rate) == ("passes", 15, 20, 0.75)
+    assert (standing.given_up, standing.unanswered) == (0, 0)
+    assert standing.low is not None
+    assert standing.high is not None
+    assert 0.5 <= standing.low < 0.75 < standing.high < 1
+
+
+def test_a_rung_that_was_stopped_has_no_rate_and_says_what_is_missing() -> None:
+    """Whatever eight of twenty would have brought, twelve passes show a bar of 0.3."""
+    standing = early("1" * 12 + "-" * 6 + "EE", bar=0.3).standing["s"]
+    assert (standing.state, standing.trials, standing.rate) == ("passes", 12, None)
+    assert (standing.given_up, standing.unanswered) == (6, 2)
+
+
+def test_further_cases_are_counted_from_those_that_were_heard() -> None:
+    """At 65 % the bound of 37 cases is the first that reaches a bar of 0.5."""
+    verdict = early("1" * 13 + "0" * 7)
+    assert (verdict.evidence, verdict.cases_to_likely, verdict.cases_to_shown) == ("likely", 0, 17)
+
+
+def test_a_chosen_rung_that_is_open_is_too_large_above_one_that_passes() -> None:
+    run = sure(make_run({"t": {"s": "1" * 20, "m": "10" * 10}}, pass_rate=0.5, chosen="m"), 0.8)
+    (verdict,) = judge(run)
+    assert (verdict.standing["m"].is_open, verdict.verdict, verdict.smallest) == (True, "over-sized", "s")
+
+
 @given(st.data())
 def test_the_order_of_trials_does_not_matter(data: st.DataObject) -> None:
     marks = st.text(alphabet="10E-", min_size=1, max_size=5)

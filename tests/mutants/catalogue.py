@@ -69,6 +69,7 @@ TESTS = {
         "tests/judging/test_usage.py",
         "tests/results",
     ),
+    "providers/futures": ("tests/providers/test_futures.py",),
     "hosting": ("tests/hosting",),
     "hosting/hosts": ("tests/hosting/test_hosts.py",),
     "recorded/keys": ("tests/recorded/test_keys.py", "tests/recorded/test_cache.py"),

@@ -293,6 +293,8 @@ def test_bisect_says_that_it_fell_back() -> None:
         (40, 0, 5, 0.75, 8),  # six failures more, which are as good as certain
         (40, 20, 0, 1.0, 21),  # nothing but passes: the twenty that are left
         (40, 0, 0, 1.0, 8),
+        (40, 1, 5, 0.75, 8),  # six failures more, at 5.5 of 7
+        (40, 3, 1, 0.75, 34),  # ten failures more at 1.5 of 5 take 34, and 27 passes more at 3.5 of 5 take 39
     ],
 )
 def test_about_as_many_are_in_flight_as_will_settle_the_task(

@@ -110,3 +110,13 @@ def test_the_time_of_replies_in_turn_adds_up_and_side_by_side_counts_once(ticket
         ticket.remember(question, Reply(text="x", seconds=2.5))
     assert ticket.take_remembered_seconds() == 2.5 + 4.0 + 1.0
     assert ticket.take_remembered_seconds() == 0.0
+
+
+def test_a_test_that_is_not_rerun_has_one_list_of_questions_and_each_rerun_one_more() -> None:
+    ticket = Ticket()
+    for _ in range(2):  # a start, and one more
+        ticket.start()
+        ticket.next_run()
+        assert (ticket.run, ticket.runs) == (0, [[]])
+    ticket.next_run()
+    assert (ticket.run, ticket.runs) == (1, [[], []])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_rightsize.statistics.estimates import Interval, Ratio
+from pytest_rightsize.statistics.estimates import Interval, NonInferiority, Ratio
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,9 @@ def test_a_ratio_is_a_tie_where_1_is_not_left_out(low: float | None, high: float
 
 def test_an_interval_is_two_sided_at_95_percent_unless_it_says_otherwise() -> None:
     assert Interval(low=0.1, high=0.2) == Interval(low=0.1, high=0.2, confidence=0.95, one_sided=False)
+
+
+def test_two_claims_of_non_inferiority_are_equal_where_margin_and_p_value_are() -> None:
+    shown = NonInferiority(margin=0.05, holds=True, p=0.01)
+    assert shown == NonInferiority(margin=0.05, holds=True, p=0.01)
+    assert shown != NonInferiority(margin=0.1, holds=True, p=0.01)

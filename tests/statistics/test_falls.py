@@ -71,7 +71,7 @@ def test_how_many_cases_show_a_fall() -> None:
     assert fall_cases_needed(rate_before=0.9, rate_now=0.89, limit=50) is None
 
 
-@pytest.mark.parametrize("changes", [[1, -1, -1, -1, -1], [-1] * 6, [-1, 0, -1, 0, -1, -1]])
+@pytest.mark.parametrize("changes", [[1, -1, -1, -1, -1], [-1] * 6, [-1, 0, -1, 0, -1, -1], [-1] * 4 + [0] * 4])
 def test_a_walk_to_the_end_is_as_sure_as_mcnemar_where_nothing_was_spent_before(changes: list[int]) -> None:
     assert fell_in_order(changes, len(changes)) == pytest.approx(fell(changes), rel=1e-3)
 

@@ -81,6 +81,9 @@ def test_the_estimate_is_that_of_rogan_and_gladen() -> None:
     assert corrected_rate(Fraction(3, 4), 40, some) == pytest.approx((0.75 - 0.75 * 0.06) / 0.86)
     others = replace(GOOD, unjudged_passed=10)
     assert corrected_rate(Fraction(3, 4), 40, others) == pytest.approx(0.25 + (0.5 - 0.75 * 0.06) / 0.86)
+    for correction in (GOOD, some, others):
+        seen = corrected_bar(Fraction(4, 5), 40, correction)
+        assert corrected_rate(seen, 40, correction) == pytest.approx(0.8)
 
 
 @given(corrections(), st.integers(1, 60), st.integers(0, 100), st.data())

@@ -114,7 +114,7 @@ class Repeater:
     def _end(self, row: Row, *, failed: bool) -> None:
         with self._lock:
             row.failed, row.ended = failed, True
-            if failed and row.block < len(row.block_tickets):
+            if failed:
                 self._ledger.lose(row.block_ticket, clocks.monotonic())
                 self._gate.ended()
             self._row = None

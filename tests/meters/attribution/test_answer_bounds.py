@@ -97,3 +97,11 @@ def test_idle_that_has_too_little_tells_nothing() -> None:
 )
 def test_a_counter_that_was_lost_tells_why(line: Line, share: float | None, why: Any) -> None:
     assert part(line, share) == Break(reason=why, flag="lost")
+
+
+def test_idle_power_is_left_out_over_the_whole_length_of_an_answer() -> None:
+    """Of 37 J in 7 s at least 1 W is idle power; nothing was spent while the answer was alone."""
+    flight = Flight(ticket=1, began=3.0, start=3.0, end=10.0, shares=[20.0])
+    account = Account(idle=1000.0, served=20.0)
+    found = part_of(flight, 10.0, 0, cast(Timeline, Line()), account, (1.0, 2.0))
+    assert found == Part(low=0.0, joules=20.0, high=30.0, ticks=7)

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_rightsize.meters.attribution.idling import IdleMemory, Idling, seconds_needed
+from pytest_rightsize.meter_records import IdlePower
+from pytest_rightsize.meters.attribution.idling import IdleMemory, Idling, Reading, seconds_needed
 from pytest_rightsize.meters.attribution.timeline import Timeline
 from tests.meters.simulated import Asked, Clock, Load, SimCounter
 
@@ -133,6 +134,24 @@ def test_a_rung_that_is_opened_again_soon_knows_its_idle_power() -> None:
     assert again.idling.may_begin(3)
     assert again.states() == [("resident", LOADED_W)]
     assert Rung(memory=memory, name="another").states() == []
+
+
+@pytest.mark.parametrize(("age_s", "is_learning"), [(299.0, False), (300.0, True), (900.0, True)])
+def test_an_idle_power_that_was_found_five_minutes_ago_is_found_again(age_s: float, is_learning: bool) -> None:
+    memory = IdleMemory()
+    power = IdlePower(state="resident", watts=70.0, low=69.0, high=71.0, seconds=3.0, ticks=30, at_s=0.0)
+    memory.resident["1b", "sim:0"] = Reading(watts=(70.0,), error_w=1.0, at=100.0 - age_s, power=power)
+    assert Rung(memory=memory).idling.is_learning is is_learning
+
+
+@pytest.mark.parametrize("loads", [True, False])
+def test_nothing_is_cold_any_more_once_a_rung_that_loads_its_model_was_asked(loads: bool) -> None:
+    rung = Rung(loads=loads, wanted_s=0.0)
+    rung.idling.begins()
+    assert rung.memory.has_loaded is loads
+    rung.memory.has_loaded = True
+    rung.idling.begins()
+    assert rung.memory.has_loaded
 
 
 def resident(memory: IdleMemory | None = None, celsius: float | None = None) -> Rung:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pytest_rightsize.meters.attribution import gate, repeater
 from pytest_rightsize.meters.attribution.gate import Gate
 from pytest_rightsize.meters.attribution.idling import IdleMemory, Idling
 from pytest_rightsize.meters.attribution.pending import Pending
@@ -123,6 +124,40 @@ def test_every_block_is_sent_in_its_turn_and_booked_as_one(at_once: bool) -> Non
     assert one.idling.holds  # the pause after the first answer and its repetitions
 
 
+class Clock:
+    """In place of the clocks: each answer takes a second."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class Timed(Told):
+    """A provider whose answers come at once, a second later by the clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(at_once=True)
+        self._clock = clock
+
+    def answer(self) -> None:
+        self._clock.now += 1.0
+        super().answer()
+
+
+def test_a_block_lasts_from_its_first_repetition_to_its_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    for module in (gate, repeater):
+        monkeypatch.setattr(module, "clocks", clock)
+    one = Repeated(Timed(clock))
+    row = one.row()
+    one.ledger.load_end = 0.0
+    one.repeater.repeat(row, REQUEST)
+    spans = [(flight.start, flight.end) for flight in one.ledger._landed.values()]
+    assert spans == [(100.0, 102.0), (102.0, 104.0), (104.0, 106.0)]
+
+
 def test_many_answers_that_come_at_once_are_no_calls_within_calls() -> None:
     provider = Told(at_once=True)
     one = Repeated(provider)
@@ -135,7 +170,7 @@ def test_many_answers_that_come_at_once_are_no_calls_within_calls() -> None:
 @pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("how", ["fails_at", "raises_at"])
 def test_a_repetition_that_fails_ends_the_row_and_its_block_is_lost(how: str, at_once: bool) -> None:
-    provider = Told(at_once=at_once, **{how: 3})  # type: ignore[arg-type]  # a name from the table
+    provider = Told(at_once=at_once, **{how: 3})
     one = Repeated(provider)
     row = one.row()
     one.repeater.repeat(row, REQUEST)

@@ -172,6 +172,29 @@ def test_after_the_last_look_those_that_it_found_are_taken_to_be_there_still(clo
     assert made.others_in(101.0, 101.5) is None
 
 
+def test_who_is_there_now_was_not_there_before(clock: Clock) -> None:
+    counter = Shown()
+    made = reader(counter)
+    made.begin()
+    counter.who = "process 7 uses sim:0"
+    clock.now = 105.0
+    made.read()
+    assert made.others_in(95.0, 99.0) is None
+    assert made.others_in(105.0, 106.0) == "process 7 uses sim:0"
+
+
+def test_the_last_thousand_looks_are_remembered(clock: Clock) -> None:
+    counter = Shown()
+    counter.who = "process 7 uses sim:0"
+    made = reader(counter)
+    made.begin()
+    for _ in range(1001):
+        clock.now += 1.0
+        made.read()
+    assert (len(made.others), made.others_in(100.0, 101.0)) == (1000, None)
+    assert made.others_in(101.0, 102.0) == "process 7 uses sim:0"
+
+
 def test_those_of_all_devices_are_named_and_a_device_that_does_not_tell_may_have_some(clock: Clock) -> None:
     one, two, three = Shown(), Shown(device="sim:1"), Shown(device="sim:2")
     one.who, three.who = "process 7 uses sim:0", OSError("no driver")
@@ -235,6 +258,39 @@ def test_of_several_counters_the_fastest_sets_the_pause(clock: Clock) -> None:
     made.begin()
     assert made._pause("steady") == 0.02
     assert reader()._pause("steady") == 1.0
+
+
+class Wake:
+    """In place of the event that wakes the thread: it notes each pause, and says which of them a poke has ended."""
+
+    def __init__(self, *pokes: bool) -> None:
+        self.pauses: list[float] = []
+        self._pokes = pokes
+
+    def wait(self, pause_s: float) -> bool:
+        self.pauses.append(pause_s)
+        return self._pokes[len(self.pauses) - 1]
+
+    def clear(self) -> None:
+        """Nothing to do: each pause has its own answer."""
+
+
+def test_after_a_request_begins_or_ends_two_pauses_are_short() -> None:
+    """So that the ticks around it are seen soon."""
+    made = reader(Shown(poll_s=10.0, hurry_s=1.0))
+    wake = Wake(False, True, False, False, False, True, True, False, False, False)
+    made._wake = wake  # type: ignore[assignment]  # as much of an event as is asked
+
+    def after_round() -> Pace:
+        if len(wake.pauses) == 9:
+            made._stopped.set()
+        return "steady"
+
+    made._after_round = after_round
+    thread = threading.Thread(target=made._run)
+    thread.start()
+    thread.join(60)
+    assert wake.pauses == [10, 10, 1, 1, 10, 10, 1, 1, 1, 10]
 
 
 # --- the thread -------------------------------------------------------------------------------------------------------

@@ -146,6 +146,14 @@ def test_above_idle_power_nothing_is_known_before_that_is(
         assert (energy.joules, energy.basis) == (6.0, basis)
 
 
+def test_what_is_not_known_of_several_meters_is_said_of_the_first() -> None:
+    other = Facts(device="sim:1", boundary="gpu.board", meter="other", exact=True)
+    lacking, _ = settlement(BOARD, other, basis="marginal")
+    assert only(lacking.settle([share(0, 6.0, 2.0)], waiting())).meter == "sim"
+    untold, _ = settlement(BOARD, other, processor=track(0.25))
+    assert only(untold.settle([share(0, 6.0, 2.0, start=20.0, end=21.0)], waiting())).meter == "sim"
+
+
 # --- a part of the processor ------------------------------------------------------------------------------------------
 
 
