@@ -60,6 +60,7 @@ class Phases:
         return self.prompt_j / self.completion_j if self.completion_j > 0 else None
 
 
+_WHOSE = ("replica", "node", "shard")
 _PARTS = ("load", "served", "repeated", "lost", "others", "idle", "total")
 
 
@@ -72,7 +73,7 @@ class Metering:
     request in flight. Each is None where nothing of it was seen. `busy_s` is the time in which an answer was in flight,
     `tick_s` the counter's period. `cold_w` is the idle power before any model was loaded, `idle_w` that with this one
     loaded, and `idle_powers` every measurement of either. `replica` and `node` say of which replica of the rung, on
-    which machine, all this is; None for a rung that has none.
+    which machine, all this is, and `shard` of which shard; None where the rung or the run has none.
 
     Answers that were in flight together share joules by tokens: `prompt_weights` is, by device, the weight of a prompt
     token relative to a written one, as fitted last to `weighed_by` answers; 0 answers mark the assumption. `phases` is
@@ -102,6 +103,7 @@ class Metering:
     notes: tuple[str, ...] = ()
     replica: int | None = None
     node: str | None = None
+    shard: str | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -114,7 +116,7 @@ class Metering:
         energies = {name: None if part is None else part.to_dict() for name, part in parts.items()}
         lists = {name: list(plain_fields(self)[name]) for name in ("idle_powers", "phases", "notes")}
         plain = {"kind": "metering", **plain_fields(self), **energies, **lists}
-        return {key: value for key, value in plain.items() if value is not None or key not in ("replica", "node")}
+        return {key: value for key, value in plain.items() if value is not None or key not in _WHOSE}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Metering":

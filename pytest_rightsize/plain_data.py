@@ -33,6 +33,20 @@ def shallow(record: Any) -> dict[str, Any]:
 
 
 def without_header_values(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a rung to show and to write down: of its headers the names alone, as one might hold a secret."""
-    headers = options.get("headers")
-    return {**options, **({"headers": dict.fromkeys(headers, "***")} if isinstance(headers, Mapping) else {})}
+    """Options of a rung to show and to write down: of its headers the names alone, as one might hold a secret.
+
+    So it is with the variables of a cluster's `runtime_env`.
+
+    >>> without_header_values({"headers": {"x": "blue"}, "runtime_env": {"pip": ["a"], "env_vars": {"TOKEN": "t"}}})
+    {'headers': {'x': '***'}, 'runtime_env': {'pip': ['a'], 'env_vars': {'TOKEN': '***'}}}
+    """
+    shown = {**options, **_names_alone(options, "headers")}
+    environment = options.get("runtime_env")
+    if isinstance(environment, Mapping):
+        shown["runtime_env"] = {**environment, **_names_alone(environment, "env_vars")}
+    return shown
+
+
+def _names_alone(table: Mapping[str, Any], key: str) -> dict[str, Any]:
+    values = table.get(key)
+    return {key: dict.fromkeys(values, "***")} if isinstance(values, Mapping) else {}

@@ -17,9 +17,9 @@ from typing import Any
 
 from tests.benchmarks.processes import ProcessUsage, endpoint, run
 
-__all__ = ["main"]
+__all__ = ["OPTIONS", "bare_suite_of", "main", "session_of", "suite_of"]
 
-_OPTIONS = ("--rightsize-ladder=one", "--rightsize-cache=off", "--rightsize-gate=none")
+OPTIONS = ("--rightsize-ladder=one", "--rightsize-cache=off", "--rightsize-gate=none")
 _PAD = " Please read the following customer message and answer with the one queue it belongs to, in one word." * 2
 _TASK = """
 @pytest.mark.rightsize(task="t{task}", pass_rate=0.8)
@@ -47,7 +47,7 @@ _BURN = "sum(number * number for number in range(300_000))"
 _ENV = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": os.getcwd()}
 
 
-def _suite(folder: Path, *, tasks: int, cases: int, wrong: float = 0.1, work: str = "pass") -> Path:
+def suite_of(folder: Path, *, tasks: int, cases: int, wrong: float = 0.1, work: str = "pass") -> Path:
     """A suite of so many tasks and cases in all, whose one rung answers from a file, a share of it wrongly."""
     folder.mkdir()
     lines = [
@@ -68,18 +68,30 @@ def _suite(folder: Path, *, tasks: int, cases: int, wrong: float = 0.1, work: st
     return folder
 
 
-def _session(folder: Path, *options: str, plugin: bool = True) -> ProcessUsage:
+def bare_suite_of(folder: Path, cases: int) -> Path:
+    """As many tests of one function that ask no model."""
+    folder.mkdir()
+    (folder / "test_bare.py").write_text(
+        f"import pytest\n@pytest.mark.parametrize('i', range({cases}))\ndef test_bare(i):\n    assert i >= 0\n"
+    )
+    return folder
+
+
+def session_of(folder: Path, *options: str, plugin: bool = True, within: Sequence[str] = ()) -> ProcessUsage:
+    """A session of pytest in the folder; Python runs it `within` another module, such as a profiler."""
     ours = ("-p", "pytest_rightsize.plugin") if plugin else ()
-    return run([sys.executable, "-m", "pytest", "-q", "-q", "-p", "no:cacheprovider", *ours, *options], folder, _ENV)
+    return run(
+        [sys.executable, *within, "-m", "pytest", "-q", "-q", "-p", "no:cacheprovider", *ours, *options], folder, _ENV
+    )
 
 
 def wrong_answers(folder: Path, scale: float) -> dict[str, float]:
     """User CPU of 800 functions with half of the answers wrong, by that with all right."""
     functions = max(2, round(800 * scale))
     right, wrong = (
-        _session(
-            _suite(folder / f"wrong-{share}", tasks=functions, cases=functions, wrong=share),
-            *_OPTIONS,
+        session_of(
+            suite_of(folder / f"wrong-{share}", tasks=functions, cases=functions, wrong=share),
+            *OPTIONS,
             "--rightsize-strategy=full",
         ).user_s
         for share in (0.0, 0.5)
@@ -90,12 +102,12 @@ def wrong_answers(folder: Path, scale: float) -> dict[str, float]:
 def tasks(folder: Path, scale: float) -> dict[str, float]:
     """User CPU of 5,000 tasks of one case each, by that of 500 tasks of ten, with a results file."""
     cases = max(10, round(5_000 * scale))
-    suites = [_suite(folder / f"tasks-{number}", tasks=number, cases=cases) for number in (cases // 10, cases)]
+    suites = [suite_of(folder / f"tasks-{number}", tasks=number, cases=cases) for number in (cases // 10, cases)]
     for suite in suites:
         (suite / "bare_model.py").write_text(_BARE, encoding="utf-8")
-        _session(suite, "--collect-only", *_OPTIONS)  # writes the bytecode, which takes longer for more functions
-    few, many = (_session(suite, *_OPTIONS, "--rightsize-results=run.jsonl").user_s for suite in suites)
-    bare_few, bare_many = (_session(suite, "-p", "bare_model", plugin=False).user_s for suite in suites)
+        session_of(suite, "--collect-only", *OPTIONS)  # writes the bytecode, which takes longer for more functions
+    few, many = (session_of(suite, *OPTIONS, "--rightsize-results=run.jsonl").user_s for suite in suites)
+    bare_few, bare_many = (session_of(suite, "-p", "bare_model", plugin=False).user_s for suite in suites)
     return {
         "cases": cases,
         "ten_a_task_user_s": few,
@@ -108,13 +120,9 @@ def tasks(folder: Path, scale: float) -> dict[str, float]:
 def replayed(folder: Path, scale: float) -> dict[str, float]:
     """CPU and peak memory of 50,000 replayed trials in 50 tasks, beside bare pytest with as many tests."""
     cases = max(50, round(50_000 * scale))
-    suite = _suite(folder / "replayed", tasks=min(50, cases), cases=cases)
-    seen = _session(suite, *_OPTIONS, "--rightsize-results=run.jsonl")
-    (folder / "bare").mkdir()
-    (folder / "bare" / "test_bare.py").write_text(
-        f"import pytest\n@pytest.mark.parametrize('i', range({cases}))\ndef test_bare(i):\n    assert i >= 0\n"
-    )
-    bare = _session(folder / "bare", plugin=False)
+    suite = suite_of(folder / "replayed", tasks=min(50, cases), cases=cases)
+    seen = session_of(suite, *OPTIONS, "--rightsize-results=run.jsonl")
+    bare = session_of(bare_suite_of(folder / "bare", cases), plugin=False)
     return {
         "trials": cases,
         "peak_mb": seen.peak_mb,
@@ -127,15 +135,15 @@ def replayed(folder: Path, scale: float) -> dict[str, float]:
 def workers(folder: Path, scale: float) -> dict[str, float]:
     """Wall time of a suite whose tests compute, in one process by two."""
     cases = max(16, round(1_600 * scale))
-    suite = _suite(folder / "workers", tasks=16, cases=cases, work=_BURN)
-    one = _session(suite, *_OPTIONS).wall_s
-    two = _session(suite, *_OPTIONS, "-p", "xdist", "-n2").wall_s
+    suite = suite_of(folder / "workers", tasks=16, cases=cases, work=_BURN)
+    one = session_of(suite, *OPTIONS).wall_s
+    two = session_of(suite, *OPTIONS, "-p", "xdist", "-n2").wall_s
     return {"tests": cases, "one_process_s": one, "two_workers_s": two, "ratio": one / two}
 
 
 def start(folder: Path, scale: float) -> dict[str, float]:
     """User CPU of a session of one endpoint test, beside that of bare pytest; medians of five, in turns."""
-    suite = _suite(folder / "start", tasks=1, cases=1)
+    suite = suite_of(folder / "start", tasks=1, cases=1)
     (folder / "bare-start").mkdir()
     (folder / "bare-start" / "test_bare.py").write_text("def test_bare():\n    assert True\n")
     with endpoint(0.0) as url:
@@ -143,7 +151,8 @@ def start(folder: Path, scale: float) -> dict[str, float]:
             f'[ladder.one]\nprovider = "openai"\nbase_url = "{url}"\nmodel = "m"\n', encoding="utf-8"
         )
         both = [
-            (_session(folder / "bare-start", plugin=False).user_s, _session(suite, *_OPTIONS).user_s) for _ in range(6)
+            (session_of(folder / "bare-start", plugin=False).user_s, session_of(suite, *OPTIONS).user_s)
+            for _ in range(6)
         ]
     bare, ours = (median(column) for column in zip(*both[1:], strict=True))  # the first wrote the bytecode
     return {"bare_user_s": bare, "user_s": ours, "added_s": ours - bare, "ratio": ours / bare}

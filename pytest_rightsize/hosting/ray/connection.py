@@ -19,6 +19,8 @@ __all__ = ["LOCAL", "address_of", "connect"]
 LOCAL = "local"
 """The address of a Ray that is started for this session, on this machine."""
 _REACHED_WITHIN_S = 10.0
+# Ray asks for ten minutes and more where a server listens that is no Ray.
+_CONNECTED_WITHIN_S = 120.0
 _OBJECT_STORE_BYTES = 100 * 1024**2  # for requests and replies; Ray would take a third of the memory
 # A busy machine takes more than the 30 s that Ray allows its own parts to start. Statistics of use are sent to nobody.
 # Ray's workers give way to all else (nice 15), and a model is what this session is about.
@@ -31,6 +33,8 @@ _VARIABLES = {
 _lock = threading.Lock()
 # What Ray itself does not tell of its connection: the address that was asked for.
 _connected_to: list[str] = []
+# The address at which nothing spoke as Ray does: Ray still asks there, and can ask nowhere else meanwhile.
+_given_up: list[str] = []
 
 
 def address_of(address: str | None, environment: Callable[[str], str | None]) -> str:
@@ -43,6 +47,8 @@ def connect(address: str, *, rung: str) -> Any:
     with _lock:
         import ray
 
+        if _given_up:
+            raise _silence(_given_up[-1], rung)
         if ray.is_initialized():
             if _connected_to and _connected_to[-1] != address:
                 words = f"this session already uses the Ray cluster at {_connected_to[-1]}, and not that at {address}"
@@ -59,7 +65,9 @@ def connect(address: str, *, rung: str) -> Any:
         begun: list[BaseException | None] = []
         is_over = threading.Event()
         threading.Thread(target=_keep, args=(ray, address, begun, is_over), name="rightsize ray", daemon=True).start()
-        is_over.wait()
+        if not is_over.wait(None if address == LOCAL else _CONNECTED_WITHIN_S):  # a Ray of our own has limits of Ray's
+            _given_up[:] = [address]
+            raise _silence(address, rung)
         if begun[0] is not None:
             remedy = "Start the cluster, or name another address"
             if address.startswith("ray://"):
@@ -69,6 +77,12 @@ def connect(address: str, *, rung: str) -> Any:
             raise RungError(f"rung {rung!r}: {words}. {remedy}", reason="transport", permanent=True)
         _connected_to[:] = [address]
         return ray
+
+
+def _silence(address: str, rung: str) -> RungError:
+    words = f"what listens at {address} has not answered as a Ray cluster within {_CONNECTED_WITHIN_S:.0f} s"
+    remedy = "Give the port of its head (6379), or that of its client server with ray:// before it (ray://HOST:10001)"
+    return RungError(f"rung {rung!r}: {words}. {remedy}", reason="transport", permanent=True)
 
 
 def _keep(ray: Any, address: str, begun: list[BaseException | None], is_over: threading.Event) -> None:

@@ -72,7 +72,8 @@ def metering_lines(metering: Metering) -> Iterator[str]:
         if text is not None
     ]
     parts += [_phases(phases) for phases in metering.phases]
-    whose = "" if metering.replica is None else f", replica {metering.replica} on {metering.node}"
+    whose = "" if metering.shard is None else f", shard {metering.shard}"
+    whose += "" if metering.replica is None else f", replica {metering.replica} on {metering.node}"
     yield f"{metering.rung}{whose}: meter {metering.meter}: {'; '.join([*parts, *metering.notes]) or 'saw nothing'}"
 
 
@@ -81,7 +82,7 @@ def replica_lines(rung: str, meterings: Sequence[Metering]) -> Iterator[str]:
     sums = replica_sums(meterings)
     if sums is None:
         return
-    head = f"{rung}, {len(sums.replicas)} replicas together"
+    head = f"{rung}, {sums.replicas} replicas together"
     if sums.shared is not None:
         yield (
             f"{head}: loading and idle joules are not added, as several replicas read {sums.shared}, each all that it "
@@ -95,8 +96,7 @@ def replica_lines(rung: str, meterings: Sequence[Metering]) -> Iterator[str]:
         for energy in energies
     ]
     if sums.idle_w is not None:
-        lacking = len(sums.replicas) - len(sums.with_idle_w)
-        known = f" of {len(sums.with_idle_w)} of {len(sums.replicas)} replicas" if lacking else ""
+        known = f" of {sums.with_idle_w} of {sums.replicas} replicas" if sums.with_idle_w < sums.replicas else ""
         parts.append(f"idle power with the model {sums.idle_w:.3g} W{known}")
     yield f"{head}: {'; '.join(parts) or 'loading and idle joules are not known'}{_unknown_clause(sums.unknown)}"
 

@@ -25,6 +25,7 @@ if os.environ.get("RIGHTSIZE_RAY") != "required":
 ROOT = Path(__file__).parents[3]
 MODELS = ROOT / "example_suite" / "models"
 STORE = 100 * 1024**2
+ONE_PLACE, DOOMED = {"one_place": 1}, {"doomed": 1}
 LOCAL = ("-p", "pytest_rightsize.plugin", "-p", "xdist.plugin", "-o", "rightsize_runs=0")
 SUITE = """
     import pytest
@@ -42,7 +43,10 @@ SUITE = """
 
 
 class Cluster:
-    """A head without processors, and nodes of one processor each."""
+    """A head without processors, and two nodes of one processor each; what one of them has is a place for one replica.
+
+    To start a node takes seconds. Tests that kill some have nodes of their own, which no other rung asks for.
+    """
 
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster as Made
@@ -51,16 +55,19 @@ class Cluster:
             initialize_head=True,
             head_node_args={"num_cpus": 0, "include_dashboard": False, "object_store_memory": STORE},
         )
+        for resources in (ONE_PLACE, {}):
+            self.made.add_node(num_cpus=1, object_store_memory=STORE, resources=resources)
+        self.made.wait_for_nodes()
 
     @property
     def address(self) -> str:
         return str(self.made.address)
 
     @contextmanager
-    def nodes(self, count: int) -> Iterator[list[Any]]:
-        made = [self.made.add_node(num_cpus=1, object_store_memory=STORE) for _ in range(count)]
+    def doomed_nodes(self) -> Iterator[list[Any]]:
+        """Two nodes that may be killed."""
+        left = [self.made.add_node(num_cpus=1, object_store_memory=STORE, resources=DOOMED) for _ in range(2)]
         self.made.wait_for_nodes()
-        left = [*made]
         try:
             yield left
         finally:
@@ -197,13 +204,12 @@ def test_two_replicas_answer_as_one_process_does(pytester: pytest.Pytester, clus
         for name in ("25k", "60k")
     )
     runs, found = {}, {}
-    with cluster.nodes(2):
-        for kind in ('provider = "llama_cpp"', there.replace("REPLICAS", "1"), there.replace("REPLICAS", "2")):
-            session = Session(pytester, cluster, tables.replace("KIND", kind), suite)
-            options = ("--rightsize-ladder=25k,60k", "--rightsize-strategy=full", "--rightsize-cache=off")
-            session.run(*options)
-            runs[kind], found[kind] = session.result(), verdicts(session)
-            assert len(session.lines("trial")) == 20, session.out
+    for kind in ('provider = "llama_cpp"', there.replace("REPLICAS", "1"), there.replace("REPLICAS", "2")):
+        session = Session(pytester, cluster, tables.replace("KIND", kind), suite)
+        options = ("--rightsize-ladder=25k,60k", "--rightsize-strategy=full", "--rightsize-cache=off")
+        session.run(*options)
+        runs[kind], found[kind] = session.result(), verdicts(session)
+        assert len(session.lines("trial")) == 20, session.out
     first, *others = runs
     assert [texts(runs[kind]) == texts(runs[first]) for kind in others] == [True, True]
     assert [outcomes(runs[kind]) == outcomes(runs[first]) for kind in others] == [True, True]
@@ -213,8 +219,12 @@ def test_two_replicas_answer_as_one_process_does(pytester: pytest.Pytester, clus
 
 def test_a_killed_node_costs_no_trial(pytester: pytest.Pytester, cluster: Cluster) -> None:
     """Its requests are asked again, once, of the other node."""
-    session = Session(pytester, cluster, ladder("small", "big", replicas="2", restarts="0", max_in_flight="24"))
-    with cluster.nodes(2) as nodes:
+    session = Session(
+        pytester,
+        cluster,
+        ladder("small", "big", replicas="2", restarts="0", max_in_flight="24", resources="{ doomed = 1 }"),
+    )
+    with cluster.doomed_nodes() as nodes:
         process = session.start("--rightsize-ladder=small,big", "--rightsize-cache=off", "--rightsize-strategy=full")
         session.wait_until_asked(24, process)
         cluster.kill(nodes)
@@ -237,8 +247,8 @@ def test_a_killed_node_costs_no_trial(pytester: pytest.Pytester, cluster: Cluste
 def test_a_rung_without_any_node_is_down_and_holds_nothing_against_the_model(
     pytester: pytest.Pytester, cluster: Cluster
 ) -> None:
-    session = Session(pytester, cluster, ladder("small", replicas="2", max_in_flight="24"))
-    with cluster.nodes(2) as nodes:
+    session = Session(pytester, cluster, ladder("small", replicas="2", max_in_flight="24", resources="{ doomed = 1 }"))
+    with cluster.doomed_nodes() as nodes:
         process = session.start("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
         session.wait_until_asked(24, process)
         cluster.kill(nodes)
@@ -256,8 +266,7 @@ def test_a_replica_without_a_place_is_a_fault_that_names_what_there_is(
     pytester: pytest.Pytester, cluster: Cluster
 ) -> None:
     session = Session(pytester, cluster, ladder("small", place_timeout_s="2", resources="{ cpu = 64 }"))
-    with cluster.nodes(1):
-        assert session.run("--rightsize-ladder=small", "--rightsize-cache=off") == 1
+    assert session.run("--rightsize-ladder=small", "--rightsize-cache=off") == 1
     assert "small: no node has a place for a replica now, and it waits 2 s for one: wanted 1 x 64 CPU;" in session.out
     assert "no place for a replica within 2 s: wanted 1 x 64 CPU;" in session.out
     assert "has 1 CPU" in session.out
@@ -268,11 +277,10 @@ def test_a_replica_without_a_place_is_a_fault_that_names_what_there_is(
 
 def test_each_replica_accounts_for_its_joules(pytester: pytest.Pytester, cluster: Cluster) -> None:
     session = Session(pytester, cluster, ladder("small", meter="steady", replicas="2", max_in_flight="24"))
-    with cluster.nodes(2):
-        process = session.start("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
-        session.wait_until_asked(24, process)
-        session.open_gate()
-        process.wait()
+    process = session.start("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
+    session.wait_until_asked(24, process)
+    session.open_gate()
+    process.wait()
     run = session.result()
     assert len(run.meters) == 2, session.out
     by_device: dict[str, float] = {}
@@ -295,9 +303,11 @@ def test_each_replica_accounts_for_its_joules(pytester: pytest.Pytester, cluster
 
 def test_a_killed_replica_has_no_total(pytester: pytest.Pytester, cluster: Cluster) -> None:
     session = Session(
-        pytester, cluster, ladder("small", meter="steady", replicas="2", restarts="0", max_in_flight="24")
+        pytester,
+        cluster,
+        ladder("small", meter="steady", replicas="2", restarts="0", max_in_flight="24", resources="{ doomed = 1 }"),
     )
-    with cluster.nodes(2) as nodes:
+    with cluster.doomed_nodes() as nodes:
         process = session.start("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
         session.wait_until_asked(24, process)
         cluster.kill(nodes)
@@ -314,39 +324,37 @@ def test_a_killed_replica_has_no_total(pytester: pytest.Pytester, cluster: Clust
 def test_a_private_task_goes_to_a_cluster_that_is_trusted_alone(pytester: pytest.Pytester, cluster: Cluster) -> None:
     suite = SUITE.replace("pass_rate=0.75", "pass_rate=0.75, private=True")
     found = {}
-    with cluster.nodes(1):
-        for trusted in ("false", "true"):
-            session = Session(pytester, cluster, f"[cluster]\ntrusted = {trusted}\n{ladder('small')}", suite)
-            session.open_gate()
-            session.run("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
-            found[trusted] = Counter((trial.outcome, trial.reason) for trial in session.result().trials)
-            asked = session.folder / "log"
-            assert asked.exists() is (trusted == "true")
-        assert session.run("--rightsize-ladder=small", "--rightsize-offline") == 4, session.out
-        assert "--rightsize-offline: small would leave this machine" in session.out
+    for trusted in ("false", "true"):
+        session = Session(pytester, cluster, f"[cluster]\ntrusted = {trusted}\n{ladder('small')}", suite)
+        session.open_gate()
+        session.run("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
+        found[trusted] = Counter((trial.outcome, trial.reason) for trial in session.result().trials)
+        asked = session.folder / "log"
+        assert asked.exists() is (trusted == "true")
+    assert session.run("--rightsize-ladder=small", "--rightsize-offline") == 4, session.out
+    assert "--rightsize-offline: small would leave this machine" in session.out
     assert found == {"false": {("not_run", "private"): 24}, "true": {("passed", None): 12, ("failed", "wrong"): 12}}
 
 
 def test_three_rungs_have_one_place_one_after_the_other(pytester: pytest.Pytester, cluster: Cluster) -> None:
     """Also where their fingerprints are asked, which are known only where a model runs."""
-    session = Session(pytester, cluster, ladder("small", "middle", "big"))
+    session = Session(pytester, cluster, ladder("small", "middle", "big", resources="{ one_place = 1 }"))
     session.open_gate()
-    with cluster.nodes(1):
-        assert session.run("--rightsize-ladder=small,middle,big") == 0, session.out
-        climbed = Counter((trial.key.rung, trial.outcome) for trial in session.result().trials)
-        assert climbed["big", "passed"] == 12, session.out
-        (session.folder / "log").unlink()
-        assert session.run("--rightsize-ladder=small,middle,big") == 0, session.out
-        assert not (session.folder / "log").exists(), "all is recorded, under what the replicas said they are"
+    assert session.run("--rightsize-ladder=small,middle,big") == 0, session.out
+    climbed = Counter((trial.key.rung, trial.outcome) for trial in session.result().trials)
+    assert climbed["big", "passed"] == 12, session.out
+    (session.folder / "log").unlink()
+    assert session.run("--rightsize-ladder=small,middle,big") == 0, session.out
+    assert not (session.folder / "log").exists(), "all is recorded, under what the replicas said they are"
+    session.address = "127.0.0.1:1"
     assert session.run("--rightsize-ladder=small,middle,big", "--rightsize-cache=replay") == 0, "without the cluster"
 
 
 def test_workers_share_the_replicas_of_their_session(pytester: pytest.Pytester, cluster: Cluster) -> None:
     """One place in the cluster, and two workers of xdist: each would want a place of its own."""
-    session = Session(pytester, cluster, ladder("small"))
+    session = Session(pytester, cluster, ladder("small", resources="{ one_place = 1 }"))
     session.open_gate()
-    with cluster.nodes(1):
-        session.run("--rightsize-ladder=small", "-n2", "--rightsize-strategy=full")
+    session.run("--rightsize-ladder=small", "-n2", "--rightsize-strategy=full")
     run = session.result()
     assert Counter(outcomes(run).values()) == {"passed": 12, "failed": 12}, session.out
     assert len({*(session.folder / "log").read_text().split()}) == 1
@@ -355,11 +363,10 @@ def test_workers_share_the_replicas_of_their_session(pytester: pytest.Pytester, 
 
 def test_replicas_of_two_models_are_refused(pytester: pytest.Pytester, cluster: Cluster) -> None:
     session = Session(pytester, cluster, ladder("small", replicas="2").replace('"small"', '"by node"'))
-    with cluster.nodes(2):
-        process = session.start("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
-        session.wait_until_identified(2, process)
-        session.open_gate()  # what is asked after the first answers is refused
-        assert process.wait() == 1
+    process = session.start("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
+    session.wait_until_identified(2, process)
+    session.open_gate()  # what is asked after the first answers is refused
+    assert process.wait() == 1
     assert "has another model than the replica on" in session.out
     assert ("error", "load") in {(trial.outcome, trial.reason) for trial in session.result().trials}
     assert verdicts(session)["easy"][0] == "undecided"
@@ -377,8 +384,7 @@ def test_a_prompt_that_ends_a_replica_costs_its_own_trial(pytester: pytest.Pytes
     """
     session = Session(pytester, cluster, ladder("small", replicas="2"), suite)
     session.open_gate()
-    with cluster.nodes(2):
-        session.run("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-concurrency=1")
+    session.run("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-concurrency=1")
     found = outcomes(session.result())
     assert Counter(found.values()) == {"error": 1, "passed": 6}, session.out
     assert found["any", "test_suite.py::test_any[die]", "small"] == "error"
@@ -396,8 +402,7 @@ def test_a_replica_without_memory_costs_no_trial(pytester: pytest.Pytester, clus
     """
     session = Session(pytester, cluster, ladder("small", replicas="2", restarts="0"), suite)
     session.open_gate()
-    with cluster.nodes(2):
-        session.run("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
+    session.run("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
     assert Counter(outcomes(session.result()).values()) == {"passed": 9}, session.out
     assert "can answer no more (no memory is left). It has no restart left" in session.out
 
@@ -421,11 +426,10 @@ def test_ray_is_loaded_where_a_rung_is_asked_and_nowhere_else(pytester: pytest.P
 
 def test_doctor_lists_the_nodes(pytester: pytest.Pytester, cluster: Cluster) -> None:
     session = Session(pytester, cluster, ladder("small"))
-    with cluster.nodes(2):
-        environment = {**os.environ, "RAY_ADDRESS": cluster.address}
-        command = [sys.executable, "-m", "pytest_rightsize.commands", "doctor", "--ladder", "small"]
-        command += ["--plugin", "tests.hosting.ray.held"]
-        done = subprocess.run(command, cwd=session.folder, env=environment, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "RAY_ADDRESS": cluster.address}
+    command = [sys.executable, "-m", "pytest_rightsize.commands", "doctor", "--ladder", "small"]
+    command += ["--plugin", "tests.hosting.ray.held"]
+    done = subprocess.run(command, cwd=session.folder, env=environment, capture_output=True, text=True, check=False)
     lines = [line for line in done.stdout.splitlines() if line.strip().startswith("node ")]
     assert len([line for line in lines if "1 CPU" in line]) == 2, done.stdout + done.stderr
     assert all("pytest-rightsize" in line and "Python" in line and "meter" in line for line in lines)

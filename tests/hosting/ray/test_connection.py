@@ -101,6 +101,7 @@ def ray(monkeypatch: pytest.MonkeyPatch) -> Ray:
     made = Ray()
     monkeypatch.setitem(sys.modules, "ray", made)
     monkeypatch.setattr(connection, "_connected_to", [])
+    monkeypatch.setattr(connection, "_given_up", [])
     monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
     return made
 
@@ -132,6 +133,21 @@ def test_a_ray_that_somebody_else_connected_is_not_taken_for_one_of_this_machine
     with pytest.raises(RungError, match=r"to a Ray cluster that pytest-rightsize did not start\. To use"):
         connect(LOCAL, rung="4b")
     assert connect("auto", rung="4b") is ray
+
+
+def test_a_server_that_is_no_ray_is_given_up(ray: Ray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray would ask it for ten minutes and more, as it does at the port of its own client server."""
+    asked = threading.Event()
+    monkeypatch.setattr(ray, "init", lambda **_: asked.wait())
+    monkeypatch.setattr(connection, "_CONNECTED_WITHIN_S", 0.01)
+    for rung, address in (("4b", "auto"), ("30b", "auto"), ("70b", LOCAL)):
+        with pytest.raises(
+            RungError, match=r"what listens at auto has not answered as a Ray cluster .* ray:// before"
+        ) as given:
+            connect(address, rung=rung)
+        assert (given.value.reason, given.value.permanent) == ("transport", True)
+        assert str(given.value).startswith(f"rung '{rung}': ")
+    asked.set()
 
 
 def test_nobody_at_an_address_is_found_out_before_ray_is_asked(ray: Ray) -> None:

@@ -96,6 +96,12 @@ def test_the_table_of_the_cluster_is_that_of_its_rungs() -> None:
     assert (ladder.rungs["own"].trusted, ladder.rungs["own"].options["address"]) == (False, "auto")
 
 
+def test_the_variables_of_replicas_are_no_part_of_what_a_run_leaves() -> None:
+    shown = rung(runtime_env={"pip": ["a"], "env_vars": {"HF_TOKEN": "hf_secret"}}, headers={"x": "secret"}).to_dict()
+    assert shown["runtime_env"] == {"pip": ["a"], "env_vars": {"HF_TOKEN": "***"}}
+    assert "secret" not in str(shown)
+
+
 @pytest.mark.parametrize(
     ("table", "words"),
     [

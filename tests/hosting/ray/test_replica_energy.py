@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -144,7 +145,7 @@ def test_a_replica_that_was_asked_nothing_makes_the_sum_the_least_that_was_taken
     assert idle.total.reason == "replica 2 on node2 was asked nothing"
     sums = replica_sums(meterings)
     assert sums is not None
-    assert (sums.replicas, sums.unknown) == ((1, 2), ("replica 2 on node2 was asked nothing",))
+    assert (sums.replicas, sums.unknown) == (2, ("replica 2 on node2 was asked nothing",))
     assert sums.load == tuple(each for each in [asked.load] if each is not None)
     (line,) = replica_lines("4b", meterings)
     assert line.startswith("4b, 2 replicas together: ")
@@ -265,6 +266,17 @@ def test_idle_joules_of_two_kinds_are_two_sums() -> None:
         "4b, 2 replicas together: idle between answers 5 J (measured, gpu.board, gross); "
         "idle between answers 9 J (measured, host, gross)"
     )
+
+
+def test_replicas_of_two_shards_are_replicas_of_their_own() -> None:
+    """Their joules add up; whether they drew power at one time nobody knows."""
+    first, second = (replace(told(1, node, 5, 60.0), shard=shard) for node, shard in (("a", "1/2"), ("b", "2/2")))
+    assert next(replica_lines("4b", [first, second])) == "4b, 2 replicas together: idle between answers 10 J"
+    assert next(metering_lines(second)).startswith("4b, shard 2/2, replica 1 on b: meter nvml: idle between answers")
+    assert Metering.from_dict(second.to_dict()) == second
+    assert "shard" not in told(1, "a", 5, 60.0).to_dict()
+    here = replace(second, node="a", idle=first.idle, total=first.total)
+    assert "are not added, as several replicas read a/nvml:0" in next(replica_lines("4b", [first, here]))
 
 
 def test_a_host_of_this_machine_keeps_the_totals_of_replicas_apart() -> None:
