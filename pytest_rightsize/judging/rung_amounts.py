@@ -4,8 +4,8 @@ An unknown amount is replaced by its reason, as a clause. Energies of several ki
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import fsum, inf
 from typing import Literal, NamedTuple
 
@@ -69,7 +69,8 @@ def rung_amounts(rung: str, trials: Sequence[Trial], quantity: Quantity, errors:
         for case, rows in amounts.items()
     }
     if quantity != "energy" and not (quantity == "cost" and rung in errors.electric):
-        return RungAmounts(rung=rung, cases=cases)
+        bounds = errors.of_cost.get(rung, (1.0, 1.0)) if quantity == "cost" else (1.0, 1.0)
+        return RungAmounts(rung=rung, cases=cases, bounds=bounds)
     kinds = sorted({energy.kind for energy in energies})
     if len(kinds) != 1:
         return f"its joules are of several kinds ({'; '.join(map(str, kinds))})" if kinds else "it was not measured"
@@ -109,12 +110,14 @@ class MeterErrors:
     """Error of each rung's meter over all that it served, as factors.
 
     The split between cases may be off, but the errors of the shares cancel in their sum. `electric` are the rungs whose
-    cost is the price of their joules, `reasoning` those of which the ladder file says that they reason.
+    cost is the price of their joules, `reasoning` those of which the ladder file says that they reason. `of_cost` is
+    that of the cost of cascades, at most, of which only some members are electric.
     """
 
     of: Mapping[tuple[str, Kind], tuple[float, float]]
     electric: frozenset[str]
     reasoning: frozenset[str] = frozenset()
+    of_cost: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def meter_errors(run: Run) -> MeterErrors:
@@ -126,9 +129,11 @@ def meter_errors(run: Run) -> MeterErrors:
     for metering in run.meters:
         if metering.served is not None and metering.served.joules:
             served[metering.rung, metering.served.kind].append(metering.served)
+    of, electric = {key: _factors(energies) for key, energies in served.items()}, _electric(run.rungs)
     return MeterErrors(
-        of={key: _factors(energies) for key, energies in served.items()},
-        electric=_electric(run.rungs),
+        of=of,
+        electric=electric,
+        of_cost=dict(_costs_of_mixed(run.rungs, electric, of)),
         reasoning=frozenset(rung.name for rung in run.rungs if says_it_reasons(rung)),
     )
 
@@ -138,6 +143,18 @@ def _electric(rungs: Sequence[Rung]) -> frozenset[str]:
     plain = {rung.name for rung in rungs if rung.price is None and rung.provider != "cascade"}
     members = {rung.name: rung.options.get("rungs", ()) for rung in rungs if rung.provider == "cascade"}
     return frozenset([*plain, *(name for name, of in members.items() if plain.issuperset(of))])
+
+
+def _costs_of_mixed(
+    rungs: Sequence[Rung], electric: frozenset[str], of: Mapping[tuple[str, Kind], tuple[float, float]]
+) -> Iterator[tuple[str, tuple[float, float]]]:
+    """The cascades of which some members are electric: their cost is off by no greater part than those members' is."""
+    for rung in rungs:
+        if rung.provider == "cascade" and rung.name not in electric:
+            members = electric.intersection(rung.options.get("rungs", ()))
+            bounds = [each for (name, _), each in of.items() if name in members]
+            if bounds:
+                yield rung.name, (min(low for low, _ in bounds), max(high for _, high in bounds))
 
 
 def _factors(energies: Sequence[Energy]) -> tuple[float, float]:

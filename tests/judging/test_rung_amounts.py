@@ -218,3 +218,20 @@ def test_the_cost_of_a_cascade_of_priced_rungs_is_known_without_a_meter() -> Non
     ]
     passed_on = trial("a", answer(cost_usd=0.5, via=("api", "dear")))
     assert amounts("cost", passed_on, errors=meter_errors(Run(rungs=rungs))).cases["a"].amount == 0.5
+
+
+def test_the_cost_of_a_cascade_is_off_by_no_greater_part_than_that_of_its_electric_members() -> None:
+    rungs = [
+        *(Rung(name=name, provider="llama_cpp", electricity_usd_per_kwh=0.3) for name in ("local", "other", "third")),
+        Rung(name="api", provider="openai", price=Price(prompt=1, completion=1)),
+        Rung(name="r", provider="cascade", options={"rungs": ["local", "other", "api"]}),
+        Rung(name="priced", provider="cascade", options={"rungs": ["api", "api"]}),
+        Rung(name="electric", provider="cascade", options={"rungs": ["local", "third"]}),
+    ]
+    served = {"local": joules(100, 95, 102), "other": joules(10, 9.8, 11), "third": joules(10, 5, 20)}
+    meters = [Metering(rung=name, meter="nvml", served=energy) for name, energy in served.items()]
+    errors = meter_errors(Run(rungs=rungs, meters=meters))
+    assert errors.of_cost == {"r": (0.95, 1.1)}
+    mixed = trial("a", answer(cost_usd=0.5, seconds=1.0, via=("local", "api")))
+    assert amounts("cost", mixed, errors=errors).bounds == (0.95, 1.1)
+    assert amounts("latency", mixed, errors=errors).bounds == (1.0, 1.0)

@@ -47,6 +47,11 @@ def test_the_period_is_the_median_of_the_gaps() -> None:
     assert period_of(readings, longest_s=20.0) == Period(tick_s=1.0, ticks=3, read_s=20 / 6, watts=0.2)
 
 
+def test_a_gap_is_the_time_between_two_ticks_however_late_it_is() -> None:
+    readings = Readings([7.0, 8.0, 9.0, 10.0], [0.0, 1.0, 3.0, 5.0])
+    assert period_of(readings, longest_s=5.0) == Period(tick_s=2.0, ticks=2, read_s=1.25, watts=0.6)
+
+
 @pytest.mark.parametrize("values", [[4.0, 4.0, 4.0], [4.0, 5.0, 5.0]])
 def test_less_than_two_ticks_are_no_period(values: list[float]) -> None:
     found = period_of(Readings(values, [0.0, 2.0, 4.0]))
