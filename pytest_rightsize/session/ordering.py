@@ -29,7 +29,8 @@ def climb_in_order(state: SessionState, items: list[pytest.Item]) -> None:
 
 
 def _turn(state: SessionState, item: pytest.Item) -> int:
-    return state.turn[item.stash[TRIAL_KEY].rung] if TRIAL_KEY in item.stash else -1
+    key = item.stash.get(TRIAL_KEY, None)
+    return -1 if key is None else state.turn[key.rung]
 
 
 def _shuffle(state: SessionState, items: list[pytest.Item]) -> None:
@@ -39,16 +40,16 @@ def _shuffle(state: SessionState, items: list[pytest.Item]) -> None:
     """
     places: dict[tuple[object, ...], list[int]] = defaultdict(list)
     cases: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for item in items:
-        if TRIAL_KEY in item.stash:
-            cases[item.stash[TRIAL_KEY].task, item.stash[TRIAL_KEY].rung].add(item.stash[TRIAL_KEY].case)
+    keys = [item.stash.get(TRIAL_KEY, None) for item in items]
+    for key in keys:
+        if key is not None:
+            cases[key.task, key.rung].add(key.case)
     is_shuffled = {
         (task, rung): state.policies[task].stops_early or wants_sample_order(state, task, rung, len(names))
         for (task, rung), names in cases.items()
     }
-    for place, item in enumerate(items):
-        if TRIAL_KEY in item.stash and is_shuffled[item.stash[TRIAL_KEY].task, item.stash[TRIAL_KEY].rung]:
-            key = item.stash[TRIAL_KEY]
+    for place, (item, key) in enumerate(zip(items, keys, strict=True)):
+        if key is not None and is_shuffled[key.task, key.rung]:
             places[key.task, key.rung, item.parent, tuple(shared_params(item))].append(place)
     for (task, *_), own in places.items():
         names = {items[place].stash[TRIAL_KEY].case for place in own}

@@ -112,8 +112,9 @@ class SessionTrials:
 
     def group(self, item: pytest.Item) -> tuple[str, str] | None:
         """The task and rung of a test that has the fixture `model`."""
-        if TRIAL_KEY in item.stash:
-            return item.stash[TRIAL_KEY].task, item.stash[TRIAL_KEY].rung
+        key = item.stash.get(TRIAL_KEY, None)
+        if key is not None:
+            return key.task, key.rung
         if "_rightsize_trial" not in getattr(item, "fixturenames", ()) or self._resources.rungs:
             return None
         try:

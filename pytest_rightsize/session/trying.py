@@ -200,12 +200,16 @@ class Trying:
         self._reported = item
         seconds = clocks.perf_counter() - self._began_s
         transcript = item.stash.get(TRANSCRIPT, None)
-        with short_failure(item, call, transcript if TRIAL_KEY in item.stash else None):
+        if call.excinfo is None:
             report = yield
-        if TICKET in item.stash:
-            if item.stash[TICKET].waiting_for is not None:
+        else:
+            with short_failure(item, call, transcript if TRIAL_KEY in item.stash else None):
+                report = yield
+        ticket = item.stash.get(TICKET, None)
+        if ticket is not None:
+            if ticket.waiting_for is not None:
                 return report
-            remembered = item.stash[TICKET].take_remembered_seconds()
+            remembered = ticket.take_remembered_seconds()
             report.duration += remembered
             seconds += remembered
         ended = report.when == "call" or (report.when == "setup" and not report.passed)
