@@ -21,6 +21,7 @@ __all__ = [
     "looks_up",
     "loopback_socket",
     "name_lookup",
+    "names_this_machine",
 ]
 
 _LOCAL_NAME = re.compile(r"localhost\.?|.+\.localhost\.?", re.IGNORECASE)
@@ -63,17 +64,27 @@ def host_of(url: str) -> str | None:
         return None
 
 
-def is_this_machine(host: str) -> bool:
-    """Whether every address of the host is a loopback one; a name that does not resolve counts as another machine.
+def names_this_machine(host: str) -> bool | None:
+    """Whether an address is a loopback one, or a name that of this machine wherever it is used; None for other names.
 
-    Asks the resolver for names other than localhost, and may wait for it.
+    Asks nobody.
     """
     if _LOCAL_NAME.fullmatch(host):
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        pass
+        return None
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether every address of the host is a loopback one; a name that does not resolve counts as another machine.
+
+    Asks the resolver for names other than localhost, and may wait for it.
+    """
+    named = names_this_machine(host)
+    if named is not None:
+        return named
     try:
         with name_lookup():
             addresses = {str(addr_info[4][0]) for addr_info in socket.getaddrinfo(host, None)}

@@ -89,6 +89,11 @@ class Pool:
         """The totals of replicas that have ended."""
         return self._totals.meterings
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether no replica has answered yet: a model is loaded by its first request."""
+        return self.down is None and not self._totals.has_answered
+
     def fail(self, fault: RungError) -> None:
         """Answer everything with a fault from now on."""
         with self._lock:
@@ -149,17 +154,17 @@ class Pool:
 
     def _collect(self, hosts: Sequence[tuple[Replica, Host, State]]) -> None:
         """Have all replicas rest, and take their totals."""
-        rests = {called(host.handle.rest): (replica, host) for replica, host, state in hosts if state == "up"}
+        rests = {called(host.handle.rest): host for _, host, state in hosts if state == "up"}
         wait(rests, _ENDS_WITHIN_S)
-        for rest, (replica, host) in rests.items():
+        for rest, host in rests.items():
             error = rest.exception() if rest.done() and not rest.cancelled() else TimeoutError()
             if error is None:
                 self._totals.rested(host, rest.result(), now=clocks.monotonic())
             else:
-                self._take_totals(replica, host)
-        for replica, host, state in hosts:
+                self._take_totals(host)
+        for _, host, state in hosts:
             if state in ("lost", "placing"):
-                self._take_totals(replica, host)
+                self._take_totals(host)
         with self._lock:
             for replica, host, _ in hosts:
                 if replica.host is host:
@@ -231,7 +236,7 @@ class Pool:
             host.totals_asked = clocks.monotonic()
             host.up_since = host.up_since if was_lost else host.totals_asked
         if was_lost:
-            self._terms.on_note(replica_notes.back(f"rung {self._terms.rung!r}: {self._who(replica, host)}"))
+            self._terms.on_note(replica_notes.back(f"rung {self._terms.rung!r}: {host.name}"))
         if not self.opened.done():
             with suppress(Exception):  # another replica was faster
                 self.opened.set_result(None)
@@ -280,9 +285,9 @@ class Pool:
             pass
         elif isinstance(error, DeadError | UnreachableError):
             (self._lost if isinstance(error, UnreachableError) else self._died)(replica, host, str(error))
-            self._ask_again(replica, host, asked, str(error))
+            self._ask_again(host, asked, str(error))
         elif error is not None:
-            words = f"rung {self._terms.rung!r}: {self._who(replica, host)} could not be asked ({error_words(error)})"
+            words = f"rung {self._terms.rung!r}: {host.name} could not be asked ({error_words(error)})"
             self._answered(replica, host, asked, {"error": error_to_plain(RungError(words, reason="crash"))})
         else:
             for note in ended.result().get("notes", ()):
@@ -312,13 +317,13 @@ class Pool:
         else:
             settle(asked, of_this_request(fault))
 
-    def _ask_again(self, replica: Replica, host: Host, asked: Asked, how: str) -> None:
+    def _ask_again(self, host: Host, asked: Asked, how: str) -> None:
         asked.tries, asked.lost_by = asked.tries + 1, host
         if may_ask_again(asked) or self.down is not None:
             with self._lock:
                 self._queue.appendleft(asked)
             return
-        fault = fault_of_lost(self._terms.rung, self._who(replica, host), how)
+        fault = fault_of_lost(self._terms.rung, host.name, how)
         settle(asked, {"error": error_to_plain(fault)})
 
     # --- deaths -------------------------------------------------------------------------------------------------------
@@ -334,7 +339,7 @@ class Pool:
                 return
             replica.state, host.since = "lost", clocks.monotonic()
             others = any(each.state != "out" for each in self._replicas if each is not replica)
-        words = f"rung {self._terms.rung!r}: {self._who(replica, host)} {how}"
+        words = f"rung {self._terms.rung!r}: {host.name} {how}"
         self._terms.on_note(replica_notes.lost(words, others=others))
 
     def _died(self, replica: Replica, host: Host, how: str, *, reason: str | None = None) -> None:
@@ -342,10 +347,9 @@ class Pool:
         with self._lock:
             if self._is_gone(replica, host):
                 return
-            who = self._who(replica, host)
-            self._take_totals(replica, host, "died" if reason is None else "was ended after a fault")
+            self._take_totals(host, "died" if reason is None else "was ended after a fault")
             replica.host, replica.state = None, "out"
-            words = f"rung {self._terms.rung!r}: {who} {how}"
+            words = f"rung {self._terms.rung!r}: {host.name} {how}"
             reason = reason or ("crash" if replica.was_up else "load")
             replica.fault = RungError(words, reason=reason, permanent=True)
             replica.restarts -= 1
@@ -379,10 +383,10 @@ class Pool:
         if self.down is not None and not self.opened.done():
             self.opened.set_result(None)
 
-    def _take_totals(self, replica: Replica, host: Host, ended: str = "died") -> None:
+    def _take_totals(self, host: Host, ended: str = "died") -> None:
         """What is known of the joules of a replica that says nothing any more."""
         if host.up_since is not None or host.has_place:
-            self._totals.gone(host, self._who(replica, host), ended=ended, now=clocks.monotonic())
+            self._totals.gone(host, ended=ended, now=clocks.monotonic())
 
     def _told(self, replica: Replica, host: Host, ended: "Future[Sequence[Mapping[str, Any]]]") -> None:
         """A replica has told its totals, or is no more."""
@@ -394,7 +398,3 @@ class Pool:
         elif error is None and not ended.cancelled():
             self._totals.told(host, ended.result(), at=clocks.now().strftime("%H:%M:%S"))
         self._go()
-
-    @staticmethod
-    def _who(replica: Replica, host: Host) -> str:
-        return f"replica {replica.number} on {host.node}"

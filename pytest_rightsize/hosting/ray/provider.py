@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import pluggy
 
-from pytest_rightsize.errors import RightsizeError, RungError
+from pytest_rightsize.errors import ConfigError, RightsizeError, RungError
 from pytest_rightsize.hosting.ray import engines
 from pytest_rightsize.hosting.ray.connection import LOCAL, address_of, connect
 from pytest_rightsize.hosting.ray.greetings import Greetings
@@ -26,12 +26,12 @@ from pytest_rightsize.hosting.ray.replicas import Handle, Replica
 from pytest_rightsize.hosting.ray.terms import Terms
 from pytest_rightsize.hosting.wire import outcome_from_plain, place_of, request_to_plain, rung_to_plain
 from pytest_rightsize.meter_records import Metering
-from pytest_rightsize.meters import Meter
+from pytest_rightsize.meters import Meter, meter_urls
 from pytest_rightsize.providers import Problem, Provider
 from pytest_rightsize.providers.environment import error_words, user_variable
 from pytest_rightsize.providers.futures import pass_cancellation
 from pytest_rightsize.providers.llama_cpp.provider import LlamaCpp
-from pytest_rightsize.providers.locality import is_this_machine
+from pytest_rightsize.providers.locality import host_of, is_this_machine, names_this_machine
 from pytest_rightsize.providers.own_threads import own_this_thread
 from pytest_rightsize.providers.placement import Room
 from pytest_rightsize.providers.vllm_options import check_options
@@ -72,6 +72,7 @@ class RayReplicas:
         self._inner = replace(engines.inner_rung(rung), base_dir=os.path.abspath(rung.base_dir))
         if self._engine == engines.ENGINES["vllm"]:
             check_options(self._inner)
+        _check_meter(rung, self._count)
         self._address = address_of(rung.options.get("address"), user_variable)
         self._meters: Mapping[str, type[Meter]] = {}
         self._budget_s = 0.0
@@ -143,9 +144,9 @@ class RayReplicas:
 
     @property
     def is_loading(self) -> bool:
-        """Whether it was asked and no replica can answer yet."""
+        """Whether it was asked and no replica has answered yet: they wait for a place, or load their model."""
         pool = self._pool
-        return pool is not None and not pool.opened.done()
+        return pool is not None and pool.is_loading
 
     @property
     def opens_to_identify(self) -> bool:
@@ -304,6 +305,17 @@ class RayReplicas:
     def _note(self, text: str) -> None:
         if self.on_note is not None:
             self.on_note(text)
+
+
+def _check_meter(rung: Rung, replicas: int) -> None:
+    """Refuse a meter that all replicas would read at one address: each would take the joules of all for its own."""
+    for url in meter_urls(rung):
+        host = host_of(url)
+        if replicas > 1 and host is not None and not names_this_machine(host):
+            raise ConfigError(
+                f"rung {rung.name!r}: its meter reads {host}, and each of {replicas} replicas would take all joules "
+                f"there for its own: write localhost where every node has an exporter, or give replicas = 1"
+            )
 
 
 @hookimpl

@@ -92,6 +92,11 @@ class Host:
     is_probed: bool = False
     has_place: bool = False
 
+    @property
+    def name(self) -> str:
+        """`replica 2 on node8`."""
+        return f"replica {self.number} on {self.node}"
+
     def begin(self, now: float) -> None:
         """Note that it is given a request."""
         self.busy_since = now if self.in_flight == 0 else self.busy_since

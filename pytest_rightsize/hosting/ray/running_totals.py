@@ -30,6 +30,7 @@ class RunningTotals:
         self.is_metered = is_metered
         self._ended: list[Metering] = []
         self._has_measured = False
+        self.has_answered = False
         self._up_s = 0.0
         self._busy_s = 0.0
 
@@ -52,6 +53,7 @@ class RunningTotals:
 
     def counted(self, host: Host, asked: Asked, outcome: Outcome) -> Outcome:
         """The outcome, whose reply says how often the request was lost before; its joules are noted."""
+        self.has_answered = True
         host.waiting_room = outcome.get("waiting_room", host.waiting_room)
         if "reply" not in outcome:
             return outcome
@@ -65,14 +67,14 @@ class RunningTotals:
         """A replica has ended, and told its totals."""
         self._end(host, [Metering.from_dict(each) for each in plain], now)
 
-    def gone(self, host: Host, who: str, *, ended: str, now: float) -> None:
+    def gone(self, host: Host, *, ended: str, now: float) -> None:
         """A replica that had a place says nothing any more: what is known of its joules."""
         if host.up_since is None:
             self._end(host, [], now)
             return
         known = of_dead(
             self._rung,
-            who,
+            host.name,
             last=host.totals,
             last_at=host.totals_at,
             answers=host.answers,
@@ -101,5 +103,4 @@ class RunningTotals:
             why = "was still starting when it ended"
         else:
             why = "was asked nothing" if host.answers == 0 else "has no counter there that shows joules"
-        who = f"replica {host.number} on {host.node}"
-        return of_unmeasured(self._rung, who, why, answers=host.answers, answered=host.answered)
+        return of_unmeasured(self._rung, host.name, why, answers=host.answers, answered=host.answered)

@@ -247,7 +247,9 @@ def test_a_killed_node_costs_no_trial(pytester: pytest.Pytester, cluster: Cluste
 def test_a_rung_without_any_node_is_down_and_holds_nothing_against_the_model(
     pytester: pytest.Pytester, cluster: Cluster
 ) -> None:
-    session = Session(pytester, cluster, ladder("small", replicas="2", max_in_flight="24", resources="{ doomed = 1 }"))
+    session = Session(
+        pytester, cluster, ladder("small", replicas="2", restarts="0", max_in_flight="24", resources="{ doomed = 1 }")
+    )
     with cluster.doomed_nodes() as nodes:
         process = session.start("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
         session.wait_until_asked(24, process)

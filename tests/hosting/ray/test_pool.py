@@ -149,6 +149,25 @@ def test_requests_wait_for_a_place_and_then_go_to_whoever_has_least_to_do() -> N
     assert text(waiting[0]) == "1"
 
 
+def test_a_rung_loads_until_its_first_answer() -> None:
+    """Its model is loaded by the first request, a while after the replica has told its fingerprint."""
+    session = Session()
+    session.ask(1)
+    assert session.pool.is_loading, "it waits for a place"
+    session.pool.open()
+    one = session.actors[0]
+    one.is_up()
+    assert session.pool.is_loading, "it has a place, and its model is not there"
+    one.answers(1)
+    assert not session.pool.is_loading, "whatever the other one does"
+    down = Session(replicas=1).opened()
+    down.actors[0].dies()
+    down.ask(1)
+    down.actors[0].dies()
+    assert down.pool.down is not None
+    assert not down.pool.is_loading
+
+
 def test_what_a_dead_replica_lost_is_asked_again_once_of_another_one() -> None:
     session = Session().opened()
     one, two = session.actors

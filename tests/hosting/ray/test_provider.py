@@ -96,6 +96,26 @@ def test_the_table_of_the_cluster_is_that_of_its_rungs() -> None:
     assert (ladder.rungs["own"].trusted, ladder.rungs["own"].options["address"]) == (False, "auto")
 
 
+@pytest.mark.parametrize(
+    ("meter", "replicas", "is_refused"),
+    [
+        ({"name": "prometheus", "url": "http://gpu-1:9400/metrics"}, 2, True),
+        ({"name": "prometheus", "urls": ["http://localhost:9400/metrics", "http://10.0.0.1:9400/metrics"]}, 2, True),
+        ({"name": "prometheus", "url": "http://gpu-1:9400/metrics"}, 1, False),
+        ({"name": "prometheus", "url": "http://localhost:9400/metrics"}, 2, False),  # that of each node
+        ({"name": "prometheus", "url": "http://127.0.0.1:9400/metrics"}, 2, False),
+        ("nvml", 2, False),
+    ],
+)
+def test_a_meter_of_one_machine_is_not_read_by_several_replicas(meter: Any, replicas: int, is_refused: bool) -> None:
+    own = Rung(name="4b", provider="ray", model="m.gguf", meter=meter, options={"replicas": replicas})
+    if not is_refused:
+        RayReplicas(own)
+        return
+    with pytest.raises(ConfigError, match=r"and each of 2 replicas would take all joules there .*: write localhost"):
+        RayReplicas(own)
+
+
 def test_the_variables_of_replicas_are_no_part_of_what_a_run_leaves() -> None:
     shown = rung(runtime_env={"pip": ["a"], "env_vars": {"HF_TOKEN": "hf_secret"}}, headers={"x": "secret"}).to_dict()
     assert shown["runtime_env"] == {"pip": ["a"], "env_vars": {"HF_TOKEN": "***"}}
