@@ -8,11 +8,10 @@ the best holds over all of them.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from fractions import Fraction
 from math import ceil
 
 from pytest_rightsize.records import Policy, Run
-from pytest_rightsize.statistics import clopper_pearson
+from pytest_rightsize.statistics import bar_of, clopper_pearson
 from pytest_rightsize.verdict_records import Standing, Verdict
 
 __all__ = ["confidence_over", "prompts_by_task", "variant_task", "with_prompts_compared"]
@@ -113,5 +112,5 @@ def _up_to_the_stop(standing: Standing, pass_rate: float) -> tuple[int, int]:
     failed = standing.trials - standing.passed + standing.unanswered
     passed = standing.passed
     if standing.given_up:
-        passed = min(passed, ceil(Fraction(str(pass_rate)) * (passed + failed + standing.given_up)))
+        passed = min(passed, ceil(bar_of(pass_rate) * (passed + failed + standing.given_up)))
     return passed, passed + failed

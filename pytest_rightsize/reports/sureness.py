@@ -4,10 +4,10 @@ A share of the trials of a rung that was stopped is no pass rate, so none is eve
 """
 
 from collections.abc import Iterable
-from fractions import Fraction
 from math import ceil, floor
 
 from pytest_rightsize.reports.units import percent
+from pytest_rightsize.statistics import bar_of
 from pytest_rightsize.verdict_records import Standing, Verdict
 
 __all__ = [
@@ -124,8 +124,8 @@ def _planned(standing: Standing) -> int:
 
 
 def _needed(verdict: Verdict, standing: Standing) -> int:
-    """How many passes reach the bar; from its digits, as 0.9 of 10 in floats is a hair above 9."""
-    return ceil(Fraction(str(verdict.pass_rate)) * _planned(standing))
+    """How many passes reach the bar."""
+    return ceil(bar_of(verdict.pass_rate) * _planned(standing))
 
 
 def open_words(verdict: Verdict) -> str | None:

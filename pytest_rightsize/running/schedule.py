@@ -265,7 +265,7 @@ class EarlyProgress(Progress):
         """As above; a fault does not keep a task going that is decided without it."""
         if self._asks_all:
             return None
-        if self._reason is None and self._ended and self._left > 0:
+        if self._reason is None and self._passed + self._failed and self._left > 0:
             states = [walk.state for walk in self._watched()]
             state = states[-1]
             if state is not None and None not in states and self._may_stop(state):

@@ -45,7 +45,7 @@ from pytest_rightsize.statistics.sequential import (
     design_bounds,
     design_for,
 )
-from pytest_rightsize.statistics.tallies import clopper_pearson
+from pytest_rightsize.statistics.tallies import bar_of, clopper_pearson
 from pytest_rightsize.statistics.unpaired import fisher_fell
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "Design",
     "Terms",
     "Walk",
+    "bar_of",
     "bounds_whatever_comes",
     "budgets_after",
     "cases_in_order",

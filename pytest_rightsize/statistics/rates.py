@@ -4,11 +4,10 @@ A case is a cluster and its samples are repeats inside it: each case weighs the 
 of 1. A one-sided bound at 0.95 is an end of the two-sided interval at 0.90.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache, partial
-from itertools import count
 from math import ceil
 
 from pytest_rightsize.records import State
@@ -44,8 +43,10 @@ __all__ = [
     "stand",
 ]
 
+# More cases than anybody asks: a rate that is so near its bar is treated as if it were at the bar.
+_MOST = 10**9
 # So many times the cases there are: what they do not show, with a judge that was labelled so little, no number would.
-_MOST = 100_000
+_MOST_TIMES = 100_000
 
 
 def stand(
@@ -127,7 +128,7 @@ def more_trials(
     confidence: float = 0.95,
     correction: Correction | None = None,
 ) -> int | None:
-    """About how many more trials at the present rate prove the bar; 0 if it is proven, None if no number would.
+    """About how many more trials at the present rate prove the bar; 0 if it is proven, None if no billion would.
 
     With several samples a case, these are trials of further cases with outcomes like the present ones: further samples
     of the same cases could prove little.
@@ -144,14 +145,8 @@ def more_trials(
 
     if proves(present):
         return 0
-    if correction is not None and not proves(present * _MOST):
-        return None
-    enough = next(present << doubling for doubling in count(1) if proves(present << doubling))
-    short = enough // 2
-    while enough - short > 1:
-        middle = (enough + short) // 2
-        short, enough = (short, middle) if proves(middle) else (middle, enough)
-    return ceil(Fraction((enough - present) * sum(map(len, cases.values())), present))
+    enough = _fewest(proves, present + 1, _most(present, correction))
+    return None if enough is None else ceil(Fraction((enough - present) * sum(map(len, cases.values())), present))
 
 
 def settled(
@@ -196,7 +191,7 @@ def counts_at_the_stop(
     that came after the stop, as they were in flight, are left out where they agree with the claim: their number is
     known. The others may have come before it.
     """
-    enough = ceil(Fraction(str(pass_rate)) * planned)
+    enough = ceil(bar_of(pass_rate) * planned)
     if state == "passes":
         return min(passed, enough), failed + missing
     return passed + missing, min(failed, planned - enough + 1)
@@ -233,7 +228,7 @@ def more_cases(
     """About how many cases more, that turn out as those so far, show that the rung passes, or fails.
 
     `state` says which of the two; `remaining` counts the trials of each case that are missing, which count against it.
-    0 where it is shown, None where no number would show it at the present rate.
+    0 where it is shown, None where not even a billion would show it at the present rate.
     """
     tally, (worst, best) = tally_of(cases), ends_of(cases, remaining)
     start = worst if state == "passes" else best
@@ -267,13 +262,23 @@ def _more_cases(
     may_pass = bar < 1 and is_above(tally, bar, correction)
     if not may_pass if state == "passes" else state_of(tally, pass_rate, None, correction) != "fails":
         return None
-    if correction is not None and not shows(int(present * _MOST)):
-        return None
-    enough = next(1 << doubling for doubling in count() if shows(1 << doubling))
-    short = enough // 2
+    return _fewest(shows, 1, _most(present, correction))
+
+
+def _most(present: float, correction: Correction | None) -> int:
+    return _MOST if correction is None else int(present * _MOST_TIMES)
+
+
+def _fewest(is_enough: Callable[[int], bool], least: int, most: int) -> int | None:
+    """The fewest that are enough, from `least`, more being enough too; None where `most` are not."""
+    short, enough = least - 1, least
+    while not is_enough(enough):
+        if enough >= most:
+            return None
+        short, enough = enough, min(2 * enough, most)
     while enough - short > 1:
         middle = (enough + short) // 2
-        short, enough = (short, middle) if shows(middle) else (middle, enough)
+        short, enough = (short, middle) if is_enough(middle) else (middle, enough)
     return enough
 
 

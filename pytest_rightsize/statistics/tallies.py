@@ -37,6 +37,8 @@ __all__ = [
 # The number of cases by (passed, samples): {(2, 3): 5.0} is five cases with two passed and one failed sample. Every
 # estimate of a rate depends on this alone; counts are fractions where they stand for future cases.
 Tally = Mapping[tuple[int, int], float]
+# Fractions of this denominator are at least 1e-12 apart, so that one at most is within a hair of a float.
+_FINEST_BAR, _HAIR = 10**6, Fraction(1, 10**15)
 # A tally that can be a key of a cache, as suites have many tasks with the same few counts.
 Items = tuple[tuple[tuple[int, int], float], ...]
 
@@ -69,8 +71,13 @@ def _least_rate(passed: float, failed: float, tail: float) -> float:
 
 @cache
 def bar_of(pass_rate: float) -> Fraction:
-    """The bar as a decimal fraction: 0.9 as a float is slightly above nine tenths, and 9 of 10 must reach it."""
-    return Fraction(str(pass_rate))
+    """The bar as the fraction that is meant: 0.9 as a float is a hair above nine tenths, and 9 of 10 must reach it.
+
+    It is the simplest fraction within a few units of the last digit, as for 5 / 6 or 0.1 + 0.2, or else that of the
+    digits as they are written.
+    """
+    simplest = Fraction(pass_rate).limit_denominator(_FINEST_BAR)
+    return simplest if abs(simplest - Fraction(pass_rate)) <= _HAIR else Fraction(str(pass_rate))
 
 
 def tally_of(cases: Mapping[str, Sequence[bool]]) -> Tally:

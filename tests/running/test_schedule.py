@@ -404,6 +404,15 @@ def test_a_fault_does_not_keep_a_task_going_that_is_decided_without_it() -> None
     assert progress.reason_to_stop() == "settled: passes whatever the remaining trial brings"
 
 
+def test_a_fault_alone_stops_nothing_at_a_bar_that_everything_reaches() -> None:
+    """The rung would be left without an answer, and so undecided."""
+    for progress in (early(20, pass_rate=0.0), Progress(dict.fromkeys(map(str, range(20)), 1), pass_rate=0.0)):
+        progress.add(ended("0", "error", "transport"))
+        assert progress.reason_to_stop() is None
+        progress.add(ended("1", "failed"))
+        assert progress.reason_to_stop() == "settled: passes whatever the remaining 18 trials bring"
+
+
 @pytest.mark.parametrize("reason", ["skipped", "xfail"])
 def test_a_case_that_its_test_takes_out_is_not_waited_for(reason: str) -> None:
     """Four passes decide the five cases that are left; if the first of the order were to come, they would not."""

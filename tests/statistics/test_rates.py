@@ -10,6 +10,7 @@ from pytest_rightsize.records import State
 from pytest_rightsize.statistics import (
     bounds_whatever_comes,
     counts_at_the_stop,
+    more_cases,
     more_trials,
     settled,
     settled_counts,
@@ -28,6 +29,11 @@ from tests.statistics.outcomes import cases, ends, enumerate_names
         (["1"] * 2 + ["0"], 0.66, "passes"),
         (["0"], 0.0, "passes"),
         (["1"] * 7 + ["0"] * 3, 0.7, "passes"),  # 7/10 >= 0.7 must not fall to floating point
+        (["1"] * 5 + ["0"], 5 / 6, "passes"),  # the float is above five sixths
+        (["1"] * 3 + ["0"] * 7, 0.1 + 0.2, "passes"),
+        (["1"] * 9 + ["0"], 1.1 - 0.2, "passes"),
+        (["1"] * 9 + ["0"], 0.90000001, "fails"),
+        (["1"] * 9 + ["0"], 0.89999999, "passes"),
         (["110", "111", "000"], 0.55, "passes"),  # 5/9 = 0.5556
         (["110", "111", "000"], 0.56, "fails"),
     ],
@@ -35,6 +41,27 @@ from tests.statistics.outcomes import cases, ends, enumerate_names
 def test_the_rate_against_the_bar(results: list[str], pass_rate: float, state: str) -> None:
     planned = sum(map(len, results))
     assert stand(cases(*results), pass_rate=pass_rate, planned=planned).state == state
+
+
+@given(passed=st.integers(0, 400), more=st.integers(0, 400))
+def test_a_bar_that_is_a_quotient_is_reached_by_just_that_share(passed: int, more: int) -> None:
+    trials = max(1, passed + more)
+    bar = passed / trials
+    assert settled_counts(passed, trials - passed, 0, pass_rate=bar) == "passes"
+    if passed:
+        assert settled_counts(passed - 1, trials - passed + 1, 0, pass_rate=bar) == "fails"
+
+
+def test_a_bar_a_hair_from_the_rate_ends_the_search_for_more_cases() -> None:
+    seen = cases("1", "1", "0")
+    found = {
+        (state, bar): more_cases(seen, {}, state=state, pass_rate=bar)
+        for state, bar in [("passes", 2 / 3), ("passes", 0.6666666666), ("fails", 0.6666666667), ("fails", 2 / 3)]
+    }
+    assert set(found.values()) == {None}
+    assert more_trials(seen, pass_rate=0.6666666666) is None
+    # 1.645 ** 2 * (2 / 9) / (2 / 3 - 0.6666) ** 2, and so many are still told.
+    assert more_cases(seen, {}, state="passes", pass_rate=0.6666) == pytest.approx(135_280_000, rel=2e-3)
 
 
 def test_each_case_weighs_the_same() -> None:
