@@ -350,3 +350,67 @@ def test_bounds_are_true_whatever_the_requests(
         assert energy.bounds[0] - 1e-6 <= load.taken_by(number) <= energy.bounds[1] + 1e-6
     account = ledger.accounts[0]
     assert account.load + account.served + account.idle == pytest.approx(account.total, abs=1e-6)
+
+
+def exact_ledger(watts: float = 10.0, until: float = 20.0, **more: Any) -> Ledger:
+    """A ledger from 0 s on with an exact counter, of a device that takes so many watts."""
+    line = Timeline(exact=True)
+    for moment in range(int(until) + 1):
+        line.read(float(moment), float(moment), watts * moment)
+    return Ledger([line], opened=0.0, patience_s=1.0, **more)
+
+
+def test_requests_that_begin_while_the_model_loads_wait_for_it_and_all_of_that_time_is_loading() -> None:
+    """The first request comes at 2 s, another at 3 s; both answers took from 7 s on."""
+    ledger = exact_ledger()
+    ledger.admit("a", 2.0)
+    ledger.admit("b", 3.0)
+    ledger.land("a", end=9.0, seconds=2.0, written=1.0)
+    ledger.land("b", end=11.0, seconds=4.0, written=1.0)
+    shares = {share.ticket: share.parts[0] for share in ledger.settle(20.0)}
+    account = ledger.accounts[0]
+    assert (account.idle, account.load, account.served, account.total) == pytest.approx((20.0, 50.0, 40.0, 110.0))
+    assert {ticket: part.joules for ticket, part in shares.items() if isinstance(part, Part)} == pytest.approx(
+        {"a": 40.0 / 3, "b": 80.0 / 3}
+    )
+
+
+def test_idle_power_is_part_of_an_answer_unless_the_ledger_is_to_leave_it_out() -> None:
+    """10 W for 4 s, of which 3 W are idle power, known to 1 W where that is said."""
+
+    def part(**more: Any) -> Part:
+        error_w = more.pop("error_w", None)
+        ledger = exact_ledger(loads=False, **more)
+        assert ledger.idle_error_w == 0.0
+        ledger.idle_w, ledger.idle_error_w = [3.0], error_w or ledger.idle_error_w
+        ledger.admit(0, 2.0)
+        ledger.land(0, end=6.0, seconds=None, written=1.0)
+        ((found,),) = [share.parts for share in ledger.settle(20.0)]
+        assert isinstance(found, Part)
+        return found
+
+    assert part() == Part(low=40.0, joules=40.0, high=40.0, ticks=4)
+    assert part(marginal=True) == Part(low=28.0, joules=28.0, high=28.0, ticks=4)
+    assert part(marginal=True, error_w=1.0) == Part(low=24.0, joules=28.0, high=32.0, ticks=4)
+
+
+def test_each_time_without_a_gap_between_requests_is_one_run() -> None:
+    ledger = exact_ledger(loads=False)
+    assert (ledger.busy_runs, ledger.busy_s) == (0, 0.0)
+    for ticket, (start, end) in enumerate([(1.0, 3.0), (2.0, 4.0), (4.0, 5.0), (7.0, 8.0)]):
+        ledger.admit(ticket, start)
+        ledger.land(ticket, end=end, seconds=None, written=1.0)
+    ledger.settle(20.0)
+    assert (ledger.busy_runs, ledger.busy_s) == (2, 5.0)
+
+
+def test_what_is_taken_after_the_last_answer_is_idle_up_to_the_last_reading() -> None:
+    ledger = exact_ledger(loads=False)
+    ledger.admit(0, 2.0)
+    ledger.land(0, end=6.0, seconds=None, written=1.0)
+    ledger.settle(20.0)
+    account = ledger.accounts[0]
+    assert (account.idle, account.served, account.total) == (20.0, 40.0, 60.0)
+    ledger.close(30.0)
+    ledger.close(30.0)
+    assert (account.idle, account.served, account.total, ledger.until) == (160.0, 40.0, 200.0, 20.0)

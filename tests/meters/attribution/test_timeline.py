@@ -189,3 +189,25 @@ def test_old_values_are_dropped_and_no_window_that_needs_them_changes() -> None:
     few = read(Timeline(), readings[:100])
     few.forget_before(90.5)
     assert few.least(10.0) is not None
+
+
+@pytest.mark.parametrize(("idle", "joules"), [("", 34.0), ("before", 16.0), ("after", 46.0)])
+def test_beside_a_tick_an_idle_device_took_its_idle_power(idle: str, joules: float) -> None:
+    """Ticks at 0.5 s (10 J) and 3 s (50 J), at best guess: at 2 s on a line, or 4 W from the tick on the idle side."""
+    line = Timeline()
+    for moment, shown in ((0.0, 0.0), (1.0, 10.0), (5.0, 50.0), (9.0, 90.0)):
+        line.read(moment, moment, shown)
+    assert line.guess(2.0, idle_w=4.0, idle=idle) == pytest.approx(joules)
+
+
+@pytest.mark.parametrize(
+    ("more", "joules"), [({}, 46.0), ({"guarded": (True, False)}, 64.0), ({"guarded": (False, True)}, 52.0)]
+)
+def test_a_device_is_not_taken_to_be_idle_beside_a_window_unless_that_is_said(
+    more: dict[str, tuple[bool, bool]], joules: float
+) -> None:
+    """From 34 J to 80 J on a line; 16 J at the start if idle before it, 86 J at the end if idle after it."""
+    line = read(Timeline(), [(0.0, 0.0), (1.0, 10.0), (5.0, 50.0), (9.0, 90.0), (13.0, 130.0)])
+    found = line.bracket(2.0, 6.0, idle_w=4.0, **more)
+    assert isinstance(found, Bracket)
+    assert found.joules == pytest.approx(joules)
