@@ -50,6 +50,13 @@ def test_a_larger_rung_that_fails_is_noted() -> None:
     assert verdict.notes == ("non-monotone: s passes, m fails",)
 
 
+@pytest.mark.parametrize(
+    "outcomes", [{"s": "0000", "m": "1111", "l": "----"}, {"xs": "0000", "s": "0000", "m": "1111", "l": "1111"}]
+)
+def test_smaller_rungs_that_fail_below_one_that_passes_are_no_surprise(outcomes: dict[str, str]) -> None:
+    assert only_verdict(outcomes, "m").notes == ()
+
+
 def test_undecided_says_which_rung_and_why() -> None:
     verdict = only_verdict({"s": "110E", "m": "1111"}, "m")
     assert verdict.notes == ("s: 1 of 4 trials had no answer",)

@@ -414,3 +414,26 @@ def test_what_is_taken_after_the_last_answer_is_idle_up_to_the_last_reading() ->
     ledger.close(30.0)
     ledger.close(30.0)
     assert (account.idle, account.served, account.total, ledger.until) == (160.0, 40.0, 200.0, 20.0)
+
+
+@pytest.mark.parametrize("loads", [True, False])
+def test_a_rung_that_was_never_asked_was_idle_all_the_time(loads: bool) -> None:
+    ledger = exact_ledger(loads=loads)
+    ledger.close(30.0)
+    account = ledger.accounts[0]
+    assert (account.idle, account.load, account.total, ledger.busy_s) == (200.0, 0.0, 200.0, 0.0)
+
+
+def test_a_request_that_ends_as_it_begins_does_not_part_the_time_in_which_another_was_alone() -> None:
+    """From 2 to 6 s at least 30 J come up; from 2 to 4 and from 4 to 6 s only 10 J each."""
+    line = Timeline()
+    for moment in range(21):
+        line.read(float(moment), float(moment), 10.0 * moment)
+    ledger = Ledger([line], opened=1.0, patience_s=1.0, loads=False)
+    ledger.admit("long", 2.0)
+    ledger.admit("at once", 4.0)
+    ledger.land("at once", end=4.0, seconds=0.0, written=1.0)
+    ledger.land("long", end=6.0, seconds=None, written=1.0)
+    parts = {share.ticket: share.parts[0] for share in ledger.settle(20.0)}
+    assert isinstance(parts["long"], Part)
+    assert (parts["long"].low, parts["long"].joules, parts["long"].high) == (30.0, 40.0, 50.0)
