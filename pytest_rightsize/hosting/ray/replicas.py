@@ -91,6 +91,7 @@ class Host:
     busy_s: float = 0.0
     is_probed: bool = False
     has_place: bool = False
+    was_asked: bool = False
 
     @property
     def name(self) -> str:
@@ -99,6 +100,7 @@ class Host:
 
     def begin(self, now: float) -> None:
         """Note that it is given a request."""
+        self.was_asked = True
         self.busy_since = now if self.in_flight == 0 else self.busy_since
         self.in_flight += 1
 

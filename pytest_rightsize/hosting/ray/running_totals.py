@@ -102,5 +102,5 @@ class RunningTotals:
         if host.up_since is None:
             why = "was still starting when it ended"
         else:
-            why = "was asked nothing" if host.answers == 0 else "has no counter there that shows joules"
+            why = "has no counter there that shows joules" if host.was_asked else "was asked nothing"
         return of_unmeasured(self._rung, host.name, why, answers=host.answers, answered=host.answered)

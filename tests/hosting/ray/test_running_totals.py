@@ -3,7 +3,7 @@
 import pytest
 
 from pytest_rightsize.hosting.ray.replica_notes import idle_time
-from pytest_rightsize.hosting.ray.replicas import Host
+from pytest_rightsize.hosting.ray.replicas import DeadError, Host
 from tests.hosting.ray.test_pool import Actor, Session, later
 
 
@@ -58,3 +58,42 @@ def test_the_end_of_a_rung_says_how_long_its_replicas_did_nothing(monkeypatch: p
     died, rested = session.pool.meterings
     assert died.notes[0] == "had nothing to do for 0 s of the 1800 s that it was there"
     assert rested.notes[0] == "had nothing to do for 1800 s of the 3600 s that it was there"
+
+
+def test_a_replica_without_totals_says_why_where_others_have_them() -> None:
+    session = Session(replicas=4)
+    session.pool.open()
+    one, two, three, four = session.actors
+    for actor in (one, two, three):
+        actor.is_up()
+    four.placed.set_result("node4")
+    session.ask(1, 2)
+    for actor in (two, three):
+        actor.rests.set_result([])
+    session.pool.close()
+    assert [(each.replica, each.total and each.total.reason) for each in session.pool.meterings] == [
+        (1, None),
+        (2, "replica 2 on node2 has no counter there that shows joules"),
+        (3, "replica 3 on node3 was asked nothing"),
+        (4, "replica 4 on node4 was still starting when it ended"),
+    ]
+
+
+def test_replicas_that_all_have_no_totals_have_no_accounts() -> None:
+    """Their answers say why: no meter works on their nodes."""
+    session = Session().opened()
+    for actor in session.actors:
+        actor.rests.set_result([])
+    session.pool.close()
+    assert session.pool.meterings == []
+
+
+def test_a_replica_that_dies_while_it_starts_has_taken_what_nobody_knows() -> None:
+    session = Session()
+    session.pool.open()
+    one, two = session.actors
+    one.placed.set_result("node1")
+    one.greets.set_exception(DeadError("died (its node)"))
+    two.is_up()
+    session.pool.close()
+    assert [(each.node, each.is_whole) for each in session.pool.meterings] == [("node1", False), ("node2", True)]
