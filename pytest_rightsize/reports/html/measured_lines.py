@@ -57,6 +57,8 @@ def _share(number: int, total: int) -> str:
 def metering_lines(metering: Metering) -> Iterator[str]:
     """The totals of a rung's meter, its idle power, and the shares of reading and writing."""
     least = "" if metering.is_whole else " at least"
+    # Another rung may have a model on the machine of a replica.
+    any_model = "any model" if metering.replica is None else "its model"
     parts = [
         f"{label} {text}"
         for label, text in (
@@ -66,7 +68,7 @@ def metering_lines(metering: Metering) -> Iterator[str]:
             (f"other processes{least}", bounded_joules(metering.others)),
             # A counter without ticks has no period.
             ("counter period", seconds(metering.tick_s or None)),
-            ("idle power before any model", _idle_power(metering, "cold", metering.cold_w)),
+            (f"idle power before {any_model}", _idle_power(metering, "cold", metering.cold_w)),
             ("idle power with the model", _idle_power(metering, "resident", metering.idle_w)),
         )
         if text is not None

@@ -268,6 +268,15 @@ def test_idle_joules_of_two_kinds_are_two_sums() -> None:
     )
 
 
+def test_the_power_before_its_model_is_not_that_before_any_model() -> None:
+    """Another rung may have its model on the same machine."""
+    lone = replace(told(1, "a", 5, 60.0), cold_w=50.0)
+    assert next(metering_lines(lone)) == (
+        "4b, replica 1 on a: meter nvml: idle between answers 5 J; idle power before its model 50 W; "
+        "idle power with the model 60 W"
+    )
+
+
 def test_replicas_of_two_shards_are_replicas_of_their_own() -> None:
     """Their joules add up; whether they drew power at one time nobody knows."""
     first, second = (replace(told(1, node, 5, 60.0), shard=shard) for node, shard in (("a", "1/2"), ("b", "2/2")))
