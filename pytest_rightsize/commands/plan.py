@@ -32,7 +32,7 @@ EXAMPLES = ("rightsize plan --bar 0.9", "rightsize plan --bar 0.9 --true-rate 0.
 _SIZES = (20, 30, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
 # Early stopping is worked out path by path: beyond so many cases that takes seconds.
 _MOST_EARLY = 2_000
-# The tests of a task against a baseline: of the rung that was the smallest, and of the chosen one.
+# The rungs of a task that Holm counts against a baseline: up to the one that was the smallest, and the chosen one.
 _TESTS_A_TASK = 2
 _FALSE_ALARMS = 0.05
 # The number of these sizes in a table.
@@ -133,7 +133,8 @@ def _drop_lines(arguments: argparse.Namespace) -> Iterator[str]:
     rates = [rate for rate in _true_rates(arguments) if rate > now]
     yield ""
     tasks = f"{arguments.tasks:,} task{'s' if arguments.tasks != 1 else ''}"
-    yield f"to show a regression to {_rate(now)} against a baseline, in a session of {tasks}"
+    each = "with two rungs that may fall" if arguments.tasks == 1 else "with two rungs each that may fall"
+    yield f"to show a regression to {_rate(now)} against a baseline, in a session of {tasks} {each}"
     needed = {
         rate: fall_cases_needed(rate_before=rate, rate_now=now, error=error, at_least=arguments.power, limit=_LIMIT)
         for rate in rates

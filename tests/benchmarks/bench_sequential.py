@@ -7,7 +7,7 @@ or times of a long tail and failures twice as long. `limits`: what early stoppin
 any rule could that names it right nearly as often (0.02) as curtailment, even one made for its true rate.
 `selection`: the chance that a rung below its bar is named, the true rates of all rungs chosen for the worst.
 `regressions`: how often a session alarms where nothing has changed, by the rule before this and now, and how often a
-fall is shown.
+fall is shown. `regressions_by_luck`: the same where rungs just below their bar were named by luck.
 
     python -m tests.benchmarks.bench_sequential [--draws=10000] [--json=FILE]
 """
@@ -244,6 +244,48 @@ def regressions(draws: int) -> Iterator[dict[str, Any]]:
         )
 
 
+def regressions_by_luck(draws: int) -> Iterator[dict[str, Any]]:
+    """How often a session alarms where nothing has changed, and rungs just below their bar were named by luck.
+
+    `only_named` has Holm over the rungs that were named, `now` also over the smaller ones that were asked.
+    """
+    ladders = ((0.88,), (0.92, 0.97), (0.8, 0.85, 0.88, 0.95), (0.85, 0.86, 0.87, 0.88, 0.89, 0.95), (0.88,) * 8)
+    for rates, cases, tasks in product(ladders, (40, 100, 200), (1, 10)):
+        source = random.Random(f"{SEED}-{rates}-{cases}-{tasks}")
+        sessions, only_named, now = draws // tasks, 0, 0
+        for _ in range(sessions):
+            found = [_named_then_asked_again(source, rates, cases) for _ in range(tasks)]
+            least = min(p for p, _ in found)
+            only_named += least * max(1, sum(asked > 0 for _, asked in found)) < 0.05
+            now += least * sum(asked or len(rates) for _, asked in found) < 0.05
+        yield {"rates": rates, "cases": cases, "tasks": tasks, "sessions": sessions} | {
+            "only_named": round(only_named / sessions, 4),
+            "now": round(now / sessions, 4),
+        }
+
+
+def _named_then_asked_again(source: random.Random, rates: Sequence[float], cases: int) -> tuple[float, int]:
+    """The p value of the rung that a climb names if the next one names a larger one, else 1; how many it asked.
+
+    0 asked stands for a climb that names none.
+    """
+    was = [[source.random() < rate for _ in range(cases)] for rate in rates]
+    place = next((place for place, passed in enumerate(was) if sum(passed) >= BAR * cases), None)
+    if place is None:
+        return 1.0, 0
+    if any(_passed(source, smaller, cases) >= BAR * cases for smaller in rates[:place]):
+        return 1.0, place + 1
+    again = [source.random() < rates[place] for _ in range(cases)]
+    if sum(again) >= BAR * cases:
+        return 1.0, place + 1
+    lost = sum(before and not after for before, after in zip(was[place], again, strict=True))
+    return _p(lost, sum(again) - sum(was[place]) + lost), place + 1
+
+
+def _passed(source: random.Random, rate: float, cases: int) -> int:
+    return sum(source.random() < rate for _ in range(cases))
+
+
 def _changes(source: random.Random, cases: int, rate: float, now: float, *, repeats: bool) -> list[tuple[bool, bool]]:
     """Each case in both runs: drawn anew, or the same answer again in all but what has changed and a tenth."""
     pairs = []
@@ -294,7 +336,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="where the numbers go as well")
     args = parser.parse_args()
     found: dict[str, list[dict[str, Any]]] = {}
-    for part in (stopping, in_flight, limits, selection, regressions):
+    for part in (stopping, in_flight, limits, selection, regressions, regressions_by_luck):
         found[part.__name__] = []
         for one in part(args.draws):
             print(json.dumps({"part": part.__name__, **one}), flush=True)

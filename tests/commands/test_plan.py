@@ -81,7 +81,7 @@ def test_the_cases_that_early_stopping_asks_are_told(capsys: pytest.CaptureFixtu
 def test_the_power_to_show_a_regression_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "--bar", "0.9", "--true-rate", "0.97", "--drop-to", "0.85", "--tasks", "10"]) == 0
     text = capsys.readouterr().out
-    assert "to show a regression to 0.85 against a baseline, in a session of 10 tasks" in text
+    assert "to show a regression to 0.85 against a baseline, in a session of 10 tasks with two rungs each" in text
     assert "if the true rate was 0.97: 154 cases for a power of 0.8" in text
 
 

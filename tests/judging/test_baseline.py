@@ -150,6 +150,36 @@ def test_several_tasks_are_asked_at_once() -> None:
     assert first.regressed.endswith("p 0.031, Holm over 2 tests)")
 
 
+@pytest.mark.parametrize(
+    ("before", "tests"),
+    [
+        ({"a": "1", "m": "1"}, 2),  # the smallest and the chosen one
+        ({"m": "1"}, 1),
+        ({"a": "0", "b": "0", "c": "1", "m": "1", "x": "1"}, 4),  # a, b, c, and the chosen m
+        ({"a": "0", "b": "0", "c": "0", "m": "0", "x": "1"}, 5),
+        ({"a": "0", "b": "0", "c": "0", "m": "0", "x": "0"}, 5),  # none was named, and any could have been
+    ],
+)
+def test_each_rung_that_could_have_been_the_smallest_by_luck_is_counted(before: dict[str, str], tests: int) -> None:
+    """A rung just below its bar that passed once passes less the next time, although nothing changed."""
+    earlier = run_of({"t": {rung: mark * 40 for rung, mark in before.items()}})
+    now = run_of({"t": {**{rung: mark * 40 for rung, mark in before.items()}, "m": "0" * 20 + "1" * 20}})
+    for as_lock in (False, True):
+        (verdict,) = against(earlier, now, as_lock=as_lock)
+        assert (verdict.regressed is not None) is (before["m"] == "1")
+        if verdict.regressed is not None:
+            assert (f"Holm over {tests} tests)" if tests > 1 else "one-sided, p 9.5e-07)") in verdict.regressed
+
+
+def test_a_fall_of_the_third_rung_must_be_three_times_as_sure() -> None:
+    """Six lost are 1/64, and seven 1/128: three rungs could have been the smallest."""
+    before = run_of({"t": {"a": "0" * 40, "b": "0" * 40, "m": "1" * 40}})
+    for lost, shown in ((5, False), (6, True)):
+        now = run_of({"t": {"a": "0" * 40, "b": "0" * 40, "m": "0" * lost + "1" * (40 - lost)}})
+        (verdict,) = against(before, now)
+        assert (verdict.regressed is not None) is shown
+
+
 def test_what_was_given_up_counts_against_a_fall() -> None:
     """Six lost and four not asked: had the baseline failed those four, they would all count as won."""
     before = run_of({"t": {"m": "1" * 36 + "0000"}})

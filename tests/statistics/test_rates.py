@@ -54,11 +54,13 @@ def test_a_bar_that_is_a_quotient_is_reached_by_just_that_share(passed: int, mor
 
 def test_a_bar_a_hair_from_the_rate_ends_the_search_for_more_cases() -> None:
     seen = cases("1", "1", "0")
-    found = {
-        (state, bar): more_cases(seen, {}, state=state, pass_rate=bar)
-        for state, bar in [("passes", 2 / 3), ("passes", 0.6666666666), ("fails", 0.6666666667), ("fails", 2 / 3)]
-    }
-    assert set(found.values()) == {None}
+    nearest: list[tuple[State, float]] = [
+        ("passes", 2 / 3),
+        ("passes", 0.6666666666),
+        ("fails", 0.6666666667),
+        ("fails", 2 / 3),
+    ]
+    assert {more_cases(seen, {}, state=state, pass_rate=bar) for state, bar in nearest} == {None}
     assert more_trials(seen, pass_rate=0.6666666666) is None
     # 1.645 ** 2 * (2 / 9) / (2 / 3 - 0.6666) ** 2, and so many are still told.
     assert more_cases(seen, {}, state="passes", pass_rate=0.6666) == pytest.approx(135_280_000, rel=2e-3)
