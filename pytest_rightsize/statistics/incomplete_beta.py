@@ -19,7 +19,7 @@ def beta_probability(a: float, b: float, x: float) -> float:
     """P(X <= x) for X of the beta distribution with parameters `a` and `b` above 0.
 
     For whole numbers it is P(Y >= a) for a binomial Y of a + b - 1 trials at rate `x`. The relative error is below
-    1e-10 for parameters up to 100,000. Source: DLMF 8.17.22, by the method of Lentz (Press et al., Numerical Recipes,
+    2e-9 for parameters up to 100,000. Source: DLMF 8.17.22, by the method of Lentz (Press et al., Numerical Recipes,
     section 6.4).
     """
     if x <= 0 or x >= 1:

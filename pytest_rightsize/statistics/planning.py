@@ -6,6 +6,7 @@ Power is the probability that the claim is shown, if the true rates are the assu
 from collections.abc import Callable
 
 from pytest_rightsize.statistics.pairs import non_inferiority_p_of_counts
+from pytest_rightsize.statistics.tallies import LAST_DIGITS
 
 __all__ = ["cases_needed", "paired_cases_needed", "paired_power", "passes_needed", "power"]
 
@@ -101,4 +102,4 @@ def _proves(passed: int, cases: int, pass_rate: float, confidence: float) -> boo
 
     if passed == 0 or pass_rate <= 0:
         return pass_rate <= 0
-    return bool(betainc(passed, cases - passed + 1, pass_rate) <= 1 - confidence)
+    return bool(betainc(passed, cases - passed + 1, pass_rate) <= (1 - confidence) * (1 + LAST_DIGITS))

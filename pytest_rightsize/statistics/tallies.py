@@ -16,6 +16,7 @@ from pytest_rightsize.statistics.incomplete_beta import beta_quantile
 from pytest_rightsize.statistics.misjudged import Correction, corrected_bar, corrected_p, corrected_rate
 
 __all__ = [
+    "LAST_DIGITS",
     "Items",
     "Tally",
     "against",
@@ -39,6 +40,8 @@ __all__ = [
 Tally = Mapping[tuple[int, int], float]
 # Fractions of this denominator are at least 1e-12 apart, so that one at most is within a hair of a float.
 _FINEST_BAR, _HAIR = 10**6, Fraction(1, 10**15)
+# The part of a p value, or of a level, that rounding may have changed.
+LAST_DIGITS = 1e-9
 # A tally that can be a key of a cache, as suites have many tasks with the same few counts.
 Items = tuple[tuple[tuple[int, int], float], ...]
 
@@ -186,11 +189,14 @@ def _deciding_counts(trials: int, pass_rate: float, confidence: float) -> tuple[
 
 
 def against(tally: Tally, pass_rate: float, confidence: float, correction: Correction | None = None) -> State:
-    """The state by the bounds, computed from their p values: cheaper than finding the bounds."""
-    if pass_rate <= 0 or p_value_of(tally, correction)(pass_rate) <= 1 - confidence:
+    """The state by the bounds, computed from their p values: cheaper than finding the bounds.
+
+    A bound that is just the bar reaches it, and does not miss it, whatever the last digits of floats.
+    """
+    if pass_rate <= 0 or p_value_of(tally, correction)(pass_rate) <= (1 - confidence) * (1 + LAST_DIGITS):
         return "passes"
     p_value = p_value_of(mirrored(tally), mirror_of(correction))
-    return "fails" if p_value(1 - pass_rate) < 1 - confidence else "undecided"
+    return "fails" if p_value(1 - pass_rate) < (1 - confidence) * (1 - LAST_DIGITS) else "undecided"
 
 
 def low_of(tally: Tally, tail: float, correction: Correction | None = None) -> float:

@@ -1,6 +1,8 @@
 """Pass rates against the bar, and when a rung is settled."""
 
+from fractions import Fraction
 from itertools import product
+from math import comb
 
 import pytest
 from hypothesis import assume, given, settings
@@ -12,6 +14,7 @@ from pytest_rightsize.statistics import (
     counts_at_the_stop,
     more_cases,
     more_trials,
+    passes_needed,
     settled,
     settled_counts,
     stand,
@@ -64,6 +67,25 @@ def test_a_bar_a_hair_from_the_rate_ends_the_search_for_more_cases() -> None:
     assert more_trials(seen, pass_rate=0.6666666666) is None
     # 1.645 ** 2 * (2 / 9) / (2 / 3 - 0.6666) ** 2, and so many are still told.
     assert more_cases(seen, {}, state="passes", pass_rate=0.6666) == pytest.approx(135_280_000, rel=2e-3)
+
+
+@pytest.mark.parametrize("confidence", [0.51, 0.64, 0.75, 0.8, 0.9, 0.9375, 0.95, 0.96, 0.99])
+def test_states_and_plans_are_those_of_exact_arithmetic(confidence: float) -> None:
+    """Also where a bound is just the bar: 1 of 1 shows 0.1 at 0.9, and 0 of 2 do not miss 0.9 at 0.99."""
+    level = 1 - Fraction(str(confidence))
+    for cases_, bar in product(range(1, 13), ("0.05", "0.1", "0.2", "0.25", "0.5", "0.75", "0.8", "0.9", "0.95")):
+        rate = Fraction(bar)
+        chances = [comb(cases_, n) * rate**n * (1 - rate) ** (cases_ - n) for n in range(cases_ + 1)]
+        exact: list[State] = [
+            "passes" if sum(chances[n:]) <= level else "fails" if sum(chances[: n + 1]) < level else "undecided"
+            for n in range(cases_ + 1)
+        ]
+        found = [
+            settled_counts(n, cases_ - n, 0, pass_rate=float(rate), confidence=confidence) for n in range(cases_ + 1)
+        ]
+        assert found == exact, (cases_, bar)
+        needed = passes_needed(cases_, pass_rate=float(rate), confidence=confidence)
+        assert needed == (exact.index("passes") if "passes" in exact else None)
 
 
 def test_each_case_weighs_the_same() -> None:
