@@ -163,3 +163,21 @@ def test_beside_other_workers_nothing_is_said_of_idle_power_that_was_not_wanted(
     one.close()
     (seen,) = one.meterings
     assert seen.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("stage", "due", "pace"),
+    [("open", None, "quiet"), ("pausing", None, "steady"), ("first", None, "steady"), ("open", 1.0, "steady")],
+)
+def test_counters_are_read_at_their_pace_while_idle_power_is_looked_for(
+    stage: str, due: float | None, pace: str
+) -> None:
+    """Where nothing is in flight they are read least often, unless a pause is to come or the last power is in doubt."""
+    provider = Sleeper()
+    one = metered(provider, Sim(Ticking(provider)))
+    energies(ask(one, 1))
+    window = one._open
+    assert isinstance(window, counted.CountedWindow)
+    one.close()
+    window._idling._stage, window._idling._due = stage, due  # type: ignore[assignment]  # a word of the table
+    assert window._settle_round() == pace
