@@ -202,6 +202,12 @@ def test_further_cases_are_counted_from_those_that_were_heard() -> None:
     assert (verdict.evidence, verdict.cases_to_likely, verdict.cases_to_shown) == ("likely", 0, 17)
 
 
+def test_one_case_is_planned_for_as_one() -> None:
+    """A rung whose rate is the bar, 0.95, fails its only case in one of twenty sessions, and a second rung is asked."""
+    (verdict,) = judge(sure(make_run({"t": {"s": "1", "m": "1"}}, pass_rate=0.95), 0.8))
+    assert verdict.standing["s"].claim == pytest.approx(1 - 0.2 / 1.05)
+
+
 def test_a_chosen_rung_that_is_open_is_too_large_above_one_that_passes() -> None:
     run = sure(make_run({"t": {"s": "1" * 20, "m": "10" * 10}}, pass_rate=0.5, chosen="m"), 0.8)
     (verdict,) = judge(run)
