@@ -9,7 +9,10 @@ from pytest_rightsize.escaping import visible
 from pytest_rightsize.records import Trial
 from pytest_rightsize.verdict_records import Verdict
 
-__all__ = ["suite_properties", "trial_properties"]
+__all__ = ["PREFIX", "suite_properties", "trial_properties"]
+
+PREFIX = "rightsize."
+"""The name of each property begins with it."""
 
 
 def trial_properties(trial: Trial) -> list[tuple[str, str]]:
@@ -38,7 +41,7 @@ def _sum(values: Sequence[float | None]) -> float | None:
 @lru_cache(maxsize=10_000)
 def _property(name: str, value: str) -> tuple[str, str]:
     """One property; pytest keeps those of every test to the end, so equal ones are one object."""
-    return f"rightsize.{name}", visible(value)
+    return PREFIX + name, visible(value)
 
 
 def _joules(trial: Trial) -> float | None:

@@ -1,4 +1,4 @@
-"""What a start of a test leaves on its item, and how to take it off again."""
+"""What a start of a test leaves on its item and its fixtures, and how to take it off again."""
 
 import pytest
 
@@ -19,6 +19,18 @@ class ItemState:
         item.own_markers[:] = self._markers
         item.user_properties[:] = self._properties
         item._report_sections.clear()
+        _free_unmade_fixtures(item)
         if isinstance(item, pytest.Function) and isinstance(item.parent, pytest.Class):
             for name in ("_instance", "_obj"):
                 item.__dict__.pop(name, None)
+
+
+def _free_unmade_fixtures(item: pytest.Item) -> None:
+    """Have pytest set up again each fixture that a plugin was to make, and was suspended at, as pytest-lazy-fixtures.
+
+    Pytest finishes only what has a value, or an exception, and refuses one with finalizers that were not run.
+    """
+    for definitions in getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}).values():
+        for definition in definitions:
+            if definition.cached_result is None and definition._finalizers:
+                definition._finalizers.clear()

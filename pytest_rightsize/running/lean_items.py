@@ -42,6 +42,10 @@ class ItemKeywords(Mapping[str, Literal[1]]):
     def __repr__(self) -> str:
         return repr(dict(self))
 
+    def __reduce__(self) -> tuple[type[dict[str, int]], tuple[dict[str, int]]]:
+        """A copy of a report, or one for another process, has them as pytest makes them, and no item."""
+        return dict, (dict(self),)
+
 
 def share_tables(items: Iterable[pytest.Item]) -> None:
     """Let equal tables of the items' parameters be one object: 370 bytes a test where its task has several cases."""

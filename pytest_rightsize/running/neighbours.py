@@ -22,7 +22,8 @@ class Waiting:
     A test is meant if it has one of the markers or fixtures, or the attribute on its function. An option or an ini key
     that is set means every test. All of it counts only where the plugin is loaded, if there is one. An `alone` test
     starts when no other is in flight, as it would one at a time. A reason that is `told` is shown where several may
-    be in flight, and one that `costs` answers in every session.
+    be in flight, and one that `costs` answers in every session. A plugin that `reads_outcome` decides by a report's
+    whether the test runs again, and logs none of the runs before the last.
     """
 
     reason: str
@@ -35,6 +36,7 @@ class Waiting:
     alone: bool = True
     told: bool = False
     costs: bool = False
+    reads_outcome: bool = False
 
 
 WAITING: tuple[Waiting, ...] = (
@@ -56,6 +58,7 @@ WAITING: tuple[Waiting, ...] = (
         markers=frozenset({"flaky"}),
         attributes=frozenset({"_flaky_max_runs"}),
         options=frozenset({"force_flaky"}),
+        reads_outcome=True,
     ),
     Waiting(
         reason="pytest-retry runs a test again by itself",

@@ -15,7 +15,7 @@ from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.model import Model
 from pytest_rightsize.providers.environment import known_secrets
 from pytest_rightsize.records import Trial, TrialKey
-from pytest_rightsize.reports.junit import trial_properties
+from pytest_rightsize.reports.junit import PREFIX, trial_properties
 from pytest_rightsize.results.redaction import redacted
 from pytest_rightsize.results.stored_texts import without_texts
 from pytest_rightsize.running.freed_reports import free_unread
@@ -61,8 +61,8 @@ class Trying:
         self._began_s = 0.0
         # The item of the last report that this process made.
         self._reported: pytest.Item | None = None
-        # The item whose test function runs: what is reported of it meanwhile is a subtest.
-        self._calling: pytest.Item | None = None
+        # The item one of whose phases runs: what is reported of it meanwhile is a subtest.
+        self._running: pytest.Item | None = None
         # For each rung that is down, the one trial that says so for all others.
         self._reported_down: dict[str, TrialKey] = {}
 
@@ -70,6 +70,7 @@ class Trying:
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """Run the items with many requests in flight, unless every test is to start once."""
         config = session.config
+        self._register_last(config.pluginmanager)
         if not self._resources.is_worker and not climbs_in_order(self._state, session.items):
             climb_in_order(self._state, session.items)  # sorted once more since they were collected
         broken = session.testsfailed and not config.option.continue_on_collection_errors
@@ -94,6 +95,12 @@ class Trying:
                 raise
         return True
 
+    def _register_last(self, plugins: pytest.PytestPluginManager) -> None:
+        """Stand around the hooks of whoever came after, such as a conftest.py of a folder: they may fail a test too."""
+        name = plugins.get_name(self)
+        plugins.unregister(self)
+        plugins.register(self, name)
+
     def _source(self, session: pytest.Session) -> Source | None:
         """Where this process gets its items from; None for the controller of xdist, which runs none."""
         if self._resources.is_worker:
@@ -104,9 +111,18 @@ class Trying:
 
     # --- one test ---------------------------------------------------------------------------------------------------
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
         """Skip what cannot change a verdict, or may not or cannot be asked."""
+        self._begin(item)
+        self._running = item
+        try:
+            return (yield)
+        finally:
+            self._running = None
+
+    def _begin(self, item: pytest.Item) -> None:
+        """A run of the item begins."""
         self._item = item
         self._began_s = clocks.perf_counter()
         if _FAILED_SUBTEST in item.stash:
@@ -165,7 +181,7 @@ class Trying:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
         """Know when the test function runs; that of an async test can be left while it waits."""
-        self._calling = item
+        self._running = item
         self._began_s = clocks.perf_counter()
         function = self._trials.restartable(item)
         original = getattr(item, "obj", None)
@@ -174,21 +190,23 @@ class Trying:
         try:
             return (yield)
         finally:
-            self._calling = None
+            self._running = None
             if function is not None:
                 item.obj = original  # type: ignore[attr-defined]  # as it was
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
         """A fixture that ends waits for its answers; after that, nothing is asked for the test."""
-        ticket = item.stash.get(TICKET, None)
-        if ticket is None or self._trials.planted is not None:
-            return (yield)
-        ticket.in_teardown = True
+        ticket = None if self._trials.planted is not None else item.stash.get(TICKET, None)
+        self._running = item
+        if ticket is not None:
+            ticket.in_teardown = True
         try:
             return (yield)
         finally:
-            ticket.end_run()
+            self._running = None
+            if ticket is not None:
+                ticket.end_run()
 
     # --- its report -------------------------------------------------------------------------------------------------
 
@@ -205,6 +223,7 @@ class Trying:
         else:
             with short_failure(item, call, transcript if TRIAL_KEY in item.stash else None):
                 report = yield
+        transcript = item.stash.get(TRANSCRIPT, None)  # pytest-retry runs the test again meanwhile
         ticket = item.stash.get(TICKET, None)
         if ticket is not None:
             if ticket.waiting_for is not None:
@@ -215,8 +234,9 @@ class Trying:
         ended = report.when == "call" or (report.when == "setup" and not report.passed)
         if transcript is None or not ended:
             return report
-        if item is self._calling and TRIAL_KEY in item.stash:
-            self._note_subtest(item, call, report)
+        if item is self._running and TRIAL_KEY in item.stash:
+            if not self._trials.ticket(item).in_teardown:  # an error then is pytest's own, as that of a fixture is
+                self._note_subtest(item, call, report)
             return report
         kept_s = sum(answer.seconds or 0.0 for answer in transcript.take_earlier())
         report.duration += kept_s
@@ -228,13 +248,17 @@ class Trying:
             trial = redacted(self._grade(item, call, report, transcript, seconds), self._state.settings.redact)
             item.stash[TRIAL] = trial
             self._trials.savings.add(trial)
-            item.user_properties += trial_properties(trial)
+            others = [
+                one for one in item.user_properties if not str(one[0]).startswith(PREFIX)
+            ]  # not those of a run before
+            item.user_properties[:] = [*others, *trial_properties(trial)]
             if trial.outcome == "error":
                 show_whole(report, item, call)
                 mask_report(report)
             if trial.outcome == "failed" and not self._state.settings.redact and is_asked_for(item.config):
                 attach_traceback(report)
-            shape(report, trial)
+            if not self._is_read_by_others(item):
+                shape(report, trial)
             attach(report, trial)
         elif isinstance(transcript.fault, RungError):
             show_fault(report, str(transcript.fault))
@@ -331,17 +355,28 @@ class Trying:
         data = yield
         return None if data is None else as_plain(data)
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    def _is_read_by_others(self, item: pytest.Item) -> bool:
+        """Whether a plugin decides by the report whether it is the last; only that one says what the trial came to."""
+        rule = self._trials.waiting(item)
+        return rule is not None and rule.reads_outcome
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, None, None]:
         """Collect the trial; the controller of a distributed session sees its workers' here too.
 
         Pytest keeps every report to the end: the texts of the trial need not be kept with it.
         """
+        own, trial = self._reported, getattr(report, "rightsize", None)
+        if own is not None and own.nodeid != report.nodeid:
+            own = None
+        if own is not None and isinstance(trial, Trial) and self._is_read_by_others(own):
+            shape(report, trial)
+        yield
         trial = trial_of(report, known=self._state.trials)
         if trial is not None:
             self._state.keep(trial)
-        if self._reported is not None and self._reported.nodeid == report.nodeid:
-            report.keywords = ItemKeywords(self._reported)
+        if own is not None:
+            report.keywords = ItemKeywords(own)
         if isinstance(attached := getattr(report, "rightsize", None), Trial):
             attach(report, self._state.trials[attached.key.task].get(attached.key) or without_texts(attached))
         free_unread(self._state.config, report)

@@ -23,6 +23,7 @@ SUITE = """
         assert text == "x"
     """
 CONFTEST = """
+    import copy
     import json
 
     import pytest
@@ -41,7 +42,8 @@ CONFTEST = """
         ]
         items = {item.nodeid: item for item in session.items}
         for report in reports:
-            assert report.keywords == dict.fromkeys(items[report.nodeid].keywords, 1)
+            assert type(copy.deepcopy(report).keywords) is dict
+            assert report.keywords == copy.deepcopy(report).keywords == dict.fromkeys(items[report.nodeid].keywords, 1)
             data = session.config.hook.pytest_report_to_serializable(config=session.config, report=report)
             assert json.loads(json.dumps(data))["keywords"] == report.keywords
         print("KEYWORDS", len(reports), sum("filterwarnings" in report.keywords for report in reports))

@@ -99,6 +99,30 @@ def test_a_plugin_that_runs_tests_again_has_as_many_runs(gated: pytest.Pytester,
     assert most(gated) >= 4
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("flaky.flaky_pytest_plugin", "max_runs=3"), ("pytest_retry.retry_plugin", "retries=2")]
+)
+def test_the_last_run_is_the_trial(gated: pytest.Pytester, name: str, arguments: str) -> None:
+    at_once(gated)
+    gated.makepyfile(
+        f"""
+        import pytest
+        RUNS = []
+        @pytest.mark.flaky({arguments})
+        def test_it(model):
+            RUNS.append(model.rung)
+            count = RUNS.count(model.rung)
+            assert model.ask(f"a{{count}}") == "A2"
+        """
+    )
+    result = session(gated, *plugin(name), "--junit-xml=junit.xml")[0]
+    assert "too small" not in result.parseoutcomes()
+    trials = read_run(gated.path / "run.jsonl").trials
+    assert [(trial.outcome, [answer.text for answer in trial.answers]) for trial in trials] == [("passed", ["A2"])] * 2
+    _, *entries = (gated.path / "junit.xml").read_text("utf-8").split("<testcase")
+    assert {entry.count('"rightsize.outcome"') for entry in entries} == {1}
+
+
 def test_a_test_that_depends_on_another_runs_after_it(gated: pytest.Pytester) -> None:
     at_once(gated)
     gated.makepyfile(

@@ -68,3 +68,47 @@ def test_a_test_that_fails_beside_its_subtests_is_graded_by_its_own_end(suite: p
     (trial,) = read_run(suite.path / "run.jsonl").trials
     assert trial.outcome == "failed"
     assert "the second is wrong" in (trial.detail or "")
+
+
+@pytest.mark.parametrize("at_once", ["1", "8"])
+def test_a_subtest_in_a_fixture_is_no_trial_of_its_own(suite: pytest.Pytester, at_once: str) -> None:
+    """`small` knows a, and not d: the trial is what the test comes to after a subtest that passes in its setup."""
+    suite.makepyfile(
+        test_suite="""
+        import pytest
+
+        @pytest.fixture(params=["ad", "da", "aa"])
+        def word(model, subtests, request):
+            with subtests.test("setup"):
+                assert model.ask(request.param[0]) == request.param[0].upper()
+            return request.param[1]
+
+        def test_upper(model, word):
+            assert model.ask(word) == word.upper()
+        """
+    )
+    options = (f"--rightsize-concurrency={at_once}", "--rightsize-strategy=full", "--rightsize-results=run.jsonl")
+    suite.runpytest("--rightsize-ladder=small", *options)
+    trials = read_run(suite.path / "run.jsonl").trials
+    found = {trial.key.case[-3:-1]: (trial.outcome, len(trial.answers)) for trial in trials}
+    assert found == {"ad": ("failed", 2), "da": ("failed", 2), "aa": ("passed", 2)}
+
+
+def test_a_subtest_that_fails_after_the_test_fails_the_session_and_no_trial(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        test_suite="""
+        import pytest
+
+        @pytest.fixture
+        def checked(model, subtests):
+            yield
+            with subtests.test("teardown"):
+                assert model.ask("d") == "D"
+
+        def test_upper(model, checked):
+            assert model.ask("a") == "A"
+        """
+    )
+    result = suite.runpytest("--rightsize-ladder=small", "--rightsize-results=run.jsonl")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert [trial.outcome for trial in read_run(suite.path / "run.jsonl").trials] == ["passed"]
