@@ -160,7 +160,7 @@ def _all_wait(ticket: Ticket, task: "asyncio.Task[Any]") -> bool:
 
 
 def end_here(ticket: Ticket) -> NoReturn:
-    """End what still asks in a start that is left."""
-    if _current_task() in (None, ticket.task):
+    """End what still asks in a start that is left, or as pytest wants it of a fixture that ends."""
+    if ticket.in_teardown or _current_task() in (None, ticket.task):
         raise Suspended
     raise asyncio.CancelledError

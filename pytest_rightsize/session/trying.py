@@ -111,19 +111,10 @@ class Trying:
 
     # --- one test ---------------------------------------------------------------------------------------------------
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Skip what cannot change a verdict, or may not or cannot be asked."""
-        self._begin(item)
-        self._running = item
-        try:
-            return (yield)
-        finally:
-            self._running = None
-
-    def _begin(self, item: pytest.Item) -> None:
-        """A run of the item begins."""
-        self._item = item
+        self._item = self._running = item
         self._began_s = clocks.perf_counter()
         if _FAILED_SUBTEST in item.stash:
             del item.stash[_FAILED_SUBTEST]
@@ -216,6 +207,8 @@ class Trying:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Grade the trial when its test has ended, and let a wrong answer be data rather than a failure."""
         self._reported = item
+        if call.when == "setup":
+            self._running = None
         seconds = clocks.perf_counter() - self._began_s
         transcript = item.stash.get(TRANSCRIPT, None)
         if call.excinfo is None:

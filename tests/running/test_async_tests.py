@@ -207,6 +207,33 @@ def test_an_async_fixture_waits_in_place_and_a_start_that_is_left_finishes_it(ga
     assert starts(gated) == ["finished"] * 2
 
 
+def test_an_async_fixture_may_ask_when_it_ends(gated: pytest.Pytester) -> None:
+    """In a start that is left it is not asked, which ends nothing but the fixture: later tests have their loop."""
+    result = climb(
+        gated,
+        """
+        import pytest_asyncio
+
+        @pytest_asyncio.fixture
+        async def asking(model):
+            yield
+            assert await model.aask("end") == "END"
+            note("finished")
+
+        @pytest.mark.asyncio
+        async def test_it(model, asking):
+            assert await model.aask("test") == "TEST"
+
+        @pytest.mark.asyncio
+        async def test_later(model):
+            assert await model.aask("later") == "LATER"
+        """,
+    )
+    result.assert_outcomes(passed=2)
+    assert sorted(asked(gated)) == ["end", "later", "test"]
+    assert starts(gated) == ["finished"]
+
+
 def test_a_loop_of_wider_scope_and_its_fixtures_outlive_starts_that_are_left(gated: pytest.Pytester) -> None:
     result = climb(
         gated,
