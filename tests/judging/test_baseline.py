@@ -57,6 +57,20 @@ def test_a_larger_smallest_rung_that_is_shown_to_have_fallen_is_a_regression(
     assert [gate for gate, _ in failed_gates([verdict], ["regressed"])] == (["regressed"] if regressed else [])
 
 
+def test_a_rung_that_the_baseline_did_not_have_may_be_the_smallest_now() -> None:
+    before, now = run_of({"t": {"s": "0" * 8, "m": "1" * 8}}), run_of({"t": {"s": "0" * 8, "m": "0" * 8, "l": "1" * 8}})
+    (verdict,) = against(before, now)
+    assert verdict.regressed is not None
+    assert verdict.regressed.startswith("m was the smallest that passes in run.jsonl, and now it is l")
+
+
+def test_which_rung_is_the_smaller_is_what_the_ladder_of_this_run_says() -> None:
+    """The baseline had them the other way round, so that its smallest was the larger one of today."""
+    before, now = run_of({"t": {"m": "1" * 8, "s": "1" * 8}}), run_of({"t": {"s": "1" * 8, "m": "1" * 8}})
+    (verdict,) = against(before, now)
+    assert (verdict.smallest, verdict.regressed, verdict.notes) == ("s", None, ())
+
+
 def test_a_larger_smallest_rung_within_chance_is_a_note() -> None:
     """16 of 20 and then 14 of 20, at a bar of 0.75: six cases changed sides."""
     before = run_of({"t": {"s": "1" * 16 + "0" * 4, "m": "1" * 20}})
@@ -80,16 +94,17 @@ def test_the_family_is_every_test_that_could_have_been_looked_at() -> None:
     assert alone.regressed is None
 
 
-def test_runs_that_stopped_early_compare_the_first_cases_of_their_order() -> None:
+@pytest.mark.parametrize("seed", [0, 1])
+def test_runs_that_stopped_early_compare_the_first_cases_of_their_order(seed: int) -> None:
     """What one of them did not ask ends the comparison; McNemar's test of what is left would not hold."""
     marks, lost = "1" * 60, "0" * 60
 
     def early(marks: str) -> Run:
         run = run_of({"t": {"s": marks}}, chosen="s", pass_rate=0.8)
-        policy = replace(run.policies["t"], confidence=0.95, shuffle_seed=1)
+        policy = replace(run.policies["t"], confidence=0.95, shuffle_seed=seed)
         return replace(run, policies={"t": policy})
 
-    order = cases_in_order([f"t-{place}" for place in range(60)], task="t", seed=1)
+    order = cases_in_order([f"t-{place}" for place in range(60)], task="t", seed=seed)
     stopped = "".join("1" if f"t-{place}" in order[:30] else "-" for place in range(60))
     (verdict,) = against(early(stopped), early(lost))
     assert verdict.standing["s"].state == "fails"

@@ -314,3 +314,9 @@ def test_of_two_rungs_that_are_shown_to_fail_the_one_nearer_to_the_bar_is_named(
 ) -> None:
     verdict = verdict_of(outcomes, "m")
     assert (verdict.verdict, verdict.evidence, verdict.evidence_rung) == ("unsolved", "shown", rung)
+
+
+@pytest.mark.parametrize("marks", ["1111", "0000"])
+def test_a_bar_of_0_is_reached_by_any_rate(marks: str) -> None:
+    verdict = verdict_of({"s": marks}, "s", bar=0.0)
+    assert (verdict.verdict, verdict.evidence) == ("right-sized", "shown")
