@@ -5,6 +5,10 @@ passes; what is wanted is that of people (Rogan & Gladen 1978). How often it err
 corrected bounds carry that too: they meld the exact confidence distributions of both error rates with the p value of
 what was seen (Fay, Proschan & Brittain 2015; for prevalences Bayer, Fay & Graubard 2023). That this holds was found by
 simulation (`tests/benchmarks/bench_judges.py`), as were the contenders that do not. Pure.
+
+Some trials pass without the judge, as by another assertion. Their share is taken as it was seen, which holds too
+(`without_the_judge` there). To take every pass for one that may have been without it, as soon as one was, would hold as
+well, but one more pass would then cost up to a tenth of the bound.
 """
 
 from collections.abc import Callable
@@ -57,8 +61,13 @@ class Correction:
 
     @property
     def _labels(self) -> "Correction":
-        """Without the counts of trials, but whether any passed without the judge."""
-        return replace(self, unjudged_passed=min(1, self.unjudged_passed), unjudged_failed=0)
+        """Without the counts of trials."""
+        return replace(self, unjudged_passed=0, unjudged_failed=0)
+
+    def grown(self, times: float) -> "Correction":
+        """With so many times the trials."""
+        passed, failed = round(self.unjudged_passed * times), round(self.unjudged_failed * times)
+        return replace(self, unjudged_passed=passed, unjudged_failed=failed)
 
 
 def is_better_than_chance(correction: Correction) -> bool:
@@ -87,22 +96,24 @@ def _shares(trials: int, correction: Correction) -> tuple[Fraction, Fraction, Fr
     return good, Fraction(correction.bad_passed, correction.bad), judged, alone
 
 
-def corrected_p(p_value: Callable[[float], float], correction: Correction) -> Callable[[float], float]:
+def corrected_p(p_value: Callable[[float], float], correction: Correction, trials: float) -> Callable[[float], float]:
     """The p value against "people pass at most `at`", from that of what was seen against "at most so many".
 
     Each error rate is taken from the upper of its exact confidence distributions, as both let more be seen to pass than
-    people pass. Where trials passed without the judge, it counts as missing no good answer, which holds for any mixture
-    of trials with and without it; failures without it only make the bound lower than it need be. At 1 it is 1.
+    people pass. Of so many `trials` those that passed without the judge are seen as they are; failures without it only
+    make the bound lower than it need be. One more pass with the judge never raises it, and one without it hardly ever:
+    a bound near 1 may lose a hair where the judge misses many good answers. At 1 it is 1.
     """
     import numpy as np
     from scipy.special import ndtr, ndtri
 
     good, bad, weights = _nodes(correction._labels)
+    alone = correction.unjudged_passed / trials if trials else 0.0
 
     def p_at(at: float) -> float:
         if at >= 1:
             return 1.0
-        seen = at * good + (1 - at) * bad
+        seen = np.minimum(1.0, min(alone, at) * (1 - good) + at * good + (1 - at) * bad)
         grid = np.linspace(seen.min(), seen.max(), _GRID)
         quantiles = ndtri(np.clip([p_value(float(rate)) for rate in grid], 1e-300, 1 - 1e-16))
         return float(weights @ ndtr(np.interp(seen, grid, quantiles)))
@@ -118,8 +129,10 @@ def _nodes(labels: Correction) -> "tuple[NDArray[np.float64], NDArray[np.float64
     points, weights = np.polynomial.legendre.leggauss(_NODES)
     levels, weights = (points + 1) / 2, weights / 2
     one = np.ones(_NODES)
-    good = one if labels.unjudged_passed else _upper(labels.good_passed, labels.good, levels)
-    bad = _upper(labels.bad_passed, labels.bad, levels)
+    good, bad = (
+        _upper(passed, of, levels)
+        for passed, of in ((labels.good_passed, labels.good), (labels.bad_passed, labels.bad))
+    )
     # A judge is no worse than chance: that was shown before.
     return np.maximum.outer(good, bad).ravel(), np.outer(one, bad).ravel(), np.outer(weights, weights).ravel()
 

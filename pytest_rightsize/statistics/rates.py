@@ -141,7 +141,8 @@ def more_trials(
 
     def proves(total: int) -> bool:
         grown = {outcome: number * total / present for outcome, number in tally.items()}
-        return against(grown, pass_rate, confidence, correction) == "passes"
+        corrected = correction and correction.grown(total / present)
+        return against(grown, pass_rate, confidence, corrected) == "passes"
 
     if proves(present):
         return 0
@@ -252,7 +253,8 @@ def _more_cases(
         grown = dict(start)
         for outcome, number in tally.items():
             grown[outcome] = grown.get(outcome, 0) + number * more / present
-        return against(grown, pass_rate, confidence, correction) == state
+        corrected = correction and correction.grown(1 + more / present)
+        return against(grown, pass_rate, confidence, corrected) == state
 
     if not tally:
         return None

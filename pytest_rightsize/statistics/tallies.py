@@ -218,7 +218,8 @@ def _low_of_items(items: Items, tail: float, correction: Correction | None) -> f
 def p_value_of(tally: Tally, correction: Correction | None = None) -> Callable[[float], float]:
     """The p value against "the rate is at most `at`", as a function of `at`."""
     if correction is not None:
-        return corrected_p(p_value_of(tally), correction)
+        trials = sum(number * size for (_, size), number in tally.items())
+        return corrected_p(p_value_of(tally), correction, trials)
     if is_single(tally):
         return partial(binary_p, tally.get((1, 1), 0), tally.get((0, 1), 0))
     means: dict[Fraction, float] = {}

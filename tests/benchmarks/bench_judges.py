@@ -4,7 +4,8 @@ A judge of known sensitivity and specificity is held against labels of people, a
 rate is just the bar. `wrong_passes` is the share of draws in which the corrected one-sided 95 % bound claims that the
 bar is reached, `wrong_fails` the share that claims it is missed; a method that holds stays at 0.05. For each method and
 number of labels stands the largest share over all settings: it is looked for with `--draws` draws each, and counted
-anew in ten times as many others, as the largest of many is large by chance. Then, of a rung that is better than its bar
+anew in ten times as many others, as the largest of many is large by chance. `without_the_judge` does the first for
+tasks of which some cases pass or fail without it. Then, of a rung that is better than its bar
 (`power`), the share that claims "passes".
 
 Methods: `melded` is the one that is used (`pytest_rightsize.statistics.misjudged`). `bonferroni` splits the error over
@@ -20,7 +21,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -91,11 +92,14 @@ def _tail(passed: Counts, cases: int, rate: Floats) -> Floats:
     return np.where(passed <= 0, 1.0, betainc(np.maximum(passed, 1), cases - passed + 1, np.clip(rate, 0, 1)))
 
 
-def melded(drawn: Drawn, bar: float) -> NDArray[np.bool_]:
+def melded(drawn: Drawn, bar: float, alone: Floats | None = None) -> NDArray[np.bool_]:
+    """`alone` is the share of the cases that passed without the judge."""
     points, weights = np.polynomial.legendre.leggauss(NODES)
     levels, weights = (points + 1) / 2, weights / 2
     good, bad = _upper(drawn.good_passed, drawn.good, levels), _upper(drawn.bad_passed, drawn.bad, levels)
     seen = bar * np.maximum(good[:, :, None], bad[:, None, :]) + (1 - bar) * bad[:, None, :]
+    if alone is not None:
+        seen = seen + np.minimum(alone, bar)[:, None, None] * (1 - np.maximum(good[:, :, None], bad[:, None, :]))
     p = np.einsum("dij,i,j->d", _tail(drawn.passed[:, None, None], drawn.cases, seen), weights, weights)
     return np.asarray(p <= ALPHA)
 
@@ -240,6 +244,24 @@ def wrong_claims(draws: int) -> Iterator[dict[str, Any]]:
             yield {"method": name, "labels": labels, "draws": 10 * draws, **told}
 
 
+def without_the_judge(draws: int) -> Iterator[dict[str, Any]]:
+    """The largest shares of wrong "passes" where a part of the cases passes, or fails, without the judge."""
+    for labels in LABELS:
+        worst: tuple[float, dict[str, Any]] = (0.0, {})
+        for bar, judge, cases, alone, failing in product(BARS, JUDGES, (20, 100), (0.02, 0.5, 1.0), (0.0, 1.0)):
+            source = np.random.default_rng([SEED, labels, cases, round(1000 * bar), round(1000 * alone)])
+            drawn = draw(source, draws, rate=bar, judge=judge, labels=labels, share=0.8, cases=cases)
+            # Cases that pass without it, that fail without it, good ones that it passes and fails, and bad ones.
+            good, bad = bar * (1 - alone), (1 - bar) * (1 - failing)
+            shares = [good * judge[0], good * (1 - judge[0]), bad * (1 - judge[1]), bad * judge[1]]
+            counts = source.multinomial(cases, [bar * alone, (1 - bar) * failing, *shares], size=draws)
+            drawn = replace(drawn, passed=counts[:, 0] + counts[:, 2] + counts[:, 4])
+            claims = melded(drawn, bar, counts[:, 0] / cases) & drawn.is_better_than_chance
+            setting = {"bar": bar, "judge": judge, "cases": cases, "passing_alone": alone, "failing_alone": failing}
+            worst = max(worst, (float(claims.mean()), setting), key=lambda one: one[0])
+        yield {"without_the_judge": True, "labels": labels, "draws": draws, "wrong_passes": worst[0], **worst[1]}
+
+
 def power(draws: int) -> Iterator[dict[str, Any]]:
     """The share that claims "passes" of a rung that is better than its bar."""
     for (bar, rate), judge, labels, cases in product(POWER, ((0.9, 0.9), (0.95, 0.95)), LABELS, (100, 500)):
@@ -264,7 +286,7 @@ def check_formula(draws: int = 200) -> float:
             bad_passed=int(drawn.bad_passed[place]),
         )
         passed = int(drawn.passed[place])
-        p = corrected_p(p_value_of({(1, 1): passed, (0, 1): 100 - passed}), correction)(0.8)
+        p = corrected_p(p_value_of({(1, 1): passed, (0, 1): 100 - passed}), correction, 100)(0.8)
         differ += (p <= ALPHA) != bool(mine[place]) and abs(p - ALPHA) > 1e-4
     return differ / draws
 
@@ -275,13 +297,14 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
     differing = check_formula()
-    found: dict[str, Any] = {"differs_from_the_package": differing, "wrong_claims": [], "power": []}
+    found: dict[str, Any] = {"differs_from_the_package": differing, "wrong_claims": []}
     for line in wrong_claims(args.draws):
         found["wrong_claims"].append(line)
         print(json.dumps(line), flush=True)
-    for line in power(args.draws):
-        found["power"].append(line)
-        print(json.dumps(line), flush=True)
+    for part, lines in (("without_the_judge", without_the_judge), ("power", power)):
+        for line in lines(args.draws):
+            found.setdefault(part, []).append(line)
+            print(json.dumps(line), flush=True)
     if args.json:
         args.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return 1 if differing else 0
