@@ -102,12 +102,17 @@ def _route(verdict: Verdict, rungs: Mapping[str, Rung], needed: str) -> _Route:
     """The recommended rung where that is sure enough, else the chosen one."""
     best, chosen = verdict.recommended or verdict.smallest, verdict.chosen
     is_sure = verdict.evidence is not None and _GRADES.index(verdict.evidence) >= _GRADES.index(needed)
+    # Of a verdict that rests on another rung, as on the chosen one that fails, that is not how sure it is of this one.
+    is_of_best = best is not None and verdict.evidence_rung == best
     if best is not None and is_sure:
-        because = f"{verdict.verdict}: {best} passes ({verdict.evidence})"
+        because = f"{verdict.verdict} ({verdict.evidence}): {best} passes"
+        if is_of_best:
+            because = f"{verdict.verdict}: {best} passes ({verdict.evidence})"
         return _Route(task=verdict.task, rung=rungs[best], because=because, evidence=verdict.evidence)
-    doubt = (
-        f"{best} passes, which is only {verdict.evidence or 'undecided'}" if best is not None else f"{verdict.verdict}"
-    )
+    doubt = f"{verdict.verdict}"
+    if best is not None:
+        what = "which" if is_of_best or verdict.evidence is None else f"but that the task is {verdict.verdict}"
+        doubt = f"{best} passes, {what} is only {verdict.evidence or 'undecided'}"
     if chosen in rungs and chosen is not None:
         because = f"{doubt}: the chosen one stays"
         return _Route(task=verdict.task, rung=rungs[chosen], because=because, evidence=verdict.evidence)

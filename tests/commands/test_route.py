@@ -78,6 +78,25 @@ def test_a_sure_verdict_moves_a_task_and_a_provisional_one_does_not(route: Writt
     }
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "because"),
+    [
+        # That a, which is chosen, fails is shown; that b passes is not.
+        ("0" * 40, "1" * 36 + "0" * 4, "under-sized (shown): b passes"),
+        (
+            "1" * 31 + "0" * 9,
+            "1" * 40,
+            "b passes, but that the task is under-sized is only provisional: the chosen one stays",
+        ),
+    ],
+)
+def test_how_sure_a_verdict_is_is_not_said_of_a_rung_that_it_does_not_rest_on(
+    route: Written, monkeypatch: pytest.MonkeyPatch, a: str, b: str, because: str
+) -> None:
+    monkeypatch.setitem(globals(), "TASKS", {"t": {"a": a, "b": b}})
+    assert json.loads(route(chosen="a"))["routes"]["t"]["because"] == because
+
+
 def test_less_evidence_is_enough_where_that_is_asked_for(route: Written) -> None:
     routes = json.loads(route("--evidence=provisional"))["routes"]
     assert routes["provisional"]["rung"] == "a"
