@@ -3,6 +3,7 @@
 In come Requests; out come Replies whose text is the answer alone, with the reasoning apart.
 """
 
+import os
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import NoReturn
@@ -85,6 +86,11 @@ class Asker:
         return self.ticket.may_suspend
 
     def _look_around(self) -> None:
+        if self.ticket.process != os.getpid():
+            raise RuntimeError(
+                f"{self.ticket.test or 'the test'} asks its model in a process that was forked from pytest's, where no "
+                f"answer would ever come: ask in the test itself, or give the other process model.env to ask by"
+            )
         if self.ticket.may_suspend and self._interception.is_there():
             self.ticket.may_suspend = False
 

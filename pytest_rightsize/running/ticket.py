@@ -5,6 +5,7 @@ whatever order. Nothing is sent here, and nothing waited for.
 """
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -71,6 +72,7 @@ class Ticket:
     task: "asyncio.Task[Any] | None" = None
     left_tasks: "frozenset[asyncio.Task[Any]]" = frozenset()
     thread: int = field(default_factory=threading.get_ident)
+    process: int = field(default_factory=os.getpid)
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _first_unasked: int = 0
     _asked_anew: bool = False

@@ -18,6 +18,7 @@ from pytest_rightsize.records import TrialKey
 from pytest_rightsize.results.redaction import redacted_case
 from pytest_rightsize.running.lean_items import share_tables
 from pytest_rightsize.session.distribution import labelled
+from pytest_rightsize.session.forked_tests import why_not_forked
 from pytest_rightsize.session.ordering import climb_in_order
 from pytest_rightsize.session.sharding import of_this_shard, suite_plan
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState, case_of
@@ -82,6 +83,9 @@ class Collecting:
         except ConfigError as error:  # a marker of one parameter contradicts that of another
             _refuse(session, items, str(error))
         self._check_privacy(session, items)
+        refusal = None if self._state.resources.collect_only else why_not_forked(session.config, items)
+        if refusal is not None:
+            _refuse(session, items, refusal)
         tell_who_is_not_climbed(items, self._state)
         self._leave_to_other_shards(session, items)
         self._is_collected = True
