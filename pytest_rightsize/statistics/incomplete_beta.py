@@ -11,6 +11,7 @@ __all__ = ["beta_probability", "beta_quantile"]
 _PRECISION = 1e-15
 # Smaller than any term that matters; keeps a denominator from being 0.
 _TINY = 1e-300
+_LARGEST_LOG = 700.0
 # The fraction takes about the root of the larger parameter in terms; Newton's method takes under ten, bisection 1,100.
 _MOST_TERMS, _MOST_STEPS = 100_000, 1_200
 
@@ -36,7 +37,8 @@ def beta_quantile(a: float, b: float, probability: float) -> float:
     for _ in range(_MOST_STEPS):
         off = beta_probability(a, b, x) - probability
         low, high = (x, high) if off < 0 else (low, x)
-        slope = math.exp(_log_scale(a, b) + (a - 1) * math.log(x) + (b - 1) * math.log1p(-x))
+        log_slope = _log_scale(a, b) + (a - 1) * math.log(x) + (b - 1) * math.log1p(-x)
+        slope = math.exp(min(log_slope, _LARGEST_LOG))  # near 0 it has no end where `a` is below 1
         step = off / slope if slope > 0 else math.inf
         nearer = x - step
         if not low < nearer < high:

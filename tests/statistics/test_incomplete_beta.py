@@ -52,6 +52,11 @@ def test_large_counts_and_small_probabilities(a: float, b: float, probability: f
     assert beta_probability(a, b, beta_quantile(a, b, probability)) == pytest.approx(probability, rel=1e-8)
 
 
+@pytest.mark.parametrize(("a", "b", "probability"), [(0.01, 3, 1e-12), (0.001, 2, 0.05), (1e-9, 2, 0.025)])
+def test_a_quantile_too_small_for_a_float_is_0(a: float, b: float, probability: float) -> None:
+    assert 0 <= beta_quantile(a, b, probability) < 1e-300
+
+
 def test_exact_values() -> None:
     assert beta_probability(1, 1, 0.37) == pytest.approx(0.37, rel=1e-15)
     assert beta_probability(2, 2, 0.5) == pytest.approx(0.5, rel=1e-15)
