@@ -99,6 +99,8 @@ async def _give_way() -> None:
 async def answered(question: Question, ticket: Ticket) -> None:
     """Wait until the reply is there, or the test is left for it, which cancels its task."""
     if question.future.done() and not (ticket.is_first_start and ticket.may_suspend):
+        if _current_task() is not None:  # no model answers before others have their turn, as who may cancel this task
+            await _give_way()
         return
     ticket.wait(question)
     try:

@@ -207,6 +207,25 @@ def test_an_async_fixture_waits_in_place_and_a_start_that_is_left_finishes_it(ga
     assert starts(gated) == ["finished"] * 2
 
 
+def test_a_question_may_be_cancelled_at_every_start(gated: pytest.Pytester) -> None:
+    """Its reply is there when the test starts again, and comes no sooner than a model's."""
+    result = climb(
+        gated,
+        """
+        @pytest.mark.asyncio
+        async def test_it(model):
+            asking = asyncio.create_task(model.aask("a"))
+            await asyncio.sleep(0)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            assert await model.aask("b") == "B"
+        """,
+    )
+    result.assert_outcomes(passed=1)
+    assert sorted(asked(gated)) == ["a", "b"]
+
+
 def test_an_async_fixture_may_ask_when_it_ends(gated: pytest.Pytester) -> None:
     """In a start that is left it is not asked, which ends nothing but the fixture: later tests have their loop."""
     result = climb(
