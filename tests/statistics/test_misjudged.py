@@ -52,6 +52,12 @@ def test_the_p_value_is_the_mean_over_both_error_rates() -> None:
         assert corrected_p(p_value_of({(1, 1): 38, (0, 1): 2}), GOOD, 40)(at) == pytest.approx(expected, rel=2e-3)
 
 
+def test_a_p_value_is_never_above_1_and_that_nobody_passes_more_than_all_is_certain() -> None:
+    p = corrected_p(p_value_of({(1, 1): 38, (0, 1): 2}), GOOD, 40)
+    assert (p(1.0), p(1.5)) == (1.0, 1.0)
+    assert 0.0 <= p(0.0) < 1e-6 < p(0.9999) <= 1.0
+
+
 @pytest.mark.parametrize(
     ("passed", "of", "correction", "low", "high"),
     [

@@ -59,3 +59,8 @@ def test_planning() -> None:
     assert enough is not None
     assert power(enough, true_rate=0.9, pass_rate=0.8) >= 0.8 > power(enough - 1, true_rate=0.9, pass_rate=0.8)
     assert cases_needed(true_rate=0.8, pass_rate=0.8) is None
+
+
+@pytest.mark.parametrize(("limit", "found"), [(81, None), (82, 82), (83, 82)])
+def test_cases_are_looked_for_up_to_the_limit_and_no_further(limit: int, found: int | None) -> None:
+    assert cases_needed(true_rate=0.9, pass_rate=0.8, limit=limit) == found
