@@ -63,6 +63,7 @@ class Trying:
         self._reported: pytest.Item | None = None
         # The item one of whose phases runs: what is reported of it meanwhile is a subtest.
         self._running: pytest.Item | None = None
+        self._is_ending = False
         # For each rung that is down, the one trial that says so for all others.
         self._reported_down: dict[str, TrialKey] = {}
 
@@ -189,13 +190,13 @@ class Trying:
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
         """A fixture that ends waits for its answers; after that, nothing is asked for the test."""
         ticket = None if self._trials.planted is not None else item.stash.get(TICKET, None)
-        self._running = item
+        self._running, self._is_ending = item, True
         if ticket is not None:
             ticket.in_teardown = True
         try:
             return (yield)
         finally:
-            self._running = None
+            self._running, self._is_ending = None, False
             if ticket is not None:
                 ticket.end_run()
 
@@ -228,7 +229,7 @@ class Trying:
         if transcript is None or not ended:
             return report
         if item is self._running and TRIAL_KEY in item.stash:
-            if not self._trials.ticket(item).in_teardown:  # an error then is pytest's own, as that of a fixture is
+            if not self._is_ending:  # an error then is pytest's own, as that of a fixture is
                 self._note_subtest(item, call, report)
             return report
         kept_s = sum(answer.seconds or 0.0 for answer in transcript.take_earlier())
