@@ -73,6 +73,12 @@ class Settings:
         texts = {name: option_text(config, name) for name in OPTIONS}
         ladder = texts["ladder"]
         shard = _shard(texts)
+        strength = bool(config.getoption("rightsize_strength") or config.getini("rightsize_strength"))
+        if strength and not _judges(shard):
+            raise ConfigError(
+                "--rightsize-strength would play to a part of a task's cases under --rightsize-shard-by=case: leave it "
+                "out, and run `rightsize strength` with the merged file"
+            )
         return cls(
             rootdir=config.rootpath,
             ladder=None if ladder is None else tuple(name.strip() for name in ladder.split(",") if name.strip()),
@@ -95,7 +101,7 @@ class Settings:
             energy_budget_s=_seconds("energy-budget", texts["energy-budget"]),
             download=bool(config.getoption("rightsize_download") or config.getini("rightsize_download")),
             serve=bool(config.getoption("rightsize_serve") or config.getini("rightsize_serve")),
-            strength=bool(config.getoption("rightsize_strength") or config.getini("rightsize_strength")),
+            strength=strength,
             strength_of=_path(config.getoption("rightsize_strength_of"), config),
             offline=bool(config.getoption("rightsize_offline") or config.getini("rightsize_offline")),
             hosts=_hosts(texts["hosts"]),

@@ -19,7 +19,7 @@ from pytest_rightsize.energy import Energy, unknown_energy
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.meters import Counter, CounterError, Facts, Meter, MeterProblem, Site
 from pytest_rightsize.providers.environment import secret_variable
-from pytest_rightsize.providers.locality import host_of, is_this_machine
+from pytest_rightsize.providers.locality import host_of, is_this_machine, names_this_machine
 from pytest_rightsize.providers.plain_http import FetchError, fetch
 from pytest_rightsize.providers.secret_texts import Secret, holds_secret, shown_url
 from pytest_rightsize.records import Json, Reply, Rung
@@ -30,9 +30,25 @@ hookimpl = pluggy.HookimplMarker("pytest")
 
 _DCGM = "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"
 _KEPLER = re.compile(r"kepler_(node|pod|container|process)_(cpu|gpu)_joules_total")
+_ZONES = {"package": "cpu.package", "core": "cpu.core", "dram": "dram", "psys": "cpu.psys"}
+# The unit is the last word of a counter's name, as in scaph_host_energy_microjoules or energy_kwh_total.
+_UNITS = {
+    **dict.fromkeys(("joules", "joule", "j"), 1.0),
+    **dict.fromkeys(("microjoules", "uj"), 1e-6),
+    **dict.fromkeys(("millijoules", "mj"), 1e-3),
+    **dict.fromkeys(("kilojoules", "kj"), 1e3),
+    **dict.fromkeys(("megajoules",), 1e6),
+    **dict.fromkeys(("watthours", "watthour", "wh"), 3.6e3),
+    **dict.fromkeys(("kilowatthours", "kilowatthour", "kwh"), 3.6e6),
+}
+_POWER = re.compile(r"(^|_)(power|(micro|milli|kilo)?watts?)(_|$)", re.IGNORECASE)
 _TIMEOUT_S = 5.0
 _SYSTEMATIC = 0.11
-_LINE = re.compile(r"(?P<name>[A-Za-z_:][\w:]*)(?:\{(?P<labels>.*)\})?\s+(?P<value>\S+)(?:\s+-?\d+)?\s*\Z")
+# A time may follow the value, and in OpenMetrics an example, which has labels and a value of its own.
+_LINE = re.compile(
+    r"""(?P<name>[A-Za-z_:][\w:]*)(?:\{(?P<labels>(?:[^"{}]|"(?:[^"\\]|\\.)*")*)\})?"""
+    r"""\s+(?P<value>\S+)(?:\s+-?[\d.]+)?(?:\s+\#.*)?\s*\Z"""
+)
 _LABEL = re.compile(r'([A-Za-z_]\w*)="((?:[^"\\]|\\.)*)"')
 
 
@@ -62,6 +78,8 @@ def parse_metrics(text: str) -> Iterator[Sample]:
 class Prometheus:
     """The counters on an exporter's page of metrics at `url`; `metric` and `labels` select among them.
 
+    A metric's unit is the one that its name ends in, such as `_microjoules` or `_kwh_total`; without one it is joules.
+
     `urls` are the pages of several machines among which a model is spread: their counters are added up, and while one
     of the exporters does not answer the energy is unknown, as a part of it is no total.
     `url_env` names a variable with the whole URL, for one with a password or a key in it, of which no message shows
@@ -84,6 +102,9 @@ class Prometheus:
         """Take the address; raises ConfigError if it is none, holds a password, or a time cannot be."""
         where = f"rung {rung.name!r}: the meter prometheus"
         self._urls = _urls(options, where=where)
+        metric = options.get("metric")
+        if metric is not None and _unit(str(metric)) is None and _POWER.search(str(metric)):
+            raise ConfigError(f"{where}: metric = {metric!r} is a power: name a counter of energy, which only grows")
         if options.get("poll_s", 1) <= 0 or options.get("lag_s", 0) < 0:
             raise ConfigError(f"{where}: poll_s must be above 0, and lag_s 0 or more")
         self._options = options
@@ -112,7 +133,7 @@ class Prometheus:
             for key, sample in sorted(samples.items()):
                 board = _board(sample)
                 if board is not None and seen.setdefault(board, shown) != shown:
-                    raise CounterError(f"{seen[board]} and {shown} both show the board {board}", flag="same_board")
+                    raise CounterError(f"{seen[board]} and {shown} both show {board}", flag="same_board")
                 found.append(_Remote(page, key, self._facts(sample, urlsplit(shown).netloc)))
         return found
 
@@ -124,17 +145,20 @@ class Prometheus:
         labels = self._options.get("labels", {})
         if any(sample.labels.get(name) != str(value) for name, value in labels.items()):
             return False
-        if "metric" in self._options:
-            return bool(sample.name == self._options["metric"])
-        if sample.name == "kepler_node_cpu_joules_total":
+        if sample.name != self._options.get("metric", sample.name):
+            return False
+        kepler = _KEPLER.fullmatch(sample.name)
+        is_package = sample.labels.get("zone", "package").startswith("package")
+        if kepler and kepler[2] == "cpu" and not ("zone" in labels or is_package):
             # Zones overlap and must not be added up: the packages, unless another is asked for.
-            return "zone" in labels or sample.labels.get("zone", "package").startswith("package")
-        return sample.name == _DCGM
+            return False
+        return "metric" in self._options or sample.name in (_DCGM, "kepler_node_cpu_joules_total")
 
     def _facts(self, sample: Sample, host: str) -> Facts:
         kepler = _KEPLER.fullmatch(sample.name)
         poll_s = float(self._options.get("poll_s", 1.0))
-        boundary = "cpu.package" if kepler and kepler[2] == "cpu" else "gpu.board"
+        zone = sample.labels.get("zone", "package").partition("-")[0]
+        boundary = _ZONES.get(zone, "cpu.package") if kepler and kepler[2] == "cpu" else "gpu.board"
         return Facts(
             device=_device(sample, host),
             boundary=self._options.get("boundary", boundary),
@@ -164,6 +188,7 @@ def _urls(options: Mapping[str, Json], *, where: str) -> list[Secret]:
             raise ConfigError(f"{where}: the variable {variable} holds no URL: set it to the page of an exporter")
         return [url]
     texts = options.get("urls") or [options.get("url", "")]
+    pages = set()
     for text in texts:
         if not isinstance(text, str) or host_of(text) is None:
             raise ConfigError(f'{where} needs the page of an exporter: add url = "http://host:9400/metrics"')
@@ -172,19 +197,46 @@ def _urls(options: Mapping[str, Json], *, where: str) -> list[Secret]:
                 f"{where}: {given[0]} holds a name, a password or a key, which is refused: put the whole URL into a "
                 f'variable, and name it, as in url_env = "EXPORTER_URL"'
             )
-    if len(set(texts)) < len(texts):
+        pages.add(_page_at(text))
+    if len(pages) < len(texts):
         raise ConfigError(f"{where}: urls names one page twice, so that its joules would count twice")
     return [Secret(text) for text in texts]
 
 
-def _board(sample: Sample) -> str | None:
-    """What tells a board apart from all others on earth, if the exporter says so."""
+def _page_at(url: str) -> tuple[str, int | None, str]:
+    """Where a page is, the same however its address is written."""
+    parts, host = urlsplit(url), host_of(url) or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    place = "this machine" if names_this_machine(host) else host.lower().rstrip(".")
+    return place, port, f"{parts.path.rstrip('/')}?{parts.query}"
+
+
+def _uuid(sample: Sample) -> str | None:
     return sample.labels.get("UUID") or sample.labels.get("uuid")
+
+
+def _board(sample: Sample) -> str | None:
+    """What tells a board, or a node's counter, apart from all others on earth, if the exporter says so."""
+    board = _uuid(sample)
+    if board is None:
+        return f"the counter {_key(sample)[1]}" if "node_name" in sample.labels else None
+    return f"the board {board}"
+
+
+def _joules_in(metric: str) -> float:
+    """How many joules one of the metric's unit has: dcgm-exporter counts in mJ, and a name without a unit in J."""
+    return 1e-3 if metric == _DCGM else _unit(metric) or 1.0
+
+
+def _unit(metric: str) -> float | None:
+    """The joules of the unit that a metric's name ends in; None where that is none."""
+    words = metric.lower().removesuffix("_total").replace("watt_hour", "watthour")
+    return _UNITS.get(words.rpartition("_")[2])
 
 
 def _key(sample: Sample) -> tuple[str, str]:
     """The metric and the device of a line: lines that have both in common are one counter."""
-    identity = _board(sample)
+    identity = _uuid(sample)
     if identity is None:
         labels = sorted(sample.labels.items())
         identity = ",".join(f"{name}={value}" for name, value in labels if name != "GPU_I_ID")
@@ -237,7 +289,7 @@ class _Remote:
         if not values or not math.isfinite(values[0]):
             self._last = None
             raise CounterError(f"{self.facts.device} is not shown any more", flag="counter_lost")
-        joules = values[0] / 1e3 if self._key[0] == _DCGM else values[0]
+        joules = values[0] * _joules_in(self._key[0])
         last, self._last = self._last, joules
         if last is not None and joules < last:
             raise CounterError(f"the counter of {self.facts.device} began anew", flag="counter_reset")

@@ -7,7 +7,8 @@ up to its verdicts. What does not belong together is refused: shards of differen
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise, zip_longest
+from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
@@ -60,6 +61,8 @@ def read_shards(paths: Sequence[Path], *, partial: bool = False) -> list[ShardFi
     if not partial:
         _check_complete(shards)
     if not any(one.suite for one in shards):
+        if any(one.is_whole for one in shards):
+            raise ConfigError("no test of this suite asks a model, so there is nothing to merge: collect other tests")
         raise ConfigError("none of these shards came to its end, so nothing says what the suite holds: run them again")
     return shards
 
@@ -100,23 +103,28 @@ def _read(path: Path) -> ShardFile:
     plan: list[Mapping[str, Json]] = []
     for number, text in _texts(path):
         if found is not None and text.startswith(('{"kind": "prompt"', '{"kind": "trial"')):
+            found.is_whole = False  # as the end comes last
             continue
         line = _line(text, path, number)
         kind = line.get("kind")
         if found is None:
             found = _first(line, path)
-        elif kind == "suite":
+            continue
+        found.is_whole = kind == "end"
+        if kind == "run":
+            raise ConfigError(f"{path}:{number} begins another run: give each shard's file as its session wrote it")
+        if kind == "suite":
             suite.append({key: value for key, value in line.items() if key != "kind"})
         elif kind == "plan":
             plan.append(line)
         elif kind == "end":
-            found.is_whole = True
             totals = line.get("totals") or {}
             found.is_interrupted = bool(totals.get("interrupted"))
             found.identities = dict(totals.get("identities") or {})
     if found is None:
         raise ConfigError(f"{path} is empty")
-    found.suite, found.plan = suite, plan
+    # Of a file that was cut off nobody knows whether it names all tasks.
+    found.suite, found.plan = suite if found.is_whole else (), plan
     return found
 
 
@@ -134,6 +142,7 @@ def _first(line: Mapping[str, Json], path: Path) -> ShardFile:
 
 def _copied(one: ShardFile) -> Iterator[tuple[str, Mapping[str, Json] | None]]:
     """The lines of a shard that go into the merged file, prompts unread."""
+    seen: set[int] = set()
     for number, text in _texts(one.path):
         if text.startswith('{"kind": "prompt"'):
             if text.endswith("\n"):
@@ -149,6 +158,16 @@ def _copied(one: ShardFile) -> Iterator[tuple[str, Mapping[str, Json] | None]]:
                     f"{one.path}:{number} has {key.case} of task {key.task}, which is not of shard {one.shard}: the "
                     f"file was changed, or joined with another"
                 )
+            # All trials of one shard: eight bytes each, not their names.
+            digest = int.from_bytes(
+                blake2b(repr(key).encode("utf-8", "backslashreplace"), digest_size=8).digest(), "big"
+            )
+            if digest in seen:
+                raise ConfigError(
+                    f"{one.path}:{number} has {key.case} of task {key.task} on {key.rung} for the second time, and no "
+                    f"session writes a trial twice: give the file as its session wrote it"
+                )
+            seen.add(digest)
         yield text, line
 
 
@@ -194,12 +213,15 @@ def _check_pair(one: ShardFile, other: ShardFile) -> None:
     differing = next((name for name in sorted({*mine, *yours}) if mine.get(name) != yours.get(name)), None)
     if differing is not None:
         raise _unlike(one, other, lambda file: f"{differing} = {_deciding(file).get(differing)!r}")
+    if _version(one) != _version(other):
+        raise _unlike(one, other, lambda file: f"pytest-rightsize {_version(file)}")
     if one.head.get("commit") != other.head.get("commit"):
         raise _unlike(one, other, lambda file: f"commit {file.head.get('commit')}")
-    if one.suite and other.suite and list(one.suite) != list(other.suite):
-        none: Mapping[str, Json] = {}
-        pairs = zip_longest(one.suite, other.suite, fillvalue=none)
-        task = next((mine or yours)["task"] for mine, yours in pairs if mine != yours)
+    # In any order: plugins such as pytest-randomly collect the same tests in another one each time.
+    our_suite, their_suite = ({line["task"]: line for line in file.suite} for file in (one, other))
+    if our_suite and their_suite and our_suite != their_suite:
+        tasks = {**our_suite, **their_suite}
+        task = next(task for task in tasks if our_suite.get(task) != their_suite.get(task))
         raise ConfigError(
             f"{one.path} and {other.path} are of different suites, as task {task} shows: collect the same tests, with "
             f"the same bars, in every shard"
@@ -211,6 +233,10 @@ def _unlike(one: ShardFile, other: ShardFile, what: Callable[[ShardFile], str]) 
         f"{one.path} and {other.path} are not of one run: {what(one)} against {what(other)}. Run the shards with the "
         f"same ladder, settings and commit"
     )
+
+
+def _version(file: ShardFile) -> Json:
+    return (file.head.get("versions") or {}).get("pytest-rightsize")
 
 
 def _ladder(file: ShardFile) -> list[dict[str, Json]]:

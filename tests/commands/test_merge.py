@@ -128,7 +128,14 @@ def _cut_off(lines: Lines) -> None:
         (lambda lines: lines[0]["ladder"].pop(), "ladder a,b against ladder a"),
         (lambda lines: lines[0]["ladder"][1].update(model="m"), "ladder b with model = None against ladder b with"),
         (lambda lines: lines[0].update(commit="c0ffee"), "commit None against commit c0ffee"),
+        (
+            lambda lines: lines[0].update(versions={"pytest-rightsize": "9"}),
+            "pytest-rightsize None against pytest-rightsize 9",
+        ),
         (_bar, "are of different suites, as task t shows"),
+        (lambda lines: lines.remove(next(line for line in lines if line.get("kind") == "suite")), "as task t shows"),
+        (lambda lines: lines.extend(lines[:]), "begins another run: give each shard's file as its session wrote it"),
+        (lambda lines: lines.append(lines[-2]), "was cut off before its end: run shard 2/2 again"),
         (_model, "a is another model in"),
         (_cut_off, "was cut off before its end: run shard 2/2 again"),
         (lambda lines: lines[0].update(kind="plan"), "is not the first line of a results file"),
@@ -150,6 +157,52 @@ def test_a_trial_of_another_shard_is_refused(shards: list[Path], capsys: pytest.
     change(shards[1], lambda lines: lines.insert(-1, json.loads(trial)))
     assert merged(shards, "--gate=none") == 2
     assert "is not of shard 2/2: the file was changed" in capsys.readouterr().err
+
+
+def test_a_trial_that_stands_twice_in_a_shard_is_refused(
+    shards: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With another outcome, as where a file was mended by hand: which of the two counts nobody can say."""
+    lines = shards[1].read_text("utf-8").splitlines()
+    trial = next(line for line in lines if '"kind": "trial"' in line)
+    change(shards[1], lambda lines: lines.insert(-1, {**json.loads(trial), "outcome": "failed"}))
+    assert merged(shards, "--gate=none") == 2
+    assert "for the second time, and no session writes a trial twice" in capsys.readouterr().err
+
+
+def test_the_order_in_which_tests_were_collected_does_not_matter(shards: list[Path]) -> None:
+    """As pytest-randomly collects the same tests in another order each time."""
+
+    def turn(lines: Lines) -> None:
+        suite = [line for line in lines if line["kind"] == "suite"]
+        lines[1 : 1 + len(suite)] = suite[::-1]
+
+    change(shards[1], turn)
+    assert merged(shards, "--gate=none") == 0
+
+
+def test_a_plan_that_was_cut_off_is_not_the_plan_of_the_suite(
+    shards: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the tasks that it does not name any more would be lost without a word."""
+
+    def cut(lines: Lines) -> None:
+        del lines[3:]
+
+    change(shards[0], cut)
+    assert merged(shards, "--partial", "--gate=none") == 0
+    assert set(read_run(shards[0].with_name("run.jsonl")).policies) == {"t", "u", "v", "w"}
+    assert merged(shards[:1], "--partial", "--gate=none") == 2
+    assert "so nothing says what the suite holds" in capsys.readouterr().err
+
+
+def test_shards_of_a_suite_without_a_model_have_nothing_to_merge(
+    shards: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in shards:
+        change(path, lambda lines: lines.__setitem__(slice(1, -1), []))
+    assert merged(shards, "--gate=none") == 2
+    assert "no test of this suite asks a model" in capsys.readouterr().err
 
 
 def test_a_shard_that_is_missing_is_refused_or_left_undecided(

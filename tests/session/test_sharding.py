@@ -140,6 +140,13 @@ def test_a_shard_on_several_workers_holds_the_same(tasks: pytest.Pytester) -> No
             ],
             "cannot judge a part of a task's cases",
         ),
+        (
+            [
+                *("--rightsize-shard=1/2", "--rightsize-shard-by=case", "--rightsize-strategy=full"),
+                *("--rightsize-results=r.jsonl", "--rightsize-strength"),
+            ],
+            "run `rightsize strength` with the merged file",
+        ),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_runs(tasks: pytest.Pytester, options: list[str], words: str) -> None:
