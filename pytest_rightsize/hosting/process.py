@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,20 @@ _ENDS_WITHIN_S = 15.0
 _SAYS_WHY_WITHIN_S = 5.0
 
 
+def _folder() -> str | None:
+    """The folder of this process; None for one that was removed."""
+    with suppress(OSError):
+        return os.getcwd()
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Served:
     """What a host is started for: a rung, its provider's class and the classes of meters.
 
     `room` is how many requests the provider is given at once, `budget_s` how long one may be repeated for its energy.
-    `offline` says why nothing may leave this machine, None if it may.
+    `offline` says why nothing may leave this machine, None if it may. The host runs in `folder`, that of the session:
+    the first question may come from a test that has gone to a folder of its own.
     """
 
     rung: Rung
@@ -42,6 +50,7 @@ class Served:
     room: int
     budget_s: float = 0.0
     offline: str | None = None
+    folder: str | None = field(default_factory=_folder)
 
     def to_message(self) -> dict[str, Any]:
         """The first message to the host."""
@@ -73,6 +82,7 @@ class HostProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=_environment(),
+            cwd=served.folder if served.folder is not None and os.path.isdir(served.folder) else None,
             **_own_group(),
         )
         assert self._process.stdin is not None  # as all three are pipes

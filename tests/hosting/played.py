@@ -61,6 +61,7 @@ class Played:
             return future
         texts: dict[str, Callable[[], Any]] = {
             "pid": os.getpid,
+            "folder": os.getcwd,
             "print": lambda: os.write(1, b"not for the owner\n"),
             "import": lambda: rest in sys.modules,
             "connect": lambda: socket.create_connection((rest, 9), timeout=1),

@@ -54,13 +54,16 @@ def here() -> Iterator[Here]:
     session.hosts.close()
 
 
-def test_a_life_of_a_host(here: Here, tmp_path: Path) -> None:
+def test_a_life_of_a_host(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one, as each start of a process takes half a second."""
     assert here.hosts.pids() == {}, "none is started before it is asked"
+    of_session = Path.cwd()
+    monkeypatch.chdir(tmp_path)
     assert here.ask("hello").text == "HELLO"
     pid = int(here.ask("pid").text)
     assert here.hosts.pids() == {"a": pid}
     assert pid != os.getpid()
+    assert Path(here.ask("folder").text) == of_session, "and not that of the test which asked first"
     assert here.ask("print").text == "18", "what is printed there is no message"
     assert here.ask("import pytest").text == "False", "a host needs no pytest"
     with pytest.raises(Exception, match="it is too long"):
@@ -87,7 +90,7 @@ def test_a_life_of_a_host(here: Here, tmp_path: Path) -> None:
         "rung 'a': its host process ended with status 7: not for the owner played: the end. "
     )
     (metering,) = here.provider.meterings
-    assert (metering.answers, len(metering.notes)) == (8, 3)
+    assert (metering.answers, len(metering.notes)) == (9, 3)
     assert metering.served is not None
     assert metering.served.joules is not None, "each answer has told its own"
 
