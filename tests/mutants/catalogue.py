@@ -45,6 +45,7 @@ TESTS = {
         "tests/judging/test_conclusions.py",
     ),
     "judging/fleet": ("tests/judging/test_fleet.py",),
+    "judging/replica_sums": ("tests/judging/test_replica_sums.py",),
     "judging/sample_pairs": ("tests/judging/test_sample_pairs.py", "tests/judging/test_comparison.py"),
     "judging/savings_sample": ("tests/judging/test_savings_sample.py",),
     "judging/token_counts": ("tests/judging/test_token_counts.py",),
