@@ -107,8 +107,9 @@ class Hosts:
         self._is_closed = False
 
     def add(self, served: Served) -> None:
-        """Let a rung be asked; rungs are added in the ladder's order."""
-        self._places[served.rung.name] = _Place(served=served)
+        """Let a rung be asked; rungs are added in the ladder's order, and one beside it when it is first needed."""
+        with self._lock:
+            self._places[served.rung.name] = _Place(served=served)
 
     def stay(self, rungs: Iterable[str]) -> None:
         """Close none of these rungs for another; those that have no host are left out."""

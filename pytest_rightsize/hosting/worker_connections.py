@@ -11,16 +11,17 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from pytest_rightsize.errors import RightsizeError
 from pytest_rightsize.hosting.channel import Channel
 from pytest_rightsize.hosting.frames import FrameError, Message, read_frame
 from pytest_rightsize.hosting.hosts import Hosts
-from pytest_rightsize.hosting.wire import fault_to_plain
+from pytest_rightsize.hosting.wire import error_to_plain, fault_to_plain
 from pytest_rightsize.providers.own_threads import own_this_thread
 
 __all__ = ["Listener"]
@@ -32,9 +33,19 @@ _LARGEST_GREETING = 1024
 class Listener:
     """Takes connections until it is closed."""
 
-    def __init__(self, hosts: Hosts, *, by_file: bool = hasattr(socket, "AF_UNIX")) -> None:
-        """Listen; raises OSError where that is not allowed. `by_file` is for a socket that is a file."""
+    def __init__(
+        self,
+        hosts: Hosts,
+        *,
+        by_file: bool = hasattr(socket, "AF_UNIX"),
+        find: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        """Listen; raises OSError where that is not allowed. `by_file` is for a socket that is a file.
+
+        `find` adds a rung to the hosts that is asked and not among them, as the judge of a worker's test may be.
+        """
         self._hosts = hosts
+        self._find = find
         self._secret = secrets.token_hex(32)
         self._folder: str | None = None
         self._connections: set[socket.socket] = set()
@@ -111,7 +122,7 @@ class Listener:
         if not hmac.compare_digest(str(greeting.get("secret")).encode(), self._secret.encode()):
             self._forget(connection)
             return
-        _Asking(self._hosts, Channel, connection, reading, partial(self._forget, connection))
+        _Asking(self._hosts, Channel, connection, reading, partial(self._forget, connection), self._find)
 
     def _forget(self, connection: socket.socket) -> None:
         with self._lock:
@@ -122,8 +133,11 @@ class Listener:
 class _Asking:
     """One process that asks. What it asked is not wanted any more when it has gone."""
 
-    def __init__(self, hosts: Hosts, channel: Any, connection: socket.socket, reading: Any, forget: Any) -> None:
+    def __init__(
+        self, hosts: Hosts, channel: Any, connection: socket.socket, reading: Any, forget: Any, find: Any
+    ) -> None:
         self._hosts = hosts
+        self._find = find
         self._forget = forget
         self._asked: dict[int, Future[Any]] = {}
         self._lock = threading.Lock()
@@ -136,6 +150,12 @@ class _Asking:
         """Raises for what is no message: then the connection ends."""
         if "ask" in message:
             number, rung, request = int(message["ask"]), message["rung"], message["request"]
+            if isinstance(rung, str) and rung not in self._hosts:
+                try:
+                    self._find(rung)
+                except RightsizeError as error:  # of this rung: all others are answered on
+                    self._channel.send({"number": number, "outcome": {"error": error_to_plain(error)}})
+                    return
             if rung not in self._hosts or not isinstance(request, dict):
                 raise ValueError("no such rung")
             future = self._hosts.ask(self, rung, request)

@@ -74,6 +74,7 @@ class Resources:
         self.members = self._members()
         to_be_asked = [*self.rungs, *self.fixed, *self.members] if self.rungs else self.known.values()
         self.hosting = RungHosts(config, settings, notices)
+        self.hosting.on_late = self.judge
         with own_work():
             self.providers = {rung.name: self._provider(rung) for rung in to_be_asked}
         for provider in self.providers.values():
@@ -158,6 +159,7 @@ class Resources:
                     reason="missing",
                     permanent=True,
                 )
+            self.hosting.stay([name])
             self.providers[name] = provider
         return self.known[name]
 

@@ -4,7 +4,8 @@ Under pytest-xdist the controller owns the hosts, and its workers ask them; with
 both. `--rightsize-hosts` says which rungs have one.
 """
 
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,7 +45,10 @@ class RungHosts:
         self._hosts: Hosts | None = None
         self._desk: Desk | None = None
         self._listener: Listener | None = None
+        self._finding = threading.Lock()
         self.rungs: list[str] = []
+        # Makes a rung beside the ladder, which a worker asks first: a judge is known when its test needs it.
+        self.on_late: Callable[[str], object] = lambda _: None
 
     def hosted(
         self,
@@ -88,7 +92,7 @@ class RungHosts:
             from pytest_rightsize.hosting.worker_connections import Listener
 
             try:
-                self._listener = Listener(self._hosts)
+                self._listener = Listener(self._hosts, find=self._find)
             except OSError as error:
                 self._notices.put(f"workers cannot share models, and hold their own: no socket to listen on ({error})")
                 return None
@@ -100,6 +104,11 @@ class RungHosts:
             self._listener.close()
         if self._hosts is not None:
             self._hosts.close()
+
+    def _find(self, rung: str) -> None:
+        with self._finding:
+            if self._hosts is not None and rung not in self._hosts:
+                self.on_late(rung)
 
     def _has_host(self, rung: Rung, provider: Provider) -> bool:
         """Whether the rung answers in a host: only one whose provider can be made again from the rung alone."""

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from pytest_rightsize.errors import RungError
 from pytest_rightsize.hosting.desks import RemoteDesk
 from pytest_rightsize.hosting.frames import frame_of, read_frame
 from pytest_rightsize.hosting.hosted import Hosted
-from pytest_rightsize.hosting.wire import reply_to_plain
+from pytest_rightsize.hosting.wire import reply_to_plain, request_to_plain
 from pytest_rightsize.hosting.worker_connections import Listener
 from pytest_rightsize.records import Identity, Reply, Request, Rung
 
@@ -24,6 +25,7 @@ class Answering:
     """Hosts that answer what they are asked, or keep it; they remember who left."""
 
     def __init__(self) -> None:
+        self.rungs = {"a"}
         self.asked: list[tuple[str, Outcome]] = []
         self.kept: list[Future[Outcome]] = []
         self.left: list[str | None] = []
@@ -31,7 +33,7 @@ class Answering:
         self.keeps: Future[None] = Future()
 
     def __contains__(self, rung: object) -> bool:
-        return rung == "a"
+        return rung in self.rungs
 
     def ask(self, user: object, rung: str, request: Outcome) -> Future[Outcome]:
         self.asked.append((rung, request))
@@ -93,6 +95,24 @@ def test_a_worker_asks_and_gets_replies_and_faults(listener: tuple[Listener, Ans
     provider.close()
     assert provider.submit(asking("again")).result(PATIENCE_S).text == "AGAIN"
     assert hosts.left == ["a"]
+
+
+def test_a_rung_beside_the_ladder_is_found_when_it_is_first_asked() -> None:
+    """As the judge of a test, of which the owner knows nothing before; one that cannot be had takes no other along."""
+    hosts = Answering()
+
+    def find(rung: str) -> None:
+        if rung != "umpire":
+            raise RungError(f"the judge {rung!r} cannot answer", reason="missing", permanent=True)
+        hosts.rungs.add(rung)
+
+    listening = Listener(hosts, find=find)  # type: ignore[arg-type]
+    desk, request = RemoteDesk(listening.address), request_to_plain(asking("hello"))
+    assert desk.ask("umpire", request).result(PATIENCE_S)["reply"]["text"] == "HELLO"
+    fault = desk.ask("other", request).result(PATIENCE_S)["error"]
+    assert (fault["message"], fault["reason"]) == ("the judge 'other' cannot answer", "missing")
+    assert desk.ask("a", request).result(PATIENCE_S)["reply"]["text"] == "HELLO"
+    listening.close()
 
 
 def test_a_worker_that_goes_takes_its_questions_with_it(listener: tuple[Listener, Answering]) -> None:

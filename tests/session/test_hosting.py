@@ -25,6 +25,9 @@ LADDER = """
     provider = "played"
     max_in_flight = 1
     meter = { name = "joules", idle_s = 0 }
+    [ladder.umpire]
+    provider = "played"
+    meter = "none"
 """
 PROVIDER = "from tests.hosting.played import pytest_rightsize_meters, pytest_rightsize_providers"
 
@@ -98,6 +101,11 @@ def test_workers_share_one_process_a_rung_and_one_that_dies_costs_one_trial(pyte
     tests = """
         import os
         import pytest
+        from pytest_rightsize import judged
+
+        @pytest.mark.rightsize(task="judged")
+        def test_judged(model):
+            assert model.ask("hello") == judged("It is polite.", at_least=4, by="umpire")
 
         def made(task):
             @pytest.mark.rightsize(task=task)
@@ -117,6 +125,10 @@ def test_workers_share_one_process_a_rung_and_one_that_dies_costs_one_trial(pyte
     pids: dict[str, set[str]] = {"small": set(), "big": set()}
     for trial in run.trials:
         ended[trial.key.task, trial.key.rung].append(trial.outcome)
+        if trial.key.task == "judged":
+            assert trial.reason != "crash", "the worker's other rungs live on"
+            assert "gave no judgement that can be read" in str(trial.detail), "a judge beside the ladder is asked"
+            continue
         pids[trial.key.rung] |= {answer.text for answer in trial.answers[:1]}
     assert sorted(ended["dies", "small"]) == ["error", "failed"], "the trial that ended its worker, and no other"
     assert ended["easy", "small"] == ["passed"] * 2
