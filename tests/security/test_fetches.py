@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ __all__ = ["folder"]  # the fixture with a classifier and its tokenizer
 
 pytest.importorskip("llama_cpp")
 tokenizers = pytest.importorskip("tokenizers")
-constants = pytest.importorskip("huggingface_hub.constants")
+pytest.importorskip("huggingface_hub")
 Outside = tuple[str, Listener]
 REPORTS = ("html", "markdown", "csv", "json", "badge")
 
@@ -45,8 +46,12 @@ def heard(outside: Outside, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: p
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_ENDPOINT", root)
-    monkeypatch.setattr(constants, "ENDPOINT", root)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path_factory.mktemp("hub")))
+    # The hub's package of now, which another test may have loaded anew, offline, or with a client for other proxies.
+    known = import_module("huggingface_hub.constants")
+    monkeypatch.setattr(known, "ENDPOINT", root)
+    monkeypatch.setattr(known, "HF_HUB_CACHE", str(tmp_path_factory.mktemp("hub")))
+    monkeypatch.setattr(known, "HF_HUB_OFFLINE", False)
+    import_module("huggingface_hub").close_session()
     monkeypatch.setattr("urllib.request._opener", None)  # it keeps the proxies of its first call
     return listener
 
