@@ -1,11 +1,12 @@
 """Holds back pytest's reports of a test until that start of the test is known to be its last."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pluggy
 
-__all__ = ["Hold", "HoldingRelay"]
+__all__ = ["HeldWarning", "Hold", "HoldingRelay", "not_told_again"]
 
 Hold = Callable[[Callable[[], object]], None]
 """Keeps a call for later, or makes it at once where no item runs."""
@@ -50,6 +51,32 @@ class HoldingRelay:
         class Held:
             @staticmethod
             def call_historic(kwargs: dict[str, Any]) -> None:
-                hold(lambda: hook.call_historic(kwargs=kwargs))
+                hold(HeldWarning(hook, kwargs))
 
         return Held
+
+
+class HeldWarning:
+    """A warning that is held back."""
+
+    def __init__(self, hook: pluggy.HookCaller, kwargs: dict[str, Any]) -> None:
+        self._hook, self._kwargs = hook, kwargs
+        warning = kwargs["warning_message"]
+        self.place = (warning.category, str(warning.message), warning.filename, warning.lineno)
+
+    def __call__(self) -> None:
+        """Tell it."""
+        self._hook.call_historic(kwargs=self._kwargs)
+
+
+def not_told_again(dropped: Iterable[Iterable[HeldWarning]], held: Iterable[Callable[[], object]]) -> list[HeldWarning]:
+    """The warnings of dropped starts that the last start did not give: those of a fixture that is set up only once."""
+    last = Counter(tell.place for tell in held if isinstance(tell, HeldWarning))
+    missing = []
+    for start in dropped:
+        again = last.copy()
+        for warning in start:
+            again[warning.place] -= 1
+            if again[warning.place] < 0:
+                missing.append(warning)
+    return missing

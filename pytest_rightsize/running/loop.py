@@ -18,7 +18,7 @@ from _pytest.nodes import Node
 from pytest_rightsize.model import Model
 from pytest_rightsize.running.first_start import FirstStart
 from pytest_rightsize.running.garbage import spare_garbage_search
-from pytest_rightsize.running.held_reports import HoldingRelay
+from pytest_rightsize.running.held_reports import HeldWarning, HoldingRelay, not_told_again
 from pytest_rightsize.running.item_state import ItemState
 from pytest_rightsize.running.setup_state import KeepingSetupState, shared_params
 from pytest_rightsize.running.sources import Source
@@ -65,13 +65,19 @@ class _Started:
         self.group = group
         self.ticket = ticket
         self.held: list[Callable[[], object]] = []
+        # Of the starts that were dropped, and set up a fixture that the next one finds.
+        self.warnings: list[list[HeldWarning]] = []
+        self.sets_up = False
         self.done = False
         self.chain = chain
         self.shared = list(shared_params(item))
         self._state = ItemState(item)
 
     def forget_attempt(self) -> None:
-        """Make the item as if it had not been run."""
+        """Make the item as if it had not been run; what stays set up has warned nowhere else."""
+        if self.sets_up:
+            self.warnings.append([tell for tell in self.held if isinstance(tell, HeldWarning)])
+        self.sets_up = False
         self.held.clear()
         self._state.restore()
 
@@ -235,6 +241,7 @@ class Loop:
             self._suspend(started)
             return
         started.done = True
+        started.held[:0] = not_told_again(started.warnings, started.held)
         self._last_ended = item
         self._trials.finished(item)
 
@@ -263,6 +270,12 @@ class Loop:
         if self._current is None or self._current.ticket.waiting_for is None or type(item) is not pytest.Function:
             return None  # of a unittest.TestCase there is more to clear away
         return pytest.TestReport(item.nodeid, item.location, {}, "skipped", ("", 0, "suspended"), call.when)  # type: ignore[arg-type]  # no collection here
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> None:
+        """Know that this start sets up what outlasts it."""
+        if self._current is not None and fixturedef.scope != "function":
+            self._current.sets_up = True
 
     def _following(self, started: _Started, *, first: bool) -> pytest.Item | None:
         """The item that plugins are told comes next; before a first attempt has ended, its own second one may be it."""

@@ -487,6 +487,34 @@ def test_warnings_of_a_test_are_told_once(gated: pytest.Pytester) -> None:
     gated.runpytest().assert_outcomes(passed=1, warnings=1)
 
 
+def test_warnings_of_a_fixture_that_is_set_up_once_are_told(gated: pytest.Pytester) -> None:
+    """The start that sets it up is dropped; what the next one warns of again is told once."""
+    gated.makepyfile(
+        """
+        import warnings
+        import pytest
+        @pytest.fixture(scope="module")
+        def wide():
+            warnings.warn("of the module")
+        @pytest.fixture
+        def narrow():
+            warnings.warn("of the function")
+        @pytest.fixture(scope="class")
+        def late():
+            warnings.warn("of the class")
+        def test_it(model, wide, narrow, request):
+            warnings.warn("look")
+            model.ask("a")
+            request.getfixturevalue("late")
+            model.ask("b")
+        """
+    )
+    result = gated.runpytest()
+    result.assert_outcomes(passed=1, warnings=4)
+    for told in ("of the module", "of the class", "of the function", "look"):
+        result.stdout.fnmatch_lines([f"*UserWarning: {told}"])
+
+
 def test_x_stops_at_the_first_failure_in_the_order_of_the_tests(gated: pytest.Pytester) -> None:
     gated.makepyfile(
         """
