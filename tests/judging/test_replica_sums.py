@@ -80,7 +80,10 @@ def test_each_total_that_is_not_known_is_named_and_the_rest_is_added() -> None:
 
 @pytest.mark.parametrize("part", ["total", "idle", "load", "served"])
 def test_a_device_that_two_replicas_read_is_named_and_nothing_is_added(part: str) -> None:
-    both = [told(replica, idle_w=50.0, **{part: joules(5, "a/nvml:0")}) for replica in (0, 1)]
+    both = [
+        told(replica, idle_w=50.0, **{part: joules(5, "a/nvml:0")})  # type: ignore[arg-type]  # no part is the shard
+        for replica in (0, 1)
+    ]
 
     assert replica_sums(both) == ReplicaSums(replicas=2, shared="a/nvml:0")
     assert replica_sums([*both, told(2, total=UNKNOWN)]) == ReplicaSums(
