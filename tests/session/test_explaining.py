@@ -139,7 +139,7 @@ def test_a_missing_rung_is_told_once_and_what_the_others_did_is_shown(suite: pyt
 def test_a_rung_that_breaks_is_told_once_with_what_to_do(suite: pytest.Pytester) -> None:
     output = str(with_rungs(suite).runpytest("--rightsize-ladder=tiny,dead,big").stdout)
     assert output.count("is the server running?") == 1
-    assert re.search(r"is the server running\? \(\d answers did not come, and it was asked no more\)", output)
+    assert re.search(r"is the server running\? \(\d answers? did not come, and it was asked no more\)", output)
     assert output.count("could not answer  ") == 2
     assert "answers are too small" in output
     assert "127.0.0.1" not in output.partition("why answers are too small")[2].partition("smallest model")[0]
