@@ -1,27 +1,13 @@
 """Counters of an exporter in their units, their zones and on their machines: what would make a false joule."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.meters.prometheus import Prometheus, parse_metrics
 from pytest_rightsize.records import Rung
-from tests.meters.test_prometheus import KEPLER, Exporter, meter, several
+from tests.meters.test_prometheus import KEPLER, Exporter, exporter, meter, other, several
 
-
-@pytest.fixture
-def exporter() -> Iterator[Exporter]:
-    one = Exporter()
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def other() -> Iterator[Exporter]:
-    one = Exporter()
-    yield one
-    one.close()
+__all__ = ["exporter", "other"]  # fixtures
 
 
 @pytest.mark.parametrize(

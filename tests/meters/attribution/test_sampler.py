@@ -316,4 +316,7 @@ def test_the_thread_reads_until_it_is_stopped() -> None:
 
 
 def test_one_that_was_never_started_can_be_stopped() -> None:
-    reader(Shown()).stop()
+    counter = Shown()
+    made = reader(counter)
+    made.stop()
+    assert not made._thread.is_alive()
