@@ -66,13 +66,16 @@ LADDER = """
     default = "big"
     [ladder.tiny]
     provider = "replay"
+    complete = false
     file = "tiny.jsonl"
     [ladder.small]
     provider = "replay"
+    complete = false
     file = "small.jsonl"
     model = "vendor/small-1"
     [ladder.big]
     provider = "replay"
+    complete = false
     file = "big.jsonl"
 """
 

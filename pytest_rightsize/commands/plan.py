@@ -32,8 +32,6 @@ EXAMPLES = ("rightsize plan --bar 0.9", "rightsize plan --bar 0.9 --true-rate 0.
 _SIZES = (20, 30, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
 # Early stopping is worked out path by path: beyond so many cases that takes seconds.
 _MOST_EARLY = 2_000
-# The rungs of a task that Holm counts against a baseline: up to the one that was the smallest, and the chosen one.
-_TESTS_A_TASK = 2
 _FALSE_ALARMS = 0.05
 # The number of these sizes in a table.
 _SHOWN = 5
@@ -48,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--margin", type=float, metavar="M", help="plan also to show: not worse by more than M (0.05)")
     parser.add_argument("--drop-to", type=float, metavar="R", help="plan also to show a regression: a fall to R")
     parser.add_argument("--tasks", type=int, default=1, metavar="N", help="how many tasks the session has (default 1)")
+    parser.add_argument("--rungs", type=int, default=4, metavar="N", help="how many rungs the ladder has (default 4)")
     parser.add_argument(
         "--power", type=float, default=0.8, metavar="P", help="how likely it must be shown (default 0.8)"
     )
@@ -70,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.drop_to is not None:
         _check("--drop-to", arguments.drop_to, 0 <= arguments.drop_to < 1, "from 0 to below 1, such as 0.85")
     _check("--tasks", arguments.tasks, 1 <= arguments.tasks <= 1_000_000, "from 1 to 1,000,000")
+    _check("--rungs", arguments.rungs, 1 <= arguments.rungs <= 1_000, "from 1 to 1,000")
     lines = [
         *_bar_lines(arguments),
         *(_margin_lines(arguments) if arguments.margin is not None else []),
@@ -128,13 +128,13 @@ def _early_lines(sizes: Sequence[int], rates: Sequence[float], bar: float, confi
 
 def _drop_lines(arguments: argparse.Namespace) -> Iterator[str]:
     """The number of cases needed to show that a rung passes less than it did in a baseline."""
-    tests, now = _TESTS_A_TASK * arguments.tasks, arguments.drop_to
-    error = _FALSE_ALARMS / tests
+    # Holm counts each rung of each task: any of them could have been the smallest by luck.
+    error, now = _FALSE_ALARMS / (arguments.rungs * arguments.tasks), arguments.drop_to
     rates = [rate for rate in _true_rates(arguments) if rate > now]
     yield ""
     tasks = f"{arguments.tasks:,} task{'s' if arguments.tasks != 1 else ''}"
-    each = "with two rungs that may fall" if arguments.tasks == 1 else "with two rungs each that may fall"
-    yield f"to show a regression to {_rate(now)} against a baseline, in a session of {tasks} {each}"
+    ladder = f"a ladder of {arguments.rungs:,} rung{'s' if arguments.rungs != 1 else ''}"
+    yield f"to show a regression to {_rate(now)} against a baseline, in a session of {tasks} on {ladder}"
     needed = {
         rate: fall_cases_needed(rate_before=rate, rate_now=now, error=error, at_least=arguments.power, limit=_LIMIT)
         for rate in rates

@@ -94,6 +94,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "restarts": "How often a replica that died is started again; then it is out for the session (default 1).",
     "runtime_env": 'The environment of replicas in Ray\'s words, as in { pip = ["pytest-rightsize[local]"] }.',
     # replay
+    "complete": "False: what need not be asked is left out, as of a model (default true: recorded answers are free).",
     "file": 'Recorded answers, JSON Lines: {"prompt": .., "text": ..}.',
     # tasks
     "tasks.pass_rate": "The bar: the share of cases that must pass, from 0 to 1.",

@@ -1,4 +1,4 @@
-"""Where a rung's model runs, as its provider says it: may a private prompt go there, and whose memory does it take.
+"""Where a rung's model runs, as its provider says it: may a private prompt go there, whose memory does it take?
 
 Both questions have answers for a provider that does not say: it is asked whether a request leaves this machine.
 """
@@ -8,7 +8,7 @@ from typing import Literal
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.records import Rung
 
-__all__ = ["Room", "is_trusted", "keeps_private", "opens_to_identify", "room_of"]
+__all__ = ["Room", "answers_are_free", "is_trusted", "keeps_private", "opens_to_identify", "room_of"]
 
 Room = Literal["machine", "cluster"]
 """Whose memory a loaded model takes: that of this machine, or that of a cluster, which has its own places for it."""
@@ -31,6 +31,11 @@ def room_of(provider: Provider) -> Room | None:
     """Whose memory the model takes while it is loaded; None where it takes none that this session could free."""
     room: Room | None = getattr(provider, "takes_room_of", None if provider.leaves_machine else "machine")
     return room
+
+
+def answers_are_free(provider: Provider) -> bool:
+    """Whether one more answer costs nothing, as there is no model and answers are recorded ones."""
+    return bool(getattr(provider, "answers_are_free", False))
 
 
 def opens_to_identify(provider: Provider) -> bool:

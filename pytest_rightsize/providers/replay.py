@@ -42,7 +42,11 @@ _Replies = dict[int, dict[bytes, Reply]]
 class Replay:
     """A rung that answers from `file`, which is read whole at the first request or check."""
 
-    options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {"file": str, "reasoning": (dict, bool)}
+    options: ClassVar[Mapping[str, type | tuple[type, ...]]] = {
+        "file": str,
+        "complete": bool,
+        "reasoning": (dict, bool),
+    }
     required: ClassVar[tuple[str, ...]] = ("file",)
     site = None
 
@@ -54,6 +58,8 @@ class Replay:
         self._lock = threading.Lock()
         self._replies: _Replies | None = None
         self._prompts: list[str] | None = None
+        # One that stands in for a model, to see what a session would ask of it, says no here.
+        self.answers_are_free = rung.options.get("complete", True)
 
     @property
     def leaves_machine(self) -> bool:

@@ -21,7 +21,7 @@ from pytest_rightsize.portable import Portable
 from pytest_rightsize.providers import Provider
 from pytest_rightsize.providers.broken_providers import fault_of, submitted
 from pytest_rightsize.providers.own_threads import own_work
-from pytest_rightsize.providers.placement import keeps_private, opens_to_identify, room_of
+from pytest_rightsize.providers.placement import answers_are_free, keeps_private, opens_to_identify, room_of
 from pytest_rightsize.records import Reply, Request, Rung
 from pytest_rightsize.running.budget import Budget
 from pytest_rightsize.running.cascading import Chain, cascaded, members_by_cascade
@@ -199,7 +199,7 @@ class Engine:
         if rung in self._cascades:
             return self._submit_to_members(rung, request, ticket)
         self._parts.check(rung, request, private=ticket.private, offline=self._offline)
-        if ticket.recorded_only:
+        if ticket.recorded_only and not answers_are_free(self._providers[rung]):
             return self._recorded(rung, request, ticket, via)
         if self._recorder is None:
             return self._send(rung, request, ticket, via)
@@ -253,7 +253,12 @@ class Engine:
     def may_have_recorded(self, rung: str) -> bool:
         """Whether answers of the rung were recorded before this session."""
         asked = self._cascades.get(rung, (rung,))[0]
-        return self._recorder is not None and self._recorder.may_have(asked, self._providers[asked])
+        recorder, provider = self._recorder, self._providers[asked]
+        return self.is_free(rung) or (recorder is not None and recorder.may_have(asked, provider))
+
+    def is_free(self, rung: str) -> bool:
+        """Whether the rung answers from a recording instead of a model; a cascade does if all of its members do."""
+        return all(answers_are_free(self._providers[name]) for name in self._cascades.get(rung, (rung,)))
 
     def _recorded(self, rung: str, request: Request, ticket: Ticket, via: str = "") -> Future[Reply]:
         """The recorded answer; nothing is sent, and nothing is spent."""

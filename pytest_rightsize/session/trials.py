@@ -264,7 +264,8 @@ class SessionTrials:
         is_under_way = self.savings.is_taken(key) and self.has_asked(item)
         if self._resources.engine.down(key.rung) is not None and not is_under_way:
             return False
-        if is_under_way or self.savings.takes(key):
+        is_free = self._resources.engine.is_free(key.rung)
+        if is_under_way or (not is_free and self.savings.takes(key)):
             return True
         if self._resources.engine.may_have_recorded(key.rung):
             self.ticket(item).recorded_only = True

@@ -247,19 +247,25 @@ def regressions(draws: int) -> Iterator[dict[str, Any]]:
 def regressions_by_luck(draws: int) -> Iterator[dict[str, Any]]:
     """How often a session alarms where nothing has changed, and rungs just below their bar were named by luck.
 
-    `only_named` has Holm over the rungs that were named, `now` also over the smaller ones that were asked.
+    `only_named` has Holm over the rungs that were named, `asked` also over the smaller ones that were asked, `now` over
+    all rungs of the ladder.
     """
-    ladders = ((0.88,), (0.92, 0.97), (0.8, 0.85, 0.88, 0.95), (0.85, 0.86, 0.87, 0.88, 0.89, 0.95), (0.88,) * 8)
-    for rates, cases, tasks in product(ladders, (40, 100, 200), (1, 10)):
+    ladders = (
+        *((0.88,), (0.92, 0.97), (0.88,) * 2, (0.85, 0.88, 0.95), (0.8, 0.85, 0.88, 0.95), (0.88,) * 4, (0.87,) * 6),
+        *((0.85, 0.86, 0.87, 0.88, 0.89, 0.95), (0.85,) * 8, (0.87,) * 8, (0.88,) * 8, (0.89,) * 8, (0.88,) * 16),
+    )
+    for rates, cases, tasks in product(ladders, (40, 100, 200, 400), (1, 10)):
         source = random.Random(f"{SEED}-{rates}-{cases}-{tasks}")
-        sessions, only_named, now = draws // tasks, 0, 0
+        sessions, only_named, of_asked, now = draws // tasks, 0, 0, 0
         for _ in range(sessions):
             found = [_named_then_asked_again(source, rates, cases) for _ in range(tasks)]
             least = min(p for p, _ in found)
             only_named += least * max(1, sum(asked > 0 for _, asked in found)) < 0.05
-            now += least * sum(asked or len(rates) for _, asked in found) < 0.05
+            of_asked += least * sum(asked or len(rates) for _, asked in found) < 0.05
+            now += least * len(rates) * tasks < 0.05
         yield {"rates": rates, "cases": cases, "tasks": tasks, "sessions": sessions} | {
             "only_named": round(only_named / sessions, 4),
+            "asked": round(of_asked / sessions, 4),
             "now": round(now / sessions, 4),
         }
 

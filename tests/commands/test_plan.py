@@ -78,14 +78,25 @@ def test_the_cases_that_early_stopping_asks_are_told(capsys: pytest.CaptureFixtu
     assert max(asked) <= 2_000
 
 
-def test_the_power_to_show_a_regression_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["plan", "--bar", "0.9", "--true-rate", "0.97", "--drop-to", "0.85", "--tasks", "10"]) == 0
+@pytest.mark.parametrize(
+    ("options", "session"),
+    [
+        (["--tasks", "10", "--rungs", "2"], "10 tasks on a ladder of 2 rungs"),
+        (["--tasks", "5"], "5 tasks on a ladder of 4 rungs"),
+        (["--tasks", "20", "--rungs", "1"], "20 tasks on a ladder of 1 rung"),
+    ],
+)
+def test_the_power_to_show_a_regression_is_told(
+    options: list[str], session: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Twenty tests in each of these sessions, of which one may show a fall: at a twentieth of 0.05."""
+    assert main(["plan", "--bar", "0.9", "--true-rate", "0.97", "--drop-to", "0.85", *options]) == 0
     text = capsys.readouterr().out
-    assert "to show a regression to 0.85 against a baseline, in a session of 10 tasks with two rungs each" in text
+    assert f"to show a regression to 0.85 against a baseline, in a session of {session}\n" in text
     assert "if the true rate was 0.97: 154 cases for a power of 0.8" in text
 
 
-@pytest.mark.parametrize(("option", "value"), [("--drop-to", "1"), ("--tasks", "0")])
+@pytest.mark.parametrize(("option", "value"), [("--drop-to", "1"), ("--tasks", "0"), ("--rungs", "0")])
 def test_a_regression_that_cannot_be_planned_is_said(
     capsys: pytest.CaptureFixture[str], option: str, value: str
 ) -> None:

@@ -34,7 +34,8 @@ def forty(pytester: pytest.Pytester) -> pytest.Pytester:
     """Forty cases that `small` passes; `big`, which is chosen, takes about three times its tokens."""
     pytester.makepyfile(test_suite=SUITE)
     rungs = "".join(
-        f'[ladder.{name}]\nprovider = "replay"\nfile = "{name}.jsonl"\n' for name in ("tiny", "small", "big")
+        f'[ladder.{name}]\nprovider = "replay"\ncomplete = false\nfile = "{name}.jsonl"\n'
+        for name in ("tiny", "small", "big")
     )
     (pytester.path / "rightsize.toml").write_text(rungs, encoding="utf-8")
     answers(pytester.path / "tiny.jsonl", lambda _: 5, right=False)

@@ -84,7 +84,8 @@ def replayed(tmp_path_factory: pytest.TempPathFactory, models: list[str]) -> Pat
     ladder = ""
     for model in models:
         (folder / f"{_rung_name(model)}.jsonl").write_text("".join(lines[model]), encoding="utf-8")
-        ladder += f'[ladder."{_rung_name(model)}"]\nprovider = "replay"\nfile = "{_rung_name(model)}.jsonl"\n'
+        name = _rung_name(model)
+        ladder += f'[ladder."{name}"]\nprovider = "replay"\ncomplete = false\nfile = "{name}.jsonl"\n'
     (folder / "rightsize.toml").write_text(ladder, encoding="utf-8")
     return folder
 

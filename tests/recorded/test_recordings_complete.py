@@ -1,0 +1,152 @@
+"""Rungs of recorded answers are completed: the same data gives the same report, however the session asked."""
+
+from typing import Any
+
+import pytest
+
+from pytest_rightsize.judging.verdict import judge
+from pytest_rightsize.records import Run
+from pytest_rightsize.results.results_file import read_run
+from tests.conftest import record
+
+NAMES = [f"{chr(ord('a') + place % 26)}{place}" for place in range(40)]
+SUITE = """
+    import pytest
+
+    @pytest.mark.rightsize(task="upper", pass_rate=0.75, chosen="big"{more})
+    @pytest.mark.parametrize("word", {words})
+    def test_upper(model, word):
+        assert model.ask(word) == word.upper()
+"""
+KNOWN = {"tiny": NAMES[::4], "small": NAMES[:-4], "big": NAMES[1:]}
+
+
+@pytest.fixture
+def recorded(pytester: pytest.Pytester) -> pytest.Pytester:
+    """Forty cases on three rungs: ten pass on tiny, 36 on small, 39 on big."""
+    pytester.makepyfile(test_suite=SUITE.format(words=NAMES, more=""))
+    write_ladder(pytester)
+    for rung, known in KNOWN.items():
+        record(pytester.path / f"{rung}.jsonl", {name: name.upper() if name in known else name for name in NAMES})
+    return pytester
+
+
+def write_ladder(pytester: pytest.Pytester, more: str = "") -> None:
+    """Three rungs of recorded answers, with more keys each."""
+    pytester.makefile(
+        ".toml",
+        rightsize="".join(f'[ladder.{rung}]\nprovider = "replay"\nfile = "{rung}.jsonl"\n{more}\n' for rung in KNOWN),
+    )
+
+
+def run_session(pytester: pytest.Pytester, *options: str) -> tuple[Run, str]:
+    """The run of a climb with these options, and what the terminal says of the verdict."""
+    path = pytester.path / "run.jsonl"
+    path.unlink(missing_ok=True)
+    result = pytester.runpytest(
+        *("--rightsize-ladder=tiny,small,big", "--rightsize-gate=none", f"--rightsize-results={path}", *options)
+    )
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    text = result.stdout.str()
+    return read_run(path), text[text.index("smallest model that passes each task") : text.index("rightsize: of 1 task")]
+
+
+def outcomes(run: Run) -> dict[Any, str]:
+    return {trial.key: trial.outcome for trial in run.trials}
+
+
+OPTIONS = (
+    (),
+    ("--rightsize-concurrency=1",),
+    ("--rightsize-strategy=bisect",),
+    ("-n2",),
+    ("--rightsize-cache=off",),
+    ("--rightsize-savings=sample",),
+)
+
+
+@pytest.mark.parametrize("more", ["", ", confidence=0.95", ", samples=2"])
+def test_the_same_recordings_give_the_same_report(recorded: pytest.Pytester, more: str) -> None:
+    if "samples" in more:
+        for rung in KNOWN:
+            path = recorded.path / f"{rung}.jsonl"
+            text = path.read_text(encoding="utf-8")
+            path.write_text(text + text.replace('{"prompt": "', '{"sample": 1, "prompt": "'), encoding="utf-8")
+    recorded.makepyfile(test_suite=SUITE.format(words=NAMES, more=more))
+    full, told = run_session(recorded, "--rightsize-strategy=full")
+    assert {trial.outcome for trial in full.trials} == {"passed", "failed"}
+    (verdict,) = judge(full)
+    assert (verdict.smallest, verdict.standing["small"].passed) == ("small", 36 * (1 + ("samples" in more)))
+    for options in OPTIONS:
+        again, words = run_session(recorded, *options)
+        assert outcomes(again) == outcomes(full), options
+        assert judge(again)[0].standing == verdict.standing, options
+        assert words == told, options
+
+
+def test_the_order_of_the_cases_changes_nothing(recorded: pytest.Pytester) -> None:
+    """All that fail on small come first, or last."""
+    (full, told), reverse = run_session(recorded), [*reversed(NAMES)]
+    recorded.makepyfile(test_suite=SUITE.format(words=reverse, more=""))
+    again, words = run_session(recorded)
+    assert (outcomes(again), words) == (outcomes(full), told)
+    assert "36/40* " in words
+
+
+def test_a_recording_that_stands_in_for_a_model_is_asked_as_one(recorded: pytest.Pytester) -> None:
+    """Eleven failures settle tiny, and nothing asks big."""
+    write_ladder(recorded, "complete = false\n")
+    run, told = run_session(recorded, "--rightsize-concurrency=1", "--rightsize-savings=none")
+    assert "<30/40" in told
+    left = [trial for trial in run.trials if trial.outcome == "not_run"]
+    assert {trial.reason for trial in left} == {"settled"}
+    assert sum(trial.key.rung == "big" for trial in left) == 40
+    assert sum(trial.key.rung == "tiny" for trial in left) > 20
+
+
+def test_what_a_recording_lacks_is_left_out_where_nothing_needs_it(recorded: pytest.Pytester) -> None:
+    """Big has five answers: the rest is no fault, as small passes."""
+    record(recorded.path / "big.jsonl", {name: name.upper() for name in NAMES[:5]})
+    run, told = run_session(recorded)
+    on_big = [trial for trial in run.trials if trial.key.rung == "big"]
+    assert [(trial.outcome, trial.reason) for trial in on_big].count(("not_run", "settled")) == 35
+    assert {trial.key.case for trial in on_big if trial.outcome == "passed"} == {
+        f"test_suite.py::test_upper[{name}]" for name in NAMES[:5]
+    }
+    assert "small passed 36 of 40" in told
+
+
+def test_a_recording_that_is_not_there_is_not_missed_where_nothing_needs_it(recorded: pytest.Pytester) -> None:
+    complete = run_session(recorded)[0]
+    (recorded.path / "big.jsonl").unlink()
+    run, _ = run_session(recorded)
+    assert {trial.outcome for trial in run.trials if trial.key.rung == "big"} == {"not_run"}
+    small = [{key: mark for key, mark in outcomes(one).items() if key.rung != "big"} for one in (run, complete)]
+    assert small[0] == small[1]
+
+
+def test_what_else_a_settled_test_asks_is_not_sent(recorded: pytest.Pytester) -> None:
+    """A test that breaks beside its recorded answer, as it need not have run, is no fault of the session."""
+    text = SUITE.format(words=NAMES, more="").replace(
+        "assert model", "if model.rung == 'big':\n            raise OSError('beside it')\n        assert model"
+    )
+    recorded.makepyfile(test_suite=text)
+    run, told = run_session(recorded)
+    assert {(trial.outcome, trial.reason) for trial in run.trials if trial.key.rung == "big"} == {
+        ("not_run", "settled")
+    }
+    assert "36/40*" in told
+
+
+def test_a_cascade_of_recordings_is_completed_too(recorded: pytest.Pytester) -> None:
+    """Small passes, so that nothing needs the cascade above it."""
+    path = recorded.path / "rightsize.toml"
+    cascade = '\n[ladder.both]\nprovider = "cascade"\nrungs = ["tiny", "big"]\naccept = "checks:is_upper"\n'
+    path.write_text(path.read_text(encoding="utf-8") + cascade, encoding="utf-8")
+    recorded.makepyfile(checks="def is_upper(answer):\n    return answer.isupper()\n")
+    run, _ = run_session(recorded, "--rightsize-ladder=tiny,small,both")
+    assert [trial.outcome for trial in run.trials if trial.key.rung == "both"].count("passed") == 40
+    write_ladder(recorded, "complete = false\n")
+    path.write_text(path.read_text(encoding="utf-8") + cascade, encoding="utf-8")
+    run, _ = run_session(recorded, "--rightsize-ladder=tiny,small,both", "--rightsize-savings=none")
+    assert {trial.outcome for trial in run.trials if trial.key.rung == "both"} == {"not_run"}
