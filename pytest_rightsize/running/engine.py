@@ -183,10 +183,7 @@ class Engine:
 
     @staticmethod
     def _may_suspend(ticket: Ticket) -> bool:
-        """Suspending is by an exception, and only where nothing but the test itself stands in its way.
-
-        In another thread it would end that thread only; an event loop would take it for a crash of one of its tasks.
-        """
+        """Suspending is by an exception, which would end another thread alone, and crash a task of an event loop."""
         if not ticket.may_suspend or ticket.in_teardown or threading.get_ident() != ticket.thread:
             return False
         if asyncio._get_running_loop() is None:
@@ -252,9 +249,8 @@ class Engine:
     @own_work()
     def may_have_recorded(self, rung: str) -> bool:
         """Whether answers of the rung were recorded before this session."""
-        asked = self._cascades.get(rung, (rung,))[0]
-        recorder, provider = self._recorder, self._providers[asked]
-        return self.is_free(rung) or (recorder is not None and recorder.may_have(asked, provider))
+        first = self._cascades.get(rung, (rung,))[0]
+        return self.is_free(rung) or bool(self._recorder and self._recorder.may_have(first, self._providers[first]))
 
     def is_free(self, rung: str) -> bool:
         """Whether the rung answers from a recording instead of a model; a cascade does if all of its members do."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.errors import ConfigError, RungError
+from pytest_rightsize.providers.placement import answers_are_free
 from pytest_rightsize.providers.replay import Replay
 from pytest_rightsize.records import Reply, Request, Rung
 
@@ -129,3 +130,9 @@ def test_a_file_that_is_not_there_is_a_problem_with_a_remedy(tmp_path: Path) -> 
     with pytest.raises(RungError) as told:
         asked(replay, "x")
     assert told.value.permanent
+
+
+@pytest.mark.parametrize(("more", "are_free"), [({}, True), ({"complete": True}, True), ({"complete": False}, False)])
+def test_answers_are_free_unless_the_recording_stands_in_for_a_model(more: dict[str, Any], are_free: bool) -> None:
+    rung = Rung(name="r", provider="replay", options={"file": "answers.jsonl", **more})
+    assert answers_are_free(Replay(rung)) is are_free
