@@ -16,6 +16,7 @@ __all__ = [
     "decided",
     "is_corrected",
     "is_partial",
+    "more_cases_words",
     "more_words",
     "note_lines",
     "open_words",
@@ -26,6 +27,8 @@ __all__ = [
     "undecided_words",
 ]
 
+# A larger number of cases is not told to its last digit: the rate is too near its bar for any suite to tell.
+_MOST_COUNTED = 20_000
 NO_ANSWER = "could not answer"
 """What stands in the place of a count for a rung that gave no answer to any trial of a task."""
 
@@ -200,9 +203,16 @@ def more_words(verdict: Verdict) -> str | None:
         return "no number of cases would settle it with so few labels for its judge: label more answers"
     if likely is None or shown is None:
         return "at this rate no number of cases would settle it"
-    more = "about {} more case{} like these would".format
     if verdict.evidence == "likely":
-        return f"{more(f'{shown:,}', 's' * (shown != 1))} show it"
-    if likely == shown:
-        return f"{more(f'{shown:,}', 's' * (shown != 1))} settle it"
-    return f"{more(f'{likely:,}', 's' * (likely != 1))} make it likely, {shown:,} would show it"
+        return f"{more_cases_words(shown)} like these would show it"
+    if likely == shown or likely > _MOST_COUNTED:
+        return f"{more_cases_words(shown)} like these would settle it"
+    number = f"{shown:,}" if shown <= _MOST_COUNTED else f"more than {_MOST_COUNTED:,}"
+    return f"{more_cases_words(likely)} like these would make it likely, {number} would show it"
+
+
+def more_cases_words(number: int) -> str:
+    """`about 12 more cases`; a number that nobody would write is not told to its last digit."""
+    if number > _MOST_COUNTED:
+        return f"more than {_MOST_COUNTED:,} more cases"
+    return f"about {number:,} more case{'s' * (number != 1)}"

@@ -47,6 +47,8 @@ __all__ = [
 _MOST = 10**9
 # So many times the cases there are: what they do not show, with a judge that was labelled so little, no number would.
 _MOST_TIMES = 100_000
+# More trials than these are not told to the last digit.
+_MOST_COUNTED = 20_000
 
 
 def stand(
@@ -294,4 +296,5 @@ def _needs(
         return f"no number of trials would show {pass_rate:.4g} with {labels} labels for its judge: label more answers"
     if more is None:
         return f"no number of trials would show {pass_rate:.4g} at this rate"
-    return f"needs about {more} more trials to show {pass_rate:.4g} at this rate"
+    number = f"about {more:,}" if more <= _MOST_COUNTED else f"more than {_MOST_COUNTED:,}"
+    return f"needs {number} more trials to show {pass_rate:.4g} at this rate"

@@ -16,7 +16,7 @@ from pytest_rightsize.reports.html.actions import action_rows
 from pytest_rightsize.reports.html.chart_data import chart_data
 from pytest_rightsize.reports.html.verdict_table import verdict_row
 from pytest_rightsize.reports.markdown import MarkdownReport
-from pytest_rightsize.reports.sureness import decided, open_words, partial_rungs, short_count, sure_words
+from pytest_rightsize.reports.sureness import decided, more_words, open_words, partial_rungs, short_count, sure_words
 from pytest_rightsize.reports.tables import CsvReport, JsonReport
 from pytest_rightsize.reports.terminal import gate_lines, styled
 from pytest_rightsize.statistics import cases_in_order
@@ -196,6 +196,28 @@ def verdict_of(marks: str, *, bar: float, chosen: str = "big") -> Verdict:
 )
 def test_it_is_said_how_sure_a_verdict_is(marks: str, bar: float, words: str) -> None:
     assert sure_words(verdict_of(marks, bar=bar)) == words
+
+
+@pytest.mark.parametrize(
+    ("likely", "shown", "words"),
+    [
+        (1, 2, "about 1 more case like these would make it likely, 2 would show it"),
+        (1, 1, "about 1 more case like these would settle it"),
+        (300, 20_000, "about 300 more cases like these would make it likely, 20,000 would show it"),
+        (300, 20_001, "about 300 more cases like these would make it likely, more than 20,000 would show it"),
+        (20_001, 13_295_139, "more than 20,000 more cases like these would settle it"),
+    ],
+)
+def test_a_number_of_cases_that_nobody_has_is_not_counted(likely: int, shown: int, words: str) -> None:
+    (verdict,) = judge(make_run({"t": {"s": "1110", "m": "1111"}}, chosen="s", pass_rate=0.74))
+    verdict = replace(verdict, evidence="provisional", cases_to_likely=likely, cases_to_shown=shown)
+    assert more_words(verdict) == words
+    as_likely = replace(verdict, evidence="likely")
+    assert more_words(as_likely) == {
+        2: "about 2 more cases like these would show it",
+        1: "about 1 more case like these would show it",
+        20_000: "about 20,000 more cases like these would show it",
+    }.get(shown, "more than 20,000 more cases like these would show it")
 
 
 def test_an_undecided_task_has_no_sureness() -> None:

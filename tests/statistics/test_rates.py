@@ -198,6 +198,7 @@ def test_no_number_proves_a_bar_that_the_rate_is_not_above(bar: float) -> None:
     ("passes", "fails", "bar", "state", "reason"),
     [
         (29, 0, 0.9, "passes", None),
+        (9_000, 999, 0.9, "undecided", "needs more than 20,000 more trials to show 0.9 at this rate"),
         (28, 0, 0.9, "undecided", "needs about 1 more trials to show 0.9 at this rate"),
         (27, 3, 0.95, "undecided", "no number of trials would show 0.95 at this rate"),
         (27, 3, 0.98, "fails", None),

@@ -7,7 +7,7 @@ from pytest_rightsize.judging.conclusions import Saving
 from pytest_rightsize.records import Json, VerdictName
 from pytest_rightsize.reports.facts import Facts, place_to_change, remedy, silent_rungs
 from pytest_rightsize.reports.saving_words import saving_parts, shown_savings
-from pytest_rightsize.reports.sureness import sure_words
+from pytest_rightsize.reports.sureness import more_cases_words, sure_words
 from pytest_rightsize.verdict_records import Verdict
 
 __all__ = ["action_rows"]
@@ -79,7 +79,7 @@ def _more_cases(verdict: Verdict) -> str | None:
     number = verdict.cases_to_likely
     if verdict.evidence != "provisional" or number is None:
         return None
-    return f"About {number:,} more case{'s' * (number != 1)}"
+    return _capital(more_cases_words(number))
 
 
 def _saving(facts: Facts, verdict: Verdict) -> dict[str, Json] | None:
