@@ -25,6 +25,7 @@ from pytest_rightsize.providers.placement import answers_are_free, keeps_private
 from pytest_rightsize.records import Reply, Request, Rung
 from pytest_rightsize.running.budget import Budget
 from pytest_rightsize.running.cascading import Chain, cascaded, members_by_cascade
+from pytest_rightsize.running.home import Home
 from pytest_rightsize.running.part_checks import PartChecks
 from pytest_rightsize.running.quiet_ends import end_quietly
 from pytest_rightsize.running.ticket import Question, Ticket
@@ -51,7 +52,6 @@ class Suspended(Portable, Skipped):
     """
 
     def __init__(self) -> None:
-        """Say what is happening, where a plugin shows it all the same."""
         super().__init__("waits for a reply")
 
 
@@ -62,7 +62,6 @@ class Unrecorded(Portable, Skipped):
     """
 
     def __init__(self) -> None:
-        """Say what is happening, where a plugin shows it all the same."""
         super().__init__("there is no recorded answer")
 
 
@@ -99,6 +98,7 @@ class Engine:
         self._faults_in_a_row: Counter[str] = Counter()
         self._down: dict[str, RungError] = {}
         self._in_flight: dict[str, set[Future[Reply]]] = {}
+        self._home = Home()
         # Over what is open, down and in flight. What a reply calls back takes no lock of ours, as `close` waits for it.
         self._lock = threading.RLock()
 
@@ -195,6 +195,7 @@ class Engine:
         """The recorded answer where there is one, else the rung's; `via` is the cascade that asks it."""
         if rung in self._cascades:
             return self._submit_to_members(rung, request, ticket)
+        self._home.check(self._providers[rung], ticket.test)
         self._parts.check(rung, request, private=ticket.private, offline=self._offline)
         if ticket.recorded_only and not answers_are_free(self._providers[rung]):
             return self._recorded(rung, request, ticket, via)

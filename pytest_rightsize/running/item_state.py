@@ -1,6 +1,14 @@
 """What a start of a test leaves on its item and its fixtures, and how to take it off again."""
 
+from typing import Any
+
 import pytest
+
+failed_subtests_key: Any
+try:
+    from _pytest.subtests import failed_subtests_key
+except ImportError:  # a pytest without subtests
+    failed_subtests_key = None
 
 __all__ = ["ItemState"]
 
@@ -19,10 +27,31 @@ class ItemState:
         item.own_markers[:] = self._markers
         item.user_properties[:] = self._properties
         item._report_sections.clear()
+        self.set_failed_subtests(0)
         _free_unmade_fixtures(item)
         if isinstance(item, pytest.Function) and isinstance(item.parent, pytest.Class):
             for name in ("_instance", "_obj"):
                 item.__dict__.pop(name, None)
+
+    @property
+    def failed_subtests(self) -> int:
+        """How many subtests of the item have failed, as pytest counts them: it fails a test by that when it is told."""
+        counts = self._counts()
+        return counts.get(self._name(), 0) if counts else 0
+
+    def set_failed_subtests(self, number: int) -> None:
+        """Have pytest know of so many."""
+        counts = self._counts()
+        if counts and number != counts.get(self._name(), 0):
+            counts[self._name()] = number
+
+    def _counts(self) -> dict[Any, int] | None:
+        """Of all tests of the session; empty while no subtest has failed."""
+        return None if failed_subtests_key is None else self._item.config.stash.get(failed_subtests_key, None)
+
+    def _name(self) -> Any:
+        """What pytest counts by: the id itself, or in earlier versions its text."""
+        return self._item.id if hasattr(pytest.Item, "id") else self._item.nodeid
 
 
 def _free_unmade_fixtures(item: pytest.Item) -> None:

@@ -8,6 +8,7 @@ attempt, wider ones when no item needs them any more (`setup_state.py`).
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -72,12 +73,28 @@ class _Started:
         self.chain = chain
         self.shared = list(shared_params(item))
         self._state = ItemState(item)
+        self._failed_subtests = 0
+
+    def hold(self, tell: Callable[[], object]) -> None:
+        """Keep what is to be told, with the number of failed subtests that pytest knew of by then."""
+        number = self._state.failed_subtests
+        if number != self._failed_subtests:
+            self._failed_subtests = number
+            self.held.append(partial(self._state.set_failed_subtests, number))
+        self.held.append(tell)
+
+    def tell(self) -> None:
+        """Tell what was kept."""
+        self._state.set_failed_subtests(0)
+        for one in self.held:
+            one()
 
     def forget_attempt(self) -> None:
         """Make the item as if it had not been run; what stays set up has warned nowhere else."""
         if self.sets_up:
             self.warnings.append([tell for tell in self.held if isinstance(tell, HeldWarning)])
         self.sets_up = False
+        self._failed_subtests = 0
         self.held.clear()
         self._state.restore()
 
@@ -234,16 +251,24 @@ class Loop:
         self._is_told = self._source.tells_at_once and not started.ticket.may_suspend and self._unreported[0] is started
         try:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=self._following(started, first=first))
+        except BaseException:  # Ctrl-C, in its teardown as a rule: what it came to before is known, and paid for
+            if started.ticket.waiting_for is None:
+                self._end(started)
+            raise
         finally:
             self._current, self._is_told = None, False
         if started.ticket.waiting_for is not None:
             self._opens = True
             self._suspend(started)
             return
+        self._end(started)
+        self._last_ended = item
+
+    def _end(self, started: _Started) -> None:
+        """The item starts no more: take in its trial, and let its reports be passed on."""
         started.done = True
         started.held[:0] = not_told_again(started.warnings, started.held)
-        self._last_ended = item
-        self._trials.finished(item)
+        self._trials.finished(started.item)
 
     def _open(self, started: _Started) -> bool:
         """Have the item ask its first question, if that can be done without pytest; whether it has."""
@@ -313,7 +338,7 @@ class Loop:
         if self._current is None or self._is_told:
             tell()
         else:
-            self._current.held.append(tell)
+            self._current.hold(tell)
 
     # --- suspended items --------------------------------------------------------------------------------------------
 
@@ -346,11 +371,7 @@ class Loop:
                 raise self._session.Interrupted(self._session.shouldstop)
 
     def _pass_on_reports_of(self, started: _Started) -> None:
-        def tell() -> None:
-            for one in started.held:
-                one()
-
-        self._source.report(started.item, tell)
+        self._source.report(started.item, started.tell)
 
     def _abandon(self) -> None:
         """The session ends early: forget what waits, and pass on the known reports unless a failure ended it."""

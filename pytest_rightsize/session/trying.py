@@ -212,10 +212,12 @@ class Trying:
             self._running = None
         seconds = clocks.perf_counter() - self._began_s
         transcript = item.stash.get(TRANSCRIPT, None)
+        # What breaks after the test is no wrong answer, but an error of the session.
+        is_data = TRIAL_KEY in item.stash and call.when != "teardown" and not self._is_ending
         if call.excinfo is None:
             report = yield
         else:
-            with short_failure(item, call, transcript if TRIAL_KEY in item.stash else None):
+            with short_failure(item, call, transcript if is_data else None):
                 report = yield
         transcript = item.stash.get(TRANSCRIPT, None)  # pytest-retry runs the test again meanwhile
         ticket = item.stash.get(TICKET, None)

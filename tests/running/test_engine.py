@@ -335,3 +335,18 @@ def test_answers_are_recorded_once_each_by_count(tmp_path: Path) -> None:
     assert told[0] == told[1]
     assert all(len(set(texts)) == 2 for texts in told[0].values())
     assert sent == 0
+
+
+def test_a_process_that_was_forked_after_others_had_asked_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The threads that bring answers stayed behind: it would wait for ever. A provider that needs none goes on."""
+    recording = Echo()
+    recording.site = None  # type: ignore[attr-defined]  # as a recording says it
+    providers = {"echo": Echo(), "recording": recording}
+    engine = Engine(providers, one_at_a_time=False)  # type: ignore[arg-type]  # by behaviour
+    assert engine.ask("recording", question("a"), Ticket()).text == "a#1"
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    assert engine.ask("echo", question("a"), Ticket()).text == "a#1"  # the first to ask
+    monkeypatch.setattr("os.getpid", lambda: 2)
+    with pytest.raises(RuntimeError, match=r"^test_it asks its model in a process that was forked after.* --forked"):
+        engine.ask("echo", question("b"), Ticket(test="test_it"))
+    assert engine.ask("recording", question("b"), Ticket()).text == "b#1"

@@ -725,6 +725,55 @@ def test_an_interrupt_with_many_in_flight_leaves_a_whole_file(gated: pytest.Pyte
     result.stdout.fnmatch_lines(["*interrupted after *"])
 
 
+@pytest.mark.parametrize("end", ["raise KeyboardInterrupt", "pytest.exit('enough')"])
+def test_an_interrupt_after_the_test_costs_no_trial(gated: pytest.Pytester, end: str) -> None:
+    """Its answers are paid for, and what it came to was known before its fixture ended."""
+    gated.makepyfile(
+        f"""
+        import pytest
+        ended = []
+        @pytest.fixture
+        def closing():
+            yield
+            if ended:
+                {end}
+        @pytest.mark.parametrize("word", "ab")
+        def test_it(model, closing, word):
+            assert model.ask(word) == word.upper()
+            ended.append(word)
+        """
+    )
+    result = gated.runpytest_subprocess("--rightsize-ladder=gate", "--rightsize-results=run.jsonl")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert [trial.outcome for trial in read_run(gated.path / "run.jsonl").trials] == ["passed"]
+    result.stdout.fnmatch_lines(["*interrupted after 1 of 2 trials*", "*1 passed*"])
+
+
+@pytest.mark.skipif(not hasattr(pytest, "Subtests"), reason="this pytest has no subtests of its own")
+def test_failed_subtests_of_dropped_starts_and_of_the_teardown_are_not_counted(gated: pytest.Pytester) -> None:
+    """Pytest counts them before it tells of the test, and so it would one at a time."""
+    gated.makepyfile(
+        """
+        import pytest
+        @pytest.fixture
+        def checked(subtests):
+            yield
+            with subtests.test("teardown"):
+                assert 0
+        def test_it(model, subtests, checked):
+            with subtests.test("first"):
+                assert 0
+            assert model.ask("a") == "A"
+            assert model.ask("b") == "B"
+        def test_other(model, checked):
+            assert model.ask("c") == "C"
+        """
+    )
+    result = gated.runpytest()
+    result.stdout.fnmatch_lines(["contains 1 failed subtest"])
+    assert result.parseoutcomes() == {"failed": 4, "passed": 1}
+
+
 def test_a_fault_is_an_error_and_counted_once(gated: pytest.Pytester) -> None:
     gated.makepyfile(
         """

@@ -111,4 +111,6 @@ def test_a_subtest_that_fails_after_the_test_fails_the_session_and_no_trial(suit
     )
     result = suite.runpytest("--rightsize-ladder=small", "--rightsize-results=run.jsonl")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.parseoutcomes() == {"passed": 1, "failed": 1}
+    result.stdout.fnmatch_lines(['>           assert model.ask("d") == "D"'])  # an error is shown whole
     assert [trial.outcome for trial in read_run(suite.path / "run.jsonl").trials] == ["passed"]
