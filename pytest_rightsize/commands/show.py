@@ -66,7 +66,7 @@ def _rungs(results: Run, arguments: argparse.Namespace) -> list[str]:
     ladder = [rung.name for rung in results.rungs]
     if arguments.rung is None:
         return ladder
-    wanted = [name.strip() for name in arguments.rung.split(",") if name.strip()]
+    wanted = [name.strip() for name in arguments.rung.split(",") if name.strip()] or [""]
     for name in wanted:
         if name not in ladder:
             raise unknown_name(f"--rung, in {arguments.run_file}", name, ladder, noun="rung")
@@ -91,14 +91,19 @@ def _cases(results: Run, arguments: argparse.Namespace) -> Mapping[_Case, Mappin
 
 
 def _wanted(names: Sequence[str], given: str, rungs: Sequence[str]) -> set[str]:
-    """The cases of this name; else those that are named so with a rung, as pytest does; else those it is a part of."""
+    """The cases of this name; else those that are named so with a rung, as pytest does; else those it is a part of.
+
+    A part of a name may have a rung too.
+    """
     exact = {name for name in names if given in (name, readable_case(name), *_parameters(name))}
     if exact:
         return exact
     without_rung = {*_without_rung(given, rungs)}
-    return {name for name in names if name in without_rung or readable_case(name) in without_rung} or {
-        name for name in names if given in name or given in readable_case(name)
-    }
+    return (
+        {name for name in names if name in without_rung or readable_case(name) in without_rung}
+        or {name for name in names if given in name or given in readable_case(name)}
+        or {name for name in names if any(part in name or part in readable_case(name) for part in without_rung)}
+    )
 
 
 def _parameters(name: str) -> Iterator[str]:

@@ -88,7 +88,8 @@ class Reasons:
 
     def _of_task(self, task: str, width: int | None, *, one_line: bool) -> Iterator[str]:
         shown, number = self.first(task), self._number(task)
-        yield _cut(f"{visible(task)}: {f'{len(shown)} of ' if len(shown) < number else ''}{number:,} too small", width)
+        part = f", {len(shown)} of them here" if len(shown) < number else ""
+        yield _cut(f"{visible(task)}: {number:,} too small{part}", width)
         for reason in shown:
             first, *rest = reason.explanation.splitlines() or [""]
             name = f"  {reason.key.rung}: {readable_case(reason.key.case)}"

@@ -84,7 +84,7 @@ def _rung_lines(trials: Sequence[Trial], turn: int, turns: int, width: int) -> I
     room = (width - label_width - len(_GAP) * len(trials)) // len(trials)
     yield ""
     if room < _NARROWEST and len(trials) > 1:
-        for head, cell in zip(heads, cells, strict=True):
+        for head, cell in ((head, cell) for head, cell in zip(heads, cells, strict=True) if cell):
             yield f"{head}:"
             for name in (name for name in names if name in cell):
                 yield from _row(name, [cell[name]], label_width + 2, max(10, width - label_width - 4), indent="  ")
@@ -158,8 +158,10 @@ def _answer_rows(answer: AnswerRecord) -> dict[str, str | None]:
     }
 
 
-def _took(answers: Sequence[AnswerRecord]) -> str:
-    """What all answers of a trial took together, as far as it is known of each."""
+def _took(answers: Sequence[AnswerRecord]) -> str | None:
+    """What all answers of a trial took together, as far as it is known of each; None where there are none."""
+    if not answers:
+        return None
     times = [answer.seconds for answer in answers]
     costs = [answer.cost_usd for answer in answers]
     parts = [

@@ -3,6 +3,8 @@
 Only then is it worth rendering a traceback of a test whose failure is data, and keeping it.
 """
 
+from collections.abc import Sequence
+
 import pytest
 
 from pytest_rightsize.running.outcomes import without_colours
@@ -26,9 +28,17 @@ def lists(config: pytest.Config, char: str) -> bool:
     return char in chars or "A" in chars
 
 
-def attach_traceback(report: pytest.TestReport) -> None:
-    """Keep what pytest shows of a failure, before the report becomes data; also on its way to another process."""
-    report.rightsize_traceback = without_colours(report.longreprtext)  # type: ignore[attr-defined]  # reports carry plugins' data
+def attach_traceback(report: pytest.TestReport, config: pytest.Config, subtests: Sequence[str] = ()) -> None:
+    """Keep what pytest shows of a failure, before the report becomes data; also on its way to another process.
+
+    `subtests` are the tracebacks of those that failed. What the test wrote stands behind a mark, so that no CI system
+    takes a line of it for a command.
+    """
+    shown = str(config.getoption("showcapture", "all"))
+    wanted = [] if shown == "no" else [one for one in report.sections if shown in ("all", *one[0].split())]
+    parts = [*subtests, report.longreprtext]
+    parts += ["\n".join([f"{title}:", *(f"    | {line}" for line in text.splitlines())]) for title, text in wanted]
+    report.rightsize_traceback = without_colours("\n".join(filter(None, parts)))  # type: ignore[attr-defined]  # reports carry plugins' data
 
 
 def traceback_of(report: pytest.TestReport) -> str | None:

@@ -119,8 +119,8 @@ def shape(report: pytest.TestReport, trial: Trial) -> None:
         report.outcome = "skipped"
         first = (trial.detail or "").partition("\n")[0]
         report.longrepr = (path, line or 0, printable(f"too small ({trial.reason}): {first}"))
-    elif trial.reason == "settled" and report.outcome != "skipped":
-        # It was started for a recorded answer, and did not get that far.
+    elif trial.reason in ("settled", "down") and report.outcome != "skipped":
+        # It was started for a recorded answer and did not get that far, or its rung went down meanwhile.
         path, line, _ = report.location
         report.outcome = "skipped"
         report.longrepr = (path, line or 0, printable(f"Skipped: {trial.detail}"))

@@ -45,6 +45,7 @@ from pytest_rightsize.session.waiting import tell_who_waits
 __all__ = ["Trying"]
 
 _FAILED_SUBTEST = pytest.StashKey[Ending]()
+_TRACEBACKS = pytest.StashKey[list[str]]()
 
 
 class Trying:
@@ -118,7 +119,7 @@ class Trying:
         self._item = self._running = item
         self._began_s = clocks.perf_counter()
         if _FAILED_SUBTEST in item.stash:
-            del item.stash[_FAILED_SUBTEST]
+            del item.stash[_FAILED_SUBTEST], item.stash[_TRACEBACKS]
         if self._trials.planted is not None:
             item.stash[TRANSCRIPT] = Transcript()
             self._trials.begin(item)
@@ -252,7 +253,7 @@ class Trying:
                 show_whole(report, item, call)
                 mask_report(report)
             if trial.outcome == "failed" and not self._state.settings.redact and is_asked_for(item.config):
-                attach_traceback(report)
+                attach_traceback(report, item.config, item.stash.get(_TRACEBACKS, None) or ())
             if not self._is_read_by_others(item):
                 shape(report, trial)
             attach(report, trial)
@@ -265,6 +266,7 @@ class Trying:
         """Keep the first subtest that failed: a trial is what the whole test came to. Its own report is data."""
         if report.failed:
             item.stash.setdefault(_FAILED_SUBTEST, ending(call, report, item.config.rootpath))
+            item.stash.setdefault(_TRACEBACKS, []).extend([report.longreprtext] if is_asked_for(item.config) else [])
             report_subtest(report)
 
     @staticmethod

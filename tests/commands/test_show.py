@@ -1,6 +1,7 @@
 """`rightsize show`: any case of a run side by side, and the nearest name for one that is not there."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,7 @@ def test_no_line_is_wider_than_the_terminal_however_wide_its_letters() -> None:
         f"{ROUTE}[tiny-charged twice]",  # as pytest names the test
         f"{ROUTE}[charged twice-mid]",
         "twice",
+        "test_route[tiny-charged twice]",
     ],
 )
 def test_a_case_is_found_by_any_of_its_names(show: Show, name: str) -> None:
@@ -124,9 +126,19 @@ def test_a_rung_that_was_not_asked_is_said_to_have_no_answer(show: Show) -> None
     assert "tokens" not in shown
 
 
+def test_a_rung_that_was_asked_nothing_took_nothing_that_is_known() -> None:
+    """Beside a conversation: no 0 s and no $0, and no name above nothing."""
+    talk = next(each for each in TRIALS if each.key.task == "talk")
+    down = Trial(key=replace(talk.key, rung="down"), outcome="not_run", reason="down", detail="no server")
+    lines = case_lines([talk, down], width=45)
+    assert lines.count("down:") == 1
+    assert [line.split()[0] for line in lines[lines.index("down:") + 1 :]] == ["result", "reason"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--rung", ","], "unknown rung ''. Known: tiny, mid, frontier."),
         (["--task", "rout"], "unknown task 'rout': did you mean 'route'? Known: route, talk."),
         (["--rung", "mad"], "unknown rung 'mad': did you mean 'mid'? Known: tiny, mid, frontier."),
         (

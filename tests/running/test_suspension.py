@@ -7,6 +7,7 @@ depends on time.
 import gc
 import json
 import re
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from textwrap import dedent
 
@@ -786,6 +787,23 @@ def test_a_fault_is_an_error_and_counted_once(gated: pytest.Pytester) -> None:
     )
     result = gated.runpytest("--rightsize-ladder=gate")
     assert result.parseoutcomes() == {"passed": 3, "unanswered": 2}
+
+
+def test_what_was_in_flight_when_its_rung_went_down_fails_nothing(gated: pytest.Pytester) -> None:
+    """Three faults in a row take the rung out, and fail; one at a time the others would not have been asked."""
+    gated.makepyfile(
+        """
+        import pytest
+        @pytest.mark.rightsize(task="t")
+        @pytest.mark.parametrize("number", range(8))
+        def test_it(model, number):
+            model.ask("fault")
+        """
+    )
+    result = gated.runpytest("--rightsize-ladder=gate", "--junit-xml=junit.xml")
+    result.stdout.fnmatch_lines(["* 5 not run, 3 unanswered in *"])
+    (suite,) = ElementTree.parse(gated.path / "junit.xml").iter("testsuite")
+    assert (int(suite.get("failures", 0)) + int(suite.get("errors", 0)), suite.get("skipped")) == (3, "5")
 
 
 def test_folders_with_a_conftest_each_are_told_in_order(gated: pytest.Pytester) -> None:

@@ -40,7 +40,7 @@ def lines_between(output: str, first: str, last: str) -> list[str]:
 def test_the_first_reasons_of_a_task_are_shown(suite: pytest.Pytester) -> None:
     result = suite.runpytest(LADDER, "--rightsize-strategy=full")
     assert lines_between(str(result.stdout), "why answers are too small", "smallest model") == [
-        "upper: 3 of 4 too small",
+        "upper: 4 too small, 3 of them here",
         "  small: test_suite.py::test_upper[d] (wrong)",
         "    answer: d",
         "    | assert 'd' == 'D'",
@@ -86,6 +86,30 @@ def test_the_full_story_is_told_where_it_is_asked_for(
     summary = output.partition("short test summary info")[2]
     assert (summary.count("TOO SMALL test_suite.py::test_upper[") == 4) is has_summary
     assert ("TOO SMALL test_suite.py::test_upper[small-d] - assert 'd' == 'D'" in summary) is has_summary
+
+
+def test_the_full_story_has_what_the_test_wrote_and_every_subtest_that_failed(suite: pytest.Pytester) -> None:
+    """What a test writes stands behind a mark, so that no line of it is a command of a CI system."""
+    suite.makepyfile(
+        test_suite="""
+        import pytest
+
+        def test_written(model):
+            print("::error::looked at", model.ask("b"))
+            assert 0
+
+        @pytest.mark.skipif(not hasattr(pytest, "Subtests"), reason="this pytest has none")
+        def test_subtests(model, subtests):
+            for word in "bac":
+                with subtests.test(word):
+                    assert model.ask(word) == word.upper(), f"about {word}"
+        """
+    )
+    told = str(suite.runpytest("--rightsize-ladder=tiny", "-rt").stdout)
+    assert "Captured stdout call:\n    | ::error::looked at b\n" in told
+    if hasattr(pytest, "Subtests"):
+        assert [word for word in "bac" if f" AssertionError: about {word}\n" in told] == ["b", "c"]
+    assert "    | ::error" not in str(suite.runpytest("--rightsize-ladder=tiny", "-rt", "--show-capture=log").stdout)
 
 
 @pytest.mark.parametrize(("option", "number"), [("--tb=no", 0), ("--tb=line", 4), ("-qq", 0)])
