@@ -253,7 +253,8 @@ class Trying:
                 show_whole(report, item, call)
                 mask_report(report)
             if trial.outcome == "failed" and not self._state.settings.redact and is_asked_for(item.config):
-                attach_traceback(report, item.config, item.stash.get(_TRACEBACKS, None) or ())
+                of_subtests = item.stash.setdefault(_TRACEBACKS, [])
+                attach_traceback(report, item.config, of_subtests)
             if not self._is_read_by_others(item):
                 shape(report, trial)
             attach(report, trial)
