@@ -38,11 +38,21 @@ class RungProgress:
 
 def progress_lines(rungs: Mapping[str, RungProgress], current: str | None, *, width: int) -> list[str]:
     """The ladder with the trials that have ended on each rung, and details of the current one, within `width`."""
-    ladder = [_ended(rung, is_current=name == current) for name, rung in rungs.items()]
-    lines = [_fitting(["rightsize:", *ladder], "  ", width)]
+    lines = [_ladder(rungs, current, width)]
     if current is not None:
         lines.append(_fitting(_details(rungs[current]), " · ", width))
     return [line for line in lines if line]
+
+
+def _ladder(rungs: Mapping[str, RungProgress], current: str | None, width: int) -> str:
+    """All rungs, or where they have no room those from the first on that has the current one in the line."""
+    ladder = [_ended(rung, is_current=name == current) for name, rung in rungs.items()]
+    here = [*rungs].index(current) if current in rungs else 0
+    for first in range(here):
+        line = _fitting(["rightsize:", *ladder[first:]], "  ", width)
+        if ladder[here] in line:
+            return line
+    return _fitting(["rightsize:", *ladder[here:]], "  ", width)
 
 
 def _ended(rung: RungProgress, *, is_current: bool) -> str:

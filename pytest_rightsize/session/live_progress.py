@@ -1,14 +1,15 @@
 """Progress of a session while it runs: two lines below pytest's own on a terminal, a plain line now and then elsewhere.
 
 On a terminal the lines are drawn below the cursor, which goes back to where pytest left it; before pytest writes they
-are wiped. Nothing is shown with `-q -q`, with `-s`, or where something else writes to the terminal meanwhile.
+are wiped. Nothing is shown with `-q -q`, with another `--capture` than `fd`, or where something else writes to the
+terminal meanwhile.
 """
 
 import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -89,6 +90,9 @@ class LiveProgress:
         self._reporter = reporter
         self._lock = threading.RLock()
         self._over = threading.Event()
+        # While pytest's capturing is suspended, a test or a debugger writes to the terminal itself.
+        self._suspended = False
+        self._capture: Any = None
         self._screen: Screen | None = None
         self._thread: threading.Thread | None = None
         self._written_at = clocks.monotonic()
@@ -101,8 +105,38 @@ class LiveProgress:
     def begin(self) -> None:
         """The plan is known: show how far it is from now on."""
         if self._screen is not None and self._thread is None:
+            self._capture = self._reporter.config.pluginmanager.get_plugin("capturemanager")
+            for name, stand_in in self._stand_ins(self._capture).items():
+                setattr(self._capture, name, stand_in)
             self._thread = threading.Thread(target=self._redraw, name="rightsize-progress", daemon=True)
             self._thread.start()
+
+    def _stand_ins(self, capture: Any) -> Mapping[str, Callable[..., object]]:
+        """Ways in which pytest's capturing is suspended while a test runs, with the lines away meanwhile.
+
+        `capsys.disabled()` takes the first, a debugger the others.
+        """
+        disabled, suspend, resume = capture.global_and_fixture_disabled, capture.suspend, capture.resume
+
+        @contextmanager
+        def disabled_without_lines() -> Iterator[None]:
+            with self.paused(), disabled():
+                yield
+
+        def suspend_without_lines(*arguments: Any, **named: Any) -> None:
+            with self.paused():
+                self._suspended = True
+            suspend(*arguments, **named)
+
+        def resume_with_lines() -> None:
+            resume()
+            self._suspended = False
+
+        return {
+            "global_and_fixture_disabled": disabled_without_lines,
+            "suspend": suspend_without_lines,
+            "resume": resume_with_lines,
+        }
 
     def _send(self, text: str) -> None:
         try:
@@ -114,7 +148,7 @@ class LiveProgress:
         assert self._screen is not None
         while not self._over.wait(_REDRAW_S):
             with self._lock:
-                if not self._over.is_set():
+                if not self._over.is_set() and not self._suspended:
                     width, height = self._size()
                     self._screen.draw(self._tally.lines(width - 1), width=width, height=height)
 
@@ -178,6 +212,8 @@ class LiveProgress:
             if self._screen is not None:
                 self._screen.wipe()
         if self._thread is not None:
+            for name in self._stand_ins(self._capture):
+                del self._capture.__dict__[name]
             self._thread.join()
             self._thread = None
             os.close(self._terminal)
@@ -231,4 +267,5 @@ def _can_draw() -> bool:
 def _others_write(config: pytest.Config) -> bool:
     """Whether something else writes to the terminal while tests run."""
     by_option = any(config.getoption(option, False) for option in _WRITING_OPTIONS)
-    return by_option or config.getoption("capture") == "no" or bool(config.getoption("log_cli_level", None))
+    # With `sys` and `tee-sys` too: then what is below Python, or what it prints, is shown at once.
+    return by_option or config.getoption("capture", "no") != "fd" or bool(config.getoption("log_cli_level", None))

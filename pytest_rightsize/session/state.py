@@ -99,8 +99,13 @@ class SessionState:
         self.results: ResultsFile | None = None
         self.keeping = Keeping(self.settings, self.notices.put)
         check_outputs(self.settings, config)
-        engine = self.resources.engine
-        self.tally = Tally([rung.name for rung in self.resources.rungs], engine.in_flight, loading=engine.loading)
+        engine, plugins = self.resources.engine, config.pluginmanager
+
+        def in_flight(rung: str) -> int | None:
+            """The controller of xdist does not know what its workers have asked."""
+            return None if plugins.has_plugin("dsession") else engine.in_flight(rung)
+
+        self.tally = Tally([rung.name for rung in self.resources.rungs], in_flight, loading=engine.loading)
         self.live_progress = LiveProgress(config, self.tally)
         self.notices.pause = self.live_progress.paused
 

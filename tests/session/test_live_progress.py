@@ -165,6 +165,15 @@ def test_a_rung_that_could_not_answer_has_no_count(tally: tuple[Tally, list[floa
     assert counted.lines(80)[0] == "rightsize:  [1b down]  4b 0/10"
 
 
+def test_the_rung_that_is_asked_has_its_place_in_a_narrow_line() -> None:
+    rungs = {name: RungProgress(name=name, planned=100, ended=100) for name in ("135m", "360m", "1b", "4b", "30b")}
+    assert [progress_lines(rungs, name, width=42)[0] for name in ("360m", "4b", "30b")] == [
+        "rightsize:  135m 100/100  [360m 100/100]",
+        "rightsize:  1b 100/100  [4b 100/100]",
+        "rightsize:  4b 100/100  [30b 100/100]",
+    ]
+
+
 def test_wide_letters_count_twice() -> None:
     rungs = {"小": RungProgress(name="小", planned=9), "大大大大": RungProgress(name="大大大大", planned=9)}
     assert progress_lines(rungs, None, width=31) == ["rightsize:  小 0/9"]
@@ -257,6 +266,8 @@ def test_a_terminal_shows_progress_and_ends_as_without_it(
     assert seen.status == pytest.ExitCode.OK
     assert any(lines[0].startswith("rightsize:  [tiny ") for lines in seen.drawn)
     assert any(" left" in line for lines in seen.drawn for line in lines)
+    # The controller of xdist does not know what its workers have asked.
+    assert any(" in flight" in line for lines in seen.drawn for line in lines) is ("-n2" not in options)
     assert max(len(line) for lines in seen.drawn for line in lines) < columns
     assert seen.text == seen.text_without_progress
     assert "OVER-SIZED" in seen.text
@@ -265,6 +276,39 @@ def test_a_terminal_shows_progress_and_ends_as_without_it(
     if not {"-v", "-q", "-n2"} & {*options}:
         assert re.search(r"^test_suite.py [.t]+ +\[100%\]$", seen.text, re.MULTILINE)
     assert (b"\x1b[2m" in seen.sent) is ("NO_COLOR" not in environment)
+
+
+@pytest.mark.parametrize("way", ["capsys.disabled()", "debugging(request)"])
+def test_what_a_test_or_a_debugger_writes_itself_is_left_alone(slow_suite: pytest.Pytester, way: str) -> None:
+    slow_suite.makepyfile(
+        test_suite=f"""
+        import contextlib
+        import time
+        import pytest
+
+        @contextlib.contextmanager
+        def debugging(request):
+            capture = request.config.pluginmanager.get_plugin("capturemanager")
+            capture.suspend(in_=True)  # as pytest does for pdb
+            yield
+            capture.resume()
+
+        @pytest.mark.rightsize(task="upper", pass_rate=0.75, chosen="big")
+        @pytest.mark.parametrize("word", ["a", "b", "c", "d"])
+        def test_upper(model, word, capsys, request):
+            answer = model.ask(word)
+            time.sleep(0.05)
+            with {way}:
+                print("\\nsome\\nlines")
+                time.sleep(0.05)
+                print("of", word)
+            assert answer == word.upper()
+        """
+    )
+    seen = run_pytest(slow_suite.path, (LADDER,), columns=60)
+    assert seen.drawn
+    assert seen.text == seen.text_without_progress
+    assert re.search("^some\nlines\nof c$", seen.text, re.MULTILINE)
 
 
 def test_a_terminal_that_becomes_narrower_gets_shorter_lines(slow_suite: pytest.Pytester) -> None:
@@ -276,7 +320,14 @@ def test_a_terminal_that_becomes_narrower_gets_shorter_lines(slow_suite: pytest.
 
 @pytest.mark.parametrize(
     ("options", "environment"),
-    [(("-qq",), {}), (("-s",), {}), ((), {"TERM": "dumb"}), ((), {"CI": "true"})],
+    [
+        (("-qq",), {}),
+        (("-s",), {}),
+        (("--capture=sys",), {}),
+        (("--capture=tee-sys",), {}),
+        ((), {"TERM": "dumb"}),
+        ((), {"CI": "true"}),
+    ],
     ids=str,
 )
 def test_nothing_is_drawn_where_it_is_not_wanted(
