@@ -47,7 +47,7 @@ def progress_lines(rungs: Mapping[str, RungProgress], current: str | None, *, wi
 def _ladder(rungs: Mapping[str, RungProgress], current: str | None, width: int) -> str:
     """All rungs, or where they have no room those from the first on that has the current one in the line."""
     ladder = [_ended(rung, is_current=name == current) for name, rung in rungs.items()]
-    here = [*rungs].index(current) if current in rungs else 0
+    here = [*rungs].index(current) if current is not None and current in rungs else 0
     for first in range(here):
         line = _fitting(["rightsize:", *ladder[first:]], "  ", width)
         if ladder[here] in line:
