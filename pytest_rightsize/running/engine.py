@@ -2,8 +2,7 @@
 
 A test whose reply is not there yet is suspended: `ask` raises `Suspended`, the loop (`loop.py`) runs other tests, and
 the test starts again when the reply has come; earlier replies are then handed back from its `Ticket` (`ticket.py`). A
-test may ask from any thread; another than its own waits. A rung that has failed for good is not asked again in this
-session.
+test may ask from any thread; another than its own waits. A rung that has failed for good is asked no more.
 """
 
 import asyncio

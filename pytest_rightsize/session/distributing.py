@@ -12,7 +12,14 @@ import pytest
 from pytest_rightsize.meter_records import Metering
 from pytest_rightsize.records import Trial
 from pytest_rightsize.running.outcomes import attach
-from pytest_rightsize.session.distribution import exception_line, read_label, task_scheduling
+from pytest_rightsize.session.distribution import (
+    VERSION,
+    exception_line,
+    installed_version,
+    read_label,
+    task_scheduling,
+    what_it_needs,
+)
 from pytest_rightsize.session.rung_hosts import HOSTS
 from pytest_rightsize.session.state import SessionState
 from pytest_rightsize.strength_records import Strength
@@ -35,7 +42,9 @@ class Distributing:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker of this machine where the models are that all share; another holds its own."""
+        """Tell a worker this version, and one of this machine where the models are that all share."""
+        if (ours := installed_version()) is not None:
+            node.workerinput[VERSION] = ours
         address = self._state.resources.hosting.worker_input(on_this_machine=bool(node.gateway.spec.popen))
         if address is not None:
             node.workerinput[HOSTS] = dict(address)
@@ -60,9 +69,8 @@ class Distributing:
         """
         if error is not None and not hasattr(node, "workerinfo") and (why := exception_line(error)) is not None:
             raise pytest.UsageError(
-                f"worker {node.gateway.id} ({node.gateway.spec}) could not be started: {why}. It needs the options and "
-                f"files of this session: give --rightsize-config and the tests as absolute paths, or start the "
-                f"worker in {node.config.rootpath}"
+                f"worker {node.gateway.id} ({node.gateway.spec}) could not be started: {why}. "
+                f"{what_it_needs(why, node.config.rootpath)}"
             )
         output = (getattr(node, "workeroutput", None) or {}).get("rightsize") or {}
         self._state.metered += [Metering.from_dict(plain) for plain in output.get("metered", ())]

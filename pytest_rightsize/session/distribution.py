@@ -4,16 +4,37 @@ Workers send the controller no more than the ids of what they collected; so each
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.records import Policy, TrialKey
 from pytest_rightsize.versions import too_old
 
-__all__ = ["Label", "exception_line", "labelled", "read_label", "task_scheduling"]
+__all__ = [
+    "VERSION",
+    "Label",
+    "check_version",
+    "exception_line",
+    "installed_version",
+    "labelled",
+    "read_label",
+    "task_scheduling",
+    "what_it_needs",
+]
+
+VERSION = "rightsize-version"
+"""What a worker is told of the session's version."""
+
+_PACKAGE = "pytest-rightsize"
+# As argparse refuses an option; pytest's name in it is that of the program.
+_REFUSAL = re.compile(r"\S+: error: ")
 
 # Between a test's id and its label; no test id holds this character.
 _SEPARATOR = "\x1f"
@@ -98,7 +119,40 @@ def task_scheduling(config: pytest.Config, log: Any) -> object:
 
 
 def exception_line(error: object) -> str | None:
-    """The last line of the traceback that a worker sent, without the exception's class; None if it sent none."""
+    """What the exception that a worker sent says, on one line and without its class; None if it sent none.
+
+    Of an option that the worker does not know pytest says more: what it knows, and where it looked.
+    """
     lines = str(getattr(error, "formatted", "")).strip().splitlines()
-    kind, colon, text = lines[-1].partition(": ") if lines else ("", "", "")
-    return (text if colon and " " not in kind else lines[-1]).rstrip(".") if lines else None
+    if not lines:
+        return None
+    frames = [place for place, line in enumerate(lines) if line.startswith("Traceback (")]
+    told = [line for line in lines[frames[-1] + 1 if frames else 0 :] if line[:1].strip()] or lines[-1:]
+    refusal = next((line.partition("error: ")[2] for line in told if _REFUSAL.match(line)), "")
+    kind, colon, text = told[0].partition(": ")
+    return (refusal or (text if colon and " " not in kind else told[0])).rstrip(".")
+
+
+def what_it_needs(why: str, root: Path) -> str:
+    """What to do about a worker that says `why` it could not be started."""
+    if any(word in why for word in ("unrecognized arguments", "No module named", _PACKAGE)):
+        return f"Install there what this session has: {_PACKAGE} in the same version, and the other plugins"
+    return (
+        f"It needs the options and files of this session: give --rightsize-config and the tests as absolute paths, or "
+        f"start the worker in {root}"
+    )
+
+
+def installed_version() -> str | None:
+    """The version of this package; None where it runs from a folder."""
+    try:
+        return version(_PACKAGE)
+    except PackageNotFoundError:
+        return None
+
+
+def check_version(config: pytest.Config) -> None:
+    """Raises ConfigError in a worker of another version than the session: their messages may differ."""
+    wanted = getattr(config, "workerinput", {}).get(VERSION)
+    if wanted is not None and (ours := installed_version()) not in (None, wanted):
+        raise ConfigError(f"it has {_PACKAGE} {ours}, and the session has {wanted}")

@@ -14,6 +14,7 @@ import pytest
 from pytest_rightsize.session.application import SERVING, Application
 from pytest_rightsize.session.collecting import Collecting
 from pytest_rightsize.session.distributing import Distributing
+from pytest_rightsize.session.distribution import check_version
 from pytest_rightsize.session.explaining import Explaining
 from pytest_rightsize.session.finishing import Finishing
 from pytest_rightsize.session.masking import Masking
@@ -29,6 +30,7 @@ __all__ = ["register_session"]
 
 def register_session(config: pytest.Config) -> None:
     """Make a session of what the user asked for; raises ConfigError before any model is called."""
+    check_version(config)
     state = SessionState(config)
     trials = SessionTrials(state)
     plugins: dict[str, object] = {

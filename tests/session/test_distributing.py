@@ -15,9 +15,16 @@ pytest.importorskip("xdist")
         ("Traceback (most recent call last):\n  ...\npytest.UsageError: unknown rung 'a'. Known: b.\n", None),
         ("ModuleNotFoundError: No module named 'pytest_rightsize'", "No module named 'pytest_rightsize'"),
         ("SystemExit", "SystemExit"),
+        (
+            "Traceback (most recent call last):\n  ...\nValueError: a\n\nDuring handling:\n\n"
+            "Traceback (most recent call last):\n  ...\npytest.UsageError: usage: -c [options] [file_or_dir]\n"
+            "-c: error: unrecognized arguments: --rightsize-ladder=1b -d\n  inifile: None\n  rootdir: /work\n",
+            "unrecognized arguments: --rightsize-ladder=1b -d",
+        ),
+        ("Traceback (most recent call last):\n  ...\nOSError: it has\ntwo lines.\n", "it has"),
     ],
 )
-def test_what_a_worker_says_is_its_last_line(formatted: str, line: str | None) -> None:
+def test_what_a_worker_says_is_one_line(formatted: str, line: str | None) -> None:
     assert exception_line(SimpleNamespace(formatted=formatted)) == (line or "unknown rung 'a'. Known: b")
 
 
@@ -35,3 +42,26 @@ def test_a_worker_in_another_folder_ends_the_session_with_one_sentence(suite: py
     assert "Traceback" not in said
     assert "unknown rung 'small'" in said
     assert "--rightsize-config" in said
+
+
+def test_a_worker_without_the_plugin_is_told_what_to_install(suite: pytest.Pytester) -> None:
+    """By the environment of the worker alone, in which pytest loads no plugins but those it is told of."""
+    suite.makeini("[pytest]\naddopts = --rightsize-ladder=small,big")
+    result = suite.runpytest("-d", "--tx", "popen//env:PYTEST_PLUGINS=xdist.plugin")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*could not be started: unrecognized arguments: --rightsize-*. Install there what *"])
+
+
+def test_a_worker_of_another_version_is_refused(suite: pytest.Pytester) -> None:
+    suite.makeconftest(
+        """
+        import pytest
+
+        @pytest.hookimpl(trylast=True, optionalhook=True)
+        def pytest_configure_node(node):
+            node.workerinput["rightsize-version"] = "0.0.1"
+        """
+    )
+    result = suite.runpytest("-n1", "--rightsize-ladder=small,big")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*it has pytest-rightsize *, and the session has 0.0.1. Install there what *"])
