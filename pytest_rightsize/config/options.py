@@ -115,7 +115,11 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     ),
     "html": ("FILE", "write a page with everything, in one file that needs no network"),
     "markdown": ("FILE", "write a summary for a pull request; a GitHub job's own summary gets it too"),
-    "report": ("NAME:FILE,..", "write further reports: csv, json, badge, or those of other plugins"),
+    "report": (
+        "[NAME:]FILE,..",
+        "write further reports: html, markdown, csv, json, badge, or those of other plugins; without a name by the "
+        "ending of the file: .html, .md, .csv, .json, .svg",
+    ),
     "objective": (
         "NAME",
         "what the recommended rung is: size (default) names the smallest that passes; energy, cost or latency the one "

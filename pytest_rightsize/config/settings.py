@@ -23,6 +23,16 @@ __all__ = ["Settings", "gates_of"]
 
 
 _KEPT_RUNS = 20
+# Endings of files that say which report stands in them.
+_REPORTS_BY_ENDING = {
+    ".html": "html",
+    ".htm": "html",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".csv": "csv",
+    ".json": "json",
+    ".svg": "badge",
+}
 Hosting = Literal["shared", "own"]
 
 
@@ -140,13 +150,22 @@ def _path(text: str | None, config: pytest.Config) -> Path | None:
 def _reports(texts: Mapping[str, str | None], config: pytest.Config) -> Iterator[tuple[str, Path]]:
     """The name and file of each requested report."""
     requested = [(name, text) for name in ("html", "markdown") if (text := texts[name]) is not None]
-    for part in filter(None, map(str.strip, (texts["report"] or "").split(","))):
-        name, colon, file = part.partition(":")
-        if not (name and colon and file):
-            raise ConfigError(f"--rightsize-report was given {part!r}: give NAME:FILE, such as csv:run.csv")
-        requested.append((name, file))
+    requested += map(_report, filter(None, map(str.strip, (texts["report"] or "").split(","))))
     for name, text in requested:
         yield name, config.invocation_params.dir / text
+
+
+def _report(given: str) -> tuple[str, str]:
+    """The name and file of one report, as NAME:FILE or as a file whose ending names it."""
+    name, colon, file = given.partition(":")
+    if not colon or (len(name) == 1 and file[:1] in ("/", "\\")):  # a drive is no name
+        name, file = _REPORTS_BY_ENDING.get(Path(given).suffix.lower(), ""), given
+    if not (name and file):
+        raise ConfigError(
+            f"--rightsize-report was given {given!r}: give a file that ends in .html, .md, .csv, .json or .svg, or "
+            f"NAME:FILE, such as csv:run.txt"
+        )
+    return name, file
 
 
 def _shard(texts: Mapping[str, str | None]) -> Shard | None:

@@ -31,6 +31,21 @@ def test_a_session_writes_every_report_that_was_asked_for(suite: pytest.Pytester
     assert "0/1" in (suite.path / "badge.svg").read_text("utf-8")
 
 
+def test_the_ending_of_a_file_names_its_report(suite: pytest.Pytester) -> None:
+    """The explicit form may name another."""
+    result = suite.runpytest(
+        LADDER, "--rightsize-report=run.csv, out/Page.HTML,run.json,b.svg,s.md,csv:run.txt,json:j.md"
+    )
+    result.stdout.fnmatch_lines([f"rightsize: {name} report in *" for name in ("csv", "html", "json", "badge")])
+    texts = [(suite.path / name).read_text("utf-8")[:200] for name in ("run.csv", "run.txt", "run.json", "j.md")]
+    assert texts[0] == texts[1]
+    assert texts[2].startswith("{")
+    assert texts[3].startswith("{")
+    assert "<!doctype html>" in (suite.path / "out" / "Page.HTML").read_text("utf-8").lower()
+    assert "<svg" in (suite.path / "b.svg").read_text("utf-8")
+    assert "| upper |" in (suite.path / "s.md").read_text("utf-8")
+
+
 def test_workers_write_no_report_of_their_own(suite: pytest.Pytester) -> None:
     result = suite.runpytest(LADDER, "-n2", "--rightsize-markdown=summary.md")
     summary = (suite.path / "summary.md").read_text("utf-8")
@@ -44,7 +59,16 @@ def test_workers_write_no_report_of_their_own(suite: pytest.Pytester) -> None:
     ("option", "words"),
     [
         ("--rightsize-report=cvs:run.csv", "--rightsize-report: unknown report 'cvs': did you mean 'csv'?"),
-        ("--rightsize-report=run.csv", "*was given 'run.csv': give NAME:FILE, such as csv:run.csv"),
+        (
+            "--rightsize-report=run.txt",
+            "*was given 'run.txt': give a file that ends in .html, *, or NAME:FILE, such as ",
+        ),
+        (
+            "--rightsize-report=run.jsonl",
+            "*was given 'run.jsonl': give a file that ends in .html, *, or NAME:FILE, such",
+        ),
+        ("--rightsize-report=csv:", "*was given 'csv:': give a file that ends in .html, *, or NAME:FILE, such as csv:"),
+        ("--rightsize-report=C:\\run.txt", "*was given 'C:\\*run.txt': give a file that ends in .html"),
         ("--rightsize-html=.", "*the html report cannot be written to *, which is no file: give a file"),
     ],
 )
