@@ -142,7 +142,7 @@ def _prompt_text(messages: Sequence[Mapping[str, Json]]) -> str:
 
 def _digest(prompt: str) -> bytes:
     """Stands for a prompt: of a long file, the prompts would take most of the memory."""
-    return hashlib.blake2b(prompt.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return hashlib.blake2b(prompt.encode("utf-8", "surrogatepass"), digest_size=15).digest()  # bytes of 16 take 16 more
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -25,7 +25,7 @@ from pytest_rightsize.results.line_formats import check_line
 from pytest_rightsize.results.packed_trials import PackedTrials
 from pytest_rightsize.results.placed_lines import line_content, placed_lines
 from pytest_rightsize.results.redaction import redacted, text_digest
-from pytest_rightsize.results.stored_texts import Place, StoredTexts, place_of
+from pytest_rightsize.results.stored_texts import Place, StoredTexts, place_of, prompt_key
 from pytest_rightsize.results.texts_in_file import TextsInFile
 from pytest_rightsize.strength_records import Strength
 from pytest_rightsize.verdict_records import Verdict
@@ -105,12 +105,13 @@ class ResultsFile:
         """The hash of a prompt, which is in the file from now on; with hashes where it is too long for any reader."""
         messages = with_references(messages, self._keep_data)
         key = hashlib.sha256(json.dumps(messages, sort_keys=True, ensure_ascii=True).encode()).digest()[:16]
-        if key not in self._prompts:
+        known = prompt_key(key)
+        if known not in self._prompts:
             text = _json({"kind": "prompt", "id": key.hex(), "messages": messages})
             if len(text) > LONGEST_LINE_BYTES:
                 text = _json({"kind": "prompt", "id": key.hex(), "messages": text_digest(messages)})
             place = self._write_text(text)
-            self._prompts[key] = place if self.texts is not None else 0  # nobody reads it then
+            self._prompts[known] = place if self.texts is not None else 0  # nobody reads it then
         return key.hex()
 
     def _keep_data(self, data: PartData) -> None:

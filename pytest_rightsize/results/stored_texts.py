@@ -15,7 +15,7 @@ from pathlib import Path
 from pytest_rightsize.records import AnswerRecord, Json, Tokens, Trial, TrialKey
 from pytest_rightsize.results.redaction import text_digest
 
-__all__ = ["Place", "StoredTexts", "parts_of", "place_of", "without_texts"]
+__all__ = ["Place", "StoredTexts", "parts_of", "place_of", "prompt_key", "without_texts"]
 
 Place = int
 """Where a line is: its first byte times 2**40, plus its length in bytes. One number, as there is one for each trial."""
@@ -31,6 +31,11 @@ def place_of(start: int, length: int) -> Place:
 def parts_of(place: Place) -> tuple[int, int]:
     """The first byte of a line, and its length in bytes."""
     return divmod(place, _LONGEST)
+
+
+def prompt_key(digest: bytes) -> bytes:
+    """What stands for a prompt in memory: all but the last of its 16 bytes, as that one would take 16 more."""
+    return digest[:15]
 
 
 def without_texts(
@@ -70,7 +75,7 @@ class StoredTexts:
     ) -> None:
         """Open the file beside its writer; raises OSError, also for what can be written only, such as a pipe.
 
-        `prompts` tells where the line of each prompt is, by its hash.
+        `prompts` tells where the line of each prompt is, by its `prompt_key`.
         """
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
         self._waiting = waiting
@@ -95,7 +100,7 @@ class StoredTexts:
         return Trial.from_dict(line)
 
     def _messages(self, name: str | None) -> list[Json]:
-        place = None if name is None else self._prompts.get(bytes.fromhex(name))
+        place = None if name is None else self._prompts.get(prompt_key(bytes.fromhex(name)))
         return [] if place is None else self._line(place)["messages"]
 
     def _line(self, place: Place) -> dict[str, Json]:

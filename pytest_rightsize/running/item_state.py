@@ -42,7 +42,7 @@ class ItemState:
     def set_failed_subtests(self, number: int) -> None:
         """Have pytest know of so many."""
         counts = self._counts()
-        if counts and number != counts.get(self._name(), 0):
+        if counts is not None and (counts or number) and number != counts.get(self._name(), 0):
             counts[self._name()] = number
 
     def _counts(self) -> dict[Any, int] | None:

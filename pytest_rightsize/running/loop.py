@@ -57,6 +57,9 @@ class Trials(Protocol):
     def finished(self, item: pytest.Item) -> None:
         """The item's last attempt has ended."""
 
+    def told(self, item: pytest.Item) -> None:
+        """All reports of the item have been passed on."""
+
 
 class _Started:
     """An item between its first attempt and the moment its reports are passed on."""
@@ -372,6 +375,7 @@ class Loop:
 
     def _pass_on_reports_of(self, started: _Started) -> None:
         self._source.report(started.item, started.tell)
+        self._trials.told(started.item)
 
     def _abandon(self) -> None:
         """The session ends early: forget what waits, and pass on the known reports unless a failure ended it."""

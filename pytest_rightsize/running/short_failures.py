@@ -13,6 +13,7 @@ import pytest
 from pytest_rightsize.answers import Transcript
 from pytest_rightsize.running.full_story import is_asked_for
 from pytest_rightsize.running.grading import Ending, grade
+from pytest_rightsize.running.lean_items import pack_attributes
 
 __all__ = ["asks_for_tracebacks", "short_failure", "show_whole"]
 
@@ -48,6 +49,7 @@ def short_failure(item: pytest.Item, call: pytest.CallInfo[None], transcript: Tr
         yield
     finally:
         del item.__dict__["_repr_failure_py"]
+        pack_attributes(item)
 
 
 def show_whole(report: pytest.TestReport, item: pytest.Item, call: pytest.CallInfo[None]) -> None:

@@ -10,23 +10,18 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.config.app_table import why_not_private
-from pytest_rightsize.config.policies import definition_of
 from pytest_rightsize.config.task_names import UncollectedFiles, misnamed_tasks
 from pytest_rightsize.errors import ConfigError
-from pytest_rightsize.escaping import one_line
-from pytest_rightsize.records import TrialKey
-from pytest_rightsize.results.redaction import redacted_case
-from pytest_rightsize.running.lean_items import share_tables
+from pytest_rightsize.running.lean_items import SharedParts
 from pytest_rightsize.session.distribution import labelled
 from pytest_rightsize.session.forked_tests import why_not_forked
 from pytest_rightsize.session.ordering import climb_in_order
 from pytest_rightsize.session.sharding import of_this_shard, suite_plan
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState, case_of
+from pytest_rightsize.session.trial_names import PARAM, name_trial, parameter_id, parameter_of
 from pytest_rightsize.session.unclimbed import tell_who_is_not_climbed
 
 __all__ = ["Collecting"]
-
-_PARAM = "_rightsize_trial"
 
 
 class Collecting:
@@ -39,6 +34,7 @@ class Collecting:
         self._collected_files: set[str] = set()
         self._is_collected = False
         self._is_sharding = False
+        self._shared_parts = SharedParts()
 
     def pytest_report_header(self) -> list[str]:
         """Say which ladder is climbed and how, and what of it cannot answer on this machine."""
@@ -51,18 +47,26 @@ class Collecting:
         """Make a trial of each test on each rung, for each sample."""
         definition = metafunc.definition
         try:
-            if _PARAM in metafunc.fixturenames or definition.get_closest_marker("rightsize"):
+            if PARAM in metafunc.fixturenames or definition.get_closest_marker("rightsize"):
                 policy = self._policies.of(definition)
                 self._policies.add_variants(definition)
         except ConfigError as error:
             raise pytest.fail.Exception(str(error), pytrace=False) from None
-        if _PARAM not in metafunc.fixturenames or not self._rungs:
+        if PARAM not in metafunc.fixturenames or not self._rungs:
             return
         # Where in the id of a test ours will stand: after those of the parameters that it has already.
         position = len(metafunc._calls[0]._idlist) if metafunc._calls else 0
         trials = [(rung.name, sample, position) for rung in self._rungs for sample in range(policy.samples)]
-        ids = [_parameter_id(rung, sample, policy.samples) for rung, sample, _ in trials]
-        metafunc.parametrize(_PARAM, trials, ids=ids, indirect=True)
+        ids = [parameter_id(rung, sample, policy.samples) for rung, sample, _ in trials]
+        metafunc.parametrize(PARAM, trials, ids=ids, indirect=True)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_pycollect_makeitem(self) -> Generator[None, Any, Any]:
+        """Make the items of a function smaller before those of the next are there."""
+        made = yield
+        if isinstance(made, list):
+            self._shared_parts.share(item for item in made if parameter_of(item) is not None)
+        return made
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note which files were collected whole; --lf passes over a file by giving it nothing."""
@@ -72,7 +76,7 @@ class Collecting:
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Count the trials that -k, -m, --lf and the like took out: the verdicts do not speak of them."""
         if not self._is_sharding:
-            self._state.deselected += sum(_parameter(item) is not None for item in items)
+            self._state.deselected += sum(parameter_of(item) is not None for item in items)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
@@ -92,9 +96,7 @@ class Collecting:
 
     def _name_trials(self, items: Sequence[pytest.Item]) -> None:
         for item in items:
-            parameter = _parameter(item)
-            if parameter is not None and TRIAL_KEY not in item.stash:
-                item.stash[TRIAL_KEY] = self._key(item, *parameter)
+            name_trial(item, self._policies, self._state.settings.redact)
 
     def _check_task_names(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """Warn of tables in the ladder file that no test has; end the session where that would do harm."""
@@ -148,20 +150,6 @@ class Collecting:
             self._state.notices.put(f"shard {shard}: {len(mine)} of {len(self._state.suite)} tasks{whole}")
             self._state.notices.show(session.config)
 
-    def _key(self, item: pytest.Item, rung: str, sample: int, position: int) -> TrialKey:
-        """The trial that an item is; its case is the test's id without the rung."""
-        policy = self._policies.of(definition_of(item))
-        name = _parameter_id(rung, sample, policy.samples)
-        if name not in item.callspec._idlist:  # type: ignore[attr-defined]  # an item with a parameter of ours has one
-            raise ConfigError(
-                f"{item.nodeid}: its task {policy.task} has samples = {policy.samples}, set for one parameter of the "
-                f"test only, by pytest.param(marks=...) or by the table of the task that it names. Trials are made for "
-                f"the whole test: set samples in the marker of the function, or with --rightsize-samples"
-            )
-        case = _case(item, name, position)
-        case = redacted_case(case, self._state.settings.redact)
-        return TrialKey(task=policy.task, case=one_line(case), rung=rung, sample=sample)
-
     @pytest.hookimpl(wrapper=True)
     def pytest_collection_finish(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Put the tests in order, and make the plan, now that no hook of collection changes them any more.
@@ -174,7 +162,7 @@ class Collecting:
         self._name_trials(items)  # another plugin may have added some
         climb_in_order(self._state, items)
         trials = [item for item in items if TRIAL_KEY in item.stash]
-        share_tables(trials)
+        self._shared_parts = SharedParts()  # the tables of items that are gone
         self._state.plan(item.stash[TRIAL_KEY] for item in trials)
         if self._state.resources.recorder is not None:
             self._state.resources.recorder.expect(case_of(item) for item in items)
@@ -197,31 +185,3 @@ def _refuse(session: pytest.Session, items: list[pytest.Item], message: str) -> 
     items.clear()
     report = pytest.CollectReport("the ladder file", "failed", message, [])
     session.config.hook.pytest_collectreport(report=report)
-
-
-def _case(item: pytest.Item, name: str, position: int) -> str:
-    """The id of a test without the id of its rung, whatever words the other parameters hold.
-
-    `position` is where `name` stands among the ids of the parameters.
-    """
-    callspec = item.callspec  # type: ignore[attr-defined]  # an item with a parameter of ours has one
-    assert item.parent is not None
-    nodeid = f"{item.parent.nodeid}::{item.name}"
-    if not item.nodeid.startswith(nodeid):  # pytest-xdist appends `@GROUP`, which is no part of a case
-        nodeid = item.nodeid
-    ids = [*callspec._idlist]
-    if position >= len(ids) or ids[position] != name:  # an id before it is hidden
-        position = len(ids) - 1 - ids[::-1].index(name)
-    whole, rest = f"[{callspec.id}]", "-".join([*ids[:position], *ids[position + 1 :]])
-    return nodeid.removesuffix(whole) + (f"[{rest}]" if rest else "")
-
-
-def _parameter(item: pytest.Item) -> tuple[str, int, int] | None:
-    """The rung and sample of an item that a ladder was made for, and where they stand in its id."""
-    callspec = getattr(item, "callspec", None)
-    return None if callspec is None else callspec.params.get(_PARAM)
-
-
-def _parameter_id(rung: str, sample: int, samples: int) -> str:
-    """How a rung and a sample stand in the id of a test."""
-    return rung if samples == 1 else f"{rung}-s{sample}"

@@ -20,7 +20,7 @@ from pytest_rightsize.records import Policy, Rung, Trial, TrialKey
 from pytest_rightsize.running.asker import Asker, PlantedAsker
 from pytest_rightsize.running.async_tests import is_async, may_be_cancelled, restartable
 from pytest_rightsize.running.interception import Interception
-from pytest_rightsize.running.lean_items import free_leftovers
+from pytest_rightsize.running.lean_items import free_leftovers, free_made_text
 from pytest_rightsize.running.neighbours import Neighbours, Waiting
 from pytest_rightsize.running.schedule import reason_not_to_run
 from pytest_rightsize.running.ticket import Ticket
@@ -28,6 +28,7 @@ from pytest_rightsize.session.cheaper_rungs import CheaperRungs
 from pytest_rightsize.session.judge_bench import JudgeBench
 from pytest_rightsize.session.savings_samples import SavingsSamples
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState, case_of
+from pytest_rightsize.session.trial_names import name_trial
 
 if TYPE_CHECKING:
     from pytest_rightsize.running.planted_starts import PlantedAnswers
@@ -233,12 +234,27 @@ class SessionTrials:
     def forget(self, item: pytest.Item) -> None:
         """Free what a test that has ended asked and was answered, unless the answers are to be played later."""
         CURRENT.set(None)
-        if self.planted is None and not self._state.settings.strength:
-            keys: tuple[pytest.StashKey[Any], ...] = (TICKET, TRANSCRIPT, TRIAL, NOT_RUN)
-            for key in keys:
-                if key in item.stash:
-                    del item.stash[key]
+        self._free(item, (TICKET, TRANSCRIPT, TRIAL, NOT_RUN))
+
+    def told(self, item: pytest.Item) -> None:
+        """Free what nobody needs of a test whose reports have been passed on, unless it is to be played later."""
+        if self._free(item, (TRIAL_KEY, _WAITING)):
             free_leftovers(item)
+            free_made_text(item)
+
+    def _free(self, item: pytest.Item, keys: tuple[pytest.StashKey[Any], ...]) -> bool:
+        """Take the keys off the item, unless it is to be played later; whether that was done."""
+        if self.planted is not None or self._state.settings.strength:
+            return False
+        for key in keys:
+            if key in item.stash:
+                del item.stash[key]
+        return True
+
+    def recall(self, item: pytest.Item) -> None:
+        """Note anew which trial an item is: a plugin may run a test again after all of its reports."""
+        if self._resources.rungs:
+            name_trial(item, self._policies, self._state.settings.redact)
 
     # --- whether a trial is run -------------------------------------------------------------------------------------
 

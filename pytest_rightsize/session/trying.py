@@ -248,7 +248,8 @@ class Trying:
             others = [
                 one for one in item.user_properties if not str(one[0]).startswith(PREFIX)
             ]  # not those of a run before
-            item.user_properties[:] = [*others, *trial_properties(trial)]
+            item.user_properties.clear()  # an empty list takes no more room than it is given
+            item.user_properties.extend((*others, *trial_properties(trial)))
             if trial.outcome == "error":
                 show_whole(report, item, call)
                 mask_report(report)
@@ -383,7 +384,9 @@ class Trying:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Forget what a test has asked when it has ended; where tests are suspended, the loop says when that is."""
+        self._trials.recall(item)
         result = yield
         if not self._trials.suspends:
             self._trials.forget(item)
+            self._trials.told(item)
         return result

@@ -4,8 +4,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from _pytest import skipping
 
-from pytest_rightsize.running.lean_items import ItemKeywords, free_leftovers, share_tables
+from pytest_rightsize.running.lean_items import (
+    ItemKeywords,
+    SharedParts,
+    free_leftovers,
+    free_made_text,
+    pack_attributes,
+)
 
 SUITE = """
     import pytest
@@ -49,6 +56,13 @@ CONFTEST = """
         print("KEYWORDS", len(reports), sum("filterwarnings" in report.keywords for report in reports))
         trials = [item for item in session.items if item.originalname == "test_upper"]
         print("NOTES", [item.stash[NOTE] == item.name for item in session.items])
+        for item in session.items:
+            assert item.nodeid == f"test_it.py::{item.name}" == str(getattr(item, "id", item.nodeid))
+            assert item.name == f"{item.originalname}[{item.callspec.id}]"
+            assert item.keywords[item.callspec.id] is True
+            assert (item.callspec.marks, type(item.callspec.params)) == ([], dict)
+            assert [mark.name for mark in item.own_markers][:1] == ["parametrize"]
+            assert vars(item)["keywords"] is item.keywords
         for item in trials:
             call = item.callspec
             scopes = (f"{name}={scope.value}" for name, scope in sorted(call._arg2scope.items()))
@@ -101,19 +115,98 @@ def test_keywords_of_an_item_are_a_table_of_ones() -> None:
     assert repr(keywords) == "{'test_it[a]': 1, 'slow': 1}"
 
 
-def test_only_equal_tables_of_one_kind_are_shared() -> None:
-    def item(**tables: object) -> Any:
-        return SimpleNamespace(callspec=SimpleNamespace(**tables))
+def made(**parts: object) -> Any:
+    """An item of a test with these parameters."""
+    return SimpleNamespace(callspec=SimpleNamespace(**parts), keywords={})
 
-    ones = [item(_arg2scope={"a": 0}, indices={"a": index}, params={"a": 0}) for index in (0, 1, 0)]
+
+def test_only_equal_tables_of_one_kind_are_shared() -> None:
+    ones = [made(_arg2scope={"a": 0}, indices={"a": index}) for index in (0, 1, 0)]
     without: Any = SimpleNamespace()  # an item of no parametrized test
-    share_tables([*ones, without, item(indices=None)])
+    shared = SharedParts()
+    shared.share(ones[:1])  # of one function after the other
+    shared.share([*ones[1:], without, made(indices=None)])
 
     assert [one.callspec.indices for one in ones] == [{"a": 0}, {"a": 1}, {"a": 0}]
     assert ones[0].callspec.indices is ones[2].callspec.indices
     assert ones[0].callspec._arg2scope is ones[1].callspec._arg2scope
     assert ones[0].callspec._arg2scope is not ones[0].callspec.indices
-    assert ones[0].callspec.params is not ones[2].callspec.params
+
+
+def test_the_parameters_of_a_test_stay_its_own() -> None:
+    ones = [made(params={"a": 0, "b": [number]}) for number in range(40)]
+    lists = [one.callspec.params["b"] for one in ones]
+    SharedParts().share(ones)
+
+    ones[0].callspec.params["c"] = 1
+    del ones[1].callspec.params["a"]
+
+    assert [type(one.callspec.params) for one in ones] == [dict] * 40
+    assert ones[0].callspec.params == {"a": 0, "b": [0], "c": 1}
+    assert ones[1].callspec.params == {"b": [1]}
+    assert [list(one.callspec.params.items()) for one in ones[2:]] == [
+        [("a", 0), ("b", [number])] for number in range(2, 40)
+    ]
+    assert all(one.callspec.params["b"] is mine for one, mine in zip(ones, lists, strict=True))
+
+
+def test_marks_of_parameters_stay_with_theirs() -> None:
+    slow = pytest.mark.timeout(1).mark
+    ones = [made(marks=marks, _idlist=[str(number)]) for number, marks in enumerate(([], [slow], []))]
+    SharedParts().share(ones)
+
+    assert [one.callspec.marks for one in ones] == [[], [slow], []]
+    assert ones[0].callspec.marks is ones[2].callspec.marks
+    assert [one.callspec._idlist for one in ones] == [("0",), ("1",), ("2",)]
+
+
+def test_parts_of_equal_ids_are_shared() -> None:
+    """As pytest 9.2 has them; the parameters are one text with the keyword that they are too."""
+    names = [("".join(["test", "_it"]),) for _ in range(2)]
+    ones = [
+        SimpleNamespace(
+            _id=SimpleNamespace(names=of_one, params="".join(["a", "-", str(number)])),
+            keywords=SimpleNamespace(_markers={"test_it": True, "".join(["a-", str(number)]): True}),
+        )
+        for number, of_one in enumerate(names)
+    ]
+    SharedParts().share(ones)  # type: ignore[arg-type]  # items by what they have
+
+    assert [(one._id.names, one._id.params) for one in ones] == [(("test_it",), "a-0"), (("test_it",), "a-1")]
+    assert ones[0]._id.names is ones[1]._id.names
+    assert all(one._id.params is list(one.keywords._markers)[1] for one in ones)
+
+
+def test_the_text_of_an_id_is_made_anew(pytester: pytest.Pytester) -> None:
+    item = pytester.getitem("def test_it(): pass", "test_it")
+    before = item.nodeid
+
+    free_made_text(item)
+
+    assert item.nodeid == before == "test_the_text_of_an_id_is_made_anew.py::test_it"
+
+
+def test_attributes_stay_as_they_were(pytester: pytest.Pytester) -> None:
+    item = pytester.getitem("def test_it(): pass", "test_it")
+    item.own = [1]  # type: ignore[attr-defined]  # as plugins do
+    before = dict(vars(item))
+
+    pack_attributes(item)
+
+    assert list(vars(item).items()) == list(before.items())
+    item.own = 2  # type: ignore[attr-defined]
+    assert vars(item)["own"] == 2
+    assert not hasattr(pytester.getitem("def test_it(): pass", "test_it"), "own")
+
+
+def test_only_the_note_of_no_xfail_is_freed() -> None:
+    excused: Any = object()
+    for noted, left in ((None, 0), (excused, 1)):
+        item: Any = SimpleNamespace(stash=pytest.Stash(), extra_keyword_matches=set())
+        item.stash[skipping.xfailed_key] = noted
+        free_leftovers(item)
+        assert len(item.stash) == left
+        assert item.stash.get(skipping.xfailed_key, None) is noted
 
 
 def test_a_stash_keeps_what_others_put_there() -> None:

@@ -61,3 +61,34 @@ def test_what_xfail_says_of_a_test_is_no_outcome_of_its_trial(suite: pytest.Pyte
     suite.runpytest("--rightsize-ladder=small", "--rightsize-results=run.jsonl")
     (trial,) = read_run(suite.path / "run.jsonl").trials
     assert (trial.outcome, trial.reason) == ("not_run", "xfail")
+
+
+def test_a_test_that_a_plugin_runs_again_after_all_asks_its_own_rung(suite: pytest.Pytester) -> None:
+    """As plugins that go through the tests for an hour; what was noted of the trial is gone by then."""
+    suite.makeconftest(
+        """
+        import pytest
+
+        @pytest.hookimpl(wrapper=True, tryfirst=True)
+        def pytest_runtestloop(session):
+            result = yield
+            for item in session.items:
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+            return result
+        """
+    )
+    suite.makepyfile(
+        test_suite="""
+        import pytest
+
+        @pytest.mark.rightsize(chosen="big")
+        def test_upper(model):
+            print("ASKED", model.rung, model.ask("d").upper())
+            assert False
+        """
+    )
+    result = suite.runpytest(
+        "--rightsize-ladder=small,big", "--rightsize-strategy=full", "--rightsize-concurrency=1", "-s"
+    )
+    asked = [line.partition("ASKED ")[2] for line in result.outlines if "ASKED" in line]
+    assert asked == ["small D", "big D"] * 2
