@@ -58,11 +58,9 @@ class Finishing:
 
     def _tell_controller(self, session: pytest.Session) -> None:
         """Send the controller of xdist what its own process has not seen."""
-        recorder = self._resources.recorder
         session.config.workeroutput["rightsize"] = {  # type: ignore[attr-defined]  # a worker of xdist has it
             "strengths": [strength.to_dict() for strength in self._state.strengths.values()],
             "metered": [metering.to_dict() for metering in self._state.metered],
-            "identities": {} if recorder is None else recorder.fingerprints(),
             "suite": self._state.suite,
         }
 
@@ -82,11 +80,12 @@ class Finishing:
         """Each rung that answered, by its content; a model file is not hashed where nobody will read the result."""
         recorder = self._resources.recorder
         known = self._state.fingerprints | ({} if recorder is None else recorder.fingerprints())
-        if interrupted or (self._settings.results is None and not self._settings.reports):
-            return known
-        trials = (trial for by_key in self._state.trials.values() for trial in by_key.values())
-        answered = {trial.key.rung for trial in trials if trial.answers}
-        return fingerprints_of(sorted(answered), self._resources.providers, known=known)
+        if not interrupted and (self._settings.results is not None or self._settings.reports):
+            trials = (trial for by_key in self._state.trials.values() for trial in by_key.values())
+            answered = {trial.key.rung for trial in trials if trial.answers}
+            known = fingerprints_of(sorted(answered), self._resources.providers, known=known)
+        # A worker elsewhere that tells none may have another file than this process could hash.
+        return {rung: content for rung, content in known.items() if content is not None}
 
     def _end_results_file(self, result: SessionResult, *, exitstatus: int) -> None:
         results = self._state.results

@@ -12,7 +12,7 @@ import pytest
 
 from tests.benchmarks import bench_hosts, bench_scale
 
-pytestmark = pytest.mark.skipif(os.environ.get("RIGHTSIZE_RAY") != "required", reason="takes minutes: tox run -e ray")
+pytestmark = pytest.mark.skipif("RIGHTSIZE_RAY" not in os.environ, reason="takes minutes: tox run -e ray")
 
 MODELS = Path(__file__).parents[3] / "example_suite" / "models"
 # Slots that nobody needs: with them a tiny model takes as much memory as a real one, and a second would be seen.
