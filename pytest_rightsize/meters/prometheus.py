@@ -7,7 +7,7 @@ but the request for the page of metrics; a redirect is not followed, and a page 
 import math
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -16,8 +16,9 @@ import pluggy
 
 from pytest_rightsize import clocks
 from pytest_rightsize.energy import Energy, unknown_energy
-from pytest_rightsize.errors import ConfigError
+from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.meters import Counter, CounterError, Facts, Meter, MeterProblem, Site
+from pytest_rightsize.meters.energy_units import UNITS, AmbiguousUnitError, joules_in_unit_of
 from pytest_rightsize.providers.environment import secret_variable
 from pytest_rightsize.providers.locality import host_of, is_this_machine, names_this_machine
 from pytest_rightsize.providers.plain_http import FetchError, fetch
@@ -30,17 +31,11 @@ hookimpl = pluggy.HookimplMarker("pytest")
 
 _DCGM = "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"
 _KEPLER = re.compile(r"kepler_(node|pod|container|process)_(cpu|gpu)_joules_total")
+# Slices of a board (MIG) show the board's own counter, read up to a minute apart, in which it takes so much at most.
+_SLICES_DIFFER_J = 120e3
+# By these labels dcgm-exporter says who uses a board, in a copy of its counter for each.
+_CONTAINER = ("namespace", "pod", "container")
 _ZONES = {"package": "cpu.package", "core": "cpu.core", "dram": "dram", "psys": "cpu.psys"}
-# The unit is the last word of a counter's name, as in scaph_host_energy_microjoules or energy_kwh_total.
-_UNITS = {
-    **dict.fromkeys(("joules", "joule", "j"), 1.0),
-    **dict.fromkeys(("microjoules", "uj"), 1e-6),
-    **dict.fromkeys(("millijoules", "mj"), 1e-3),
-    **dict.fromkeys(("kilojoules", "kj"), 1e3),
-    **dict.fromkeys(("megajoules",), 1e6),
-    **dict.fromkeys(("watthours", "watthour", "wh"), 3.6e3),
-    **dict.fromkeys(("kilowatthours", "kilowatthour", "kwh"), 3.6e6),
-}
 _POWER = re.compile(r"(^|_)(power|(micro|milli|kilo)?watts?)(_|$)", re.IGNORECASE)
 _TIMEOUT_S = 5.0
 _SYSTEMATIC = 0.11
@@ -79,6 +74,7 @@ class Prometheus:
     """The counters on an exporter's page of metrics at `url`; `metric` and `labels` select among them.
 
     A metric's unit is the one that its name ends in, such as `_microjoules` or `_kwh_total`; without one it is joules.
+    `unit` says it where the name does not, or where its case leaves open whether `_mj` is a thousandth or a million.
 
     `urls` are the pages of several machines among which a model is spread: their counters are added up, and while one
     of the exporters does not answer the energy is unknown, as a part of it is no total.
@@ -92,6 +88,7 @@ class Prometheus:
         "url_env": str,
         "urls": list,
         "metric": str,
+        "unit": str,
         "labels": dict,
         "poll_s": (int, float),
         "lag_s": (int, float),
@@ -102,9 +99,7 @@ class Prometheus:
         """Take the address; raises ConfigError if it is none, holds a password, or a time cannot be."""
         where = f"rung {rung.name!r}: the meter prometheus"
         self._urls = _urls(options, where=where)
-        metric = options.get("metric")
-        if metric is not None and _unit(str(metric)) is None and _POWER.search(str(metric)):
-            raise ConfigError(f"{where}: metric = {metric!r} is a power: name a counter of energy, which only grows")
+        self._joules_in_unit = _joules_in_unit(options, where=where)
         if options.get("poll_s", 1) <= 0 or options.get("lag_s", 0) < 0:
             raise ConfigError(f"{where}: poll_s must be above 0, and lag_s 0 or more")
         self._options = options
@@ -118,9 +113,11 @@ class Prometheus:
         return None
 
     def counters(self) -> Sequence[Counter]:
-        """One for each device, however many lines show it: with MIG a board's counter comes once for each slice.
+        """One for each device, however many lines show it.
 
-        Raises CounterError where a page lacks the metric, or two pages show one board, which would count twice.
+        dcgm-exporter copies a board's counter into a line for each slice of it (MIG), and for each pod that shares it.
+        Raises CounterError where a page lacks the metric, where lines of one device are no copies, or where two pages
+        show one board, which would count twice.
         """
         found: list[Counter] = []
         seen: dict[str, str] = {}
@@ -134,7 +131,11 @@ class Prometheus:
                 board = _board(sample)
                 if board is not None and seen.setdefault(board, shown) != shown:
                     raise CounterError(f"{seen[board]} and {shown} both show {board}", flag="same_board")
-                found.append(_Remote(page, key, self._facts(sample, urlsplit(shown).netloc)))
+                facts = self._facts(sample, urlsplit(shown).netloc)
+                unit = _joules_in(sample.name) if self._joules_in_unit is None else self._joules_in_unit
+                remote = _Remote(page, key, facts, joules_in_unit=unit, is_wanted=self._is_wanted)
+                remote.joules()  # lines that are no copies are a problem from the start
+                found.append(remote)
         return found
 
     def of_answer(self, reply: Reply) -> Energy:  # noqa: ARG002  # the protocol has it
@@ -223,15 +224,31 @@ def _board(sample: Sample) -> str | None:
     return f"the board {board}"
 
 
+def _joules_in_unit(options: Mapping[str, Json], *, where: str) -> float | None:
+    """The joules of the unit that the ladder file gives; None where the name tells. Raises ConfigError."""
+    unit, metric = options.get("unit"), options.get("metric")
+    if unit is not None:
+        if metric is None:
+            raise ConfigError(f"{where} has a unit and no metric: the units of the metrics that it finds are known")
+        if unit not in UNITS:
+            raise unknown_name(f"{where}: unit", unit, UNITS, noun="unit of energy")
+    if metric is None:
+        return None
+    try:
+        told = joules_in_unit_of(metric)
+    except AmbiguousUnitError as error:
+        if unit is None:
+            words = f"{where}: metric = {metric!r} may count {error}, and its name does not tell which"
+            raise ConfigError(f'{words}: add unit = "{str(error).partition(" ")[0]}", or the other') from None
+        told = UNITS[unit]
+    if told is None and _POWER.search(metric):
+        raise ConfigError(f"{where}: metric = {metric!r} is a power: name a counter of energy, which only grows")
+    return None if unit is None else UNITS[unit]
+
+
 def _joules_in(metric: str) -> float:
     """How many joules one of the metric's unit has: dcgm-exporter counts in mJ, and a name without a unit in J."""
-    return 1e-3 if metric == _DCGM else _unit(metric) or 1.0
-
-
-def _unit(metric: str) -> float | None:
-    """The joules of the unit that a metric's name ends in; None where that is none."""
-    words = metric.lower().removesuffix("_total").replace("watt_hour", "watthour")
-    return _UNITS.get(words.rpartition("_")[2])
+    return 1e-3 if metric == _DCGM else joules_in_unit_of(metric) or 1.0
 
 
 def _key(sample: Sample) -> tuple[str, str]:
@@ -277,27 +294,59 @@ class _Page:
 class _Remote:
     """One device's counter at the exporter."""
 
-    def __init__(self, page: _Page, key: tuple[str, str], facts: Facts) -> None:
+    def __init__(
+        self,
+        page: _Page,
+        key: tuple[str, str],
+        facts: Facts,
+        *,
+        joules_in_unit: float,
+        is_wanted: Callable[[Sample], bool],
+    ) -> None:
         self._page = page
         self._key = key
+        self._joules_in_unit = joules_in_unit
+        self._is_wanted = is_wanted
         self._last: float | None = None
         self.facts = facts
 
     def read(self) -> float:
         """See `Counter`."""
-        values = [sample.value for sample in self._page.fresh(self.facts.poll_s / 2) if _key(sample) == self._key]
-        if not values or not math.isfinite(values[0]):
+        try:
+            joules = self.joules()
+        except CounterError:
             self._last = None
-            raise CounterError(f"{self.facts.device} is not shown any more", flag="counter_lost")
-        joules = values[0] * _joules_in(self._key[0])
+            raise
         last, self._last = self._last, joules
         if last is not None and joules < last:
             raise CounterError(f"the counter of {self.facts.device} began anew", flag="counter_reset")
         return joules
 
+    def joules(self) -> float:
+        """What its lines show now: the newest of the copies, as slices of a board are not read at one moment."""
+        lines = [sample for sample in self._lines(self.facts.poll_s / 2) if self._is_wanted(sample)]
+        amounts = [sample.value * self._joules_in_unit for sample in lines]
+        if not amounts or not all(map(math.isfinite, amounts)):
+            raise CounterError(f"{self.facts.device} is not shown any more", flag="counter_lost")
+        of_slices = {(sample.labels.get("GPU_I_ID"), amount) for sample, amount in zip(lines, amounts, strict=True)}
+        slices = {of_slice for of_slice, _ in of_slices}
+        at_most = _SLICES_DIFFER_J if self._key[0] == _DCGM else 0.0
+        if len(of_slices) > len(slices) or max(amounts) - min(amounts) > at_most:
+            raise CounterError(
+                f"the page shows {self.facts.device} in {len(lines)} lines with different values, so that they are "
+                f"no copies of one counter, and might count a part of it each: choose one by its labels",
+                flag="not_copies",
+            )
+        return max(amounts)
+
+    def _lines(self, at_most_s: float) -> list[Sample]:
+        return [sample for sample in self._page.fresh(at_most_s) if _key(sample) == self._key]
+
     def others(self) -> str | None:
-        """Nobody can tell from here."""
-        return None
+        """The containers that share the board, where the page names them; nobody else can be told from here."""
+        places = ({name: sample.labels.get(name) for name in _CONTAINER} for sample in self._lines(math.inf))
+        sharing = {tuple(place.values()) for place in places if place["pod"]}
+        return f"{len(sharing)} containers of Kubernetes share it" if len(sharing) > 1 else None
 
 
 @hookimpl
