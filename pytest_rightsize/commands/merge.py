@@ -4,7 +4,7 @@ A session of `pytest --rightsize-shard=I/N --rightsize-results=FILE` writes each
 """
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -27,7 +27,14 @@ from pytest_rightsize.reports.terminal import (
     warning_lines,
 )
 from pytest_rightsize.results.kept_media import copy_media
-from pytest_rightsize.results.merging import ShardFile, merge_into, merged_head, read_shards
+from pytest_rightsize.results.merging import (
+    ShardFile,
+    common_fingerprints,
+    merge_into,
+    merged_head,
+    read_shards,
+    unidentified,
+)
 from pytest_rightsize.results.results_file import ResultsFile, no_trial, read_run, rung_of_line
 from pytest_rightsize.session.result import SessionResult, session_result
 
@@ -121,16 +128,27 @@ def _objective(shards: list[ShardFile]) -> Objective:
 
 
 def _end(results: ResultsFile, result: SessionResult, shards: list[ShardFile], status: int) -> None:
-    identities = {rung: identity for one in shards for rung, identity in one.identities.items()}
+    unknown = unidentified(shards)
+    models = {"identities": common_fingerprints(shards), **({"unidentified": unknown} if unknown else {})}
     results.end(
         result.verdicts,
         exitstatus=status,
         failed=[f"{gate}: {verdict.task}" for gate, verdict in result.failed],
         warned=[f"{gate}: {verdict.task}" for gate, verdict in result.warned],
-        totals=result.totals() | {"identities": identities},
+        totals=result.totals() | models,
         waived=waiver_lines(result.waivers, result.unmet),
         interrupted=result.run.interrupted,
     )
+
+
+def _unknown_models(shards: Collection[ShardFile]) -> Iterator[str]:
+    """Which rungs may have been other models in shards that were cut off before they told."""
+    for rung, where in unidentified([*shards]).items():
+        yield (
+            f"{rung}: which model answered in shard {', '.join(where)} is not known, as its file does not tell (a "
+            f"session that is cut off does not). It may be another one than in other shards, so the merged run has no "
+            f"fingerprint of {rung}"
+        )
 
 
 def _show(result: SessionResult, path: Path, shards: Collection[ShardFile]) -> None:
@@ -140,6 +158,7 @@ def _show(result: SessionResult, path: Path, shards: Collection[ShardFile]) -> N
         *summary_lines(result.run, result.verdicts),
         *fault_lines(result.run.trials),
         *result.notes,
+        *_unknown_models(shards),
         *waiver_lines(result.waivers, result.unmet),
         *warning_lines(result.warned, result.run),
         *gate_lines(result.failed, result.run),

@@ -20,7 +20,7 @@ from pytest_rightsize.results.results_file import SCHEMA, ResultsFile, rung_of_l
 from pytest_rightsize.shards import Shard
 from pytest_rightsize.strict_json import loads
 
-__all__ = ["ShardFile", "merge_into", "merged_head", "read_shards"]
+__all__ = ["ShardFile", "common_fingerprints", "merge_into", "merged_head", "read_shards", "unidentified"]
 
 # These do not decide a verdict: whoever merges says anew which gates count.
 _MAY_DIFFER = ("shard", "gate", "budget")
@@ -32,7 +32,8 @@ _COPIED = ("prompt", "trial", "metering", "strength")
 class ShardFile:
     """The results file of one shard: its first line, the plan of the whole suite, the models that answered.
 
-    `suite` is empty and `is_whole` False where the session was cut off before its end.
+    `suite` is empty and `is_whole` False where the session was cut off before its end: then it has no `identities`
+    either. `answered` are the rungs whose answers it holds, known when it has been merged.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class ShardFile:
     suite: Sequence[Mapping[str, Json]] = ()
     plan: Sequence[Mapping[str, Json]] = ()
     identities: Mapping[str, Json] = field(default_factory=dict)
+    answered: set[str] = field(default_factory=set)
     is_whole: bool = False
     is_interrupted: bool = False
 
@@ -60,6 +62,7 @@ def read_shards(paths: Sequence[Path], *, partial: bool = False) -> list[ShardFi
     _check_models(shards)
     if not partial:
         _check_complete(shards)
+    _check_parts_of_tasks(shards)
     if not any(one.suite for one in shards):
         if any(one.is_whole for one in shards):
             raise ConfigError("no test of this suite asks a model, so there is nothing to merge: collect other tests")
@@ -80,6 +83,26 @@ def merge_into(results: ResultsFile, shards: Sequence[ShardFile]) -> None:
                 results.copy(json.dumps({**line, "shard": str(one.shard)}) + "\n")
             else:
                 results.copy(text)
+
+
+def common_fingerprints(shards: Sequence[ShardFile]) -> dict[str, Json]:
+    """The fingerprint of each rung that is known of every shard that it answered in; of merged shards."""
+    known = {rung: identity for one in shards for rung, identity in one.identities.items()}
+    return {rung: identity for rung, identity in known.items() if rung not in unidentified(shards)}
+
+
+def unidentified(shards: Sequence[ShardFile]) -> dict[str, list[str]]:
+    """The rungs whose model is not known of each shard that it answered in, with those shards; of merged shards.
+
+    A rung without a fingerprint in a whole session has none anywhere: its provider does not tell one.
+    """
+    known = {rung for one in shards for rung in one.identities}
+    unknown: dict[str, list[str]] = {}
+    for one in shards:
+        for rung in sorted(one.answered - one.identities.keys()):
+            if rung in known or not one.is_whole:
+                unknown.setdefault(rung, []).append(str(one.shard))
+    return unknown
 
 
 def merged_head(shards: Sequence[ShardFile]) -> dict[str, Json]:
@@ -168,7 +191,15 @@ def _copied(one: ShardFile) -> Iterator[tuple[str, Mapping[str, Json] | None]]:
                     f"session writes a trial twice: give the file as its session wrote it"
                 )
             seen.add(digest)
+            one.answered |= _rungs_asked(line)
         yield text, line
+
+
+def _rungs_asked(trial: Mapping[str, Json]) -> set[str]:
+    """The rungs whose answers a trial rests on: its own, members of a cascade, judges."""
+    answers, judgements = trial.get("answers") or (), trial.get("judgements") or ()
+    own = {trial["rung"]} if answers else set()
+    return own | {rung for answer in answers for rung in answer.get("via") or ()} | {each["by"] for each in judgements}
 
 
 def _texts(path: Path) -> Iterator[tuple[int, str]]:
@@ -267,6 +298,16 @@ def _check_models(shards: Sequence[ShardFile]) -> None:
                     f"{rung} is another model in {where.path} than in {one.path}: {seen} against {identity}. Bring the "
                     f"same model to every machine"
                 )
+
+
+def _check_parts_of_tasks(shards: Sequence[ShardFile]) -> None:
+    """Refuse a part of each task that does not say which models answered: one verdict might rest on two models."""
+    for one in shards:
+        if one.shard.by == "case" and not one.is_whole:
+            raise ConfigError(
+                f"{one.path} was cut off before it told which models answered, and has a part of each task's cases: a "
+                f"verdict might rest on two models. Run shard {one.shard} again, or leave its file out with --partial"
+            )
 
 
 def _check_complete(shards: Sequence[ShardFile]) -> None:

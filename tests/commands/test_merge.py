@@ -232,6 +232,48 @@ def test_a_shard_that_was_cut_off_is_undecided_where_it_lacks_trials(shards: lis
     assert {verdict.task: verdict.verdict for verdict in judge(run)}[task] == "undecided"
 
 
+def test_the_models_of_a_shard_that_was_cut_off_are_unknown(
+    shards: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its tasks are judged; that its rungs are the models of the other shards is not claimed."""
+    assert merged(shards, "--gate=none") == 0
+    assert read_run(shards[0].with_name("run.jsonl")).about["identities"] == {"a": {"sha256": "1"}}
+    assert "is not known" not in capsys.readouterr().out
+    change(shards[1], _cut_off)
+    assert merged(shards, "--partial", "--gate=none") == 0
+    assert "a: which model answered in shard 2/2 is not known, as its file does not tell" in capsys.readouterr().out
+    run = shards[0].with_name("run.jsonl")
+    assert read_run(run).about["identities"] == {}
+    end = json.loads(run.read_text("utf-8").splitlines()[-1])
+    assert end["totals"]["unidentified"] == {"a": ["2/2"], "b": ["2/2"]}
+
+
+def test_a_rung_that_a_shard_did_not_ask_may_lack_its_fingerprint_there(
+    shards: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(shards[1], lambda lines: lines[-1]["totals"].update(identities={}))
+    assert merged(shards, "--gate=none") == 0
+    assert "a: which model answered in shard 2/2 is not known" in capsys.readouterr().out
+
+    def unasked(lines: Lines) -> None:
+        for line in lines:
+            if line["kind"] == "trial" and line["rung"] == "a":
+                line.update(outcome="not_run", answers=[])
+
+    change(shards[1], unasked)
+    assert merged(shards, "--gate=none") == 0
+    assert "is not known" not in capsys.readouterr().out
+    assert read_run(shards[0].with_name("run.jsonl")).about["identities"] == {"a": {"sha256": "1"}}
+
+
+def test_a_part_of_each_task_by_unknown_models_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shards = [write(tmp_path / f"s{index}.jsonl", Shard(index=index, count=2, by="case")) for index in (1, 2)]
+    change(shards[1], _cut_off)
+    assert merged(shards, "--partial", "--gate=none") == 2
+    assert "a verdict might rest on two models. Run shard 2/2 again, or leave its file out" in capsys.readouterr().err
+    assert merged(shards[:1], "--partial", "--gate=none") == 0
+
+
 def test_the_merged_file_is_none_of_the_shards(shards: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
     before = shards[0].read_text("utf-8")
     assert main(["merge", *map(str, shards), "-o", str(shards[0])]) == 2
