@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
@@ -14,7 +15,7 @@ from pytest_rightsize.hosting.ray.replicas import DeadError, UnreachableError
 from pytest_rightsize.providers.environment import known_secrets
 from pytest_rightsize.providers.own_threads import own_this_thread
 
-__all__ = ["Courier", "RayHandle", "started"]
+__all__ = ["Courier", "Couriers", "RayHandle", "started"]
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _LONGEST = 300
@@ -23,11 +24,14 @@ _CALLS_AT_ONCE = 10_000
 
 
 class Courier:
-    """Brings what Ray's threads say to a thread of its own: who calls Ray within theirs waits for ever."""
+    """Brings what Ray's threads say to a thread of its own: who calls Ray within theirs waits for ever.
 
-    def __init__(self) -> None:
+    Another one brings what is wanted no more to Ray, where a cluster that has gone may keep it waiting.
+    """
+
+    def __init__(self, name: str) -> None:
         self._calls: SimpleQueue[Callable[[], object]] = SimpleQueue()
-        threading.Thread(target=self._carry, name="rightsize ray answers", daemon=True).start()
+        threading.Thread(target=self._carry, name=f"rightsize ray {name}", daemon=True).start()
 
     def carry(self, call: Callable[[], object]) -> None:
         """Have the call made in the courier's thread."""
@@ -40,8 +44,16 @@ class Courier:
                 self._calls.get()()
 
 
+@dataclass(frozen=True)
+class Couriers:
+    """The threads of one rung's handles: for answers, and for cancellations."""
+
+    answers: Courier = field(default_factory=lambda: Courier("answers"))
+    cancellations: Courier = field(default_factory=lambda: Courier("cancellations"))
+
+
 def started(
-    ray: Any, courier: Courier, served: Mapping[str, Any], needs: Needs, runtime_env: Mapping[str, Any] | None
+    ray: Any, couriers: Couriers, served: Mapping[str, Any], needs: Needs, runtime_env: Mapping[str, Any] | None
 ) -> "RayHandle":
     """An actor that serves a replica, from now on wherever Ray finds a place; never waits."""
     from pytest_rightsize.hosting.ray.actor import ReplicaActor
@@ -58,15 +70,15 @@ def started(
     }
     if runtime_env is not None:
         options["runtime_env"] = dict(runtime_env)
-    return RayHandle(ray, courier, ray.remote(ReplicaActor).options(**options).remote(dict(served)))
+    return RayHandle(ray, couriers, ray.remote(ReplicaActor).options(**options).remote(dict(served)))
 
 
 class RayHandle:
     """See `replicas.Handle`."""
 
-    def __init__(self, ray: Any, courier: Courier, actor: Any) -> None:
+    def __init__(self, ray: Any, couriers: Couriers, actor: Any) -> None:
         self._ray = ray
-        self._courier = courier
+        self._couriers = couriers
         self._actor = actor
 
     def here(self) -> "Future[Any]":
@@ -102,13 +114,14 @@ class RayHandle:
         outer: Future[Any] = Future()
         reference = getattr(self._actor, method).remote(*arguments)
         outer.add_done_callback(partial(self._cancel, reference))
-        reference.future().add_done_callback(lambda ended: self._courier.carry(partial(self._ended, outer, ended)))
+        carry = self._couriers.answers.carry
+        reference.future().add_done_callback(lambda ended: carry(partial(self._ended, outer, ended)))
         return outer
 
     def _cancel(self, reference: Any, ended: "Future[Any]") -> None:
+        """Have the actor stop what nobody waits for; what it has not begun it never begins, and none is asked again."""
         if ended.cancelled():
-            with suppress(Exception):
-                self._ray.cancel(reference)
+            self._couriers.cancellations.carry(partial(self._ray.cancel, reference))
 
     def _ended(self, outer: "Future[Any]", inner: "Future[Any]") -> None:
         if not outer.set_running_or_notify_cancel():

@@ -16,7 +16,7 @@ from typing import Any
 from pytest_rightsize import clocks
 from pytest_rightsize.errors import RungError
 from pytest_rightsize.hosting.ray import replica_notes
-from pytest_rightsize.hosting.ray.calls import broken_words, called, settle
+from pytest_rightsize.hosting.ray.calls import CallsUnderWay, broken_words, called, settle
 from pytest_rightsize.hosting.ray.replica_faults import (
     clause_of,
     count_fault,
@@ -62,6 +62,7 @@ class Pool:
         self._replicas = replicas
         self._queue: deque[Asked] = deque()
         self._lock = threading.RLock()
+        self._under_way = CallsUnderWay()
         self.is_closed = False
         self.is_over = threading.Event()  # `close` has ended all
         self.down: RungError | None = None
@@ -135,7 +136,7 @@ class Pool:
         self._go()
 
     def close(self) -> None:
-        """End all replicas; their totals are then in `meterings`. What has not been answered ends in a fault."""
+        """End all replicas; their totals are then in `meterings`. What is not answered is cancelled, and is a fault."""
         closed = RungError(f"rung {self._terms.rung!r}: closed before it had answered", reason="crash")
         with self._lock:
             self.is_closed = True
@@ -143,6 +144,7 @@ class Pool:
             self._check_down()
             hosts = [(each, each.host, each.state) for each in self._replicas if each.host is not None]
         self._go()
+        self._under_way.cancel()
         try:
             self._collect(hosts)
         finally:
@@ -192,14 +194,8 @@ class Pool:
         if not is_wanted:  # `close` has not seen it
             handle.kill()
             return
-        called(handle.here).add_done_callback(partial(self._is_placed, host))
+        called(handle.here).add_done_callback(host.placed)
         self._greet(replica, host)
-
-    @staticmethod
-    def _is_placed(host: Host, said: "Future[str]") -> None:
-        """From now on it loads, and reads its model's file to tell the fingerprint: no time is too long for that."""
-        if not said.cancelled() and said.exception() is None:
-            host.node, host.has_place = said.result(), True
 
     def _greet(self, replica: Replica, host: Host) -> None:
         host.is_probed = True
@@ -276,13 +272,15 @@ class Pool:
         inner: Future[Outcome] = called(host.handle.ask, asked.request)
         pass_cancellation(asked.future, inner)
         inner.add_done_callback(partial(self._landed, replica, host, asked))
+        self._under_way.add(inner)
 
     def _landed(self, replica: Replica, host: Host, asked: Asked, ended: "Future[Outcome]") -> None:
         with self._lock:
             host.end(clocks.monotonic())
         error = None if ended.cancelled() else ended.exception()
-        if ended.cancelled():
-            pass
+        if ended.cancelled():  # by `close`, or by whoever asked, who hears nothing of it
+            if self.down is not None:
+                settle(asked, {"error": error_to_plain(self.down)})
         elif isinstance(error, DeadError | UnreachableError):
             (self._lost if isinstance(error, UnreachableError) else self._died)(replica, host, str(error))
             self._ask_again(host, asked, str(error))

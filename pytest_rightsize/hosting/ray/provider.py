@@ -19,7 +19,7 @@ from pytest_rightsize.errors import ConfigError, RightsizeError, RungError
 from pytest_rightsize.hosting.ray import engines
 from pytest_rightsize.hosting.ray.connection import LOCAL, address_of, connect
 from pytest_rightsize.hosting.ray.greetings import Greetings
-from pytest_rightsize.hosting.ray.handles import Courier, started
+from pytest_rightsize.hosting.ray.handles import Couriers, started
 from pytest_rightsize.hosting.ray.nodes import fits, node_lines, shortage_words
 from pytest_rightsize.hosting.ray.pool import Pool
 from pytest_rightsize.hosting.ray.replicas import Handle, Replica
@@ -83,7 +83,7 @@ class RayReplicas:
         self._greetings: Greetings | None = None
         self._pool: Pool | None = None
         self._last_pool: Pool | None = None
-        self._courier: Courier | None = None
+        self._couriers: Couriers | None = None
         self._down: RungError | None = None
         self._lock = threading.RLock()
         self.meterings: list[Metering] = []
@@ -279,8 +279,8 @@ class RayReplicas:
     def _start(self, number: int) -> Handle:
         ray = connect(self._address, rung=self._rung.name)
         with self._lock:
-            self._courier = self._courier or Courier()
-        return started(ray, self._courier, self._served(number), self._needs, self._rung.options.get("runtime_env"))
+            self._couriers = self._couriers or Couriers()
+        return started(ray, self._couriers, self._served(number), self._needs, self._rung.options.get("runtime_env"))
 
     def _served(self, number: int) -> dict[str, Any]:
         return {

@@ -98,6 +98,11 @@ class Host:
         """`replica 2 on node8`."""
         return f"replica {self.number} on {self.node}"
 
+    def placed(self, said: "Future[str]") -> None:
+        """Note its node. It loads now, or reads its model's file for the fingerprint: no time is too long for that."""
+        if not said.cancelled() and said.exception() is None:
+            self.node, self.has_place = said.result(), True
+
     def begin(self, now: float) -> None:
         """Note that it is given a request."""
         self.was_asked = True

@@ -36,6 +36,7 @@ class Held:
         self._rung = rung
         self._folder = Path(rung.options.get("folder", "."))
         self._has_answered = self._is_broken = False
+        self._answering: list[threading.Thread] = []
 
     def check(self) -> Problem | None:
         """A folder that is not there is a file that is missing."""
@@ -62,19 +63,26 @@ class Held:
             self._is_broken = True
             future.set_exception(RungError("no memory is left", reason="memory", permanent=True))
             return future
-        threading.Thread(target=self._answer, args=(text, future, self._has_answered), daemon=True).start()
+        thread = threading.Thread(target=self._answer, args=(text, future, self._has_answered), daemon=True)
+        self._answering.append(thread)
+        thread.start()
         self._has_answered = True
         return future
 
     def _answer(self, text: str, future: Future[Reply], is_held: bool) -> None:
         pause = threading.Event()
         while is_held and not (self._folder / "gate").exists():
+            if future.cancelled():
+                return
             pause.wait(0.01)
         tokens = Tokens(prompt=3, completion=1, source="counted")
-        future.set_result(Reply(text=text.upper(), seconds=0.01, tokens=tokens, finish_reason="stop"))
+        if future.set_running_or_notify_cancel():
+            future.set_result(Reply(text=text.upper(), seconds=0.01, tokens=tokens, finish_reason="stop"))
 
     def close(self) -> None:
-        """Nothing is to be freed."""
+        """Wait for what is computed and not cancelled, as an engine that cannot be left in the middle of it."""
+        for thread in self._answering:
+            thread.join()
 
 
 def _is_first(file: Path) -> bool:

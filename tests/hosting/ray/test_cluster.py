@@ -6,6 +6,7 @@ go when the test has seen it.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -374,6 +375,42 @@ def test_replicas_of_two_models_are_refused(pytester: pytest.Pytester, cluster: 
     assert "has another model than the replica on" in session.out
     assert ("error", "load") in {(trial.outcome, trial.reason) for trial in session.result().trials}
     assert verdicts(session)["easy"][0] == "undecided"
+
+
+def test_what_is_in_flight_at_an_interrupt_is_cancelled_where_it_runs(
+    pytester: pytest.Pytester, cluster: Cluster
+) -> None:
+    """Each replica ends within its time then, so that its joules are known; nothing is asked a second time."""
+    session = Session(pytester, cluster, ladder("small", meter="steady", replicas="2", max_in_flight="24"))
+    process = session.start("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
+    session.wait_until_asked(24, process)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == pytest.ExitCode.INTERRUPTED, session.out
+    assert len((session.folder / "log").read_text().splitlines()) == 24
+    totals = [metering.total for metering in session.result().meters]
+    assert len(totals) == 2, session.out
+    assert all(total is not None and total.joules is not None for total in totals), session.out
+
+
+def test_what_is_in_flight_when_a_test_ends_the_session_is_cancelled_where_it_runs(
+    pytester: pytest.Pytester, cluster: Cluster
+) -> None:
+    """The first answer, which comes while all others are held, is followed by an error that -x does not forgive."""
+    suite = """
+        import pytest
+
+        @pytest.mark.rightsize(task="any")
+        @pytest.mark.parametrize("n", range(12))
+        def test_any(model, n):
+            assert model.ask(f"any {n}")
+            raise OSError("a broken test")
+    """
+    session = Session(pytester, cluster, ladder("small", meter="steady", max_in_flight="12"), suite)
+    assert session.run("--rightsize-ladder=small", "--rightsize-cache=off", "-x") == pytest.ExitCode.TESTS_FAILED
+    assert len((session.folder / "log").read_text().splitlines()) <= 12, "each once at most"
+    (total,) = [metering.total for metering in session.result().meters]
+    assert total is not None, session.out
+    assert total.joules is not None, session.out
 
 
 def test_a_prompt_that_ends_a_replica_costs_its_own_trial(pytester: pytest.Pytester, cluster: Cluster) -> None:

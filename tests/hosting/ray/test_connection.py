@@ -13,7 +13,7 @@ from pytest_rightsize.errors import RungError
 from pytest_rightsize.hosting.ray import connection
 from pytest_rightsize.hosting.ray.connection import LOCAL, address_of, connect
 from pytest_rightsize.hosting.ray.engines import Needs
-from pytest_rightsize.hosting.ray.handles import Courier, RayHandle, started
+from pytest_rightsize.hosting.ray.handles import Couriers, RayHandle, started
 from pytest_rightsize.hosting.ray.replicas import DeadError, UnreachableError
 
 
@@ -59,6 +59,7 @@ class Ray:
         self.error = error
         self.inits: list[dict[str, Any]] = []
         self.cancelled: list[Reference] = []
+        self.was_cancelled = threading.Event()
         self.killed = threading.Event()
         self.options: dict[str, Any] = {}
         self.served: Any = None
@@ -76,6 +77,7 @@ class Ray:
     def cancel(self, reference: Reference) -> None:
         """Cancel a call."""
         self.cancelled.append(reference)
+        self.was_cancelled.set()
 
     def kill(self, actor: Any) -> None:
         """End an actor."""
@@ -173,7 +175,7 @@ def test_what_ray_raises_is_a_fault_that_says_what_to_do(ray: Ray, error: BaseEx
 def test_an_actor_reserves_what_its_replica_needs_and_is_never_restarted_by_ray() -> None:
     ray = Ray()
     needs = Needs(cpus=8, gpus=1, memory_bytes=10, others={"H100": 1.0})
-    started(ray, Courier(), {"replica": 1}, needs, {"pip": ["x"]})
+    started(ray, Couriers(), {"replica": 1}, needs, {"pip": ["x"]})
     chosen = {name: ray.options[name] for name in ("num_cpus", "num_gpus", "memory", "resources", "runtime_env")}
     assert chosen == {
         "num_cpus": 8,
@@ -184,7 +186,7 @@ def test_an_actor_reserves_what_its_replica_needs_and_is_never_restarted_by_ray(
     }
     assert (ray.options["max_restarts"], ray.options["max_task_retries"]) == (0, 0)
     assert ray.served == {"replica": 1}
-    started(ray, Courier(), {"replica": 1}, Needs(), None)
+    started(ray, Couriers(), {"replica": 1}, Needs(), None)
     assert "runtime_env" not in ray.options
 
 
@@ -209,7 +211,7 @@ ModuleNotFoundError: No module named 'pytest_rightsize'"""
 def test_errors_of_ray_are_of_two_kinds(raised: Exception, kind: type[Exception], words: str) -> None:
     ray, reference = Ray(), Reference()
     actor = SimpleNamespace(ask=SimpleNamespace(remote=lambda _: reference))
-    future = RayHandle(ray, Courier(), actor).ask({"n": 1})
+    future = RayHandle(ray, Couriers(), actor).ask({"n": 1})
     reference.inner.set_exception(raised)
     error = future.exception(60)
     assert type(error) is kind
@@ -227,7 +229,7 @@ class UnreadableError(RayTaskError):
 def test_an_error_that_cannot_be_read_holds_up_no_other_answer() -> None:
     ray, references = Ray(), [Reference() for _ in range(4)]
     waiting = iter(references)
-    handle = RayHandle(ray, Courier(), SimpleNamespace(ask=SimpleNamespace(remote=lambda _: next(waiting))))
+    handle = RayHandle(ray, Couriers(), SimpleNamespace(ask=SimpleNamespace(remote=lambda _: next(waiting))))
     futures = [handle.ask({"n": n}) for n in range(4)]
     futures[0].add_done_callback(lambda _: sys.exit(3))
     references[0].inner.set_exception(UnreadableError("x"))
@@ -247,7 +249,7 @@ def test_answers_come_in_a_thread_that_may_call_ray() -> None:
     """Ray's own thread waits for ever for what is called within it."""
     reference, threads = Reference(), list[str]()
     actor = SimpleNamespace(hello=SimpleNamespace(remote=lambda: reference))
-    future = RayHandle(Ray(), Courier(), actor).hello()
+    future = RayHandle(Ray(), Couriers(), actor).hello()
     is_told = threading.Event()
 
     def tell(_: object) -> None:
@@ -263,8 +265,9 @@ def test_answers_come_in_a_thread_that_may_call_ray() -> None:
 
 def test_a_cancelled_call_is_cancelled_there_and_an_actor_is_killed_without_waiting() -> None:
     ray, reference = Ray(), Reference()
-    handle = RayHandle(ray, Courier(), SimpleNamespace(ask=SimpleNamespace(remote=lambda _: reference)))
+    handle = RayHandle(ray, Couriers(), SimpleNamespace(ask=SimpleNamespace(remote=lambda _: reference)))
     assert handle.ask({}).cancel()
+    assert ray.was_cancelled.wait(60), "in another thread: a cluster that has gone would keep whoever cancels waiting"
     assert ray.cancelled == [reference]
     handle.kill()
     assert ray.killed.wait(60)

@@ -9,6 +9,7 @@ import pytest
 from pytest_rightsize import clocks
 from pytest_rightsize.energy import Energy
 from pytest_rightsize.errors import RungError
+from pytest_rightsize.hosting.ray.calls import CallsUnderWay
 from pytest_rightsize.hosting.ray.greetings import Greetings
 from pytest_rightsize.hosting.ray.pool import Pool
 from pytest_rightsize.hosting.ray.replicas import DeadError, Replica, UnreachableError
@@ -316,13 +317,24 @@ def test_a_restart_waits_for_a_place_for_a_quarter_of_a_minute(monkeypatch: pyte
     assert session.pool.down is not None
 
 
-def test_who_dies_before_its_first_word_is_out_and_the_others_go_on() -> None:
-    session = Session()
+@pytest.mark.parametrize("restarts", [0, 1, 2])
+def test_who_dies_before_its_first_word_has_its_restarts_as_any_other_and_the_others_go_on(restarts: int) -> None:
+    session = Session(restarts=restarts)
     session.pool.open()
-    session.actors[0].greets.set_exception(DeadError("died (ModuleNotFoundError: No module named 'pytest_rightsize')"))
     session.actors[1].is_up()
+    words = "died (ModuleNotFoundError: No module named 'pytest_rightsize')"
+    for life in [session.actors[0], *range(restarts)]:
+        dying = session.actors[-1] if isinstance(life, int) else life
+        dying.greets.set_exception(DeadError(words))
+        assert dying.is_killed
+    assert len(session.actors) == 2 + restarts
     assert text_of(session, 1) == "2"
-    assert "No module named" in session.notes[0]
+    assert all("No module named" in note for note in session.notes)
+    assert [note.rpartition(". ")[2] for note in session.notes] == [
+        *["A new one is started in its place"] * restarts,
+        "It has no restart left, and is out for this session",
+    ]
+    assert session.pool.down is None
 
 
 def text_of(session: Session, number: object) -> str:
@@ -383,6 +395,30 @@ def test_a_cancelled_request_is_cancelled_where_it_is_and_asked_of_nobody_else()
     second.cancel()
     assert session.ask(3)[0].done() is False
     assert actor.numbers == [1, 2, 3]
+
+
+def test_what_is_under_way_when_the_rung_is_closed_is_cancelled_one_by_one_and_asked_of_nobody() -> None:
+    """As on Ctrl-C: what nobody waits for any more is computed no longer, and is a fault here."""
+    session = Session(replicas=2, restarts=1).opened()
+    futures = session.ask(1, 2, 3, 4, 5)
+    session.pool.close()
+    calls = [call for actor in session.actors for _, call in actor.asked]
+    assert [call.cancelled() for call in calls] == [True] * 4
+    assert [actor.numbers for actor in session.actors] == [[1, 3], [2, 4]], "each was asked once, of nobody else"
+    assert {error(future)["message"] for future in futures} == {"rung '4b': closed before it had answered"}
+    assert [metering.total is None for metering in session.pool.meterings] == [False, False], "both told their totals"
+
+
+def test_a_request_that_is_sent_while_the_rung_is_closed_is_cancelled_too() -> None:
+    """Another thread may be about to send it."""
+    calls = CallsUnderWay()
+    ended, early, late = (Future[None]() for _ in range(3))
+    for call in (ended, early):
+        calls.add(call)
+    ended.set_result(None)
+    calls.cancel()
+    calls.add(late)
+    assert [call.cancelled() for call in (ended, early, late)] == [False, True, True]
 
 
 def test_an_error_of_our_own_code_in_an_actor_is_the_fault_of_one_request() -> None:
