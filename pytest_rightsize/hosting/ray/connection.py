@@ -3,6 +3,7 @@
 Ray knows one connection a process. Whatever keeps it from being made is a RungError that says what to do.
 """
 
+import logging
 import os
 import socket
 import threading
@@ -101,6 +102,8 @@ def _start(ray: Any, address: str) -> None:
     own = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES} if address == LOCAL else {}
     added = [name for name in _VARIABLES if name not in os.environ]
     os.environ.update({name: _VARIABLES[name] for name in added})
+    # Before `init` sets it, and through the door of a cluster it does not: Ray would write between pytest's own lines.
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
     try:
         ray.init(address=address, namespace="rightsize", log_to_driver=False, logging_level="CRITICAL", **own)
     finally:

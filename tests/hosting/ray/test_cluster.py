@@ -7,6 +7,7 @@ go when the test has seen it.
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -54,9 +55,15 @@ class Cluster:
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster as Made
 
+        self.door = free_port()
         self.made = Made(
             initialize_head=True,
-            head_node_args={"num_cpus": 0, "include_dashboard": False, "object_store_memory": STORE},
+            head_node_args={
+                "num_cpus": 0,
+                "include_dashboard": False,
+                "object_store_memory": STORE,
+                "ray_client_server_port": self.door,
+            },
         )
         for resources in (ONE_PLACE, {}):
             self.made.add_node(num_cpus=1, object_store_memory=STORE, resources=resources)
@@ -65,6 +72,11 @@ class Cluster:
     @property
     def address(self) -> str:
         return str(self.made.address)
+
+    @property
+    def outside(self) -> str:
+        """The address for a machine that is none of its nodes."""
+        return f"ray://127.0.0.1:{self.door}"
 
     @contextmanager
     def doomed_nodes(self) -> Iterator[list[Any]]:
@@ -79,6 +91,13 @@ class Cluster:
 
     def kill(self, nodes: list[Any]) -> None:
         self.made.remove_node(nodes.pop(), allow_graceful=False)
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -377,11 +396,14 @@ def test_replicas_of_two_models_are_refused(pytester: pytest.Pytester, cluster: 
     assert verdicts(session)["easy"][0] == "undecided"
 
 
+@pytest.mark.parametrize("way", ["from within", "through its door"])
 def test_what_is_in_flight_at_an_interrupt_is_cancelled_where_it_runs(
-    pytester: pytest.Pytester, cluster: Cluster
+    pytester: pytest.Pytester, cluster: Cluster, way: str
 ) -> None:
     """Each replica ends within its time then, so that its joules are known; nothing is asked a second time."""
     session = Session(pytester, cluster, ladder("small", meter="steady", replicas="2", max_in_flight="24"))
+    if way == "through its door":
+        session.address = cluster.outside
     process = session.start("--rightsize-ladder=small", "--rightsize-cache=off", "--rightsize-strategy=full")
     session.wait_until_asked(24, process)
     process.send_signal(signal.SIGINT)
@@ -411,6 +433,30 @@ def test_what_is_in_flight_when_a_test_ends_the_session_is_cancelled_where_it_ru
     (total,) = [metering.total for metering in session.result().meters]
     assert total is not None, session.out
     assert total.joules is not None, session.out
+
+
+def test_a_cluster_is_asked_through_its_door_as_from_within(pytester: pytest.Pytester, cluster: Cluster) -> None:
+    """By `ray://`, from a machine that is none of its nodes; a node that is killed costs no trial there either."""
+    session = Session(
+        pytester,
+        cluster,
+        ladder("small", "big", replicas="2", restarts="0", max_in_flight="24", resources="{ doomed = 1 }"),
+    )
+    session.address = cluster.outside
+    with cluster.doomed_nodes() as nodes:
+        process = session.start("--rightsize-ladder=small,big", "--rightsize-cache=off", "--rightsize-strategy=full")
+        session.wait_until_asked(24, process)
+        cluster.kill(nodes)
+        session.wait_until_one_is_gone()
+        session.open_gate()
+        status = process.wait()
+    run = session.result()
+    assert status == 0, session.out
+    assert Counter(outcomes(run).values()) == {"passed": 36, "failed": 12}
+    assert len(session.lines("trial")) == 48
+    assert sum(answer.retries for trial in run.trials for answer in trial.answers) > 0
+    assert " INFO " not in session.out
+    assert " WARNING " not in session.out
 
 
 def test_a_prompt_that_ends_a_replica_costs_its_own_trial(pytester: pytest.Pytester, cluster: Cluster) -> None:
@@ -467,7 +513,7 @@ def test_ray_is_loaded_where_a_rung_is_asked_and_nowhere_else(pytester: pytest.P
 
 def test_doctor_lists_the_nodes(pytester: pytest.Pytester, cluster: Cluster) -> None:
     session = Session(pytester, cluster, ladder("small"))
-    environment = {**os.environ, "RAY_ADDRESS": cluster.address}
+    environment = {**os.environ, "RAY_ADDRESS": cluster.outside}
     command = [sys.executable, "-m", "pytest_rightsize.commands", "doctor", "--ladder", "small"]
     command += ["--plugin", "tests.hosting.ray.held"]
     done = subprocess.run(command, cwd=session.folder, env=environment, capture_output=True, text=True, check=False)
