@@ -17,6 +17,7 @@ __all__ = [
     "attach",
     "attached",
     "ending",
+    "has_passed",
     "report_subtest",
     "shape",
     "show_fault",
@@ -56,6 +57,12 @@ def attached(report: Any) -> Trial | None:
     if isinstance(trial, dict):
         trial = report.rightsize = Trial.from_dict(trial)
     return trial
+
+
+def has_passed(report: Any) -> bool:
+    """Whether a trial came with the report, and has passed."""
+    trial = attached(report)
+    return trial is not None and trial.outcome == "passed"
 
 
 def status(report: Any) -> tuple[str, str, Any] | None:

@@ -50,11 +50,24 @@ class Finishing:
         interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
         state.about.identities = self._fingerprints(interrupted=interrupted)
         result = self._judge(interrupted=interrupted)
-        if result.fails and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        fails = self._tell_contradictions() or result.fails
+        if fails and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self._end_results_file(result, exitstatus=int(session.exitstatus))
         if not self._presenter.present(result) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _tell_contradictions(self) -> bool:
+        """Whether tests are shown as failed whose trials have passed: a verdict on them is not to be trusted."""
+        tests = list(self._state.contradicted)
+        if tests:
+            more = f" (and {len(tests) - 1} more like it)" if len(tests) > 1 else ""
+            self._state.notices.put(
+                f"{tests[0]}{more} is shown as failed by a hook pytest_runtest_logreport, after its trial had passed, "
+                f"so verdicts count it as passed: fail it in the test, or in pytest_runtest_makereport"
+            )
+            self._state.notices.show(self._state.config)
+        return bool(tests)
 
     def _tell_controller(self, session: pytest.Session) -> None:
         """Send the controller of xdist what its own process has not seen."""

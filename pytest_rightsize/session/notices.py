@@ -38,6 +38,8 @@ class Notices:
             if terminal is not None and not hasattr(config, "workerinput"):
                 with self.pause():
                     terminal.ensure_newline()
+                    if (writer := config.get_terminal_writer()).width_of_current_line:  # letters of workers' tests
+                        writer.line()
                     write_line(terminal, f"rightsize: {message}", yellow=True)
             else:
                 config.issue_config_time_warning(RightsizeWarning(message), stacklevel=2)

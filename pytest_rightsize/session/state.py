@@ -58,6 +58,7 @@ class SessionState:
     | `deselected` | how many trials -k, -m and the like took out | collecting |
     | `suite` | of a shard, the plan of the whole suite | collecting, distributing |
     | `trials` | each trial that has ended, by task and key, without its texts | trying, through `keep` |
+    | `contradicted` | tests that are shown as failed although their trials have passed | trying |
     | `reads_texts` | whether a report will read the texts of trials again | finishing |
     | `metered`, `fingerprints` | what meters saw, and which models answered | distributing, finishing |
     | `strengths` | how many wrong answers each task let pass | playing, distributing |
@@ -89,6 +90,7 @@ class SessionState:
         self.metered: list[Metering] = []
         self.strengths: dict[str, Strength] = {}
         self.fingerprints: dict[str, Any] = {}
+        self.contradicted: dict[str, None] = {}
         self.reads_texts = False
         self._known_tokens: dict[Tokens, Tokens] = {}
         goes_by = self.resources.ladder.order

@@ -27,6 +27,7 @@ from pytest_rightsize.running.outcomes import (
     as_plain,
     attach,
     ending,
+    has_passed,
     report_subtest,
     shape,
     show_fault,
@@ -347,6 +348,8 @@ class Trying:
     ) -> Generator[None, tuple[str, str, Any] | None, tuple[str, str, Any] | None]:
         """Give each outcome that pytest does not have a status of its own; others may look at the report before."""
         told = yield
+        if told is not None and told[0] == "failed" and has_passed(report):
+            self._state.contradicted.setdefault(report.nodeid)
         return status(report) or told
 
     @pytest.hookimpl(wrapper=True)

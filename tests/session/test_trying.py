@@ -92,3 +92,27 @@ def test_a_test_that_a_plugin_runs_again_after_all_asks_its_own_rung(suite: pyte
     )
     asked = [line.partition("ASKED ")[2] for line in result.outlines if "ASKED" in line]
     assert asked == ["small D", "big D"] * 2
+
+
+@pytest.mark.parametrize("options", [(), ("--rightsize-concurrency=1",), ("-n1",)], ids=str)
+@pytest.mark.parametrize("way", ["tryfirst=True", "wrapper=True"])
+def test_a_hook_that_fails_a_test_too_late_for_its_trial_is_told(
+    suite: pytest.Pytester, way: str, options: tuple[str, ...]
+) -> None:
+    """Pytest itself may count such a failure or not, by the order of hooks; a verdict on it is not to be trusted."""
+    suite.makeconftest(
+        f"""
+        import pytest
+
+        @pytest.hookimpl({way})
+        def pytest_runtest_logreport(report):
+            if report.when == "call" and report.nodeid.endswith("[big-b]"):
+                report.outcome, report.longrepr = "failed", "said late"
+            {"return (yield)" if "wrapper" in way else ""}
+        """
+    )
+    result = suite.runpytest("--rightsize-ladder=big", "--rightsize-gate=none", *options)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        ["rightsize: test_suite.py::test_upper[[]big-b] is shown as failed by a hook pytest_runtest_logreport, after *"]
+    )
