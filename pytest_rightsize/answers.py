@@ -5,6 +5,7 @@ A Reply comes in, the record that the results file keeps goes out, and the Answe
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pytest_rightsize.energy import Energy
@@ -144,7 +145,7 @@ def answer_record(reply: Reply, rung: Rung, messages: tuple[Mapping[str, Json], 
         text=reply.text,
         messages=messages,
         reasoning=reply.reasoning,
-        tokens=replace(_tokens(reply), characters=len(reply.text) + len(reply.reasoning or "")),
+        tokens=_with_characters(_tokens(reply), len(reply.text) + len(reply.reasoning or "")),
         seconds=reply.seconds,
         energy=reply.energy,
         cost_usd=_cost_usd(reply, rung),
@@ -170,6 +171,12 @@ def _tokens(reply: Reply) -> Tokens:
     if reply.reasoning and reply.tokens.reasoning == 0:
         return replace(reply.tokens, reasoning=None, reasoning_source="unknown")
     return reply.tokens
+
+
+@lru_cache(maxsize=1_000)
+def _with_characters(tokens: Tokens, characters: int) -> Tokens:
+    """The counts with that of characters; many answers of a run have the same, which are made once."""
+    return replace(tokens, characters=characters)
 
 
 def _electricity_usd(energy: Energy | None, rung: Rung) -> float | None:

@@ -365,7 +365,10 @@ def _warn_of_near_misses(names: Iterable[str]) -> None:
 
 def _first(*values: T | None) -> T | None:
     """The first value that was given."""
-    return next((value for value in values if value is not None), None)
+    for value in values:
+        if value is not None:
+            return value
+    return None
 
 
 def _sum(amounts: Iterable[float | None]) -> float | None:

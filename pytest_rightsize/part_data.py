@@ -73,6 +73,9 @@ def with_references(
 
     The same data has the same reference, however its base64 is written. What is no base64 stays.
     """
+    messages = tuple(messages)
+    if not any(map(_has_parts, messages)):  # of each prompt of a run it is asked several times
+        return messages
 
     def stored(data: PartData | None, text: str) -> str:
         if data is None:
@@ -113,10 +116,13 @@ def _changed(
     message: Mapping[str, Json], of_text: Callable[[str], str], of_sound: Callable[[str, Json], str]
 ) -> Mapping[str, Json]:
     """The message with the data of its parts changed; one whose content is a text is handed back as it is."""
-    content = message.get("content")
-    if not isinstance(content, list):
+    if not _has_parts(message):
         return message
-    return {**message, "content": [_part(part, of_text, of_sound) for part in content]}
+    return {**message, "content": [_part(part, of_text, of_sound) for part in message["content"]]}
+
+
+def _has_parts(message: Mapping[str, Json]) -> bool:
+    return isinstance(message.get("content"), list)
 
 
 def _part(part: Json, of_text: Callable[[str], str], of_sound: Callable[[str, Json], str]) -> Json:

@@ -31,6 +31,9 @@ _read_as_secrets: set[str] = set()
 _SHORTEST_GUESSED = 8
 # The mask for one state of the environment.
 _masks: dict[object, Mask] = {}
+# Where pytest says which test runs, and its name as the environment holds it.
+_TEST = "PYTEST_CURRENT_TEST"
+_THE_TEST = getattr(os.environ, "encodekey", str)(_TEST)
 
 # What was set in place of each variable, and what stood there before; None where it was not set.
 _replaced: dict[str, tuple[str, str | None]] = {}
@@ -59,7 +62,10 @@ def secret_variable(name: str) -> Secret | None:
 def known_secrets() -> Mask:
     """A mask for all secrets that this process has in its environment now."""
     # As it holds them: to decode all of them takes as long as to make the report of a test.
-    state = (tuple(getattr(os.environ, "_data", os.environ).items()), frozenset(_read_as_secrets), *_replaced.items())
+    held: Mapping[object, object] = getattr(os.environ, "_data", os.environ)  # type: ignore[arg-type]  # names and values
+    variables = {**held}
+    variables.pop(_THE_TEST, None)  # another one in each phase of each test, and hardly ever with a secret
+    state = (tuple(variables.items()), tuple(_secrets_of(_TEST)), frozenset(_read_as_secrets), *_replaced.items())
     if state not in _masks:
         _masks.clear()
         _masks[state] = Mask(secret for name in [*os.environ] for secret in _secrets_of(name))

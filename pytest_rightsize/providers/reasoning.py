@@ -79,6 +79,9 @@ KNOWN_MARKS = (
     Marks(open="Here is my thought process:", close="Here is my response:", can_stand_alone=False),  # Granite 3.2
 )
 
+# What a text has in which one of those marks stands, or one of these.
+_MAY_BE_MARKED = re.compile(r"[<\[◁]|Here |\Aanalysis")
+
 # gpt-oss: `<|channel|>analysis<|message|>..<|end|><|start|>assistant<|channel|>final<|message|>..`
 _CHANNEL = re.compile(
     r"(?:<\|start\|>assistant)?(?P<to>[^<]*)<\|channel\|>(?P<head>[^<]*(?:<\|constrain\|>[^<]*)?)<\|message\|>"
@@ -148,6 +151,8 @@ def separate(
     `opened` are marks that the prompt has opened. Where the prompt is not known, a closing mark that nothing opened
     ends reasoning too. A model that writes about the marks later in its answer keeps its words.
     """
+    if opened is None and marks is KNOWN_MARKS and _MAY_BE_MARKED.search(text) is None:
+        return Parts(reasoning=None, answer=text)  # as most answers: to look for each mark takes ten times as long
     channels = _split_channels(text) or _split_recipients(text) if marks else None
     if channels is not None:
         return channels
@@ -244,11 +249,11 @@ def reasoning_in(text: str, marks: Sequence[Marks] = KNOWN_MARKS) -> str:
     return ""
 
 
-def with_reasoning_apart(reply: Reply, rung: Rung, prompt: str = "") -> Reply:
+def with_reasoning_apart(reply: Reply, rung: Rung, messages: Sequence[Mapping[str, Json]] = ()) -> Reply:
     """The reply with its reasoning apart from its text; one whose provider has done that is as it was.
 
     Raises RungError where the text begins with a block that is reasoning by its name, in marks that nobody knows: its
-    answer would equal nothing. `prompt` are the words of the question; a block that they ask for is an answer.
+    answer would equal nothing. `messages` are the question; a block that their words ask for is an answer.
     """
     marks = marks_of(rung)
     if marks is None:
@@ -259,16 +264,16 @@ def with_reasoning_apart(reply: Reply, rung: Rung, prompt: str = "") -> Reply:
         parts = separate(reply.text, marks, knows_prompt=True)
     else:
         parts = separate(reply.text, marks)
-    _refuse_unknown_marks(parts.answer, rung, prompt)
+    _refuse_unknown_marks(parts.answer, rung, messages)
     if parts.reasoning is None:
         return reply
     return replace(reply, text=parts.answer, reasoning=reply.reasoning or parts.reasoning)
 
 
-def _refuse_unknown_marks(answer: str, rung: Rung, prompt: str) -> None:
+def _refuse_unknown_marks(answer: str, rung: Rung, messages: Sequence[Mapping[str, Json]]) -> None:
     block = _UNKNOWN_BLOCK.match(answer)
     name = block and (block["name"] or block["word"])
-    if block is None or not name or not _REASONING_WORD.search(name) or block["open"] in prompt:
+    if block is None or not name or not _REASONING_WORD.search(name) or block["open"] in words_of(messages):
         return
     close = block["open"].replace("<", "</").replace("[", "[/")
     raise RungError(

@@ -136,8 +136,12 @@ def _last_message(prompt: str) -> str:
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 
+# Made once: json.dumps would make one for each line and each request.
+_SORTED_JSON = json.JSONEncoder(sort_keys=True, check_circular=False)
+
+
 def _prompt_text(messages: Sequence[Mapping[str, Json]]) -> str:
-    return json.dumps([dict(message) for message in with_references(messages)], sort_keys=True)
+    return _SORTED_JSON.encode([dict(message) for message in with_references(messages)])
 
 
 def _digest(prompt: str) -> bytes:

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import NoReturn
 
 from pytest_rightsize.errors import RungError
-from pytest_rightsize.providers.reasoning import with_reasoning_apart, words_of
+from pytest_rightsize.providers.reasoning import with_reasoning_apart
 from pytest_rightsize.records import Reply, Request, Rung
 from pytest_rightsize.running.async_tests import answered, end_here
 from pytest_rightsize.running.engine import Engine, Suspended
@@ -39,14 +39,14 @@ class Asker:
         __tracebackhide__ = True  # a traceback ends where the test asks
         self._look_around()
         reply = self._engine.ask(self.rung.name, request, self.ticket, self._start)
-        return with_reasoning_apart(reply, self.rung, words_of(request.messages))
+        return with_reasoning_apart(reply, self.rung, request.messages)
 
     def ask_judge(self, judge: Rung, request: Request) -> Reply:
         """The judgement of another rung, or of this one as a judge; raises as the engine does."""
         __tracebackhide__ = True  # a traceback ends where the test compares
         self._look_around()
         reply = self._engine.ask(judge.name, request, self.ticket, self._start, judging=self.rung.name)
-        return with_reasoning_apart(reply, judge, words_of(request.messages))
+        return with_reasoning_apart(reply, judge, request.messages)
 
     async def ask_async(self, request: Request) -> Reply:
         """The same for the code of an event loop: others of its tasks go on while it waits."""
@@ -77,7 +77,7 @@ class Asker:
         """The reply of a question whose future is done; raises RungError or NoAnswerError."""
         rung = other or self.rung
         reply = self._engine.reply_of(rung.name, question, self.ticket)
-        return with_reasoning_apart(reply, rung, words_of(question.request.messages))
+        return with_reasoning_apart(reply, rung, question.request.messages)
 
     @property
     def may_suspend(self) -> bool:
@@ -121,7 +121,7 @@ class PlantedAsker(Asker):
 
     def ask_judge(self, judge: Rung, request: Request) -> Reply:
         """The judgement that was recorded; raises RungError where none was."""
-        return with_reasoning_apart(self._recorded(request, judge, reason="judge"), judge, words_of(request.messages))
+        return with_reasoning_apart(self._recorded(request, judge, reason="judge"), judge, request.messages)
 
     def submit(self, request: Request, other: Rung | None = None) -> Question:
         """A question that is answered already; raises RungError where another rung's answer was not recorded."""
@@ -143,4 +143,4 @@ class PlantedAsker(Asker):
     def reply(self, question: Question, other: Rung | None = None) -> Reply:
         """The planted answer, or the recorded one."""
         reply = question.future.result()
-        return reply if other is None else with_reasoning_apart(reply, other, words_of(question.request.messages))
+        return reply if other is None else with_reasoning_apart(reply, other, question.request.messages)

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from pytest_rightsize.answers import answer_record
 from pytest_rightsize.energy import Energy, unknown_energy
 from pytest_rightsize.errors import MixedEnergyError, NoAnswerError, RungError
-from pytest_rightsize.providers.reasoning import with_reasoning_apart, words_of
+from pytest_rightsize.providers.reasoning import with_reasoning_apart
 from pytest_rightsize.records import AnswerRecord, Reply, Request, Rung, Tokens
 
 __all__ = ["Ask", "Chain", "cascaded", "members_by_cascade"]
@@ -53,7 +53,7 @@ def cascaded(chain: Chain, rungs: Sequence[Rung], request: Request, ask: Ask) ->
     def answered(rung: Rung, question: Request) -> Reply:
         own = _with_defaults(question, rung)
         try:
-            reply = with_reasoning_apart(ask(rung.name, own).result(), rung, words_of(own.messages))
+            reply = with_reasoning_apart(ask(rung.name, own).result(), rung, own.messages)
         except RungError as fault:
             raise _named(fault, rung) from None
         except NoAnswerError:

@@ -1,7 +1,7 @@
 """Holds back pytest's reports of a test until that start of the test is known to be its last."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import pluggy
@@ -69,8 +69,12 @@ class HeldWarning:
         self._hook.call_historic(kwargs=self._kwargs)
 
 
-def not_told_again(dropped: Iterable[Iterable[HeldWarning]], held: Iterable[Callable[[], object]]) -> list[HeldWarning]:
+def not_told_again(
+    dropped: Collection[Iterable[HeldWarning]], held: Iterable[Callable[[], object]]
+) -> list[HeldWarning]:
     """The warnings of dropped starts that the last start did not give: those of a fixture that is set up only once."""
+    if not dropped:
+        return []
     last = Counter(tell.place for tell in held if isinstance(tell, HeldWarning))
     missing = []
     for start in dropped:

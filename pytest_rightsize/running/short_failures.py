@@ -4,8 +4,11 @@ For the source of a failure pytest parses the whole file, so that each failure c
 trial that is data is not shown as pytest shows a failure; an error, or a session that asks for tracebacks, gets all.
 """
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from types import TracebackType
 from typing import Any
 
 import pytest
@@ -44,7 +47,7 @@ def short_failure(item: pytest.Item, call: pytest.CallInfo[None], transcript: Tr
     if asks_for_tracebacks(item.config):
         yield
         return
-    item.__dict__["_repr_failure_py"] = _short  # of this item, until its report is made
+    item.__dict__["_repr_failure_py"] = partial(_short, item)  # of this item, until its report is made
     try:
         yield
     finally:
@@ -79,6 +82,20 @@ def _is_pytests_own(item: pytest.Item) -> bool:
     )
 
 
-def _short(excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> Any:  # noqa: ARG001  # pytest gives it
-    """The exception's type and text, and the line that raised it: what `--tb=line` shows."""
-    return excinfo.getrepr(style="line", abspath=True)
+def _short(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> Any:  # noqa: ARG001  # pytest gives it
+    """The exception's type and text, and the line that raised it: what `--tb=line` shows.
+
+    Of the frames that called the test nothing is shown, and to go through them takes most of the time.
+    """
+    shown = pytest.ExceptionInfo.from_exc_info((excinfo.type, excinfo.value, _own_part(item, excinfo.tb)))
+    short = shown.getrepr(style="line", abspath=True)
+    return short if short.reprcrash is not None else excinfo.getrepr(style="line", abspath=True)
+
+
+def _own_part(item: pytest.Item, traceback: TracebackType) -> TracebackType:
+    """The traceback from the test's function on; the whole where that is not in it, as where a fixture has raised."""
+    code = getattr(inspect.unwrap(item.obj), "__code__", None)  # type: ignore[attr-defined]  # a function has it
+    own: TracebackType | None = traceback
+    while own is not None and own.tb_frame.f_code is not code:
+        own = own.tb_next
+    return traceback if own is None else own

@@ -218,6 +218,8 @@ class Ticket:
 
     def take_remembered_seconds(self) -> float:
         """How long the models took for answers that an earlier start had waited for; asked for once a phase."""
+        if not self.remembered_seconds and not self._spans:
+            return 0.0
         with self.lock:
             seconds = self.remembered_seconds + _union_s(self._spans)
             self.remembered_seconds = 0.0

@@ -29,7 +29,7 @@ def rung(**options: Any) -> Rung:
 
 
 def apart(text: str, *, prompt: str = "", reasoning: str | None = None, **options: Any) -> tuple[str, str | None]:
-    reply = with_reasoning_apart(Reply(text=text, reasoning=reasoning), rung(**options), prompt)
+    reply = with_reasoning_apart(Reply(text=text, reasoning=reasoning), rung(**options), [{"content": prompt}])
     return reply.text, reply.reasoning
 
 
@@ -87,6 +87,13 @@ def test_every_mark_may_have_been_opened_by_the_prompt(marks: Any) -> None:
     assert opened_by(f"<|assistant|>\n{marks.open}\n") == marks
     assert separate(f"hm\n{marks.close}\n\n4", opened=marks, knows_prompt=True) == Parts(reasoning="hm", answer="4")
     assert separate("hm, so 2+2 is", opened=marks, knows_prompt=True) == Parts(reasoning="hm, so 2+2 is", answer="")
+
+
+@pytest.mark.parametrize("marks", KNOWN_MARKS, ids=lambda marks: marks.open)
+def test_every_mark_is_found_in_a_text(marks: Any) -> None:
+    assert separate(f"{marks.open}hm{marks.close}4") == Parts(reasoning="hm", answer="4")
+    closed_alone = ("hm", "4") if marks.can_stand_alone else (None, f"hm{marks.close}4")
+    assert separate(f"hm{marks.close}4") == Parts(reasoning=closed_alone[0], answer=closed_alone[1])
 
 
 def test_a_prompt_whose_reasoning_is_closed_opens_none() -> None:
