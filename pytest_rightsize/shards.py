@@ -11,9 +11,11 @@ from typing import Literal, get_args
 from pytest_rightsize.errors import ConfigError, unknown_name
 from pytest_rightsize.records import Json, TrialKey
 
-__all__ = ["MOST_SHARDS", "Shard", "ShardBy"]
+__all__ = ["MOST_SHARDS", "Shard", "ShardBy", "ShardCollects"]
 
 ShardBy = Literal["task", "case"]
+ShardCollects = Literal["suite", "own"]
+"""Which tests a shard makes while it collects: those of the whole suite, or its own and one of each other function."""
 MOST_SHARDS = 100_000
 
 

@@ -113,6 +113,11 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
         "task (default): each task is run whole by one shard; case: the cases of a task are split, which needs "
         "--rightsize-strategy=full",
     ),
+    "shard-collects": (
+        "WHAT",
+        "suite (default): a shard collects the tests of all shards, and leaves out the others'; own: it collects its "
+        "own, and one for each function of other shards, which takes the memory of its own tests only",
+    ),
     "html": ("FILE", "write a page with everything, in one file that needs no network"),
     "markdown": ("FILE", "write a summary for a pull request; a GitHub job's own summary gets it too"),
     "report": (

@@ -17,7 +17,7 @@ from pytest_rightsize.judging.conclusions import OBJECTIVES, Objective
 from pytest_rightsize.judging.gates import GATES, PROVISIONAL
 from pytest_rightsize.judging.savings_sample import SAVINGS_MODES, SavingsMode
 from pytest_rightsize.records import BUDGET_UNITS, WITHHOLDABLE, CacheMode, Json, Stopping, Strategy
-from pytest_rightsize.shards import Shard
+from pytest_rightsize.shards import Shard, ShardCollects
 
 __all__ = ["Settings", "gates_of"]
 
@@ -76,6 +76,7 @@ class Settings:
     budget: Mapping[str, float] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     shard: Shard | None = None
+    shard_collects: ShardCollects = "suite"
 
     @classmethod
     def from_config(cls, config: pytest.Config) -> "Settings":
@@ -106,6 +107,7 @@ class Settings:
             reports=tuple(_reports(texts, config)),
             gate=gates_of(texts["gate"], has_baseline=texts["baseline"] is not None) if _judges(shard) else (),
             shard=shard,
+            shard_collects=_shard_collects(texts["shard-collects"], shard),
             objective=_objective(texts["objective"]),
             savings=_savings(texts["savings"]),
             energy_budget_s=_seconds("energy-budget", texts["energy-budget"]),
@@ -193,6 +195,19 @@ def _shard(texts: Mapping[str, str | None]) -> Shard | None:
             f"`rightsize merge`"
         )
     return shard
+
+
+def _shard_collects(text: str | None, shard: Shard | None) -> ShardCollects:
+    """What a shard collects; only by task is it known of a function, before it has tests, that they are another's."""
+    if text is None:
+        return "suite"
+    kinds: tuple[ShardCollects, ...] = get_args(ShardCollects)
+    kind = next((one for one in kinds if one == text), None)
+    if kind is None:
+        raise unknown_name("--rightsize-shard-collects", text, kinds)
+    if kind == "own" and (shard is None or shard.by != "task"):
+        raise ConfigError("--rightsize-shard-collects=own is of a shard by task: give --rightsize-shard=I/N alone too")
+    return kind
 
 
 def _judges(shard: Shard | None) -> bool:

@@ -17,6 +17,7 @@ from pytest_rightsize.session.distribution import labelled
 from pytest_rightsize.session.forked_tests import why_not_forked
 from pytest_rightsize.session.ordering import climb_in_order
 from pytest_rightsize.session.sharding import of_this_shard, suite_plan
+from pytest_rightsize.session.stand_ins import StandIns
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState, case_of
 from pytest_rightsize.session.trial_names import PARAM, name_trial, parameter_id, parameter_of
 from pytest_rightsize.session.unclimbed import tell_who_is_not_climbed
@@ -27,8 +28,10 @@ __all__ = ["Collecting"]
 class Collecting:
     """The hooks before the first test. Reads the state's settings, rungs and policies; writes its plan."""
 
-    def __init__(self, state: SessionState) -> None:
+    def __init__(self, state: SessionState, stand_ins: StandIns | None = None) -> None:
+        """`stand_ins` knows for which tests of other shards one stands, where only one is made."""
         self._state = state
+        self._stand_ins = stand_ins
         self._rungs = state.resources.rungs
         self._policies = state.policies
         self._collected_files: set[str] = set()
@@ -88,6 +91,8 @@ class Collecting:
             _refuse(session, items, str(error))
         self._check_privacy(session, items)
         refusal = None if self._state.resources.collect_only else why_not_forked(session.config, items)
+        if refusal is None and self._stand_ins is not None:
+            refusal = self._stand_ins.refusal(items)
         if refusal is not None:
             _refuse(session, items, refusal)
         tell_who_is_not_climbed(items, self._state)
@@ -139,7 +144,12 @@ class Collecting:
         if shard is None:
             return
         keys = [item.stash.get(TRIAL_KEY, None) for item in items]
-        self._state.suite = suite_plan(filter(None, keys), self._policies)
+        trials = [item for item in items if TRIAL_KEY in item.stash]
+        self._state.suite = suite_plan(
+            (item.stash[TRIAL_KEY] for item in trials),
+            self._policies,
+            standing_for=() if self._stand_ins is None else map(self._stand_ins.trials_of, trials),
+        )
         items[:], others = of_this_shard(shard, items, keys)
         self._is_sharding = True
         session.config.hook.pytest_deselected(items=others)

@@ -20,6 +20,7 @@ from pytest_rightsize.session.finishing import Finishing
 from pytest_rightsize.session.masking import Masking
 from pytest_rightsize.session.opening import open_endpoint
 from pytest_rightsize.session.signals import Signals
+from pytest_rightsize.session.stand_ins import StandIns
 from pytest_rightsize.session.state import SessionState
 from pytest_rightsize.session.trials import SessionTrials
 from pytest_rightsize.session.trying import Trying
@@ -33,9 +34,13 @@ def register_session(config: pytest.Config) -> None:
     check_version(config)
     state = SessionState(config)
     trials = SessionTrials(state)
+    shard = state.settings.shard
+    collects_own = state.settings.shard_collects == "own"
+    stand_ins = StandIns(shard, state.policies) if shard is not None and collects_own else None
     plugins: dict[str, object] = {
         "masking": Masking(),
-        "collecting": Collecting(state),
+        **({} if stand_ins is None else {"stand-ins": stand_ins}),
+        "collecting": Collecting(state, stand_ins),
         "trying": Trying(state, trials),
     }
     plugins["watching"] = trials.watching = Watching(state)

@@ -6,6 +6,7 @@ first shard only.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, repeat
 
 import pytest
 
@@ -27,9 +28,14 @@ def of_this_shard(
     return mine, others
 
 
-def suite_plan(keys: Iterable[TrialKey], policies: Mapping[str, Policy]) -> list[dict[str, Json]]:
-    """The plan of the whole suite as plain data: each task's policy and trials by rung, in the order of collection."""
+def suite_plan(
+    keys: Iterable[TrialKey], policies: Mapping[str, Policy], *, standing_for: Iterable[Mapping[str, int] | None] = ()
+) -> list[dict[str, Json]]:
+    """The plan of the whole suite as plain data: each task's policy and trials by rung, in the order of collection.
+
+    `standing_for` tells of each key how many trials on each rung it stands for, where it does for more than its own.
+    """
     planned: dict[str, Counter[str]] = defaultdict(Counter)
-    for key in keys:
-        planned[key.task][key.rung] += 1
+    for key, counts in zip(keys, chain(standing_for, repeat(None)), strict=False):
+        planned[key.task].update([key.rung] if counts is None else counts)
     return [policies[task].to_dict() | {"planned": dict(counts)} for task, counts in planned.items()]

@@ -38,6 +38,7 @@ BENCHMARKS = {
     "kills": ["bench_kills"],
     "hosts": ["bench_hosts"],
     "merge": ["bench_merge"],
+    "shards": ["bench_shards", "--trials=100000"],
 }
 # Names for several: everything that says how often the statistics are right, and the local engine on all models.
 GROUPS = {

@@ -17,10 +17,10 @@ from typing import Any
 
 from tests.benchmarks.processes import ProcessUsage, endpoint, run
 
-__all__ = ["OPTIONS", "bare_suite_of", "main", "session_of", "suite_of"]
+__all__ = ["OPTIONS", "PAD", "bare_suite_of", "main", "session_of", "suite_of"]
 
 OPTIONS = ("--rightsize-ladder=one", "--rightsize-cache=off", "--rightsize-gate=none")
-_PAD = " Please read the following customer message and answer with the one queue it belongs to, in one word." * 2
+PAD = " Please read the following customer message and answer with the one queue it belongs to, in one word." * 2
 _TASK = """
 @pytest.mark.rightsize(task="t{task}", pass_rate=0.8)
 @pytest.mark.parametrize("i", range({first}, {end}))
@@ -52,7 +52,7 @@ def suite_of(folder: Path, *, tasks: int, cases: int, wrong: float = 0.1, work: 
     folder.mkdir()
     lines = [
         {
-            "prompt": f"Ticket {number}:{_PAD}",
+            "prompt": f"Ticket {number}:{PAD}",
             "text": "shipping" if (number * wrong) % 1 + wrong >= 1 else "billing",
             "seconds": 0.2,
             "tokens": {"prompt": 50, "completion": 12},
@@ -62,7 +62,7 @@ def suite_of(folder: Path, *, tasks: int, cases: int, wrong: float = 0.1, work: 
     (folder / "answers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     each = cases // tasks
     tests = [_TASK.format(task=task, first=task * each, end=(task + 1) * each, work=work) for task in range(tasks)]
-    (folder / "test_suite.py").write_text(f"import pytest\nPAD = {_PAD!r}\n" + "".join(tests), encoding="utf-8")
+    (folder / "test_suite.py").write_text(f"import pytest\nPAD = {PAD!r}\n" + "".join(tests), encoding="utf-8")
     (folder / "rightsize.toml").write_text('[ladder.one]\nprovider = "replay"\nfile = "answers.jsonl"\n')
     (folder / "pytest.ini").write_text("[pytest]\n")
     return folder

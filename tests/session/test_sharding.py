@@ -66,6 +66,8 @@ def shard(project: pytest.Pytester, index: int, count: int, *options: str) -> Pa
         (("--rightsize-strategy=full",), ()),
         (("--rightsize-strategy=full",), ("--rightsize-shard-by=case",)),
         (("--rightsize-confidence=0.8", "--rightsize-pass-rate=0.5"), ()),
+        ((), ("--rightsize-shard-collects=own",)),
+        (("--rightsize-strategy=full", "--rightsize-samples=2"), ("--rightsize-shard-collects=own",)),
     ],
 )
 def test_shards_merged_are_one_run(
@@ -114,12 +116,98 @@ def test_a_shard_without_a_task_writes_its_file_and_fails_nothing(tasks: pytest.
     assert len(read_run(tasks.path / "run.jsonl").policies) == 5
 
 
+# --- a shard that collects its own tests ------------------------------------------------------------------------------
+
+OWN = ("--rightsize-shard-collects=own", "--rightsize-gate=none")
+
+
+def suite_lines(file: Path) -> list[str]:
+    return [line for line in file.read_text("utf-8").splitlines() if '"kind": "suite"' in line]
+
+
+def test_of_other_shards_one_test_a_function_is_collected(tasks: pytest.Pytester) -> None:
+    """Forty trials and a plain test are in the suite; the plan of all of them is known all the same."""
+    counts = []
+    for index in (1, 2, 3):
+        every = tasks.runpytest(*OPTIONS, f"--rightsize-shard={index}/3", f"--rightsize-results=all-{index}.jsonl")
+        own = tasks.runpytest(*OPTIONS, *OWN, f"--rightsize-shard={index}/3", f"--rightsize-results=own-{index}.jsonl")
+        assert "collected 41 items" in str(every.stdout)
+        lines = [line for line in own.outlines if line.startswith("collected ")]
+        words = lines[0].split()
+        others, mine = int(words[words.index("deselected") - 1]), int(words[words.index("selected") - 1])
+        counts.append((others, mine))
+        assert suite_lines(tasks.path / f"own-{index}.jsonl") == suite_lines(tasks.path / f"all-{index}.jsonl")
+    # Of the five functions those of other shards have one test each; the plain one is of the first shard.
+    assert sum(mine for _, mine in counts) == 41
+    assert sum(others for others, _ in counts) == 2 * 5 + 2
+
+
+MARKED = """
+import pytest
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "test_route" in item.name and "-a]" in item.name:
+            item.add_marker(pytest.mark.rightsize(task="easy"), append=False)
+"""
+TAKEN = """
+def pytest_collection_modifyitems(items):
+    items[:] = [item for item in items if "test_upper" not in item.name]
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "conftest", "words"),
+    [
+        (("-k", "not upper"), "", "were taken out of the collection"),
+        (("test_suite.py::test_route",), "", "some were taken out, or named alone"),
+        ((), TAKEN, "some were taken out, or named alone"),
+        ((), MARKED, "is of task easy, its function of route: something has marked it"),
+    ],
+)
+def test_a_plan_that_is_not_known_ends_the_session(
+    tasks: pytest.Pytester, options: tuple[str, ...], conftest: str, words: str
+) -> None:
+    """Each in the shard that has the task `route`, or the function that is named."""
+    tasks.makeconftest(conftest)
+    results = [tasks.runpytest(*OPTIONS, *OWN, f"--rightsize-shard={index}/2", *options) for index in (1, 2)]
+    refused = [result for result in results if result.ret == pytest.ExitCode.USAGE_ERROR]
+    assert refused
+    assert all(words in str(result.stderr) for result in refused)
+    assert all("leave out --rightsize-shard-collects=own" in str(result.stderr) for result in refused)
+
+
+def test_cases_that_are_marked_may_be_of_several_shards(tasks: pytest.Pytester) -> None:
+    """Each of them is collected, as its task is known by its own marker."""
+    tasks.makepyfile(
+        test_suite="""
+        import pytest
+
+        TASKS = ("billing", "extract", "route")
+
+        def case(word, task):
+            return pytest.param(task, word, marks=pytest.mark.rightsize(task=task))
+
+        @pytest.mark.parametrize(("task", "word"), [case(w, t) for t in TASKS for w in "abcd"])
+        def test_all(model, task, word):
+            assert model.ask(f"{task} {word}") == word.upper()
+        """
+    )
+    files = [shard(tasks, index, 3, *OWN) for index in (1, 2, 3)]
+    assert suite_lines(files[0]) == suite_lines(files[1]) == suite_lines(files[2])
+    assert main(["merge", *map(str, files), "-o", str(tasks.path / "run.jsonl"), "--gate=none"]) == 0
+    merged = read_run(tasks.path / "run.jsonl")
+    assert sorted(merged.policies) == ["billing", "extract", "route"]
+    assert sum(merged.planned.values()) == 24
+
+
 def test_a_shard_on_several_workers_holds_the_same(tasks: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     alone = shard(tasks, 1, 2).read_text("utf-8")
     together = shard(tasks, 1, 2, "-n2").read_text("utf-8")
-    plans = [[line for line in text.splitlines() if '"kind": "suite"' in line] for text in (alone, together)]
-    assert plans[0] == plans[1]
+    own = shard(tasks, 1, 2, "-n2", *OWN).read_text("utf-8")
+    plans = [[line for line in text.splitlines() if '"kind": "suite"' in line] for text in (alone, together, own)]
+    assert plans[0] == plans[1] == plans[2]
     assert len(plans[0]) == 5
 
 
@@ -128,6 +216,15 @@ def test_a_shard_on_several_workers_holds_the_same(tasks: pytest.Pytester) -> No
     [
         (["--rightsize-shard=3/2"], "--rightsize-shard was given '3/2': give which shard of how many"),
         (["--rightsize-shard-by=case"], "give --rightsize-shard=I/N too"),
+        (["--rightsize-shard-collects=own"], "is of a shard by task: give --rightsize-shard=I/N"),
+        (["--rightsize-shard=1/2", "--rightsize-shard-collects=mine"], "--rightsize-shard-collects: unknown"),
+        (
+            [
+                *("--rightsize-shard=1/2", "--rightsize-shard-by=case", "--rightsize-strategy=full"),
+                *("--rightsize-results=r.jsonl", "--rightsize-shard-collects=own"),
+            ],
+            "is of a shard by task",
+        ),
         (["--rightsize-shard=1/2", "--rightsize-shard-by=case"], "give --rightsize-strategy=full, or shard by task"),
         (
             ["--rightsize-shard=1/2", "--rightsize-shard-by=case", "--rightsize-strategy=full"],
