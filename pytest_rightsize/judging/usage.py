@@ -199,7 +199,9 @@ def usage_of(run: Run) -> RunUsage:
                     sums.add(trial)
         if of_rungs:
             by_task[task] = of_task.usage(task=task)
-        by_task_rung.update({(task, rung): sums.usage(task=task, rung=rung) for rung, sums in of_rungs.items()})
+        by_task_rung.update(
+            {(task, rung): of_rungs[rung].usage(task=task, rung=rung) for rung in _in_order(run, of_rungs)}
+        )
     return RunUsage(
         by_task_rung=by_task_rung,
         by_task=by_task,

@@ -264,8 +264,9 @@ def _judge_task(policy: Policy, trials: Sequence[Trial], run: Run) -> Verdict:
     ladder = [rung.name for rung in run.rungs]
     smallest, obstacle, open_rungs = _smallest(ladder, standing)
     verdict, why = _verdict(policy, run.rungs, standing, smallest, obstacle)
+    is_bisected = run.strategy == "bisect" and _fell_back(ladder, standing)
     open_notes = [f"{rung}: {standing[rung].reason}, so that it may pass too" for rung in open_rungs]
-    notes = [*([why] if why else []), *open_notes, *_non_monotone(ladder, standing, bisected=run.strategy == "bisect")]
+    notes = [*([why] if why else []), *open_notes, *_non_monotone(ladder, standing, bisected=is_bisected)]
     notes += near_tie_notes(policy, trials, standing, run.rungs)
     judged = Verdict(
         task=policy.task,
@@ -352,3 +353,20 @@ def _non_monotone(ladder: Sequence[str], standing: Mapping[str, Standing], *, bi
     failing = [rung for rung in ladder[ladder.index(passing) + 1 :] if standing[rung].state == "fails"]
     consequence = ", so bisect fell back to full" if bisected else ""
     return [f"non-monotone: {passing} passes, {rung} fails{consequence}" for rung in failing]
+
+
+def _fell_back(ladder: Sequence[str], standing: Mapping[str, Standing]) -> bool:
+    """Whether the rungs that bisect needed showed that the ladder is not monotone.
+
+    It needs the middle one of any part, then the smaller half, and the larger half if nothing below it passes. What
+    recorded answers completed beyond that had no rung asked.
+    """
+    if not ladder:
+        return False
+    middle = (len(ladder) - 1) // 2
+    own, smaller, larger = standing[ladder[middle]], ladder[:middle], ladder[middle + 1 :]
+    is_one_passing = any(standing[rung].state == "passes" for rung in smaller)
+    if is_one_passing and own.state == "fails":
+        return True
+    needs_larger = own.state in ("fails", "not_run") or own.is_open or own.could_not_answer
+    return _fell_back(smaller, standing) or (needs_larger and not is_one_passing and _fell_back(larger, standing))

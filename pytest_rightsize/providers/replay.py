@@ -35,6 +35,8 @@ _KEYS = frozenset(
     {"prompt", "messages", "sample", "text", "tokens", "seconds", "energy", "finish_reason", "tool_calls"}
 )
 _COUNTS = ("prompt", "cached", "completion", "reasoning")
+# Only so many requests without an answer are compared with all recorded ones; each takes milliseconds.
+_MOST_EXPLAINED = 50
 _Replies = dict[int, dict[bytes, Reply]]
 """Replies by the number of the repetition, and by the digest of their prompt."""
 
@@ -58,6 +60,7 @@ class Replay:
         self._lock = threading.Lock()
         self._replies: _Replies | None = None
         self._prompts: list[str] | None = None
+        self._explained = 0
         # One that stands in for a model, to see what a session would ask of it, says no here.
         self.answers_are_free = rung.options.get("complete", True)
 
@@ -111,10 +114,13 @@ class Replay:
         if digest in replies.get(0, {}):
             recorded = sum(digest in of_sample for of_sample in replies.values())
             return f"rung {self._name!r}: {self._path} has {recorded} samples of this prompt, but no sample {sample}"
-        from rapidfuzz import process
-
         if not replies:
             return f"rung {self._name!r}: {self._path} has no line, and so no answer to {_last_message(prompt)!r}"
+        self._explained += 1
+        if self._explained > _MOST_EXPLAINED:
+            return f"rung {self._name!r}: {self._path} has no answer to {_last_message(prompt)!r}"
+        from rapidfuzz import process
+
         if self._prompts is None:  # they are needed here only
             self._prompts = sorted(
                 {_prompt_text(_messages(json.loads(line))) for _, line in _lines(self._path) if line.strip()}

@@ -248,13 +248,11 @@ class Engine:
 
     @own_work()
     def may_have_recorded(self, rung: str) -> bool:
-        """Whether answers of the rung were recorded before this session."""
-        first = self._cascades.get(rung, (rung,))[0]
-        return self.is_free(rung) or bool(self._recorder and self._recorder.may_have(first, self._providers[first]))
-
-    def is_free(self, rung: str) -> bool:
-        """Whether the rung answers from a recording instead of a model; a cascade does if all of its members do."""
-        return all(answers_are_free(self._providers[name]) for name in self._cascades.get(rung, (rung,)))
+        """Whether answers of the rung were recorded before; of a cascade with a model, the easy ones alone may be."""
+        if rung in self._cascades:
+            return all(answers_are_free(self._providers[name]) for name in self._cascades[rung])
+        provider = self._providers[rung]
+        return answers_are_free(provider) or bool(self._recorder and self._recorder.may_have(rung, provider))
 
     def _recorded(self, rung: str, request: Request, ticket: Ticket, via: str = "") -> Future[Reply]:
         """The recorded answer; nothing is sent, and nothing is spent."""
@@ -281,7 +279,7 @@ class Engine:
         self._check_may_leave(rung, ticket)
         if rung in self._down:
             raise self._down[rung]
-        if self._budget is None:
+        if self._budget is None or answers_are_free(self._providers[rung]):
             return self._submit_to(rung, request, via)
         return self._send_within(self._budget, rung, request, via)
 

@@ -280,8 +280,7 @@ class SessionTrials:
         is_under_way = self.savings.is_taken(key) and self.has_asked(item)
         if self._resources.engine.down(key.rung) is not None and not is_under_way:
             return False
-        is_free = self._resources.engine.is_free(key.rung)
-        if is_under_way or (not is_free and self.savings.takes(key)):
+        if is_under_way or self.savings.takes(key):
             return True
         if self._resources.engine.may_have_recorded(key.rung):
             self.ticket(item).recorded_only = True
@@ -298,10 +297,12 @@ class SessionTrials:
             return NotRun(reason="private", detail=f"{key.task} is private, and {key.rung} is not on this machine")
         trials, run = self._state.trials[key.task].values(), self._state.plan_only
         found = claimed_standings(policy, trials, run)
+        # What recorded answers completed of a rung that need not run has no other rung asked.
+        needed = [rung for rung in found if self._not_run.get((key.task, rung)) is None]
         detail = reason_not_to_run(
             key.rung,
             ladder=[rung.name for rung in self._resources.rungs],
-            standings={rung: standing for rung, (_, standing) in found.items()},
+            standings={rung: found[rung][1] for rung in needed},
             strategy=self._state.settings.strategy,
         )
         if detail is not None and not self._cheaper.looks_at(key):

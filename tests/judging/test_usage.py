@@ -36,6 +36,15 @@ def spent_on(*answers: AnswerRecord, outcomes: str = "") -> Usage:
     return usage_of(Run(rungs=[Rung(name="r", provider="replay")], trials=trials)).by_task_rung["t", "r"]
 
 
+def test_rungs_stand_in_the_order_of_the_ladder_whichever_was_asked_first() -> None:
+    """Bisect begins in the middle."""
+    rungs = [Rung(name=name, provider="replay") for name in "smxl"]
+    trials = [trial(task, name, 0, answer()) for task in ("t", "u") for name in "mslx"]
+    usage = usage_of(Run(rungs=rungs, trials=trials))
+    assert [*usage.by_task_rung] == [(task, name) for task in ("t", "u") for name in "smxl"]
+    assert [*usage.by_rung] == [*"smxl"]
+
+
 def test_what_is_known_of_every_answer_has_sums_and_rates() -> None:
     usage = spent_on(answer(joules(3)), answer(joules(5)), outcomes="10")
     assert (usage.judged, usage.passed, usage.answers) == (2, 1, 2)

@@ -83,6 +83,18 @@ def test_a_question_without_an_answer_is_told_with_the_nearest_that_has_one(tmp_
         )
 
 
+def test_only_so_many_questions_are_compared_with_all_that_are_recorded(tmp_path: Path) -> None:
+    """Each takes milliseconds: where a long recording lacks thousands of answers, that would be minutes."""
+    replay = rung(tmp_path, LINES)
+    said = []
+    for number in range(60):
+        with pytest.raises(RungError) as told:
+            asked(replay, f"Route: my parcel {number} is lost")
+        said.append(str(told.value))
+    assert all(f"has no answer to 'Route: my parcel {number} is lost'" in words for number, words in enumerate(said))
+    assert ["nearest" in words for words in said] == [True] * 50 + [False] * 10
+
+
 def test_a_sample_too_many_is_told_with_the_number_there_is(tmp_path: Path) -> None:
     with pytest.raises(RungError, match="has 2 samples of this prompt, but no sample 2"):
         asked(rung(tmp_path, LINES), "Route: my parcel is lost", sample=2)

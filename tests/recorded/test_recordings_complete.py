@@ -1,5 +1,6 @@
 """Rungs of recorded answers are completed: the same data gives the same report, however the session asked."""
 
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -150,3 +151,97 @@ def test_a_cascade_of_recordings_is_completed_too(recorded: pytest.Pytester) -> 
     path.write_text(path.read_text(encoding="utf-8") + cascade, encoding="utf-8")
     run, _ = run_session(recorded, "--rightsize-ladder=tiny,small,both", "--rightsize-savings=none")
     assert {trial.outcome for trial in run.trials if trial.key.rung == "both"} == {"not_run"}
+
+
+# --- a recording beside models ----------------------------------------------------------------------------------------
+
+MODELS = """
+    from pathlib import Path
+
+    from pytest_rightsize.records import Reply, Tokens
+
+    def asked(rung, prompt, text):
+        with Path(__file__).with_name("asked.txt").open("a") as file:
+            file.write(f"{rung} {prompt}\\n")
+        return Reply(text=text, tokens=Tokens(prompt=1, completion=1, source="reported"))
+
+    def good(prompt):
+        return asked("good", prompt, prompt.upper())
+
+    def fair(prompt):
+        return asked("fair", prompt, prompt if prompt in NAMES[::4] else prompt.upper())
+
+    def accepts(answer):
+        return answer.isupper()
+
+    def judge(prompt):
+        asked("judge", "", "")
+        return {"reason": "so it is", "score": 5}
+"""
+
+
+@pytest.fixture
+def mixed(recorded: pytest.Pytester) -> pytest.Pytester:
+    """The recordings, and rungs that are functions: good passes all 40, fair 30."""
+    text = dedent(MODELS) + f"\nNAMES = {NAMES}\n"
+    (recorded.path / "models.py").write_text(text, encoding="utf-8")
+    with (recorded.path / "rightsize.toml").open("a", encoding="utf-8") as file:
+        for name in ("good", "fair", "judge"):
+            file.write(f'\n[ladder.{name}]\nprovider = "callable"\nmodel = "models:{name}"\n')
+    return recorded
+
+
+def asked_of(pytester: pytest.Pytester, rung: str) -> int:
+    path = pytester.path / "asked.txt"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return sum(line.startswith(rung) for line in lines)
+
+
+def test_what_a_recording_completes_has_bisect_ask_no_model(mixed: pytest.Pytester) -> None:
+    """Bisect asks small, and tiny below it; that the worse rung above fails would otherwise send all to good."""
+    record(mixed.path / "worse.jsonl", dict.fromkeys(NAMES, "no"))
+    with (mixed.path / "rightsize.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[ladder.worse]\nprovider = "replay"\nfile = "worse.jsonl"\n')
+    run, told = run_session(mixed, "--rightsize-ladder=tiny,small,worse,good", "--rightsize-strategy=bisect")
+    assert [trial.outcome for trial in run.trials if trial.key.rung == "worse"] == ["failed"] * 40
+    assert asked_of(mixed, "good") == 0
+    assert "upper: non-monotone: small passes, worse fails\n" in told
+
+
+def test_a_recording_takes_no_part_of_a_budget(mixed: pytest.Pytester) -> None:
+    """The answers of a model use it up to the last, so that nothing is left out; the recording above is still free."""
+    options = ("--rightsize-stopping=none", "--rightsize-savings=none")
+    run, told = run_session(mixed, "--rightsize-ladder=good,small", "--rightsize-budget=tokens:80", *options)
+    assert asked_of(mixed, "good") == 40
+    assert [trial.outcome for trial in run.trials if trial.key.rung == "small"].count("passed") == 36
+    assert "40/40*" in told
+
+
+@pytest.mark.parametrize("members", [("fair", "good"), ("big", "good"), ("fair", "big")])
+def test_a_cascade_with_a_model_in_it_is_not_completed(mixed: pytest.Pytester, members: tuple[str, str]) -> None:
+    """What the second member has not answered would be missing: of the rest, it could be said that all were easy."""
+    with (mixed.path / "rightsize.toml").open("a", encoding="utf-8") as file:
+        file.write(f'\n[ladder.both]\nprovider = "cascade"\nrungs = {[*members]}\naccept = "models:accepts"\n')
+    options = ("--rightsize-ladder=fair,both", "--rightsize-savings=none", "--rightsize-cache=auto")
+    for _ in range(2):
+        run, told = run_session(mixed, *options)
+        assert {trial.outcome for trial in run.trials if trial.key.rung == "both"} == {"not_run"}
+        assert "both" not in told.split("smallest that passes", 2)[-1]
+    assert asked_of(mixed, "good") == 0
+
+
+def test_a_sample_for_savings_may_ask_the_judge_of_a_recording(mixed: pytest.Pytester) -> None:
+    """Small passes and big is chosen: what that takes is told, although a judge must be asked for it."""
+    text = SUITE.format(words=NAMES, more="").replace("== word.upper()", '== judged("It is in capitals.", by="judge")')
+    mixed.makepyfile(test_suite=text.replace("import pytest", "import pytest\n    from pytest_rightsize import judged"))
+    for rung in ("small", "big"):
+        path = mixed.path / f"{rung}.jsonl"
+        tokens = '"completion": 1' if rung == "small" else '"completion": 9'
+        path.write_text(path.read_text(encoding="utf-8").replace('"completion": 1', tokens), encoding="utf-8")
+    options = ("--rightsize-ladder=small,big", "--rightsize-gate=none", "--rightsize-cache=off")
+    result = mixed.runpytest(*options, "--rightsize-savings=sample")
+    result.stdout.fnmatch_lines(["upper: small instead of big saves 8,000 completion tokens per 1,000 cases (*"])
+    assert asked_of(mixed, "judge") == 40 + 10
+    (mixed.path / "asked.txt").unlink()
+    mixed.runpytest(*options, "--rightsize-savings=none")
+    assert asked_of(mixed, "judge") == 40

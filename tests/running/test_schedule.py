@@ -168,6 +168,9 @@ def test_every_strategy_names_the_same_smallest_and_none_asks_more_than_full(
     assert fell_back == falls_back(list(table), bisect.standing)
     if fell_back:
         assert set(bisected) == set(table)
+    # What recordings complete beyond that does not make it so.
+    (completed,) = judge(_run(table, bar, confidence, "bisect"))
+    assert any("bisect fell back to full" in note for note in completed.notes) == fell_back
 
 
 @settings(max_examples=40)  # each is six whole searches
