@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 
+from pytest_rightsize.running.current_test import CurrentTest
 from pytest_rightsize.session.application import SERVING, Application
 from pytest_rightsize.session.collecting import Collecting
 from pytest_rightsize.session.distributing import Distributing
@@ -41,6 +42,7 @@ def register_session(config: pytest.Config) -> None:
         "masking": Masking(),
         **({} if stand_ins is None else {"stand-ins": stand_ins}),
         "collecting": Collecting(state, stand_ins),
+        "current-test": CurrentTest(),
         "trying": Trying(state, trials),
     }
     plugins["watching"] = trials.watching = Watching(state)
