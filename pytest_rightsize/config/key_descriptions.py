@@ -139,6 +139,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "meter.url_env": "The variable that holds the exporter's URL, where a password or a key is in it.",
     "meter.urls": "The pages of several machines that a model is spread over; their counters are added up.",
     "meter.metric": "The name of the counter on that page.",
+    "meter.unit": "The unit of the counter, as in millijoules, where its name does not say it.",
     "meter.labels": "The labels of the counter.",
     "meter.poll_s": "Seconds between two readings.",
     "meter.lag_s": "Seconds by which the exporter is late.",
