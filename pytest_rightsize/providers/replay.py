@@ -171,7 +171,6 @@ def _read_replies(path: Path) -> _Replies:
     What is equal is kept once: most labels, and whole replies where the file has no seconds.
     """
     replies: _Replies = {}
-    first_seen: dict[tuple[int, bytes], int] = {}
     known: dict[Any, Any] = {}
     for number, line in _lines(path):
         try:
@@ -180,10 +179,11 @@ def _read_replies(path: Path) -> _Replies:
             raise _line_error(path, number, f"is not JSON ({error.msg} at column {error.colno})") from None
         except (ValueError, TypeError, RecursionError) as error:
             raise _line_error(path, number, str(error)) from None
-        first = first_seen.setdefault((sample, digest), number)
-        if first != number:
+        of_sample = replies.setdefault(sample, {})
+        if digest in of_sample:
+            first = next(number for number, line in _lines(path) if _parse(loads(line))[:2] == (sample, digest))
             raise _line_error(path, number, f"repeats line {first}: give another prompt, or another sample")
-        replies.setdefault(sample, {})[digest] = _known(reply, known)
+        of_sample[digest] = _known(reply, known)
     return replies
 
 
