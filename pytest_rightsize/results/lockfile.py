@@ -186,12 +186,19 @@ def parse_lock(text: str, *, where: str) -> Lock:
         return Lock(
             day=_day(plain["date"]) if "date" in plain else "",
             commit=_name(plain, "commit"),
-            ladder=[one_line(str(rung)) for rung in plain["ladder"]],
+            ladder=_ladder(plain["ladder"]),
             models={rung: str(model) for rung, model in plain.get("models", {}).items()},
             tasks={one_line(name): _task(task, name, text) for name, task in plain.get("tasks", {}).items()},
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ConfigError(f"{where} is not a lock ({error!r}): write it again with rightsize lock RUN.jsonl") from None
+
+
+def _ladder(value: Json) -> list[str]:
+    names = [one_line(str(rung)) for rung in value] if isinstance(value, list) else []
+    if not isinstance(value, list) or len({*names}) < len(names):
+        raise TypeError(f"ladder is {value!r}, not a list of rungs, each once")
+    return names
 
 
 def _day(value: Json) -> str:
@@ -206,20 +213,8 @@ def _task(plain: Mapping[str, Json], name: str, text: str) -> LockedTask:
         chosen=_name(plain, "chosen"),
         evidence=_evidence(plain.get("evidence")),
         judge=_name(plain, "judge"),
-        samples=int(plain.get("samples", 1)),
-        standing={
-            rung: Standing(
-                state=_state(facts["state"]),
-                passed=int(facts["passed"]),
-                trials=int(facts["n"]),
-                given_up=int(facts.get("settled_early", 0)),
-                unanswered=int(facts.get("unanswered", 0)),
-                rate=_fraction(facts.get("rate")),
-                low=_fraction(facts.get("low")),
-                high=_fraction(facts.get("high")),
-            )
-            for rung, facts in plain.get("standing", {}).items()
-        },
+        samples=_count(plain, "samples", 1, least=1),
+        standing={rung: _standing(facts) for rung, facts in plain.get("standing", {}).items()},
         line=key_line(text, ["tasks", name, "smallest"], suffix=".toml"),
         standing_lines={
             rung: line
@@ -227,6 +222,29 @@ def _task(plain: Mapping[str, Json], name: str, text: str) -> LockedTask:
             if (line := key_line(text, ["tasks", name, "standing", rung], suffix=".toml"))
         },
     )
+
+
+def _standing(facts: Mapping[str, Json]) -> Standing:
+    passed, trials = _count(facts, "passed"), _count(facts, "n")
+    if passed > trials:
+        raise ValueError(f"{passed} passed of {trials}")
+    return Standing(
+        state=_state(facts["state"]),
+        passed=passed,
+        trials=trials,
+        given_up=_count(facts, "settled_early", 0),
+        unanswered=_count(facts, "unanswered", 0),
+        rate=_fraction(facts.get("rate")),
+        low=_fraction(facts.get("low")),
+        high=_fraction(facts.get("high")),
+    )
+
+
+def _count(plain: Mapping[str, Json], key: str, default: int | None = None, *, least: int = 0) -> int:
+    value = plain[key] if default is None else plain.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{key} is {value!r}, not a count")
+    return value
 
 
 def _name(plain: Mapping[str, Json], key: str) -> str | None:

@@ -437,3 +437,25 @@ def test_a_broken_lock_is_refused(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_lock(text, where="rightsize.lock")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("ladder", "task", "message"),
+    [
+        ('["a"]', 'standing.a = { state = "passes", passed = 30, n = 20 }', "30 passed of 20"),
+        ('["a"]', 'standing.a = { state = "passes", passed = -1, n = 20 }', "passed is -1, not a count"),
+        ('["a"]', 'standing.a = { state = "passes", passed = 2.5, n = 20 }', "passed is 2.5, not a count"),
+        ('["a"]', 'standing.a = { state = "passes", passed = true, n = 20 }', "passed is True, not a count"),
+        ('["a"]', 'standing.a = { state = "passes", passed = 1, n = 9, settled_early = -1 }', "settled_early is -1"),
+        ('["a"]', 'standing.a = { state = "passes", passed = 1, n = 9, unanswered = "no" }', "unanswered is 'no'"),
+        ('["a"]', "samples = 0", "samples is 0, not a count"),
+        ('["a", "b", "a"]', "", "['a', 'b', 'a'], not a list of rungs, each once"),
+        ('"ab"', "", "'ab', not a list of rungs"),
+    ],
+)
+def test_a_lock_whose_counts_cannot_be_is_refused(ladder: str, task: str, message: str) -> None:
+    """One that was written or merged by hand: 30 of 20 would make a fall of what has not changed."""
+    text = f'schema = 1\nladder = {ladder}\n[tasks.t]\nsmallest = "a"\n{task}\n'
+    with pytest.raises(ConfigError) as caught:
+        parse_lock(text, where="rightsize.lock")
+    assert message in str(caught.value)
