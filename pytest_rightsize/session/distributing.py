@@ -86,7 +86,8 @@ class Distributing:
 
     def _compare_models(self, report: pytest.TestReport, trial: Trial) -> None:
         if self._own_models is not None:
-            report.rightsize_models = self._own_models.news(trial)  # type: ignore[attr-defined]  # as the trial
+            if news := self._own_models.news(trial):
+                report.rightsize_models = news  # type: ignore[attr-defined]  # as the trial
         elif (node := getattr(report, "node", None)) is not None:
             worker = f"{node.gateway.id} ({node.gateway.spec})"
             why = self._models.take(worker, getattr(report, "rightsize_models", {}), trial)

@@ -44,7 +44,7 @@ class OwnModels:
         if self._tells_all:
             from pytest_rightsize.recorded.fingerprints import fingerprints_of
 
-            known = fingerprints_of(sorted(asked), self._resources.providers, known=known)
+            known = fingerprints_of(sorted(asked), self._resources.providers, known=known, are_open=True)
         return {
             rung: {
                 _FINGERPRINT: known.get(rung),

@@ -1,9 +1,13 @@
 """Who the rungs were: in the results file whether or not answers are recorded, and from workers too."""
 
 import hashlib
+from typing import Any, cast
 
 import pytest
 
+from pytest_rightsize.providers import Provider
+from pytest_rightsize.recorded.fingerprints import fingerprints_of
+from pytest_rightsize.records import Identity
 from pytest_rightsize.results.results_file import read_run
 
 CONFTEST = """
@@ -72,3 +76,29 @@ def test_a_file_that_is_gone_at_the_end_is_left_out(hashed: pytest.Pytester) -> 
     hashed.makepyfile(test_zzz="import os\ndef test_zzz():\n    os.unlink('one.bin')\n")
     hashed.runpytest_inprocess(*OPTIONS, "--rightsize-cache=off", "--rightsize-concurrency=1")
     assert read_run(hashed.path / "run.jsonl").about["identities"] == {}
+
+
+class OpenedFirst:
+    """A provider whose model says what it is where it runs."""
+
+    opens_to_identify = True
+
+    def identity(self, sha256: Any) -> Identity:
+        return Identity(content={"model": "m"})
+
+
+def test_a_provider_that_cannot_tell_has_no_fingerprint() -> None:
+    """Whatever a third party's raises: the session has its verdicts by then."""
+
+    class Broken:
+        def identity(self, sha256: Any) -> Identity:
+            raise KeyError("model")
+
+    providers = cast(dict[str, Provider], {"a": Broken(), "b": object()})
+    assert fingerprints_of(["a", "b"], providers, known={}) == {}
+
+
+@pytest.mark.parametrize(("are_open", "known"), [(False, {}), (True, {"a": {"model": "m"}})])
+def test_a_model_is_not_loaded_for_its_fingerprint_unless_it_is_open(are_open: bool, known: dict[str, Any]) -> None:
+    providers = cast(dict[str, Provider], {"a": OpenedFirst()})
+    assert fingerprints_of(["a", "b"], providers, known={}, are_open=are_open) == known
