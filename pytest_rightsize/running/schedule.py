@@ -88,15 +88,16 @@ class Progress:
         claims: Sequence[float] = (),
     ) -> None:
         """`planned` counts the trials of each case; `claims` are the confidences at which a rung passes."""
-        self._remaining = Counter(planned)
         self._single = all(count == 1 for count in planned.values())
+        # Of each case, where one has several; else the sum is enough.
+        self._remaining = Counter[str]() if self._single else Counter(planned)
         self._pass_rate = pass_rate
         self._confidence = confidence
         self._claims = tuple(claims)
         self._to_be_finished = self._asks_all = False
         self._cases: dict[str, list[bool]] = defaultdict(list)
         self._passed = self._failed = 0
-        self._planned = self._left = self._remaining.total()
+        self._planned = self._left = sum(planned.values())
         self._unanswered: Counter[str] = Counter()
         self._is_new = False
         self._room: int | None = None
@@ -117,7 +118,8 @@ class Progress:
 
     def add(self, trial: Trial) -> None:
         """Count a trial that has ended; one that its test skipped is no longer planned."""
-        self._remaining[trial.key.case] -= 1
+        if not self._single:
+            self._remaining[trial.key.case] -= 1
         self._left -= 1
         self._room = None
         if trial.outcome == "error":
