@@ -75,14 +75,14 @@ def with_regressions(run: Run, verdicts: Sequence[Verdict], baseline: Baseline) 
     false alarm in 8 to 23 % of sessions where all rungs are just below the bar; those asked only, in up to 6 %.
     """
     falls = _falls(run, verdicts, baseline)
-    p_values = holm([fall.p if fall else 1.0 for fall in falls.values()])
+    p_values = holm([fall.p if isinstance(fall, _Fall) else 1.0 for fall in falls.values()])
     tests = _Tests(falls=falls, adjusted=dict(zip(falls, p_values, strict=True)), is_lock=baseline.run is None)
     return [_marked(run, verdict, baseline, tests) for verdict in verdicts]
 
 
-def _falls(run: Run, verdicts: Sequence[Verdict], baseline: Baseline) -> dict[tuple[str, str], _Fall | None]:
-    """The test of each task's former smallest and chosen rung; None where there is no data for one."""
-    falls: dict[tuple[str, str], _Fall | None] = {}
+def _falls(run: Run, verdicts: Sequence[Verdict], baseline: Baseline) -> dict[tuple[str, str], _Fall | str | None]:
+    """The test of each task's former smallest and chosen rung, or why there is none; None for the other rungs."""
+    falls: dict[tuple[str, str], _Fall | str | None] = {}
     now, was = trials_by_task(run.trials), trials_by_task(() if baseline.run is None else baseline.run.trials)
     for verdict in verdicts:
         if before := baseline.lock.tasks.get(verdict.task):
@@ -99,7 +99,7 @@ def _falls(run: Run, verdicts: Sequence[Verdict], baseline: Baseline) -> dict[tu
 class _Tests:
     """The tests of a session by task and rung, with the p values that Holm adjusted."""
 
-    falls: Mapping[tuple[str, str], _Fall | None]
+    falls: Mapping[tuple[str, str], _Fall | str | None]
     adjusted: Mapping[tuple[str, str], float]
     is_lock: bool
 
@@ -110,8 +110,8 @@ class _Tests:
     def describe(self, task: str, rung: str) -> str:
         """The test in words, with its adjusted p value."""
         fall, adjusted = self.falls[task, rung], self.adjusted[task, rung]
-        if fall is None:
-            return f"{rung} has no answers of both runs to compare"
+        if not isinstance(fall, _Fall):
+            return fall or f"{rung} was not tested"
         over = f", Holm over {len(self.falls)} tests" if len(self.falls) > 1 else ""
         return f"{fall.words} p {adjusted:.2g}{over})"
 
@@ -128,7 +128,8 @@ def _marked(run: Run, verdict: Verdict, baseline: Baseline, tests: _Tests) -> Ve
         if not growth.is_known or tests.is_shown(task, was):
             reasons.append(growth.words)
         else:
-            notes.append(f"{growth.change}: within chance, as {tests.describe(task, was)}")
+            what = "within chance" if isinstance(tests.falls[task, was], _Fall) else "it is not known whether by chance"
+            notes.append(f"{growth.change}: {what}, as {tests.describe(task, was)}")
     for rung in dict.fromkeys(filter(None, (was if growth else None, verdict.chosen))):
         if tests.is_shown(task, rung):
             advice = ": if that is to be, lock this run with rightsize lock" if tests.is_lock else ""
@@ -190,28 +191,40 @@ def _notes(run: Run, verdict: Verdict, before: LockedTask | None, baseline: Base
     """Limits of the comparison: a task that the baseline lacks, or a rung that is another model now."""
     if before is None:
         return [f"not in the baseline {baseline.name}"]
+    counts_only = (
+        [f"{_counts_only(baseline)}: give the results file as --rightsize-baseline"]
+        if _is_of_counts_only(run, verdict, before, baseline)
+        else []
+    )
     rungs = {rung.name: model_with_hash(run, rung) for rung in run.rungs}
     concerned = dict.fromkeys(rung for rung in (before.smallest, verdict.smallest, verdict.chosen) if rung)
-    return [
+    return counts_only + [
         f"{rung} is another model than in {baseline.name}: {rungs[rung]}, and was {baseline.lock.models[rung]}"
         for rung in concerned
         if rung in rungs and are_different_models(baseline.lock.models.get(rung, rungs[rung]), rungs[rung])
     ]
 
 
-def _fall(run: Run, verdict: Verdict, before: LockedTask, baseline: Baseline, rung: str) -> _Fall | None:
-    """The test of one rung; None where it was not asked in both runs, or a lock has several samples a case."""
-    if rung not in before.standing or rung not in verdict.standing:
-        return None
-    was, now = before.standing[rung], verdict.standing[rung]
-    if not was.trials or not now.trials:
-        return None
+def _is_of_counts_only(run: Run, verdict: Verdict, before: LockedTask, baseline: Baseline) -> bool:
+    """Whether a lock has several samples a case: they are not independent, and it does not say which belong together."""
+    return baseline.run is None and (before.samples > 1 or run.policies[verdict.task].samples > 1)
+
+
+def _counts_only(baseline: Baseline) -> str:
+    return f"{baseline.name} has counts only, which of several samples a case can show no fall"
+
+
+def _fall(run: Run, verdict: Verdict, before: LockedTask, baseline: Baseline, rung: str) -> _Fall | str:
+    """The test of one rung, or why there is none."""
+    was, now = before.standing.get(rung), verdict.standing.get(rung)
+    if was is None or now is None or not was.trials or not now.trials:
+        return f"{rung} has no answers of both runs to compare"
     if baseline.run is not None:
         return _paired_fall(run, verdict.task, rung, baseline)
-    # Samples of one case are not independent trials, and a lock does not say which samples belong together.
-    several = before.samples > 1 or run.policies[verdict.task].samples > 1
+    if _is_of_counts_only(run, verdict, before, baseline):
+        return _counts_only(baseline)
     line = before.standing_lines.get(rung)
-    return None if several else _unpaired_fall(rung, was, now, f"{baseline.name}:{line}" if line else baseline.name)
+    return _unpaired_fall(rung, was, now, f"{baseline.name}:{line}" if line else baseline.name)
 
 
 def _paired_fall(run: Run, task: str, rung: str, baseline: Baseline) -> _Fall | None:

@@ -348,7 +348,23 @@ def test_against_a_lock_several_samples_of_a_case_are_no_independent_trials(befo
         sampled(run_of({"t": {"m": "1" * 20}}), before), sampled(run_of({"t": {"m": "0" * 20}}), now), as_lock=True
     )
     assert (verdict.regressed is not None) is told
-    assert told or any("within chance, as m has no answers of both runs to compare" in note for note in verdict.notes)
+    why = "rightsize.lock has counts only, which of several samples a case can show no fall"
+    notes = (
+        f"{why}: give the results file as --rightsize-baseline",
+        "m was the smallest that passes in rightsize.lock, and no rung passes now: it is not known whether by chance, as "
+        + why,
+    )
+    assert verdict.notes == (() if told else notes)
+
+
+def test_a_rung_that_is_not_asked_any_more_is_not_called_chance() -> None:
+    before = run_of({"t": {"s": "1" * 20, "m": "1" * 20}})
+    (verdict,) = against(before, run_of({"t": {"m": "1" * 20}}))
+    assert verdict.regressed is None
+    assert verdict.notes == (
+        "s was the smallest that passes in run.jsonl, and now it is m: it is not known whether by chance, as s has no "
+        "answers of both runs to compare",
+    )
 
 
 @pytest.mark.parametrize("now", [2, 3])
