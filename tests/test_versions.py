@@ -120,3 +120,11 @@ def test_tox_runs_the_tests_on_each_python_and_on_the_oldest_and_newest_versions
     assert tox["testenv:oldest"]["base_python"] == f"py{lowest.replace('.', '')}" == f"py3{minors[0]}"
     for environment in (name, "testenv:oldest", "testenv:newest"):
         assert tox[environment]["commands"] == "{[testenv:tests]commands}"
+
+
+def test_contributing_says_what_tox_runs_by_itself() -> None:
+    *first, last = (f"`{name}`" for name in _tox()["tox"]["env_list"].split(", "))
+    said = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert f"`tox run` is {', '.join(first)} and {last}." in said
+    script = ROOT / ".ci" / "run"  # no part of a source distribution
+    assert not script.exists() or script.read_text(encoding="utf-8").rstrip().endswith("tox run")
