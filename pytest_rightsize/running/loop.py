@@ -7,8 +7,7 @@ attempt, wider ones when no item needs them any more (`setup_state.py`).
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Generator, Mapping
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -19,11 +18,12 @@ from _pytest.nodes import Node
 from pytest_rightsize.model import Model
 from pytest_rightsize.running.first_start import FirstStart
 from pytest_rightsize.running.garbage import spare_garbage_search
-from pytest_rightsize.running.held_reports import HeldWarning, HoldingRelay, not_told_again
-from pytest_rightsize.running.item_state import ItemState
-from pytest_rightsize.running.setup_state import KeepingSetupState, shared_params
+from pytest_rightsize.running.held_reports import HoldingRelay, not_told_again
+from pytest_rightsize.running.setup_state import KeepingSetupState
 from pytest_rightsize.running.sources import Source
+from pytest_rightsize.running.started import Started
 from pytest_rightsize.running.ticket import Ticket
+from pytest_rightsize.running.wide_output import WideOutput
 
 __all__ = ["Loop", "Trials"]
 
@@ -61,47 +61,6 @@ class Trials(Protocol):
         """All reports of the item have been passed on."""
 
 
-class _Started:
-    """An item between its first attempt and the moment its reports are passed on."""
-
-    def __init__(self, item: pytest.Item, group: Group | None, ticket: Ticket, chain: list[Node]) -> None:
-        self.item = item
-        self.group = group
-        self.ticket = ticket
-        self.held: list[Callable[[], object]] = []
-        # Of the starts that were dropped, and set up a fixture that the next one finds.
-        self.warnings: list[list[HeldWarning]] = []
-        self.sets_up = False
-        self.done = False
-        self.chain = chain
-        self.shared = list(shared_params(item))
-        self._state = ItemState(item)
-        self._failed_subtests = 0
-
-    def hold(self, tell: Callable[[], object]) -> None:
-        """Keep what is to be told, with the number of failed subtests that pytest knew of by then."""
-        number = self._state.failed_subtests
-        if number != self._failed_subtests:
-            self._failed_subtests = number
-            self.held.append(partial(self._state.set_failed_subtests, number))
-        self.held.append(tell)
-
-    def tell(self) -> None:
-        """Tell what was kept."""
-        self._state.set_failed_subtests(0)
-        for one in self.held:
-            one()
-
-    def forget_attempt(self) -> None:
-        """Make the item as if it had not been run; what stays set up has warned nowhere else."""
-        if self.sets_up:
-            self.warnings.append([tell for tell in self.held if isinstance(tell, HeldWarning)])
-        self.sets_up = False
-        self._failed_subtests = 0
-        self.held.clear()
-        self._state.restore()
-
-
 class Loop:
     """The items of one session on their way from the first attempt to their reports."""
 
@@ -112,15 +71,16 @@ class Loop:
         self._source = source
         self._room = room
         self._setup = KeepingSetupState(self.kept_nodes)
+        self._output = WideOutput(session.config)
         self._relays: dict[object, HoldingRelay] = {}
-        self._current: _Started | None = None
+        self._current: Started | None = None
         self._is_told = False
         self._last_ended: pytest.Item | None = None
-        self._unreported: deque[_Started] = deque()
-        self._ready: deque[_Started] = deque()
+        self._unreported: deque[Started] = deque()
+        self._ready: deque[Started] = deque()
         self._arrivals: SimpleQueue[object] = SimpleQueue()
         # Of the items that are suspended, whether or not their reply has come.
-        self._suspended: set[_Started] = set()
+        self._suspended: set[Started] = set()
         self._groups: Counter[Group] = Counter()
         self._nodes: Counter[Node] = Counter()
         self._chains: dict[Node, list[Node]] = {}
@@ -162,7 +122,7 @@ class Loop:
         """The hooks of a folder; which conftest.py have a say there does not change any more."""
         return self._relays.setdefault(fspath, HoldingRelay(relay, self.hold))
 
-    def _next(self) -> _Started | None:
+    def _next(self) -> Started | None:
         """What to attempt now: a new item if there is room, or one whose reply has come; None at the end."""
         while True:
             self._collect_arrivals(block=False)
@@ -184,12 +144,12 @@ class Loop:
             except Empty:
                 return
             block = False
-            if isinstance(arrived, _Started):
+            if isinstance(arrived, Started):
                 self._ready.append(arrived)
                 if arrived.group is not None:
                     self._in_flight[arrived.group[1]] -= 1
 
-    def _resumed(self) -> _Started | None:
+    def _resumed(self) -> Started | None:
         """The first item whose reply has come and whose fixtures fit to what is set up."""
         for started in self._ready:
             if self._fits(started):
@@ -199,7 +159,7 @@ class Loop:
                 return started
         return None
 
-    def _admitted(self, item: pytest.Item | None) -> _Started | None:
+    def _admitted(self, item: pytest.Item | None) -> Started | None:
         """The next new item, if there is one and it may start now."""
         if item is None:
             return None
@@ -208,7 +168,7 @@ class Loop:
             return None
         if self._suspended and self._trials.is_alone(item) and not self._is_stuck():
             return None
-        started = _Started(item, group, self._trials.ticket(item), self._chain_above(item))
+        started = Started(item, group, self._trials.ticket(item), self._chain_above(item))
         if not self._fits(started):
             return None
         self._source.pop()
@@ -230,7 +190,7 @@ class Loop:
     def _has_room(self, group: Group) -> bool:
         return self._in_flight[group[1]] < self._room(group[1]) and self._trials.may_start(group, self._groups)
 
-    def _fits(self, started: _Started) -> bool:
+    def _fits(self, started: Started) -> bool:
         """Whether the item can run without tearing down what a suspended or later item still needs."""
         upcoming = self._source.peek()
         below = [] if upcoming is None or upcoming is started.item else self._chain_above(upcoming)
@@ -242,7 +202,7 @@ class Loop:
 
     # --- one attempt ------------------------------------------------------------------------------------------------
 
-    def _attempt(self, started: _Started) -> None:
+    def _attempt(self, started: Started) -> None:
         item = started.item
         self._leave(started.chain)
         first = not started.ticket.runs[0]
@@ -267,13 +227,13 @@ class Loop:
         self._end(started)
         self._last_ended = item
 
-    def _end(self, started: _Started) -> None:
+    def _end(self, started: Started) -> None:
         """The item starts no more: take in its trial, and let its reports be passed on."""
         started.done = True
         started.held[:0] = not_told_again(started.warnings, started.held)
         self._trials.finished(started.item)
 
-    def _open(self, started: _Started) -> bool:
+    def _open(self, started: Started) -> bool:
         """Have the item ask its first question, if that can be done without pytest; whether it has."""
         ticket = started.ticket
         ticket.start_for_first_question()
@@ -295,17 +255,22 @@ class Loop:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport | None:
         """Make no full report of an attempt that is dropped."""
+        if self._current is not None and self._current.sections:
+            self._current.add_sections(call.when)
         if self._current is None or self._current.ticket.waiting_for is None or type(item) is not pytest.Function:
             return None  # of a unittest.TestCase there is more to clear away
         return pytest.TestReport(item.nodeid, item.location, {}, "skipped", ("", 0, "suspended"), call.when)  # type: ignore[arg-type]  # no collection here
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> None:
-        """Know that this start sets up what outlasts it."""
-        if self._current is not None and fixturedef.scope != "function":
-            self._current.sets_up = True
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
+        """Know that this start sets up what outlasts it, and what that writes."""
+        if self._current is None or fixturedef.scope == "function":
+            return (yield)
+        self._current.sets_up = True
+        with self._output.heard(self._current.written):
+            return (yield)
 
-    def _following(self, started: _Started, *, first: bool) -> pytest.Item | None:
+    def _following(self, started: Started, *, first: bool) -> pytest.Item | None:
         """The item that plugins are told comes next; before a first attempt has ended, its own second one may be it."""
         upcoming = self._source.peek() or next((other.item for other in self._suspended), None)
         return upcoming or (started.item if first and started.ticket.may_suspend else None)
@@ -345,7 +310,7 @@ class Loop:
 
     # --- suspended items --------------------------------------------------------------------------------------------
 
-    def _suspend(self, started: _Started) -> None:
+    def _suspend(self, started: Started) -> None:
         started.forget_attempt()
         self._count(started, 1)
         self._suspended.add(started)
@@ -354,7 +319,7 @@ class Loop:
         assert started.ticket.waiting_for is not None
         started.ticket.waiting_for.add_done_callback(lambda _: self._arrivals.put(started))
 
-    def _count(self, started: _Started, change: int) -> None:
+    def _count(self, started: Started, change: int) -> None:
         for node in started.chain:
             self._nodes[node] += change
         for param in started.shared:
@@ -373,7 +338,7 @@ class Loop:
             if self._session.shouldstop:
                 raise self._session.Interrupted(self._session.shouldstop)
 
-    def _pass_on_reports_of(self, started: _Started) -> None:
+    def _pass_on_reports_of(self, started: Started) -> None:
         self._source.report(started.item, started.tell)
         self._trials.told(started.item)
 

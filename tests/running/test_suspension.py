@@ -516,6 +516,47 @@ def test_warnings_of_a_fixture_that_is_set_up_once_are_told(gated: pytest.Pytest
         result.stdout.fnmatch_lines([f"*UserWarning: {told}"])
 
 
+@pytest.mark.parametrize("how", ["fd", "sys"])
+def test_what_a_fixture_wrote_that_is_set_up_once_is_shown_with_its_test(gated: pytest.Pytester, how: str) -> None:
+    """The start that sets it up is dropped; one at a time all of it stands in the report of that test."""
+    gated.makepyfile(
+        """
+        import logging
+        import sys
+        import pytest
+        @pytest.fixture(scope="session")
+        def widest():
+            print("of the session")
+        @pytest.fixture(scope="module")
+        def wide(widest):
+            print("of the module")
+            sys.stderr.write("to stderr\\n")
+            logging.warning("logged once")
+        @pytest.fixture
+        def narrow(model):
+            print("of the function")
+            return model.ask("n")
+        @pytest.fixture(scope="module")
+        def late(request):
+            print("late", request.getfixturevalue("later"))
+        @pytest.fixture(scope="module")
+        def later():
+            print("later")
+        def test_it(model, wide, narrow, request):
+            request.getfixturevalue("late")
+            print("before")
+            assert model.ask("a") == "", "it is shown"
+        """
+    )
+    options = ("--capture", how, "-p", "no:randomly")
+    shown = [gated.runpytest(*options, f"--rightsize-concurrency={number}").outlines for number in (1, 8)]
+    one_at_a_time, in_flight = (lines[lines.index(next(x for x in lines if " stdout setup" in x)) :] for lines in shown)
+    assert in_flight[:-2] == one_at_a_time[:-2]
+    captured = "\n".join(in_flight)
+    for text in ("of the session\nof the module\nof the function\n", "to stderr\n", "logged once\n", "before\n"):
+        assert captured.count(text) == 1
+
+
 def test_x_stops_at_the_first_failure_in_the_order_of_the_tests(gated: pytest.Pytester) -> None:
     gated.makepyfile(
         """
