@@ -20,6 +20,8 @@ class ItemState:
         self._item = item
         self._markers = list(item.own_markers)
         self._properties = list(item.user_properties)
+        # Of all tests of the session; empty while no subtest has failed.
+        self._counts: dict[Any, int] | None = _counts(item.config)
 
     def restore(self) -> None:
         """Make the item as if it had not been started."""
@@ -36,22 +38,20 @@ class ItemState:
     @property
     def failed_subtests(self) -> int:
         """How many subtests of the item have failed, as pytest counts them: it fails a test by that when it is told."""
-        counts = self._counts()
-        return counts.get(self._name(), 0) if counts else 0
+        return self._counts.get(self._name(), 0) if self._counts else 0
 
     def set_failed_subtests(self, number: int) -> None:
         """Have pytest know of so many."""
-        counts = self._counts()
-        if counts is not None and (counts or number) and number != counts.get(self._name(), 0):
-            counts[self._name()] = number
-
-    def _counts(self) -> dict[Any, int] | None:
-        """Of all tests of the session; empty while no subtest has failed."""
-        return None if failed_subtests_key is None else self._item.config.stash.get(failed_subtests_key, None)
+        if self._counts and number != self.failed_subtests:
+            self._counts[self._name()] = number
 
     def _name(self) -> Any:
         """What pytest counts by: the id itself, or in earlier versions its text."""
         return self._item.id if hasattr(pytest.Item, "id") else self._item.nodeid
+
+
+def _counts(config: pytest.Config) -> dict[Any, int] | None:
+    return None if failed_subtests_key is None else config.stash.get(failed_subtests_key, None)
 
 
 def _free_unmade_fixtures(item: pytest.Item) -> None:
