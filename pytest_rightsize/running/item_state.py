@@ -42,7 +42,7 @@ class ItemState:
 
     def set_failed_subtests(self, number: int) -> None:
         """Have pytest know of so many."""
-        if self._counts and number != self.failed_subtests:
+        if self._counts is not None and number != self.failed_subtests:
             self._counts[self._name()] = number
 
     def _name(self) -> Any:
