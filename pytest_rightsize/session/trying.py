@@ -13,22 +13,20 @@ from pytest_rightsize import clocks
 from pytest_rightsize.answers import Transcript
 from pytest_rightsize.errors import ConfigError, RungError
 from pytest_rightsize.model import Model
-from pytest_rightsize.providers.environment import known_secrets
-from pytest_rightsize.records import Trial, TrialKey
+from pytest_rightsize.records import Trial
 from pytest_rightsize.reports.junit import PREFIX, trial_properties
 from pytest_rightsize.results.redaction import redacted
 from pytest_rightsize.results.stored_texts import without_texts
 from pytest_rightsize.running.freed_reports import free_unread
 from pytest_rightsize.running.full_story import attach_traceback, is_asked_for
-from pytest_rightsize.running.grading import Ending, Grade, grade
+from pytest_rightsize.running.given_fixtures import GivenFixtures
+from pytest_rightsize.running.grading import grade
 from pytest_rightsize.running.lean_items import ItemKeywords
 from pytest_rightsize.running.loop import Loop
 from pytest_rightsize.running.outcomes import (
     as_plain,
     attach,
-    ending,
     has_passed,
-    report_subtest,
     shape,
     show_fault,
     status,
@@ -39,14 +37,12 @@ from pytest_rightsize.running.sources import SessionSource, Source, WorkerSource
 from pytest_rightsize.session.masking import mask_report
 from pytest_rightsize.session.ordering import climb_in_order, climbs_in_order
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState
+from pytest_rightsize.session.trial_grading import TrialGrading
 from pytest_rightsize.session.trials import NOT_RUN, TICKET, TRANSCRIPT, TRIAL, WATCHING, NotRun, SessionTrials
 from pytest_rightsize.session.unclimbed import Unclimbed
 from pytest_rightsize.session.waiting import tell_who_waits
 
 __all__ = ["Trying"]
-
-_FAILED_SUBTEST = pytest.StashKey[Ending]()
-_TRACEBACKS = pytest.StashKey[list[str]]()
 
 
 class Trying:
@@ -66,14 +62,16 @@ class Trying:
         # The item one of whose phases runs: what is reported of it meanwhile is a subtest.
         self._running: pytest.Item | None = None
         self._is_ending = False
-        # For each rung that is down, the one trial that says so for all others.
-        self._reported_down: dict[str, TrialKey] = {}
+        # Known when tests begin, as every conftest.py is loaded then.
+        self._given: GivenFixtures | None = None
+        self._grading = TrialGrading(state, trials)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """Run the items with many requests in flight, unless every test is to start once."""
         config = session.config
         self._register_last(config.pluginmanager)
+        self._given = GivenFixtures(config)
         if not self._resources.is_worker and not climbs_in_order(self._state, session.items):
             climb_in_order(self._state, session.items)  # sorted once more since they were collected
         broken = session.testsfailed and not config.option.continue_on_collection_errors
@@ -119,8 +117,9 @@ class Trying:
         """Skip what cannot change a verdict, or may not or cannot be asked."""
         self._item = self._running = item
         self._began_s = clocks.perf_counter()
-        if _FAILED_SUBTEST in item.stash:
-            del item.stash[_FAILED_SUBTEST], item.stash[_TRACEBACKS]
+        if self._given is not None:
+            self._given.give(item)
+        self._grading.forget_subtests(item)
         if self._trials.planted is not None:
             item.stash[TRANSCRIPT] = Transcript()
             self._trials.begin(item)
@@ -140,7 +139,7 @@ class Trying:
         not_run = item.stash.get(NOT_RUN, None) or self._trials.why_not_run(item, key)
         fault = self._engine.down(key.rung)
         if not_run is None and fault is not None and not self._trials.has_asked(item):
-            if self._reports_down(key):
+            if self._grading.reports_down(key):
                 item.stash[TRANSCRIPT].fault = fault
                 pytest.skip(str(fault))
             not_run = NotRun(reason="down", detail=str(fault))
@@ -148,10 +147,6 @@ class Trying:
             item.stash[NOT_RUN] = not_run
             if not self._trials.starts_all_the_same(item, key, not_run):
                 pytest.skip(not_run.detail)
-
-    def _reports_down(self, key: TrialKey) -> bool:
-        """Whether this trial is the one that says for all others that its rung is down."""
-        return self._reported_down.setdefault(key.rung, key) == key
 
     @pytest.fixture
     def model(self, _rightsize_trial: None) -> Model:
@@ -234,16 +229,16 @@ class Trying:
             return report
         if item is self._running and TRIAL_KEY in item.stash:
             if not self._is_ending:  # an error then is pytest's own, as that of a fixture is
-                self._note_subtest(item, call, report)
+                self._grading.note_subtest(item, call, report)
             return report
         kept_s = sum(answer.seconds or 0.0 for answer in transcript.take_earlier())
         report.duration += kept_s
         seconds += kept_s
         if self._trials.planted is not None:
-            self._trials.planted.take(grade(self._ending(item, call, report), transcript))
+            self._trials.planted.take(grade(self._grading.ending_of(item, call, report), transcript))
             return report
         if TRIAL_KEY in item.stash:
-            trial = redacted(self._grade(item, call, report, transcript, seconds), self._state.settings.redact)
+            trial = redacted(self._grading.trial(item, call, report, transcript, seconds), self._state.settings.redact)
             item.stash[TRIAL] = trial
             self._trials.savings.add(trial)
             others = [
@@ -255,92 +250,13 @@ class Trying:
                 show_whole(report, item, call)
                 mask_report(report)
             if trial.outcome == "failed" and not self._state.settings.redact and is_asked_for(item.config):
-                of_subtests = item.stash.setdefault(_TRACEBACKS, [])
-                attach_traceback(report, item.config, of_subtests)
+                attach_traceback(report, item.config, self._grading.tracebacks(item))
             if not self._is_read_by_others(item):
                 shape(report, trial)
             attach(report, trial)
         elif isinstance(transcript.fault, RungError):
             show_fault(report, str(transcript.fault))
         return report
-
-    @staticmethod
-    def _note_subtest(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-        """Keep the first subtest that failed: a trial is what the whole test came to. Its own report is data."""
-        if report.failed:
-            item.stash.setdefault(_FAILED_SUBTEST, ending(call, report, item.config.rootpath))
-            item.stash.setdefault(_TRACEBACKS, []).extend([report.longreprtext] if is_asked_for(item.config) else [])
-            report_subtest(report)
-
-    @staticmethod
-    def _ending(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> Ending:
-        """How the whole test ended: a test whose subtest failed has not passed."""
-        end = ending(call, report, item.config.rootpath)
-        return item.stash.get(_FAILED_SUBTEST, end) if end.kind == "passed" else end
-
-    def _grade(
-        self,
-        item: pytest.Item,
-        call: pytest.CallInfo[None],
-        report: pytest.TestReport,
-        transcript: Transcript,
-        seconds: float,
-    ) -> Trial:
-        key = item.stash[TRIAL_KEY]
-        not_run = item.stash.get(NOT_RUN, None)
-        if not_run is not None:
-            if self._trials.savings.is_taken(key) and not self._is_from_record(key, transcript):
-                return self._sampled(key, not_run, grade(self._ending(item, call, report), transcript), transcript)
-            completed = self._grade_from_record(item, self._ending(item, call, report), transcript)
-            if completed is None:
-                return Trial(key=key, outcome="not_run", reason=not_run.reason, detail=not_run.detail)
-            return self._trial(key, completed, seconds, transcript)
-        is_down = isinstance(transcript.fault, RungError) and self._engine.down(key.rung) is not None
-        if is_down and not self._reports_down(key):
-            # What was in flight when the rung went down failed with it.
-            return Trial(key=key, outcome="not_run", reason="down", detail=str(transcript.fault))
-        return self._trial(key, grade(self._ending(item, call, report), transcript), seconds, transcript)
-
-    def _is_from_record(self, key: TrialKey, transcript: Transcript) -> bool:
-        """Whether all its answers were recorded in an earlier session, so that the trial is more data."""
-        may_be = self._engine.may_have_recorded(key.rung) and bool(transcript.answers)
-        return may_be and all(answer.cached for answer in transcript.answers)
-
-    @staticmethod
-    def _sampled(key: TrialKey, not_run: NotRun, result: Grade, transcript: Transcript) -> Trial:
-        """A trial that was asked for what is saved only: no verdict counts it, and its faults are nobody's."""
-        return Trial(
-            key=key,
-            outcome="not_run",
-            reason=not_run.reason,
-            detail=not_run.detail,
-            answers=tuple(transcript.answers),
-            judgements=tuple(transcript.judgements),
-            sampled=None if result.outcome == "not_run" else result.outcome,
-        )
-
-    def _grade_from_record(self, item: pytest.Item, end: Ending, transcript: Transcript) -> Grade | None:
-        """The grade of a settled trial that recorded answers completed; None where they did not, or it broke."""
-        ticket, key = self._trials.ticket(item), item.stash[TRIAL_KEY]
-        if ticket.lacks_answer or not (ticket.recorded_only or self._trials.savings.is_taken(key)):
-            return None
-        result = grade(end, transcript)
-        # What breaks in a test that need not have run is no fault of this session.
-        is_outcome = result.outcome in ("passed", "failed") or result.reason in ("skipped", "xfail")
-        return result if is_outcome else None
-
-    @staticmethod
-    def _trial(key: TrialKey, result: Grade, seconds: float, transcript: Transcript) -> Trial:
-        return Trial(
-            key=key,
-            outcome=result.outcome,
-            reason=result.reason,
-            detail=result.detail and known_secrets()(result.detail),
-            raised_at=result.raised_at,
-            answers=tuple(transcript.answers),
-            judgements=tuple(transcript.judgements),
-            seconds=round(seconds, 6),
-        )
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_report_teststatus(
