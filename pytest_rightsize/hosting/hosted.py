@@ -4,10 +4,12 @@ Whatever needs no model (`check`, `identity`, what it says of itself) is asked o
 are recorded under the same keys wherever the model runs.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from pytest_rightsize.errors import RightsizeError, RungError
 from pytest_rightsize.hosting.desks import Desk
@@ -35,7 +37,7 @@ class Hosted:
         self._rung = rung
         self._desk = desk
         self._meter_name = meter_name
-        self.size_bytes: int | None = None
+        self._told_bytes: int | None = None
         self.waiting_room = 0
         # Where the fingerprint is known only where the model runs: what the host has told.
         self._told: list[Identity | None] = []
@@ -68,6 +70,18 @@ class Hosted:
     def is_loading(self) -> bool:
         """Whether it was asked, and has not answered yet."""
         return self._desk.is_loading(self._rung.name)
+
+    @property
+    def size_bytes(self) -> int | None:
+        """How large the model is: what its host says, and while that loads it what lies on this machine."""
+        return self._told_bytes or self._weight_bytes
+
+    @cached_property
+    def _weight_bytes(self) -> int | None:
+        weigh = getattr(self.inner, "weight_bytes", None)
+        with contextlib.suppress(OSError):
+            return None if weigh is None else cast(int | None, weigh())
+        return None
 
     def check(self) -> Problem | None:
         """See `Provider`."""
@@ -127,6 +141,6 @@ class Hosted:
     def _read(self, outcome: Mapping[str, Any]) -> Reply | RightsizeError:
         """What the host says of a request, and beside it of itself."""
         if isinstance(outcome, Mapping):
-            self.size_bytes = outcome.get("size_bytes", self.size_bytes)
+            self._told_bytes = outcome.get("size_bytes", self._told_bytes)
             self.waiting_room = outcome.get("waiting_room", self.waiting_room)
         return outcome_from_plain(outcome, rung=self._rung.name)

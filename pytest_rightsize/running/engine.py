@@ -298,9 +298,9 @@ class Engine:
 
     def loading(self) -> tuple[str, int | None] | None:
         """The rung whose model is being loaded, and its size in bytes where that is known; None while there is none."""
-        for rung in tuple(self._open):
-            if getattr(self._providers[rung], "is_loading", False):
-                return rung, getattr(self._providers[rung], "size_bytes", None)
+        for rung, provider in self._providers.items():  # which workers of xdist may have asked
+            if getattr(provider, "is_loading", False):
+                return rung, getattr(provider, "size_bytes", None)
         return None
 
     def _send_within(self, budget: Budget, rung: str, request: Request, via: str) -> Future[Reply]:

@@ -92,6 +92,24 @@ def test_requests_go_to_the_rungs_host_and_what_needs_no_model_is_asked_here() -
     assert [metering.rung for metering in provider.meterings] == ["a"]
 
 
+@pytest.mark.parametrize(("weighed", "size"), [(7, 7), (None, None), (OSError("the file went away"), None)])
+def test_the_size_of_a_model_is_known_while_its_host_loads_it(weighed: object, size: int | None) -> None:
+    """By its files on this machine, where they are there; then by what the host says."""
+    provider, desk = hosted()
+
+    def weight_bytes() -> object:
+        if isinstance(weighed, OSError):
+            raise weighed
+        return weighed
+
+    provider.inner.weight_bytes = weight_bytes  # type: ignore[attr-defined]  # as a provider of files has it
+    asked = provider.submit(ASK)
+    assert (provider.is_loading, provider.size_bytes) == (True, size)
+    desk.asked[0][2].set_result({"reply": REPLY, "size_bytes": 5})
+    assert asked.result(0) == Reply(text="yes")
+    assert provider.size_bytes == 5
+
+
 def test_a_request_that_is_cancelled_is_wanted_no_more() -> None:
     provider, desk = hosted()
     provider.submit(ASK).cancel()

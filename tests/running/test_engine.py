@@ -350,3 +350,14 @@ def test_a_process_that_was_forked_after_others_had_asked_is_refused(monkeypatch
     with pytest.raises(RuntimeError, match=r"^test_it asks its model in a process that was forked after.* --forked"):
         engine.ask("echo", question("b"), Ticket(test="test_it"))
     assert engine.ask("recording", question("b"), Ticket()).text == "b#1"
+
+
+def test_a_model_that_a_worker_has_loaded_is_known_where_nothing_was_asked() -> None:
+    """As in the controller of xdist, which owns the hosts that its workers ask."""
+    loading = Echo()
+    loading.is_loading, loading.size_bytes = True, 3  # type: ignore[attr-defined]  # as a host says it
+    providers = {"small": Echo(), "echo": loading}
+    engine = Engine(providers, one_at_a_time=True)  # type: ignore[arg-type]  # by behaviour
+    assert engine.loading() == ("echo", 3)
+    loading.is_loading = False  # type: ignore[attr-defined]  # see above
+    assert engine.loading() is None
