@@ -4,7 +4,6 @@ Its output and log records then belong to the reports of the next start, as they
 """
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -42,16 +41,21 @@ class WideOutput:
         finally:
             self._is_within = False
             written = self._read()
-            for stream, *texts in zip((sys.stdout, sys.stderr), before, written, strict=True):
+            for file, *texts in zip(self._files(), before, written, strict=True):
                 if any(texts):
-                    stream.write("".join(texts))
+                    file.write("".join(texts))
             phase = "call" if os.environ.get("PYTEST_CURRENT_TEST", "").endswith("(call)") else "setup"
             found = (*written, self._log()[logged:].strip())
             sections += [(phase, name, text) for name, text in zip(_STREAMS, found, strict=True) if text]
 
+    def _files(self) -> tuple[Any, Any]:
+        """Where pytest itself keeps what it captures, also while a test has a stream of its own."""
+        captured = self._capture._global_capturing if self._is_captured else None
+        return getattr(captured and captured.out, "tmpfile", None), getattr(captured and captured.err, "tmpfile", None)
+
     def _read(self) -> tuple[str, str]:
         """Take out what was captured since it was read."""
-        if not self._is_captured or not self._capture.is_globally_capturing():
+        if None in self._files():
             return "", ""
         out, err = self._capture.read_global_capture()
         return out, err

@@ -557,6 +557,37 @@ def test_what_a_fixture_wrote_that_is_set_up_once_is_shown_with_its_test(gated: 
         assert captured.count(text) == 1
 
 
+@pytest.mark.parametrize("capture", ["capsys", "capfd"])
+def test_a_test_that_captures_itself_reads_its_own_output_alone(gated: pytest.Pytester, capture: str) -> None:
+    """Also where a wide fixture is set up meanwhile, whose output pytest would put with what was captured before."""
+    gated.makepyfile(
+        f"""
+        import contextlib
+        import io
+        import pytest
+        @pytest.fixture
+        def early():
+            print("early")
+        @pytest.fixture(scope="module")
+        def late():
+            print("late")
+        @pytest.fixture(scope="class")
+        def later():
+            print("later")
+        @pytest.fixture
+        def read(early, {capture}, request):
+            request.getfixturevalue("late")
+            late = {capture}.readouterr().out
+            with contextlib.redirect_stdout(io.StringIO()) as own:
+                request.getfixturevalue("later")
+            return late, own.getvalue()
+        def test_it(read, model):
+            assert read == ("late\\n", "later\\n")
+        """
+    )
+    gated.runpytest().assert_outcomes(passed=1)
+
+
 def test_x_stops_at_the_first_failure_in_the_order_of_the_tests(gated: pytest.Pytester) -> None:
     gated.makepyfile(
         """
