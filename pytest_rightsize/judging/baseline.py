@@ -206,7 +206,7 @@ def _notes(run: Run, verdict: Verdict, before: LockedTask | None, baseline: Base
 
 
 def _is_of_counts_only(run: Run, verdict: Verdict, before: LockedTask, baseline: Baseline) -> bool:
-    """Whether a lock has several samples a case: they are not independent, and it does not say which belong together."""
+    """Whether a lock has several samples a case, which are not independent: it does not say which belong together."""
     return baseline.run is None and (before.samples > 1 or run.policies[verdict.task].samples > 1)
 
 
@@ -227,7 +227,7 @@ def _fall(run: Run, verdict: Verdict, before: LockedTask, baseline: Baseline, ru
     return _unpaired_fall(rung, was, now, f"{baseline.name}:{line}" if line else baseline.name)
 
 
-def _paired_fall(run: Run, task: str, rung: str, baseline: Baseline) -> _Fall | None:
+def _paired_fall(run: Run, task: str, rung: str, baseline: Baseline) -> _Fall:
     """The test over the cases that have the same prompt in both runs."""
     assert baseline.run is not None
     policies = run.policies[task], baseline.run.policies[task]

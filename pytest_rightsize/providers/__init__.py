@@ -45,15 +45,16 @@ class Provider(Protocol):
     where there is none. `trusted` may say that private tasks may go there, though it is not on this machine, and
     `takes_room_of` whose memory the model takes: "machine", "cluster" or None, as it is where a request leaves this
     machine. `answers_are_free` may say that it has no model and answers from a recording: a trial that need not run is
-    then run all the same, so that the report is whole. `can_be_hosted` may say that it can be made from its rung alone
-    in another process, which then answers for all workers (`--rightsize-hosts`). `loads_model` may say that the first
-    request loads the model also where that is on this machine and not in this process: what that takes is then no
-    answer's. `is_loading` may say that it got its first request and cannot answer yet, and `size_bytes` how large its
-    model is, once that is known: both are shown while a session runs. `weight_bytes()` may tell the size before the
-    model is loaded, for a ladder in the order of bytes. `takes_images` and `takes_sound` may say whether it takes such
-    parts of messages, None where only its endpoint knows; where one is False, `needs_for_images` may say what to do
-    about it. Attributes `on_note` and `on_stall` are set to functions that show the user a sentence, from any thread:
-    `on_note` when the next test ends, `on_stall` at once, as what the tests wait for may never come.
+    then run all the same, so that the report is whole, and no budget counts it. `can_be_hosted` may say that it can be
+    made from its rung alone in another process, which then answers for all workers (`--rightsize-hosts`). `loads_model`
+    may say that the first request loads the model also where that is on this machine and not in this process: what that
+    takes is then no answer's. `is_loading` may say that it got its first request and cannot answer yet, and
+    `size_bytes` how large its model is, once that is known: both are shown while a session runs. `weight_bytes()` may
+    tell the size before the model is loaded, for a ladder in the order of bytes. `takes_images` and `takes_sound` may
+    say whether it takes such parts of messages, None where only its endpoint knows; where one is False,
+    `needs_for_images` may say what to do about it. Attributes `on_note` and `on_stall` are set to functions that show
+    the user a sentence, from any thread: `on_note` when the next test ends, `on_stall` at once, as what the tests wait
+    for may never come.
 
     >>> class Shout:
     ...     options, required, leaves_machine = {"suffix": str}, (), False

@@ -7,7 +7,7 @@ import pytest
 from _pytest.nodes import Node
 from _pytest.runner import SetupState
 
-__all__ = ["KeepingSetupState", "shared_params"]
+__all__ = ["KeepingSetupState", "end_own_quietly", "shared_params"]
 
 
 class KeepingSetupState(SetupState):
@@ -41,6 +41,18 @@ class _Chain:
 
     def listchain(self) -> list[Node]:
         return self._nodes
+
+
+def end_own_quietly(item: pytest.Item) -> None:
+    """Tear down what is the item's own, and drop its errors; wider fixtures stay as they are."""
+    state = item.session._setupstate
+    if item in state.stack:
+        above = cast(pytest.Item, _Chain(item.listchain()[:-1]))
+        pytest.CallInfo.from_call(
+            lambda: SetupState.teardown_exact(state, above),
+            when="teardown",
+            reraise=(KeyboardInterrupt, pytest.exit.Exception),
+        )
 
 
 def shared_params(item: pytest.Item) -> Iterator[tuple[str, int]]:

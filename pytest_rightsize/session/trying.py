@@ -32,6 +32,7 @@ from pytest_rightsize.running.outcomes import (
     status,
     trial_of,
 )
+from pytest_rightsize.running.setup_state import end_own_quietly
 from pytest_rightsize.running.short_failures import short_failure, show_whole
 from pytest_rightsize.running.sources import SessionSource, Source, WorkerSource
 from pytest_rightsize.session.masking import mask_report
@@ -196,6 +197,12 @@ class Trying:
             self._running, self._is_ending = None, False
             if ticket is not None:
                 ticket.end_run()
+
+    @pytest.hookimpl(specname="pytest_runtest_teardown", tryfirst=True)
+    def pytest_runtest_teardown_of_its_own(self, item: pytest.Item) -> None:
+        """What breaks at the end of a test that need not have run is no fault of this session, as in its call."""
+        if NOT_RUN in item.stash and self._trials.planted is None:
+            end_own_quietly(item)
 
     # --- its report -------------------------------------------------------------------------------------------------
 

@@ -351,8 +351,8 @@ def test_against_a_lock_several_samples_of_a_case_are_no_independent_trials(befo
     why = "rightsize.lock has counts only, which of several samples a case can show no fall"
     notes = (
         f"{why}: give the results file as --rightsize-baseline",
-        "m was the smallest that passes in rightsize.lock, and no rung passes now: it is not known whether by chance, as "
-        + why,
+        "m was the smallest that passes in rightsize.lock, and no rung passes now: it is not known whether by chance, "
+        f"as {why}",
     )
     assert verdict.notes == (() if told else notes)
 

@@ -139,6 +139,47 @@ def test_what_else_a_settled_test_asks_is_not_sent(recorded: pytest.Pytester) ->
     assert "36/40*" in told
 
 
+BOXED = """
+    import pytest
+
+    @pytest.fixture
+    def box(model, {wide}):
+        found = {{}}
+        yield found
+        found.pop("answer")
+
+    @pytest.fixture(scope="module")
+    def fine():
+        yield
+
+    @pytest.fixture(scope="module")
+    def bad():
+        yield
+        raise OSError("the module's")
+
+    @pytest.mark.rightsize(task="upper", pass_rate=0.75)
+    @pytest.mark.parametrize("word", {words})
+    def test_upper(model, word, box):
+        box["answer"] = model.ask(word)
+        assert box["answer"] == word.upper()
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--rightsize-concurrency=1",), ("-n2",)])
+def test_a_fixture_of_a_settled_test_that_breaks_at_its_end_is_not_told(
+    recorded: pytest.Pytester, options: tuple[str, ...]
+) -> None:
+    """Where the test got no answer, the fixture finds nothing to take away; that of the module is told all the same."""
+    record(recorded.path / "big.jsonl", {name: name.upper() for name in NAMES[:5]})
+    recorded.makepyfile(test_suite=BOXED.format(words=NAMES, wide="fine"))
+    run, _ = run_session(recorded, *options)
+    assert [trial.reason for trial in run.trials if trial.key.rung == "big"].count("settled") == 35
+    recorded.makepyfile(test_suite=BOXED.format(words=NAMES, wide="bad"))
+    result = recorded.runpytest("--rightsize-ladder=tiny,small,big", "--rightsize-gate=none", *options)
+    assert result.parseoutcomes()["errors"] == 1
+    result.stdout.fnmatch_lines(["*OSError: the module's"])
+
+
 def test_a_cascade_of_recordings_is_completed_too(recorded: pytest.Pytester) -> None:
     """Small passes, so that nothing needs the cascade above it."""
     path = recorded.path / "rightsize.toml"
