@@ -12,7 +12,7 @@ from hashlib import blake2b
 from pytest_rightsize.records import Json, Rung, Trial
 from pytest_rightsize.session.resources import Resources
 
-__all__ = ["OwnModels", "WorkersModels", "are_elsewhere", "without_answer"]
+__all__ = ["OwnModels", "WorkersModels", "are_elsewhere", "declaration", "without_answer"]
 
 _FINGERPRINT, _LADDER = "fingerprint", "ladder file"
 # What the ladder file says of a rung that its fingerprint does not hold: the defaults of requests, and its place.
@@ -48,7 +48,7 @@ class OwnModels:
         return {
             rung: {
                 _FINGERPRINT: known.get(rung),
-                _LADDER: _declaration(self._resources.known[rung], has_fingerprint=rung in known),
+                _LADDER: declaration(self._resources.known[rung], has_fingerprint=rung in known),
             }
             for rung in sorted(asked)
             if rung in self._resources.known
@@ -104,7 +104,7 @@ def _rungs_asked(trial: Trial) -> set[str]:
     return own | {rung for answer in trial.answers for rung in answer.via} | {each.by for each in trial.judgements}
 
 
-def _declaration(rung: Rung, *, has_fingerprint: bool) -> str:
+def declaration(rung: Rung, *, has_fingerprint: bool) -> str:
     """A hash that differs wherever the ladder file says something else of what is asked, and the model does not tell.
 
     Paths may differ where the model's file is known by its content.

@@ -22,6 +22,8 @@ __all__ = ["exporter", "other"]  # fixtures
         ("energy_MWh", 2.592e13),
         ("energy_mWh_total", 2.592e4),
         ("energy_gigajoule", 7.2e12),
+        ("energy_nJ_total", 7.2e-6),
+        ("energy_TJ", 7.2e15),
         ("ENERGY_KWH", 2.592e10),
         ("energy_uj_total", 0.0072),
         ("rapl_package_joules_total", 7200.0),
@@ -47,6 +49,7 @@ def test_the_unit_is_the_last_word_of_the_name(exporter: Exporter, metric: str, 
         ("BOARD_ENERGY_MJ_TOTAL", "millijoules or megajoules"),
         ("energy_Mj", "millijoules or megajoules"),
         ("energy_mwh_total", "milliwatthours or megawatthours"),
+        ("energy_MWH_total", "milliwatthours or megawatthours"),
     ],
 )
 def test_a_unit_that_may_be_a_thousandth_or_a_million_is_refused(metric: str, which: str) -> None:

@@ -74,6 +74,8 @@ TESTS = {
     "hosting": ("tests/hosting",),
     "hosting/hosts": ("tests/hosting/test_hosts.py",),
     "recorded/keys": ("tests/recorded/test_keys.py", "tests/recorded/test_cache.py"),
+    "session/workers_models": ("tests/session/test_workers_models.py",),
+    "meters/energy_units": ("tests/meters/test_prometheus_units.py",),
     "meters/attribution": ("tests/meters/attribution/test_metered.py", "tests/meters/attribution"),
     **{
         f"meters/attribution/{name}": (

@@ -1,7 +1,9 @@
 """Workers of several machines whose rungs are different models: said, and no answer of such a rung counts."""
 
 import shutil
+import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,9 +11,15 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.judgement_records import Judgement
-from pytest_rightsize.records import AnswerRecord, Trial, TrialKey
+from pytest_rightsize.records import AnswerRecord, Price, Rung, Trial, TrialKey
 from pytest_rightsize.results.results_file import read_run
-from pytest_rightsize.session.workers_models import WorkersModels, are_elsewhere, without_answer
+from pytest_rightsize.session.workers_models import (
+    OwnModels,
+    WorkersModels,
+    are_elsewhere,
+    declaration,
+    without_answer,
+)
 
 pytest.importorskip("xdist")
 
@@ -143,6 +151,36 @@ def test_members_of_a_cascade_and_judges_are_compared_too(of_both: Trial) -> Non
     assert why.startswith("rung '4b': ")
 
 
+def own(recorder: object, *, tells_all: bool = False) -> OwnModels:
+    rungs = {
+        name: Rung(name=name, provider="llama_cpp", model=f"{name}.gguf", temperature=0.5) for name in ("1b", "4b")
+    }
+    return OwnModels(SimpleNamespace(recorder=recorder, known=rungs, providers={}), tells_all=tells_all)  # type: ignore[arg-type]
+
+
+def test_a_worker_tells_each_rung_once_when_it_has_answered() -> None:
+    models = own(SimpleNamespace(fingerprints=lambda: {"1b": {"sha256": "1"}, "4b": {"sha256": "4"}}))
+    assert models.news(trial(rung="1b", outcome="error")) == {}, "it gave no answer"
+    assert {rung: facts["fingerprint"] for rung, facts in models.news(trial(ANSWER)).items()} == {"4b": {"sha256": "4"}}
+    assert models.news(trial(ANSWER)) == {}
+    assert [*models.news(trial(ANSWER, rung="1b", judged_by="4b"))] == ["1b"]
+    assert models.news(trial(ANSWER, rung="no longer there")) == {}
+
+
+def test_without_recorded_answers_a_worker_tells_only_where_it_is_asked_to() -> None:
+    assert own(None).news(trial(ANSWER)) == {}
+    assert [*own(None, tells_all=True).news(trial(ANSWER))] == ["4b"]
+
+
+def test_what_the_ladder_file_says_counts_where_no_fingerprint_holds_it() -> None:
+    """Paths may differ from machine to machine, if the file is the same; what goes into requests may not."""
+    rung = Rung(name="4b", provider="llama_cpp", model="a.gguf", temperature=0.5, price=Price(prompt=1, completion=1))
+    moved, warmer = replace(rung, model="b.gguf", price=None), replace(rung, temperature=1.0)
+    assert declaration(rung, has_fingerprint=True) == declaration(moved, has_fingerprint=True)
+    assert declaration(rung, has_fingerprint=False) != declaration(moved, has_fingerprint=False)
+    assert declaration(rung, has_fingerprint=True) != declaration(warmer, has_fingerprint=True)
+
+
 def test_what_a_refused_trial_took_stays_known() -> None:
     refused = without_answer(trial(ANSWER, outcome="failed", reason="wrong", raised_at="KeyError"), "why")
     assert (refused.outcome, refused.reason, refused.detail, refused.raised_at) == ("error", "load", "why", None)
@@ -215,7 +253,14 @@ def test_no_answer_counts_of_a_rung_that_is_two_models(
 
 
 @pytest.mark.parametrize("cache", ["auto", "off"])
-def test_the_same_models_in_another_folder_are_one(pytester: pytest.Pytester, elsewhere: Path, cache: str) -> None:
+@pytest.mark.parametrize("opens", ["False", "True"])
+def test_the_same_models_in_another_folder_are_one(
+    pytester: pytest.Pytester, elsewhere: Path, cache: str, opens: str
+) -> None:
+    """Also where a model must be open to tell what it is: it is when it has answered."""
+    for folder in (pytester.path, elsewhere):
+        told = PROVIDER.replace("options = {}", f"options = {{}}; opens_to_identify = {opens}")
+        (folder / "conftest.py").write_text(textwrap.dedent(told), encoding="utf-8")
     result = run(pytester, elsewhere, f"--rightsize-cache={cache}")
     assert result.ret == 0
     found = read_run(pytester.path / "run.jsonl")
