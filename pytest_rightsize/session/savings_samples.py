@@ -5,7 +5,7 @@ their trials, as `sampled`, and no verdict counts it.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_rightsize.judging.conclusions import conclude
@@ -103,6 +103,14 @@ class SavingsSamples:
         sample = self._samples.get((key.task, key.rung))
         return sample is not None and key in sample.begun
 
+    def _judges_take_money(self, trials: Iterable[Trial]) -> bool:
+        """Whether a judge of the task would be paid for what it says of a sample."""
+        resources = self._state.resources
+        judges = {judgement.by for trial in trials for judgement in trial.judgements}
+        return not all(
+            costs_nothing(resources.known[by], leaves_machine=resources.providers[by].leaves_machine) for by in judges
+        )
+
     def _begin(self, key: TrialKey) -> _Sample | None:
         """The sample of a task, if its chosen rung is `key`'s and a smaller one is recommended."""
         state, policy = self._state, self._state.policies[key.task]
@@ -110,6 +118,8 @@ class SavingsSamples:
         if key.rung != policy.chosen or mode == "none":
             return None
         run, verdict = verdict_so_far(state, key.task)
+        if state.settings.savings is None and self._judges_take_money(run.trials):
+            return None
         (conclusion,) = conclude(run, [verdict], objective=state.settings.objective)
         instead = conclusion.recommended or verdict.smallest
         if instead is None or instead == key.rung:

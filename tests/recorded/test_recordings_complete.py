@@ -271,18 +271,30 @@ def test_a_cascade_with_a_model_in_it_is_not_completed(mixed: pytest.Pytester, m
     assert asked_of(mixed, "good") == 0
 
 
-def test_a_sample_for_savings_may_ask_the_judge_of_a_recording(mixed: pytest.Pytester) -> None:
-    """Small passes and big is chosen: what that takes is told, although a judge must be asked for it."""
+@pytest.mark.parametrize(
+    ("savings", "asked"),
+    [((), (50, 40)), (("--rightsize-savings=sample",), (50, 50)), (("--rightsize-savings=none",), (40, 40))],
+)
+def test_a_sample_for_savings_may_ask_the_judge_of_a_recording(
+    mixed: pytest.Pytester, savings: tuple[str, ...], asked: tuple[int, int]
+) -> None:
+    """Small passes and big is chosen: what that takes is told, although a judge must be asked for it.
+
+    One that is beyond this machine may take money, and is asked only where the user says so.
+    """
     text = SUITE.format(words=NAMES, more="").replace("== word.upper()", '== judged("It is in capitals.", by="judge")')
     mixed.makepyfile(test_suite=text.replace("import pytest", "import pytest\n    from pytest_rightsize import judged"))
-    for rung in ("small", "big"):
-        path = mixed.path / f"{rung}.jsonl"
-        tokens = '"completion": 1' if rung == "small" else '"completion": 9'
-        path.write_text(path.read_text(encoding="utf-8").replace('"completion": 1', tokens), encoding="utf-8")
-    options = ("--rightsize-ladder=small,big", "--rightsize-gate=none", "--rightsize-cache=off")
-    result = mixed.runpytest(*options, "--rightsize-savings=sample")
-    result.stdout.fnmatch_lines(["upper: small instead of big saves 8,000 completion tokens per 1,000 cases (*"])
-    assert asked_of(mixed, "judge") == 40 + 10
-    (mixed.path / "asked.txt").unlink()
-    mixed.runpytest(*options, "--rightsize-savings=none")
-    assert asked_of(mixed, "judge") == 40
+    path = mixed.path / "big.jsonl"
+    path.write_text(path.read_text(encoding="utf-8").replace('"completion": 1', '"completion": 9'), encoding="utf-8")
+    ladder = (mixed.path / "rightsize.toml").read_text(encoding="utf-8")
+    for beyond, times in zip(("", "leaves_machine = true\n"), asked, strict=True):
+        (mixed.path / "rightsize.toml").write_text(ladder + beyond, encoding="utf-8")
+        (mixed.path / "asked.txt").unlink(missing_ok=True)
+        options = ("--rightsize-ladder=small,big", "--rightsize-gate=none", "--rightsize-cache=off")
+        result = mixed.runpytest(*options, *savings)
+        assert asked_of(mixed, "judge") == times
+        saves = "upper: small instead of big saves 8,000 completion tokens per 1,000 cases (*"
+        unknown = (
+            "upper: big was not run, and its price is not known: --rightsize-savings=sample shows what small saves"
+        )
+        result.stdout.fnmatch_lines([saves if times > 40 else unknown])
