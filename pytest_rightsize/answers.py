@@ -84,6 +84,18 @@ class Answer(str):
         answer.record = record
         return answer
 
+    def __reduce__(self) -> tuple[type["Answer"], tuple[AnswerRecord]]:
+        """Pickle it with its record."""
+        return type(self), (self.record,)
+
+    def __copy__(self) -> "Answer":
+        """Itself, as nothing of it changes."""
+        return self
+
+    def __deepcopy__(self, _: dict[int, object]) -> "Answer":
+        """Itself, as nothing of it changes."""
+        return self
+
     @property
     def tokens(self) -> Tokens:
         """Token counts; see `Tokens`."""

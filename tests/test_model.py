@@ -1,6 +1,8 @@
 """What a model tells of the answers of its trial, and how it asks in an async test."""
 
 import asyncio
+import copy
+import pickle
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -53,6 +55,17 @@ def test_the_answers_and_what_they_took_together() -> None:
     assert model.energy is not None
     assert model.energy.joules == 3.0
     assert model.cost_usd == pytest.approx((15 * 1.0 + 4 * 2.0) / 1e6)
+
+
+def test_an_answer_can_be_pickled_and_copied_with_what_it_took() -> None:
+    """Applications copy messages that hold it, and pools send it to other processes."""
+    (answer,) = asked(replace(FIRST, tool_calls=({"function": {"name": "f"}},))).answers
+    assert isinstance(answer, Answer)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        other = pickle.loads(pickle.dumps(answer, protocol))
+        assert (type(other), other, other.record) == (Answer, "ab", answer.record)
+    assert copy.copy(answer) is answer
+    assert copy.deepcopy({"messages": [{"content": answer}]})["messages"][0]["content"] is answer
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ __all__ = [
 _COLOURS = re.compile(r"\x1b\[[\d;]*m")
 # What pytest says of a test that passed although its marker xfail(strict=True) says that it cannot.
 _STRICT_XPASS = "[XPASS(strict)]"
+# What of a report holds objects that tests give to pytest.
+_GIVEN = ("user_properties", "longrepr", "wasxfail", "_subtest.context")
 
 
 def attach(report: Any, trial: Trial) -> None:
@@ -37,10 +39,25 @@ def attach(report: Any, trial: Trial) -> None:
 
 
 def as_plain(data: dict[str, Any]) -> dict[str, Any]:
-    """A report that goes to another process, or into a file, has its trial and its keywords as plain data."""
+    """A report that goes to another process, or into a file, has its trial and its keywords as plain data.
+
+    So are answers that a test gave to pytest, as by `record_property` or `pytest.skip`: execnet sends no kinds of text.
+    """
     trial = data.get("rightsize")
     plain = {"rightsize": trial.to_dict()} if isinstance(trial, Trial) else {}
+    plain |= {name: _plain(data[name]) for name in _GIVEN if data.get(name)}
     return data | plain | ({"keywords": dict(data["keywords"])} if "keywords" in data else {})
+
+
+def _plain(value: Any) -> Any:
+    """The same with texts of no kind but `str`."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, dict):
+        return {_plain(key): _plain(one) for key, one in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(_plain, value))
+    return value
 
 
 def trial_of(report: Any, known: Mapping[str, Mapping[TrialKey, Trial]]) -> Trial | None:
@@ -114,7 +131,7 @@ def _detail(report: pytest.TestReport) -> str | None:
     if report.passed or report.longrepr is None:
         return None
     if isinstance(report.longrepr, tuple):
-        return report.longrepr[2]
+        return str.__str__(report.longrepr[2])
     crash = getattr(report.longrepr, "reprcrash", None)
     return without_colours(str(report.longrepr if crash is None else crash.message))[:2000]
 

@@ -65,3 +65,40 @@ def test_a_worker_of_another_version_is_refused(suite: pytest.Pytester) -> None:
     result = suite.runpytest("-n1", "--rightsize-ladder=small,big")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*it has pytest-rightsize *, and the session has 0.0.1. Install there what *"])
+
+
+def test_answers_that_a_test_gives_to_pytest_reach_the_controller(suite: pytest.Pytester) -> None:
+    """What sends reports between processes knows no kind of text but `str`: the whole session ended."""
+    suite.makepyfile(
+        test_suite="""
+        import pytest
+
+        def test_property(model, record_property):
+            record_property("answer", model.ask("a"))
+            record_property("nested", [{"answer": model.ask("a")}])
+
+        def test_skip(model):
+            pytest.skip(model.ask("a"))
+
+        def test_xfail(model):
+            pytest.xfail(model.ask("a"))
+
+        def test_fail(model):
+            pytest.fail(model.ask("a"), pytrace=False)
+
+        def test_message(model):
+            answer = model.ask("a")
+            assert answer == "B", answer
+
+        @pytest.mark.skipif(not hasattr(pytest, "Subtests"), reason="this pytest has none")
+        def test_subtests(model, subtests):
+            with subtests.test(model.ask("a"), answer=model.ask("a")):
+                pass
+        """
+    )
+    result = suite.runpytest("-n1", "--rightsize-ladder=big", "--junit-xml=junit.xml")
+    assert "INTERNALERROR" not in str(result.stdout)
+    written = (suite.path / "junit.xml").read_text(encoding="utf-8")
+    assert '<property name="answer" value="A"' in written
+    assert "[{'answer': 'A'}]" in written.replace("&#39;", "'").replace("&apos;", "'")
+    assert result.parseoutcomes()["xfailed"] == 1
