@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pytest_rightsize.plain_data import plain_fields
+from pytest_rightsize.plain_data import plain_fields, shallow
 
 __all__ = ["GateName", "Policy", "Waiver"]
 
@@ -59,7 +59,7 @@ class Policy:
 
     def to_dict(self) -> dict[str, Json]:
         """The policy as plain data, for the results file and for transfer from a worker process."""
-        return plain_fields(self) | {"waivers": [plain_fields(waiver) for waiver in self.waivers]}
+        return shallow(self) | {"waivers": [plain_fields(waiver) for waiver in self.waivers]}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Json]) -> "Policy":

@@ -183,11 +183,11 @@ class Policies(Mapping[str, Policy]):
             if chosen.file is None:
                 return None
             return self._line_in(self._settings.rootdir / chosen.file, str(chosen.key).split("."))
-        source = Path(self._ladder.source.removesuffix(" [tool.rightsize]"))
-        above = ("tool", "rightsize") if source.name == "pyproject.toml" else ()
         task_settings = self._ladder.tasks.get(task)
         if task_settings is None or task_settings.chosen != chosen or chosen is None:
             return None
+        source = Path(self._ladder.source.removesuffix(" [tool.rightsize]"))
+        above = ("tool", "rightsize") if source.name == "pyproject.toml" else ()
         return self._line_in(source, [*above, "tasks", task, "chosen"])
 
     def _line_in(self, path: Path, keys: Sequence[str]) -> str | None:

@@ -44,22 +44,22 @@ class TaskSettings:
     requests_per_month: float | None = None
 
 
+# A waiver excuses a task for some weeks; it belongs in the ladder file, where all of them can be read at once. So does
+# how often the application asks, which no test knows.
 _OF_THE_FILE = ("waive", "requests_per_month")
+_ARGUMENTS = ("task", *(field.name for field in fields(TaskSettings) if field.name not in _OF_THE_FILE))
 
 
 def marked_settings(nodeid: str, marker: pytest.Mark) -> tuple[str | None, TaskSettings]:
     """The task name and settings of one `rightsize` marker; raises ConfigError naming the test and the argument."""
     where = f"the marker rightsize of {nodeid}"
-    # A waiver excuses a task for some weeks; it belongs in the ladder file, where all of them can be read at once. So
-    # does how often the application asks, which no test knows.
-    arguments = ["task", *(field.name for field in fields(TaskSettings) if field.name not in _OF_THE_FILE)]
     if marker.args:
         raise ConfigError(
             f"{where} was given {marker.args[0]!r} without a name: write rightsize(task={marker.args[0]!r})"
         )
     for name in marker.kwargs:
-        if name not in arguments:
-            raise unknown_name(where, name, arguments, noun="argument")
+        if name not in _ARGUMENTS:
+            raise unknown_name(where, name, _ARGUMENTS, noun="argument")
     values = dict(marker.kwargs)
     task = values.pop("task", None)
     if isinstance(values.get("chosen"), Mapping):

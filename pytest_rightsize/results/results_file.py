@@ -148,8 +148,7 @@ class ResultsFile:
         interrupted: bool = False,
     ) -> None:
         """Add the verdicts and the last line, and close the file."""
-        for verdict in verdicts:
-            self._write(verdict.to_dict())
+        self._file.write("".join(_json(verdict.to_dict()) for verdict in verdicts))
         self._write(
             {
                 "kind": "end",
@@ -169,8 +168,8 @@ class ResultsFile:
         by_task: dict[str, dict[str, int]] = defaultdict(dict)
         for (task, rung), count in planned.items():
             by_task[task][rung] = count
-        for policy in policies:
-            self._write({"kind": "plan", **policy.to_dict(), "planned": by_task[policy.task]})
+        lines = ({"kind": "plan", **policy.to_dict(), "planned": by_task[policy.task]} for policy in policies)
+        self._file.write("".join(map(_json, lines)))
 
     def suite(self, plan: Iterable[Mapping[str, Json]]) -> None:
         """Add, to the file of a shard, what the whole suite plans: a line for each task."""

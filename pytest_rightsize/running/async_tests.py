@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent import futures
+from types import FunctionType
 from typing import Any, NoReturn
 
 import pytest
@@ -33,7 +34,14 @@ AsyncTest = Callable[..., Coroutine[Any, Any, object]]
 
 def is_async(item: pytest.Item) -> bool:
     """Whether the test's function is a coroutine function, which some other plugin runs in a loop."""
-    return inspect.iscoroutinefunction(getattr(item, "obj", None))
+    function = getattr(item, "obj", None)
+    return _is_async(function) if type(function) is FunctionType else inspect.iscoroutinefunction(function)
+
+
+@functools.lru_cache(maxsize=100)
+def _is_async(function: FunctionType) -> bool:
+    """Whether it is a coroutine function; the cases of a task are one function, and each is asked twice."""
+    return inspect.iscoroutinefunction(function)
 
 
 def may_be_cancelled(item: pytest.Item) -> bool:

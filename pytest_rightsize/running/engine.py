@@ -287,9 +287,9 @@ class Engine:
         with self._lock:
             self._make_room_for(rung, beside=self._cascades.get(via, ()))
             future = submitted(self._providers[rung], rung, request)
-            in_flight = self._in_flight.setdefault(rung, set())
-            in_flight.add(future)
-        future.add_done_callback(in_flight.discard)
+            if not future.done():  # as that of a recording is
+                (in_flight := self._in_flight.setdefault(rung, set())).add(future)
+                future.add_done_callback(in_flight.discard)
         return future
 
     def in_flight(self, rung: str) -> int:

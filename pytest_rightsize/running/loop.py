@@ -8,7 +8,7 @@ attempt, wider ones when no item needs them any more (`setup_state.py`).
 
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Mapping
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Protocol
 
 import pluggy
@@ -138,11 +138,8 @@ class Loop:
 
     def _collect_arrivals(self, *, block: bool) -> None:
         """Move the items whose reply has come to the ready ones."""
-        while True:
-            try:
-                arrived = self._arrivals.get(block=block)
-            except Empty:
-                return
+        while block or not self._arrivals.empty():
+            arrived = self._arrivals.get()
             block = False
             if isinstance(arrived, Started):
                 self._ready.append(arrived)

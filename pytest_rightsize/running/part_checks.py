@@ -34,6 +34,8 @@ class PartChecks:
     def check(self, rung: str, request: Request, *, private: bool, offline: bool) -> None:
         """Raise RungError where the request has an image or a sound that this rung is not asked."""
         every = [*_parts(request)]
+        if not every:
+            return
         parts = [(part, kind) for part in every if (kind := _kind(part)) is not None]
         for part, _ in parts:
             self._check_image(part, rung)

@@ -6,6 +6,7 @@ from typing import cast
 import pytest
 from _pytest.nodes import Node
 from _pytest.runner import SetupState
+from _pytest.scope import Scope
 
 __all__ = ["KeepingSetupState", "end_own_quietly", "shared_params"]
 
@@ -59,5 +60,5 @@ def shared_params(item: pytest.Item) -> Iterator[tuple[str, int]]:
     """The parameters of the item that a fixture wider than a function depends on."""
     callspec = getattr(item, "callspec", None)
     for name, scope in getattr(callspec, "_arg2scope", {}).items():
-        if scope.value != "function" and name in callspec.indices:  # type: ignore[union-attr]  # there is one here
+        if scope is not Scope.Function and name in callspec.indices:  # type: ignore[union-attr]  # there is one here
             yield name, callspec.indices[name]  # type: ignore[union-attr]

@@ -26,8 +26,9 @@ def write_command(reporter: Any, command: str) -> None:
 
 def write_coloured_line(reporter: Any, parts: Iterable[tuple[str, str | None]]) -> None:
     """Write a line whose parts have colours of their own; None is no colour."""
+    mask = known_secrets()
     for text, colour in parts:
-        reporter.write(_shown(text), **({colour: True} if colour else {}))
+        reporter.write(mask(printable(text)), **({colour: True} if colour else {}))
     reporter.write_line("")
 
 

@@ -33,7 +33,18 @@ from pytest_rightsize.session.trial_names import name_trial
 if TYPE_CHECKING:
     from pytest_rightsize.running.planted_starts import PlantedAnswers
 
-__all__ = ["NOT_RUN", "TICKET", "TRANSCRIPT", "TRIAL", "WATCHING", "NotRun", "Serves", "SessionTrials", "Watches"]
+__all__ = [
+    "NOT_RUN",
+    "TICKET",
+    "TRANSCRIPT",
+    "TRIAL",
+    "WATCHING",
+    "NotRun",
+    "Serves",
+    "SessionTrials",
+    "Watches",
+    "transcript_of",
+]
 
 TICKET = pytest.StashKey[Ticket]()
 """The item's questions, the same object at every start."""
@@ -56,6 +67,13 @@ class NotRun:
 
 NOT_RUN = pytest.StashKey[NotRun]()
 """Why an item is not run."""
+
+
+def transcript_of(item: pytest.Item) -> Transcript:
+    """What the item's present start has asked and was answered."""
+    if TRANSCRIPT not in item.stash:
+        item.stash[TRANSCRIPT] = Transcript()
+    return item.stash[TRANSCRIPT]
 
 
 class Serves(Protocol):
@@ -113,8 +131,8 @@ class SessionTrials:
 
     def group(self, item: pytest.Item) -> tuple[str, str] | None:
         """The task and rung of a test that has the fixture `model`."""
-        key = item.stash.get(TRIAL_KEY, None)
-        if key is not None:
+        if TRIAL_KEY in item.stash:
+            key = item.stash[TRIAL_KEY]
             return key.task, key.rung
         if "_rightsize_trial" not in getattr(item, "fixturenames", ()) or self._resources.rungs:
             return None
@@ -128,48 +146,49 @@ class SessionTrials:
 
     def ticket(self, item: pytest.Item) -> Ticket:
         """The test's questions; it may be suspended unless it or its task cannot bear a second start."""
-        if TICKET not in item.stash:
-            item.stash[TICKET] = Ticket(
-                case=case_of(item),
-                test=item.nodeid,
-                private=self._is_private(item),
-                may_suspend=self.suspends and self.may_start_again(item),
-                on_doubt=lambda why: item.warn(
-                    RightsizeWarning(f"{item.nodeid} should not be suspended: {why}. See rightsize(concurrent=False)")
-                ),
-            )
-        return item.stash[TICKET]
+        if TICKET in item.stash:
+            return item.stash[TICKET]
+        group = self.group(item)
+        ticket = item.stash[TICKET] = Ticket(
+            case=case_of(item),
+            test=item.nodeid,
+            private=group is not None and self._policies[group[0]].private,
+            may_suspend=self.suspends and self._may_start_again(item, group),
+            on_doubt=lambda why: item.warn(
+                RightsizeWarning(f"{item.nodeid} should not be suspended: {why}. See rightsize(concurrent=False)")
+            ),
+        )
+        return ticket
 
     def waiting(self, item: pytest.Item) -> Waiting | None:
         """What other plugins, markers or fixtures make the test wait for its answers in place."""
-        if _WAITING not in item.stash:
-            rule = self._neighbours.by_table(item)
-            if rule is None and self.group(item) is not None and not _is_said_to_be_concurrent(item):
-                rule = self._neighbours.by_hooks(item)
-            item.stash[_WAITING] = rule
-        return item.stash[_WAITING]
+        if _WAITING in item.stash:
+            return item.stash[_WAITING]
+        rule = self._neighbours.by_table(item)
+        if rule is None and self.group(item) is not None and not _is_said_to_be_concurrent(item):
+            rule = self._neighbours.by_hooks(item)
+        item.stash[_WAITING] = rule
+        return rule
 
     def is_alone(self, item: pytest.Item) -> bool:
         """Whether the test may start only when no other is suspended: order or the network matter to it."""
         rule = self.waiting(item)
         return rule is not None and rule.alone
 
-    def _is_private(self, item: pytest.Item) -> bool:
-        group = self.group(item)
-        return group is not None and self._policies[group[0]].private
-
     def may_start_again(self, item: pytest.Item) -> bool:
         """Whether the test may be suspended, in a session that suspends."""
-        group = self.group(item)
+        return self._may_start_again(item, self.group(item))
+
+    def _may_start_again(self, item: pytest.Item, group: tuple[str, str] | None) -> bool:
         if group is None or self.waiting(item) is not None or (is_async(item) and not may_be_cancelled(item)):
             return False
         return self._policies[group[0]].concurrent and self._resources.room(group[1]) > 1
 
     def restartable(self, item: pytest.Item) -> Callable[..., object] | None:
         """The function of an async test, wrapped so that its task is known while it runs; None where nobody asks."""
-        ticket = item.stash.get(TICKET, None)
-        if self.planted is not None or ticket is None or not is_async(item) or not may_be_cancelled(item):
+        if self.planted is not None or TICKET not in item.stash or not is_async(item) or not may_be_cancelled(item):
             return None
+        ticket = item.stash[TICKET]
         if not ticket.may_suspend and self.application is None:
             return None
         return restartable(item.obj, ticket)  # type: ignore[attr-defined]  # an async test has it
@@ -214,7 +233,7 @@ class SessionTrials:
             self.application.begin(item)
         group = self.group(item)
         if self.watching is not None and group is not None:
-            self.watching.begin(item, self._policies[group[0]], item.stash.setdefault(TRANSCRIPT, Transcript()))
+            self.watching.begin(item, self._policies[group[0]], transcript_of(item))
 
     def first_start_ended(self) -> None:
         """The start of which pytest does not know is over."""
@@ -225,9 +244,10 @@ class SessionTrials:
 
     def finished(self, item: pytest.Item) -> None:
         """Take in the trial as soon as its test has ended, also where others must be told of before it."""
-        trial = item.stash.get(TRIAL, None)
-        if trial is not None and trial.key not in self._state.trials[trial.key.task]:
-            self._state.keep(trial)
+        if TRIAL in item.stash:
+            trial = item.stash[TRIAL]
+            if trial.key not in self._state.trials[trial.key.task]:
+                self._state.keep(trial)
         item.stash[TICKET].close()
         self.forget(item)
 
@@ -295,21 +315,23 @@ class SessionTrials:
         policy = self._policies[key.task]
         if policy.private and not self._resources.keeps_private(key.rung):
             return NotRun(reason="private", detail=f"{key.task} is private, and {key.rung} is not on this machine")
-        trials, run = self._state.trials[key.task].values(), self._state.plan_only
-        found = claimed_standings(policy, trials, run)
-        # What recorded answers completed of a rung that need not run has no other rung asked.
-        needed = [rung for rung in found if self._not_run.get((key.task, rung)) is None]
-        detail = reason_not_to_run(
-            key.rung,
-            ladder=[rung.name for rung in self._resources.rungs],
-            standings={rung: found[rung][1] for rung in needed},
-            strategy=self._state.settings.strategy,
-        )
-        if detail is not None and not self._cheaper.looks_at(key):
-            return NotRun(reason="settled", detail=detail)
+        trials = self._state.trials[key.task].values()
+        claims: tuple[float, ...] = ()
+        if trials or policy.confidence is not None:  # else nothing is known, and nothing asked of how sure it must be
+            found = claimed_standings(policy, trials, self._state.plan_only)
+            claims, _ = found[key.rung]
+            # What recorded answers completed of a rung that need not run has no other rung asked.
+            needed = [rung for rung in found if self._not_run.get((key.task, rung)) is None]
+            detail = reason_not_to_run(
+                key.rung,
+                ladder=[rung.name for rung in self._resources.rungs],
+                standings={rung: found[rung][1] for rung in needed},
+                strategy=self._state.settings.strategy,
+            )
+            if detail is not None and not self._cheaper.looks_at(key):
+                return NotRun(reason="settled", detail=detail)
         place = (key.task, key.rung)
         if place in self._state.progress:
-            claims, _ = found[key.rung]
             self._state.progress[place].demand(claims, to_be_finished=place in self._state.to_be_finished)
         return None
 
@@ -326,7 +348,7 @@ class SessionTrials:
         rung = self._resources.known[key.rung if key is not None else self._only_rung(policy)]
         asker = self.asker_for(item, rung)
         ticket, start = asker.ticket, asker.ticket.start_number
-        transcript, sample = item.stash.setdefault(TRANSCRIPT, Transcript()), key.sample if key is not None else 0
+        transcript, sample = transcript_of(item), key.sample if key is not None else 0
         fingerprint = self._resources.judge_fingerprint
         CURRENT.set(JudgeBench(asker, transcript, sample=sample, judge=self._resources.judge, fingerprint=fingerprint))
         return Model(

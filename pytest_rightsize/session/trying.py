@@ -39,7 +39,16 @@ from pytest_rightsize.session.masking import mask_report
 from pytest_rightsize.session.ordering import climb_in_order, climbs_in_order
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState
 from pytest_rightsize.session.trial_grading import TrialGrading
-from pytest_rightsize.session.trials import NOT_RUN, TICKET, TRANSCRIPT, TRIAL, WATCHING, NotRun, SessionTrials
+from pytest_rightsize.session.trials import (
+    NOT_RUN,
+    TICKET,
+    TRANSCRIPT,
+    TRIAL,
+    WATCHING,
+    NotRun,
+    SessionTrials,
+    transcript_of,
+)
 from pytest_rightsize.session.unclimbed import Unclimbed
 from pytest_rightsize.session.waiting import tell_who_waits
 
@@ -135,13 +144,12 @@ class Trying:
     def _skip_or_ask(self, item: pytest.Item) -> None:
         if TRIAL_KEY not in item.stash:
             return
-        key = item.stash[TRIAL_KEY]
-        item.stash.setdefault(TRANSCRIPT, Transcript())
-        not_run = item.stash.get(NOT_RUN, None) or self._trials.why_not_run(item, key)
+        key, transcript = item.stash[TRIAL_KEY], transcript_of(item)
+        not_run = item.stash[NOT_RUN] if NOT_RUN in item.stash else self._trials.why_not_run(item, key)
         fault = self._engine.down(key.rung)
         if not_run is None and fault is not None and not self._trials.has_asked(item):
             if self._grading.reports_down(key):
-                item.stash[TRANSCRIPT].fault = fault
+                transcript.fault = fault
                 pytest.skip(str(fault))
             not_run = NotRun(reason="down", detail=str(fault))
         if not_run is not None:
@@ -187,7 +195,8 @@ class Trying:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
         """A fixture that ends waits for its answers; after that, nothing is asked for the test."""
-        ticket = None if self._trials.planted is not None else item.stash.get(TICKET, None)
+        is_asked = self._trials.planted is None and TICKET in item.stash
+        ticket = item.stash[TICKET] if is_asked else None
         self._running, self._is_ending = item, True
         if ticket is not None:
             ticket.in_teardown = True
@@ -215,25 +224,24 @@ class Trying:
         if call.when == "setup":
             self._running = None
         seconds = clocks.perf_counter() - self._began_s
-        transcript = item.stash.get(TRANSCRIPT, None)
-        # What breaks after the test is no wrong answer, but an error of the session.
-        is_data = TRIAL_KEY in item.stash and call.when != "teardown" and not self._is_ending
         if call.excinfo is None:
             report = yield
         else:
-            with short_failure(item, call, transcript if is_data else None):
+            # What breaks after the test is no wrong answer, but an error of the session.
+            is_data = TRIAL_KEY in item.stash and call.when != "teardown" and not self._is_ending
+            with short_failure(item, call, item.stash.get(TRANSCRIPT, None) if is_data else None):
                 report = yield
-        transcript = item.stash.get(TRANSCRIPT, None)  # pytest-retry runs the test again meanwhile
-        ticket = item.stash.get(TICKET, None)
-        if ticket is not None:
+        if TICKET in item.stash:
+            ticket = item.stash[TICKET]
             if ticket.waiting_for is not None:
                 return report
             remembered = ticket.take_remembered_seconds()
             report.duration += remembered
             seconds += remembered
         ended = report.when == "call" or (report.when == "setup" and not report.passed)
-        if transcript is None or not ended:
+        if not ended or TRANSCRIPT not in item.stash:
             return report
+        transcript = item.stash[TRANSCRIPT]  # looked up here, as pytest-retry runs the test again meanwhile
         if item is self._running and TRIAL_KEY in item.stash:
             if not self._is_ending:  # an error then is pytest's own, as that of a fixture is
                 self._grading.note_subtest(item, call, report)

@@ -1,8 +1,9 @@
 """A session keeps trials without their texts, and reads them again from the file that it writes."""
 
 import os
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,17 @@ def test_what_verdicts_and_sums_need_stays_and_texts_go() -> None:
         assert (answer.tokens, answer.seconds, answer.cost_usd) == (before.tokens, before.seconds, before.cost_usd)
         assert (answer.text, answer.messages, answer.reasoning, answer.tool_calls) == ("", (), None, ())
     assert kept.detail is None
+
+
+def test_a_kept_trial_has_all_that_is_no_text() -> None:
+    names = {field.name for field in fields(AnswerRecord)}
+    unlike_the_default: dict[str, Any] = {name: name for name in names} | {"tokens": Tokens(prompt=3)}
+    answer = AnswerRecord(**unlike_the_default)
+    own: dict[str, Any] = {field.name: field.name for field in fields(Trial)}
+    kept = without_texts(Trial(**own | {"answers": (answer,), "judgements": ()}))
+    emptied = {"text": "", "messages": (), "reasoning": None, "tool_calls": ()}
+    assert kept.answers == (AnswerRecord(**unlike_the_default | emptied),)
+    assert kept == Trial(**own | {"answers": kept.answers, "judgements": (), "detail": None})
 
 
 def test_prompts_stay_comparable_where_they_are_needed() -> None:
