@@ -89,8 +89,7 @@ class AnswerCache:
         self._taken: set[str] = set()
         self._pending: list[Recorded] = []
         self._arrived = threading.Condition()
-        self._kept = 0
-        self._written = 0
+        self._kept = self._written = 0
         self._closing = False
         self._failing = False
         if (problem := leads_elsewhere(self.path)) is not None:
@@ -103,6 +102,7 @@ class AnswerCache:
         if not read_only:
             with contextlib.suppress(sqlite3.Error):
                 take_over(folder, lambda answers: self._write(answers, "IGNORE"))
+        (self._newest_before,) = self._connection.execute("SELECT max(rowid) FROM answers").fetchone()
 
     def _open_connection(self) -> sqlite3.Connection:
         if not self._read_only:
@@ -230,10 +230,10 @@ class AnswerCache:
             )
 
     def has_answers(self, rung: str, *, until: str) -> bool:
-        """Whether an answer of a rung of that name was recorded up to a date. May raise OSError."""
-        query = "SELECT 1 FROM answers JOIN rungs ON rungs.id = answers.rung WHERE name = ? AND recorded <= ? LIMIT 1"
+        """Whether this has found an answer of a rung of that name, recorded up to a date. May raise OSError."""
+        query = "SELECT 1 FROM answers WHERE rung IN (SELECT id FROM rungs WHERE name=?) AND recorded<=? AND rowid<=?"
         with self._lock, self._as_os_error():
-            return self._connection.execute(query, (rung, until)).fetchone() is not None
+            return self._connection.execute(query, (rung, until, self._newest_before)).fetchone() is not None
 
     def remove(self, *, rung: str | None = None, before: str | None = None) -> int:
         """Remove the answers of a rung, those recorded before a date, those that are both, or all; returns how many.

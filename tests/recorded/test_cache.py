@@ -213,6 +213,20 @@ def test_the_first_answer_stays_unless_it_is_to_be_overwritten(tmp_path: Path) -
         assert found.text == kept
 
 
+def test_an_answer_of_this_session_is_no_older_one_within_the_same_second_too(tmp_path: Path) -> None:
+    """Whether a test that need not run is started must not depend on when the second changed."""
+    cache = AnswerCache(tmp_path)
+    cache.keep_all([recorded(ask(), Reply(text="x"))])
+    assert not cache.has_answers("small", until="2999-01-01T00:00:00+00:00")
+    cache.close()
+    cache = AnswerCache(tmp_path)
+    cache.keep_all([recorded(ask("b"), Reply(text="x"), rung="other")])
+    assert cache.has_answers("small", until="2999-01-01T00:00:00+00:00")
+    assert not cache.has_answers("small", until="1999-01-01T00:00:00+00:00")
+    assert not cache.has_answers("other", until="2999-01-01T00:00:00+00:00")
+    cache.close()
+
+
 def test_an_answer_whose_asker_is_gone_is_taken_over_once(tmp_path: Path) -> None:
     cache = AnswerCache(tmp_path)
     cache.keep_all([recorded(ask(), Reply(text=name), asker=name) for name in ("old", "here")])
