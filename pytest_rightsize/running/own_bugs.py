@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 from pytest_rightsize.answers import Answer
-from pytest_rightsize.errors import RightsizeError, SchemaReferenceError
+from pytest_rightsize.errors import RightsizeError, RightsizeWarning, SchemaReferenceError
 
 __all__ = ["is_plainly_own", "raised_at"]
 
@@ -28,7 +28,7 @@ def is_plainly_own(exception: BaseException) -> bool:
 
     An AttributeError or TypeError on something else may be a model's doing, such as a list in place of an object.
     """
-    if isinstance(exception, SchemaReferenceError):
+    if isinstance(exception, SchemaReferenceError | RightsizeWarning):  # of which a filter may make an error
         return True
     if type(exception).__module__.startswith("jsonschema") and type(exception).__name__ in _SCHEMA_ERRORS:
         return True

@@ -3,16 +3,18 @@
 They appear at once where there is a terminal; a worker of pytest-xdist warns through its controller.
 """
 
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from queue import Empty, SimpleQueue
+from typing import Any
 
 import pytest
 
 from pytest_rightsize.errors import RightsizeWarning
 from pytest_rightsize.session.terminal_lines import write_line
 
-__all__ = ["Notices"]
+__all__ = ["Notices", "warn_of"]
 
 
 class Notices:
@@ -42,4 +44,31 @@ class Notices:
                         writer.line()
                     write_line(terminal, f"rightsize: {message}", yellow=True)
             else:
-                config.issue_config_time_warning(RightsizeWarning(message), stacklevel=2)
+                _warn(config.issue_config_time_warning, config.hook, message, nodeid="", when="config", stacklevel=2)
+
+
+def warn_of(item: pytest.Item, message: str) -> None:
+    """Warn of something that a test does."""
+    place = (str(item.path), (item.location[1] or 0) + 1)
+    _warn(item.warn, item.ihook, message, place=place, nodeid=item.nodeid, when="runtest")
+
+
+def _warn(
+    warn: Callable[..., object],
+    hook: Any,
+    message: str,
+    *,
+    place: tuple[str, int] = ("rightsize", 0),
+    nodeid: str,
+    when: str,
+    **options: object,
+) -> None:
+    """Have pytest show a warning as its filters say, but for one that makes an error of it: it changes no result."""
+    warning = RightsizeWarning(message)
+    try:
+        warn(warning, **options)
+    except RightsizeWarning:
+        shown = warnings.WarningMessage(warning, RightsizeWarning, *place)
+        hook.pytest_warning_recorded.call_historic(
+            kwargs={"warning_message": shown, "nodeid": nodeid, "when": when, "location": None}
+        )

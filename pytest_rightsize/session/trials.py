@@ -12,7 +12,7 @@ import pytest
 
 from pytest_rightsize.answers import Transcript
 from pytest_rightsize.config.policies import definition_of
-from pytest_rightsize.errors import ConfigError, RightsizeWarning
+from pytest_rightsize.errors import ConfigError
 from pytest_rightsize.judges import CURRENT
 from pytest_rightsize.judging.verdict import claimed_standings
 from pytest_rightsize.model import Address, Model
@@ -26,6 +26,7 @@ from pytest_rightsize.running.schedule import reason_not_to_run
 from pytest_rightsize.running.ticket import Ticket
 from pytest_rightsize.session.cheaper_rungs import CheaperRungs
 from pytest_rightsize.session.judge_bench import JudgeBench
+from pytest_rightsize.session.notices import warn_of
 from pytest_rightsize.session.savings_samples import SavingsSamples
 from pytest_rightsize.session.state import TRIAL_KEY, SessionState, case_of
 from pytest_rightsize.session.trial_names import name_trial
@@ -154,8 +155,8 @@ class SessionTrials:
             test=item.nodeid,
             private=group is not None and self._policies[group[0]].private,
             may_suspend=self.suspends and self._may_start_again(item, group),
-            on_doubt=lambda why: item.warn(
-                RightsizeWarning(f"{item.nodeid} should not be suspended: {why}. See rightsize(concurrent=False)")
+            on_doubt=lambda why: warn_of(
+                item, f"{item.nodeid} should not be suspended: {why}. See rightsize(concurrent=False)"
             ),
         )
         return ticket

@@ -40,6 +40,7 @@ def raised(body: str, tmp_path: Path, text: str = "[1]", *, rewritten: bool = Fa
 
 
 OWN = [
+    "import warnings; warnings.simplefilter('error'); model.ask('x', temprature=0.5)",
     "answer.txt",
     "assert answer.content == 'x'",
     "model.complete('x')",

@@ -460,7 +460,8 @@ def test_a_rung_and_a_test_bound_it_too(gated: pytest.Pytester) -> None:
     assert starts(gated) == ["alone"]
 
 
-def test_a_clock_in_the_prompt_ends_rightly_with_one_warning(gated: pytest.Pytester) -> None:
+@pytest.mark.parametrize("options", [(), ("-W", "error::pytest_rightsize.errors.RightsizeWarning")], ids=str)
+def test_a_clock_in_the_prompt_ends_rightly_with_one_warning(gated: pytest.Pytester, options: tuple[str, ...]) -> None:
     gated.makepyfile(
         """
         import time, pytest
@@ -471,7 +472,7 @@ def test_a_clock_in_the_prompt_ends_rightly_with_one_warning(gated: pytest.Pytes
             assert model.ask("fixed") == "FIXED"
         """
     )
-    result = gated.runpytest()
+    result = gated.runpytest(*options)
     result.assert_outcomes(passed=2, warnings=2)
     result.stdout.fnmatch_lines(["*test_it[[]a]*should not be suspended: it asks something else*"])
 

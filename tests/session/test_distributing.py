@@ -102,3 +102,26 @@ def test_answers_that_a_test_gives_to_pytest_reach_the_controller(suite: pytest.
     assert '<property name="answer" value="A"' in written
     assert "[{'answer': 'A'}]" in written.replace("&#39;", "'").replace("&apos;", "'")
     assert result.parseoutcomes()["xfailed"] == 1
+
+
+def test_a_notice_of_a_worker_ends_no_session_where_warnings_are_errors(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        test_suite="""
+        import unittest
+        import pytest
+
+        class TestOld(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def ask(self, model):
+                self.model = model
+
+            def test_upper(self):
+                assert self.model.ask("a") == "A"
+
+        def test_upper(model):
+            assert model.ask("a") == "A"
+        """
+    )
+    result = suite.runpytest("-n1", "-W", "error::pytest_rightsize.errors.RightsizeWarning", "--rightsize-ladder=big")
+    result.assert_outcomes(passed=2, warnings=1)
+    result.stdout.fnmatch_lines(["*RightsizeWarning: test_suite.py::TestOld::test_upper is a method of a unittest.*"])
