@@ -76,8 +76,9 @@ def _short(hashes: Json) -> str:
 
 
 def _identity(rung: Rung) -> dict[str, Any]:
-    """The settings that can change a rung's answers; its price and its number of requests in flight cannot."""
-    return {key: value for key, value in rung.to_dict().items() if key not in ("name", "price", "max_in_flight")}
+    """The settings that can change a rung's answers: not its price, how much is in flight, or what is completed."""
+    no_matter = ("name", "price", "max_in_flight", "complete")
+    return {key: value for key, value in rung.to_dict().items() if key not in no_matter}
 
 
 def _suites(run_a: Run, run_b: Run, names: tuple[str, str]) -> Iterator[str]:

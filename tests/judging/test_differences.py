@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pytest_rightsize.judging.differences import prompts_differ, shortened, what_differs
-from pytest_rightsize.records import AnswerRecord, Policy, Run, Trial, TrialKey
+from pytest_rightsize.records import AnswerRecord, Policy, Price, Run, Trial, TrialKey
 from tests.runs import make_run
 
 NAMES = ("old", "new")
@@ -64,6 +64,19 @@ def test_surroundings(before: Any, after: Any, told: list[str]) -> None:
 def test_hashes_of_files_that_both_recorded(before: Any, after: Any, words: str | None) -> None:
     of_a, of_b = ({"identities": {"a": {"sha256": hashes}}} for hashes in (before, after))
     assert differs(of_a, of_b) == ([] if words is None else [f"rung a: its file has the hash {words}"])
+
+
+def test_settings_that_change_no_answer_are_not_told() -> None:
+    """Whether a recording is completed changes which trials there are, and no answer."""
+
+    def of(**settings: Any) -> Run:
+        return replace(run_with(), rungs=[replace(run_with().rungs[0], **settings)])
+
+    other = of(options={"file": "a.jsonl", "complete": False}, price=Price(prompt=1.0, completion=2.0), max_in_flight=2)
+    assert what_differs(of(options={"file": "a.jsonl"}), other, NAMES, ["a"]) == []
+    assert what_differs(of(options={"file": "b.jsonl"}), other, NAMES, ["a"]) == [
+        "rung a: file is b.jsonl in old and a.jsonl in new"
+    ]
 
 
 def test_a_rung_that_one_of_both_has_not_differs_in_nothing() -> None:
