@@ -114,10 +114,14 @@ def free_leftovers(item: pytest.Item) -> None:
 
 
 def free_made_text(item: pytest.Item) -> None:
-    """Free the text of the item's id, which pytest makes anew of the id's parts; until 9.1 it has no parts."""
+    """Free the text of the item's id, if pytest makes it anew of the id's parts; until 9.1 it has no parts."""
     node_id = getattr(item, "_id", None)
-    if getattr(node_id, "_str_cache", None) is not None:
+    text = getattr(node_id, "_str_cache", None)
+    if text is not None:
         object.__setattr__(node_id, "_str_cache", None)
+        # One that was read from a text, such as that of a group of pytest-xdist, may be made otherwise.
+        made = str(node_id)
+        object.__setattr__(node_id, "_str_cache", None if made == text else text)
 
 
 def pack_attributes(item: pytest.Item) -> None:

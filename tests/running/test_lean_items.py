@@ -186,6 +186,23 @@ def test_the_text_of_an_id_is_made_anew(pytester: pytest.Pytester) -> None:
     assert item.nodeid == before == "test_the_text_of_an_id_is_made_anew.py::test_it"
 
 
+def test_an_id_that_another_plugin_wrote_stays_as_it_is() -> None:
+    """Such as `test_it.py::test_it[a]@group`, of which the parts make another text."""
+
+    class Id:
+        def __init__(self, text: str) -> None:
+            self._str_cache: str | None = text
+
+        def __str__(self) -> str:
+            return "made" if self._str_cache is None else self._str_cache
+
+    ids = [Id("made"), Id("test_it.py::test_it[a]@group")]
+    for one in ids:
+        free_made_text(SimpleNamespace(_id=one))  # type: ignore[arg-type]  # an item by what it has
+    assert [str(one) for one in ids] == ["made", "test_it.py::test_it[a]@group"]
+    assert [one._str_cache for one in ids] == [None, "test_it.py::test_it[a]@group"]
+
+
 def test_attributes_stay_as_they_were(pytester: pytest.Pytester) -> None:
     item = pytester.getitem("def test_it(): pass", "test_it")
     item.own = [1]  # type: ignore[attr-defined]  # as plugins do
