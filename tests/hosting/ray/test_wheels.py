@@ -8,6 +8,7 @@ import pytest
 
 from tests.hosting.ray.__main__ import is_without_wheel
 
+pytest.importorskip("pip")
 FOR_LINUX = "ray-2.60.0-cp312-cp312-manylinux2014_x86_64.whl"
 FITS_HERE = sys.version_info[:2] == (3, 12) and (sys.platform, platform.machine()) == ("linux", "x86_64")
 
