@@ -20,7 +20,7 @@ class Held:
 
     The first that is asked to `break` has no memory left from then on.
 
-    The first request is answered at once: a meter lets it go alone.
+    The first request is answered at once, as a meter lets it go alone; so is what begins with `now`.
 
     Each request is a line of the file `log`: the number of the process. `model` is part of its fingerprint: with
     `model = "by node"` each process is another.
@@ -63,7 +63,8 @@ class Held:
             self._is_broken = True
             future.set_exception(RungError("no memory is left", reason="memory", permanent=True))
             return future
-        thread = threading.Thread(target=self._answer, args=(text, future, self._has_answered), daemon=True)
+        is_held = self._has_answered and not text.startswith("now")
+        thread = threading.Thread(target=self._answer, args=(text, future, is_held), daemon=True)
         self._answering.append(thread)
         thread.start()
         self._has_answered = True
