@@ -131,7 +131,7 @@ def _detail(report: pytest.TestReport) -> str | None:
     if report.passed or report.longrepr is None:
         return None
     if isinstance(report.longrepr, tuple):
-        return str.__str__(report.longrepr[2])
+        return str(report.longrepr[2])
     crash = getattr(report.longrepr, "reprcrash", None)
     return without_colours(str(report.longrepr if crash is None else crash.message))[:2000]
 
