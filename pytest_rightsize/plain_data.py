@@ -12,13 +12,17 @@ _ATOM_TYPES = frozenset((*_ATOMS, bool))
 
 def plain(value: Any) -> Any:
     """The value with every record in it as a dict by field; lists, tuples and mappings stay what they are."""
-    if type(value) in _ATOM_TYPES or isinstance(value, _ATOMS):
+    if type(value) in _ATOM_TYPES:
+        return value
+    if hasattr(value, "__dataclass_fields__"):  # before what takes longer to find out
+        return plain_fields(value)
+    if isinstance(value, _ATOMS):
         return value
     if isinstance(value, tuple | list):
         return type(value)([plain(each) for each in value])
     if isinstance(value, Mapping):
         return {key: plain(each) for key, each in value.items()}
-    return plain_fields(value) if hasattr(value, "__dataclass_fields__") else value
+    return value
 
 
 def plain_fields(record: Any) -> dict[str, Any]:

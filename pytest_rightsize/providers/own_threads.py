@@ -7,7 +7,7 @@ the user as a rung that says that it stays on this machine.
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ContextDecorator, contextmanager
 from weakref import WeakSet
 
 __all__ = [
@@ -32,14 +32,19 @@ def own_this_thread() -> None:
     _own.add(threading.current_thread())
 
 
-@contextmanager
-def own_work() -> Iterator[None]:
-    """What the current thread does within is this package's own work, and so is what it starts there."""
-    _depth.value = getattr(_depth, "value", 0) + 1
-    try:
-        yield
-    finally:
+class _OwnWork(ContextDecorator):
+    """No generator, which would be made anew for each request."""
+
+    def __enter__(self) -> None:
+        _depth.value = getattr(_depth, "value", 0) + 1
+
+    def __exit__(self, *_: object) -> None:
         _depth.value -= 1
+
+
+def own_work() -> _OwnWork:
+    """What the current thread does within is this package's own work, and so is what it starts there."""
+    return _OwnWork()
 
 
 @contextmanager

@@ -147,7 +147,7 @@ _SORTED_JSON = json.JSONEncoder(sort_keys=True, check_circular=False)
 
 
 def _prompt_text(messages: Sequence[Mapping[str, Json]]) -> str:
-    return _SORTED_JSON.encode([dict(message) for message in with_references(messages)])
+    return _SORTED_JSON.encode([*map(dict, with_references(messages))])
 
 
 def _digest(prompt: str) -> bytes:

@@ -17,15 +17,16 @@ PREFIX = "rightsize."
 
 def trial_properties(trial: Trial) -> list[tuple[str, str]]:
     """Name and value of each property of a test; unknown values are left out."""
+    tokens = [answer.tokens for answer in trial.answers]
     properties = {
         "task": trial.key.task,
         "rung": trial.key.rung,
         "sample": trial.key.sample,
         "outcome": trial.outcome,
         "reason": trial.reason,
-        "prompt_tokens": _sum([answer.tokens.prompt for answer in trial.answers]),
-        "completion_tokens": _sum([answer.tokens.completion for answer in trial.answers]),
-        "reasoning_tokens": _sum([answer.tokens.reasoning for answer in trial.answers]),
+        "prompt_tokens": _sum([one.prompt for one in tokens]),
+        "completion_tokens": _sum([one.completion for one in tokens]),
+        "reasoning_tokens": _sum([one.reasoning for one in tokens]),
         "joules": _joules(trial),
         "cost_usd": _sum([answer.cost_usd for answer in trial.answers]),
     }
@@ -34,8 +35,9 @@ def trial_properties(trial: Trial) -> list[tuple[str, str]]:
 
 def _sum(values: Sequence[float | None]) -> float | None:
     """The sum, or None where one value is not known or there are none."""
-    known = [value for value in values if value is not None]
-    return sum(known) if known and len(known) == len(values) else None
+    if not values or None in values:
+        return None
+    return sum(value for value in values if value is not None)
 
 
 @lru_cache(maxsize=10_000)

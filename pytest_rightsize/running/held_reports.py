@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from typing import Any
 
 import pluggy
@@ -22,7 +23,7 @@ class _HeldHook:
         self._hold = hold
 
     def __call__(self, **kwargs: object) -> None:
-        self._hold(lambda: self._hook(**kwargs))
+        self._hold(partial(self._hook, **kwargs))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._hook, name)

@@ -57,8 +57,12 @@ class SharedParts:
         self._known: dict[tuple[object, ...], Any] = {}
 
     def share(self, items: Iterable[pytest.Item]) -> None:
-        """Let what equals that of an earlier item be one object."""
+        """Let what equals that of an earlier item be one object; the items of one function come together."""
+        before: pytest.Item | None = None
         for item in items:
+            if before is not None:
+                _share_location(item, before)
+            before = item
             callspec = getattr(item, "callspec", None)
             if callspec is not None:
                 self._share_tables(callspec)
@@ -96,6 +100,15 @@ class SharedParts:
         if isinstance(params, str):
             equal = next((key for key in reversed(getattr(item.keywords, "_markers", {})) if key == params), params)
             object.__setattr__(node_id, "params", equal)
+
+
+def _share_location(item: pytest.Item, other: pytest.Item) -> None:
+    """The items of one function stand in one line of one file, which takes pytest long to find out for each."""
+    if not (type(item) is type(other) is pytest.Function) or item.parent is not other.parent:
+        return
+    file, line, name = other.location
+    if item.originalname == other.originalname and name.endswith(other.name):
+        item.__dict__["location"] = (file, line, name.removesuffix(other.name) + item.name)
 
 
 def free_leftovers(item: pytest.Item) -> None:

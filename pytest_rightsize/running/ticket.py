@@ -171,7 +171,7 @@ class Ticket:
     def has_passed_over(self) -> bool:
         """Whether the test's own thread would by now have asked something again that it asked in an earlier start."""
         run = self.runs[self.run]
-        return any(
+        return bool(run) and any(
             run[place].by_test and run[place].start != self.start_number
             for place in range(self._first_unasked, len(run))
         )

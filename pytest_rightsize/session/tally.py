@@ -84,7 +84,8 @@ class Tally:
         rung.usd = _plus(rung.usd, [answer.cost_usd for answer in trial.answers])
         rung.answers += len(trial.answers)
         if not trial.answers or any(answer.cached for answer in trial.answers):
-            self._paces[rung.name] = _Pace()
+            if self._paces[rung.name].ended:
+                self._paces[rung.name] = _Pace()
             return
         now = self._clock()
         tokens = sum(answer.tokens.completion or 0 for answer in trial.answers)
@@ -136,5 +137,6 @@ def _forget_before(begin: float, recent: deque[tuple[float, int]]) -> None:
 
 def _plus(total: float | None, more: Sequence[float | None]) -> float | None:
     """The sum, or None from the first unknown amount on."""
-    known = [amount for amount in more if amount is not None]
-    return None if total is None or len(known) < len(more) else total + sum(known)
+    if total is None or None in more:
+        return None
+    return total + sum(amount for amount in more if amount is not None)

@@ -4,7 +4,7 @@ In come pytest's items; out go the tickets and models with which they ask. It im
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -118,6 +118,8 @@ class SessionTrials:
         self._policies = state.policies
         self._neighbours = Neighbours(state.config)
         self._interception = Interception()
+        # The cases of a function wait for the same, but for their own markers; both are kept, so that no id comes twice.
+        self._rules: dict[tuple[int, ...], tuple[Waiting | None, object, Sequence[pytest.Mark]]] = {}
         self._not_run: dict[tuple[str, str], NotRun | None] = {}
         self.suspends = False
         self.savings = SavingsSamples(state)
@@ -165,11 +167,15 @@ class SessionTrials:
         """What other plugins, markers or fixtures make the test wait for its answers in place."""
         if _WAITING in item.stash:
             return item.stash[_WAITING]
-        rule = self._neighbours.by_table(item)
-        if rule is None and self.group(item) is not None and not _is_said_to_be_concurrent(item):
-            rule = self._neighbours.by_hooks(item)
-        item.stash[_WAITING] = rule
-        return rule
+        info = getattr(item, "_fixtureinfo", None)
+        key = (id(info), *map(id, item.own_markers))
+        if info is None or key not in self._rules:
+            rule = self._neighbours.by_table(item)
+            if rule is None and self.group(item) is not None and not _is_said_to_be_concurrent(item):
+                rule = self._neighbours.by_hooks(item)
+            self._rules[key] = (rule, info, [*item.own_markers])
+        item.stash[_WAITING] = self._rules[key][0]
+        return item.stash[_WAITING]
 
     def is_alone(self, item: pytest.Item) -> bool:
         """Whether the test may start only when no other is suspended: order or the network matter to it."""

@@ -55,6 +55,9 @@ CONFTEST = """
             assert json.loads(json.dumps(data))["keywords"] == report.keywords
         print("KEYWORDS", len(reports), sum("filterwarnings" in report.keywords for report in reports))
         trials = [item for item in session.items if item.originalname == "test_upper"]
+        for item in session.items:
+            _, line, name = item.reportinfo()
+            assert item.location == ("test_it.py", line, name)
         print("NOTES", [item.stash[NOTE] == item.name for item in session.items])
         for item in session.items:
             assert item.nodeid == f"test_it.py::{item.name}" == str(getattr(item, "id", item.nodeid))
