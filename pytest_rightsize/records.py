@@ -274,8 +274,9 @@ class Trial:
 
         A test that broke by itself, never asked, or asked for what no rung can be asked, is an error and no fault.
         """
-        is_tests_own = self.reason in ("test", "unasked", "unserved") or "from pytest-timeout" in (self.detail or "")
-        return self.outcome == "error" and not is_tests_own
+        if self.outcome != "error":
+            return False
+        return self.reason not in ("test", "unasked", "unserved") and "from pytest-timeout" not in (self.detail or "")
 
     def to_dict(self) -> dict[str, Json]:
         """The trial as a line of the results file."""

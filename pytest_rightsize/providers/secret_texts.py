@@ -7,6 +7,7 @@ repeat a secret has a `Mask` put `***` in its place, in each form in which serve
 import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from html import escape
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -82,6 +83,7 @@ class Secret:
 # --- names and URLs ---------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=1_000)
 def is_secret(name: str) -> bool:
     """Whether a header, a parameter or a variable of this name holds a key."""
     words = re.sub(r"[\W_]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)).lower()

@@ -36,7 +36,7 @@ class _Given:
         definition = self._definition
         is_parameter = definition.func is _PARAMETER
         value = (
-            self._params[definition.argname] if is_parameter else definition.func(*(None for _ in definition.argnames))
+            self._params[definition.argname] if is_parameter else definition.func(*[None] * len(definition.argnames))
         )
         self.cached_result = (value, None, None)
         return self.cached_result
