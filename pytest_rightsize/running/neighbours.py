@@ -5,7 +5,7 @@ in the table is judged by its hooks: who wraps a test, or tells later tests what
 is dropped.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -180,8 +180,21 @@ class Neighbours:
         self._by_marker = {name: rule for rule in reversed(self._rules) for name in rule.markers}
         self._by_fixture = {name: rule for rule in reversed(self._rules) for name in rule.fixtures}
         self._by_attribute = [(name, rule) for rule in self._rules for name in rule.attributes]
+        # The cases of a function wait for the same, but for their own markers; kept, so that no id comes twice.
+        self._by_function: dict[tuple[int, ...], tuple[Waiting | None, object, Sequence[pytest.Mark]]] = {}
         # Which conftest.py have a say is the same for all tests of a file.
         self._by_file: dict[object, Waiting | None] = {}
+
+    def rule_of(self, item: pytest.Item, *, asks: bool) -> Waiting | None:
+        """Why the item starts once; the hooks around it matter only where it `asks` a model."""
+        info = getattr(item, "_fixtureinfo", None)
+        key = (id(info), asks, *map(id, item.own_markers))
+        if info is None or key not in self._by_function:
+            rule = self.by_table(item)
+            if rule is None and asks and not _is_said_to_be_concurrent(item):
+                rule = self.by_hooks(item)
+            self._by_function[key] = (rule, info, [*item.own_markers])
+        return self._by_function[key][0]
 
     def by_table(self, item: pytest.Item) -> Waiting | None:
         """Why the item must start once, by an option, its markers, its fixtures, or what stands on its function."""
@@ -269,3 +282,9 @@ def _is_set(config: pytest.Config, rule: Waiting) -> bool:
         except (KeyError, ValueError):
             continue
     return False
+
+
+def _is_said_to_be_concurrent(item: pytest.Item) -> bool:
+    """Whether a marker of the test, the nearest that speaks of it, says that it may start again."""
+    said = (marker.kwargs.get("concurrent") for marker in item.iter_markers("rightsize"))
+    return next((value for value in said if value is not None), False) is True

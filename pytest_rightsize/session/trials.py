@@ -4,7 +4,7 @@ In come pytest's items; out go the tickets and models with which they ask. It im
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -118,8 +118,6 @@ class SessionTrials:
         self._policies = state.policies
         self._neighbours = Neighbours(state.config)
         self._interception = Interception()
-        # The cases of a function wait for the same, but for their own markers; both are kept, so that no id comes twice.
-        self._rules: dict[tuple[int, ...], tuple[Waiting | None, object, Sequence[pytest.Mark]]] = {}
         self._not_run: dict[tuple[str, str], NotRun | None] = {}
         self.suspends = False
         self.savings = SavingsSamples(state)
@@ -167,14 +165,7 @@ class SessionTrials:
         """What other plugins, markers or fixtures make the test wait for its answers in place."""
         if _WAITING in item.stash:
             return item.stash[_WAITING]
-        info = getattr(item, "_fixtureinfo", None)
-        key = (id(info), *map(id, item.own_markers))
-        if info is None or key not in self._rules:
-            rule = self._neighbours.by_table(item)
-            if rule is None and self.group(item) is not None and not _is_said_to_be_concurrent(item):
-                rule = self._neighbours.by_hooks(item)
-            self._rules[key] = (rule, info, [*item.own_markers])
-        item.stash[_WAITING] = self._rules[key][0]
+        item.stash[_WAITING] = self._neighbours.rule_of(item, asks=self.group(item) is not None)
         return item.stash[_WAITING]
 
     def is_alone(self, item: pytest.Item) -> bool:
@@ -393,9 +384,3 @@ class SessionTrials:
                 f"file, or climb a ladder with --rightsize-ladder"
             )
         return name
-
-
-def _is_said_to_be_concurrent(item: pytest.Item) -> bool:
-    """Whether a marker of the test, the nearest that speaks of it, says that it may start again."""
-    said = (marker.kwargs.get("concurrent") for marker in item.iter_markers("rightsize"))
-    return next((value for value in said if value is not None), False) is True
