@@ -60,7 +60,7 @@ def _putenv(original: Callable[[bytes, bytes], None]) -> Callable[[bytes, bytes]
     """In place of `original`: the C function of that name takes the place of a text, and copies nothing."""
     import ctypes
 
-    libc = ctypes.CDLL(None)
+    libc = ctypes.PyDLL(None)  # which keeps Python's lock: no other thread of it reads what is half written
     libc.malloc.restype = ctypes.c_void_p
     libc.malloc.argtypes = [ctypes.c_size_t]
     libc.putenv.argtypes = [ctypes.c_void_p]
