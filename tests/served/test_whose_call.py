@@ -134,7 +134,11 @@ def test_a_prompt_that_is_too_long_is_told_by_the_code_that_applications_know(pr
     assert outcomes(project) == {"test_shortens": ("failed", "too_long")}
 
 
-def test_a_thread_that_outlives_its_test_is_waited_for(project: pytest.Pytester) -> None:
+def test_a_thread_that_outlives_its_test_is_waited_for(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For as long as a busy machine needs."""
+    monkeypatch.setattr("pytest_rightsize.served.leftover.LONGEST_S", 60)
     climb(
         project,
         """
