@@ -14,7 +14,7 @@ from pytest_rightsize.records import Json, TrialKey
 __all__ = ["MOST_SHARDS", "Shard", "ShardBy", "ShardCollects"]
 
 ShardBy = Literal["task", "case"]
-ShardCollects = Literal["suite", "own"]
+ShardCollects = Literal["auto", "own", "suite"]
 """Which tests a shard makes while it collects: those of the whole suite, or its own and one of each other function."""
 MOST_SHARDS = 100_000
 

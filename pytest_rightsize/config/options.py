@@ -115,8 +115,9 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     ),
     "shard-collects": (
         "WHAT",
-        "suite (default): a shard collects the tests of all shards, and leaves out the others'; own: it collects its "
-        "own, and one for each function of other shards, which takes the memory of its own tests only",
+        "own: a shard collects its own tests, and one for each function of other shards, which takes the memory of its "
+        "own only; suite: it collects the tests of all shards, and leaves out the others'; auto (default): own, unless "
+        "something may choose among the tests, such as -k or a plugin",
     ),
     "html": ("FILE", "write a page with everything, in one file that needs no network"),
     "markdown": ("FILE", "write a summary for a pull request; a GitHub job's own summary gets it too"),

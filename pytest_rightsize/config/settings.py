@@ -76,7 +76,7 @@ class Settings:
     budget: Mapping[str, float] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     shard: Shard | None = None
-    shard_collects: ShardCollects = "suite"
+    shard_collects: ShardCollects = "auto"
 
     @classmethod
     def from_config(cls, config: pytest.Config) -> "Settings":
@@ -200,7 +200,7 @@ def _shard(texts: Mapping[str, str | None]) -> Shard | None:
 def _shard_collects(text: str | None, shard: Shard | None) -> ShardCollects:
     """What a shard collects; only by task is it known of a function, before it has tests, that they are another's."""
     if text is None:
-        return "suite"
+        return "auto"
     kinds: tuple[ShardCollects, ...] = get_args(ShardCollects)
     kind = next((one for one in kinds if one == text), None)
     if kind is None:

@@ -36,8 +36,9 @@ def register_session(config: pytest.Config) -> None:
     state = SessionState(config)
     trials = SessionTrials(state)
     shard = state.settings.shard
-    collects_own = state.settings.shard_collects == "own"
-    stand_ins = StandIns(shard, state.policies) if shard is not None and collects_own else None
+    stand_ins = None
+    if shard is not None and shard.by == "task" and state.settings.shard_collects != "suite":
+        stand_ins = StandIns(shard, state.policies, config, always=state.settings.shard_collects == "own")
     plugins: dict[str, object] = {
         "masking": Masking(),
         **({} if stand_ins is None else {"stand-ins": stand_ins}),

@@ -19,15 +19,23 @@ from pytest_rightsize.shards import Shard
 __all__ = ["StandIns"]
 
 _REMEDY = (
-    "Leave that out, or leave out --rightsize-shard-collects=own, with which one test stands for all of its function"
+    "Leave that out, or give --rightsize-shard-collects=suite: otherwise one test of another shard stands for all of "
+    "its function"
 )
+# What these do to a collection takes no test out without one of the options below, and marks none.
+_CHOOSE_NOTHING = frozenset({"_pytest", "_hypothesis_pytestplugin", "anyio", "pytest_asyncio", "pytest_randomly"})
+_CHOOSE_NOTHING |= {"pytest_rightsize", "xdist"}
+_HOOKS = ("pytest_collection_modifyitems", "pytest_itemcollected", "pytest_pycollect_makeitem")
+_CHOOSING = ("keyword", "markexpr", "deselect", "lf", "stepwise")
 
 
 class StandIns:
     """The functions of other shards, as a plugin of the collection."""
 
-    def __init__(self, shard: Shard, policies: Policies) -> None:
-        """`shard` is by task."""
+    def __init__(self, shard: Shard, policies: Policies, config: pytest.Config, *, always: bool) -> None:
+        """`shard` is by task; `always` says that what may choose among the tests is an error, and not a reason."""
+        self._config = config
+        self._applies: bool | None = True if always else None
         self._shard = shard
         self._policies = policies
         # By the function's id: how many trials it has on each rung; and the task of each function, of any shard.
@@ -36,10 +44,19 @@ class StandIns:
         self._made = 0
         self._deselected = 0
 
+    @property
+    def applies(self) -> bool:
+        """Whether every test that is collected is in the suite's plan, as nobody chooses; found out at the first."""
+        if self._applies is None:
+            self._applies = not _may_choose(self._config)
+        return self._applies
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> Generator[None, Any, Any]:
         """When a function has all its parameters, leave one of them if it is of another shard."""
         result = yield
+        if not self.applies:
+            return result
         calls = metafunc._calls
         if PARAM not in metafunc.fixturenames or not calls or any(call.marks for call in calls):
             return result  # by their marks, cases may be of several tasks
@@ -70,6 +87,8 @@ class StandIns:
 
     def refusal(self, items: Iterable[pytest.Item]) -> str | None:
         """Why the plan of the suite is not known by these items, which all hooks have seen; None where it is."""
+        if not self.applies:
+            return None
         if self._deselected:
             return f"{self._deselected} tests were taken out of the collection (-k, -m, --lf and the like). {_REMEDY}"
         found = 0
@@ -87,6 +106,14 @@ class StandIns:
                 f"{self._made} tests were made, and {found} collected: some were taken out, or named alone. {_REMEDY}"
             )
         return None
+
+
+def _may_choose(config: pytest.Config) -> bool:
+    """Whether an option, a plugin or a conftest.py may take tests out of the collection, or mark one of them."""
+    if any(config.getoption(option, None) for option in _CHOOSING) or any("::" in text for text in config.args):
+        return True
+    hooks = (impl for name in _HOOKS for impl in getattr(config.hook, name).get_hookimpls())
+    return any(impl.function.__module__.partition(".")[0] not in _CHOOSE_NOTHING for impl in hooks)
 
 
 def _function(item: pytest.Item) -> str:

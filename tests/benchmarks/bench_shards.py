@@ -75,7 +75,7 @@ class _Suite:
     def run_shard(self, index: int) -> dict[str, float]:
         """One shard's session."""
         self._write_answers(index)
-        options = (f"--rightsize-shard={index}/{self._count}", "--rightsize-shard-collects=own")
+        options = (f"--rightsize-shard={index}/{self._count}",)
         return self._session(self.file(index).name, *options)
 
     def run_whole(self) -> dict[str, float]:

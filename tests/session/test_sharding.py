@@ -67,6 +67,7 @@ def shard(project: pytest.Pytester, index: int, count: int, *options: str) -> Pa
         (("--rightsize-strategy=full",), ("--rightsize-shard-by=case",)),
         (("--rightsize-confidence=0.8", "--rightsize-pass-rate=0.5"), ()),
         ((), ("--rightsize-shard-collects=own",)),
+        ((), ("--rightsize-shard-collects=suite",)),
         (("--rightsize-strategy=full", "--rightsize-samples=2"), ("--rightsize-shard-collects=own",)),
     ],
 )
@@ -125,12 +126,15 @@ def suite_lines(file: Path) -> list[str]:
     return [line for line in file.read_text("utf-8").splitlines() if '"kind": "suite"' in line]
 
 
-def test_of_other_shards_one_test_a_function_is_collected(tasks: pytest.Pytester) -> None:
+@pytest.mark.parametrize("options", [(), OWN])
+def test_of_other_shards_one_test_a_function_is_collected(tasks: pytest.Pytester, options: tuple[str, ...]) -> None:
     """Forty trials and a plain test are in the suite; the plan of all of them is known all the same."""
     counts = []
     for index in (1, 2, 3):
-        every = tasks.runpytest(*OPTIONS, f"--rightsize-shard={index}/3", f"--rightsize-results=all-{index}.jsonl")
-        own = tasks.runpytest(*OPTIONS, *OWN, f"--rightsize-shard={index}/3", f"--rightsize-results=own-{index}.jsonl")
+        of_shard = (*OPTIONS, f"--rightsize-shard={index}/3", "--rightsize-gate=none")
+        whole = ("--rightsize-shard-collects=suite", f"--rightsize-results=all-{index}.jsonl")
+        every = tasks.runpytest(*of_shard, *whole)
+        own = tasks.runpytest(*of_shard, *options, f"--rightsize-results=own-{index}.jsonl")
         assert "collected 41 items" in str(every.stdout)
         lines = [line for line in own.outlines if line.startswith("collected ")]
         words = lines[0].split()
@@ -174,7 +178,38 @@ def test_a_plan_that_is_not_known_ends_the_session(
     refused = [result for result in results if result.ret == pytest.ExitCode.USAGE_ERROR]
     assert refused
     assert all(words in str(result.stderr) for result in refused)
-    assert all("leave out --rightsize-shard-collects=own" in str(result.stderr) for result in refused)
+    assert all("give --rightsize-shard-collects=suite" in str(result.stderr) for result in refused)
+
+
+@pytest.mark.parametrize(
+    ("options", "conftest"),
+    [(("-k", "not upper"), ""), (("test_suite.py::test_route",), ""), ((), TAKEN), ((), MARKED)],
+)
+def test_where_something_may_choose_the_whole_suite_is_collected(
+    tasks: pytest.Pytester, options: tuple[str, ...], conftest: str
+) -> None:
+    """The plans of all shards are then the same, and those of sessions that are told to collect all."""
+    tasks.makeconftest(conftest)
+    plans = []
+    for index, more in ((1, ()), (2, ()), (1, ("--rightsize-shard-collects=suite",))):
+        file = tasks.path / "shard.jsonl"
+        file.unlink(missing_ok=True)
+        of_shard = (f"--rightsize-shard={index}/2", "--rightsize-gate=none", f"--rightsize-results={file}")
+        assert tasks.runpytest(*OPTIONS, *of_shard, *options, *more).ret in (0, 5)
+        plans.append(suite_lines(file))
+    assert plans[0] == plans[1] == plans[2]
+    assert plans[0]
+
+
+def test_a_folder_that_chooses_late_is_told_what_to_give(tasks: pytest.Pytester) -> None:
+    """Its conftest.py is loaded when other tests were collected already."""
+    folder = tasks.mkdir("z_folder")
+    folder.joinpath("conftest.py").write_text(TAKEN, encoding="utf-8")
+    folder.joinpath("test_more.py").write_text("def test_more(model):\n    model.ask('a')\n", encoding="utf-8")
+    results = [tasks.runpytest(*OPTIONS, f"--rightsize-shard={index}/2") for index in (1, 2)]
+    refused = [result for result in results if result.ret == pytest.ExitCode.USAGE_ERROR]
+    assert refused
+    assert all("give --rightsize-shard-collects=suite" in str(result.stderr) for result in refused)
 
 
 def test_cases_that_are_marked_may_be_of_several_shards(tasks: pytest.Pytester) -> None:
