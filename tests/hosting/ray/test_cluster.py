@@ -88,6 +88,8 @@ class Cluster:
         finally:
             for node in left:
                 self.made.remove_node(node, allow_graceful=False)
+            # Until the cluster knows that they are dead, it may place the next rung's replicas there.
+            self.made.wait_for_nodes(timeout=300)
 
     def kill(self, nodes: list[Any]) -> None:
         self.made.remove_node(nodes.pop(), allow_graceful=False)
